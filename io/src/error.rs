@@ -76,25 +76,14 @@ pub enum Error {
 
 impl Error {
     pub(crate) fn io(path: &Path, action: impl Into<String>, source: io::Error) -> Self {
-        Self::Io {
-            path: path.to_owned(),
-            action: action.into(),
-            source,
-        }
+        Self::Io { path: path.to_owned(), action: action.into(), source }
     }
 
     pub(crate) fn fits(path: &Path, place: impl Into<String>, what: impl Into<String>) -> Self {
-        Self::Fits {
-            path: path.to_owned(),
-            place: place.into(),
-            what: what.into(),
-        }
+        Self::Fits { path: path.to_owned(), place: place.into(), what: what.into() }
     }
 
     pub(crate) fn argument(path: &Path, what: impl Into<String>) -> Self {
-        Self::Argument {
-            path: path.to_owned(),
-            what: what.into(),
-        }
+        Self::Argument { path: path.to_owned(), what: what.into() }
     }
 }

@@ -4,6 +4,7 @@
 //! appear under their name only when they are complete.
 
 pub mod fits;
+pub mod hdf5;
 
 mod error;
 mod staged;

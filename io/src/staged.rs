@@ -41,21 +41,12 @@ impl StagedFile {
             Ok(true)
         };
         let remove = comm.agree(create())?;
-        Ok(Self {
-            target: target.to_owned(),
-            temporary,
-            remove,
-        })
+        Ok(Self { target: target.to_owned(), temporary, remove })
     }
 
     /// The name to write to.
     pub(crate) fn temporary(&self) -> &Path {
         &self.temporary
-    }
-
-    /// The name the file will have.
-    pub(crate) fn target(&self) -> &Path {
-        &self.target
     }
 
     /// Gives the temporary file its name. Every rank has closed and synced it.
@@ -93,7 +84,5 @@ fn sync_folder_of(path: &Path) -> Result<()> {
         Some(folder) if !folder.as_os_str().is_empty() => folder,
         _ => Path::new("."),
     };
-    File::open(folder)
-        .and_then(|folder| folder.sync_all())
-        .map_err(|error| Error::io(folder, "sync", error))
+    File::open(folder).and_then(|folder| folder.sync_all()).map_err(|error| Error::io(folder, "sync", error))
 }

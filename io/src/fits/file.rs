@@ -128,8 +128,7 @@ impl Read for SourceReader<'_> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let left = self.source.length().saturating_sub(self.position);
         let count = usize::try_from(left).map_or(buffer.len(), |left| left.min(buffer.len()));
-        self.source
-            .read_exact_at(&mut buffer[..count], self.position)?;
+        self.source.read_exact_at(&mut buffer[..count], self.position)?;
         self.position += count as u64;
         Ok(count)
     }
@@ -150,11 +149,7 @@ impl FitsFile {
             position = hdu.data.end.next_multiple_of(BLOCK as u64);
             hdus.push(hdu);
         }
-        Ok(Self {
-            path: path.to_owned(),
-            source,
-            hdus,
-        })
+        Ok(Self { path: path.to_owned(), source, hdus })
     }
 
     /// Where the file is.
@@ -194,8 +189,8 @@ fn read_hdu(path: &Path, source: &Source, position: u64, index: usize) -> Result
     let mut reader = SourceReader { source, position };
     let place = || format!("header of HDU {index}");
     let mut start = [0; 8];
-    let starts_like_fits = reader.read_exact(&mut start).is_ok()
-        && &start == if index == 0 { b"SIMPLE  " } else { b"XTENSION" };
+    let starts_like_fits =
+        reader.read_exact(&mut start).is_ok() && &start == if index == 0 { b"SIMPLE  " } else { b"XTENSION" };
     match (starts_like_fits, index) {
         (true, _) => {}
         (false, 0) => return Err(Error::fits(path, "file", "is not a FITS file")),

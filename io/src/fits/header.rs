@@ -92,10 +92,7 @@ impl Header {
     /// The value of the first card with this keyword.
     #[must_use]
     pub fn get(&self, keyword: &str) -> Option<&Value> {
-        self.cards
-            .iter()
-            .find(|card| card.keyword == keyword)
-            .and_then(|card| card.value.as_ref())
+        self.cards.iter().find(|card| card.keyword == keyword).and_then(|card| card.value.as_ref())
     }
 
     /// The value of a whole-number card.
@@ -128,30 +125,19 @@ impl Header {
 
     /// The text of all HISTORY cards, in order.
     pub fn history(&self) -> impl Iterator<Item = &str> {
-        self.cards
-            .iter()
-            .filter(|card| card.keyword == "HISTORY")
-            .map(|card| card.comment.as_str())
+        self.cards.iter().filter(|card| card.keyword == "HISTORY").map(|card| card.comment.as_str())
     }
 
     /// Appends a card.
     pub fn push(&mut self, keyword: &str, value: impl Into<Value>, comment: &str) {
-        self.cards.push(Card {
-            keyword: keyword.to_owned(),
-            value: Some(value.into()),
-            comment: comment.to_owned(),
-        });
+        self.cards.push(Card { keyword: keyword.to_owned(), value: Some(value.into()), comment: comment.to_owned() });
     }
 
     /// Appends HISTORY or COMMENT cards, split into lines of 72 characters.
     pub fn push_commentary(&mut self, keyword: &str, text: &str) {
         let text: Vec<char> = printable(text).chars().collect();
         for line in text.chunks(CARD - 8) {
-            self.cards.push(Card {
-                keyword: keyword.to_owned(),
-                value: None,
-                comment: line.iter().collect(),
-            });
+            self.cards.push(Card { keyword: keyword.to_owned(), value: None, comment: line.iter().collect() });
         }
     }
 
@@ -198,27 +184,21 @@ impl Header {
                 header.cards.push(parse_card(card));
             }
         }
-        Err(HeaderError::Malformed(format!(
-            "no END card in {MAX_BLOCKS} blocks"
-        )))
+        Err(HeaderError::Malformed(format!("no END card in {MAX_BLOCKS} blocks")))
     }
 }
 
 /// Replaces what a card cannot hold (anything but printable ASCII).
 fn printable(text: &str) -> String {
-    text.chars()
-        .map(|c| if matches!(c, ' '..='~') { c } else { '?' })
-        .collect()
+    text.chars().map(|c| if matches!(c, ' '..='~') { c } else { '?' }).collect()
 }
 
 fn format_card(card: &Card) -> std::result::Result<String, String> {
     let keyword = &card.keyword;
-    let keyword_is_legal = keyword.len() <= 8
-        && (keyword.bytes()).all(|c| matches!(c, b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'_'));
+    let keyword_is_legal =
+        keyword.len() <= 8 && (keyword.bytes()).all(|c| matches!(c, b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'_'));
     if !keyword_is_legal {
-        return Err(format!(
-            "keyword {keyword:?} is not of 1 to 8 characters A-Z, 0-9, - and _"
-        ));
+        return Err(format!("keyword {keyword:?} is not of 1 to 8 characters A-Z, 0-9, - and _"));
     }
     let Some(value) = &card.value else {
         return Ok(format!("{keyword:<8}{:<72}", card.comment));
@@ -234,9 +214,7 @@ fn format_card(card: &Card) -> std::result::Result<String, String> {
         }
     };
     if value.len() > CARD - 10 {
-        return Err(format!(
-            "keyword {keyword}: the value is longer than a card holds (68 characters)"
-        ));
+        return Err(format!("keyword {keyword}: the value is longer than a card holds (68 characters)"));
     }
     let mut line = format!("{keyword:<8}= {value}");
     if !card.comment.is_empty() {
@@ -253,17 +231,9 @@ fn parse_card(card: &str) -> Card {
     match rest.strip_prefix("= ") {
         Some(field) if keyword != "HISTORY" && keyword != "COMMENT" => {
             let (value, comment) = parse_value(field);
-            Card {
-                keyword,
-                value,
-                comment,
-            }
+            Card { keyword, value, comment }
         }
-        _ => Card {
-            keyword,
-            value: None,
-            comment: rest.trim_end().to_owned(),
-        },
+        _ => Card { keyword, value: None, comment: rest.trim_end().to_owned() },
     }
 }
 
@@ -335,14 +305,8 @@ mod tests {
         header.push("BAD_DATA", -1.6375e30, "");
         let bytes = header.to_bytes().unwrap();
         assert_eq!(bytes.len(), BLOCK);
-        let lines: Vec<&str> = bytes
-            .chunks(CARD)
-            .map(|card| str::from_utf8(card).unwrap().trim_end())
-            .collect();
-        assert_eq!(
-            lines[0],
-            "SIMPLE  =                    T / conforms to FITS standard"
-        );
+        let lines: Vec<&str> = bytes.chunks(CARD).map(|card| str::from_utf8(card).unwrap().trim_end()).collect();
+        assert_eq!(lines[0], "SIMPLE  =                    T / conforms to FITS standard");
         assert_eq!(lines[1], "NAXIS1  =                 4096");
         assert_eq!(lines[2], "TTYPE1  = 'I       '");
         assert_eq!(lines[3], "OBSERVER= 'Sir D''Arcy'        / who");

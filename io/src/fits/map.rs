@@ -51,9 +51,7 @@ impl Coordinates {
     fn parse(text: &str) -> Option<Self> {
         let text = text.to_ascii_uppercase();
         match text.as_str() {
-            "C" | "Q" | "CELESTIAL" | "EQUATORIAL" | "CELESTIAL2000" | "ICRS" => {
-                Some(Self::Celestial)
-            }
+            "C" | "Q" | "CELESTIAL" | "EQUATORIAL" | "CELESTIAL2000" | "ICRS" => Some(Self::Celestial),
             "G" | "GALACTIC" => Some(Self::Galactic),
             "E" | "ECLIPTIC" => Some(Self::Ecliptic),
             _ => None,
@@ -103,9 +101,8 @@ impl MapHeader {
 
     fn parse(header: &Header) -> std::result::Result<Self, String> {
         let nside = header.integer("NSIDE").and_then(|n| u64::try_from(n).ok());
-        let nside = nside
-            .filter(|nside| nside_is_legal(*nside))
-            .ok_or("NSIDE is missing or not a power of two up to 2^29")?;
+        let nside =
+            nside.filter(|nside| nside_is_legal(*nside)).ok_or("NSIDE is missing or not a power of two up to 2^29")?;
         let ordering = match header.text("ORDERING").map(str::to_ascii_uppercase) {
             Some(text) if text == "RING" => Ordering::Ring,
             Some(text) if text == "NESTED" || text == "NEST" => Ordering::Nested,
@@ -151,11 +148,9 @@ impl MapFile {
     pub fn open(path: impl AsRef<Path>) -> Result<Self> {
         let file = FitsFile::open(path)?;
         let hdu = file.first_table()?;
-        let malformed =
-            |what: String| Error::fits(file.path(), format!("HDU {}", hdu.index), what);
+        let malformed = |what: String| Error::fits(file.path(), format!("HDU {}", hdu.index), what);
         let header = MapHeader::parse(&hdu.header).map_err(malformed)?;
-        let listed = hdu.header.text("INDXSCHM") == Some("EXPLICIT")
-            || hdu.header.text("OBJECT") == Some("PARTIAL");
+        let listed = hdu.header.text("INDXSCHM") == Some("EXPLICIT") || hdu.header.text("OBJECT") == Some("PARTIAL");
         if hdu.columns.len() <= usize::from(listed) {
             return Err(malformed("the table has no column of map values".into()));
         }
@@ -173,12 +168,7 @@ impl MapFile {
             }
         }
         let hdu = hdu.index;
-        Ok(Self {
-            file,
-            hdu,
-            header,
-            listed,
-        })
+        Ok(Self { file, hdu, header, listed })
     }
 
     /// What is said of the map as a whole.
@@ -222,11 +212,8 @@ impl MapFile {
             let what = format!("pixels {pixels:?} asked for, {} exist", self.header.pixels());
             return Err(Error::fits(self.file.path(), place(), what));
         }
-        let mut values = if self.listed {
-            self.read_listed(hdu, index, pixels)?
-        } else {
-            self.read_full_sky(hdu, index, pixels)?
-        };
+        let mut values =
+            if self.listed { self.read_listed(hdu, index, pixels)? } else { self.read_full_sky(hdu, index, pixels)? };
         for value in &mut values {
             if (*value - UNSEEN).abs() <= 1e-5 * UNSEEN.abs() {
                 *value = UNSEEN;
@@ -254,8 +241,8 @@ impl MapFile {
         /// Listed pixels are looked through in blocks of so many rows.
         const ROWS: u64 = 1 << 16;
         let error = |what: String| Error::fits(self.file.path(), format!("HDU {}", hdu.index), what);
-        let count = usize::try_from(pixels.end - pixels.start)
-            .map_err(|_| error("too many pixels for the memory".into()))?;
+        let count =
+            usize::try_from(pixels.end - pixels.start).map_err(|_| error("too many pixels for the memory".into()))?;
         let mut map = vec![UNSEEN; count];
         let mut start = 0;
         while start < hdu.rows {

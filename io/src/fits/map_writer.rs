@@ -8,7 +8,7 @@ use super::header::{BLOCK, Header};
 use super::map::{MapHeader, UNSEEN, nside_is_legal};
 use crate::error::{Error, Result};
 use crate::staged::StagedFile;
-use dolmen_core::Comm;
+use dolmen_core::Layout;
 use std::fs::{File, OpenOptions};
 use std::ops::Range;
 use std::os::unix::fs::FileExt;
@@ -77,32 +77,25 @@ impl MapData<'_> {
     }
 }
 
-/// Writes a full-sky map in FITS, of which each rank has a range of pixels.
+/// Writes a full-sky map in FITS, the pixels distributed by a layout.
 ///
-/// `first_pixel` is the first of this rank's pixels, in the ordering that the
-/// header names; the ranges of all ranks follow each other and cover the sphere.
-/// Pixels that were not observed must hold [`UNSEEN`]. The file appears under its
-/// name when it is complete and on disk.
+/// The layout's rows are the pixels of the sphere, in the ordering that the header
+/// names. Pixels that were not observed must hold [`UNSEEN`]. The file appears
+/// under its name when it is complete and on disk.
 ///
 /// # Collective
 ///
-/// All ranks of `comm`, with the same path, header and columns (names, units,
+/// All ranks of the layout, with the same path, header and columns (names, units,
 /// types).
 ///
 /// # Errors
 ///
-/// The same on all ranks: the ranges do not cover the sphere, columns differ in
-/// length, a name does not fit a header card, or the file cannot be written. Then
-/// there is no file, and one of that name that was there before is untouched.
-pub fn write_map(
-    comm: &Comm,
-    path: impl AsRef<Path>,
-    header: &MapHeader,
-    first_pixel: u64,
-    columns: &[MapColumn<'_>],
-) -> Result<()> {
-    let path = path.as_ref();
-    let plan = comm.agree(Plan::new(path, header, first_pixel, columns))?;
+/// The same on all ranks: the layout is not of the sphere's pixels, a column is not
+/// of this rank's pixels, a name does not fit a header card, or the file cannot be
+/// written. Then there is no new file, and an old one of that name is untouched.
+pub fn write_map(layout: &Layout, path: impl AsRef<Path>, header: &MapHeader, columns: &[MapColumn<'_>]) -> Result<()> {
+    let (path, comm) = (path.as_ref(), layout.comm());
+    let plan = comm.agree(Plan::new(path, header, layout, columns))?;
     let staged = StagedFile::create(comm, path)?;
     comm.agree(plan.write(staged.temporary(), columns, comm.rank() == 0))?;
     staged.publish(comm)
@@ -118,48 +111,33 @@ struct Plan {
 }
 
 impl Plan {
-    fn new(
-        path: &Path,
-        header: &MapHeader,
-        first_pixel: u64,
-        columns: &[MapColumn<'_>],
-    ) -> Result<Self> {
+    fn new(path: &Path, header: &MapHeader, layout: &Layout, columns: &[MapColumn<'_>]) -> Result<Self> {
         if !nside_is_legal(header.nside) {
             let what = format!("nside {} is not a power of two up to 2^29", header.nside);
             return Err(Error::argument(path, what));
         }
-        let Some(first) = columns.first() else {
-            return Err(Error::argument(path, "a map needs at least one column"));
-        };
-        let count = first.data.len();
-        if let Some(other) = columns.iter().find(|column| column.data.len() != count) {
-            let what = format!(
-                "column {} has {} pixels on this rank, column {} has {count}",
-                other.name,
-                other.data.len(),
-                first.name
-            );
+        if layout.global_len() != header.pixels() {
+            let (found, expected) = (layout.global_len(), header.pixels());
+            let what = format!("the layout has {found} pixels, nside {} has {expected}", header.nside);
             return Err(Error::argument(path, what));
         }
-        let pixels = first_pixel..first_pixel.saturating_add(count as u64);
-        if pixels.end > header.pixels() {
-            let what = format!(
-                "pixels {pixels:?} on this rank go beyond the {} of nside {}",
-                header.pixels(),
-                header.nside
-            );
+        if columns.is_empty() {
+            return Err(Error::argument(path, "a map needs at least one column"));
+        }
+        if let Some(column) = columns.iter().find(|column| column.data.len() != layout.local_len()) {
+            let (found, expected) = (column.data.len(), layout.local_len());
+            let what = format!("column {}: expected {expected} pixels on this rank, found {found}", column.name);
             return Err(Error::argument(path, what));
         }
         let pixels_per_row = if header.pixels() < 1024 { 1 } else { 1024 };
         let pixel_bytes: u64 = columns.iter().map(|c| c.data.element_bytes()).sum();
         let row_bytes = pixel_bytes * pixels_per_row;
-        let head = head(header, columns, pixels_per_row, row_bytes)
-            .map_err(|what| Error::argument(path, what))?;
+        let head = head(header, columns, pixels_per_row, row_bytes).map_err(|what| Error::argument(path, what))?;
         let end = head.len() as u64 + pixel_bytes * header.pixels();
         Ok(Self {
             file_bytes: end.next_multiple_of(BLOCK as u64),
             head,
-            pixels,
+            pixels: layout.range(),
             pixels_per_row,
             row_bytes,
         })
@@ -172,8 +150,7 @@ impl Plan {
         if with_header {
             write_at(&file, path, &self.head, 0)?;
             // What no rank writes, the padding, is then zero, as it has to be.
-            file.set_len(self.file_bytes)
-                .map_err(|error| Error::io(path, "extend", error))?;
+            file.set_len(self.file_bytes).map_err(|error| Error::io(path, "extend", error))?;
         }
         self.write_pixels(&file, path, columns)?;
         file.sync_all().map_err(|error| Error::io(path, "sync", error))
@@ -229,9 +206,8 @@ impl Plan {
     }
 
     fn local(&self, pixels: &Range<u64>) -> Range<usize> {
-        let local = |pixel: u64| {
-            usize::try_from(pixel - self.pixels.start).expect("invariant: within this rank's slice")
-        };
+        let local =
+            |pixel: u64| usize::try_from(pixel - self.pixels.start).expect("invariant: within this rank's slice");
         local(pixels.start)..local(pixels.end)
     }
 }

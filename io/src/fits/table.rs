@@ -53,13 +53,8 @@ pub struct Column {
 }
 
 /// Reads the column descriptions of a table whose rows have `row_bytes` bytes.
-pub(super) fn parse_columns(
-    header: &Header,
-    row_bytes: u64,
-) -> std::result::Result<Vec<Column>, String> {
-    let fields = header
-        .integer("TFIELDS")
-        .ok_or("TFIELDS is missing or not an integer")?;
+pub(super) fn parse_columns(header: &Header, row_bytes: u64) -> std::result::Result<Vec<Column>, String> {
+    let fields = header.integer("TFIELDS").ok_or("TFIELDS is missing or not an integer")?;
     let mut columns = Vec::new();
     let mut offset = 0_u64;
     for number in 1..=fields {
@@ -73,21 +68,16 @@ pub(super) fn parse_columns(
     Ok(columns)
 }
 
-fn parse_column(
-    header: &Header,
-    number: i64,
-    offset: u64,
-) -> std::result::Result<Column, String> {
+fn parse_column(header: &Header, number: i64, offset: u64) -> std::result::Result<Column, String> {
     let keyword = |root: &str| format!("{root}{number}");
     let text = |root: &str| header.text(&keyword(root)).unwrap_or_default().to_owned();
     let real = |root: &str, default: f64| match header.get(&keyword(root)) {
         None => Ok(default),
-        Some(_) => (header.real(&keyword(root)))
-            .ok_or_else(|| format!("{} is not a number", keyword(root))),
+        Some(_) => (header.real(&keyword(root))).ok_or_else(|| format!("{} is not a number", keyword(root))),
     };
     let form = text("TFORM");
-    let (kind, repeat, width) = parse_form(&form)
-        .ok_or_else(|| format!("TFORM{number} = {form:?} is not a column format"))?;
+    let (kind, repeat, width) =
+        parse_form(&form).ok_or_else(|| format!("TFORM{number} = {form:?} is not a column format"))?;
     let null = match header.get(&keyword("TNULL")) {
         None => None,
         Some(Value::Integer(null)) => Some(*null),
@@ -95,21 +85,8 @@ fn parse_column(
     };
     let (scale, zero) = (real("TSCAL", 1.0)?, real("TZERO", 0.0)?);
     // The formatting is exact and spares a cast that could truncate.
-    let whole_zero = (scale == 1.0 && zero.fract() == 0.0)
-        .then(|| format!("{zero:.0}").parse().ok())
-        .flatten();
-    Ok(Column {
-        name: text("TTYPE"),
-        unit: text("TUNIT"),
-        kind,
-        repeat,
-        offset,
-        width,
-        scale,
-        zero,
-        whole_zero,
-        null,
-    })
+    let whole_zero = (scale == 1.0 && zero.fract() == 0.0).then(|| format!("{zero:.0}").parse().ok()).flatten();
+    Ok(Column { name: text("TTYPE"), unit: text("TUNIT"), kind, repeat, offset, width, scale, zero, whole_zero, null })
 }
 
 /// Splits TFORM into type, repeat count and width in bytes.
@@ -149,13 +126,11 @@ impl FitsFile {
     pub fn column_index(&self, hdu: &Hdu, name: &str) -> Result<usize> {
         let columns = hdu.columns();
         let exact = columns.iter().position(|column| column.name == name);
-        exact
-            .or_else(|| (columns.iter()).position(|column| column.name.eq_ignore_ascii_case(name)))
-            .ok_or_else(|| {
-                let names: Vec<&str> = columns.iter().map(|c| c.name.as_str()).collect();
-                let what = format!("no column {name}; there are: {}", names.join(", "));
-                Error::fits(self.path(), format!("HDU {}", hdu.index), what)
-            })
+        exact.or_else(|| (columns.iter()).position(|column| column.name.eq_ignore_ascii_case(name))).ok_or_else(|| {
+            let names: Vec<&str> = columns.iter().map(|c| c.name.as_str()).collect();
+            let what = format!("no column {name}; there are: {}", names.join(", "));
+            Error::fits(self.path(), format!("HDU {}", hdu.index), what)
+        })
     }
 
     /// Reads rows of a numeric column as doubles: scaled by TSCAL and TZERO, null
@@ -226,10 +201,7 @@ impl FitsFile {
             return Err(self.column_error(hdu, column, &what));
         }
         if rows.start > rows.end || rows.end > hdu.rows {
-            let what = format!(
-                "rows {}..{} asked for, {} present",
-                rows.start, rows.end, hdu.rows
-            );
+            let what = format!("rows {}..{} asked for, {} present", rows.start, rows.end, hdu.rows);
             return Err(self.column_error(hdu, column, &what));
         }
         let count = (rows.end - rows.start).checked_mul(column.repeat);
@@ -248,9 +220,7 @@ impl FitsFile {
         if column.width == 0 {
             return Ok(());
         }
-        let to_usize = |bytes: u64| {
-            usize::try_from(bytes).expect("invariant: within a file that was measured")
-        };
+        let to_usize = |bytes: u64| usize::try_from(bytes).expect("invariant: within a file that was measured");
         let row_bytes = to_usize(hdu.row_bytes);
         let cell = to_usize(column.offset)..to_usize(column.offset + column.width);
         let block = (READ_BYTES / hdu.row_bytes).max(1);
@@ -280,10 +250,12 @@ fn for_each_integer(kind: ColumnType, cell: &[u8], mut visit: impl FnMut(Option<
             });
         }),
         ColumnType::Byte => cell.iter().for_each(|byte| visit(Some((*byte).into()))),
-        ColumnType::Int16 => (cell.as_chunks().0.iter())
-            .for_each(|bytes| visit(Some(i16::from_be_bytes(*bytes).into()))),
-        ColumnType::Int32 => (cell.as_chunks().0.iter())
-            .for_each(|bytes| visit(Some(i32::from_be_bytes(*bytes).into()))),
+        ColumnType::Int16 => {
+            (cell.as_chunks().0.iter()).for_each(|bytes| visit(Some(i16::from_be_bytes(*bytes).into())))
+        }
+        ColumnType::Int32 => {
+            (cell.as_chunks().0.iter()).for_each(|bytes| visit(Some(i32::from_be_bytes(*bytes).into())))
+        }
         ColumnType::Int64 => {
             (cell.as_chunks().0.iter()).for_each(|bytes| visit(Some(i64::from_be_bytes(*bytes))));
         }
@@ -296,12 +268,12 @@ fn for_each_integer(kind: ColumnType, cell: &[u8], mut visit: impl FnMut(Option<
 fn decode_f64(column: &Column, cell: &[u8], values: &mut Vec<f64>) {
     let scaled = |value: f64| value * column.scale + column.zero;
     match column.kind {
-        ColumnType::Float32 => values.extend(
-            (cell.as_chunks().0.iter()).map(|bytes| scaled(f32::from_be_bytes(*bytes).into())),
-        ),
-        ColumnType::Float64 => values.extend(
-            (cell.as_chunks().0.iter()).map(|bytes| scaled(f64::from_be_bytes(*bytes))),
-        ),
+        ColumnType::Float32 => {
+            values.extend((cell.as_chunks().0.iter()).map(|bytes| scaled(f32::from_be_bytes(*bytes).into())))
+        }
+        ColumnType::Float64 => {
+            values.extend((cell.as_chunks().0.iter()).map(|bytes| scaled(f64::from_be_bytes(*bytes))))
+        }
         kind => {
             for_each_integer(kind, cell, |raw| {
                 values.push(match (raw.filter(|raw| Some(*raw) != column.null), column.whole_zero) {

@@ -154,10 +154,7 @@ impl<T: Element, const N: usize> sealed::Sealed for [T; N] {}
 
 impl<T: Element, const N: usize> Element for [T; N] {
     fn number() -> Number {
-        Number::Array {
-            length: N,
-            element: Box::new(T::number()),
-        }
+        Number::Array { length: N, element: Box::new(T::number()) }
     }
 }
 
@@ -174,13 +171,7 @@ impl ElementType {
             (Self::Integer { .. }, Number::Float) => reading,
             (Self::Float { .. }, Number::Integer { .. }) => !reading,
             (Self::Boolean, Number::Integer { bytes, .. }) => reading && *bytes == 1,
-            (
-                Self::Integer { bytes, signed, .. },
-                Number::Integer {
-                    bytes: memory_bytes,
-                    signed: memory_signed,
-                },
-            ) => {
+            (Self::Integer { bytes, signed, .. }, Number::Integer { bytes: memory_bytes, signed: memory_signed }) => {
                 let (file, memory) = ((*bytes, *signed), (*memory_bytes, *memory_signed));
                 let (from, to) = if reading { (file, memory) } else { (memory, file) };
                 to == from || (to.0 > from.0 && (to.1 || !from.1))
@@ -198,17 +189,10 @@ mod tests {
     use super::*;
 
     const fn integer(bytes: usize, signed: bool) -> ElementType {
-        ElementType::Integer {
-            bytes,
-            signed,
-            order: ByteOrder::Big,
-        }
+        ElementType::Integer { bytes, signed, order: ByteOrder::Big }
     }
 
-    const FLOAT: ElementType = ElementType::Float {
-        bytes: 8,
-        order: ByteOrder::Little,
-    };
+    const FLOAT: ElementType = ElementType::Float { bytes: 8, order: ByteOrder::Little };
 
     #[test]
     fn integers_only_widen() {
@@ -231,10 +215,7 @@ mod tests {
 
     #[test]
     fn arrays_need_their_length() {
-        let array = ElementType::Array {
-            shape: vec![4],
-            element: Box::new(FLOAT),
-        };
+        let array = ElementType::Array { shape: vec![4], element: Box::new(FLOAT) };
         assert!(array.converts(&<[f64; 4]>::number(), true));
         assert!(!array.converts(&<[f64; 3]>::number(), true));
         assert!(!array.converts(&f64::number(), true));

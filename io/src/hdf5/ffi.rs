@@ -9,18 +9,14 @@ use super::element::{ByteOrder, ElementType, Member};
 use super::slab::Slab;
 use hdf5::sync::sync;
 use hdf5_sys::h5::{H5free_memory, herr_t, hsize_t};
+use hdf5_sys::h5a::H5Aread;
 use hdf5_sys::h5d::{H5D_mpio_actual_io_mode_t as IoMode, H5Dread, H5Dwrite};
 use hdf5_sys::h5i::hid_t;
-use hdf5_sys::h5p::{
-    H5FD_mpio_xfer_t, H5P_CLS_DATASET_XFER, H5Pclose, H5Pcreate, H5Pset_dxpl_mpio,
-};
-use hdf5_sys::h5s::{
-    H5S_seloper_t, H5Sselect_all, H5Sselect_hyperslab, H5Sselect_none,
-};
+use hdf5_sys::h5p::{H5FD_mpio_xfer_t, H5P_CLS_DATASET_XFER, H5Pclose, H5Pcreate, H5Pset_dxpl_mpio};
+use hdf5_sys::h5s::{H5S_seloper_t, H5Sselect_all, H5Sselect_hyperslab, H5Sselect_none};
 use hdf5_sys::h5t::{
-    H5T_class_t, H5T_order_t, H5T_sign_t, H5Tget_array_dims2, H5Tget_array_ndims, H5Tget_class,
-    H5Tget_member_name, H5Tget_member_type, H5Tget_nmembers, H5Tget_order, H5Tget_sign,
-    H5Tget_size, H5Tget_super, H5Tis_variable_str,
+    H5T_class_t, H5T_order_t, H5T_sign_t, H5Tget_array_dims2, H5Tget_array_ndims, H5Tget_class, H5Tget_member_name,
+    H5Tget_member_type, H5Tget_nmembers, H5Tget_order, H5Tget_sign, H5Tget_size, H5Tget_super, H5Tis_variable_str,
 };
 use std::ffi::{CStr, c_uint, c_void};
 use std::ptr;
@@ -40,8 +36,7 @@ impl TransferList {
         let list = Self(hdf5::h5check(id)?);
         if collective {
             // SAFETY: the list is a valid transfer property list.
-            let status =
-                unsafe { H5Pset_dxpl_mpio(list.0, H5FD_mpio_xfer_t::H5FD_MPIO_COLLECTIVE) };
+            let status = unsafe { H5Pset_dxpl_mpio(list.0, H5FD_mpio_xfer_t::H5FD_MPIO_COLLECTIVE) };
             hdf5::h5check(status)?;
         }
         Ok(list)
@@ -53,10 +48,7 @@ impl TransferList {
         // SAFETY: the list is valid, `mode` outlives the call, and the library
         // writes one of the values of the enum.
         hdf5::h5check(unsafe { H5Pget_mpio_actual_io_mode(self.0, &raw mut mode) })?;
-        Ok(matches!(
-            mode,
-            IoMode::H5D_MPIO_CHUNK_COLLECTIVE | IoMode::H5D_MPIO_CONTIGUOUS_COLLECTIVE
-        ))
+        Ok(matches!(mode, IoMode::H5D_MPIO_CHUNK_COLLECTIVE | IoMode::H5D_MPIO_CONTIGUOUS_COLLECTIVE))
     }
 }
 
@@ -158,10 +150,7 @@ pub(super) fn describe(datatype: &hdf5::Datatype) -> hdf5::Result<ElementType> {
         // are made for that class only.
         let (class, bytes) = unsafe { (H5Tget_class(id), H5Tget_size(id)) };
         Ok(match class {
-            H5T_class_t::H5T_FLOAT => ElementType::Float {
-                bytes,
-                order: byte_order(id),
-            },
+            H5T_class_t::H5T_FLOAT => ElementType::Float { bytes, order: byte_order(id) },
             H5T_class_t::H5T_INTEGER => ElementType::Integer {
                 bytes,
                 // SAFETY: an integer type.
@@ -171,9 +160,7 @@ pub(super) fn describe(datatype: &hdf5::Datatype) -> hdf5::Result<ElementType> {
             H5T_class_t::H5T_STRING => {
                 // SAFETY: a string type.
                 let variable = unsafe { H5Tis_variable_str(id) } > 0;
-                ElementType::Text {
-                    bytes: (!variable).then_some(bytes),
-                }
+                ElementType::Text { bytes: (!variable).then_some(bytes) }
             }
             H5T_class_t::H5T_ENUM => match datatype.to_descriptor() {
                 Ok(hdf5::types::TypeDescriptor::Boolean) => ElementType::Boolean,
@@ -184,10 +171,7 @@ pub(super) fn describe(datatype: &hdf5::Datatype) -> hdf5::Result<ElementType> {
                 // SAFETY: an array type has a base type; the id is new.
                 element: Box::new(describe(&unsafe { hdf5::from_id(H5Tget_super(id)) }?)?),
             },
-            H5T_class_t::H5T_COMPOUND => ElementType::Compound {
-                bytes,
-                members: members(id)?,
-            },
+            H5T_class_t::H5T_COMPOUND => ElementType::Compound { bytes, members: members(id)? },
             H5T_class_t::H5T_VLEN => ElementType::Other("of variable length"),
             H5T_class_t::H5T_OPAQUE => ElementType::Other("opaque"),
             H5T_class_t::H5T_BITFIELD => ElementType::Other("a bit field"),
@@ -234,12 +218,22 @@ fn members(id: hid_t) -> hdf5::Result<Vec<Member>> {
                 copy
             };
             // SAFETY: the index is within the type; the id is new.
-            let member: hdf5::Datatype =
-                unsafe { hdf5::from_id(hdf5::h5check(H5Tget_member_type(id, index))?) }?;
-            Ok(Member {
-                name,
-                element: describe(&member)?,
-            })
+            let member: hdf5::Datatype = unsafe { hdf5::from_id(hdf5::h5check(H5Tget_member_type(id, index))?) }?;
+            Ok(Member { name, element: describe(&member)? })
         })
         .collect()
+}
+
+/// Reads an attribute that is one string of fixed length, without its padding.
+pub(super) fn read_fixed_text(attribute: &hdf5::Attribute) -> hdf5::Result<String> {
+    sync(|| {
+        let datatype = attribute.dtype()?;
+        let mut bytes = vec![0_u8; datatype.size()];
+        // SAFETY: the attribute has one element (the caller's claim, asserted here) of
+        // the size of its own type, which is the memory type too.
+        assert_eq!(attribute.size(), 1, "invariant: one string");
+        hdf5::h5check(unsafe { H5Aread(attribute.id(), datatype.id(), bytes.as_mut_ptr().cast()) })?;
+        let text = bytes.split(|byte| *byte == 0).next().unwrap_or_default();
+        Ok(String::from_utf8_lossy(text).trim_end().to_owned())
+    })
 }

@@ -12,15 +12,10 @@ impl Slab {
     pub(super) fn new(shape: &[u64], start: &[u64], count: &[u64]) -> Result<Self, String> {
         for (name, given) in [("start", start), ("count", count)] {
             if given.len() != shape.len() {
-                return Err(format!(
-                    "expected {} dimensions in {name}, found {}",
-                    shape.len(),
-                    given.len()
-                ));
+                return Err(format!("expected {} dimensions in {name}, found {}", shape.len(), given.len()));
             }
         }
-        for (dimension, ((start, count), length)) in start.iter().zip(count).zip(shape).enumerate()
-        {
+        for (dimension, ((start, count), length)) in start.iter().zip(count).zip(shape).enumerate() {
             if start.checked_add(*count).is_none_or(|end| end > *length) {
                 return Err(format!(
                     "{count} elements from {start} asked for in dimension {dimension}, \
@@ -28,18 +23,12 @@ impl Slab {
                 ));
             }
         }
-        Ok(Self {
-            start: start.to_vec(),
-            count: count.to_vec(),
-        })
+        Ok(Self { start: start.to_vec(), count: count.to_vec() })
     }
 
     /// The slab of nothing, for a rank that takes part in a collective transfer.
     pub(super) fn empty(dimensions: usize) -> Self {
-        Self {
-            start: vec![0; dimensions],
-            count: vec![0; dimensions],
-        }
+        Self { start: vec![0; dimensions], count: vec![0; dimensions] }
     }
 
     /// The number of elements; 2^64 - 1 if they are more than that.
