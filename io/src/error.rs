@@ -1,0 +1,89 @@
+//! What can go wrong with a file, with the file, the place in it and the reason.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+/// Result of an operation of this crate.
+pub type Result<T> = std::result::Result<T, Error>;
+
+/// An error of reading or writing a file.
+///
+/// Collective operations return it on all ranks: as [`Error::Agreed`], which
+/// carries the message of the rank that failed.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The operating system refused an operation.
+    #[error("{}: cannot {action}: {source}", path.display())]
+    Io {
+        /// The file or folder.
+        path: PathBuf,
+        /// What was tried, as a verb: "open", "write 8192 bytes".
+        action: String,
+        /// The system's answer.
+        source: io::Error,
+    },
+    /// An HDF5 file, or the HDF5 library on it, is not as needed.
+    #[error("{}: {what}", path.display())]
+    File {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        what: String,
+    },
+    /// A dataset of an HDF5 file is missing or not as needed.
+    #[error("{}: dataset {dataset}: {what}", path.display())]
+    Dataset {
+        /// The file.
+        path: PathBuf,
+        /// The dataset's path inside the file.
+        dataset: String,
+        /// What is wrong with it.
+        what: String,
+    },
+    /// A group or attribute of an HDF5 file is missing or not as needed.
+    #[error("{}: {object}: {what}", path.display())]
+    Object {
+        /// The file.
+        path: PathBuf,
+        /// "group NAME" or "attribute NAME of OBJECT".
+        object: String,
+        /// What is wrong with it.
+        what: String,
+    },
+    /// A FITS file is malformed, truncated or not as needed.
+    #[error("{}: {place}: {what}", path.display())]
+    Fits {
+        /// The file.
+        path: PathBuf,
+        /// "HDU 1", "HDU 1, column TEMPERATURE", "header of HDU 0".
+        place: String,
+        /// What is wrong with it.
+        what: String,
+    },
+    /// The arguments of a call contradict each other or the file.
+    #[error("{}: {what}", path.display())]
+    Argument {
+        /// The file that was to be read or written.
+        path: PathBuf,
+        /// Which argument, and what it has to be.
+        what: String,
+    },
+    /// A rank failed, and so all did.
+    #[error(transparent)]
+    Agreed(#[from] dolmen_core::Error),
+}
+
+impl Error {
+    pub(crate) fn io(path: &Path, action: impl Into<String>, source: io::Error) -> Self {
+        Self::Io { path: path.to_owned(), action: action.into(), source }
+    }
+
+    pub(crate) fn fits(path: &Path, place: impl Into<String>, what: impl Into<String>) -> Self {
+        Self::Fits { path: path.to_owned(), place: place.into(), what: what.into() }
+    }
+
+    pub(crate) fn argument(path: &Path, what: impl Into<String>) -> Self {
+        Self::Argument { path: path.to_owned(), what: what.into() }
+    }
+}

@@ -1,0 +1,19 @@
+//! FITS files, as far as sky maps and tables of time-ordered data need them
+//! (FITS Standard 4.0).
+//!
+//! The code is our own, for a binary table is a few lines of arithmetic: offsets
+//! are known beforehand, so every rank writes and reads its own part of a map
+//! with plain positioned I/O, which a FITS library would do through one rank or
+//! not at all.
+
+mod file;
+mod header;
+mod map;
+mod map_writer;
+mod table;
+
+pub use file::{FitsFile, Hdu, HduKind};
+pub use header::{BLOCK, Card, Header, Value};
+pub use map::{Coordinates, MapFile, MapHeader, Ordering, PolarisationConvention, UNSEEN};
+pub use map_writer::{MapColumn, MapData, write_map};
+pub use table::{Column, ColumnType};

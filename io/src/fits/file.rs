@@ -1,0 +1,269 @@
+//! FITS files as a list of header-data units, plain or gzip-compressed.
+
+use super::header::{BLOCK, Header, HeaderError};
+use super::table::{Column, parse_columns};
+use crate::error::{Error, Result};
+use flate2::read::MultiGzDecoder;
+use std::fs::File;
+use std::io::{self, Read};
+use std::ops::Range;
+use std::os::unix::fs::FileExt;
+use std::path::{Path, PathBuf};
+
+/// A FITS file opened for reading.
+///
+/// Nothing here is collective: each rank that needs the file opens it. A plain
+/// file is read by position, so that a rank touches only the rows it asks for;
+/// a gzip file has no positions and is decoded into memory as a whole.
+#[derive(Debug)]
+pub struct FitsFile {
+    path: PathBuf,
+    source: Source,
+    hdus: Vec<Hdu>,
+}
+
+/// What the data of a header-data unit are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum HduKind {
+    /// An image, or the primary header without data.
+    Image,
+    /// A binary table.
+    BinaryTable,
+    /// Anything else, such as an ASCII table: its header can be read.
+    Other,
+}
+
+/// A header-data unit.
+#[derive(Clone, Debug)]
+pub struct Hdu {
+    pub(super) index: usize,
+    pub(super) header: Header,
+    pub(super) kind: HduKind,
+    pub(super) data: Range<u64>,
+    pub(super) columns: Vec<Column>,
+    pub(super) row_bytes: u64,
+    pub(super) rows: u64,
+}
+
+impl Hdu {
+    /// Its position in the file; 0 is the primary unit.
+    #[must_use]
+    pub fn index(&self) -> usize {
+        self.index
+    }
+
+    /// What its data are.
+    #[must_use]
+    pub fn kind(&self) -> HduKind {
+        self.kind
+    }
+
+    /// Its header.
+    #[must_use]
+    pub fn header(&self) -> &Header {
+        &self.header
+    }
+
+    /// The columns of a binary table; none for other data.
+    #[must_use]
+    pub fn columns(&self) -> &[Column] {
+        &self.columns
+    }
+
+    /// The number of rows of a binary table; 0 for other data.
+    #[must_use]
+    pub fn rows(&self) -> u64 {
+        self.rows
+    }
+}
+
+#[derive(Debug)]
+enum Source {
+    Plain { file: File, length: u64 },
+    Memory(Vec<u8>),
+}
+
+impl Source {
+    fn open(path: &Path) -> io::Result<Self> {
+        let mut file = File::open(path)?;
+        let mut magic = [0; 2];
+        if file.read_at(&mut magic, 0)? == 2 && magic == [0x1f, 0x8b] {
+            let mut bytes = Vec::new();
+            MultiGzDecoder::new(&mut file).read_to_end(&mut bytes)?;
+            return Ok(Self::Memory(bytes));
+        }
+        let length = file.metadata()?.len();
+        Ok(Self::Plain { file, length })
+    }
+
+    fn length(&self) -> u64 {
+        match self {
+            Self::Plain { length, .. } => *length,
+            Self::Memory(bytes) => bytes.len() as u64,
+        }
+    }
+
+    fn read_exact_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<()> {
+        match self {
+            Self::Plain { file, .. } => file.read_exact_at(buffer, offset),
+            Self::Memory(bytes) => {
+                let start = usize::try_from(offset).unwrap_or(usize::MAX);
+                let end = start.saturating_add(buffer.len());
+                let part = bytes.get(start..end).ok_or(io::ErrorKind::UnexpectedEof)?;
+                buffer.copy_from_slice(part);
+                Ok(())
+            }
+        }
+    }
+}
+
+/// Reads a source from a position on.
+struct SourceReader<'a> {
+    source: &'a Source,
+    position: u64,
+}
+
+impl Read for SourceReader<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let left = self.source.length().saturating_sub(self.position);
+        let count = usize::try_from(left).map_or(buffer.len(), |left| left.min(buffer.len()));
+        self.source.read_exact_at(&mut buffer[..count], self.position)?;
+        self.position += count as u64;
+        Ok(count)
+    }
+}
+
+impl FitsFile {
+    /// Opens a plain or gzip-compressed FITS file and reads all its headers.
+    ///
+    /// # Errors
+    ///
+    /// The file cannot be read, is not FITS, or is shorter than its headers say.
+    pub fn open(path: impl AsRef<Path>) -> Result<Self> {
+        let path = path.as_ref();
+        let source = Source::open(path).map_err(|error| Error::io(path, "open", error))?;
+        let mut hdus = Vec::new();
+        let mut position = 0;
+        while let Some(hdu) = read_hdu(path, &source, position, hdus.len())? {
+            position = hdu.data.end.next_multiple_of(BLOCK as u64);
+            hdus.push(hdu);
+        }
+        Ok(Self { path: path.to_owned(), source, hdus })
+    }
+
+    /// Where the file is.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// All header-data units, the primary one first.
+    #[must_use]
+    pub fn hdus(&self) -> &[Hdu] {
+        &self.hdus
+    }
+
+    /// The first binary table.
+    ///
+    /// # Errors
+    ///
+    /// There is none.
+    pub fn first_table(&self) -> Result<&Hdu> {
+        self.hdus
+            .iter()
+            .find(|hdu| hdu.kind == HduKind::BinaryTable)
+            .ok_or_else(|| Error::fits(&self.path, "file", "has no binary table"))
+    }
+
+    pub(super) fn read_exact_at(&self, buffer: &mut [u8], offset: u64) -> Result<()> {
+        self.source
+            .read_exact_at(buffer, offset)
+            .map_err(|error| Error::io(&self.path, format!("read at byte {offset}"), error))
+    }
+}
+
+/// Reads the header at a position; none if the file ends there, or goes on with
+/// something that is no extension (allowed by section 3.5 of the standard).
+fn read_hdu(path: &Path, source: &Source, position: u64, index: usize) -> Result<Option<Hdu>> {
+    let mut reader = SourceReader { source, position };
+    let place = || format!("header of HDU {index}");
+    let mut start = [0; 8];
+    let starts_like_fits =
+        reader.read_exact(&mut start).is_ok() && &start == if index == 0 { b"SIMPLE  " } else { b"XTENSION" };
+    match (starts_like_fits, index) {
+        (true, _) => {}
+        (false, 0) => return Err(Error::fits(path, "file", "is not a FITS file")),
+        (false, _) => return Ok(None),
+    }
+    reader.position = position;
+    let header = Header::read(&mut reader).map_err(|error| match error {
+        HeaderError::Io(error) => Error::io(path, "read a header", error),
+        HeaderError::Malformed(what) => Error::fits(path, place(), what),
+    })?;
+    let malformed = |what: String| Error::fits(path, place(), what);
+    let length = data_length(&header).map_err(malformed)?;
+    let data_start = reader.position;
+    let data_end = data_start.checked_add(length);
+    let Some(data_end) = data_end.filter(|end| *end <= source.length()) else {
+        let have = source.length() - data_start;
+        let what = format!("truncated: {length} bytes of data announced, {have} present");
+        return Err(Error::fits(path, format!("HDU {index}"), what));
+    };
+    let mut hdu = Hdu {
+        index,
+        kind: match header.text("XTENSION") {
+            None | Some("IMAGE") => HduKind::Image,
+            Some("BINTABLE") => HduKind::BinaryTable,
+            Some(_) => HduKind::Other,
+        },
+        header,
+        data: data_start..data_end,
+        columns: Vec::new(),
+        row_bytes: 0,
+        rows: 0,
+    };
+    if hdu.kind == HduKind::BinaryTable {
+        hdu.row_bytes = axis(&hdu.header, "NAXIS1").map_err(malformed)?;
+        hdu.rows = axis(&hdu.header, "NAXIS2").map_err(malformed)?;
+        hdu.columns = parse_columns(&hdu.header, hdu.row_bytes).map_err(malformed)?;
+    }
+    Ok(Some(hdu))
+}
+
+/// |BITPIX| / 8 * GCOUNT * (PCOUNT + NAXIS1 * NAXIS2 * ...), in bytes.
+fn data_length(header: &Header) -> std::result::Result<u64, String> {
+    let axes = axis(header, "NAXIS")?;
+    if axes == 0 {
+        return Ok(0);
+    }
+    if axes > 999 {
+        return Err(format!("NAXIS = {axes} is more than 999"));
+    }
+    let mut elements = Some(1_u64);
+    for number in 1..=axes {
+        let length = axis(header, &format!("NAXIS{number}"))?;
+        elements = elements.and_then(|elements| elements.checked_mul(length));
+    }
+    let optional = |keyword: &str, default: u64| match header.get(keyword) {
+        None => Ok(default),
+        Some(_) => axis(header, keyword),
+    };
+    let (parameters, groups) = (optional("PCOUNT", 0)?, optional("GCOUNT", 1)?);
+    let bits = match header.integer("BITPIX") {
+        Some(bits @ (8 | 16 | 32 | 64 | -32 | -64)) => bits.unsigned_abs(),
+        _ => return Err("BITPIX is missing or not one of 8, 16, 32, 64, -32, -64".into()),
+    };
+    elements
+        .and_then(|elements| elements.checked_add(parameters))
+        .and_then(|elements| elements.checked_mul(groups))
+        .and_then(|elements| elements.checked_mul(bits / 8))
+        .ok_or_else(|| "the announced size of the data exceeds 2^64 bytes".into())
+}
+
+fn axis(header: &Header, keyword: &str) -> std::result::Result<u64, String> {
+    header
+        .integer(keyword)
+        .and_then(|value| u64::try_from(value).ok())
+        .ok_or_else(|| format!("{keyword} is missing or not a non-negative integer"))
+}

@@ -1,0 +1,18 @@
+//! Parallel HDF5: files opened by all ranks together, of which each rank reads and
+//! writes its own hyperslab.
+//!
+//! Files, groups, attributes and creation go through the `hdf5` crate. Transfers do
+//! not: its interface has no transfer property list, so all of its reads and
+//! writes are independent. [`Dataset`] calls the library itself, collectively.
+
+mod attribute;
+mod dataset;
+mod element;
+mod ffi;
+mod file;
+mod slab;
+
+pub use attribute::Attribute;
+pub use dataset::{Dataset, Layout, Transfer};
+pub use element::{Element, ElementType, Member};
+pub use file::H5File;

@@ -1,0 +1,209 @@
+//! Attributes of files, groups and datasets.
+
+use super::file::{H5File, reason};
+use crate::error::{Error, Result};
+use hdf5::types::{TypeDescriptor, VarLenAscii, VarLenUnicode};
+
+/// The value of an attribute.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub enum Attribute {
+    /// A string; written in UTF-8 and of variable length.
+    Text(String),
+    /// An integer.
+    Integer(i64),
+    /// A floating-point number.
+    Real(f64),
+    /// A list of numbers.
+    Reals(Vec<f64>),
+}
+
+impl From<&str> for Attribute {
+    fn from(value: &str) -> Self {
+        Self::Text(value.to_owned())
+    }
+}
+
+impl From<String> for Attribute {
+    fn from(value: String) -> Self {
+        Self::Text(value)
+    }
+}
+
+impl From<i64> for Attribute {
+    fn from(value: i64) -> Self {
+        Self::Integer(value)
+    }
+}
+
+impl From<f64> for Attribute {
+    fn from(value: f64) -> Self {
+        Self::Real(value)
+    }
+}
+
+impl From<&[f64]> for Attribute {
+    fn from(value: &[f64]) -> Self {
+        Self::Reals(value.to_vec())
+    }
+}
+
+impl H5File {
+    /// The value of an attribute of a group or dataset (`/` is the file), or none if
+    /// there is no such attribute.
+    ///
+    /// # Collective
+    ///
+    /// # Errors
+    ///
+    /// There is no such group or dataset, or the attribute is of a type that
+    /// [`Attribute`] does not know.
+    pub fn attribute(&self, object: &str, name: &str) -> Result<Option<Attribute>> {
+        let read = || -> hdf5::Result<Option<Attribute>> {
+            let location = self.location(object)?;
+            if !location.attr_names()?.iter().any(|present| present == name) {
+                return Ok(None);
+            }
+            read_value(&location.attr(name)?).map(Some)
+        };
+        let value = read().map_err(|error| self.attribute_error(object, name, reason(&error)));
+        Ok(self.comm().agree(value)?)
+    }
+
+    /// The text of an attribute that has to be there.
+    ///
+    /// # Collective
+    ///
+    /// # Errors
+    ///
+    /// It is not there, or not a string.
+    pub fn attribute_text(&self, object: &str, name: &str) -> Result<String> {
+        match self.attribute(object, name)? {
+            Some(Attribute::Text(value)) => Ok(value),
+            other => Err(self.unexpected(object, name, "a string", other)),
+        }
+    }
+
+    /// The value of a numeric attribute that has to be there.
+    ///
+    /// # Collective
+    ///
+    /// # Errors
+    ///
+    /// It is not there, or not one number.
+    pub fn attribute_f64(&self, object: &str, name: &str) -> Result<f64> {
+        match self.attribute(object, name)? {
+            Some(Attribute::Real(value)) => Ok(value),
+            Some(Attribute::Integer(value)) => Ok(value as f64),
+            other => Err(self.unexpected(object, name, "a number", other)),
+        }
+    }
+
+    /// The value of an integer attribute that has to be there.
+    ///
+    /// # Collective
+    ///
+    /// # Errors
+    ///
+    /// It is not there, or not one integer.
+    pub fn attribute_i64(&self, object: &str, name: &str) -> Result<i64> {
+        match self.attribute(object, name)? {
+            Some(Attribute::Integer(value)) => Ok(value),
+            other => Err(self.unexpected(object, name, "an integer", other)),
+        }
+    }
+
+    /// Writes an attribute of a group or dataset (`/` is the file), or replaces it.
+    ///
+    /// # Collective
+    ///
+    /// With the same value on all ranks.
+    ///
+    /// # Errors
+    ///
+    /// There is no such group or dataset, a string has a zero byte, or the file is only
+    /// read.
+    pub fn write_attribute(&self, object: &str, name: &str, value: impl Into<Attribute>) -> Result<()> {
+        let value = value.into();
+        let write = || -> hdf5::Result<()> {
+            let location = self.location(object)?;
+            if location.attr_names()?.iter().any(|present| present == name) {
+                location.delete_attr(name)?;
+            }
+            write_value(&location, name, &value)
+        };
+        let written = write().map_err(|error| self.attribute_error(object, name, reason(&error)));
+        Ok(self.comm().agree(written)?)
+    }
+
+    fn location(&self, object: &str) -> hdf5::Result<hdf5::Location> {
+        let file = self.file();
+        if object != "/" && !file.link_exists(object) {
+            return Err(format!("{object} does not exist").into());
+        }
+        match file.group(object) {
+            Ok(group) => group.as_location(),
+            Err(_) => file.dataset(object)?.as_location(),
+        }
+    }
+
+    fn unexpected(&self, object: &str, name: &str, wanted: &str, found: Option<Attribute>) -> Error {
+        let found = match found {
+            None => "it is missing".to_owned(),
+            Some(Attribute::Text(value)) => format!("found the string {value:?}"),
+            Some(Attribute::Integer(value)) => format!("found the integer {value}"),
+            Some(Attribute::Real(value)) => format!("found {value}"),
+            Some(Attribute::Reals(values)) => format!("found {} numbers", values.len()),
+        };
+        self.attribute_error(object, name, format!("expected {wanted}; {found}"))
+    }
+
+    fn attribute_error(&self, object: &str, name: &str, what: String) -> Error {
+        let object = format!("attribute {name} of {object}");
+        Error::Object { path: self.path().to_owned(), object, what }
+    }
+}
+
+fn read_value(attribute: &hdf5::Attribute) -> hdf5::Result<Attribute> {
+    let single = attribute.size() == 1;
+    match attribute.dtype()?.to_descriptor()? {
+        TypeDescriptor::Integer(_) if single => first::<i64>(attribute).map(Attribute::Integer),
+        TypeDescriptor::Unsigned(_) if single => {
+            let value = first::<u64>(attribute)?;
+            i64::try_from(value).map(Attribute::Integer).map_err(|_| format!("{value} exceeds 2^63").into())
+        }
+        TypeDescriptor::Float(_) if single => first::<f64>(attribute).map(Attribute::Real),
+        TypeDescriptor::Float(_) | TypeDescriptor::Integer(_) | TypeDescriptor::Unsigned(_) => {
+            attribute.read_raw::<f64>().map(Attribute::Reals)
+        }
+        TypeDescriptor::VarLenUnicode if single => {
+            first::<VarLenUnicode>(attribute).map(|text| Attribute::Text(text.to_string()))
+        }
+        TypeDescriptor::VarLenAscii if single => {
+            first::<VarLenAscii>(attribute).map(|text| Attribute::Text(text.to_string()))
+        }
+        TypeDescriptor::FixedAscii(_) | TypeDescriptor::FixedUnicode(_) if single => {
+            super::ffi::read_fixed_text(attribute).map(Attribute::Text)
+        }
+        other => Err(format!("values of type {other} are not read").into()),
+    }
+}
+
+fn first<T: hdf5::H5Type>(attribute: &hdf5::Attribute) -> hdf5::Result<T> {
+    let values = attribute.read_raw::<T>()?;
+    values.into_iter().next().ok_or_else(|| "has no value".into())
+}
+
+fn write_value(location: &hdf5::Location, name: &str, value: &Attribute) -> hdf5::Result<()> {
+    match value {
+        Attribute::Text(text) => {
+            let text: VarLenUnicode = text.parse().map_err(|error| format!("{error}"))?;
+            location.new_attr::<VarLenUnicode>().create(name)?.write_scalar(&text)
+        }
+        Attribute::Integer(value) => location.new_attr::<i64>().create(name)?.write_scalar(value),
+        Attribute::Real(value) => location.new_attr::<f64>().create(name)?.write_scalar(value),
+        Attribute::Reals(values) => {
+            location.new_attr::<f64>().shape(values.len()).create(name)?.write_raw(values.as_slice())
+        }
+    }
+}

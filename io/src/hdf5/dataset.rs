@@ -1,0 +1,296 @@
+//! Datasets, and transfers of which each rank does its own hyperslab.
+
+use super::element::{Element, ElementType, Number};
+use super::ffi::{self, Buffer};
+use super::file::{H5File, reason};
+use super::slab::Slab;
+use crate::error::{Error, Result};
+use hdf5::types::{CompoundField, CompoundType, TypeDescriptor};
+
+/// What one rank moves in one call. Above 2 GiB MPI-IO and HDF5 1.10 fail.
+const TRANSFER_BYTES: u64 = 1 << 30;
+
+/// How ranks transfer data.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Transfer {
+    /// Together, so that MPI-IO can merge their requests.
+    Collective,
+    /// Each on its own.
+    Independent,
+}
+
+/// How a dataset is laid out in the file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Layout {
+    /// In one piece: the fastest for slabs.
+    Contiguous,
+    /// In chunks of this shape.
+    Chunked(Vec<u64>),
+}
+
+/// A dataset of an open file.
+#[derive(Debug)]
+pub struct Dataset<'file> {
+    file: &'file H5File,
+    name: String,
+    dataset: hdf5::Dataset,
+    shape: Vec<u64>,
+    element: ElementType,
+    transfer: Transfer,
+}
+
+impl<'file> Dataset<'file> {
+    pub(super) fn new(file: &'file H5File, name: &str, dataset: hdf5::Dataset) -> Result<Self> {
+        let examined = || -> hdf5::Result<ElementType> {
+            if dataset.space()?.is_simple() {
+                ffi::describe(&dataset.dtype()?)
+            } else {
+                Err("has no dataspace of numbers of elements".into())
+            }
+        };
+        let element = examined().map_err(|error| file.dataset_error(name, reason(&error)))?;
+        let shape = dataset.shape().into_iter().map(|length| length as u64).collect();
+        let transfer = Transfer::Collective;
+        Ok(Self { file, name: name.to_owned(), dataset, shape, element, transfer })
+    }
+
+    /// Its path inside the file.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The number of elements in each dimension; empty for a scalar.
+    #[must_use]
+    pub fn shape(&self) -> &[u64] {
+        &self.shape
+    }
+
+    /// The type of its elements in the file.
+    #[must_use]
+    pub fn element_type(&self) -> &ElementType {
+        &self.element
+    }
+
+    /// The shape, if it has `N` dimensions.
+    ///
+    /// # Errors
+    ///
+    /// It has another number of dimensions: the same on all ranks.
+    pub fn dimensions<const N: usize>(&self) -> Result<[u64; N]> {
+        self.shape.as_slice().try_into().map_err(|_| {
+            let what = format!("expected {N} dimensions, found {}", self.shape.len());
+            self.error(what)
+        })
+    }
+
+    /// Sets how data are transferred; [`Transfer::Collective`] if it is not called.
+    ///
+    /// With [`Transfer::Independent`], reading and writing slabs is not collective: a
+    /// rank calls when it likes, and errors are its own.
+    #[must_use]
+    pub fn with_transfer(mut self, transfer: Transfer) -> Self {
+        self.transfer = transfer;
+        self
+    }
+
+    /// Reads this rank's hyperslab: `count[d]` elements from `start[d]` on in each
+    /// dimension d, in row-major order. A rank that needs nothing gives a zero count.
+    ///
+    /// # Collective
+    ///
+    /// Unless transfers are independent.
+    ///
+    /// # Errors
+    ///
+    /// The slab is not inside the dataset, the elements cannot be read as `T` without
+    /// changing integers, the memory does not suffice, or the file cannot be read.
+    pub fn read_slab<T: Element>(&self, start: &[u64], count: &[u64]) -> Result<Vec<T>> {
+        let prepared = self.prepare::<T>(None, start, count, true);
+        self.read_allocated(prepared)
+    }
+
+    /// As [`Dataset::read_slab`], into a slice of the slab's size. Returns how the data
+    /// were really transferred: conversion between types makes HDF5 1.10 independent.
+    ///
+    /// # Collective
+    ///
+    /// Unless transfers are independent.
+    ///
+    /// # Errors
+    ///
+    /// As [`Dataset::read_slab`]; also if the slice has not the size of the slab.
+    pub fn read_slab_into<T: Element>(&self, start: &[u64], count: &[u64], values: &mut [T]) -> Result<Transfer> {
+        let prepared = self.prepare::<T>(None, start, count, true);
+        let prepared = prepared.and_then(|prepared| self.require_length(prepared, values.len()));
+        self.read_prepared(prepared, values)
+    }
+
+    /// Reads this rank's slab of one member of a table (a dataset of compound type).
+    ///
+    /// # Collective
+    ///
+    /// Unless transfers are independent.
+    ///
+    /// # Errors
+    ///
+    /// As [`Dataset::read_slab`]; also if there is no such member.
+    pub fn read_member_slab<T: Element>(&self, member: &str, start: &[u64], count: &[u64]) -> Result<Vec<T>> {
+        let prepared = self.prepare::<T>(Some(member), start, count, true);
+        self.read_allocated(prepared)
+    }
+
+    /// Writes this rank's hyperslab, given in row-major order. Slabs of different ranks
+    /// must not overlap. Returns how the data were really transferred.
+    ///
+    /// # Collective
+    ///
+    /// Unless transfers are independent.
+    ///
+    /// # Errors
+    ///
+    /// As [`Dataset::read_slab_into`]; also if the disk is full or the file is only read.
+    pub fn write_slab<T: Element>(&self, start: &[u64], count: &[u64], values: &[T]) -> Result<Transfer> {
+        let prepared = self.prepare::<T>(None, start, count, false);
+        let prepared = prepared.and_then(|prepared| self.require_length(prepared, values.len()));
+        let (memory_type, slab) = self.agree(prepared)?;
+        let mut rest: &[u8] = bytemuck::cast_slice(values);
+        self.transfer_in_parts(&memory_type, &slab, |bytes| {
+            let (part, after) = rest.split_at(bytes);
+            rest = after;
+            Buffer::Write(part)
+        })
+    }
+
+    fn read_allocated<T: Element>(&self, prepared: Result<(hdf5::Datatype, Slab)>) -> Result<Vec<T>> {
+        let mut values = Vec::new();
+        let prepared = prepared.and_then(|(memory_type, slab)| {
+            let length = usize::try_from(slab.elements()).ok();
+            let length = length.filter(|length| values.try_reserve_exact(*length).is_ok());
+            let length =
+                length.ok_or_else(|| self.error(format!("{} elements do not fit into the memory", slab.elements())))?;
+            values.resize(length, T::zeroed());
+            Ok((memory_type, slab))
+        });
+        self.read_prepared(prepared, &mut values)?;
+        Ok(values)
+    }
+
+    fn read_prepared<T: Element>(
+        &self,
+        prepared: Result<(hdf5::Datatype, Slab)>,
+        values: &mut [T],
+    ) -> Result<Transfer> {
+        let (memory_type, slab) = self.agree(prepared)?;
+        let mut rest: &mut [u8] = bytemuck::cast_slice_mut(values);
+        self.transfer_in_parts(&memory_type, &slab, |bytes| {
+            let (part, after) = std::mem::take(&mut rest).split_at_mut(bytes);
+            rest = after;
+            Buffer::Read(part)
+        })
+    }
+
+    /// Checks the arguments of a transfer and makes its memory type.
+    fn prepare<T: Element>(
+        &self,
+        member: Option<&str>,
+        start: &[u64],
+        count: &[u64],
+        reading: bool,
+    ) -> Result<(hdf5::Datatype, Slab)> {
+        let slab = Slab::new(&self.shape, start, count).map_err(|what| self.error(what))?;
+        let memory_type = match member {
+            None => {
+                self.require_conversion(&self.element, &T::number(), reading)?;
+                T::type_descriptor()
+            }
+            Some(member) => {
+                self.require_conversion(self.member(member)?, &T::number(), reading)?;
+                let (name, ty) = (member.to_owned(), T::type_descriptor());
+                let fields = vec![CompoundField { name, ty, offset: 0, index: 0 }];
+                TypeDescriptor::Compound(CompoundType { fields, size: size_of::<T>() })
+            }
+        };
+        Ok((self.memory_type(&memory_type)?, slab))
+    }
+
+    pub(super) fn memory_type(&self, descriptor: &TypeDescriptor) -> Result<hdf5::Datatype> {
+        // h5py's booleans convert to nothing but their own kind.
+        let boolean = self.element == ElementType::Boolean;
+        let descriptor = if boolean { &TypeDescriptor::Boolean } else { descriptor };
+        hdf5::Datatype::from_descriptor(descriptor).map_err(|error| self.error(reason(&error)))
+    }
+
+    /// The type of a member of a table.
+    fn member(&self, name: &str) -> Result<&ElementType> {
+        let ElementType::Compound { members, .. } = &self.element else {
+            return Err(self.error(format!("holds {}, not a table with a column {name}", self.element)));
+        };
+        let found = members.iter().find(|member| member.name == name);
+        found.map(|member| &member.element).ok_or_else(|| {
+            let names: Vec<&str> = members.iter().map(|m| m.name.as_str()).collect();
+            self.error(format!("no column {name}; there are: {}", names.join(", ")))
+        })
+    }
+
+    fn require_conversion(&self, element: &ElementType, number: &Number, reading: bool) -> Result<()> {
+        if element.converts(number, reading) {
+            return Ok(());
+        }
+        let (verb, preposition) = if reading { ("read", "as") } else { ("written", "from") };
+        Err(self.error(format!("holds {element}, which cannot be {verb} {preposition} {number} without loss")))
+    }
+
+    fn require_length(&self, prepared: (hdf5::Datatype, Slab), length: usize) -> Result<(hdf5::Datatype, Slab)> {
+        let elements = prepared.1.elements();
+        if elements == length as u64 {
+            return Ok(prepared);
+        }
+        Err(self.error(format!("a slab of {elements} elements asked for, {length} given in memory")))
+    }
+
+    /// Transfers a slab in parts of at most 1 GiB, as many on all ranks. A rank whose
+    /// part fails goes on with nothing, so that the others are not left waiting.
+    pub(super) fn transfer_in_parts<'buffer>(
+        &self,
+        memory_type: &hdf5::Datatype,
+        slab: &Slab,
+        mut next_buffer: impl FnMut(usize) -> Buffer<'buffer>,
+    ) -> Result<Transfer> {
+        let collective = self.transfer == Transfer::Collective;
+        let element_bytes = memory_type.size();
+        let parts = slab.split((TRANSFER_BYTES / element_bytes as u64).max(1));
+        let mut calls = [parts.len() as u64];
+        if collective {
+            self.file.comm().all_reduce_max(&mut calls);
+        }
+        let nothing = Slab::empty(self.shape.len());
+        let mut outcome = Ok(true);
+        for call in 0..calls[0] {
+            let part = usize::try_from(call).ok().and_then(|call| parts.get(call)).unwrap_or(&nothing);
+            let bytes = usize::try_from(part.elements()).expect("invariant: the part is in memory") * element_bytes;
+            let buffer = next_buffer(bytes);
+            let together = collective && self.file.is_shared();
+            let moved = ffi::transfer(&self.dataset, memory_type, part, together, buffer);
+            outcome = match (outcome, moved) {
+                (Ok(before), Ok(now)) => Ok(before && now),
+                (Err(error), _) => Err(error),
+                (Ok(_), Err(error)) => Err(self.error(format!("transfer failed: {}", reason(&error)))),
+            };
+        }
+        let together = self.agree(outcome)? && self.file.is_shared();
+        Ok(if together { Transfer::Collective } else { Transfer::Independent })
+    }
+
+    /// Agrees over the ranks, where they work together.
+    fn agree<T>(&self, result: Result<T>) -> Result<T> {
+        match self.transfer {
+            Transfer::Collective => Ok(self.file.comm().agree(result)?),
+            Transfer::Independent => result,
+        }
+    }
+
+    pub(super) fn error(&self, what: impl Into<String>) -> Error {
+        self.file.dataset_error(&self.name, what)
+    }
+}

@@ -1,0 +1,223 @@
+//! The types of dataset elements: what a file may hold, and what is read from it.
+
+use hdf5::H5Type;
+use std::fmt;
+
+mod sealed {
+    pub trait Sealed {}
+}
+
+/// The order of a number's bytes in the file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ByteOrder {
+    /// Least significant byte first.
+    Little,
+    /// Most significant byte first.
+    Big,
+    /// Neither.
+    Other,
+}
+
+/// The type of a dataset's elements, as the file has it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ElementType {
+    /// A floating-point number.
+    Float {
+        /// Its size.
+        bytes: usize,
+        /// Its byte order.
+        order: ByteOrder,
+    },
+    /// An integer.
+    Integer {
+        /// Its size.
+        bytes: usize,
+        /// Whether it may be negative.
+        signed: bool,
+        /// Its byte order.
+        order: ByteOrder,
+    },
+    /// True or false, as h5py stores it (an enumeration of one byte).
+    Boolean,
+    /// A string, of fixed length or, with `None`, of variable length.
+    Text {
+        /// Its length, if fixed.
+        bytes: Option<usize>,
+    },
+    /// A small array in every element.
+    Array {
+        /// Its shape.
+        shape: Vec<usize>,
+        /// The type of its elements.
+        element: Box<ElementType>,
+    },
+    /// A row of a table.
+    Compound {
+        /// Its size.
+        bytes: usize,
+        /// Its columns.
+        members: Vec<Member>,
+    },
+    /// A type that is not read, in words.
+    Other(&'static str),
+}
+
+/// A member of a compound type.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Member {
+    /// Its name.
+    pub name: String,
+    /// Its type.
+    pub element: ElementType,
+}
+
+impl fmt::Display for ElementType {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Float { bytes, .. } => write!(f, "a {}-bit float", 8 * bytes),
+            Self::Integer { bytes, signed, .. } => {
+                let sign = if *signed { "signed" } else { "unsigned" };
+                write!(f, "a {}-bit {sign} integer", 8 * bytes)
+            }
+            Self::Boolean => write!(f, "a boolean"),
+            Self::Text { bytes: Some(bytes) } => write!(f, "a string of {bytes} bytes"),
+            Self::Text { bytes: None } => write!(f, "a string of variable length"),
+            Self::Array { shape, element } => write!(f, "an array {shape:?} of {element}"),
+            Self::Compound { members, .. } => {
+                let names: Vec<&str> = members.iter().map(|m| m.name.as_str()).collect();
+                write!(f, "a compound of {}", names.join(", "))
+            }
+            Self::Other(what) => f.write_str(what),
+        }
+    }
+}
+
+/// What a number in memory is: enough to tell whether a conversion loses anything.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[doc(hidden)]
+pub enum Number {
+    Float,
+    Integer { bytes: usize, signed: bool },
+    Array { length: usize, element: Box<Number> },
+}
+
+impl fmt::Display for Number {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Float => write!(f, "a float"),
+            Self::Integer { bytes, signed } => {
+                let sign = if *signed { "signed" } else { "unsigned" };
+                write!(f, "a {}-bit {sign} integer", 8 * bytes)
+            }
+            Self::Array { length, element } => write!(f, "an array of {length}, each {element}"),
+        }
+    }
+}
+
+/// A type that elements are read as and written from: integers and floats of one to
+/// eight bytes, and arrays `[T; N]` of them for array-valued members of tables.
+pub trait Element: bytemuck::Pod + H5Type + sealed::Sealed {
+    #[doc(hidden)]
+    fn number() -> Number;
+}
+
+macro_rules! integer_elements {
+    ($signed:literal: $($type:ty),*) => {$(
+        impl sealed::Sealed for $type {}
+        impl Element for $type {
+            fn number() -> Number {
+                Number::Integer { bytes: size_of::<$type>(), signed: $signed }
+            }
+        }
+    )*};
+}
+
+integer_elements!(true: i8, i16, i32, i64);
+integer_elements!(false: u8, u16, u32, u64);
+
+macro_rules! float_elements {
+    ($($type:ty),*) => {$(
+        impl sealed::Sealed for $type {}
+        impl Element for $type {
+            fn number() -> Number {
+                Number::Float
+            }
+        }
+    )*};
+}
+
+float_elements!(f32, f64);
+
+impl<T: Element, const N: usize> sealed::Sealed for [T; N] {}
+
+impl<T: Element, const N: usize> Element for [T; N] {
+    fn number() -> Number {
+        Number::Array { length: N, element: Box::new(T::number()) }
+    }
+}
+
+impl ElementType {
+    /// Whether the library can convert between this type in the file and a number
+    /// in memory, in the direction `reading`, without changing an integer.
+    ///
+    /// Rounding is accepted between floats and from integers to floats. The
+    /// library would also convert floats to integers and wide integers to narrow
+    /// ones, by clipping without a word; that is refused.
+    pub(super) fn converts(&self, number: &Number, reading: bool) -> bool {
+        match (self, number) {
+            (Self::Float { .. }, Number::Float) => true,
+            (Self::Integer { .. }, Number::Float) => reading,
+            (Self::Float { .. }, Number::Integer { .. }) => !reading,
+            (Self::Boolean, Number::Integer { bytes, .. }) => reading && *bytes == 1,
+            (Self::Integer { bytes, signed, .. }, Number::Integer { bytes: memory_bytes, signed: memory_signed }) => {
+                let (file, memory) = ((*bytes, *signed), (*memory_bytes, *memory_signed));
+                let (from, to) = if reading { (file, memory) } else { (memory, file) };
+                to == from || (to.0 > from.0 && (to.1 || !from.1))
+            }
+            (Self::Array { shape, element }, Number::Array { length, element: inner }) => {
+                shape.as_slice() == [*length] && element.converts(inner, reading)
+            }
+            _ => false,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const fn integer(bytes: usize, signed: bool) -> ElementType {
+        ElementType::Integer { bytes, signed, order: ByteOrder::Big }
+    }
+
+    const FLOAT: ElementType = ElementType::Float { bytes: 8, order: ByteOrder::Little };
+
+    #[test]
+    fn integers_only_widen() {
+        assert!(integer(2, true).converts(&i32::number(), true));
+        assert!(integer(2, false).converts(&i32::number(), true));
+        assert!(!integer(2, true).converts(&u32::number(), true));
+        assert!(!integer(4, true).converts(&i16::number(), true));
+        assert!(!integer(4, false).converts(&i32::number(), true));
+        assert!(integer(4, true).converts(&i16::number(), false));
+        assert!(!integer(2, true).converts(&i32::number(), false));
+    }
+
+    #[test]
+    fn floats_are_never_read_as_integers() {
+        assert!(!FLOAT.converts(&i64::number(), true));
+        assert!(FLOAT.converts(&f32::number(), true));
+        assert!(integer(8, true).converts(&f64::number(), true));
+        assert!(!integer(8, true).converts(&f64::number(), false));
+    }
+
+    #[test]
+    fn arrays_need_their_length() {
+        let array = ElementType::Array { shape: vec![4], element: Box::new(FLOAT) };
+        assert!(array.converts(&<[f64; 4]>::number(), true));
+        assert!(!array.converts(&<[f64; 3]>::number(), true));
+        assert!(!array.converts(&f64::number(), true));
+    }
+}

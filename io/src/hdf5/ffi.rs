@@ -1,0 +1,239 @@
+#![allow(unsafe_code)]
+//! The calls of the HDF5 library that the `hdf5` crate does not offer: transfers
+//! with a property list, and a description of any datatype.
+//!
+//! All run under the lock of the `hdf5` crate, which also keeps the library from
+//! printing its error stack.
+
+use super::element::{ByteOrder, ElementType, Member};
+use super::slab::Slab;
+use hdf5::sync::sync;
+use hdf5_sys::h5::{H5free_memory, herr_t, hsize_t};
+use hdf5_sys::h5a::H5Aread;
+use hdf5_sys::h5d::{H5D_mpio_actual_io_mode_t as IoMode, H5Dread, H5Dwrite};
+use hdf5_sys::h5i::hid_t;
+use hdf5_sys::h5p::{H5FD_mpio_xfer_t, H5P_CLS_DATASET_XFER, H5Pclose, H5Pcreate, H5Pset_dxpl_mpio};
+use hdf5_sys::h5s::{H5S_seloper_t, H5Sselect_all, H5Sselect_hyperslab, H5Sselect_none};
+use hdf5_sys::h5t::{
+    H5T_class_t, H5T_order_t, H5T_sign_t, H5Tget_array_dims2, H5Tget_array_ndims, H5Tget_class, H5Tget_member_name,
+    H5Tget_member_type, H5Tget_nmembers, H5Tget_order, H5Tget_sign, H5Tget_size, H5Tget_super, H5Tis_variable_str,
+};
+use std::ffi::{CStr, c_uint, c_void};
+use std::ptr;
+
+unsafe extern "C" {
+    /// Missing from `hdf5-sys`; in the library since 1.8.8.
+    fn H5Pget_mpio_actual_io_mode(plist: hid_t, mode: *mut IoMode) -> herr_t;
+}
+
+/// A dataset-transfer property list.
+struct TransferList(hid_t);
+
+impl TransferList {
+    fn new(collective: bool) -> hdf5::Result<Self> {
+        // SAFETY: the library is initialised, for the lock is held (sync).
+        let id = unsafe { H5Pcreate(*H5P_CLS_DATASET_XFER) };
+        let list = Self(hdf5::h5check(id)?);
+        if collective {
+            // SAFETY: the list is a valid transfer property list.
+            let status = unsafe { H5Pset_dxpl_mpio(list.0, H5FD_mpio_xfer_t::H5FD_MPIO_COLLECTIVE) };
+            hdf5::h5check(status)?;
+        }
+        Ok(list)
+    }
+
+    /// Whether the last transfer with this list was collective.
+    fn was_collective(&self) -> hdf5::Result<bool> {
+        let mut mode = IoMode::H5D_MPIO_NO_COLLECTIVE;
+        // SAFETY: the list is valid, `mode` outlives the call, and the library
+        // writes one of the values of the enum.
+        hdf5::h5check(unsafe { H5Pget_mpio_actual_io_mode(self.0, &raw mut mode) })?;
+        Ok(matches!(mode, IoMode::H5D_MPIO_CHUNK_COLLECTIVE | IoMode::H5D_MPIO_CONTIGUOUS_COLLECTIVE))
+    }
+}
+
+impl Drop for TransferList {
+    fn drop(&mut self) {
+        // SAFETY: the list is valid and closed once.
+        unsafe { H5Pclose(self.0) };
+    }
+}
+
+/// The memory side of a transfer.
+pub(super) enum Buffer<'a> {
+    /// Filled from the file.
+    Read(&'a mut [u8]),
+    /// Written to the file.
+    Write(&'a [u8]),
+}
+
+/// Moves a slab between a dataset and memory; returns whether the transfer was
+/// really collective.
+///
+/// # Panics
+///
+/// If the buffer has not the size of the slab's elements in the memory type.
+pub(super) fn transfer(
+    dataset: &hdf5::Dataset,
+    memory_type: &hdf5::Datatype,
+    slab: &Slab,
+    collective: bool,
+    buffer: Buffer<'_>,
+) -> hdf5::Result<bool> {
+    let elements = usize::try_from(slab.elements()).expect("invariant: the slab is in memory");
+    let buffer_bytes = match &buffer {
+        Buffer::Read(bytes) => bytes.len(),
+        Buffer::Write(bytes) => bytes.len(),
+    };
+    let slab_bytes = elements.checked_mul(memory_type.size());
+    assert_eq!(Some(buffer_bytes), slab_bytes, "invariant: buffer of the slab's size");
+    sync(|| {
+        let file_space = dataset.space()?;
+        select(&file_space, slab)?;
+        let memory_space = hdf5::Dataspace::try_new(elements.max(1))?;
+        if elements == 0 {
+            // SAFETY: the dataspace is valid.
+            hdf5::h5check(unsafe { H5Sselect_none(memory_space.id()) })?;
+        }
+        let list = TransferList::new(collective)?;
+        let (set, memory) = (dataset.id(), memory_type.id());
+        let (inner, outer) = (memory_space.id(), file_space.id());
+        let status = match buffer {
+            // SAFETY: all ids are valid; the selection has `elements` elements of the
+            // memory type, and the buffer has room for exactly as many (asserted).
+            Buffer::Read(bytes) => unsafe {
+                let start = bytes.as_mut_ptr().cast::<c_void>();
+                H5Dread(set, memory, inner, outer, list.0, start)
+            },
+            // SAFETY: as above, and the library only reads the buffer.
+            Buffer::Write(bytes) => unsafe {
+                let start = bytes.as_ptr().cast::<c_void>();
+                H5Dwrite(set, memory, inner, outer, list.0, start)
+            },
+        };
+        hdf5::h5check(status)?;
+        list.was_collective()
+    })
+}
+
+fn select(space: &hdf5::Dataspace, slab: &Slab) -> hdf5::Result<()> {
+    assert_eq!(space.ndim(), slab.start.len(), "invariant: the slab has the dataset's dimensions");
+    if slab.elements() == 0 {
+        // SAFETY: the dataspace is valid.
+        hdf5::h5check(unsafe { H5Sselect_none(space.id()) })?;
+    } else if slab.start.is_empty() {
+        // SAFETY: the dataspace is valid; a scalar has no hyperslabs.
+        hdf5::h5check(unsafe { H5Sselect_all(space.id()) })?;
+    } else {
+        let (start, count): (&[hsize_t], &[hsize_t]) = (&slab.start, &slab.count);
+        // SAFETY: the dataspace is valid, and `start` and `count` have one entry for
+        // each of its dimensions (asserted); stride and block may be null.
+        hdf5::h5check(unsafe {
+            H5Sselect_hyperslab(
+                space.id(),
+                H5S_seloper_t::H5S_SELECT_SET,
+                start.as_ptr(),
+                ptr::null(),
+                count.as_ptr(),
+                ptr::null(),
+            )
+        })?;
+    }
+    Ok(())
+}
+
+/// Describes the elements of a dataset.
+pub(super) fn describe(datatype: &hdf5::Datatype) -> hdf5::Result<ElementType> {
+    sync(|| {
+        let id = datatype.id();
+        // SAFETY: `id` is a valid datatype here and below; calls that need a class
+        // are made for that class only.
+        let (class, bytes) = unsafe { (H5Tget_class(id), H5Tget_size(id)) };
+        Ok(match class {
+            H5T_class_t::H5T_FLOAT => ElementType::Float { bytes, order: byte_order(id) },
+            H5T_class_t::H5T_INTEGER => ElementType::Integer {
+                bytes,
+                // SAFETY: an integer type.
+                signed: unsafe { H5Tget_sign(id) } == H5T_sign_t::H5T_SGN_2,
+                order: byte_order(id),
+            },
+            H5T_class_t::H5T_STRING => {
+                // SAFETY: a string type.
+                let variable = unsafe { H5Tis_variable_str(id) } > 0;
+                ElementType::Text { bytes: (!variable).then_some(bytes) }
+            }
+            H5T_class_t::H5T_ENUM => match datatype.to_descriptor() {
+                Ok(hdf5::types::TypeDescriptor::Boolean) => ElementType::Boolean,
+                _ => ElementType::Other("an enumeration"),
+            },
+            H5T_class_t::H5T_ARRAY => ElementType::Array {
+                shape: array_shape(id)?,
+                // SAFETY: an array type has a base type; the id is new.
+                element: Box::new(describe(&unsafe { hdf5::from_id(H5Tget_super(id)) }?)?),
+            },
+            H5T_class_t::H5T_COMPOUND => ElementType::Compound { bytes, members: members(id)? },
+            H5T_class_t::H5T_VLEN => ElementType::Other("of variable length"),
+            H5T_class_t::H5T_OPAQUE => ElementType::Other("opaque"),
+            H5T_class_t::H5T_BITFIELD => ElementType::Other("a bit field"),
+            H5T_class_t::H5T_REFERENCE => ElementType::Other("a reference"),
+            _ => ElementType::Other("of an unknown class"),
+        })
+    })
+}
+
+fn byte_order(id: hid_t) -> ByteOrder {
+    // SAFETY: a valid numeric datatype.
+    match unsafe { H5Tget_order(id) } {
+        H5T_order_t::H5T_ORDER_LE => ByteOrder::Little,
+        H5T_order_t::H5T_ORDER_BE => ByteOrder::Big,
+        _ => ByteOrder::Other,
+    }
+}
+
+fn array_shape(id: hid_t) -> hdf5::Result<Vec<usize>> {
+    // SAFETY: a valid array datatype.
+    let dimensions = hdf5::h5check(unsafe { H5Tget_array_ndims(id) })?;
+    let dimensions = usize::try_from(dimensions).expect("invariant: checked to be no error");
+    let mut shape: Vec<hsize_t> = vec![0; dimensions];
+    // SAFETY: `shape` has room for all dimensions.
+    hdf5::h5check(unsafe { H5Tget_array_dims2(id, shape.as_mut_ptr()) })?;
+    let to_usize = |length| usize::try_from(length).map_err(|_| "array too large".into());
+    shape.into_iter().map(to_usize).collect()
+}
+
+fn members(id: hid_t) -> hdf5::Result<Vec<Member>> {
+    // SAFETY: a valid compound datatype.
+    let count = hdf5::h5check(unsafe { H5Tget_nmembers(id) })?;
+    let count = c_uint::try_from(count).expect("invariant: checked to be no error");
+    (0..count)
+        .map(|index| {
+            // SAFETY: the index is within the type; the name is ours to free.
+            let name = unsafe {
+                let name = H5Tget_member_name(id, index);
+                if name.is_null() {
+                    return Err("a member without a name".into());
+                }
+                let copy = CStr::from_ptr(name).to_string_lossy().into_owned();
+                H5free_memory(name.cast());
+                copy
+            };
+            // SAFETY: the index is within the type; the id is new.
+            let member: hdf5::Datatype = unsafe { hdf5::from_id(hdf5::h5check(H5Tget_member_type(id, index))?) }?;
+            Ok(Member { name, element: describe(&member)? })
+        })
+        .collect()
+}
+
+/// Reads an attribute that is one string of fixed length, without its padding.
+pub(super) fn read_fixed_text(attribute: &hdf5::Attribute) -> hdf5::Result<String> {
+    sync(|| {
+        let datatype = attribute.dtype()?;
+        let mut bytes = vec![0_u8; datatype.size()];
+        // SAFETY: the attribute has one element (the caller's claim, asserted here) of
+        // the size of its own type, which is the memory type too.
+        assert_eq!(attribute.size(), 1, "invariant: one string");
+        hdf5::h5check(unsafe { H5Aread(attribute.id(), datatype.id(), bytes.as_mut_ptr().cast()) })?;
+        let text = bytes.split(|byte| *byte == 0).next().unwrap_or_default();
+        Ok(String::from_utf8_lossy(text).trim_end().to_owned())
+    })
+}

@@ -1,0 +1,274 @@
+//! HDF5 files that all ranks of a communicator hold open together.
+//!
+//! Every method is collective and agreed, also those that only look: they are few,
+//! a reduction of two words is cheap beside the file system, and a disk error on
+//! one rank must not leave the others waiting in the next transfer.
+//!
+//! A single rank uses HDF5's ordinary driver; more ranks share the file over
+//! MPI-IO. Closing a shared file communicates, so dropping one does not close it:
+//! it stays open until MPI is finalised. Call [`H5File::close`].
+
+use super::dataset::{Dataset, Layout};
+use super::element::Element;
+use crate::error::{Error, Result};
+use crate::staged::StagedFile;
+use dolmen_core::Comm;
+use hdf5::dataset::FillTime;
+use hdf5::file::FileBuilder;
+use std::fs;
+use std::mem;
+use std::path::{Path, PathBuf};
+
+/// An HDF5 file, open for reading or being created.
+#[derive(Debug)]
+pub struct H5File {
+    comm: Comm,
+    path: PathBuf,
+    /// None only while the file is being closed.
+    file: Option<hdf5::File>,
+    staged: Option<StagedFile>,
+}
+
+impl H5File {
+    /// Opens a file for reading.
+    ///
+    /// # Collective
+    ///
+    /// # Errors
+    ///
+    /// There is no such file, it is not HDF5, or it is truncated.
+    pub fn open(comm: &Comm, path: impl AsRef<Path>) -> Result<Self> {
+        let path = path.as_ref();
+        // Looked at by one rank first: a file that cannot be opened over MPI-IO fails
+        // late and with a message that does not say why.
+        let looked_at = if comm.rank() == 0 { open_alone(path).map(Some) } else { Ok(None) };
+        let alone = comm.agree(looked_at)?.filter(|_| comm.size() == 1);
+        let opened = match alone {
+            Some(file) => Ok(file),
+            None => builder(comm).open(path).map_err(|error| unreadable(path, &error)),
+        };
+        let file = comm.agree(opened)?;
+        Ok(Self { comm: comm.clone(), path: path.to_owned(), file: Some(file), staged: None })
+    }
+
+    /// Creates a file, which appears under its name when it is closed. A file of that
+    /// name that is there already stays until then.
+    ///
+    /// # Collective
+    ///
+    /// # Errors
+    ///
+    /// The folder does not exist or cannot be written.
+    pub fn create(comm: &Comm, path: impl AsRef<Path>) -> Result<Self> {
+        let path = path.as_ref();
+        let staged = StagedFile::create(comm, path)?;
+        let created = builder(comm).create(staged.temporary()).map_err(|error| unreadable(staged.temporary(), &error));
+        let file = comm.agree(created)?;
+        Ok(Self { comm: comm.clone(), path: path.to_owned(), file: Some(file), staged: Some(staged) })
+    }
+
+    /// Closes the file. One that was created is synced to disk and given its name.
+    ///
+    /// # Collective
+    ///
+    /// # Errors
+    ///
+    /// What was written could not be brought to disk; then there is no new file.
+    pub fn close(mut self) -> Result<()> {
+        let file = self.file.take().expect("invariant: taken only here and by drop");
+        let path = self.path.clone();
+        let Some(staged) = self.staged.take() else {
+            return Ok(self.comm.agree(file.close().map_err(|error| unreadable(&path, &error)))?);
+        };
+        let flushed = file.flush().map_err(|error| unwritable(&path, &error));
+        if let Err(error) = self.comm.agree(flushed) {
+            self.file = Some(file);
+            return Err(error.into());
+        }
+        self.comm.agree(file.close().map_err(|error| unwritable(&path, &error)))?;
+        let temporary = staged.temporary();
+        let synced = fs::File::open(temporary).and_then(|file| file.sync_all());
+        self.comm.agree(synced.map_err(|error| Error::io(temporary, "sync", error)))?;
+        staged.publish(&self.comm)
+    }
+
+    /// Where the file is or will be.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The ranks that hold the file open.
+    #[must_use]
+    pub fn comm(&self) -> &Comm {
+        &self.comm
+    }
+
+    /// Whether there is a group or dataset of this name.
+    ///
+    /// # Collective
+    #[must_use]
+    pub fn exists(&self, name: &str) -> bool {
+        // A name that any rank cannot see is not there for any.
+        let mut seen = [u64::from(self.file().link_exists(name))];
+        self.comm.all_reduce_min(&mut seen);
+        seen == [1]
+    }
+
+    /// The names of the groups and datasets directly in a group, sorted; `/` is the
+    /// root.
+    ///
+    /// # Collective
+    ///
+    /// # Errors
+    ///
+    /// There is no such group.
+    pub fn children(&self, group: &str) -> Result<Vec<String>> {
+        let names = self.file().group(group).and_then(|group| group.member_names());
+        let mut names = self.comm.agree(names.map_err(|error| self.object_error("group", group, &error)))?;
+        names.sort();
+        Ok(names)
+    }
+
+    /// Creates a group, and those above it that are missing.
+    ///
+    /// # Collective
+    ///
+    /// # Errors
+    ///
+    /// There is something of this name already, or the file is only read.
+    pub fn create_group(&self, name: &str) -> Result<()> {
+        let created = self.file().create_group(name);
+        self.comm.agree(created.map_err(|error| self.object_error("group", name, &error)))?;
+        Ok(())
+    }
+
+    /// Opens a dataset.
+    ///
+    /// # Collective
+    ///
+    /// # Errors
+    ///
+    /// There is no such dataset, or its type cannot be understood.
+    pub fn dataset(&self, name: &str) -> Result<Dataset<'_>> {
+        let dataset = self.file().dataset(name).map_err(|error| {
+            let what = if self.file().link_exists(name) { reason(&error) } else { "does not exist".into() };
+            self.dataset_error(name, what)
+        });
+        let dataset = dataset.and_then(|dataset| Dataset::new(self, name, dataset));
+        Ok(self.comm.agree(dataset)?)
+    }
+
+    /// Creates a dataset of elements of type `T`, with the groups above it. What is
+    /// never written holds arbitrary bytes or zeros: space is not filled beforehand.
+    ///
+    /// # Collective
+    ///
+    /// # Errors
+    ///
+    /// There is something of this name already, the shape or the chunks are not
+    /// possible, or the file is only read.
+    pub fn create_dataset<T: Element>(&self, name: &str, shape: &[u64], layout: &Layout) -> Result<Dataset<'_>> {
+        self.create_dataset_as(name, &T::type_descriptor(), shape, layout)
+    }
+
+    pub(super) fn create_dataset_as(
+        &self,
+        name: &str,
+        element: &hdf5::types::TypeDescriptor,
+        shape: &[u64],
+        layout: &Layout,
+    ) -> Result<Dataset<'_>> {
+        let create = || -> Result<Dataset<'_>> {
+            let error = |what| self.dataset_error(name, what);
+            let extents = to_usize(shape).ok_or_else(|| error("too large for this machine".into()))?;
+            let mut builder = self.file().new_dataset_builder().fill_time(FillTime::Never).obj_track_times(false);
+            builder = match layout {
+                Layout::Contiguous => builder.no_chunk(),
+                Layout::Chunked(chunk) => {
+                    if chunk.len() != shape.len() || chunk.contains(&0) {
+                        let what = format!("chunks {chunk:?} do not suit the shape {shape:?}");
+                        return Err(error(what));
+                    }
+                    let chunk = to_usize(chunk).ok_or_else(|| error("chunks too large".into()))?;
+                    builder.chunk(chunk)
+                }
+            };
+            let created = builder.empty_as(element.clone()).shape(extents).create(name);
+            let created = created.map_err(|refused| error(reason(&refused)))?;
+            Dataset::new(self, name, created)
+        };
+        Ok(self.comm.agree(create())?)
+    }
+
+    pub(super) fn file(&self) -> &hdf5::File {
+        self.file.as_ref().expect("invariant: open until it is closed")
+    }
+
+    pub(super) fn is_shared(&self) -> bool {
+        self.comm.size() > 1
+    }
+
+    pub(super) fn dataset_error(&self, dataset: &str, what: impl Into<String>) -> Error {
+        Error::Dataset { path: self.path.clone(), dataset: dataset.to_owned(), what: what.into() }
+    }
+
+    fn object_error(&self, kind: &str, name: &str, error: &hdf5::Error) -> Error {
+        let what = if self.file().link_exists(name) || name == "/" { reason(error) } else { "does not exist".into() };
+        Error::Object { path: self.path.clone(), object: format!("{kind} {name}"), what }
+    }
+}
+
+impl Drop for H5File {
+    fn drop(&mut self) {
+        if self.is_shared()
+            && let Some(file) = self.file.take()
+        {
+            mem::forget(file);
+        }
+    }
+}
+
+fn to_usize(lengths: &[u64]) -> Option<Vec<usize>> {
+    lengths.iter().map(|length| usize::try_from(*length).ok()).collect()
+}
+
+fn builder(comm: &Comm) -> FileBuilder {
+    let mut builder = FileBuilder::new();
+    if comm.size() > 1 {
+        // Collective metadata reads stay off: they are broken in HDF5 1.10.5 to 1.10.8.
+        builder.fapl().mpio(comm.as_raw(), None).coll_metadata_write(true);
+    }
+    builder
+}
+
+/// Opens a file on this rank only, without MPI-IO.
+fn open_alone(path: &Path) -> Result<hdf5::File> {
+    // Distinguishes what the library reports alike: missing, forbidden, a folder.
+    let file = fs::File::open(path).map_err(|error| Error::io(path, "open", error))?;
+    let metadata = file.metadata().map_err(|error| Error::io(path, "examine", error))?;
+    if !metadata.is_file() {
+        return Err(Error::argument(path, "is not a regular file"));
+    }
+    hdf5::File::open(path).map_err(|error| unreadable(path, &error))
+}
+
+fn unreadable(path: &Path, error: &hdf5::Error) -> Error {
+    let reason = reason(error);
+    let what = if reason.contains("signature") {
+        "is not an HDF5 file".to_owned()
+    } else {
+        format!("cannot be opened as HDF5: {reason}")
+    };
+    Error::File { path: path.to_owned(), what }
+}
+
+fn unwritable(path: &Path, error: &hdf5::Error) -> Error {
+    Error::File { path: path.to_owned(), what: format!("cannot be written: {}", reason(error)) }
+}
+
+/// The innermost reason of an HDF5 error, which says more than the outermost.
+pub(super) fn reason(error: &hdf5::Error) -> String {
+    let innermost = error.stack().and_then(|stack| stack.iter().last().map(|frame| frame.desc().to_owned()));
+    innermost.unwrap_or_else(|| error.to_string())
+}

@@ -1,0 +1,88 @@
+//! Files that appear under their name only when they are complete.
+//!
+//! A writer fills `NAME.tmp` in the same folder; publishing it syncs, renames and
+//! syncs the folder, so that a crash leaves the old file or the new one, never a
+//! mixture. Rank 0 alone creates, renames and removes.
+
+use crate::error::{Error, Result};
+use dolmen_core::Comm;
+use std::ffi::OsString;
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+
+/// A file that is being written under a temporary name.
+///
+/// Dropping it unpublished removes the temporary file; that communicates nothing.
+#[derive(Debug)]
+pub(crate) struct StagedFile {
+    target: PathBuf,
+    temporary: PathBuf,
+    /// Whether this rank removes the temporary file when it is dropped.
+    remove: bool,
+}
+
+impl StagedFile {
+    /// Creates the empty temporary file.
+    ///
+    /// # Collective
+    pub(crate) fn create(comm: &Comm, target: &Path) -> Result<Self> {
+        let mut name = OsString::from(target);
+        name.push(".tmp");
+        let temporary = PathBuf::from(name);
+        let create = || -> Result<bool> {
+            if comm.rank() != 0 {
+                return Ok(false);
+            }
+            if target.is_dir() {
+                return Err(Error::argument(target, "is a folder; name a file"));
+            }
+            let created = File::create(&temporary);
+            created.map_err(|error| Error::io(&temporary, "create", error))?;
+            Ok(true)
+        };
+        let remove = comm.agree(create())?;
+        Ok(Self { target: target.to_owned(), temporary, remove })
+    }
+
+    /// The name to write to.
+    pub(crate) fn temporary(&self) -> &Path {
+        &self.temporary
+    }
+
+    /// Gives the temporary file its name. Every rank has closed and synced it.
+    ///
+    /// # Collective
+    pub(crate) fn publish(mut self, comm: &Comm) -> Result<()> {
+        let publish = || -> Result<()> {
+            if comm.rank() != 0 {
+                return Ok(());
+            }
+            let renamed = fs::rename(&self.temporary, &self.target);
+            renamed.map_err(|error| Error::io(&self.target, "rename to", error))?;
+            sync_folder_of(&self.target)
+        };
+        comm.agree(publish())?;
+        self.remove = false;
+        Ok(())
+    }
+}
+
+impl Drop for StagedFile {
+    fn drop(&mut self) {
+        if self.remove
+            && let Err(error) = fs::remove_file(&self.temporary)
+            && error.kind() != std::io::ErrorKind::NotFound
+        {
+            tracing::warn!(path = %self.temporary.display(), %error, "cannot remove a temporary file");
+        }
+    }
+}
+
+/// Makes a rename survive a power cut.
+fn sync_folder_of(path: &Path) -> Result<()> {
+    let folder = match path.parent() {
+        Some(folder) if !folder.as_os_str().is_empty() => folder,
+        _ => Path::new("."),
+    };
+    File::open(folder).and_then(|folder| folder.sync_all()).map_err(|error| Error::io(folder, "sync", error))
+}
