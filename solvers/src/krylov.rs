@@ -1,0 +1,3 @@
+//! Krylov methods, one a file.
+
+pub mod cg;
