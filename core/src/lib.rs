@@ -1,1 +1,54 @@
-//! Placeholder.
+//! Distributed linear algebra over MPI: vectors, index maps, exchange, reproducible sums.
+//!
+//! The crate is cut along four ideas:
+//!
+//! - a [`Comm`] is a group of ranks; it is the only thing that talks to MPI;
+//! - a [`Layout`] says which rank owns which global rows, an [`IndexMap`] which global ids a rank
+//!   has besides, and an [`ExchangePlan`] moves values between the two;
+//! - a [`Vector`] holds owned entries only, and its inner products and norms have the same bits on
+//!   any number of ranks ([`reduce`] explains how);
+//! - everything that acts on vectors is a [`LinearOperator`].
+//!
+//! Every call that all ranks must make says so under *Collective*. An error is the same on all
+//! ranks; see [`Comm::agree`].
+//!
+//! ```no_run
+//! use std::process::ExitCode;
+//! use dolmen_core::{Comm, Error, Layout, Vector};
+//!
+//! fn main() -> ExitCode {
+//!     Comm::run(|comm| {
+//!         let layout = Layout::uniform(comm, 1_000_000);
+//!         let x = Vector::<f64>::from_fn(&layout, |row| 1.0 / (1.0 + row as f64));
+//!         let norm = x.norm2();
+//!         if comm.rank() == 0 {
+//!             println!("|x| = {norm}");
+//!         }
+//!         Ok::<_, Error>(ExitCode::SUCCESS)
+//!     })
+//! }
+//! ```
+
+mod blas;
+mod comm;
+mod error;
+mod exchange;
+pub mod index;
+mod index_map;
+mod layout;
+mod operator;
+pub mod reduce;
+mod scalar;
+mod simd;
+mod vector;
+
+pub use comm::{Comm, Merge, Reducible, one_line};
+pub use error::{Error, Result};
+pub use exchange::{Combinable, Combine, ExchangePlan, Export, Import, Imported};
+pub use index::{Gid, Lid};
+pub use index_map::IndexMap;
+pub use layout::{Blocks, Layout};
+pub use operator::{Diagonal, FnOperator, LinearOperator};
+pub use reduce::{BinnedSum, Reduction};
+pub use scalar::{Complex32, Complex64, Real, Scalar};
+pub use vector::{Vector, dots};

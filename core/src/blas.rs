@@ -1,0 +1,16 @@
+//! The BLAS library that each rank uses by itself.
+//!
+//! `blas-src` and `openblas-src` only make the linker find OpenBLAS; `ndarray` calls it.
+
+extern crate blas_src as _;
+extern crate openblas_src as _;
+
+mod ffi;
+
+/// Holds OpenBLAS to one thread: ranks are the parallelism, and unbound ranks would otherwise
+/// each start as many threads as there are cores. `OPENBLAS_NUM_THREADS` in the environment wins.
+pub(crate) fn use_one_thread() {
+    if std::env::var_os("OPENBLAS_NUM_THREADS").is_none() {
+        ffi::set_num_threads(1);
+    }
+}

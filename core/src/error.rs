@@ -1,0 +1,89 @@
+//! What can go wrong in the toolkit, and the rule that all ranks see the same error.
+
+/// An error of the distributed toolkit.
+///
+/// Checks that every rank can make from shared knowledge (layouts, global sizes) return the same
+/// variant on all ranks. Failures that only one rank can see go through
+/// [`Comm::agree`](crate::Comm::agree) and come back as [`Error::Agreed`] everywhere.
+#[non_exhaustive]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Error {
+    /// A failure agreed over all ranks: the first failing rank and its message.
+    #[error("{message}{}", suffix(*.rank, *.everywhere))]
+    Agreed {
+        /// The lowest rank that failed.
+        rank: usize,
+        /// Whether every rank failed, as when all of them read the same bad file.
+        everywhere: bool,
+        /// What that rank said.
+        message: String,
+    },
+    /// Two objects that must live on the same layout do not.
+    #[error(
+        "{operation}: the operands live on different layouts ({left} and {right} global entries, or split differently over the ranks); build both from one Layout"
+    )]
+    LayoutMismatch {
+        /// The operation that was asked for.
+        operation: &'static str,
+        /// Global length of the left operand.
+        left: u64,
+        /// Global length of the right operand.
+        right: u64,
+    },
+    /// A local array has the wrong number of entries.
+    #[error("{what}: expected {expected} local entries, found {found}")]
+    LocalLength {
+        /// The argument that was checked.
+        what: &'static str,
+        /// Entries the layout asks for on this rank.
+        expected: usize,
+        /// Entries that were given.
+        found: usize,
+    },
+    /// A global index lies outside its range.
+    #[error("{what}: global index {index} is outside 0..{bound}")]
+    IndexOutOfRange {
+        /// What the index names.
+        what: &'static str,
+        /// The offending index.
+        index: u64,
+        /// The exclusive upper bound.
+        bound: u64,
+    },
+    /// Block offsets that do not describe a distribution.
+    #[error("layout offsets: {reason}")]
+    Offsets {
+        /// What is wrong with them.
+        reason: String,
+    },
+    /// A size exceeds what an index type can count.
+    #[error("{what}: {size} is more than the {limit} that one rank can hold; use more ranks")]
+    TooLarge {
+        /// What was counted.
+        what: &'static str,
+        /// Its size.
+        size: u64,
+        /// The largest supported size.
+        limit: u64,
+    },
+    /// The library was asked to start twice, or after MPI was finalised.
+    #[error("MPI is already initialised or finalised in this process; call Comm::run once, at the top of main")]
+    AlreadyInitialised,
+}
+
+fn suffix(rank: usize, everywhere: bool) -> String {
+    if everywhere { String::new() } else { format!(" (rank {rank})") }
+}
+
+impl Error {
+    /// The message without the rank, for errors whose text already names the place in the input.
+    pub fn message(&self) -> String {
+        match self {
+            Error::Agreed { message, .. } => message.clone(),
+            other => other.to_string(),
+        }
+    }
+}
+
+/// Result of a toolkit operation.
+pub type Result<T, E = Error> = std::result::Result<T, E>;

@@ -1,0 +1,219 @@
+//! `Layout`: which rank owns which global rows.
+//!
+//! Rows are owned in contiguous blocks, rank 0 first. That one restriction is what makes owner
+//! look-up a binary search, lets plans be pure functions of the offsets (tested for many ranks in
+//! one process), and keeps global order equal to file order. Any other numbering is an
+//! [`IndexMap`](crate::IndexMap) on top.
+
+use std::ops::Range;
+use std::rc::Rc;
+
+use crate::comm::Comm;
+use crate::error::{Error, Result};
+use crate::index::{Gid, local};
+
+/// Block offsets of a distribution: rank `r` owns `offsets[r]..offsets[r + 1]`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Blocks(Box<[Gid]>);
+
+impl Blocks {
+    /// As even as possible: the first `len % ranks` ranks own one more.
+    pub fn uniform(len: u64, ranks: usize) -> Blocks {
+        let ranks = ranks as u64;
+        let (share, extra) = (len / ranks, len % ranks);
+        Blocks((0..=ranks).map(|r| r * share + r.min(extra)).collect())
+    }
+
+    /// From one length per rank.
+    ///
+    /// # Errors
+    /// [`Error::Offsets`] if there is no rank or the lengths add up to more than 64 bits.
+    pub fn from_lengths(lengths: &[u64]) -> Result<Blocks> {
+        if lengths.is_empty() {
+            return Err(Error::Offsets { reason: "no ranks given".into() });
+        }
+        let mut offsets = Vec::with_capacity(lengths.len() + 1);
+        let mut end: u64 = 0;
+        offsets.push(end);
+        for &len in lengths {
+            end = end
+                .checked_add(len)
+                .ok_or_else(|| Error::Offsets { reason: "the lengths add up to more than 2^64 - 1".into() })?;
+            offsets.push(end);
+        }
+        Ok(Blocks(offsets.into()))
+    }
+
+    /// From the offsets themselves: one more than there are ranks, starting at 0, never falling.
+    ///
+    /// # Errors
+    /// [`Error::Offsets`] naming the first violation.
+    pub fn from_offsets(offsets: &[Gid]) -> Result<Blocks> {
+        let reason = match offsets {
+            [] | [_] => "fewer than two offsets".to_owned(),
+            [first, ..] if *first != 0 => format!("the first is {first}, not 0"),
+            _ => match offsets.windows(2).position(|pair| pair[0] > pair[1]) {
+                Some(rank) => format!("rank {rank} would own {}..{}", offsets[rank], offsets[rank + 1]),
+                None => return Ok(Blocks(offsets.into())),
+            },
+        };
+        Err(Error::Offsets { reason })
+    }
+
+    /// Number of ranks.
+    pub fn ranks(&self) -> usize {
+        self.0.len() - 1
+    }
+
+    /// Number of global rows.
+    pub fn len(&self) -> u64 {
+        self.0[self.ranks()]
+    }
+
+    /// Whether there are no rows at all.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Global rows that `rank` owns.
+    pub fn range(&self, rank: usize) -> Range<Gid> {
+        self.0[rank]..self.0[rank + 1]
+    }
+
+    /// The rank that owns a global row, or `None` past the end. Empty ranks own nothing.
+    pub fn owner(&self, row: Gid) -> Option<usize> {
+        (row < self.len()).then(|| self.0.partition_point(|&offset| offset <= row) - 1)
+    }
+}
+
+/// A distribution of global rows over the ranks of a communicator, in contiguous blocks.
+///
+/// Cloning is cheap. Empty ranks, more ranks than rows and layouts of zero rows are ordinary.
+#[derive(Clone)]
+pub struct Layout {
+    comm: Comm,
+    blocks: Rc<Blocks>,
+}
+
+impl std::fmt::Debug for Layout {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Layout({:?}, owns {:?} of {})", self.comm, self.range(), self.global_len())
+    }
+}
+
+/// Layouts are equal when they split the same rows in the same way over the same communicator.
+impl PartialEq for Layout {
+    fn eq(&self, other: &Layout) -> bool {
+        self.comm == other.comm && (Rc::ptr_eq(&self.blocks, &other.blocks) || self.blocks == other.blocks)
+    }
+}
+
+impl Layout {
+    /// `global_len` rows, split as evenly as possible (PETSc's default split).
+    ///
+    /// Not collective, but every rank must give the same length.
+    pub fn uniform(comm: &Comm, global_len: u64) -> Layout {
+        Layout { comm: comm.clone(), blocks: Rc::new(Blocks::uniform(global_len, comm.size())) }
+    }
+
+    /// Each rank brings its own number of rows.
+    ///
+    /// # Collective
+    ///
+    /// # Errors
+    /// [`Error::Offsets`] if the lengths add up to more than 64 bits.
+    pub fn from_local_len(comm: &Comm, local_len: usize) -> Result<Layout> {
+        let blocks = Blocks::from_lengths(&comm.all_gather(local_len as u64))?;
+        Ok(Layout { comm: comm.clone(), blocks: Rc::new(blocks) })
+    }
+
+    /// Given blocks; every rank must give the same.
+    ///
+    /// # Errors
+    /// [`Error::Offsets`] if the number of blocks is not the number of ranks.
+    pub fn from_blocks(comm: &Comm, blocks: Blocks) -> Result<Layout> {
+        if blocks.ranks() != comm.size() {
+            let reason = format!("{} blocks for {} ranks", blocks.ranks(), comm.size());
+            return Err(Error::Offsets { reason });
+        }
+        Ok(Layout { comm: comm.clone(), blocks: Rc::new(blocks) })
+    }
+
+    /// The ranks that share the rows.
+    pub fn comm(&self) -> &Comm {
+        &self.comm
+    }
+
+    /// All ranks' blocks.
+    pub fn blocks(&self) -> &Blocks {
+        &self.blocks
+    }
+
+    /// Number of rows over all ranks.
+    pub fn global_len(&self) -> u64 {
+        self.blocks.len()
+    }
+
+    /// Global rows that this rank owns.
+    pub fn range(&self) -> Range<Gid> {
+        self.blocks.range(self.comm.rank())
+    }
+
+    /// Number of rows that this rank owns.
+    pub fn local_len(&self) -> usize {
+        let range = self.range();
+        local(range.end - range.start)
+    }
+
+    /// The position of a global row in this rank's block, if it owns it.
+    pub fn global_to_owned(&self, row: Gid) -> Option<usize> {
+        let range = self.range();
+        range.contains(&row).then(|| local(row - range.start))
+    }
+
+    /// Checks that two operands live on the same layout.
+    ///
+    /// # Errors
+    /// [`Error::LayoutMismatch`], on all ranks alike.
+    pub fn require_same(&self, other: &Layout, operation: &'static str) -> Result<()> {
+        if self == other {
+            return Ok(());
+        }
+        Err(Error::LayoutMismatch { operation, left: self.global_len(), right: other.global_len() })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn uniform_blocks_differ_by_at_most_one() {
+        for ranks in 1..=8 {
+            for len in [0, 1, 5, 8, 1000, u64::MAX] {
+                let blocks = Blocks::uniform(len, ranks);
+                let sizes: Vec<u64> = (0..ranks).map(|r| blocks.range(r).end - blocks.range(r).start).collect();
+                assert_eq!(blocks.len(), len);
+                assert!(sizes.iter().max().unwrap() - sizes.iter().min().unwrap() <= 1);
+                assert!(sizes.is_sorted_by(|a, b| a >= b));
+            }
+        }
+    }
+
+    #[test]
+    fn owners_skip_empty_ranks() {
+        let blocks = Blocks::from_lengths(&[0, 2, 0, 0, 3, 0]).unwrap();
+        let owners: Vec<_> = (0..6).map(|row| blocks.owner(row)).collect();
+        assert_eq!(owners, [Some(1), Some(1), Some(4), Some(4), Some(4), None]);
+    }
+
+    #[test]
+    fn bad_offsets_are_named() {
+        let reason = |offsets: &[u64]| Blocks::from_offsets(offsets).unwrap_err().to_string();
+        assert!(reason(&[0]).contains("fewer than two"));
+        assert!(reason(&[1, 2]).contains("the first is 1"));
+        assert!(reason(&[0, 5, 3]).contains("rank 1 would own 5..3"));
+        assert!(Blocks::from_lengths(&[u64::MAX, 1]).unwrap_err().to_string().contains("2^64"));
+        assert_eq!(Blocks::from_offsets(&[0, 2, 2]).unwrap().ranks(), 2);
+    }
+}
