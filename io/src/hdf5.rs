@@ -11,8 +11,10 @@ mod element;
 mod ffi;
 mod file;
 mod slab;
+mod table;
 
 pub use attribute::Attribute;
 pub use dataset::{Dataset, Layout, Transfer};
-pub use element::{Element, ElementType, Member};
+pub use element::{ByteOrder, Element, ElementType, Member};
 pub use file::H5File;
+pub use table::TableColumn;

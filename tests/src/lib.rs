@@ -1,1 +1,64 @@
-//! Placeholder.
+//! The harness of Dolmen's multi-rank tests.
+//!
+//! A test file has `harness = false` and reads
+//!
+//! ```no_run
+//! use dolmen_tests::{Comm, TestResult, case, same_bits};
+//!
+//! fn main() -> std::process::ExitCode {
+//!     dolmen_tests::main(&[
+//!         case("ranks_are_counted", &[1, 2, 4], ranks_are_counted),
+//!         same_bits("largest_rank", &[1, 2, 3], largest_rank),
+//!     ])
+//! }
+//!
+//! fn ranks_are_counted(comm: &Comm) -> TestResult {
+//!     assert!(comm.rank() < comm.size());
+//!     Ok(())
+//! }
+//!
+//! fn largest_rank(_comm: &Comm) -> TestResult<Vec<(String, u64)>> {
+//!     Ok(vec![("answer".to_owned(), 42)])
+//! }
+//! ```
+//!
+//! and lists the trials `ranks_are_counted::n1`, `::n2`, `::n4` and `largest_rank::same_bits` to
+//! `cargo test` and `cargo nextest` alike. A trial runs the test binary itself again under the MPI
+//! launcher, in a process group of its own and with a deadline, so that no failure of one rank can
+//! take the others, or the test run, with it. Each rank writes its output to a file of its own and
+//! records how it ended; what is reported is made from these records and not from the launcher's
+//! messages, which differ between MPI implementations.
+//!
+//! [`serial`] cases run in the test process, without MPI. They use [`Mpirun`] to test whole
+//! programs: start them on several ranks, kill one, look at what they print.
+
+mod binary;
+mod case;
+mod ffi;
+mod mpirun;
+mod processes;
+mod rank;
+mod shared;
+mod status;
+mod trial;
+
+pub use binary::binary;
+pub use case::{Case, Checksums, TestResult, case, same_bits, serial};
+pub use dolmen_core::Comm;
+pub use mpirun::{Job, Mpirun, Output};
+pub use shared::{shared, skip};
+
+use std::process::ExitCode;
+
+/// Runs the cases of a test binary: all of it that `main` has to do.
+///
+/// Understands the command line of Rust's own test harness. Multi-rank trials run one at a time,
+/// since each of them fills the machine.
+pub fn main(cases: &[Case]) -> ExitCode {
+    if let Some(name) = rank::assigned_case() {
+        return rank::run(cases, &name);
+    }
+    let mut arguments = libtest_mimic::Arguments::from_args();
+    arguments.test_threads.get_or_insert(1);
+    libtest_mimic::run(&arguments, trial::all(cases)).exit_code()
+}

@@ -45,6 +45,8 @@ pub enum ElementType {
     Text {
         /// Its length, if fixed.
         bytes: Option<usize>,
+        /// Whether it says to be UTF-8, else ASCII.
+        utf8: bool,
     },
     /// A small array in every element.
     Array {
@@ -82,8 +84,8 @@ impl fmt::Display for ElementType {
                 write!(f, "a {}-bit {sign} integer", 8 * bytes)
             }
             Self::Boolean => write!(f, "a boolean"),
-            Self::Text { bytes: Some(bytes) } => write!(f, "a string of {bytes} bytes"),
-            Self::Text { bytes: None } => write!(f, "a string of variable length"),
+            Self::Text { bytes: Some(bytes), .. } => write!(f, "a string of {bytes} bytes"),
+            Self::Text { bytes: None, .. } => write!(f, "a string of variable length"),
             Self::Array { shape, element } => write!(f, "an array {shape:?} of {element}"),
             Self::Compound { members, .. } => {
                 let names: Vec<&str> = members.iter().map(|m| m.name.as_str()).collect();

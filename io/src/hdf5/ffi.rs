@@ -15,8 +15,9 @@ use hdf5_sys::h5i::hid_t;
 use hdf5_sys::h5p::{H5FD_mpio_xfer_t, H5P_CLS_DATASET_XFER, H5Pclose, H5Pcreate, H5Pset_dxpl_mpio};
 use hdf5_sys::h5s::{H5S_seloper_t, H5Sselect_all, H5Sselect_hyperslab, H5Sselect_none};
 use hdf5_sys::h5t::{
-    H5T_class_t, H5T_order_t, H5T_sign_t, H5Tget_array_dims2, H5Tget_array_ndims, H5Tget_class, H5Tget_member_name,
-    H5Tget_member_type, H5Tget_nmembers, H5Tget_order, H5Tget_sign, H5Tget_size, H5Tget_super, H5Tis_variable_str,
+    H5T_class_t, H5T_cset_t, H5T_order_t, H5T_sign_t, H5Tget_array_dims2, H5Tget_array_ndims, H5Tget_class,
+    H5Tget_cset, H5Tget_member_name, H5Tget_member_type, H5Tget_nmembers, H5Tget_order, H5Tget_sign, H5Tget_size,
+    H5Tget_super, H5Tis_variable_str,
 };
 use std::ffi::{CStr, c_uint, c_void};
 use std::ptr;
@@ -160,7 +161,9 @@ pub(super) fn describe(datatype: &hdf5::Datatype) -> hdf5::Result<ElementType> {
             H5T_class_t::H5T_STRING => {
                 // SAFETY: a string type.
                 let variable = unsafe { H5Tis_variable_str(id) } > 0;
-                ElementType::Text { bytes: (!variable).then_some(bytes) }
+                // SAFETY: a string type.
+                let utf8 = unsafe { H5Tget_cset(id) } == H5T_cset_t::H5T_CSET_UTF8;
+                ElementType::Text { bytes: (!variable).then_some(bytes), utf8 }
             }
             H5T_class_t::H5T_ENUM => match datatype.to_descriptor() {
                 Ok(hdf5::types::TypeDescriptor::Boolean) => ElementType::Boolean,
@@ -229,9 +232,9 @@ pub(super) fn read_fixed_text(attribute: &hdf5::Attribute) -> hdf5::Result<Strin
     sync(|| {
         let datatype = attribute.dtype()?;
         let mut bytes = vec![0_u8; datatype.size()];
-        // SAFETY: the attribute has one element (the caller's claim, asserted here) of
-        // the size of its own type, which is the memory type too.
         assert_eq!(attribute.size(), 1, "invariant: one string");
+        // SAFETY: the attribute has one element (asserted) of the size of its own type,
+        // which is the memory type too and the length of the buffer.
         hdf5::h5check(unsafe { H5Aread(attribute.id(), datatype.id(), bytes.as_mut_ptr().cast()) })?;
         let text = bytes.split(|byte| *byte == 0).next().unwrap_or_default();
         Ok(String::from_utf8_lossy(text).trim_end().to_owned())

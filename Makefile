@@ -1,0 +1,36 @@
+# MPI=openmpi (the default) or MPI=mpich selects the MPI flavour: make test MPI=mpich
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+MPI ?= openmpi
+export MPI
+
+CARGO := . scripts/flavour.sh && cargo
+
+.PHONY: help setup demo test lint doc python clean
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "%-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+setup: ## check the system's packages and install what is missing
+	@scripts/setup.sh
+
+demo: setup ## simulate a detector timeline and make maps of it on two ranks
+	@scripts/demo.sh
+
+test: setup python ## run all tests, multi-rank and Python ones included
+	@scripts/test.sh
+
+lint: setup ## formatting, clippy without warnings, dependency direction
+	@cargo fmt --all --check
+	@$(CARGO) clippy --workspace --all-targets -- -D warnings
+	@scripts/check-layers.py
+
+doc: setup ## build the API documentation, refusing warnings
+	@export RUSTDOCFLAGS="-D warnings" && $(CARGO) doc --workspace --no-deps
+
+python: setup ## build the Python module into out/venv
+	@scripts/python-module.sh
+
+clean: ## remove everything built and written
+	rm -rf target out

@@ -1,0 +1,29 @@
+# Sourced by the other scripts and the Makefile, at the top of the checkout: what the choice
+# of MPI (MPI=openmpi, the default, or MPI=mpich) means for building.
+#
+# Open MPI is the plain environment, so that `cargo build` typed by hand and `make` share one
+# target directory; MPICH gets a target directory of its own.
+
+MPI=${MPI:-openmpi}
+export MPI
+
+case $MPI in
+    openmpi)
+        ;;
+    mpich)
+        export MPICC="${MPICC:-mpicc.mpich}"
+        export CARGO_TARGET_DIR="${CARGO_TARGET_DIR:-$PWD/target/mpich}"
+        ;;
+    *)
+        echo "MPI=$MPI is not known: use MPI=openmpi or MPI=mpich" >&2
+        exit 2
+        ;;
+esac
+target_dir=${CARGO_TARGET_DIR:-$PWD/target}
+
+# Debian has an HDF5 for each MPI, and `hdf5` is whichever its alternatives point to.
+hdf5_libdir() { pkg-config --variable=libdir "$1" 2>/dev/null; }
+if [ -z "${HDF5_DIR:-}" ] && hdf5_wanted=$(hdf5_libdir "hdf5-$MPI") &&
+    [ "$hdf5_wanted" != "$(hdf5_libdir hdf5)" ]; then
+    export HDF5_DIR="$hdf5_wanted"
+fi

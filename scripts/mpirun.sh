@@ -1,0 +1,39 @@
+#!/bin/sh
+# Start a program on several ranks of this machine: scripts/mpirun.sh -n RANKS PROGRAM [ARGUMENTS]
+#
+# The one place where the launcher and its flags are chosen. MPI=openmpi (the default) or
+# MPI=mpich selects the flavour, MPIRUN another launcher of that flavour. The flags are for
+# tests and demos, where ranks may outnumber cores: unbound ranks that yield while waiting.
+set -eu
+
+# One thread a rank: unbound ranks would each start a thread for every core.
+export OPENBLAS_NUM_THREADS="${OPENBLAS_NUM_THREADS:-1}"
+
+first_of() {
+    for candidate in "$@"; do
+        if command -v "$candidate" >/dev/null 2>&1; then
+            echo "$candidate"
+            return
+        fi
+    done
+    echo "none of these MPI launchers is installed: $*; try 'make setup'" >&2
+    exit 127
+}
+
+case ${MPI:-openmpi} in
+    openmpi)
+        launcher=${MPIRUN:-$(first_of mpirun.openmpi mpirun)}
+        if [ "$(id -u)" -eq 0 ]; then
+            export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1
+        fi
+        exec "$launcher" --oversubscribe --bind-to none --mca mpi_yield_when_idle 1 "$@"
+        ;;
+    mpich)
+        launcher=${MPIRUN:-$(first_of mpirun.mpich mpiexec.hydra)}
+        exec "$launcher" -bind-to none "$@"
+        ;;
+    *)
+        echo "MPI=$MPI is not known: use MPI=openmpi or MPI=mpich" >&2
+        exit 2
+        ;;
+esac

@@ -1,0 +1,128 @@
+#!/usr/bin/env bash
+# Check what Dolmen needs from the system and install what is missing, where apt-get can.
+# With everything present it prints one line and changes nothing. MPI=openmpi|mpich selects
+# the MPI flavour and the HDF5 built for it.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+. scripts/flavour.sh
+. scripts/python.sh
+
+have() { command -v "$1" >/dev/null 2>&1; }
+
+is_parallel() { grep -qs 'define H5_HAVE_PARALLEL 1' "$1"/H5pubconf*.h; }
+
+have_parallel_hdf5() {
+    if [ -n "${HDF5_DIR:-}" ]; then
+        is_parallel "$HDF5_DIR/include"
+    elif [ -e /etc/debian_version ]; then
+        have pkg-config && pkg-config --exists "hdf5-$MPI"
+    else
+        have pkg-config && is_parallel "$(pkg-config --variable=includedir hdf5)"
+    fi
+}
+
+have_libclang() {
+    compgen -G "${LIBCLANG_PATH:-/usr/lib/llvm-*/lib}/libclang*.so*" >/dev/null ||
+        compgen -G '/usr/lib*/libclang*.so*' >/dev/null ||
+        { have llvm-config && compgen -G "$(llvm-config --libdir)/libclang*.so*" >/dev/null; }
+}
+
+have_python_headers() {
+    "$python" -c 'import os, sysconfig
+raise SystemExit(not os.path.exists(sysconfig.get_path("include") + "/Python.h"))' 2>/dev/null
+}
+
+have_modules() {
+    "$python" -c 'import sys
+from importlib.util import find_spec
+raise SystemExit(any(find_spec(name) is None for name in sys.argv[1:]))' "$@" 2>/dev/null
+}
+
+required=()   # Debian packages without which nothing builds
+modules=()    # the same for people without Debian
+optional=()   # Debian packages for the demo's sky and the Python tests
+
+need() {
+    modules+=("$1")
+    shift
+    required+=("$@")
+}
+
+collect_missing() {
+    required=() modules=() optional=()
+    have cc || need "a C compiler" gcc libc6-dev
+    have pkg-config || need "pkg-config" pkg-config
+    if [ "$MPI" = openmpi ]; then
+        have "${MPICC:-mpicc}" || need "MPI (Open MPI)" libopenmpi-dev openmpi-bin
+    else
+        have "$MPICC" || need "MPI (MPICH)" libmpich-dev mpich
+    fi
+    have_parallel_hdf5 || need "parallel HDF5 for that MPI" "libhdf5-$MPI-dev"
+    { have pkg-config && pkg-config --exists openblas; } || need "OpenBLAS" libopenblas-dev
+    have_libclang || need "libclang" libclang-dev
+    have_python_headers || need "Python headers" python3-dev
+    have_modules venv ensurepip || need "Python's venv module" python3-venv
+
+    [ -d /usr/share/healpy ] || optional+=(healpy-data)
+    for name in healpy h5py astropy pytest; do
+        have_modules "$name" || optional+=("python3-$name")
+    done
+}
+
+apt_prefix() {
+    have apt-get || return 1
+    if [ "$(id -u)" -eq 0 ]; then
+        echo env
+    elif have sudo && sudo -n true 2>/dev/null; then
+        echo sudo
+    else
+        return 1
+    fi
+}
+
+apt_install() {
+    local prefix=$1
+    shift
+    echo "setup: installing with apt-get: $*"
+    "$prefix" DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends "$@"
+}
+
+install_missing() {
+    local prefix
+    if ! prefix=$(apt_prefix); then
+        [ ${#required[@]} -eq 0 ] && return
+        echo "setup: missing, and not installable from here (no apt-get, or neither root nor sudo):"
+        printf '  %s\n' "${modules[@]}"
+        echo "On Debian or Ubuntu: apt-get install ${required[*]}"
+        echo "On a cluster: load the modules for MPI, parallel HDF5, OpenBLAS, libclang and pkg-config;"
+        echo "HDF5_DIR, LIBCLANG_PATH, MPICC and PKG_CONFIG_PATH select particular installations."
+        exit 1
+    fi
+    echo "setup: refreshing the package lists"
+    "$prefix" apt-get update -q || echo "setup: the package lists could not be refreshed"
+    if [ ${#required[@]} -gt 0 ]; then
+        apt_install "$prefix" "${required[@]}"
+    fi
+    for package in "${optional[@]}"; do
+        apt_install "$prefix" "$package" || true
+    done
+}
+
+if ! have cargo; then
+    echo "setup: Rust is missing; install it with rustup, then run this again" >&2
+    exit 1
+fi
+
+collect_missing
+if [ ${#required[@]} -gt 0 ] || [ ${#optional[@]} -gt 0 ]; then
+    install_missing
+    collect_missing
+fi
+if [ ${#required[@]} -gt 0 ]; then
+    echo "setup: still missing after the installation: ${modules[*]} (${required[*]})" >&2
+    exit 1
+fi
+if [ ${#optional[@]} -gt 0 ]; then
+    echo "setup: warning: not installed, some Python tests are skipped or the demo's sky is synthetic: ${optional[*]}"
+fi
+echo "setup: ready ($MPI)"

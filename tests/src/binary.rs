@@ -1,0 +1,51 @@
+//! The workspace's own programs, built for the tests that run them.
+
+use std::collections::HashMap;
+use std::env;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::{Mutex, PoisonError};
+
+/// The built program `name` of the package `dolmen-{name}`, up to date and of the same profile as
+/// the running test. Cargo is asked once per process.
+///
+/// # Errors
+/// When the test does not run from a Cargo target directory or the program does not build.
+pub fn binary(name: &str) -> io::Result<PathBuf> {
+    static BUILT: Mutex<Option<HashMap<String, PathBuf>>> = Mutex::new(None);
+    let mut built = BUILT.lock().unwrap_or_else(PoisonError::into_inner);
+    let built = built.get_or_insert_default();
+    if let Some(path) = built.get(name) {
+        return Ok(path.clone());
+    }
+    let path = build(name, &env::current_exe()?)?;
+    built.insert(name.to_owned(), path.clone());
+    Ok(path)
+}
+
+/// Builds `name` beside `test`, which lies in `TARGET/PROFILE/deps`.
+fn build(name: &str, test: &Path) -> io::Result<PathBuf> {
+    let mut parents = test.ancestors().skip(2);
+    let place = (parents.next(), parents.next());
+    let (Some(folder), Some(target)) = place else {
+        return Err(io::Error::other(format!("{} is not in a Cargo target directory", test.display())));
+    };
+    // The directory of the dev profile is the only one with a name of its own.
+    let profile = match folder.file_name() {
+        Some(name) if name != "debug" => name,
+        _ => "dev".as_ref(),
+    };
+    let status = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
+        .args(["build", "--quiet", "--package", &format!("dolmen-{name}"), "--bin", name])
+        .arg("--profile")
+        .arg(profile)
+        .arg("--target-dir")
+        .arg(target)
+        .current_dir(env!("CARGO_MANIFEST_DIR"))
+        .status()?;
+    if !status.success() {
+        return Err(io::Error::other(format!("building {name} ended with {status}")));
+    }
+    Ok(folder.join(name))
+}

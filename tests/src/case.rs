@@ -1,0 +1,56 @@
+//! What a test file declares.
+
+use std::error::Error;
+use std::time::Duration;
+
+use dolmen_core::Comm;
+
+/// The outcome of a case: any error fails it.
+pub type TestResult<T = ()> = Result<T, Box<dyn Error>>;
+
+/// Named bit patterns that must not depend on the number of ranks; rank 0's are compared.
+pub type Checksums = Vec<(String, u64)>;
+
+/// One named test function and how to run it; made by [`case`], [`same_bits`] and [`serial`].
+#[derive(Clone)]
+pub struct Case {
+    pub(crate) name: &'static str,
+    pub(crate) ranks: Vec<usize>,
+    pub(crate) deadline: Duration,
+    pub(crate) body: Body,
+}
+
+#[derive(Clone, Copy)]
+pub(crate) enum Body {
+    Ranks(fn(&Comm) -> TestResult),
+    SameBits(fn(&Comm) -> TestResult<Checksums>),
+    Serial(fn() -> TestResult),
+}
+
+const DEADLINE: Duration = Duration::from_secs(60);
+
+/// A case that runs on all ranks of a job, once for each number of `ranks`, as `name::n2`.
+pub fn case(name: &'static str, ranks: &[usize], function: fn(&Comm) -> TestResult) -> Case {
+    Case { name, ranks: ranks.to_vec(), deadline: DEADLINE, body: Body::Ranks(function) }
+}
+
+/// A case that runs on each number of `ranks` and passes if rank 0 reports the same checksums,
+/// bit for bit, every time. It is one trial, `name::same_bits`.
+pub fn same_bits(name: &'static str, ranks: &[usize], function: fn(&Comm) -> TestResult<Checksums>) -> Case {
+    Case { name, ranks: ranks.to_vec(), deadline: DEADLINE, body: Body::SameBits(function) }
+}
+
+/// A case that runs in the test process, without MPI: for tests of programs, through
+/// [`Mpirun`](crate::Mpirun), whose deadlines then are the ones that count.
+pub fn serial(name: &'static str, function: fn() -> TestResult) -> Case {
+    Case { name, ranks: Vec::new(), deadline: DEADLINE, body: Body::Serial(function) }
+}
+
+impl Case {
+    /// Ends a run on one number of ranks, as a failure, after `deadline` instead of a minute.
+    #[must_use]
+    pub fn deadline(mut self, deadline: Duration) -> Case {
+        self.deadline = deadline;
+        self
+    }
+}

@@ -1,0 +1,36 @@
+//! A temporary folder that all ranks of a test share.
+
+use std::ffi::OsString;
+use std::io;
+use std::os::unix::ffi::OsStringExt;
+use std::path::{Path, PathBuf};
+
+use dolmen_tests::Comm;
+use tempfile::TempDir;
+
+/// Made by rank 0, known to all.
+pub(crate) struct Folder {
+    path: PathBuf,
+    /// On rank 0 only.
+    owned: Option<TempDir>,
+}
+
+impl Folder {
+    pub(crate) fn new(comm: &Comm) -> io::Result<Self> {
+        let owned = (comm.rank() == 0).then(tempfile::tempdir).transpose()?;
+        let mut path =
+            owned.as_ref().map_or_else(Vec::new, |folder| folder.path().as_os_str().as_encoded_bytes().to_vec());
+        comm.broadcast(0, &mut path);
+        Ok(Self { path: OsString::from_vec(path).into(), owned })
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Removes it when all ranks are done with it.
+    pub(crate) fn remove(self, comm: &Comm) {
+        comm.barrier();
+        drop(self.owned);
+    }
+}
