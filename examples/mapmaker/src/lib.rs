@@ -1,3 +1,4 @@
 //! Placeholder.
 pub mod healpix;
 pub mod quaternion;
+pub mod simulate;
