@@ -8,7 +8,6 @@
 
 use dolmen_core::{Combine, index::at};
 
-use crate::error::Result;
 use crate::pixels::Pixels;
 use crate::samples::{Part, Samples};
 use crate::small::{outer, packed_len};
@@ -144,13 +143,10 @@ fn sum_terms(
 /// The largest absolute value over all ranks.
 ///
 /// # Collective
-///
-/// # Errors
-/// None: values are finite.
-pub fn largest(pixels: &Pixels, values: impl Iterator<Item = f64>) -> Result<f64> {
+pub fn largest(pixels: &Pixels, values: impl Iterator<Item = f64>) -> f64 {
     let mut largest = [values.fold(0.0f64, |max, value| max.max(value.abs()))];
     pixels.layout.comm().all_reduce_max(&mut largest);
-    Ok(largest[0])
+    largest[0]
 }
 
 #[cfg(test)]

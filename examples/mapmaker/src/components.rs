@@ -64,8 +64,7 @@ impl ComponentMeans {
         let mut all: Vec<u64> = baselines.comm().gather(0, &named).into_iter().flatten().flatten().collect();
         baselines.comm().broadcast(0, &mut all);
         let number: BTreeMap<u64, usize> = all.iter().enumerate().map(|(i, &label)| (label, i)).collect();
-        let component: Vec<Option<usize>> =
-            labels.into_iter().map(|label| label.map(|label| number[&label])).collect();
+        let component: Vec<Option<usize>> = labels.into_iter().map(|label| label.map(|label| number[&label])).collect();
         let mut counts = vec![0u64; all.len()];
         for &component in component.iter().flatten() {
             counts[component] += 1;

@@ -89,29 +89,26 @@ impl<'a, const N: usize> Destriper<'a, N> {
     /// The map of the signal less the offsets, from all good samples.
     ///
     /// # Collective
-    ///
-    /// # Errors
-    /// None in practice.
-    pub fn map(&self, offsets: Option<&Vector<f64>>) -> Result<Vec<f64>> {
+    pub fn map(&self, offsets: Option<&Vector<f64>>) -> Vec<f64> {
         let offset = |baseline: usize| offsets.map_or(0.0, |offsets| offsets.owned()[baseline]);
         let cleaned = |baseline: usize, i: usize| self.samples.signal[i] - offset(baseline);
         let each = (0..self.samples.baselines())
             .flat_map(|baseline| self.samples.range(baseline, Part::All).map(move |i| cleaned(baseline, i)));
-        let largest = largest(self.pixels, each)?;
+        let largest = largest(self.pixels, each);
         let mut work = Work::default();
         self.bin(Part::All, largest, &mut work, cleaned);
-        Ok(work.map)
+        work.map
     }
 
     /// `F^T W Z d`.
-    fn right_hand_side(&self) -> Result<Vector<f64>> {
+    fn right_hand_side(&self) -> Vector<f64> {
         let signal = |_: usize, i: usize| self.samples.signal[i];
-        let largest = largest(self.pixels, self.samples.signal.iter().copied())?;
+        let largest = largest(self.pixels, self.samples.signal.iter().copied());
         let mut work = Work::default();
         self.bin(Part::Solved, largest, &mut work, signal);
         let mut rhs = Vector::zeros(self.baselines);
         self.sum_residuals(&work.map, rhs.owned_mut(), signal);
-        Ok(rhs)
+        rhs
     }
 
     /// The inverse of `diag(F^T W F)`; one for baselines without samples, whose offset is zero.
@@ -134,7 +131,7 @@ impl<'a, const N: usize> Destriper<'a, N> {
     /// The solve diverged, stalled or reached its iteration limit.
     pub fn solve(&self, config: &DestripeConfig, monitor: &mut dyn FnMut(&Progress)) -> Result<Offsets> {
         let means = ComponentMeans::find(self.pixels, self.samples, self.baselines);
-        let rhs = self.right_hand_side()?;
+        let rhs = self.right_hand_side();
         let mut amplitudes = Vector::zeros(self.baselines);
         let report = Cg::new()
             .rtol(config.tolerance)

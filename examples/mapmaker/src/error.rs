@@ -2,8 +2,6 @@
 
 use std::path::PathBuf;
 
-use dolmen_core::one_line;
-
 /// An error of the map-maker. Bad input ends a run with exit code 2 and this text.
 #[non_exhaustive]
 #[derive(Debug, thiserror::Error)]
@@ -44,7 +42,7 @@ pub enum Error {
     #[error("{}", .0.message())]
     Core(dolmen_core::Error),
     /// A failure in reading or writing HDF5 or FITS.
-    #[error("{}", one_line(.0))]
+    #[error("{0}")]
     Io(dolmen_io::Error),
     /// A failure in the solver.
     #[error(transparent)]
@@ -60,7 +58,7 @@ impl From<dolmen_core::Error> for Error {
 impl From<dolmen_io::Error> for Error {
     fn from(error: dolmen_io::Error) -> Error {
         match error {
-            dolmen_io::Error::Core(error) => Error::Core(error),
+            dolmen_io::Error::Agreed(error) => Error::Core(error),
             other => Error::Io(other),
         }
     }

@@ -182,8 +182,6 @@ fn pixel(healpix: &Healpix, theta: f64, phi: f64, psi: f64, flagged: bool) -> st
     }
     match healpix.pixel(theta, phi) {
         Some(pixel) if psi.is_finite() => Ok(Pointing { pixel, psi }),
-        _ => Err(format!(
-            "looks at theta {theta}, phi {phi}, psi {psi}; expected radians with theta between 0 and pi"
-        )),
+        _ => Err(format!("looks at theta {theta}, phi {phi}, psi {psi}; expected radians with theta between 0 and pi")),
     }
 }

@@ -46,8 +46,7 @@ impl DolmenTod {
         if names.is_empty() {
             return Err(invalid(path, "observations", "has no observation"));
         }
-        let observations =
-            names.iter().map(|name| observation(&file, name, detectors.len())).collect::<Result<_>>()?;
+        let observations = names.iter().map(|name| observation(&file, name, detectors.len())).collect::<Result<_>>()?;
         Ok(DolmenTod { description: Description { detectors, observations, convention, frame, units }, file })
     }
 
@@ -336,7 +335,8 @@ impl DolmenReader<'_> {
                         Some(pixel) => Ok(Pointing { pixel, psi: angles[i] }),
                         None => {
                             let (from, to) = (grid.nside(), healpix.nside());
-                            let what = format!("is {}, which nside {from} has not or nside {to} cannot hold", pixels[i]);
+                            let what =
+                                format!("is {}, which nside {from} has not or nside {to} cannot hold", pixels[i]);
                             Err(at(pixel, i, what))
                         }
                     }

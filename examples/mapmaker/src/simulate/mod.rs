@@ -1,0 +1,4 @@
+//! Placeholder.
+pub mod noise;
+pub mod scan;
+pub mod sky;
