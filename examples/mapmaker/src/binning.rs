@@ -44,13 +44,14 @@ fn scale_for(bound: f64) -> f64 {
     2f64.powi(61 - exponent)
 }
 
-/// Bounds of the sums of a run: known once the hits are counted.
-#[derive(Clone, Copy, Debug)]
-pub struct Bound {
-    /// Largest number of samples in a pixel.
-    pub hits: f64,
-    /// Largest weight of a sample.
-    pub weight: f64,
+/// The samples of a run and the pixels they are summed to.
+pub struct Binning<'a> {
+    /// The map's pixels.
+    pub pixels: &'a Pixels,
+    /// This rank's samples.
+    pub samples: &'a Samples,
+    /// No pixel's weights add up to more than this; the same on all ranks.
+    pub bound: f64,
 }
 
 /// Number of samples in each pixel that this rank owns.
@@ -66,78 +67,79 @@ pub fn count_hits(pixels: &Pixels, samples: &Samples) -> Vec<i64> {
     owned
 }
 
-/// Sums `sample_weight * value(baseline, sample) * weights` over the samples of each pixel, where
-/// no value is larger than `largest` (the same on all ranks). Gives `N` sums for each pixel that
-/// this rank owns.
-///
-/// # Collective
-pub fn sum_to_pixels<const N: usize>(
-    pixels: &Pixels,
-    samples: &Samples,
-    part: Part,
-    bound: Bound,
-    largest: f64,
-    work: &mut Workspace,
-    sums: &mut Vec<f64>,
-    value: impl Fn(usize, usize) -> f64,
-) {
-    sum_terms(pixels, N, bound, largest, work, sums, |scale, seen| {
-        for baseline in 0..samples.baselines() {
-            let weight = samples.weight[baseline] * scale;
-            for i in samples.range(baseline, part) {
-                let term = weight * value(baseline, i);
-                let slots = &mut seen[at(samples.pixel[i]) * N..][..N];
-                for (slot, stokes) in slots.iter_mut().zip(weights::<N>(samples.cos[i], samples.sin[i])) {
-                    *slot += fixed(term * stokes);
+impl Binning<'_> {
+    /// Sums `sample weight * value(baseline, sample) * Stokes weights` over the samples of each
+    /// pixel, where no value is larger than `largest` (the same on all ranks). Leaves `N` sums
+    /// for each pixel that this rank owns in `sums`.
+    ///
+    /// # Collective
+    pub fn sum_values<const N: usize>(
+        &self,
+        part: Part,
+        largest: f64,
+        value: impl Fn(usize, usize) -> f64,
+        work: &mut Workspace,
+        sums: &mut Vec<f64>,
+    ) {
+        let samples = self.samples;
+        self.sum_terms(N, largest, work, sums, |scale, seen| {
+            for baseline in 0..samples.baselines() {
+                let weight = samples.weight[baseline] * scale;
+                for i in samples.range(baseline, part) {
+                    let term = weight * value(baseline, i);
+                    let slots = &mut seen[at(samples.pixel[i]) * N..][..N];
+                    for (slot, stokes) in slots.iter_mut().zip(weights::<N>(samples.cos[i], samples.sin[i])) {
+                        *slot += fixed(term * stokes);
+                    }
                 }
             }
-        }
-    });
-}
-
-/// The blocks `P^T W P` of the pixels that this rank owns, packed.
-///
-/// # Collective
-pub fn sum_blocks<const N: usize>(pixels: &Pixels, samples: &Samples, part: Part, bound: Bound) -> Vec<f64> {
-    let mut sums = Vec::new();
-    let size = packed_len(N);
-    sum_terms(pixels, size, bound, 1.0, &mut Workspace::default(), &mut sums, |scale, seen| {
-        for baseline in 0..samples.baselines() {
-            let weight = samples.weight[baseline] * scale;
-            for i in samples.range(baseline, part) {
-                let slots = &mut seen[at(samples.pixel[i]) * size..][..size];
-                outer(weights::<N>(samples.cos[i], samples.sin[i]), |k, term| slots[k] += fixed(weight * term));
-            }
-        }
-    });
-    sums
-}
-
-/// Adds up fixed-point sums of `width` values a pixel over the ranks.
-fn sum_terms(
-    pixels: &Pixels,
-    width: usize,
-    bound: Bound,
-    largest: f64,
-    work: &mut Workspace,
-    sums: &mut Vec<f64>,
-    accumulate: impl FnOnce(f64, &mut [i64]),
-) {
-    let total = bound.hits * bound.weight * largest;
-    work.seen.clear();
-    work.seen.resize(pixels.seen.len() * width, 0);
-    work.owned.clear();
-    work.owned.resize(pixels.layout.local_len() * width, 0);
-    sums.clear();
-    if total == 0.0 {
-        sums.resize(work.owned.len(), 0.0);
-        return;
+        });
     }
-    let scale = scale_for(total);
-    accumulate(scale, &mut work.seen);
-    pixels.plan.start_export(&work.seen, width).finish(Combine::Add, &mut work.owned);
-    #[expect(clippy::cast_precision_loss, reason = "rounded once to double precision")]
-    sums.extend(work.owned.iter().map(|&sum| sum as f64 / scale));
+
+    /// The blocks `P^T W P` of the pixels that this rank owns, packed.
+    ///
+    /// # Collective
+    pub fn sum_blocks<const N: usize>(&self) -> Vec<f64> {
+        let (samples, size) = (self.samples, packed_len(N));
+        let mut sums = Vec::new();
+        self.sum_terms(size, 1.0, &mut Workspace::default(), &mut sums, |scale, seen| {
+            for baseline in 0..samples.baselines() {
+                let weight = samples.weight[baseline] * scale;
+                for i in samples.range(baseline, Part::All) {
+                    let slots = &mut seen[at(samples.pixel[i]) * size..][..size];
+                    outer(weights::<N>(samples.cos[i], samples.sin[i]), |k, term| slots[k] += fixed(weight * term));
+                }
+            }
+        });
+        sums
+    }
+
+    /// Adds up fixed-point sums of `width` values a pixel over the ranks.
+    fn sum_terms(
+        &self,
+        width: usize,
+        largest: f64,
+        work: &mut Workspace,
+        sums: &mut Vec<f64>,
+        accumulate: impl FnOnce(f64, &mut [i64]),
+    ) {
+        let pixels = self.pixels;
+        work.seen.clear();
+        work.seen.resize(pixels.seen.len() * width, 0);
+        work.owned.clear();
+        work.owned.resize(pixels.layout.local_len() * width, 0);
+        sums.clear();
+        let total = self.bound * largest;
+        if total == 0.0 {
+            sums.resize(work.owned.len(), 0.0);
+            return;
+        }
+        let scale = scale_for(total);
+        accumulate(scale, &mut work.seen);
+        pixels.plan.start_export(&work.seen, width).finish(Combine::Add, &mut work.owned);
+        #[expect(clippy::cast_precision_loss, reason = "rounded once to double precision")]
+        sums.extend(work.owned.iter().map(|&sum| sum as f64 / scale));
+    }
 }
 
 /// The largest absolute value over all ranks.

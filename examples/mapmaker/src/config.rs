@@ -127,6 +127,8 @@ pub struct SimulateConfig {
     pub interval: f64,
     /// Kelvin in one unit of the sky map.
     pub sky_unit: f64,
+    /// Frame of the scan and the sky, unless the sky map names one.
+    pub frame: Frame,
     /// Resolution of the synthetic sky, where no sky map is given.
     pub sky_nside: u64,
     /// The same seed gives the same timelines on any number of ranks.
@@ -147,6 +149,7 @@ impl Default for SimulateConfig {
             fmin: 1e-5,
             interval: 1.0,
             sky_unit: 1.0,
+            frame: Frame::G,
             sky_nside: 64,
             seed: 1,
         }

@@ -10,7 +10,7 @@ use std::cell::RefCell;
 use dolmen_core::{Diagonal, Layout, LinearOperator, Vector, index::at};
 use dolmen_solvers::{Cg, Progress, SolveReport};
 
-use crate::binning::{Bound, Workspace, largest, sum_to_pixels, weights};
+use crate::binning::{Binning, Workspace, largest, weights};
 use crate::components::ComponentMeans;
 use crate::config::DestripeConfig;
 use crate::error::{Error, Result};
@@ -20,10 +20,8 @@ use crate::small::{multiply, packed_len};
 
 /// The map-making operators of a run with `N` Stokes parameters.
 pub struct Destriper<'a, const N: usize> {
-    pixels: &'a Pixels,
-    samples: &'a Samples,
+    binning: Binning<'a>,
     baselines: &'a Layout,
-    bound: Bound,
     /// Packed inverse blocks of owned pixels; zero where a pixel is not solved.
     inverse: &'a [f64],
     work: RefCell<Work>,
@@ -47,14 +45,16 @@ pub struct Offsets {
 
 impl<'a, const N: usize> Destriper<'a, N> {
     /// From the inverse blocks of the pixels that this rank owns.
-    pub fn new(
-        pixels: &'a Pixels,
-        samples: &'a Samples,
-        baselines: &'a Layout,
-        bound: Bound,
-        inverse: &'a [f64],
-    ) -> Destriper<'a, N> {
-        Destriper { pixels, samples, baselines, bound, inverse, work: RefCell::default() }
+    pub fn new(binning: Binning<'a>, baselines: &'a Layout, inverse: &'a [f64]) -> Destriper<'a, N> {
+        Destriper { binning, baselines, inverse, work: RefCell::default() }
+    }
+
+    fn samples(&self) -> &'a Samples {
+        self.binning.samples
+    }
+
+    fn pixels(&self) -> &'a Pixels {
+        self.binning.pixels
     }
 
     /// The map `(P^T W P)^-1 P^T W v` of a timeline, `N` values for each owned pixel.
@@ -62,7 +62,7 @@ impl<'a, const N: usize> Destriper<'a, N> {
     /// # Collective
     fn bin(&self, part: Part, largest: f64, work: &mut Work, value: impl Fn(usize, usize) -> f64) {
         let Work { sums, map } = work;
-        sum_to_pixels::<N>(self.pixels, self.samples, part, self.bound, largest, sums, map, value);
+        self.binning.sum_values::<N>(part, largest, value, sums, map);
         for (stokes, block) in map.as_chunks_mut::<N>().0.iter_mut().zip(self.inverse.chunks_exact(packed_len(N))) {
             *stokes = multiply(block, *stokes);
         }
@@ -70,8 +70,8 @@ impl<'a, const N: usize> Destriper<'a, N> {
 
     /// `F^T W (v - P m)`: what is left of a timeline, summed over each baseline in time order.
     fn sum_residuals(&self, map: &[f64], sums: &mut [f64], value: impl Fn(usize, usize) -> f64) {
-        let map = self.pixels.plan.start_import(map, N).finish();
-        let samples = self.samples;
+        let map = self.pixels().plan.start_import(map, N).finish();
+        let samples = self.samples();
         for (baseline, sum) in sums.iter_mut().enumerate() {
             let mut left = 0.0;
             for i in samples.range(baseline, Part::Solved) {
@@ -91,10 +91,10 @@ impl<'a, const N: usize> Destriper<'a, N> {
     /// # Collective
     pub fn map(&self, offsets: Option<&Vector<f64>>) -> Vec<f64> {
         let offset = |baseline: usize| offsets.map_or(0.0, |offsets| offsets.owned()[baseline]);
-        let cleaned = |baseline: usize, i: usize| self.samples.signal[i] - offset(baseline);
-        let each = (0..self.samples.baselines())
-            .flat_map(|baseline| self.samples.range(baseline, Part::All).map(move |i| cleaned(baseline, i)));
-        let largest = largest(self.pixels, each);
+        let cleaned = |baseline: usize, i: usize| self.samples().signal[i] - offset(baseline);
+        let each = (0..self.samples().baselines())
+            .flat_map(|baseline| self.samples().range(baseline, Part::All).map(move |i| cleaned(baseline, i)));
+        let largest = largest(self.pixels(), each);
         let mut work = Work::default();
         self.bin(Part::All, largest, &mut work, cleaned);
         work.map
@@ -102,8 +102,8 @@ impl<'a, const N: usize> Destriper<'a, N> {
 
     /// `F^T W Z d`.
     fn right_hand_side(&self) -> Vector<f64> {
-        let signal = |_: usize, i: usize| self.samples.signal[i];
-        let largest = largest(self.pixels, self.samples.signal.iter().copied());
+        let signal = |_: usize, i: usize| self.samples().signal[i];
+        let largest = largest(self.pixels(), self.samples().signal.iter().copied());
         let mut work = Work::default();
         self.bin(Part::Solved, largest, &mut work, signal);
         let mut rhs = Vector::zeros(self.baselines);
@@ -115,9 +115,9 @@ impl<'a, const N: usize> Destriper<'a, N> {
     fn preconditioner(&self) -> Diagonal<f64> {
         let mut inverse = Vector::zeros(self.baselines);
         for (baseline, inverse) in inverse.owned_mut().iter_mut().enumerate() {
-            let hits = self.samples.range(baseline, Part::Solved).len();
+            let hits = self.samples().range(baseline, Part::Solved).len();
             #[expect(clippy::cast_precision_loss, reason = "counts below 2^53")]
-            let energy = self.samples.weight[baseline] * hits as f64;
+            let energy = self.samples().weight[baseline] * hits as f64;
             *inverse = if hits > 0 { 1.0 / energy } else { 1.0 };
         }
         Diagonal::new(inverse)
@@ -130,7 +130,7 @@ impl<'a, const N: usize> Destriper<'a, N> {
     /// # Errors
     /// The solve diverged, stalled or reached its iteration limit.
     pub fn solve(&self, config: &DestripeConfig, monitor: &mut dyn FnMut(&Progress)) -> Result<Offsets> {
-        let means = ComponentMeans::find(self.pixels, self.samples, self.baselines);
+        let means = ComponentMeans::find(self.pixels(), self.samples(), self.baselines);
         let rhs = self.right_hand_side();
         let mut amplitudes = Vector::zeros(self.baselines);
         let report = Cg::new()

@@ -13,10 +13,14 @@ pub mod config;
 pub mod destripe;
 mod error;
 pub mod healpix;
+pub mod maps;
+pub mod output;
+pub mod phases;
 pub mod pixels;
 pub mod quaternion;
 pub mod samples;
 pub mod simulate;
+pub mod sky;
 pub mod small;
 pub mod tod;
 

@@ -19,7 +19,7 @@ use crate::error::{Error, Result};
 use crate::healpix::Healpix;
 use crate::quaternion::Quaternion;
 
-pub use writer::TodWriter;
+pub use writer::{ObservationWriter, TodWriter};
 
 /// A detector and its noise.
 #[derive(Clone, Debug, PartialEq)]
@@ -99,7 +99,7 @@ pub enum Tod {
 /// An observation opened for reading.
 pub enum Reader<'t> {
     /// Of a Dolmen TOD file.
-    Dolmen(dolmen::DolmenReader<'t>),
+    Dolmen(Box<dolmen::DolmenReader<'t>>),
     /// Of a `dst` table.
     Dst(dst::DstReader<'t>),
 }
@@ -136,7 +136,7 @@ impl Tod {
     /// A dataset is missing or has the wrong shape.
     pub fn reader(&self, observation: usize) -> Result<Reader<'_>> {
         Ok(match self {
-            Tod::Dolmen(tod) => Reader::Dolmen(tod.reader(observation)?),
+            Tod::Dolmen(tod) => Reader::Dolmen(Box::new(tod.reader(observation)?)),
             Tod::Dst(tod) => Reader::Dst(tod.reader()?),
         })
     }

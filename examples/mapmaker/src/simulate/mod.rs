@@ -1,4 +1,0 @@
-//! Placeholder.
-pub mod noise;
-pub mod scan;
-pub mod sky;
