@@ -10,9 +10,9 @@ use std::process::ExitCode;
 use dolmen_core::Comm;
 
 use crate::case::{Body, Case, Checksums, TestResult};
+use crate::ffi;
 use crate::processes::RANK_VARIABLES;
 use crate::status::{self, Event};
-use crate::ffi;
 
 /// Names the case that the ranks of a trial run.
 pub(crate) const CASE: &str = "DOLMEN_TEST_CASE";
