@@ -1,4 +1,5 @@
 //! Placeholder.
 pub mod healpix;
+pub mod picture;
 pub mod quaternion;
 pub mod simulate;
