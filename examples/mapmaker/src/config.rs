@@ -217,21 +217,20 @@ fn ordering<'de, D: serde::Deserializer<'de>>(deserializer: D) -> std::result::R
 }
 
 impl Config {
-    /// Reads and validates a configuration file. Paths in the result are relative to the
-    /// current folder, or absolute.
+    /// The text of a configuration file.
     ///
     /// # Errors
-    /// The file cannot be read, a key is unknown or missing, or a value is out of range.
-    pub fn load(path: &Path) -> Result<Config> {
-        let text = std::fs::read_to_string(path)
-            .map_err(|error| Error::File { path: path.to_owned(), what: format!("cannot read: {error}") })?;
-        Config::parse(&text, path)
+    /// The file cannot be read.
+    pub fn read(path: &Path) -> Result<String> {
+        std::fs::read_to_string(path)
+            .map_err(|error| Error::File { path: path.to_owned(), what: format!("cannot read: {error}") })
     }
 
-    /// As [`Config::load`], from text that is in memory.
+    /// Validates the text of the configuration file at `path`. Paths in it are relative to the
+    /// file's folder.
     ///
     /// # Errors
-    /// As [`Config::load`].
+    /// A key is unknown or missing, or a value is out of range.
     pub fn parse(text: &str, path: &Path) -> Result<Config> {
         let mut config: Config = toml::from_str(text).map_err(|error| {
             let line = error.span().map(|span| 1 + text[..span.start].matches('\n').count());
