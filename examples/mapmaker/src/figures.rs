@@ -14,7 +14,7 @@ use crate::report::{Figure, FigureGroup};
 use crate::sky::{fetch, read_sky};
 
 /// Width of the pictures in points.
-const WIDTH: u32 = 1000;
+const WIDTH: u32 = 800;
 
 /// The pictures of a run.
 #[derive(Default)]

@@ -139,8 +139,11 @@ fn write_offsets(maps: &Maps, history: &[String], folder: &Path) -> Result<PathB
     file.write_attribute("/", "history", history.join("\n"))?;
     let (start, count) = ([layout.range().start], [layout.local_len() as u64]);
     let shape = [layout.global_len()];
-    let amplitude = file.create_dataset::<f64>("amplitude", &shape, &Layout::Contiguous)?;
-    amplitude.write_slab(&start, &count, offsets.amplitudes.owned())?;
+    file.create_dataset::<f64>("amplitude", &shape, &Layout::Contiguous)?.write_slab(
+        &start,
+        &count,
+        offsets.amplitudes.owned(),
+    )?;
     let list: Vec<_> = layout.range().map(|number| maps.baselines.get(number)).collect();
     let columns: [(&str, Vec<u64>); 4] = [
         ("observation", list.iter().map(|baseline| baseline.observation as u64).collect()),

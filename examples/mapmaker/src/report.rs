@@ -101,7 +101,7 @@ pub struct Rank {
     pub pixels_seen: u64,
     /// Time that it worked, in seconds.
     pub seconds: f64,
-    /// Greatest memory that it used, in bytes.
+    /// Greatest memory that it used, in bytes; the report's peak memory is the sum.
     pub memory: u64,
 }
 
@@ -143,7 +143,7 @@ impl Report {
         }
         numbers.push(("Wall time", seconds(self.wall_time)));
         numbers.push(("Ranks", self.ranks.len().to_string()));
-        numbers.push(("Peak memory, all ranks", bytes(memory)));
+        numbers.push(("Peak memory", bytes(memory)));
         let mut html = "<dl class=\"numbers\">\n".to_owned();
         for (name, value) in numbers {
             push(&mut html, format_args!("<div><dt>{name}</dt><dd>{value}</dd></div>\n"));
@@ -195,13 +195,14 @@ impl Report {
     fn phase_section(&self) -> String {
         let total: f64 = self.phases.iter().map(|phase| phase.max).sum();
         let rows = self.phases.iter().map(|phase| {
-            let share = if total > 0.0 { 100.0 * phase.max / total } else { 0.0 };
+            let share = if total > 0.0 { phase.max / total } else { 0.0 };
             format!(
                 "<tr><th scope=\"row\">{}</th><td>{}</td><td>{}</td><td class=\"bar\">\
-                 <span style=\"width:{share:.1}%\"></span>{share:.1} %</td></tr>\n",
+                 <span style=\"--share:{share:.3}\"></span>{:.1} %</td></tr>\n",
                 escape(&phase.name),
                 seconds(phase.max),
                 seconds(phase.min),
+                100.0 * share,
             )
         });
         let head = "<tr><th>Phase</th><th>Slowest rank</th><th>Fastest rank</th><th>Share</th></tr>";
@@ -339,7 +340,7 @@ mod tests {
         let html = report().render();
         assert!(html.contains("<dt>Samples</dt><dd>32\u{2009}256\u{2009}000</dd>"));
         assert!(html.contains("<dt>Iterations</dt><dd>2</dd>"));
-        assert!(html.contains("<dt>Peak memory, all ranks</dt><dd>6.0 MB</dd>"));
+        assert!(html.contains("<dt>Peak memory</dt><dd>6.0 MB</dd>"));
         assert!(html.contains("75.0 %"));
         assert!(!html.contains("Baselines"));
     }

@@ -22,26 +22,45 @@ pub(super) enum Align {
     Right,
 }
 
-/// A size of the font.
+/// A size of the font: a raster and how many points wide and high each of its points is drawn.
 #[derive(Clone, Copy)]
-pub(super) struct Font(RasterHeight);
+pub(super) struct Font {
+    raster: RasterHeight,
+    scale: usize,
+}
 
 impl Font {
     /// The largest size that is at most `height` points high, or else the smallest.
     pub(super) fn at_most(height: usize) -> Self {
-        let sizes = [RasterHeight::Size32, RasterHeight::Size24, RasterHeight::Size20];
-        let fitting = sizes.into_iter().find(|size| size.val() <= height);
-        Self(fitting.unwrap_or(RasterHeight::Size16))
+        let largest = RasterHeight::Size32;
+        let scale = (height / largest.val()).max(1);
+        let sizes = [largest, RasterHeight::Size24, RasterHeight::Size20];
+        let fitting = sizes.into_iter().find(|size| size.val() * scale <= height);
+        Self { raster: fitting.unwrap_or(RasterHeight::Size16), scale }
     }
 
     /// Height of a line, in points.
     pub(super) fn height(self) -> usize {
-        self.0.val()
+        self.scale * self.raster.val()
     }
 
     /// Width of `text`, in points.
     pub(super) fn width(self, text: &str) -> usize {
-        text.chars().count() * get_raster_width(FontWeight::Regular, self.0)
+        self.scale * text.chars().count() * get_raster_width(FontWeight::Regular, self.raster)
+    }
+
+    /// The points of a character from the left, in rows from above: place and coverage.
+    fn points(self, character: char) -> impl Iterator<Item = ([usize; 2], f64)> {
+        let glyph = get_raster(character, FontWeight::Regular, self.raster)
+            .or_else(|| get_raster(REPLACEMENT, FontWeight::Regular, self.raster))
+            .expect("invariant: the font holds basic Latin");
+        let scale = self.scale;
+        (0..scale * glyph.height()).flat_map(move |y| {
+            (0..scale * glyph.width()).filter_map(move |x| {
+                let coverage = glyph.pixel(x / scale, y / scale)?;
+                Some(([x, y], f64::from(coverage) / 255.0))
+            })
+        })
     }
 }
 
@@ -80,15 +99,10 @@ impl Canvas {
             Align::Right => x.saturating_sub(width),
         };
         for character in text.chars() {
-            let glyph = get_raster(character, FontWeight::Regular, font.0)
-                .or_else(|| get_raster(REPLACEMENT, FontWeight::Regular, font.0))
-                .expect("invariant: the font holds basic Latin");
-            for (row, line) in glyph.rows().enumerate() {
-                for (column, &coverage) in line.iter().enumerate() {
-                    self.blend(left + column, y + row, colour, f64::from(coverage) / 255.0);
-                }
+            for ([column, row], coverage) in font.points(character) {
+                self.blend(left + column, y + row, colour, coverage);
             }
-            left += glyph.width();
+            left += font.width(" ");
         }
     }
 
@@ -164,7 +178,8 @@ mod tests {
     fn sizes_of_the_font() {
         assert_eq!(Font::at_most(5).height(), 16);
         assert_eq!(Font::at_most(23).height(), 20);
-        assert_eq!(Font::at_most(100).height(), 32);
+        assert_eq!(Font::at_most(63).height(), 32);
+        assert_eq!(Font::at_most(100).height(), 96);
     }
 
     #[test]

@@ -178,8 +178,8 @@ impl Mollweide {
 
     fn plan(&self) -> Plan {
         let margin = margin(self.width);
-        let title_font = Font::at_most(self.width / 30);
-        let font = Font::at_most(self.width / 40);
+        let title_font = Font::at_most(self.width / 24);
+        let font = Font::at_most(self.width / 28);
         let title_top = margin * 3 / 4;
         let map_top = title_top + title_font.height() + margin / 2;
         let bar_top = map_top + self.map_width() / 2 + margin * 5 / 4;

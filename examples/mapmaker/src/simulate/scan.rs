@@ -165,6 +165,16 @@ mod tests {
         assert!(psi.abs() < 1e-13);
     }
 
+    /// After an eighth of the mission, the axis has gone 45 degrees and is a quarter through
+    /// its cycloid, at the greatest northern latitude.
+    #[test]
+    fn the_spin_axis_rides_on_a_cycloid() {
+        let scan = SatelliteScan { opening_angle: 0.0, ..SatelliteScan::planck_like(10.0, 7200.0) };
+        let (theta, phi, _) = scan.boresight(9000).direction_and_angle();
+        assert!((theta.to_degrees() - 82.5).abs() < 1e-12);
+        assert!((phi.to_degrees() - 45.0).abs() < 1e-12);
+    }
+
     #[test]
     fn the_line_of_sight_keeps_its_angle_to_the_spin_axis() {
         let scan = SatelliteScan { precession_angle: 0.0, ..SatelliteScan::planck_like(10.0, 1e9) };
