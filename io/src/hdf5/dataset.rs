@@ -265,21 +265,24 @@ impl<'file> Dataset<'file> {
             self.file.comm().all_reduce_max(&mut calls);
         }
         let nothing = Slab::empty(self.shape.len());
-        let mut outcome = Ok(true);
+        let together = collective && self.file.is_shared();
+        let mut outcome = Ok(together);
         for call in 0..calls[0] {
             let part = usize::try_from(call).ok().and_then(|call| parts.get(call)).unwrap_or(&nothing);
             let bytes = usize::try_from(part.elements()).expect("invariant: the part is in memory") * element_bytes;
-            let buffer = next_buffer(bytes);
-            let together = collective && self.file.is_shared();
-            let moved = ffi::transfer(&self.dataset, memory_type, part, together, buffer);
+            let moved = ffi::transfer(&self.dataset, memory_type, part, together, next_buffer(bytes));
             outcome = match (outcome, moved) {
-                (Ok(before), Ok(now)) => Ok(before && now),
+                // What a rank with nothing to do reports says nothing.
+                (Ok(before), Ok(now)) => Ok(before && (now || bytes == 0)),
                 (Err(error), _) => Err(error),
                 (Ok(_), Err(error)) => Err(self.error(format!("transfer failed: {}", reason(&error)))),
             };
         }
-        let together = self.agree(outcome)? && self.file.is_shared();
-        Ok(if together { Transfer::Collective } else { Transfer::Independent })
+        let mut was_collective = [u64::from(self.agree(outcome)?)];
+        if collective {
+            self.file.comm().all_reduce_min(&mut was_collective);
+        }
+        Ok(if was_collective == [1] { Transfer::Collective } else { Transfer::Independent })
     }
 
     /// Agrees over the ranks, where they work together.

@@ -14,7 +14,7 @@ use crate::error::{Error, Result};
 use crate::staged::StagedFile;
 use dolmen_core::Comm;
 use hdf5::dataset::FillTime;
-use hdf5::file::FileBuilder;
+use hdf5::file::{FileBuilder, FileCloseDegree};
 use std::fs;
 use std::mem;
 use std::path::{Path, PathBuf};
@@ -234,11 +234,20 @@ fn to_usize(lengths: &[u64]) -> Option<Vec<usize>> {
 }
 
 fn builder(comm: &Comm) -> FileBuilder {
-    let mut builder = FileBuilder::new();
+    let mut builder = local_builder();
     if comm.size() > 1 {
         // Collective metadata reads stay off: they are broken in HDF5 1.10.5 to 1.10.8.
         builder.fapl().mpio(comm.as_raw(), None).coll_metadata_write(true);
     }
+    builder
+}
+
+/// Closing such a file closes its datasets too. Rust sees to it that none of them is
+/// used any more; but one may still be waiting to be dropped, which otherwise would
+/// keep the file open, or the closing from succeeding.
+fn local_builder() -> FileBuilder {
+    let mut builder = FileBuilder::new();
+    builder.fapl().fclose_degree(FileCloseDegree::Strong);
     builder
 }
 
@@ -250,7 +259,7 @@ fn open_alone(path: &Path) -> Result<hdf5::File> {
     if !metadata.is_file() {
         return Err(Error::argument(path, "is not a regular file"));
     }
-    hdf5::File::open(path).map_err(|error| unreadable(path, &error))
+    local_builder().open(path).map_err(|error| unreadable(path, &error))
 }
 
 fn unreadable(path: &Path, error: &hdf5::Error) -> Error {
