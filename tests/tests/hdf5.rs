@@ -61,7 +61,8 @@ fn slabs_come_back_on_other_ranks(comm: &Comm) -> TestResult {
         assert_eq!(real.dimensions::<2>()?, [rows, columns]);
         let (start, end) = rows_of(comm, columns)?;
         let count = [rows, end - start];
-        let expected: Vec<f64> = (0..rows).flat_map(|row| (start..end).map(move |c| value(row * columns + c))).collect();
+        let expected: Vec<f64> =
+            (0..rows).flat_map(|row| (start..end).map(move |c| value(row * columns + c))).collect();
         assert_eq!(real.read_slab::<f64>(&[0, start], &count)?, expected);
         let singles = real.read_slab::<f32>(&[0, start], &count)?;
         assert!(singles.iter().map(|single| f64::from(*single)).eq(expected.iter().copied()));
@@ -95,7 +96,9 @@ fn transfers_are_really_collective(comm: &Comm) -> TestResult {
     for (name, layout) in [("contiguous", Layout::Contiguous), ("chunked", Layout::Chunked(vec![64]))] {
         let dataset = file.create_dataset::<f32>(name, &[1000], &layout)?;
         assert_eq!(dataset.write_slab(&[start], &[end - start], &values)?, expected);
-        assert_eq!(dataset.read_slab_into(&[start], &[end - start], &mut values)?, expected);
+        let read = dataset.read_slab_into(&[start], &[end - start], &mut values)?;
+        // Not chunked ones: a damaged chunk must not leave ranks waiting.
+        assert_eq!(read, if layout == Layout::Contiguous { expected } else { Transfer::Independent });
         let alone = dataset.with_transfer(Transfer::Independent);
         assert_eq!(alone.read_slab_into(&[start], &[end - start], &mut values)?, Transfer::Independent);
     }
@@ -174,6 +177,9 @@ fn tables_come_back(comm: &Comm) -> TestResult {
 fn compare_dataset(comm: &Comm, file: &H5File, name: &str, fact: &Value) -> TestResult<bool> {
     let (Some(sum), Some(norm)) = (fact["sum"].as_f64(), fact["norm2"].as_f64()) else { return Ok(false) };
     let dataset = file.dataset(name)?;
+    if *dataset.element_type() == ElementType::Boolean {
+        return Ok(false);
+    }
     let shape: Vec<u64> = dataset.shape().to_vec();
     let expected: Vec<Option<u64>> = shape.iter().map(|length| Some(*length)).collect();
     let facts: Vec<Option<u64>> = fact["shape"].as_array().ok_or("no shape")?.iter().map(Value::as_u64).collect();
@@ -392,8 +398,14 @@ fn bad_requests_are_named(comm: &Comm) -> TestResult {
         (message(comm, signal.dimensions::<2>())?, "dataset scan/signal: expected 2 dimensions, found 1"),
         (message(comm, file.dataset("scan/noise"))?, "tod.h5: dataset scan/noise: does not exist"),
         (message(comm, file.dataset("scan"))?, "tod.h5: dataset scan: "),
-        (message(comm, signal.read_slab::<f64>(&[0], &[beyond]))?, "41 elements from 0 asked for in dimension 0, which has 40"),
-        (message(comm, signal.read_slab::<i32>(&[0], &[1]))?, "holds a 64-bit float, which cannot be read as a 32-bit signed integer"),
+        (
+            message(comm, signal.read_slab::<f64>(&[0], &[beyond]))?,
+            "41 elements from 0 asked for in dimension 0, which has 40",
+        ),
+        (
+            message(comm, signal.read_slab::<i32>(&[0], &[1]))?,
+            "holds a 64-bit float, which cannot be read as a 32-bit signed integer",
+        ),
         (message(comm, flags.read_slab::<i32>(&[0], &[1]))?, "holds a 64-bit signed integer"),
         (message(comm, flags.write_slab::<f64>(&[0], &[0], &[]))?, "cannot be written from a float"),
         (message(comm, signal.write_slab::<f64>(&[0], &[2], &[1.0]))?, "a slab of 2 elements asked for, 1 given"),

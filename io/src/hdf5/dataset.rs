@@ -1,4 +1,10 @@
 //! Datasets, and transfers of which each rank does its own hyperslab.
+//!
+//! Chunked datasets are never read collectively. Each rank reads the chunk index and
+//! undoes the filters by itself before HDF5 1.10 comes to its collective call, so a
+//! damaged chunk, or a filter that is not installed, would fail on the rank that
+//! needs it and leave the others waiting in that call for ever. Contiguous data have
+//! nothing that can fail before it.
 
 use super::element::{Element, ElementType, Number};
 use super::ffi::{self, Buffer};
@@ -111,7 +117,8 @@ impl<'file> Dataset<'file> {
     }
 
     /// As [`Dataset::read_slab`], into a slice of the slab's size. Returns how the data
-    /// were really transferred: conversion between types makes HDF5 1.10 independent.
+    /// were really transferred: chunked data, and data whose type is converted, are
+    /// read independently, though all ranks take part in the call.
     ///
     /// # Collective
     ///
@@ -155,7 +162,7 @@ impl<'file> Dataset<'file> {
         let prepared = prepared.and_then(|prepared| self.require_length(prepared, values.len()));
         let (memory_type, slab) = self.agree(prepared)?;
         let mut rest: &[u8] = bytemuck::cast_slice(values);
-        self.transfer_in_parts(&memory_type, &slab, |bytes| {
+        self.transfer_in_parts(&memory_type, &slab, true, |bytes| {
             let (part, after) = rest.split_at(bytes);
             rest = after;
             Buffer::Write(part)
@@ -183,7 +190,7 @@ impl<'file> Dataset<'file> {
     ) -> Result<Transfer> {
         let (memory_type, slab) = self.agree(prepared)?;
         let mut rest: &mut [u8] = bytemuck::cast_slice_mut(values);
-        self.transfer_in_parts(&memory_type, &slab, |bytes| {
+        self.transfer_in_parts(&memory_type, &slab, !self.dataset.is_chunked(), |bytes| {
             let (part, after) = std::mem::take(&mut rest).split_at_mut(bytes);
             rest = after;
             Buffer::Read(part)
@@ -250,11 +257,13 @@ impl<'file> Dataset<'file> {
     }
 
     /// Transfers a slab in parts of at most 1 GiB, as many on all ranks. A rank whose
-    /// part fails goes on with nothing, so that the others are not left waiting.
+    /// part fails goes on, so that the others are not left waiting. With `merge`,
+    /// HDF5 may transfer collectively; else each rank's call is its own.
     pub(super) fn transfer_in_parts<'buffer>(
         &self,
         memory_type: &hdf5::Datatype,
         slab: &Slab,
+        merge: bool,
         mut next_buffer: impl FnMut(usize) -> Buffer<'buffer>,
     ) -> Result<Transfer> {
         let collective = self.transfer == Transfer::Collective;
@@ -265,7 +274,7 @@ impl<'file> Dataset<'file> {
             self.file.comm().all_reduce_max(&mut calls);
         }
         let nothing = Slab::empty(self.shape.len());
-        let together = collective && self.file.is_shared();
+        let together = collective && merge && self.file.is_shared();
         let mut outcome = Ok(together);
         for call in 0..calls[0] {
             let part = usize::try_from(call).ok().and_then(|call| parts.get(call)).unwrap_or(&nothing);
