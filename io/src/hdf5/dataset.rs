@@ -2,9 +2,10 @@
 //!
 //! Chunked datasets are never read collectively. Each rank reads the chunk index and
 //! undoes the filters by itself before HDF5 1.10 comes to its collective call, so a
-//! damaged chunk, or a filter that is not installed, would fail on the rank that
-//! needs it and leave the others waiting in that call for ever. Contiguous data have
-//! nothing that can fail before it.
+//! damaged chunk, a chunk that was never written, or a filter that is not installed
+//! fails on the rank that needs it and leaves the others waiting in that call for
+//! ever (seen). Contiguous data have nothing that can fail before it, and chunks
+//! that are written here were allocated when the dataset was created.
 
 use super::element::{Element, ElementType, Number};
 use super::ffi::{self, Buffer};
