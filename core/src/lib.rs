@@ -37,6 +37,7 @@ pub mod index;
 mod index_map;
 mod layout;
 mod operator;
+pub mod random;
 pub mod reduce;
 mod scalar;
 mod simd;

@@ -1,3 +1,3 @@
 //! Krylov methods, one a file.
 
-pub mod cg;
+pub(crate) mod cg;

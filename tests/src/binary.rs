@@ -7,6 +7,10 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::{Mutex, PoisonError};
 
+/// What Cargo sets for a running test. Build scripts that watch these variables would run again,
+/// and all that depends on them be compiled again.
+const OF_THE_TEST: [&str; 5] = ["CARGO_BIN_", "CARGO_CRATE_", "CARGO_MANIFEST_", "CARGO_PKG_", "CARGO_TARGET_TMPDIR"];
+
 /// The built program `name` of the package `dolmen-{name}`, up to date and of the same profile as
 /// the running test. Cargo is asked once per process.
 ///
@@ -36,7 +40,13 @@ fn build(name: &str, test: &Path) -> io::Result<PathBuf> {
         Some(name) if name != "debug" => name,
         _ => "dev".as_ref(),
     };
-    let status = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
+    let mut cargo = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    for (variable, _) in env::vars_os() {
+        if OF_THE_TEST.iter().any(|prefix| variable.as_encoded_bytes().starts_with(prefix.as_bytes())) {
+            cargo.env_remove(variable);
+        }
+    }
+    let status = cargo
         .args(["build", "--quiet", "--package", &format!("dolmen-{name}"), "--bin", name])
         .arg("--profile")
         .arg(profile)

@@ -47,6 +47,14 @@ pub fn serial(name: &'static str, function: fn() -> TestResult) -> Case {
 }
 
 impl Case {
+    /// Tells a [`case`] and a [`same_bits`] of the same name apart.
+    pub(crate) fn key(&self) -> String {
+        match self.body {
+            Body::SameBits(_) => format!("{}::same_bits", self.name),
+            Body::Ranks(_) | Body::Serial(_) => self.name.to_owned(),
+        }
+    }
+
     /// Ends a run on one number of ranks, as a failure, after `deadline` instead of a minute.
     #[must_use]
     pub fn deadline(mut self, deadline: Duration) -> Case {

@@ -92,7 +92,7 @@ pub(crate) fn record_fatal_signals() {
         // SAFETY: the old action is read into a valid place.
         if unsafe { libc::sigaction(number, std::ptr::null(), &raw mut old) } == 0 && previous.set(old).is_ok() {
             // SAFETY: the new action is complete, and its handler is async-signal-safe: it loads
-            // atomics and calls write, sigaction and raise.
+            // atomics and calls write and sigaction.
             unsafe { libc::sigaction(number, &raw const new, std::ptr::null_mut()) };
         }
     }
@@ -104,12 +104,10 @@ extern "C" fn on_fatal_signal(number: libc::c_int) {
             && let Some(previous) = previous.get()
         {
             write(record);
-            // SAFETY: the previous action was filled in by sigaction. The raised signal is blocked
-            // until this handler returns and then goes to the previous one.
-            unsafe {
-                libc::sigaction(number, previous, std::ptr::null_mut());
-                libc::raise(number);
-            }
+            // The faulting instruction runs again after this handler and goes to the previous one,
+            // which so gets the address it needs to tell a stack overflow from other faults.
+            // SAFETY: the previous action was filled in by sigaction.
+            unsafe { libc::sigaction(number, previous, std::ptr::null_mut()) };
         }
     }
 }

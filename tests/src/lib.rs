@@ -54,9 +54,12 @@ use std::process::ExitCode;
 ///
 /// Understands the command line of Rust's own test harness. Multi-rank trials run one at a time,
 /// since each of them fills the machine.
+///
+/// # Panics
+/// When two cases have the same name.
 pub fn main(cases: &[Case]) -> ExitCode {
-    if let Some(name) = rank::assigned_case() {
-        return rank::run(cases, &name);
+    if let Some(key) = rank::assigned_case() {
+        return rank::run(cases, &key);
     }
     let mut arguments = libtest_mimic::Arguments::from_args();
     arguments.test_threads.get_or_insert(1);

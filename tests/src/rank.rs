@@ -32,11 +32,11 @@ pub(crate) fn checksums_path(folder: &Path) -> PathBuf {
     folder.join("checksums.json")
 }
 
-/// Runs one rank of the named case.
-pub(crate) fn run(cases: &[Case], name: &str) -> ExitCode {
-    let case = cases.iter().find(|case| case.name == name);
+/// Runs one rank of the case with this key.
+pub(crate) fn run(cases: &[Case], key: &str) -> ExitCode {
+    let case = cases.iter().find(|case| case.key() == key);
     let (Some(case), Some(folder), Some(rank)) = (case, env::var_os(FOLDER).map(PathBuf::from), rank_number()) else {
-        eprintln!("{CASE} is set, but this is not a rank of a trial of {name}; unset it to list the tests");
+        eprintln!("{CASE} is set, but this is not a rank of a trial of {key}; unset it to list the tests");
         return ExitCode::FAILURE;
     };
     if let Err(error) = set_up(&folder, rank) {

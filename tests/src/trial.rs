@@ -22,6 +22,9 @@ const SHOWN: u64 = 64 * 1024;
 
 /// The trials of all cases, under the names that `--list` shows.
 pub(crate) fn all(cases: &[Case]) -> Vec<Trial> {
+    for (at, case) in cases.iter().enumerate() {
+        assert!(cases[..at].iter().all(|other| other.key() != case.key()), "two cases are called {}", case.key());
+    }
     cases.iter().flat_map(trials).collect()
 }
 
@@ -39,8 +42,7 @@ fn trials(case: &Case) -> Vec<Trial> {
             })
             .collect(),
         Body::SameBits(_) => {
-            let name = format!("{}::same_bits", case.name);
-            vec![Trial::ignorable_test(name, move || compare(&case))]
+            vec![Trial::ignorable_test(case.key(), move || compare(&case))]
         }
         Body::Serial(function) => {
             vec![Trial::ignorable_test(case.name, move || {
@@ -72,7 +74,7 @@ fn run(case: &Case, ranks: usize) -> Result<Passed, Failed> {
     let folder = folder.path();
     let job = Mpirun::new(ranks)
         .program(std::env::current_exe()?)
-        .env(rank::CASE, case.name)
+        .env(rank::CASE, case.key())
         .env(rank::FOLDER, folder)
         .deadline(case.deadline)
         .spawn()?;

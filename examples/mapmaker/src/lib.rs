@@ -1,1 +1,31 @@
-//! Placeholder.
+//! Planck-style map-making: detector timelines to maps of the sky.
+//!
+//! `d = P m + F a + n`: samples `d`, sky map `m` seen through the pointing `P`, baseline offsets
+//! `F a`, noise `n`. The offsets are solved for by conjugate gradients, subtracted, and what is
+//! left is binned. Every matrix here is a [`dolmen_core::LinearOperator`], every solve one of
+//! [`dolmen_solvers`], every file one of [`dolmen_io`], and no output depends on the number of
+//! ranks.
+
+pub mod baselines;
+pub mod binning;
+pub mod components;
+pub mod config;
+pub mod destripe;
+mod error;
+pub mod figures;
+pub mod healpix;
+pub mod maps;
+pub mod output;
+pub mod phases;
+pub mod picture;
+pub mod pixels;
+pub mod quaternion;
+pub mod report;
+pub mod run;
+pub mod samples;
+pub mod simulate;
+pub mod sky;
+pub mod small;
+pub mod tod;
+
+pub use error::{Error, Result};

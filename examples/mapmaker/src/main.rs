@@ -1,1 +1,104 @@
-fn main() {}
+//! The map-maker's command line: `mapmaker run CONFIG`, `mapmaker simulate CONFIG`.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+use dolmen_core::Comm;
+use mapmaker::config::Config;
+use mapmaker::run::{Request, run};
+use mapmaker::simulate::simulate;
+use mapmaker::{Error, Result};
+
+/// Maps of the sky from detector timelines. Start it under mpirun for more than one rank.
+#[derive(Parser)]
+#[command(version)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Make maps.
+    Run {
+        /// Configuration (TOML).
+        config: PathBuf,
+        /// Folder of the results, instead of output.folder.
+        #[arg(long)]
+        output: Option<PathBuf>,
+        /// Timelines, instead of input.tod.
+        #[arg(long)]
+        tod: Option<PathBuf>,
+    },
+    /// Simulate the timelines of a satellite.
+    Simulate {
+        /// Configuration (TOML); its section [simulate] describes scan and noise.
+        config: PathBuf,
+        /// Sky to be scanned: a HEALPix map of I, Q, U. A synthetic one without it.
+        #[arg(long)]
+        sky: Option<PathBuf>,
+        /// The file to write, instead of input.tod.
+        #[arg(long)]
+        output: Option<PathBuf>,
+    },
+}
+
+fn main() -> ExitCode {
+    Comm::run(|comm| -> Result<ExitCode> {
+        // Every rank parses the same arguments; one speaks.
+        match Arguments::try_parse() {
+            Ok(arguments) => execute(comm, arguments.command),
+            Err(answer) => {
+                if comm.rank() == 0 {
+                    // Help that cannot be printed is no reason to fail.
+                    let _ = answer.print();
+                }
+                Ok(if answer.use_stderr() { ExitCode::from(2) } else { ExitCode::SUCCESS })
+            }
+        }
+    })
+}
+
+fn execute(comm: &Comm, command: Command) -> Result<ExitCode> {
+    let say = |text: &str| {
+        if comm.rank() == 0 {
+            println!("{text}");
+        }
+    };
+    match command {
+        Command::Run { config: path, output, tod } => {
+            let (mut config, text) = load(comm, &path)?;
+            config.input.tod = tod.unwrap_or(config.input.tod);
+            let folder = output.or(config.output.folder.clone()).ok_or_else(|| Error::Config {
+                path: path.clone(),
+                line: None,
+                what: "output.folder is missing; set it, or give --output".into(),
+            })?;
+            say(&format!("mapping {} on {} rank(s)", config.input.tod.display(), comm.size()));
+            let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+            let outcome = run(comm, &Request { config, text, name, folder }, &mut |_| {})?;
+            let (solved, seen) = outcome.maps.pixel_counts();
+            say(&format!("{solved} of {seen} observed pixels solved"));
+            say(outcome.summary().trim_end());
+        }
+        Command::Simulate { config: path, sky, output } => {
+            let (config, _) = load(comm, &path)?;
+            let output = output.unwrap_or(config.input.tod);
+            let from = sky.as_deref().map_or("a synthetic sky".into(), |sky| sky.display().to_string());
+            say(&format!("scanning {from}"));
+            let simulated = simulate(comm, &config.simulate, sky.as_deref(), &output)?;
+            say(&format!("{} samples in {}", simulated.samples, output.display()));
+            say(&format!("the sky they saw in {}", simulated.sky.display()));
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn load(comm: &Comm, path: &std::path::Path) -> Result<(Config, String)> {
+    let read = || -> Result<(Config, String)> {
+        let text = Config::read(path)?;
+        Ok((Config::parse(&text, path)?, text))
+    };
+    Ok(comm.agree(read())?)
+}

@@ -1,0 +1,112 @@
+//! The list of baselines: which samples each offset belongs to, and which rank owns it.
+//!
+//! A baseline is one detector over one stretch of time and never crosses an interval. They are
+//! numbered in time, detectors innermost, so that a rank's block is a stretch of time of (nearly)
+//! all detectors: attitudes are read once, and a rank sees few pixels.
+
+use std::ops::Range;
+
+use dolmen_core::{Comm, Layout, index::to_len};
+
+use crate::error::Result;
+use crate::tod::Description;
+
+/// Stretches of time of one observation, and the number of its first baseline.
+struct Stretches {
+    times: Vec<Range<u64>>,
+    first: u64,
+}
+
+/// All baselines of a run. Every rank knows all of them.
+pub struct Baselines {
+    detectors: usize,
+    observations: Vec<Stretches>,
+    layout: Layout,
+}
+
+/// One baseline.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Baseline {
+    /// The observation.
+    pub observation: usize,
+    /// The detector.
+    pub detector: usize,
+    /// Samples of the observation.
+    pub time: Range<u64>,
+}
+
+/// Cuts intervals into stretches of `length` samples; the last of an interval may be shorter.
+fn cut(intervals: &[Range<u64>], length: u64) -> Vec<Range<u64>> {
+    let pieces = |interval: &Range<u64>| {
+        let (start, end) = (interval.start, interval.end);
+        (0..(end - start).div_ceil(length)).map(move |i| start + i * length..end.min(start + (i + 1) * length))
+    };
+    intervals.iter().flat_map(pieces).collect()
+}
+
+impl Baselines {
+    /// Cuts all observations into baselines of `seconds` and spreads them over the ranks.
+    ///
+    /// # Errors
+    /// None in practice: a count beyond the address space.
+    pub fn new(comm: &Comm, description: &Description, seconds: f64) -> Result<Baselines> {
+        let detectors = description.detectors.len();
+        let mut observations = Vec::new();
+        let mut first = 0;
+        for observation in &description.observations {
+            let times = cut(&observation.intervals, samples(seconds * observation.sample_rate));
+            let count = times.len() as u64 * detectors as u64;
+            observations.push(Stretches { times, first });
+            first += count;
+        }
+        to_len("baselines", first)?;
+        Ok(Baselines { detectors, observations, layout: Layout::uniform(comm, first) })
+    }
+
+    /// The baselines' distribution.
+    pub fn layout(&self) -> &Layout {
+        &self.layout
+    }
+
+    /// A baseline by its number.
+    pub fn get(&self, number: u64) -> Baseline {
+        let observation = self.observations.partition_point(|stretches| stretches.first <= number) - 1;
+        let stretches = &self.observations[observation];
+        let within = to_len("baseline", number - stretches.first).expect("invariant: checked at construction");
+        let time = stretches.times[within / self.detectors].clone();
+        Baseline { observation, detector: within % self.detectors, time }
+    }
+
+    /// The stretches of an observation whose baselines this rank owns, with the detectors: all,
+    /// except in the first and the last stretch of a rank's block.
+    pub fn owned(&self, observation: usize) -> impl Iterator<Item = (Range<u64>, Range<usize>)> {
+        let stretches = &self.observations[observation];
+        let (owned, detectors) = (self.layout.range(), self.detectors as u64);
+        stretches.times.iter().enumerate().filter_map(move |(i, time)| {
+            let first = stretches.first + i as u64 * detectors;
+            let from = owned.start.clamp(first, first + detectors) - first;
+            let to = owned.end.clamp(first, first + detectors) - first;
+            let position = |number| to_len("detector", number).expect("invariant: a detector number");
+            (from < to).then(|| (time.clone(), position(from)..position(to)))
+        })
+    }
+}
+
+/// A positive number of samples nearest to `count`.
+#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "saturates, and one is the least")]
+fn samples(count: f64) -> u64 {
+    (count.round() as u64).max(1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn intervals_are_cut_without_crossing() {
+        assert_eq!(cut(&[0..10, 12..15], 4), [0..4, 4..8, 8..10, 12..15]);
+        assert_eq!(cut(&[], 4), []);
+        assert_eq!(samples(0.2), 1);
+        assert_eq!(samples(1949.9999), 1950);
+    }
+}

@@ -1,0 +1,344 @@
+//! The configuration of a run: one TOML file, validated as a whole before anything is read.
+//!
+//! Paths are relative to the folder of the configuration file. A key that does not exist is
+//! refused with the nearest one that does.
+
+use std::path::{Path, PathBuf};
+
+use serde::Deserialize;
+
+use crate::error::{Error, Result};
+use crate::healpix::Healpix;
+
+pub use dolmen_io::fits::Ordering as PixelOrdering;
+
+/// All settings of the map-maker.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Config {
+    /// Where the timelines are.
+    pub input: InputConfig,
+    /// The map's pixels.
+    pub map: MapConfig,
+    /// Baseline offsets and their solve.
+    #[serde(default)]
+    pub destripe: DestripeConfig,
+    /// Where results go.
+    #[serde(default)]
+    pub output: OutputConfig,
+    /// The simulated timelines of `mapmaker simulate`.
+    #[serde(default)]
+    pub simulate: SimulateConfig,
+}
+
+/// Where the timelines are, and what a file without attributes does not say itself.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct InputConfig {
+    /// A Dolmen TOD file, or an HDF5 file with a `dst` table.
+    pub tod: PathBuf,
+    /// `dst` only: sampling rate [Hz].
+    pub sample_rate: Option<f64>,
+    /// `dst` only: the convention of the column PSI.
+    pub psi_convention: Option<Convention>,
+    /// `dst` only: the frame of the pointing.
+    pub coordinates: Option<Frame>,
+}
+
+/// The map's pixels and Stokes parameters.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct MapConfig {
+    /// HEALPix resolution, a power of two.
+    pub nside: u64,
+    /// Order of the pixels in the maps.
+    #[serde(default = "ring", deserialize_with = "ordering")]
+    pub ordering: PixelOrdering,
+    /// Which Stokes parameters are solved for.
+    #[serde(default)]
+    pub stokes: Stokes,
+    /// Convention of Q and U in the maps.
+    #[serde(default)]
+    pub polarisation: Convention,
+    /// A pixel is solved if its block has a reciprocal condition number of at least this.
+    #[serde(default = "default_rcond_min")]
+    pub rcond_min: f64,
+    /// A pixel is solved if it has at least so many samples.
+    #[serde(default = "one")]
+    pub min_hits: u64,
+}
+
+/// Baseline offsets and their solve.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct DestripeConfig {
+    /// Whether to destripe; the binned map is made in any case.
+    pub enabled: bool,
+    /// Length of a baseline [s].
+    pub baseline: f64,
+    /// Stop at this residual relative to the right-hand side.
+    pub tolerance: f64,
+    /// Largest number of iterations.
+    pub max_iterations: usize,
+    /// A HEALPix map that is zero where pixels shall not take part in the solve.
+    pub mask: Option<PathBuf>,
+}
+
+impl Default for DestripeConfig {
+    fn default() -> Self {
+        // |r|^2 / |b|^2 <= 1e-12, the usual stopping rule of destripers.
+        DestripeConfig { enabled: true, baseline: 60.0, tolerance: 1e-6, max_iterations: 1000, mask: None }
+    }
+}
+
+/// Where results go and what they are compared with.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct OutputConfig {
+    /// Folder of the results; `--output` on the command line wins.
+    pub folder: Option<PathBuf>,
+    /// A HEALPix map of the true sky, which the report sets beside the result.
+    pub compare: Option<PathBuf>,
+}
+
+/// A simulated scan with noise.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct SimulateConfig {
+    /// Length of the scan [h].
+    pub hours: f64,
+    /// Sampling rate [Hz].
+    pub sample_rate: f64,
+    /// Rotation period of the satellite [s].
+    pub spin_period: f64,
+    /// Angle between spin axis and line of sight [deg].
+    pub opening_angle: f64,
+    /// Angle between the spin axis and the circle it follows [deg].
+    pub precession_angle: f64,
+    /// White noise [K sqrt(s)].
+    pub net: f64,
+    /// Knee frequency of the 1/f noise [Hz].
+    pub fknee: f64,
+    /// Slope of the 1/f noise.
+    pub alpha: f64,
+    /// The 1/f noise is flat below this frequency [Hz].
+    pub fmin: f64,
+    /// Length of a stationary noise interval [h].
+    pub interval: f64,
+    /// Kelvin in one unit of the sky map.
+    pub sky_unit: f64,
+    /// Frame of the scan and the sky, unless the sky map names one.
+    pub frame: Frame,
+    /// Resolution of the synthetic sky, where no sky map is given.
+    pub sky_nside: u64,
+    /// The same seed gives the same timelines on any number of ranks.
+    pub seed: u64,
+}
+
+impl Default for SimulateConfig {
+    fn default() -> Self {
+        SimulateConfig {
+            hours: 12.0,
+            sample_rate: 20.0,
+            spin_period: 60.0,
+            opening_angle: 85.0,
+            precession_angle: 7.5,
+            net: 150e-6,
+            fknee: 0.1,
+            alpha: 1.0,
+            fmin: 1e-5,
+            interval: 1.0,
+            sky_unit: 1.0,
+            frame: Frame::G,
+            sky_nside: 64,
+            seed: 1,
+        }
+    }
+}
+
+/// The Stokes parameters of a map.
+#[derive(Clone, Copy, Debug, Default, Deserialize, PartialEq, Eq)]
+pub enum Stokes {
+    /// Intensity only.
+    I,
+    /// Linear polarisation only (polarimeters).
+    QU,
+    /// Intensity and linear polarisation.
+    #[default]
+    IQU,
+}
+
+/// In which direction polarisation angles grow.
+#[derive(Clone, Copy, Debug, Default, Deserialize, PartialEq, Eq)]
+pub enum Convention {
+    /// From south towards east (HEALPix, CMB).
+    #[default]
+    #[serde(rename = "COSMO")]
+    Cosmo,
+    /// From north towards east (IAU); U has the other sign.
+    #[serde(rename = "IAU")]
+    Iau,
+}
+
+/// The coordinate frame of pointing and map.
+#[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq)]
+pub enum Frame {
+    /// Equatorial.
+    C,
+    /// Galactic.
+    G,
+    /// Ecliptic.
+    E,
+}
+
+fn ring() -> PixelOrdering {
+    PixelOrdering::Ring
+}
+
+fn one() -> u64 {
+    1
+}
+
+fn default_rcond_min() -> f64 {
+    1e-2
+}
+
+fn ordering<'de, D: serde::Deserializer<'de>>(deserializer: D) -> std::result::Result<PixelOrdering, D::Error> {
+    #[derive(Deserialize)]
+    #[serde(rename_all = "lowercase")]
+    enum Name {
+        Ring,
+        Nested,
+    }
+    Ok(match Name::deserialize(deserializer)? {
+        Name::Ring => PixelOrdering::Ring,
+        Name::Nested => PixelOrdering::Nested,
+    })
+}
+
+impl Config {
+    /// The text of a configuration file.
+    ///
+    /// # Errors
+    /// The file cannot be read.
+    pub fn read(path: &Path) -> Result<String> {
+        std::fs::read_to_string(path)
+            .map_err(|error| Error::File { path: path.to_owned(), what: format!("cannot read: {error}") })
+    }
+
+    /// Validates the text of the configuration file at `path`. Paths in it are relative to the
+    /// file's folder.
+    ///
+    /// # Errors
+    /// A key is unknown or missing, or a value is out of range.
+    pub fn parse(text: &str, path: &Path) -> Result<Config> {
+        let mut config: Config = toml::from_str(text).map_err(|error| {
+            let line = error.span().map(|span| 1 + text[..span.start].matches('\n').count());
+            Error::Config { path: path.to_owned(), line, what: explain(error.message()) }
+        })?;
+        config.validate().map_err(|what| Error::Config { path: path.to_owned(), line: None, what })?;
+        let folder = path.parent().unwrap_or(Path::new(""));
+        let paths = [
+            Some(&mut config.input.tod),
+            config.destripe.mask.as_mut(),
+            config.output.folder.as_mut(),
+            config.output.compare.as_mut(),
+        ];
+        for path in paths.into_iter().flatten() {
+            *path = folder.join(&*path);
+        }
+        Ok(config)
+    }
+
+    fn validate(&self) -> std::result::Result<(), String> {
+        for nside in [self.map.nside, self.simulate.sky_nside] {
+            Healpix::new(nside, self.map.ordering).map_err(|error| error.to_string())?;
+        }
+        if !(self.map.rcond_min > 0.0 && self.map.rcond_min < 1.0) {
+            return Err(format!("map.rcond_min is {}, expected a number between 0 and 1", self.map.rcond_min));
+        }
+        let positive = [
+            ("destripe.baseline", self.destripe.baseline),
+            ("destripe.tolerance", self.destripe.tolerance),
+            ("input.sample_rate", self.input.sample_rate.unwrap_or(1.0)),
+            ("simulate.hours", self.simulate.hours),
+            ("simulate.sample_rate", self.simulate.sample_rate),
+            ("simulate.spin_period", self.simulate.spin_period),
+            ("simulate.fmin", self.simulate.fmin),
+            ("simulate.interval", self.simulate.interval),
+            ("simulate.sky_unit", self.simulate.sky_unit),
+        ];
+        for (key, value) in positive {
+            if !(value > 0.0 && value.is_finite()) {
+                return Err(format!("{key} is {value}, expected a positive number"));
+            }
+        }
+        let not_negative = [
+            ("simulate.net", self.simulate.net),
+            ("simulate.fknee", self.simulate.fknee),
+            ("simulate.alpha", self.simulate.alpha),
+        ];
+        for (key, value) in not_negative {
+            if !(value >= 0.0 && value.is_finite()) {
+                return Err(format!("{key} is {value}, expected zero or more"));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Turns the parser's list of expected keys into the nearest one.
+fn explain(message: &str) -> String {
+    let kind = match message.split_once('`') {
+        Some(("unknown field ", _)) => "key",
+        Some(("unknown variant ", _)) => "value",
+        _ => return message.trim_end().replace('\n', " "),
+    };
+    let mut names = message.split('`').skip(1).step_by(2);
+    let unknown = names.next().unwrap_or_default();
+    let known: Vec<&str> = names.collect();
+    let similarity = |name: &&&str| strsim::jaro_winkler(name, unknown);
+    match known.iter().max_by(|a, b| similarity(a).total_cmp(&similarity(b))) {
+        Some(nearest) => {
+            format!("unknown {kind} \"{unknown}\"; did you mean \"{nearest}\"? (known: {})", known.join(", "))
+        }
+        None => format!("unknown {kind} \"{unknown}\"; none is expected here"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MINIMAL: &str = "[input]\ntod = \"tod.h5\"\n[map]\nnside = 32\n";
+
+    fn refused(text: &str) -> String {
+        Config::parse(text, Path::new("run/case.toml")).unwrap_err().to_string()
+    }
+
+    #[test]
+    fn a_minimal_file_has_working_defaults() {
+        let config = Config::parse(MINIMAL, Path::new("run/case.toml")).unwrap();
+        assert_eq!(config.input.tod, Path::new("run/tod.h5"));
+        assert_eq!(config.map.stokes, Stokes::IQU);
+        assert_eq!(config.destripe.tolerance, 1e-6);
+    }
+
+    #[test]
+    fn unknown_keys_name_the_nearest() {
+        let text = refused(&format!("{MINIMAL}orderng = \"nested\"\n"));
+        assert!(text.starts_with("run/case.toml:5: unknown key \"orderng\"; did you mean \"ordering\"?"), "{text}");
+        let text = refused(&format!("{MINIMAL}ordering = \"nest\"\n"));
+        assert!(text.contains("unknown value \"nest\"; did you mean \"nested\"?"), "{text}");
+        let text = refused("[map]\nnside = 32\n[inptu]\n");
+        assert!(text.contains("did you mean \"input\"?"), "{text}");
+    }
+
+    #[test]
+    fn values_out_of_range_are_named() {
+        assert!(refused("[input]\ntod = \"a\"\n[map]\nnside = 33\n").contains("33"));
+        assert!(refused(&format!("{MINIMAL}[destripe]\nbaseline = -1\n")).contains("destripe.baseline is -1"));
+        assert!(refused(&format!("{MINIMAL}rcond_min = nan\n")).contains("rcond_min"));
+        assert!(refused("[map]\nnside = 32\n").contains("missing field `input`"));
+    }
+}

@@ -1,0 +1,68 @@
+//! What can go wrong in a map-making run, each in one sentence that names the place.
+
+use std::path::PathBuf;
+
+/// An error of the map-maker. Bad input ends a run with exit code 2 and this text.
+#[non_exhaustive]
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The configuration is not valid.
+    #[error("{}{}: {what}", path.display(), line.map(|line| format!(":{line}")).unwrap_or_default())]
+    Config {
+        /// The configuration file.
+        path: PathBuf,
+        /// Line, counted from one, where the parser knows it.
+        line: Option<usize>,
+        /// What is wrong and what would be right.
+        what: String,
+    },
+    /// The timelines are not valid.
+    #[error("{}: {place}: {what}", path.display())]
+    Tod {
+        /// The file.
+        path: PathBuf,
+        /// Dataset or attribute inside the file.
+        place: String,
+        /// What is wrong and what would be right.
+        what: String,
+    },
+    /// A file other than HDF5 and FITS could not be read or written.
+    #[error("{}: {what}", path.display())]
+    File {
+        /// The file.
+        path: PathBuf,
+        /// What failed.
+        what: String,
+    },
+    /// Destriping did not converge.
+    #[error("destriping: {0}")]
+    NotConverged(String),
+    /// A failure of the toolkit, or one that the ranks agreed on. Its text names a place in the
+    /// input, which is the same on any number of ranks; the failing rank is left out.
+    #[error("{}", .0.message())]
+    Core(dolmen_core::Error),
+    /// A failure in reading or writing HDF5 or FITS.
+    #[error("{0}")]
+    Io(dolmen_io::Error),
+    /// A failure in the solver.
+    #[error(transparent)]
+    Solver(#[from] dolmen_solvers::Error),
+}
+
+impl From<dolmen_core::Error> for Error {
+    fn from(error: dolmen_core::Error) -> Error {
+        Error::Core(error)
+    }
+}
+
+impl From<dolmen_io::Error> for Error {
+    fn from(error: dolmen_io::Error) -> Error {
+        match error {
+            dolmen_io::Error::Agreed(error) => Error::Core(error),
+            other => Error::Io(other),
+        }
+    }
+}
+
+/// Result of a map-making step.
+pub type Result<T, E = Error> = std::result::Result<T, E>;

@@ -1,0 +1,216 @@
+//! From timelines to maps in memory: the whole computation of a run, without its output.
+
+use dolmen_core::Comm;
+use dolmen_io::fits::UNSEEN;
+use dolmen_solvers::Progress;
+
+use crate::baselines::Baselines;
+use crate::binning::{Binning, count_hits};
+use crate::config::{Config, Stokes};
+use crate::destripe::{Destriper, Offsets};
+use crate::error::{Error, Result};
+use crate::healpix::Healpix;
+use crate::phases::Phases;
+use crate::pixels::Pixels;
+use crate::samples::Samples;
+use crate::sky::read_sky;
+use crate::small::{invert, packed_len, rcond};
+use crate::tod::{Description, Tod};
+
+/// Everything that a run computes. Pixel arrays hold the pixels that this rank owns, with
+/// [`UNSEEN`] where a pixel is not solved; arrays of several values a pixel are interleaved.
+pub struct Maps {
+    /// What the file of timelines says of itself.
+    pub description: Description,
+    /// The pixels and their distribution.
+    pub pixels: Pixels,
+    /// The baselines and their distribution.
+    pub baselines: Baselines,
+    /// Stokes parameters a pixel.
+    pub width: usize,
+    /// Samples of each pixel, flagged ones not counted.
+    pub hits: Vec<i64>,
+    /// Reciprocal condition number of each pixel's block.
+    pub rcond: Vec<f64>,
+    /// Inverse block of each pixel, the covariance of white noise: upper triangle by rows.
+    pub covariance: Vec<f64>,
+    /// The map without destriping.
+    pub binned: Vec<f64>,
+    /// The destriped map.
+    pub destriped: Option<Vec<f64>>,
+    /// The offsets that were subtracted from it.
+    pub offsets: Option<Offsets>,
+    /// Good samples on this rank.
+    pub samples: u64,
+}
+
+/// Computes the maps of a configuration.
+///
+/// # Collective
+///
+/// # Errors
+/// Bad input, or a destriping solve that did not converge; the same on all ranks.
+pub fn make_maps(
+    comm: &Comm,
+    config: &Config,
+    phases: &mut Phases,
+    monitor: &mut dyn FnMut(&Progress),
+) -> Result<Maps> {
+    match config.map.stokes {
+        Stokes::I => make::<1>(comm, config, phases, monitor),
+        Stokes::QU => make::<2>(comm, config, phases, monitor),
+        Stokes::IQU => make::<3>(comm, config, phases, monitor),
+    }
+}
+
+fn make<const N: usize>(
+    comm: &Comm,
+    config: &Config,
+    phases: &mut Phases,
+    monitor: &mut dyn FnMut(&Progress),
+) -> Result<Maps> {
+    let healpix = Healpix::new(config.map.nside, config.map.ordering).expect("invariant: validated");
+    let tod = Tod::open(comm, &config.input, config.map.stokes)?;
+    let description = tod.description().clone();
+    let baselines = Baselines::new(comm, &description, config.destripe.baseline)?;
+    let read = || Samples::read(comm, &tod, &baselines, healpix, config.map.polarisation);
+    let (mut samples, pixels) = phases.time("read samples", read)?;
+
+    let hits = count_hits(&pixels, &samples);
+    let bound = weight_bound(comm, config, &hits, &samples)?;
+    let blocks =
+        phases.time("pixel blocks", || Binning { pixels: &pixels, samples: &samples, bound }.sum_blocks::<N>());
+    let (rcond, covariance) = condition::<N>(config, &hits, &blocks);
+    let solved: Vec<bool> = covariance.chunks_exact(packed_len(N)).map(|block| block[0] > 0.0).collect();
+    check_any_solved(comm, config, &solved)?;
+    let unmasked = mask(comm, config, &pixels)?;
+    let used: Vec<bool> = solved.iter().zip(&unmasked).map(|(&solved, &unmasked)| solved && unmasked).collect();
+    samples.select(&seen_flags(&pixels, &solved), &seen_flags(&pixels, &used));
+    let count = samples.signal.len() as u64;
+
+    let binning = Binning { pixels: &pixels, samples: &samples, bound };
+    let destriper = Destriper::<N>::new(binning, baselines.layout(), &covariance);
+    let binned = phases.time("bin", || destriper.map(None));
+    let mut offsets = None;
+    let mut destriped = None;
+    if config.destripe.enabled {
+        let solution = phases.time("destripe", || destriper.solve(&config.destripe, monitor))?;
+        let map = phases.time("bin destriped", || destriper.map(Some(&solution.amplitudes)));
+        destriped = Some(hide_unsolved(map, &solved, N));
+        offsets = Some(solution);
+    }
+    let binned = hide_unsolved(binned, &solved, N);
+    let covariance = hide_unsolved(covariance, &solved, packed_len(N));
+    Ok(Maps {
+        description,
+        pixels,
+        baselines,
+        width: N,
+        hits,
+        rcond,
+        covariance,
+        binned,
+        destriped,
+        offsets,
+        samples: count,
+    })
+}
+
+/// A bound of the sum of weights in any pixel.
+fn weight_bound(comm: &Comm, config: &Config, hits: &[i64], samples: &Samples) -> Result<f64> {
+    let mut most = [hits.iter().copied().max().unwrap_or(0)];
+    comm.all_reduce_max(&mut most);
+    let mut weight = [samples.weight.iter().fold(0.0f64, |max, &weight| max.max(weight))];
+    comm.all_reduce_max(&mut weight);
+    if most == [0] {
+        let what = "every sample is flagged, so there is nothing to map";
+        return Err(Error::File { path: config.input.tod.clone(), what: what.into() });
+    }
+    #[expect(clippy::cast_precision_loss, reason = "a bound, rounded by one part in 2^53")]
+    Ok(most[0] as f64 * weight[0])
+}
+
+/// Condition and inverse of each pixel's block; the inverse is zero where the pixel is not solved.
+fn condition<const N: usize>(config: &Config, hits: &[i64], blocks: &[f64]) -> (Vec<f64>, Vec<f64>) {
+    let size = packed_len(N);
+    let mut conditions = Vec::with_capacity(hits.len());
+    let mut inverses = Vec::with_capacity(blocks.len());
+    for (&hits, block) in hits.iter().zip(blocks.chunks_exact(size)) {
+        let rcond = rcond::<N>(block);
+        conditions.push(rcond);
+        let enough = hits.unsigned_abs() >= config.map.min_hits && rcond >= config.map.rcond_min;
+        match invert::<N>(block) {
+            Some(inverse) if enough => inverses.extend(inverse),
+            _ => inverses.extend(std::iter::repeat_n(0.0, size)),
+        }
+    }
+    (conditions, inverses)
+}
+
+fn check_any_solved(comm: &Comm, config: &Config, solved: &[bool]) -> Result<()> {
+    let mut any = [u64::from(solved.contains(&true))];
+    comm.all_reduce_max(&mut any);
+    if any == [1] {
+        return Ok(());
+    }
+    let what = format!(
+        "no pixel can be solved for: none has {} hits and a condition of at least map.rcond_min = {}; \
+         try a smaller nside or another choice of map.stokes",
+        config.map.min_hits, config.map.rcond_min
+    );
+    Err(Error::File { path: config.input.tod.clone(), what })
+}
+
+/// Whether each owned pixel takes part in the solve by the mask.
+fn mask(comm: &Comm, config: &Config, pixels: &Pixels) -> Result<Vec<bool>> {
+    match &config.destripe.mask {
+        None => Ok(vec![true; pixels.layout.local_len()]),
+        Some(path) => {
+            let values = read_sky(comm, path, 0, &pixels.healpix, &pixels.layout.range().collect::<Vec<_>>())?;
+            Ok(values.into_iter().map(|value| value != 0.0 && value != UNSEEN && !value.is_nan()).collect())
+        }
+    }
+}
+
+/// Flags of owned pixels, for the pixels that this rank sees.
+fn seen_flags(pixels: &Pixels, owned: &[bool]) -> Vec<bool> {
+    let bytes: Vec<u8> = owned.iter().map(|&flag| u8::from(flag)).collect();
+    pixels.plan.start_import(&bytes, 1).finish().iter().map(|&byte| byte != 0).collect()
+}
+
+fn hide_unsolved(mut values: Vec<f64>, solved: &[bool], width: usize) -> Vec<f64> {
+    for (values, &solved) in values.chunks_exact_mut(width).zip(solved) {
+        if !solved {
+            values.fill(UNSEEN);
+        }
+    }
+    values
+}
+
+impl Maps {
+    /// One Stokes parameter (or other component) of an interleaved array.
+    pub fn component(&self, values: &[f64], width: usize, component: usize) -> Vec<f64> {
+        values.iter().skip(component).step_by(width).copied().collect()
+    }
+
+    /// Values of owned pixels at chosen pixels of the map, on this rank.
+    ///
+    /// # Collective
+    ///
+    /// # Errors
+    /// A pixel outside the sphere.
+    pub fn fetch(&self, values: &[f64], wanted: &[u64]) -> Result<Vec<f64>> {
+        crate::sky::fetch(&self.pixels.layout, values, wanted)
+    }
+
+    /// Number of solved pixels over all ranks, and of pixels with a hit.
+    ///
+    /// # Collective
+    pub fn pixel_counts(&self) -> (u64, u64) {
+        let solved = self.binned.iter().step_by(self.width).filter(|&&value| value != UNSEEN).count();
+        let hit = self.hits.iter().filter(|&&hits| hits > 0).count();
+        let mut counts = [solved as u64, hit as u64];
+        self.pixels.layout.comm().all_reduce_sum(&mut counts);
+        (counts[0], counts[1])
+    }
+}

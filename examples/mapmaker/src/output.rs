@@ -1,0 +1,160 @@
+//! Writing what a run computed: FITS maps and the offsets, each whole or not at all.
+
+use std::path::{Path, PathBuf};
+
+use dolmen_core::Comm;
+use dolmen_io::fits::{Coordinates, MapColumn, MapData, MapHeader, PolarisationConvention, write_map};
+use dolmen_io::hdf5::{H5File, Layout};
+
+use crate::config::{Config, Convention, Frame};
+use crate::error::{Error, Result};
+use crate::maps::Maps;
+use crate::small::packed_len;
+
+/// Names of the Stokes columns of a map with `width` of them, and their short forms.
+pub fn stokes_names(width: usize) -> &'static [(&'static str, &'static str)] {
+    const ALL: [(&str, &str); 3] = [("I_STOKES", "I"), ("Q_STOKES", "Q"), ("U_STOKES", "U")];
+    match width {
+        1 => &ALL[..1],
+        2 => &ALL[1..],
+        _ => &ALL,
+    }
+}
+
+/// The frame as FITS names it.
+pub fn coordinates(frame: Frame) -> Coordinates {
+    match frame {
+        Frame::C => Coordinates::Celestial,
+        Frame::G => Coordinates::Galactic,
+        Frame::E => Coordinates::Ecliptic,
+    }
+}
+
+/// Creates the folder and proves that files can be made in it, before any work is done.
+///
+/// # Collective
+///
+/// # Errors
+/// The folder cannot be created or written.
+pub fn prepare_folder(comm: &Comm, folder: &Path) -> Result<()> {
+    let probe = || -> std::io::Result<()> {
+        if comm.rank() == 0 {
+            std::fs::create_dir_all(folder)?;
+            let file = folder.join(".mapmaker-probe");
+            std::fs::write(&file, "")?;
+            std::fs::remove_file(&file)?;
+        }
+        Ok(())
+    };
+    let what = |error| Error::File { path: folder.to_owned(), what: format!("cannot be written: {error}") };
+    comm.agree(probe().map_err(what))?;
+    Ok(())
+}
+
+/// Writes a small text or picture file under a temporary name and renames it. Not collective.
+///
+/// # Errors
+/// The file cannot be written.
+pub fn write_file(path: &Path, bytes: &[u8]) -> Result<()> {
+    let temporary = path.with_added_extension("tmp");
+    let written = std::fs::write(&temporary, bytes).and_then(|()| std::fs::rename(&temporary, path));
+    written.map_err(|error| {
+        // The first error is the one to report, whether or not the rest can be removed.
+        let _ = std::fs::remove_file(&temporary);
+        Error::File { path: path.to_owned(), what: format!("cannot write: {error}") }
+    })
+}
+
+/// Writes all FITS maps and the offsets of a run; returns the files.
+///
+/// # Collective
+///
+/// # Errors
+/// A file cannot be written.
+pub fn write_products(config: &Config, maps: &Maps, history: &[String], folder: &Path) -> Result<Vec<PathBuf>> {
+    let polarised = maps.width > 1;
+    let header = MapHeader {
+        nside: maps.pixels.healpix.nside(),
+        ordering: maps.pixels.healpix.ordering(),
+        coordinates: Some(coordinates(maps.description.frame)),
+        polarisation: polarised.then_some(match config.map.polarisation {
+            Convention::Cosmo => PolarisationConvention::Cosmo,
+            Convention::Iau => PolarisationConvention::Iau,
+        }),
+        history: history.to_vec(),
+    };
+    let mut files = Vec::new();
+    let mut write = |name: &str, columns: &[MapColumn<'_>]| -> Result<()> {
+        let path = folder.join(name);
+        write_map(&maps.pixels.layout, &path, &header, columns)?;
+        files.push(path);
+        Ok(())
+    };
+    let units = maps.description.units.as_str();
+    let stokes: Vec<&str> = stokes_names(maps.width).iter().map(|(name, _)| *name).collect();
+    let named = [("map_binned.fits", Some(&maps.binned)), ("map_destriped.fits", maps.destriped.as_ref())];
+    for (name, values) in named {
+        if let Some(values) = values {
+            let parts = split(values, maps.width);
+            write(name, &real_columns(&stokes, units, &parts))?;
+        }
+    }
+    write("hits.fits", &[MapColumn { name: "HITS", unit: "", data: MapData::I64(&maps.hits) }])?;
+    write("rcond.fits", &[MapColumn { name: "RCOND", unit: "", data: MapData::F64(&maps.rcond) }])?;
+    let pairs = covariance_names(maps.width);
+    let names: Vec<&str> = pairs.iter().map(String::as_str).collect();
+    let squared = if units.is_empty() { String::new() } else { format!("{units}^2") };
+    let parts = split(&maps.covariance, packed_len(maps.width));
+    write("covariance.fits", &real_columns(&names, &squared, &parts))?;
+    if maps.offsets.is_some() {
+        files.push(write_offsets(maps, history, folder)?);
+    }
+    Ok(files)
+}
+
+/// The components of an interleaved array.
+fn split(values: &[f64], width: usize) -> Vec<Vec<f64>> {
+    (0..width).map(|i| values.iter().skip(i).step_by(width).copied().collect()).collect()
+}
+
+fn real_columns<'a>(names: &[&'a str], unit: &'a str, parts: &'a [Vec<f64>]) -> Vec<MapColumn<'a>> {
+    names.iter().zip(parts).map(|(name, values)| MapColumn { name, unit, data: MapData::F64(values) }).collect()
+}
+
+/// `II`, `IQ`, ... in the order of a packed block.
+fn covariance_names(width: usize) -> Vec<String> {
+    let letters = stokes_names(width);
+    let pairs = (0..width).flat_map(|i| (i..width).map(move |j| (i, j)));
+    pairs.map(|(i, j)| format!("{}{}", letters[i].1, letters[j].1)).collect()
+}
+
+/// `baselines.h5`: for each baseline its offset, observation, detector, first sample and length.
+fn write_offsets(maps: &Maps, history: &[String], folder: &Path) -> Result<PathBuf> {
+    let offsets = maps.offsets.as_ref().expect("invariant: checked by the caller");
+    let path = folder.join("baselines.h5");
+    let layout = maps.baselines.layout();
+    let file = H5File::create(layout.comm(), &path)?;
+    file.write_attribute("/", "format", "dolmen-baselines")?;
+    file.write_attribute("/", "version", 1)?;
+    file.write_attribute("/", "history", history.join("\n"))?;
+    let (start, count) = ([layout.range().start], [layout.local_len() as u64]);
+    let shape = [layout.global_len()];
+    file.create_dataset::<f64>("amplitude", &shape, &Layout::Contiguous)?.write_slab(
+        &start,
+        &count,
+        offsets.amplitudes.owned(),
+    )?;
+    let list: Vec<_> = layout.range().map(|number| maps.baselines.get(number)).collect();
+    let columns: [(&str, Vec<u64>); 4] = [
+        ("observation", list.iter().map(|baseline| baseline.observation as u64).collect()),
+        ("detector", list.iter().map(|baseline| baseline.detector as u64).collect()),
+        ("first_sample", list.iter().map(|baseline| baseline.time.start).collect()),
+        ("samples", list.iter().map(|baseline| baseline.time.end - baseline.time.start).collect()),
+    ];
+    for (name, values) in &columns {
+        let dataset = file.create_dataset::<u64>(name, &shape, &Layout::Contiguous)?;
+        dataset.write_slab(&start, &count, values)?;
+    }
+    file.close()?;
+    Ok(path)
+}

@@ -1,0 +1,205 @@
+//! `mapmaker run`: from a configuration to a folder of maps, pictures and a report.
+
+use std::fmt::Write as _;
+use std::fs::File;
+use std::io::{Read, Seek, SeekFrom};
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+use crc32fast::Hasher;
+use dolmen_core::Comm;
+use dolmen_solvers::{Progress, SolveReport};
+
+use crate::config::Config;
+use crate::error::{Error, Result};
+use crate::figures::draw;
+use crate::maps::{Maps, make_maps};
+use crate::output::{prepare_folder, write_file, write_products};
+use crate::phases::{PhaseTime, Phases, peak_memory};
+use crate::report::{Phase, Rank, Report, Solve};
+
+/// What a run was asked to do.
+pub struct Request {
+    /// The validated configuration.
+    pub config: Config,
+    /// Its text, for the record.
+    pub text: String,
+    /// Its file's name, for the record.
+    pub name: String,
+    /// Where results go.
+    pub folder: PathBuf,
+}
+
+/// What a run did.
+pub struct Outcome {
+    /// The maps.
+    pub maps: Maps,
+    /// Files that were written.
+    pub files: Vec<PathBuf>,
+    /// Times of the phases over all ranks.
+    pub phases: Vec<PhaseTime>,
+    /// For each picture of a residual against the true sky: its name and rms.
+    pub residuals: Vec<(String, f64)>,
+}
+
+/// Makes maps and writes them, with pictures and a report, to the folder of the request.
+///
+/// # Collective
+///
+/// # Errors
+/// Bad input, an output folder that cannot be written, or a solve that did not converge; the same
+/// on all ranks. Nothing half-written is left behind.
+pub fn run(comm: &Comm, request: &Request, monitor: &mut dyn FnMut(&Progress)) -> Result<Outcome> {
+    let (config, folder) = (&request.config, request.folder.as_path());
+    let start = Instant::now();
+    let mut phases = Phases::default();
+    prepare_folder(comm, folder)?;
+    let maps = make_maps(comm, config, &mut phases, monitor)?;
+    let checksum = phases.time("checksum input", || checksum(comm, &config.input.tod))?;
+    let history = history(request, &checksum);
+    let mut files = phases.time("write maps", || write_products(config, &maps, &history, folder))?;
+    let drawn = phases.time("draw pictures", || draw(comm, config, &maps, folder))?;
+    files.extend(drawn.files);
+    let phases = phases.summary(comm);
+    let ranks = ranks(comm, &maps, start);
+    let (solved, seen) = maps.pixel_counts();
+    let report = Report {
+        title: format!("Sky map of {}", file_name(&config.input.tod)),
+        settings: settings(config, &maps),
+        samples: ranks.iter().map(|rank| rank.samples).sum(),
+        detectors: maps.description.detectors.len() as u64,
+        baselines: maps.offsets.as_ref().map(|_| maps.baselines.layout().global_len()),
+        pixels_seen: seen,
+        pixels_solved: solved,
+        solve: maps.offsets.as_ref().map(|offsets| solve(&offsets.report, config.destripe.tolerance)),
+        wall_time: start.elapsed().as_secs_f64(),
+        figures: drawn.groups,
+        phases: phases.iter().map(|phase| Phase { name: phase.name.into(), max: phase.max, min: phase.min }).collect(),
+        ranks,
+        version: env!("CARGO_PKG_VERSION").into(),
+        config: request.text.clone(),
+        inputs: vec![(file_name(&config.input.tod), checksum)],
+    };
+    let path = folder.join("report.html");
+    let written = if comm.rank() == 0 { write_file(&path, report.render().as_bytes()) } else { Ok(()) };
+    comm.agree(written)?;
+    files.push(path);
+    Ok(Outcome { maps, files, phases, residuals: drawn.residuals })
+}
+
+fn file_name(path: &Path) -> String {
+    path.file_name().unwrap_or(path.as_os_str()).to_string_lossy().into_owned()
+}
+
+/// Provenance, the same on any number of ranks.
+fn history(request: &Request, checksum: &str) -> Vec<String> {
+    let mut lines = vec![
+        format!("Dolmen map-maker {}", env!("CARGO_PKG_VERSION")),
+        format!("input {} CRC32 {checksum}", file_name(&request.config.input.tod)),
+        format!("configuration {}:", request.name),
+    ];
+    let text = request.text.lines().map(|line| line.split('#').next().unwrap_or_default().trim());
+    lines.extend(text.filter(|line| !line.is_empty()).map(str::to_owned));
+    lines
+}
+
+fn settings(config: &Config, maps: &Maps) -> Vec<(String, String)> {
+    let map = &config.map;
+    let mut settings = vec![
+        ("nside", map.nside.to_string()),
+        ("ordering", format!("{:?}", map.ordering).to_uppercase()),
+        ("Stokes parameters", format!("{:?}", map.stokes)),
+        ("polarisation convention", format!("{:?}", map.polarisation).to_uppercase()),
+        ("frame", format!("{:?}", maps.description.frame)),
+        ("rcond_min", map.rcond_min.to_string()),
+        ("min_hits", map.min_hits.to_string()),
+    ];
+    if let Some(offsets) = &maps.offsets {
+        settings.push(("baseline", format!("{} s", config.destripe.baseline)));
+        settings.push(("null space", format!("{} constant(s), projected out", offsets.components)));
+        let mask = config.destripe.mask.as_deref().map_or("none".into(), file_name);
+        settings.push(("destriping mask", mask));
+    }
+    settings.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
+}
+
+fn solve(report: &SolveReport, tolerance: f64) -> Solve {
+    let relative = |residual: &f64| residual / report.rhs_norm.max(f64::MIN_POSITIVE);
+    Solve {
+        residuals: report.history.iter().map(relative).collect(),
+        tolerance,
+        true_residual: report.relative_residual(),
+        stop_reason: report.reason.explain().into(),
+    }
+}
+
+fn ranks(comm: &Comm, maps: &Maps, start: Instant) -> Vec<Rank> {
+    let mine = [maps.samples, maps.pixels.seen.len() as u64, start.elapsed().as_secs_f64().to_bits(), peak_memory()];
+    let all = comm.all_gather(mine);
+    all.into_iter()
+        .map(|[samples, pixels_seen, seconds, memory]| Rank {
+            samples,
+            pixels_seen,
+            seconds: f64::from_bits(seconds),
+            memory,
+        })
+        .collect()
+}
+
+/// CRC-32 of a file, each rank reading its share, in hexadecimal.
+fn checksum(comm: &Comm, path: &Path) -> Result<String> {
+    const PIECE: usize = 1 << 20;
+    let share = || -> std::io::Result<(u32, u64)> {
+        let mut file = File::open(path)?;
+        let bytes = file.metadata()?.len();
+        let blocks = dolmen_core::Blocks::uniform(bytes, comm.size());
+        let range = blocks.range(comm.rank());
+        file.seek(SeekFrom::Start(range.start))?;
+        let mut rest = file.take(range.end - range.start);
+        let mut hasher = Hasher::new();
+        let mut buffer = vec![0; PIECE];
+        loop {
+            match rest.read(&mut buffer)? {
+                0 => break,
+                read => hasher.update(&buffer[..read]),
+            }
+        }
+        Ok((hasher.finalize(), range.end - range.start))
+    };
+    let what = |error| Error::File { path: path.to_owned(), what: format!("cannot read: {error}") };
+    let (crc, bytes) = comm.agree(share().map_err(what))?;
+    let mut whole = Hasher::new();
+    for [crc, bytes] in comm.all_gather([u64::from(crc), bytes]) {
+        let crc = u32::try_from(crc).expect("invariant: a 32-bit checksum");
+        whole.combine(&Hasher::new_with_initial_len(crc, bytes));
+    }
+    Ok(format!("{:08x}", whole.finalize()))
+}
+
+impl Outcome {
+    /// The lines that end a run: residual history, times, pictures. For one rank to print.
+    pub fn summary(&self) -> String {
+        let mut text = String::new();
+        if let Some(offsets) = &self.maps.offsets {
+            text.push_str("residual history |r| / |b|:\n");
+            for (iteration, residual) in offsets.report.history.iter().enumerate() {
+                let relative = residual / offsets.report.rhs_norm.max(f64::MIN_POSITIVE);
+                let _ = writeln!(text, "  {iteration:4}  {relative:.3e}");
+            }
+            let _ = writeln!(text, "{}", offsets.report);
+        }
+        text.push_str("time per phase [s], slowest and fastest rank:\n");
+        for phase in &self.phases {
+            let _ = writeln!(text, "  {:<16} {:8.3} {:8.3}", phase.name, phase.max, phase.min);
+        }
+        for (name, rms) in &self.residuals {
+            let _ = writeln!(text, "rms of {name}: {rms:.3e} {}", self.maps.description.units);
+        }
+        let pictures = self.files.iter().filter(|file| file.extension().is_some_and(|e| e == "png" || e == "html"));
+        text.push_str("pictures and report:\n");
+        for file in pictures {
+            let _ = writeln!(text, "  {}", file.display());
+        }
+        text
+    }
+}

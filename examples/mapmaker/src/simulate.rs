@@ -1,0 +1,253 @@
+//! `mapmaker simulate`: the timelines that a satellite would have of a known sky.
+//!
+//! Intervals of stationary noise are spread over the ranks. Attitude, noise and sky are functions
+//! of the sample's number alone (counter-based random numbers), so the file is the same on any
+//! number of ranks.
+
+pub mod noise;
+pub mod scan;
+pub mod sky;
+
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+
+use dolmen_core::random::Philox;
+use dolmen_core::{Comm, ExchangePlan, IndexMap, Layout, index::to_len};
+use dolmen_io::fits::{Coordinates, MapColumn, MapData, MapFile, MapHeader, PolarisationConvention, UNSEEN, write_map};
+
+use crate::config::{Convention, Frame, SimulateConfig};
+use crate::error::{Error, Result};
+use crate::healpix::{Healpix, Ordering};
+use crate::quaternion::Quaternion;
+use crate::tod::{Description, Detector, Observation, ObservationWriter, TodWriter};
+use noise::{DriftGenerator, NoiseModel, white_noise};
+use scan::{SatelliteScan, focal_plane};
+use sky::SyntheticSky;
+
+/// The sky that is scanned: I, Q, U of each owned pixel, interleaved [K].
+struct Sky {
+    grid: Healpix,
+    layout: Layout,
+    stokes: Vec<f64>,
+    frame: Frame,
+}
+
+/// What a simulation wrote.
+pub struct Simulated {
+    /// Samples over all detectors.
+    pub samples: u64,
+    /// The sky that was scanned, as a map in kelvin.
+    pub sky: PathBuf,
+}
+
+/// Writes simulated timelines to `output`, and the sky they saw beside it (`NAME_sky.fits`).
+/// Without a sky map, a synthetic sky takes its place.
+///
+/// # Collective
+///
+/// # Errors
+/// The sky map cannot be read or has holes, or the output cannot be written.
+pub fn simulate(comm: &Comm, config: &SimulateConfig, sky: Option<&Path>, output: &Path) -> Result<Simulated> {
+    let sky = match sky {
+        Some(path) => read(comm, config, path)?,
+        None => synthesise(comm, config),
+    };
+    let description = describe(config, sky.frame);
+    let sky_path = beside(output);
+    write_sky(&sky, &sky_path)?;
+    let writer = TodWriter::create(comm, output, &description)?;
+    let observation = writer.observation(&description, 0)?;
+    let scanner = Scanner { config, sky, description: &description, random: Philox::new(config.seed) };
+    let intervals = &description.observations[0].intervals;
+    let tasks = Layout::uniform(comm, intervals.len() as u64);
+    // As many rounds as the first rank has intervals, so that all take part in each exchange.
+    let rounds = tasks.blocks().range(0).end;
+    for round in 0..rounds {
+        let number = tasks.range().start + round;
+        let mine = tasks.range().contains(&number).then(|| to_len("interval", number)).transpose()?;
+        scanner.write_interval(comm, mine.map(|i| (i, intervals[i].clone())), &observation)?;
+    }
+    drop(observation);
+    writer.close()?;
+    let samples = description.observations[0].samples * description.detectors.len() as u64;
+    Ok(Simulated { samples, sky: sky_path })
+}
+
+fn beside(output: &Path) -> PathBuf {
+    let stem = output.file_stem().unwrap_or_default().to_string_lossy();
+    output.with_file_name(format!("{stem}_sky.fits"))
+}
+
+#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "positive, and saturates")]
+fn count(seconds: f64, rate: f64) -> u64 {
+    ((seconds * rate).round() as u64).max(1)
+}
+
+fn describe(config: &SimulateConfig, frame: Frame) -> Description {
+    let samples = count(config.hours * 3600.0, config.sample_rate);
+    let step = count(config.interval * 3600.0, config.sample_rate);
+    let detectors = focal_plane().into_iter().map(|detector| Detector {
+        name: detector.name,
+        net: config.net,
+        fknee: config.fknee,
+        alpha: config.alpha,
+        fmin: config.fmin,
+        quaternion: detector.quaternion,
+        efficiency: 1.0,
+    });
+    let intervals = (0..samples.div_ceil(step)).map(|i| i * step..samples.min((i + 1) * step));
+    Description {
+        detectors: detectors.collect(),
+        observations: vec![Observation {
+            name: "scan".into(),
+            sample_rate: config.sample_rate,
+            samples,
+            intervals: intervals.collect(),
+        }],
+        convention: Convention::Cosmo,
+        frame,
+        units: "K_CMB".into(),
+    }
+}
+
+fn read(comm: &Comm, config: &SimulateConfig, path: &Path) -> Result<Sky> {
+    let opened = || -> Result<(MapFile, Healpix)> {
+        let file = MapFile::open(path)?;
+        let grid = Healpix::new(file.header().nside, file.header().ordering).expect("invariant: checked on opening");
+        match file.columns().count() {
+            0..3 => Err(Error::File { path: path.to_owned(), what: "needs three columns: I, Q and U".into() }),
+            _ => Ok((file, grid)),
+        }
+    };
+    let (file, grid) = comm.agree(opened())?;
+    let layout = Layout::uniform(comm, grid.pixel_count());
+    let sign = if file.header().polarisation == Some(PolarisationConvention::Iau) { -1.0 } else { 1.0 };
+    let factors = [config.sky_unit, config.sky_unit, sign * config.sky_unit];
+    let mut stokes = vec![0.0; 3 * layout.local_len()];
+    for (column, factor) in factors.into_iter().enumerate() {
+        let values = comm.agree(file.read(column, layout.range()))?;
+        let hole = values.iter().position(|&value| value == UNSEEN || !value.is_finite());
+        comm.agree(hole.map_or(Ok(()), |pixel| {
+            let what =
+                format!("pixel {} has no value; a simulation needs a full sky", layout.range().start + pixel as u64);
+            Err(Error::File { path: path.to_owned(), what })
+        }))?;
+        for (slot, value) in stokes.iter_mut().skip(column).step_by(3).zip(values) {
+            *slot = factor * value;
+        }
+    }
+    let frame = match file.header().coordinates {
+        Some(Coordinates::Celestial) => Frame::C,
+        Some(Coordinates::Galactic) => Frame::G,
+        Some(Coordinates::Ecliptic) => Frame::E,
+        None => config.frame,
+    };
+    Ok(Sky { grid, layout, stokes, frame })
+}
+
+fn synthesise(comm: &Comm, config: &SimulateConfig) -> Sky {
+    let grid = Healpix::new(config.sky_nside, Ordering::Ring).expect("invariant: validated");
+    let layout = Layout::uniform(comm, grid.pixel_count());
+    let sky = SyntheticSky::new(config.seed);
+    let direction = |pixel| grid.direction(pixel).expect("invariant: a pixel of the grid");
+    let stokes = layout.range().flat_map(|pixel| {
+        let (theta, phi) = direction(pixel);
+        sky.stokes(theta, phi)
+    });
+    Sky { grid, stokes: stokes.collect(), layout: layout.clone(), frame: config.frame }
+}
+
+fn write_sky(sky: &Sky, path: &Path) -> Result<()> {
+    let header = MapHeader {
+        nside: sky.grid.nside(),
+        ordering: sky.grid.ordering(),
+        coordinates: Some(crate::output::coordinates(sky.frame)),
+        polarisation: Some(PolarisationConvention::Cosmo),
+        history: vec!["The sky that simulated timelines saw".into()],
+    };
+    let component = |i: usize| sky.stokes.iter().skip(i).step_by(3).copied().collect::<Vec<f64>>();
+    let parts = [component(0), component(1), component(2)];
+    let names = ["I_STOKES", "Q_STOKES", "U_STOKES"];
+    let columns: Vec<MapColumn<'_>> = names
+        .iter()
+        .zip(&parts)
+        .map(|(name, values)| MapColumn { name, unit: "K_CMB", data: MapData::F64(values) })
+        .collect();
+    Ok(write_map(&sky.layout, path, &header, &columns)?)
+}
+
+/// What an interval's samples are made from.
+struct Scanner<'a> {
+    config: &'a SimulateConfig,
+    sky: Sky,
+    description: &'a Description,
+    random: Philox,
+}
+
+impl Scanner<'_> {
+    /// Computes and writes one interval, or takes part in the exchange of the others' skies.
+    fn write_interval(
+        &self,
+        comm: &Comm,
+        interval: Option<(usize, Range<u64>)>,
+        writer: &ObservationWriter<'_>,
+    ) -> Result<()> {
+        let time = interval.as_ref().map_or(0..0, |(_, time)| time.clone());
+        let scan = SatelliteScan {
+            spin_period: self.config.spin_period,
+            opening_angle: self.config.opening_angle.to_radians(),
+            precession_angle: self.config.precession_angle.to_radians(),
+            ..SatelliteScan::planck_like(self.config.sample_rate, self.config.hours * 3600.0)
+        };
+        let boresight: Vec<Quaternion> = time.clone().map(|sample| scan.boresight(sample)).collect();
+        let detectors = &self.description.detectors;
+        let looks: Vec<Vec<(u64, f64)>> = detectors
+            .iter()
+            .map(|detector| boresight.iter().map(|&turn| self.look(turn, detector)).collect())
+            .collect();
+        let seen = IndexMap::new(looks.iter().flatten().map(|look| look.0).collect())?;
+        let plan = ExchangePlan::new(&self.sky.layout, &seen)?;
+        let stokes = plan.start_import(&self.sky.stokes, 3).finish();
+        let write = || -> Result<()> {
+            let Some((number, time)) = &interval else {
+                return Ok(());
+            };
+            writer.write_boresight(time, &boresight)?;
+            let mut drifts = DriftGenerator::new(boresight.len(), self.config.sample_rate);
+            for (detector, looks) in looks.iter().enumerate() {
+                let mut signal = self.noise(&mut drifts, detector, *number, time);
+                for (value, &(pixel, psi)) in signal.iter_mut().zip(looks) {
+                    let position = seen.global_to_local(pixel).expect("invariant: the map holds all pixels seen");
+                    let [i, q, u] = stokes.as_chunks::<3>().0[dolmen_core::index::at(position)];
+                    let (sin, cos) = (2.0 * psi).sin_cos();
+                    *value += i + detectors[detector].efficiency * (q * cos + u * sin);
+                }
+                #[expect(clippy::cast_possible_truncation, reason = "timelines are stored in single precision")]
+                let single: Vec<f32> = signal.iter().map(|&value| value as f32).collect();
+                writer.write_signal(detector, time, &single)?;
+            }
+            Ok(())
+        };
+        comm.agree(write())?;
+        Ok(())
+    }
+
+    /// Pixel and polarisation angle of a detector.
+    fn look(&self, boresight: Quaternion, detector: &Detector) -> (u64, f64) {
+        let (theta, phi, psi) = (boresight * detector.quaternion).direction_and_angle();
+        (self.sky.grid.pixel(theta, phi).expect("invariant: a rotation looks at the sphere"), psi)
+    }
+
+    fn noise(&self, drifts: &mut DriftGenerator, detector: usize, interval: usize, time: &Range<u64>) -> Vec<f64> {
+        let noise = &self.description.detectors[detector];
+        let model = NoiseModel { net: noise.net, f_knee: noise.fknee, alpha: noise.alpha, f_min: noise.fmin };
+        let small = |number: usize| u32::try_from(number).expect("invariant: a short list");
+        let drift = drifts.drift(&self.random, &model, small(detector), small(interval));
+        let mut signal = vec![0.0; drift.len()];
+        white_noise(&self.random, small(detector), time.start, model.sigma(self.config.sample_rate), &mut signal);
+        for (value, drift) in signal.iter_mut().zip(drift) {
+            *value += drift;
+        }
+        signal
+    }
+}

@@ -1,0 +1,348 @@
+//! The Dolmen TOD format (docs/tod-format.md).
+
+use std::ops::Range;
+use std::path::Path;
+
+use dolmen_io::fits::Ordering;
+use dolmen_io::hdf5::{Attribute, Dataset, H5File, TableColumn, Transfer};
+
+use super::{Description, Detector, Observation, Piece, Pointing, check_signal, invalid, pixel};
+use crate::config::{Convention, Frame};
+use crate::error::Result;
+use crate::healpix::Healpix;
+use crate::quaternion::Quaternion;
+
+/// How far the squared norm of an attitude may be from one.
+const UNIT_TOLERANCE: f64 = 1e-6;
+
+/// An open Dolmen TOD file.
+pub struct DolmenTod {
+    file: H5File,
+    pub(super) description: Description,
+}
+
+impl DolmenTod {
+    pub(super) fn new(file: H5File) -> Result<DolmenTod> {
+        let path = file.path();
+        let text = |name: &str| file.attribute_text("/", name);
+        if file.attribute("/", "format")? != Some(Attribute::Text("dolmen-tod".into())) {
+            let what = "attribute format is not \"dolmen-tod\", and there is no dst table \"data\"";
+            return Err(invalid(path, "/", what));
+        }
+        let convention = match text("psi_convention")?.as_str() {
+            "COSMO" => Convention::Cosmo,
+            "IAU" => Convention::Iau,
+            other => return Err(invalid(path, "psi_convention", format!("is {other:?}, expected COSMO or IAU"))),
+        };
+        let frame = match text("coordinates")?.as_str() {
+            "C" => Frame::C,
+            "G" => Frame::G,
+            "E" => Frame::E,
+            other => return Err(invalid(path, "coordinates", format!("is {other:?}, expected C, G or E"))),
+        };
+        let units = text("units")?;
+        let detectors = detectors(&file)?;
+        let names = file.children("observations")?;
+        if names.is_empty() {
+            return Err(invalid(path, "observations", "has no observation"));
+        }
+        let observations = names.iter().map(|name| observation(&file, name, detectors.len())).collect::<Result<_>>()?;
+        Ok(DolmenTod { description: Description { detectors, observations, convention, frame, units }, file })
+    }
+
+    pub(super) fn reader(&self, observation: usize) -> Result<DolmenReader<'_>> {
+        let group = format!("observations/{}", self.description.observations[observation].name);
+        let open = |name: &str| -> Result<Dataset<'_>> {
+            Ok(self.file.dataset(&format!("{group}/{name}"))?.with_transfer(Transfer::Independent))
+        };
+        let optional = |name: &str| match self.file.exists(&format!("{group}/{name}")) {
+            true => open(name).map(Some),
+            false => Ok(None),
+        };
+        let reader = DolmenReader {
+            tod: self,
+            signal: open("signal")?,
+            attitude: self.attitude(&group, &open)?,
+            flags: optional("flags")?,
+            detector_flags: optional("detector_flags")?,
+        };
+        let samples = self.description.observations[observation].samples;
+        let by_time = reader.flags.iter().chain(reader.attitude.by_time());
+        let by_detector = reader.detector_flags.iter().chain(reader.attitude.by_detector());
+        for (dataset, axis) in by_time.map(|d| (d, 0)).chain(by_detector.map(|d| (d, 1))) {
+            if dataset.shape().get(axis) != Some(&samples) {
+                let what = format!("has shape {:?}, but the signal has {samples} samples", dataset.shape());
+                return Err(invalid(self.file.path(), dataset.name(), what));
+            }
+        }
+        Ok(reader)
+    }
+
+    fn attitude<'t>(&'t self, group: &str, open: &dyn Fn(&str) -> Result<Dataset<'t>>) -> Result<Attitude<'t>> {
+        if self.file.exists(&format!("{group}/boresight")) {
+            return Ok(Attitude::Boresight(open("boresight")?));
+        }
+        if self.file.exists(&format!("{group}/theta")) {
+            return Ok(Attitude::Angles { theta: open("theta")?, phi: open("phi")?, psi: open("psi")? });
+        }
+        if !self.file.exists(&format!("{group}/pixel")) {
+            let what = "has no pointing: expected boresight, or theta, phi and psi, or pixel and psi";
+            return Err(invalid(self.file.path(), group, what));
+        }
+        let nside = self.file.attribute_i64(group, "nside")?;
+        let ordering = match self.file.attribute_text(group, "ordering")?.as_str() {
+            "RING" => Ordering::Ring,
+            "NESTED" => Ordering::Nested,
+            other => {
+                let what = format!("attribute ordering is {other:?}, expected RING or NESTED");
+                return Err(invalid(self.file.path(), group, what));
+            }
+        };
+        let grid = u64::try_from(nside).map_err(|_| "nside is negative".to_owned());
+        let grid = grid.and_then(|nside| Healpix::new(nside, ordering).map_err(|error| error.to_string()));
+        let grid = grid.map_err(|what| invalid(self.file.path(), format!("{group}: attribute nside"), what))?;
+        Ok(Attitude::Pixels { grid, pixel: open("pixel")?, psi: open("psi")? })
+    }
+}
+
+fn detectors(file: &H5File) -> Result<Vec<Detector>> {
+    const TABLE: &str = "detectors";
+    let columns = file.read_table(TABLE)?;
+    let column = |name: &str| {
+        let found = columns.iter().find(|(column, _)| column == name).map(|(_, values)| values);
+        found.ok_or_else(|| invalid(file.path(), TABLE, format!("has no column {name}")))
+    };
+    let reals = |name: &str| match column(name)? {
+        TableColumn::Real(values) => Ok(values.clone()),
+        _ => Err(invalid(file.path(), format!("{TABLE}.{name}"), "is not a column of numbers")),
+    };
+    let TableColumn::Text { values: names, .. } = column("name")? else {
+        return Err(invalid(file.path(), format!("{TABLE}.name"), "is not a column of strings"));
+    };
+    let TableColumn::Reals { length: 4, values: quaternions } = column("quaternion")? else {
+        return Err(invalid(file.path(), format!("{TABLE}.quaternion"), "is not a column of four numbers"));
+    };
+    let (net, fknee, alpha, fmin) = (reals("net")?, reals("fknee")?, reals("alpha")?, reals("fmin")?);
+    let efficiency = reals("pol_efficiency")?;
+    let mut detectors = Vec::with_capacity(names.len());
+    for (i, name) in names.iter().enumerate() {
+        let quaternion = unit_quaternion(quaternions, i)
+            .map_err(|what| invalid(file.path(), format!("{TABLE}[{i}].quaternion"), what))?;
+        if !(net[i] > 0.0 && net[i].is_finite()) {
+            let what = format!("is {}, expected a positive noise level in K sqrt(s)", net[i]);
+            return Err(invalid(file.path(), format!("{TABLE}[{i}].net"), what));
+        }
+        if !(0.0..=1.0).contains(&efficiency[i]) {
+            let what = format!("is {}, expected a number between 0 and 1", efficiency[i]);
+            return Err(invalid(file.path(), format!("{TABLE}[{i}].pol_efficiency"), what));
+        }
+        detectors.push(Detector {
+            name: name.clone(),
+            net: net[i],
+            fknee: fknee[i],
+            alpha: alpha[i],
+            fmin: fmin[i],
+            quaternion,
+            efficiency: efficiency[i],
+        });
+    }
+    if detectors.is_empty() {
+        return Err(invalid(file.path(), TABLE, "has no detector"));
+    }
+    Ok(detectors)
+}
+
+/// The quaternion at `index` in a flat list.
+fn unit_quaternion(values: &[f64], index: usize) -> std::result::Result<Quaternion, String> {
+    let components = [0, 1, 2, 3].map(|i| values[4 * index + i]);
+    let quaternion = Quaternion::from(components);
+    if (quaternion.norm_squared() - 1.0).abs() <= UNIT_TOLERANCE {
+        Ok(quaternion)
+    } else {
+        Err(format!("is {components:?}, which is not a unit quaternion"))
+    }
+}
+
+fn observation(file: &H5File, name: &str, detectors: usize) -> Result<Observation> {
+    let group = format!("observations/{name}");
+    let signal = file.dataset(&format!("{group}/signal"))?;
+    let [rows, samples] = signal.dimensions()?;
+    if rows != detectors as u64 || samples == 0 {
+        let what = format!("has shape ({rows}, {samples}), expected ({detectors} detectors, samples)");
+        return Err(invalid(file.path(), signal.name(), what));
+    }
+    let sample_rate = file.attribute_f64(&group, "sample_rate")?;
+    if !(sample_rate > 0.0 && sample_rate.is_finite()) {
+        let what = format!("is {sample_rate}, expected a positive rate in Hz");
+        return Err(invalid(file.path(), format!("{group}: attribute sample_rate"), what));
+    }
+    let intervals = if file.exists(&format!("{group}/intervals")) {
+        intervals(file, &format!("{group}/intervals"), samples)?
+    } else {
+        std::iter::once(0..samples).collect()
+    };
+    Ok(Observation { name: name.to_owned(), sample_rate, samples, intervals })
+}
+
+fn intervals(file: &H5File, name: &str, samples: u64) -> Result<Vec<Range<u64>>> {
+    let dataset = file.dataset(name)?;
+    let [count, 2] = dataset.dimensions()? else {
+        return Err(invalid(file.path(), name, format!("has shape {:?}, expected (k, 2)", dataset.shape())));
+    };
+    let bounds = dataset.read_slab::<i64>(&[0, 0], &[count, 2])?;
+    let mut intervals: Vec<Range<u64>> = Vec::new();
+    for (i, pair) in bounds.chunks_exact(2).enumerate() {
+        let bound = |value: i64| u64::try_from(value).ok().filter(|&value| value <= samples);
+        match (bound(pair[0]), bound(pair[1])) {
+            (Some(start), Some(end)) if start < end && intervals.last().is_none_or(|last| last.end <= start) => {
+                intervals.push(start..end);
+            }
+            _ => {
+                let what = format!("is {}..{}, expected ascending ranges within 0..{samples}", pair[0], pair[1]);
+                return Err(invalid(file.path(), format!("{name}[{i}]"), what));
+            }
+        }
+    }
+    Ok(intervals)
+}
+
+/// The datasets that say where detectors look.
+enum Attitude<'t> {
+    Boresight(Dataset<'t>),
+    Angles { theta: Dataset<'t>, phi: Dataset<'t>, psi: Dataset<'t> },
+    Pixels { grid: Healpix, pixel: Dataset<'t>, psi: Dataset<'t> },
+}
+
+impl<'t> Attitude<'t> {
+    /// Datasets whose first axis is time.
+    fn by_time(&self) -> impl Iterator<Item = &Dataset<'t>> {
+        match self {
+            Attitude::Boresight(boresight) => Some(boresight),
+            _ => None,
+        }
+        .into_iter()
+    }
+
+    /// Datasets whose second axis is time.
+    fn by_detector(&self) -> impl Iterator<Item = &Dataset<'t>> {
+        match self {
+            Attitude::Boresight(_) => [None, None, None],
+            Attitude::Angles { theta, phi, psi } => [Some(theta), Some(phi), Some(psi)],
+            Attitude::Pixels { pixel, psi, .. } => [Some(pixel), Some(psi), None],
+        }
+        .into_iter()
+        .flatten()
+    }
+}
+
+/// An observation of a Dolmen TOD file opened for reading.
+pub struct DolmenReader<'t> {
+    tod: &'t DolmenTod,
+    signal: Dataset<'t>,
+    attitude: Attitude<'t>,
+    flags: Option<Dataset<'t>>,
+    detector_flags: Option<Dataset<'t>>,
+}
+
+impl DolmenReader<'_> {
+    fn path(&self) -> &Path {
+        self.tod.file.path()
+    }
+
+    pub(super) fn read(&self, healpix: &Healpix, detectors: Range<usize>, time: Range<u64>) -> Result<Vec<Piece>> {
+        let len = time.end - time.start;
+        let shared = match &self.flags {
+            Some(flags) => Some(flags.read_slab::<u8>(&[time.start], &[len])?),
+            None => None,
+        };
+        let boresight = match &self.attitude {
+            Attitude::Boresight(dataset) => self.boresight(dataset, &time)?,
+            _ => Vec::new(),
+        };
+        let mut pieces = Vec::with_capacity(detectors.len());
+        for detector in detectors {
+            let (start, count) = ([detector as u64, time.start], [1, len]);
+            let signal = self.signal.read_slab::<f64>(&start, &count)?;
+            let own = match &self.detector_flags {
+                Some(flags) => Some(flags.read_slab::<u8>(&start, &count)?),
+                None => None,
+            };
+            let flagged = (0..signal.len())
+                .map(|i| [&shared, &own].into_iter().flatten().any(|flags| flags[i] != 0))
+                .collect::<Vec<_>>();
+            let pointing = self.pointing(healpix, detector, &time, &boresight, &flagged)?;
+            let piece = Piece { pointing, signal, flagged };
+            let place = |sample: usize| format!("{}[{detector}, {}]", self.signal.name(), time.start + sample as u64);
+            check_signal(self.path(), &piece, place)?;
+            pieces.push(piece);
+        }
+        Ok(pieces)
+    }
+
+    fn boresight(&self, dataset: &Dataset<'_>, time: &Range<u64>) -> Result<Vec<Quaternion>> {
+        let [_, 4] = dataset.dimensions()? else {
+            let what = format!("has shape {:?}, expected (samples, 4)", dataset.shape());
+            return Err(invalid(self.path(), dataset.name(), what));
+        };
+        let values = dataset.read_slab::<f64>(&[time.start, 0], &[time.end - time.start, 4])?;
+        (0..values.len() / 4)
+            .map(|i| {
+                unit_quaternion(&values, i).map_err(|what| {
+                    invalid(self.path(), format!("{}[{}]", dataset.name(), time.start + i as u64), what)
+                })
+            })
+            .collect()
+    }
+
+    fn pointing(
+        &self,
+        healpix: &Healpix,
+        detector: usize,
+        time: &Range<u64>,
+        boresight: &[Quaternion],
+        flagged: &[bool],
+    ) -> Result<Vec<Pointing>> {
+        let (start, count) = ([detector as u64, time.start], [1, time.end - time.start]);
+        let at = |dataset: &Dataset<'_>, sample: usize, what: String| {
+            invalid(self.path(), format!("{}[{detector}, {}]", dataset.name(), time.start + sample as u64), what)
+        };
+        match &self.attitude {
+            Attitude::Boresight(dataset) => {
+                let mount = self.tod.description.detectors[detector].quaternion;
+                let look = |(i, &turn): (usize, &Quaternion)| {
+                    let (theta, phi, psi) = (turn * mount).direction_and_angle();
+                    pixel(healpix, theta, phi, psi, flagged[i]).map_err(|what| at(dataset, i, what))
+                };
+                boresight.iter().enumerate().map(look).collect()
+            }
+            Attitude::Angles { theta, phi, psi } => {
+                let read = |dataset: &Dataset<'_>| dataset.read_slab::<f64>(&start, &count);
+                let (thetas, phis, psis) = (read(theta)?, read(phi)?, read(psi)?);
+                let look = |i: usize| {
+                    pixel(healpix, thetas[i], phis[i], psis[i], flagged[i]).map_err(|what| at(theta, i, what))
+                };
+                (0..thetas.len()).map(look).collect()
+            }
+            Attitude::Pixels { grid, pixel, psi } => {
+                let pixels = pixel.read_slab::<i64>(&start, &count)?;
+                let angles = psi.read_slab::<f64>(&start, &count)?;
+                let look = |i: usize| {
+                    if flagged[i] {
+                        return Ok(Pointing { pixel: 0, psi: 0.0 });
+                    }
+                    let inside = u64::try_from(pixels[i]).ok().and_then(|p| healpix.from_finer(grid, p));
+                    match inside {
+                        Some(pixel) => Ok(Pointing { pixel, psi: angles[i] }),
+                        None => {
+                            let (from, to) = (grid.nside(), healpix.nside());
+                            let what =
+                                format!("is {}, which nside {from} has not or nside {to} cannot hold", pixels[i]);
+                            Err(at(pixel, i, what))
+                        }
+                    }
+                };
+                (0..pixels.len()).map(look).collect()
+            }
+        }
+    }
+}

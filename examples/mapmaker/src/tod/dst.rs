@@ -1,0 +1,103 @@
+//! The `dst` table: one HDF5 compound dataset `data`, a row a sample, one horn.
+//!
+//! TIME, PHI, THETA [rad], PSI [deg], FLAG, TEMP, Q, U. An intensity map uses TEMP. A QU map uses
+//! the two channels of a polarimeter: Q measures along PSI and U at PSI + 45 degrees.
+
+use std::ops::Range;
+
+use dolmen_io::hdf5::{Dataset, H5File, Transfer};
+
+use super::{Description, Detector, Observation, Piece, check_signal, invalid, pixel};
+use crate::config::{InputConfig, Stokes};
+use crate::error::Result;
+use crate::healpix::Healpix;
+use crate::quaternion::Quaternion;
+
+const TABLE: &str = "data";
+
+/// An open `dst` table.
+pub struct DstTable {
+    file: H5File,
+    pub(super) description: Description,
+    channels: Vec<(&'static str, f64)>,
+}
+
+impl DstTable {
+    pub(super) fn new(file: H5File, input: &InputConfig, stokes: Stokes) -> Result<DstTable> {
+        let missing = |key: &str| invalid(file.path(), TABLE, format!("a dst table needs {key} in the configuration"));
+        let sample_rate = input.sample_rate.ok_or_else(|| missing("input.sample_rate"))?;
+        let convention = input.psi_convention.ok_or_else(|| missing("input.psi_convention"))?;
+        let frame = input.coordinates.ok_or_else(|| missing("input.coordinates"))?;
+        let channels = match stokes {
+            Stokes::I => vec![("TEMP", 0.0)],
+            Stokes::QU => vec![("Q", 0.0), ("U", std::f64::consts::FRAC_PI_4)],
+            Stokes::IQU => {
+                let what = "a dst table measures I, or Q and U: set map.stokes to \"I\" or \"QU\"";
+                return Err(invalid(file.path(), TABLE, what));
+            }
+        };
+        let [samples] = file.dataset(TABLE)?.dimensions()?;
+        if samples == 0 {
+            return Err(invalid(file.path(), TABLE, "has no rows"));
+        }
+        let detector = |(name, _): &(&str, f64)| Detector {
+            name: (*name).to_owned(),
+            // One horn: all samples weigh the same, whatever its noise.
+            net: sample_rate.sqrt().recip(),
+            fknee: 0.0,
+            alpha: 0.0,
+            fmin: 0.0,
+            quaternion: Quaternion::IDENTITY,
+            efficiency: 1.0,
+        };
+        let description = Description {
+            detectors: channels.iter().map(detector).collect(),
+            observations: vec![Observation {
+                name: TABLE.to_owned(),
+                sample_rate,
+                samples,
+                intervals: std::iter::once(0..samples).collect(),
+            }],
+            convention,
+            frame,
+            units: String::new(),
+        };
+        Ok(DstTable { file, description, channels })
+    }
+
+    pub(super) fn reader(&self) -> Result<DstReader<'_>> {
+        let table = self.file.dataset(TABLE)?.with_transfer(Transfer::Independent);
+        Ok(DstReader { tod: self, table })
+    }
+}
+
+/// A `dst` table opened for reading.
+pub struct DstReader<'t> {
+    tod: &'t DstTable,
+    table: Dataset<'t>,
+}
+
+impl DstReader<'_> {
+    pub(super) fn read(&self, healpix: &Healpix, detectors: Range<usize>, time: Range<u64>) -> Result<Vec<Piece>> {
+        let (start, count) = ([time.start], [time.end - time.start]);
+        let column = |name: &str| self.table.read_member_slab::<f64>(name, &start, &count);
+        let (theta, phi, psi) = (column("THETA")?, column("PHI")?, column("PSI")?);
+        let flags = self.table.read_member_slab::<i64>("FLAG", &start, &count)?;
+        let path = self.tod.file.path();
+        let mut pieces = Vec::with_capacity(detectors.len());
+        for (name, offset) in &self.tod.channels[detectors] {
+            let flagged: Vec<bool> = flags.iter().map(|&flag| flag != 0).collect();
+            let place = |what: &str, sample: usize| format!("{TABLE}[{}].{what}", time.start + sample as u64);
+            let pointing = (0..theta.len())
+                .map(|i| {
+                    pixel(healpix, theta[i], phi[i], psi[i].to_radians() + offset, flagged[i])
+                        .map_err(|what| invalid(path, place("THETA, PHI, PSI", i), what))
+                })
+                .collect::<Result<_>>()?;
+            let piece = Piece { pointing, signal: column(name)?, flagged };
+            check_signal(path, &piece, |sample| place(name, sample))?;
+            pieces.push(piece);
+        }
+        Ok(pieces)
+    }
+}

@@ -1,0 +1,140 @@
+//! Writing a Dolmen TOD file whose pointing is a boresight attitude.
+
+use std::ops::Range;
+use std::path::Path;
+
+use dolmen_core::Comm;
+use dolmen_io::hdf5::{Dataset, H5File, Layout, TableColumn, Transfer};
+
+use super::Description;
+use crate::config::{Convention, Frame};
+use crate::error::Result;
+use crate::quaternion::Quaternion;
+
+/// Bytes of a detector's name in the file.
+const NAME_BYTES: usize = 16;
+
+/// A Dolmen TOD file being written. It appears under its name when it is closed.
+pub struct TodWriter {
+    file: H5File,
+}
+
+/// The datasets of one observation being written.
+pub struct ObservationWriter<'w> {
+    boresight: Dataset<'w>,
+    signal: Dataset<'w>,
+}
+
+impl TodWriter {
+    /// Starts a file and writes its description.
+    ///
+    /// # Collective
+    ///
+    /// # Errors
+    /// The file cannot be created.
+    pub fn create(comm: &Comm, path: &Path, description: &Description) -> Result<TodWriter> {
+        let file = H5File::create(comm, path)?;
+        file.write_attribute("/", "format", "dolmen-tod")?;
+        file.write_attribute("/", "version", 1)?;
+        let convention = match description.convention {
+            Convention::Cosmo => "COSMO",
+            Convention::Iau => "IAU",
+        };
+        file.write_attribute("/", "psi_convention", convention)?;
+        let frame = match description.frame {
+            Frame::C => "C",
+            Frame::G => "G",
+            Frame::E => "E",
+        };
+        file.write_attribute("/", "coordinates", frame)?;
+        file.write_attribute("/", "units", description.units.as_str())?;
+        file.write_table("detectors", &detector_table(description))?;
+        for observation in &description.observations {
+            let group = format!("observations/{}", observation.name);
+            file.create_group(&group)?;
+            file.write_attribute(&group, "sample_rate", observation.sample_rate)?;
+            file.write_attribute(&group, "start", 0.0)?;
+            let bounds: Vec<i64> =
+                observation.intervals.iter().flat_map(|i| [i.start.cast_signed(), i.end.cast_signed()]).collect();
+            let shape = [observation.intervals.len() as u64, 2];
+            let intervals = file.create_dataset::<i64>(&format!("{group}/intervals"), &shape, &Layout::Contiguous)?;
+            let rows = if comm.rank() == 0 { shape[0] } else { 0 };
+            let mine = if comm.rank() == 0 { bounds.as_slice() } else { &[] };
+            intervals.write_slab(&[0, 0], &[rows, 2], mine)?;
+        }
+        Ok(TodWriter { file })
+    }
+
+    /// Creates the datasets of an observation.
+    ///
+    /// # Collective
+    ///
+    /// # Errors
+    /// The file cannot be extended.
+    pub fn observation(&self, description: &Description, observation: usize) -> Result<ObservationWriter<'_>> {
+        let observation_ = &description.observations[observation];
+        let group = format!("observations/{}", observation_.name);
+        let create = |name: &str, shape: [u64; 2], single: bool| -> Result<Dataset<'_>> {
+            let name = format!("{group}/{name}");
+            let dataset = if single {
+                self.file.create_dataset::<f32>(&name, &shape, &Layout::Contiguous)
+            } else {
+                self.file.create_dataset::<f64>(&name, &shape, &Layout::Contiguous)
+            };
+            Ok(dataset?.with_transfer(Transfer::Independent))
+        };
+        Ok(ObservationWriter {
+            boresight: create("boresight", [observation_.samples, 4], false)?,
+            signal: create("signal", [description.detectors.len() as u64, observation_.samples], true)?,
+        })
+    }
+
+    /// Brings everything to disk and gives the file its name.
+    ///
+    /// # Collective
+    ///
+    /// # Errors
+    /// The data could not be written; then there is no new file.
+    pub fn close(self) -> Result<()> {
+        Ok(self.file.close()?)
+    }
+}
+
+impl ObservationWriter<'_> {
+    /// Writes the attitudes of a stretch of time. Not collective.
+    ///
+    /// # Errors
+    /// The stretch lies outside the observation, or the disk is full.
+    pub fn write_boresight(&self, time: &Range<u64>, attitudes: &[Quaternion]) -> Result<()> {
+        let values: Vec<f64> = attitudes.iter().flat_map(|q| [q.x, q.y, q.z, q.w]).collect();
+        self.boresight.write_slab(&[time.start, 0], &[time.end - time.start, 4], &values)?;
+        Ok(())
+    }
+
+    /// Writes the signal of one detector over a stretch of time. Not collective.
+    ///
+    /// # Errors
+    /// As [`ObservationWriter::write_boresight`].
+    pub fn write_signal(&self, detector: usize, time: &Range<u64>, signal: &[f32]) -> Result<()> {
+        self.signal.write_slab(&[detector as u64, time.start], &[1, time.end - time.start], signal)?;
+        Ok(())
+    }
+}
+
+fn detector_table(description: &Description) -> Vec<(String, TableColumn)> {
+    let detectors = &description.detectors;
+    let reals = |value: fn(&super::Detector) -> f64| TableColumn::Real(detectors.iter().map(value).collect());
+    let names = detectors.iter().map(|detector| detector.name.clone()).collect();
+    let quaternions = detectors.iter().flat_map(|d| [d.quaternion.x, d.quaternion.y, d.quaternion.z, d.quaternion.w]);
+    [
+        ("name", TableColumn::Text { bytes: NAME_BYTES, values: names }),
+        ("net", reals(|d| d.net)),
+        ("fknee", reals(|d| d.fknee)),
+        ("alpha", reals(|d| d.alpha)),
+        ("fmin", reals(|d| d.fmin)),
+        ("quaternion", TableColumn::Reals { length: 4, values: quaternions.collect() }),
+        ("pol_efficiency", reals(|d| d.efficiency)),
+    ]
+    .map(|(name, column)| (name.to_owned(), column))
+    .into()
+}
