@@ -10,7 +10,7 @@ use mapmaker::maps::{Maps, make_maps};
 use mapmaker::phases::Phases;
 
 /// Where samples look.
-pub enum Looks {
+pub(crate) enum Looks {
     /// Colatitude and longitude of each sample [rad], detector after detector.
     Angles(Vec<f64>, Vec<f64>),
     /// Pixels of a grid, detector after detector.
@@ -18,25 +18,25 @@ pub enum Looks {
 }
 
 /// A timeline of several detectors.
-pub struct Timeline {
-    pub sample_rate: f64,
+pub(crate) struct Timeline {
+    pub(crate) sample_rate: f64,
     /// Noise of each detector [K sqrt(s)].
-    pub net: Vec<f64>,
-    pub looks: Looks,
-    pub psi: Vec<f64>,
-    pub signal: Vec<f64>,
-    pub flags: Vec<u8>,
+    pub(crate) net: Vec<f64>,
+    pub(crate) looks: Looks,
+    pub(crate) psi: Vec<f64>,
+    pub(crate) signal: Vec<f64>,
+    pub(crate) flags: Vec<u8>,
 }
 
 /// A folder that all ranks know, made by rank 0 and removed when its handle is dropped.
-pub struct Folder {
-    pub path: PathBuf,
+pub(crate) struct Folder {
+    pub(crate) path: PathBuf,
     _owner: Option<tempfile::TempDir>,
 }
 
 impl Folder {
     /// # Collective
-    pub fn new(comm: &Comm) -> TestResult<Folder> {
+    pub(crate) fn new(comm: &Comm) -> TestResult<Folder> {
         let owner = if comm.rank() == 0 { Some(tempfile::tempdir()?) } else { None };
         let mut name = owner.as_ref().map(|f| f.path().to_string_lossy().into_owned().into_bytes()).unwrap_or_default();
         comm.broadcast(0, &mut name);
@@ -45,14 +45,14 @@ impl Folder {
 }
 
 impl Timeline {
-    pub fn samples(&self) -> usize {
+    pub(crate) fn samples(&self) -> usize {
         self.signal.len() / self.net.len()
     }
 
     /// Writes the file, from rank 0.
     ///
     /// # Collective
-    pub fn write(&self, comm: &Comm, path: &Path) -> TestResult {
+    pub(crate) fn write(&self, comm: &Comm, path: &Path) -> TestResult {
         let file = H5File::create(comm, path)?;
         let texts = [("format", "dolmen-tod"), ("coordinates", "G"), ("psi_convention", "COSMO"), ("units", "K_CMB")];
         for (name, value) in texts {
@@ -111,7 +111,7 @@ fn put<T: Element>(file: &H5File, name: &str, shape: [u64; 2], values: &[T]) -> 
 /// Makes maps of a timeline with a configuration whose input is `tod.h5`.
 ///
 /// # Collective
-pub fn map(comm: &Comm, folder: &Folder, timeline: &Timeline, config: &str) -> TestResult<Maps> {
+pub(crate) fn map(comm: &Comm, folder: &Folder, timeline: &Timeline, config: &str) -> TestResult<Maps> {
     timeline.write(comm, &folder.path.join("tod.h5"))?;
     let config = Config::parse(config, &folder.path.join("case.toml"))?;
     Ok(make_maps(comm, &config, &mut Phases::default(), &mut |_| {})?)
@@ -120,14 +120,14 @@ pub fn map(comm: &Comm, folder: &Folder, timeline: &Timeline, config: &str) -> T
 /// A distributed interleaved array, whole, on every rank.
 ///
 /// # Collective
-pub fn whole<T: bytemuck::Pod>(comm: &Comm, owned: &[T]) -> Vec<T> {
+pub(crate) fn whole<T: bytemuck::Pod>(comm: &Comm, owned: &[T]) -> Vec<T> {
     let mut all: Vec<T> = comm.gather(0, owned).into_iter().flatten().flatten().collect();
     comm.broadcast(0, &mut all);
     all
 }
 
 /// Checks that `found` equals `expected` to `tolerance` relative to the largest value expected.
-pub fn assert_close(what: &str, found: &[f64], expected: &[f64], tolerance: f64) {
+pub(crate) fn assert_close(what: &str, found: &[f64], expected: &[f64], tolerance: f64) {
     assert_eq!(found.len(), expected.len(), "{what}: number of values");
     let scale = expected.iter().fold(0.0f64, |max, value| max.max(value.abs()));
     for (i, (f, e)) in found.iter().zip(expected).enumerate() {

@@ -23,9 +23,11 @@ fn main() -> std::process::ExitCode {
         case("masked_pixels_stay_out_of_the_solve", RANKS, oracle::masked),
         case("separate_patches_have_separate_null_spaces", RANKS, oracle::separate_patches),
         case("dst_table_equals_a_dense_solve", RANKS, oracle::dst_table),
+        case("pixels_equal_healpy", &[1], references::healpix),
         same_bits("outputs", &[1, 2, 3, 4, 7], bits::outputs),
         same_bits("simulation", &[1, 2, 3, 4, 7], bits::simulation),
         serial("bad_input_ends_in_one_line", programs::bad_input).deadline(minute),
+        serial("healpy_reads_the_maps", programs::healpy).deadline(minute),
         serial("a_killed_rank_ends_the_job", programs::killed_rank),
     ])
 }

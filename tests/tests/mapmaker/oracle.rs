@@ -180,10 +180,10 @@ fn config(stokes: &str, more: &str) -> String {
 
 /// Pixels of a part of the sky small enough that each is seen at many angles.
 fn patch(_: usize, u: f64) -> i64 {
-    40 + (u * 12.0) as i64
+    (40..51).find(|&pixel| u * 12.0 < (pixel - 39) as f64).unwrap_or(51)
 }
 
-pub fn all_kinds(comm: &Comm) -> TestResult {
+pub(crate) fn all_kinds(comm: &Comm) -> TestResult {
     // 21 baselines in the end, the last of each detector shorter than the others.
     let timeline = random_timeline(1, 3, 6 * LENGTH + 11, patch);
     for (stokes, width) in [("I", 1), ("QU", 2), ("IQU", 3)] {
@@ -196,7 +196,7 @@ pub fn all_kinds(comm: &Comm) -> TestResult {
     Ok(())
 }
 
-pub fn masked(comm: &Comm) -> TestResult {
+pub(crate) fn masked(comm: &Comm) -> TestResult {
     let folder = Folder::new(comm)?;
     let layout = dolmen_core::Layout::uniform(comm, PIXELS as u64);
     let keep = |pixel: u64| f64::from(u8::from(!(42..45).contains(&pixel)));
@@ -217,7 +217,7 @@ pub fn masked(comm: &Comm) -> TestResult {
     Ok(())
 }
 
-pub fn separate_patches(comm: &Comm) -> TestResult {
+pub(crate) fn separate_patches(comm: &Comm) -> TestResult {
     // The second half of the time looks at another part of the sky.
     let half = 5 * LENGTH;
     let two = |time: usize, u: f64| if time < half { patch(time, u) } else { patch(time, u) + 60 };
@@ -229,7 +229,7 @@ pub fn separate_patches(comm: &Comm) -> TestResult {
 }
 
 /// A `dst` table: intensity from TEMP, and polarisation from the channels Q and U.
-pub fn dst_table(comm: &Comm) -> TestResult {
+pub(crate) fn dst_table(comm: &Comm) -> TestResult {
     let folder = Folder::new(comm)?;
     let timeline = random_timeline(4, 2, 6 * LENGTH, patch);
     let samples_each = timeline.samples();

@@ -39,22 +39,21 @@ fn refused(folder: &Path, args: &[&str], words: &[&str]) -> TestResult {
     Ok(())
 }
 
-/// Changes one sample of the signal to NaN, in the file: f32 of all detectors, one after the
-/// other, at the end of the dataset that starts where the first detector's first value is found.
-fn poison(path: &Path, from: &Path) -> TestResult {
-    let script = "import h5py, sys\n\
-        with h5py.File(sys.argv[1], 'r+') as f: f['observations/scan/signal'][2, 1234] = float('nan')";
-    fs::copy(from, path)?;
-    python(script, path)
+/// A copy of `from` in which Python has changed something of the open file `f`.
+fn damage(from: &Path, name: &str, change: &str) -> TestResult {
+    let path = from.with_file_name(name);
+    fs::copy(from, &path)?;
+    python(&format!("import h5py, sys\nwith h5py.File(sys.argv[1], 'r+') as f:\n    {change}"), &path)
 }
 
 fn python(script: &str, path: &Path) -> TestResult {
-    let status = std::process::Command::new("/usr/bin/python3").arg("-c").arg(script).arg(path).status()?;
-    assert!(status.success(), "python3 with h5py changes {}", path.display());
+    let python = std::env::var_os("DOLMEN_PYTHON").unwrap_or_else(|| "/usr/bin/python3".into());
+    let output = std::process::Command::new(python).arg("-c").arg(script).arg(path).output()?;
+    assert!(output.status.success(), "python3: {}", String::from_utf8_lossy(&output.stderr));
     Ok(())
 }
 
-pub fn bad_input() -> TestResult {
+pub(crate) fn bad_input() -> TestResult {
     let temporary = tempfile::tempdir()?;
     let folder = temporary.path();
     let config = |name: &str, text: &str| fs::write(folder.join(name), text);
@@ -70,21 +69,19 @@ pub fn bad_input() -> TestResult {
     fs::write(folder.join("text.h5"), "not HDF5")?;
     refused(folder, &["run", "good.toml", "--tod", "text.h5"], &["text.h5", "HDF5"])?;
 
-    poison(&folder.join("nan.h5"), &tod)?;
+    damage(&tod, "nan.h5", "f['observations/scan/signal'][2, 1234] = float('nan')")?;
     let place = "observations/scan/signal[2, 1234]";
     refused(folder, &["run", "good.toml", "--tod", "nan.h5"], &["nan.h5", place, "NaN"])?;
-    fs::copy(&tod, folder.join("lost.h5"))?;
-    python(
-        "import h5py, sys\nwith h5py.File(sys.argv[1], 'r+') as f: del f['observations/scan/signal']",
-        &folder.join("lost.h5"),
-    )?;
+    damage(&tod, "lost.h5", "del f['observations/scan/signal']")?;
     refused(folder, &["run", "good.toml", "--tod", "lost.h5"], &["lost.h5", "observations/scan/signal", "exist"])?;
-    fs::copy(&tod, folder.join("turn.h5"))?;
-    python(
-        "import h5py, sys\nwith h5py.File(sys.argv[1], 'r+') as f: f['observations/scan/boresight'][77] = 0.3",
-        &folder.join("turn.h5"),
-    )?;
+    damage(&tod, "column.h5", "t = f['detectors'][()]; del f['detectors']; f['detectors'] = t[['name', 'fknee']]")?;
+    refused(folder, &["run", "good.toml", "--tod", "column.h5"], &["column.h5", "detectors", "no column"])?;
+    damage(&tod, "turn.h5", "f['observations/scan/boresight'][77] = 0.3")?;
     refused(folder, &["run", "good.toml", "--tod", "turn.h5"], &["boresight[77]", "unit quaternion"])?;
+    damage(&tod, "net.h5", "t = f['detectors'][()]; t['net'][1] = -1; f['detectors'][...] = t")?;
+    refused(folder, &["run", "good.toml", "--tod", "net.h5"], &["detectors[1].net", "-1"])?;
+    damage(&tod, "flagged.h5", "f['observations/scan/flags'] = __import__('numpy').ones(3600, 'u1')")?;
+    refused(folder, &["run", "good.toml", "--tod", "flagged.h5"], &["flagged.h5", "every sample is flagged"])?;
 
     config("nside.toml", &CONFIG.replace("nside = 8 }\n    destripe", "nside = 12 }\n    destripe"))?;
     refused(folder, &["run", "nside.toml"], &["nside.toml", "12", "power of two"])?;
@@ -103,8 +100,47 @@ pub fn bad_input() -> TestResult {
     Ok(())
 }
 
+/// Every column of every map as healpy and as astropy read it, in either ordering, any warning an
+/// error.
+pub(crate) fn healpy() -> TestResult {
+    const COMPARE: &str = "
+import sys, warnings, glob
+warnings.simplefilter('error')
+import healpy, numpy
+from astropy.io import fits
+paths = sorted(glob.glob(sys.argv[1] + '/*.fits'))
+assert len(paths) == 5, paths
+for path in paths:
+    table = fits.open(path)[1]
+    nest = table.header['ORDERING'] == 'NESTED'
+    for i, name in enumerate(table.columns.names):
+        read = healpy.read_map(path, field=i, nest=nest, dtype=None)
+        assert numpy.array_equal(read, table.data[name].ravel()), (path, name)
+        assert len(read) == 12*8**2 and numpy.isfinite(read).all()
+binned = healpy.read_map(sys.argv[1] + '/map_binned.fits', field=(0, 1, 2))
+assert (binned != healpy.UNSEEN).mean() > 0.5
+assert fits.getheader(sys.argv[1] + '/map_binned.fits', 1)['POLCCONV'] == 'COSMO'
+";
+    let temporary = tempfile::tempdir()?;
+    let folder = temporary.path();
+    fs::write(folder.join("ring.toml"), CONFIG)?;
+    fs::write(
+        folder.join("nested.toml"),
+        CONFIG.replace("nside = 8 }\n    destripe", "nside = 8, ordering = 'nested' }\n    destripe"),
+    )?;
+    let made = mapmaker(1, folder, &["simulate", "ring.toml"])?;
+    assert!(made.status.success(), "{}", made.stderr);
+    for config in ["ring.toml", "nested.toml"] {
+        let made = mapmaker(2, folder, &["run", config])?;
+        assert!(made.status.success(), "{}", made.stderr);
+        assert!(made.stdout.contains("residual history") && made.stdout.contains("report.html"), "{}", made.stdout);
+        python(COMPARE, &folder.join("out"))?;
+    }
+    Ok(())
+}
+
 /// Killing one rank ends all processes of the job soon.
-pub fn killed_rank() -> TestResult {
+pub(crate) fn killed_rank() -> TestResult {
     let folder = tempfile::tempdir()?;
     fs::write(folder.path().join("long.toml"), CONFIG.replace("hours = 0.2", "hours = 2000"))?;
     let job = Mpirun::new(3)
@@ -124,10 +160,12 @@ pub fn killed_rank() -> TestResult {
     let killed = Instant::now();
     job.signal_rank(1, libc::SIGKILL)?;
     let output = job.wait()?;
-    assert!(killed.elapsed() < Duration::from_secs(10), "ended after {:?}", killed.elapsed());
+    assert!(killed.elapsed() < Duration::from_secs(10), "the job ended after {:?}", killed.elapsed());
     assert!(!output.timed_out && !output.status.success());
-    for process in processes {
-        assert!(!Path::new(&format!("/proc/{process}/stat")).exists(), "process {process} is left");
+    let left = || processes.iter().find(|process| Path::new(&format!("/proc/{process}/exe")).read_link().is_ok());
+    while let Some(process) = left() {
+        assert!(killed.elapsed() < Duration::from_secs(10), "process {process} is left");
+        std::thread::sleep(Duration::from_millis(20));
     }
     assert!(!folder.path().join("tod.h5").exists(), "no half-written file under the final name");
     Ok(())

@@ -113,12 +113,12 @@ fn planck(comm: &Comm, reference: &str, change: impl FnOnce(&mut Timeline, &Path
     Ok(())
 }
 
-pub fn planck_data(comm: &Comm) -> TestResult {
+pub(crate) fn planck_data(comm: &Comm) -> TestResult {
     planck(comm, "sim_planck30_ref_nside16_data.h5", |_, _| Ok(()))
 }
 
 /// The scan of the sky map alone, without noise: made here from the map.
-pub fn planck_sky_only(comm: &Comm) -> TestResult {
+pub(crate) fn planck_sky_only(comm: &Comm) -> TestResult {
     planck(comm, "sim_planck30_ref_nside16_sky_only.h5", |timeline, cmb| {
         let sky = MapFile::open(cmb.join("maps/healpy_wmap_band_iqumap_r9_7yr_V_v4_udgraded32.fits"))?;
         let grid = Healpix::new(32, Ordering::Ring)?;
@@ -168,10 +168,33 @@ fn midapack(comm: &Comm, with_noise: bool, reference: &str) -> TestResult {
     Ok(())
 }
 
-pub fn midapack_data(comm: &Comm) -> TestResult {
+pub(crate) fn midapack_data(comm: &Comm) -> TestResult {
     midapack(comm, true, "midapack_ref_nside64_data.h5")
 }
 
-pub fn midapack_signal_only(comm: &Comm) -> TestResult {
+pub(crate) fn midapack_signal_only(comm: &Comm) -> TestResult {
     midapack(comm, false, "midapack_ref_nside64_signal_only.h5")
+}
+
+/// Pixel numbers of healpy at a hundred thousand directions, in both orderings.
+pub(crate) fn healpix(comm: &Comm) -> TestResult {
+    let Some(shared) = shared() else { return Ok(()) };
+    let file = H5File::open(comm, shared.join("data/cmb/healpix_refs.h5"))?;
+    let real = |name: &str| -> TestResult<Vec<f64>> {
+        let dataset = file.dataset(name)?;
+        Ok(dataset.read_slab(&[0], dataset.shape())?)
+    };
+    let (theta, phi) = (real("theta")?, real("phi")?);
+    for nside in [1, 4, 8, 128, 1024, 8192] {
+        for (ordering, name) in [(Ordering::Ring, "ring"), (Ordering::Nested, "nest")] {
+            let grid = Healpix::new(nside, ordering)?;
+            let dataset = file.dataset(&format!("nside{nside}/{name}"))?;
+            let expected = dataset.read_slab::<i64>(&[0], dataset.shape())?;
+            for (i, pixel) in expected.into_iter().enumerate() {
+                let found = grid.pixel(theta[i], phi[i]);
+                assert_eq!(found, u64::try_from(pixel).ok(), "nside {nside} {name}, direction {i}");
+            }
+        }
+    }
+    Ok(())
 }
