@@ -11,8 +11,7 @@ thread_local! {
     static SKIPPED: RefCell<Option<String>> = const { RefCell::new(None) };
 }
 
-/// The folder of reference data: `DOLMEN_SHARED`, or `../shared` beside the workspace; in either
-/// case the folder `data` inside it, if there is one.
+/// The folder of reference data: `DOLMEN_SHARED`, or `../shared` beside the workspace.
 ///
 /// Where it is absent the running case counts as skipped and has only to return `Ok`; with
 /// `CI=true` it fails instead.
@@ -24,7 +23,7 @@ pub fn shared() -> Option<PathBuf> {
         Some(folder) => PathBuf::from(folder),
         None => Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared"),
     };
-    if let Some(folder) = [folder.join("data"), folder.clone()].into_iter().find(|folder| folder.is_dir()) {
+    if folder.is_dir() {
         return Some(folder);
     }
     let reason = format!("no reference data at {} (DOLMEN_SHARED names the folder)", folder.display());
