@@ -39,7 +39,10 @@ impl<T: Scalar> MultiVector<T> {
         if reduction == Reduction::Fast {
             require_blas_size(&self.layout)?;
             let shape = [self.layout.local_len(), self.columns, x.columns];
-            T::gemm(false, shape, alpha, &x.owned, &column_major(b), beta, &mut self.owned);
+            let transposed = b.reversed_axes();
+            let by_columns = transposed.as_standard_layout();
+            let b = by_columns.as_slice().expect("invariant: the standard layout is one slice");
+            T::gemm(false, shape, alpha, &x.owned, b, beta, &mut self.owned);
             return Ok(());
         }
         let mut sums = [T::ZERO; BLOCK];
@@ -165,11 +168,6 @@ impl<T: Scalar> MultiVector<T> {
         out.iter_mut().for_each(|norm| *norm = norm.sqrt());
         Ok(())
     }
-}
-
-/// The entries of a small matrix, column by column.
-pub(super) fn column_major<T: Scalar>(b: ArrayView2<'_, T>) -> Vec<T> {
-    b.columns().into_iter().flatten().copied().collect()
 }
 
 /// Refuses local blocks that BLAS and LAPACK cannot count, on all ranks alike.
