@@ -31,6 +31,7 @@
 
 mod blas;
 mod comm;
+mod csr;
 mod error;
 mod exchange;
 pub mod index;
@@ -46,6 +47,7 @@ mod simd;
 mod vector;
 
 pub use comm::{Comm, Merge, Reducible, one_line};
+pub use csr::{CsrBuilder, CsrMatrix, Duplicates, MatrixRow, RefillPlan, RowBuilder};
 pub use error::{Error, Result};
 pub use exchange::{Combinable, Combine, ExchangePlan, Export, Import, Imported};
 pub use index::{Gid, Lid};

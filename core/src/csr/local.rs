@@ -1,0 +1,251 @@
+//! The sparse matrix of one rank and its product.
+//!
+//! Storage is plain CSR and nothing else. A row's sum runs over its entries in
+//! stored order, `((0 + a0 x0) + a1 x1) + ...`, every product and every sum
+//! rounded, never fused: the bits depend on neither the CPU nor the kernel, and
+//! if rows are stored by ascending global column, not on the number of ranks.
+//!
+//! Short rows of plain CSR reach half of what memory gives, for three reasons,
+//! each answered without a second copy of the matrix:
+//!
+//! - the next cache lines are asked for too late: kernels prefetch values and
+//!   columns a fixed distance ahead (alone worth a factor of 1.2 to 2);
+//! - a row's sum is a chain: where each row has the columns of the row above,
+//!   moved by one (a *run*: the lines of any grid, bands, stencils of any
+//!   shape), the kernel puts one row in each SIMD lane, transposes values in
+//!   registers, loads `x` contiguously and reads columns once a run: 8 bytes an
+//!   entry instead of 12;
+//! - the same values again: where all rows of a run also hold equal values
+//!   (constant coefficients, unit weights), values too are read once a run.
+//!
+//! The list of runs is found when the matrix is made; it takes 12 bytes a run.
+//! A new set of values only rechecks which runs are uniform.
+
+#[cfg(all(target_arch = "x86_64", not(miri)))]
+mod avx2 {
+    mod ffi;
+    pub(super) use ffi::multiply;
+}
+mod ffi;
+
+use std::ops::Range;
+
+use crate::index::{Lid, at, to_lid};
+use crate::scalar::Scalar;
+
+/// What a product does with the result vector.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Update {
+    /// `y = A x`
+    Overwrite,
+    /// `y = y + A x`; each row is summed from zero before it is added.
+    Add,
+}
+
+/// How the rows of a [`Run`] are related.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    /// Not at all.
+    General,
+    /// Each has the columns of the one above plus one.
+    Shifted,
+    /// Shifted, with the values of the one above.
+    Uniform,
+}
+
+/// Consecutive rows that one kernel call multiplies.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Run {
+    first: Lid,
+    rows: Lid,
+    kind: Kind,
+}
+
+impl Run {
+    fn range(&self) -> Range<usize> {
+        at(self.first)..at(self.first) + at(self.rows)
+    }
+}
+
+/// Rows of one rank in CSR; columns are local: owned ones first, then ghosts.
+///
+/// Invariants, established by [`LocalCsr::new`] and relied on by unchecked
+/// kernels: `starts` has one more element than rows, does not decrease and ends
+/// at `columns.len() == values.len()`; every column is below `owned + ghosts`,
+/// and below `owned` in rows of `interior`; `interior` and `boundary` together
+/// hold every row once; the kinds of runs are true.
+#[derive(Clone, Debug)]
+pub(super) struct LocalCsr<T> {
+    owned: usize,
+    ghosts: usize,
+    starts: Vec<usize>,
+    columns: Vec<u32>,
+    values: Vec<T>,
+    interior: Vec<Run>,
+    boundary: Vec<Run>,
+}
+
+impl<T: Scalar> LocalCsr<T> {
+    /// Takes row starts, columns and values, checks them and finds the runs.
+    ///
+    /// Columns below `owned` refer to the owned part of `x`, the next `ghosts`
+    /// to its ghost part. Rows keep the order of entries they are given in.
+    ///
+    /// # Panics
+    /// If the arrays are not a CSR matrix of this shape, which is a bug of the assembly.
+    pub(super) fn new(owned: usize, ghosts: usize, starts: Vec<usize>, columns: Vec<Lid>, values: Vec<T>) -> Self {
+        assert_eq!(columns.len(), values.len(), "invariant: a column for each value");
+        let ends = (starts.first(), starts.last());
+        assert_eq!(ends, (Some(&0), Some(&columns.len())), "invariant: row starts cover the entries");
+        assert!(starts.is_sorted(), "invariant: row starts do not decrease");
+        let fits = |count| to_lid("local matrix", count).is_ok();
+        assert!(fits(starts.len() - 1) && fits(owned + ghosts), "invariant: rows and columns are counted in u32");
+        let largest = columns.iter().fold(0, |largest, &column| column.max(largest));
+        let inside = columns.is_empty() || at(largest) < owned + ghosts;
+        assert!(inside, "invariant: columns lie in the matrix");
+        let (interior, boundary) = find_runs(&starts, &columns, owned, min_run::<T>());
+        let mut matrix = Self { owned, ghosts, starts, columns, values, interior, boundary };
+        matrix.find_uniform();
+        matrix
+    }
+
+    /// Number of rows.
+    pub(super) fn rows(&self) -> usize {
+        self.starts.len() - 1
+    }
+
+    /// Columns and values of a row, in stored order.
+    pub(super) fn row(&self, row: usize) -> (&[u32], &[T]) {
+        let entries = self.starts[row]..self.starts[row + 1];
+        (&self.columns[entries.clone()], &self.values[entries])
+    }
+
+    /// All values, row after row.
+    pub(super) fn values(&self) -> &[T] {
+        &self.values
+    }
+
+    /// Position of the first value of a row.
+    pub(super) fn row_start(&self, row: usize) -> usize {
+        self.starts[row]
+    }
+
+    /// Lets `change` write new values over the same pattern, given all values.
+    pub(super) fn update_values(&mut self, change: impl FnOnce(&mut [T])) {
+        self.update(|_, _, values| change(values));
+    }
+
+    /// Lets `change` write new values row by row, given the row, its columns and its values.
+    pub(super) fn update_rows(&mut self, mut change: impl FnMut(usize, &[Lid], &mut [T])) {
+        self.update(|starts, columns, values| {
+            for (row, bounds) in starts.windows(2).enumerate() {
+                change(row, &columns[bounds[0]..bounds[1]], &mut values[bounds[0]..bounds[1]]);
+            }
+        });
+    }
+
+    fn update(&mut self, change: impl FnOnce(&[usize], &[Lid], &mut [T])) {
+        // Should `change` panic, no run claims what is no longer true.
+        for run in self.interior.iter_mut().filter(|run| run.kind == Kind::Uniform) {
+            run.kind = Kind::Shifted;
+        }
+        change(&self.starts, &self.columns, &mut self.values);
+        self.find_uniform();
+    }
+
+    /// Multiplies the rows with ghost columns; other rows of `y` are left alone.
+    ///
+    /// # Panics
+    /// If a vector has the wrong length.
+    pub(super) fn multiply_boundary<const K: usize>(
+        &self,
+        x: [&[T]; K],
+        ghosts: [&[T]; K],
+        mut y: [&mut [T]; K],
+        update: Update,
+    ) {
+        self.check_lengths(&x, &y);
+        assert!(ghosts.iter().all(|g| g.len() == self.ghosts), "invariant: ghosts were received by this matrix's plan");
+        for row in self.boundary.iter().flat_map(Run::range) {
+            let (columns, values) = self.row(row);
+            let mut sums = [T::ZERO; K];
+            for (&c, &value) in columns.iter().zip(values) {
+                let c = at(c);
+                for (sum, (x, ghosts)) in sums.iter_mut().zip(x.iter().zip(&ghosts)) {
+                    *sum += value * if c < self.owned { x[c] } else { ghosts[c - self.owned] };
+                }
+            }
+            for (y, sum) in y.iter_mut().zip(sums) {
+                y[row] = if update == Update::Add { y[row] + sum } else { sum };
+            }
+        }
+    }
+
+    fn check_lengths<const K: usize>(&self, x: &[&[T]; K], y: &[&mut [T]; K]) {
+        assert!(x.iter().all(|x| x.len() == self.owned), "invariant: x lies on the matrix's domain");
+        assert!(y.iter().all(|y| y.len() == self.rows()), "invariant: y lies on the matrix's range");
+    }
+
+    /// Sets which runs are uniform; stops reading a run at its first differing value.
+    fn find_uniform(&mut self) {
+        for run in self.interior.iter_mut().filter(|run| run.kind != Kind::General) {
+            let Range { start: first, end } = run.range();
+            let values: &[u8] = bytemuck::cast_slice(&self.values[self.starts[first]..self.starts[end]]);
+            let width = values.len() / (end - first);
+            let uniform = values[width..] == values[..values.len() - width];
+            run.kind = if uniform { Kind::Uniform } else { Kind::Shifted };
+        }
+    }
+}
+
+/// Rows a run must have to be worth a lane kernel: two registers of them.
+const fn min_run<T>() -> usize {
+    64 / size_of::<T>()
+}
+
+/// Splits rows into those without and with a ghost column, each into runs.
+fn find_runs(starts: &[usize], columns: &[u32], owned: usize, min_run: usize) -> (Vec<Run>, Vec<Run>) {
+    let row = |i: usize| &columns[starts[i]..starts[i + 1]];
+    let (mut interior, mut boundary) = (Vec::new(), Vec::new());
+    let rows = starts.len() - 1;
+    let mut first = 0;
+    while first < rows {
+        let mut end = first + 1;
+        if row(first).iter().any(|&c| at(c) >= owned) {
+            push(&mut boundary, first, end, Kind::General);
+        } else {
+            // One below the last owned column, so that no row of the run reaches a ghost.
+            let room = row(first).iter().max().map_or(rows, |&c| owned - at(c));
+            let stop = rows.min(first.saturating_add(room));
+            while end < stop && is_shifted(row(end - 1), row(end)) {
+                end += 1;
+            }
+            let long = end - first >= min_run;
+            push(&mut interior, first, end, if long { Kind::Shifted } else { Kind::General });
+        }
+        first = end;
+    }
+    interior.shrink_to_fit();
+    boundary.shrink_to_fit();
+    (interior, boundary)
+}
+
+/// Whether `next` has the columns of `row`, each plus one.
+fn is_shifted(row: &[u32], next: &[u32]) -> bool {
+    row.len() == next.len() && row.iter().zip(next).all(|(&a, &b)| b.wrapping_sub(a) == 1)
+}
+
+/// Appends rows `first..end`, to the last run if both are general and adjacent.
+fn push(runs: &mut Vec<Run>, first: usize, end: usize, kind: Kind) {
+    let narrow = |i: usize| to_lid("rows", i).expect("invariant: rows were counted in u32");
+    let (first, rows) = (narrow(first), narrow(end - first));
+    match runs.last_mut() {
+        Some(last) if last.kind == Kind::General && kind == last.kind && last.first + last.rows == first => {
+            last.rows += rows;
+        }
+        _ => runs.push(Run { first, rows, kind }),
+    }
+}
+
+#[cfg(test)]
+mod tests;

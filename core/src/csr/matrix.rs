@@ -1,0 +1,168 @@
+//! `CsrMatrix` itself: its parts, its shape and its entries row by row.
+
+use std::cell::{OnceCell, RefCell};
+use std::rc::Rc;
+
+use crate::csr::columns::{ColumnCodes, Columns};
+use crate::csr::local::LocalCsr;
+use crate::csr::rows::{Duplicates, Rows};
+use crate::error::Result;
+use crate::exchange::ExchangePlan;
+use crate::index::{Gid, Lid, at};
+use crate::layout::Layout;
+use crate::scalar::Scalar;
+
+/// A sparse matrix whose rows are spread over the ranks, from vectors on the
+/// [`domain`](crate::LinearOperator::domain) to vectors on the [`range`](crate::LinearOperator::range).
+///
+/// Made by [`CsrMatrix::from_rows`], [`CsrMatrix::from_triplets`], [`CsrBuilder`](crate::CsrBuilder)
+/// or [`CsrMatrix::from_local_parts`]; the pattern is then fixed, the values are not. Each rank
+/// holds the entries of the rows that it owns: a value and 4 bytes an entry, 8 bytes a row. The
+/// first adjoint or transposed product, column sum or 1-norm adds the adjoint matrix, as large
+/// again, which is kept until the values change.
+pub struct CsrMatrix<T> {
+    pub(super) shape: Rc<Shape>,
+    pub(super) local: LocalCsr<T>,
+    /// Made when it is first needed.
+    pub(super) adjoint: OnceCell<Box<CsrMatrix<T>>>,
+    /// Conjugates of an operand, for transposed products of complex matrices.
+    pub(super) conjugates: RefCell<Vec<T>>,
+}
+
+/// What matrices of one pattern share.
+pub(super) struct Shape {
+    pub(super) range: Layout,
+    pub(super) domain: Layout,
+    pub(super) columns: Columns,
+    pub(super) plan: ExchangePlan,
+    entries: u64,
+}
+
+impl<T: Scalar> Clone for CsrMatrix<T> {
+    fn clone(&self) -> CsrMatrix<T> {
+        CsrMatrix::assembled(Rc::clone(&self.shape), self.local.clone())
+    }
+}
+
+impl<T: Scalar> std::fmt::Debug for CsrMatrix<T> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Shape { range, domain, entries, .. } = &*self.shape;
+        write!(f, "CsrMatrix<{}>({} x {}, {entries} entries)", T::NAME, range.global_len(), domain.global_len())
+    }
+}
+
+impl<T: Scalar> CsrMatrix<T> {
+    fn assembled(shape: Rc<Shape>, local: LocalCsr<T>) -> CsrMatrix<T> {
+        CsrMatrix { shape, local, adjoint: OnceCell::new(), conjugates: RefCell::default() }
+    }
+
+    /// Sorts and numbers rows whose columns are codes, and plans the product.
+    ///
+    /// # Collective
+    pub(super) fn from_coded(
+        range: &Layout,
+        domain: &Layout,
+        codes: ColumnCodes,
+        mut rows: Rows<T>,
+        duplicates: Duplicates,
+    ) -> Result<CsrMatrix<T>> {
+        let (columns, renumbered) = codes.finish();
+        if columns.ghosts().is_empty() {
+            rows.normalise(|number| number, duplicates);
+        } else {
+            for number in rows.columns.iter_mut().filter(|number| at(**number) >= columns.owned()) {
+                *number = renumbered[at(*number) - columns.owned()];
+            }
+            rows.normalise(|number| columns.rank_of(number), duplicates);
+        }
+        let Rows { starts, columns: mut numbers, mut values } = rows;
+        numbers.shrink_to_fit();
+        values.shrink_to_fit();
+        let plan = ExchangePlan::new(domain, columns.ghosts())?;
+        let mut entries = [numbers.len() as u64];
+        range.comm().all_reduce_sum(&mut entries);
+        let local = LocalCsr::new(columns.owned(), columns.ghosts().len(), starts, numbers, values);
+        let shape = Shape { range: range.clone(), domain: domain.clone(), columns, plan, entries: entries[0] };
+        Ok(CsrMatrix::assembled(Rc::new(shape), local))
+    }
+
+    /// Number of stored entries over all ranks.
+    pub fn global_entries(&self) -> u64 {
+        self.shape.entries
+    }
+
+    /// Number of stored entries of this rank's rows.
+    pub fn local_entries(&self) -> usize {
+        self.local.values().len()
+    }
+
+    /// Columns of this rank's rows that other ranks own: what a product receives.
+    pub fn ghost_columns(&self) -> &[Gid] {
+        self.shape.columns.ghosts().gids()
+    }
+
+    /// This rank's rows in ascending order.
+    pub fn rows(&self) -> impl Iterator<Item = MatrixRow<'_, T>> {
+        self.shape.range.range().enumerate().map(|(local, row)| {
+            let (numbers, values) = self.local.row(local);
+            MatrixRow { row, columns: &self.shape.columns, numbers, values }
+        })
+    }
+
+    /// One of this rank's rows; `None` if another rank owns it.
+    pub fn row(&self, row: Gid) -> Option<MatrixRow<'_, T>> {
+        let (numbers, values) = self.local.row(self.shape.range.global_to_owned(row)?);
+        Some(MatrixRow { row, columns: &self.shape.columns, numbers, values })
+    }
+
+    /// Position of an entry among this rank's values, if its row is owned and it is stored.
+    pub(super) fn slot(&self, row: Gid, column: Gid) -> Option<usize> {
+        let row = self.shape.range.global_to_owned(row)?;
+        let columns = &self.shape.columns;
+        let wanted = columns.rank_of(columns.to_local(column)?);
+        let (numbers, _) = self.local.row(row);
+        let position = numbers.binary_search_by_key(&wanted, |&number| columns.rank_of(number)).ok()?;
+        Some(self.local.row_start(row) + position)
+    }
+
+    /// The rows of this rank, to change; what was derived from the old values is dropped.
+    ///
+    /// # Collective
+    /// No messages, but all ranks have to drop it together.
+    pub(super) fn local_mut(&mut self) -> &mut LocalCsr<T> {
+        self.adjoint.take();
+        &mut self.local
+    }
+}
+
+/// A row of a [`CsrMatrix`]: its stored entries in ascending columns.
+#[derive(Clone, Copy)]
+pub struct MatrixRow<'a, T> {
+    row: Gid,
+    columns: &'a Columns,
+    numbers: &'a [Lid],
+    values: &'a [T],
+}
+
+impl<'a, T: Scalar> MatrixRow<'a, T> {
+    /// The global row.
+    pub fn index(&self) -> Gid {
+        self.row
+    }
+
+    /// Global columns, ascending.
+    pub fn columns(&self) -> impl ExactSizeIterator<Item = Gid> + use<'a, T> {
+        let columns = self.columns;
+        self.numbers.iter().map(|&number| columns.to_global(number))
+    }
+
+    /// Values, in the order of the columns.
+    pub fn values(&self) -> &'a [T] {
+        self.values
+    }
+
+    /// Global columns with their values.
+    pub fn entries(&self) -> impl ExactSizeIterator<Item = (Gid, T)> + use<'a, T> {
+        self.columns().zip(self.values.iter().copied())
+    }
+}

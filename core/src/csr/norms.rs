@@ -1,0 +1,88 @@
+//! Sums over rows and columns, and norms, with the same bits on any number of ranks.
+//!
+//! A row is summed in ascending columns; a column is a row of the adjoint, so it is summed in
+//! ascending rows. Largest values do not depend on their order.
+
+use crate::comm::Comm;
+use crate::csr::matrix::CsrMatrix;
+use crate::error::Result;
+use crate::reduce::{BinnedSum, binned_sqr};
+use crate::scalar::{Real, Scalar};
+use crate::vector::Vector;
+
+impl<T: Scalar> CsrMatrix<T> {
+    /// The sum of each row, in ascending columns: `A 1`.
+    pub fn row_sums(&self) -> Vector<T> {
+        self.each_row(|values| values.iter().fold(T::ZERO, |sum, &value| sum + value))
+    }
+
+    /// The sum of each column, in ascending rows: `A^T 1`. Makes the [adjoint](CsrMatrix::adjoint).
+    ///
+    /// # Collective
+    ///
+    /// # Errors
+    /// As [`CsrMatrix::adjoint`].
+    pub fn column_sums(&self) -> Result<Vector<T>> {
+        let mut sums = self.adjoint()?.row_sums();
+        sums.owned_mut().iter_mut().for_each(|sum| *sum = sum.conj());
+        Ok(sums)
+    }
+
+    /// The Frobenius norm `sqrt(sum |a_ij|^2)`.
+    ///
+    /// # Collective
+    /// One reduction.
+    pub fn norm_frobenius(&self) -> T::Real {
+        let mut total = [BinnedSum::default()];
+        self.comm().all_reduce_merge(&[binned_sqr(self.local.values())], &mut total);
+        T::Real::from_f64(total[0].value().sqrt())
+    }
+
+    /// The infinity norm: the largest row sum of absolute values, NaN if any entry is.
+    ///
+    /// # Collective
+    /// One reduction.
+    pub fn norm_inf(&self) -> T::Real {
+        let size = |values: &[T]| values.iter().map(|value| value.abs().to_f64()).sum();
+        let sums = (0..self.local.rows()).map(|row| size(self.local.row(row).1));
+        T::Real::from_f64(largest(self.comm(), sums))
+    }
+
+    /// The 1-norm: the largest column sum of absolute values, NaN if any entry is. Makes the
+    /// [adjoint](CsrMatrix::adjoint).
+    ///
+    /// # Collective
+    /// One reduction.
+    ///
+    /// # Errors
+    /// As [`CsrMatrix::adjoint`].
+    pub fn norm_one(&self) -> Result<T::Real> {
+        Ok(self.adjoint()?.norm_inf())
+    }
+
+    pub(super) fn comm(&self) -> &Comm {
+        self.shape.range.comm()
+    }
+
+    fn each_row(&self, mut of: impl FnMut(&[T]) -> T) -> Vector<T> {
+        let mut result = Vector::zeros(&self.shape.range);
+        for (row, entry) in result.owned_mut().iter_mut().enumerate() {
+            *entry = of(self.local.row(row).1);
+        }
+        result
+    }
+}
+
+/// The largest of all ranks' numbers, none of which is negative; NaN if any is, zero if there are none.
+fn largest(comm: &Comm, numbers: impl Iterator<Item = f64>) -> f64 {
+    let mut found = [0.0f64; 2];
+    for number in numbers {
+        if number.is_nan() {
+            found[1] = 1.0;
+        } else {
+            found[0] = found[0].max(number);
+        }
+    }
+    comm.all_reduce_max(&mut found);
+    if found[1] > 0.0 { f64::NAN } else { found[0] }
+}

@@ -1,0 +1,186 @@
+//! New values for a known pattern: the symbolic half once, the numeric half many times.
+//!
+//! A [`RefillPlan`] knows, for a sequence of places given on any rank, where each value goes: to
+//! which rank, and to which stored entry there. Refilling then sends values only, searches
+//! nothing and sorts nothing.
+
+use std::rc::Rc;
+
+use crate::csr::matrix::{CsrMatrix, Shape};
+use crate::csr::rows::Duplicates;
+use crate::csr::transfer::{Place, Routing};
+use crate::csr::values::Missing;
+use crate::error::{Error, Result};
+use crate::index::Gid;
+use crate::scalar::Scalar;
+
+/// Where the values of a sequence of triplets go in a matrix of one pattern; made by
+/// [`CsrMatrix::plan_refill`].
+///
+/// Memory: 8 bytes for each given or received triplet and for each stored entry.
+pub struct RefillPlan {
+    shape: Rc<Shape>,
+    duplicates: Duplicates,
+    given: usize,
+    routing: Routing,
+    /// Entry `slot` combines contributions `sources[starts[slot]..starts[slot + 1]]`, in order of
+    /// the ranks that give them. Contributions are numbered: own ones, then received ones.
+    starts: Box<[usize]>,
+    sources: Box<[usize]>,
+}
+
+impl<T: Scalar> CsrMatrix<T> {
+    /// Plans to refill a matrix of this pattern from triplets at these places (global row, global
+    /// column), given on any rank in the order in which the values will come.
+    ///
+    /// # Collective
+    /// A sparse exchange of the places in other ranks' rows.
+    ///
+    /// # Errors
+    /// A place, given on any rank, that is outside the matrix or not in its pattern.
+    pub fn plan_refill(
+        &self,
+        places: impl IntoIterator<Item = (Gid, Gid)>,
+        duplicates: Duplicates,
+    ) -> Result<RefillPlan> {
+        let (range, comm) = (&self.shape.range, self.comm());
+        let mut slots = Vec::new();
+        let (mut foreign, mut positions): (Vec<Place>, Vec<usize>) = (Vec::new(), Vec::new());
+        let mut valid = Ok(());
+        for (position, (row, column)) in places.into_iter().enumerate() {
+            slots.push(None);
+            if range.global_to_owned(row).is_none() {
+                foreign.push([row, column]);
+                positions.push(position);
+            } else if let Some(slot) = self.slot(row, column) {
+                slots[position] = Some(slot);
+            } else if valid.is_ok() {
+                valid = Err(Missing::Entry { row, column });
+            }
+        }
+        comm.agree(valid)?;
+        let routing = comm.agree(Routing::new(range.blocks(), &foreign, positions.iter().copied()))?;
+        // Routed items are picked by position among all that are given.
+        let mut at_position = vec![[0; 2]; slots.len()];
+        positions.iter().zip(&foreign).for_each(|(&position, &place)| at_position[position] = place);
+        let received = routing.send(comm, &at_position);
+        let found = received.iter().map(|(from, places)| Ok((*from, self.slots_of(places)?))).collect();
+        let received: Vec<(usize, Vec<usize>)> = comm.agree::<_, Missing>(found)?;
+        let given = slots.len();
+        let (starts, sources) = group(comm.rank(), &slots, &received, self.local_entries());
+        Ok(RefillPlan { shape: Rc::clone(&self.shape), duplicates, given, routing, starts, sources })
+    }
+
+    fn slots_of(&self, places: &[Place]) -> Result<Vec<usize>, Missing> {
+        let slot = |&[row, column]: &Place| self.slot(row, column).ok_or(Missing::Entry { row, column });
+        places.iter().map(slot).collect()
+    }
+
+    /// Replaces all values by those of triplets whose places were planned, in the same order;
+    /// entries that get none become zero.
+    ///
+    /// # Collective
+    /// A sparse exchange of the values for other ranks' rows.
+    ///
+    /// # Errors
+    /// A plan for another pattern, or not one value for each place, on any rank; the matrix is
+    /// then unchanged.
+    pub fn refill(&mut self, plan: &RefillPlan, values: &[T]) -> Result<()> {
+        self.comm().agree(self.check_refill(plan, values.len()))?;
+        let received = plan.routing.send(self.comm(), values);
+        let received: Vec<T> = received.into_iter().flat_map(|(_, values)| values).collect();
+        let contribution = |&source: &usize| match source.checked_sub(plan.given) {
+            None => values[source],
+            Some(position) => received[position],
+        };
+        let mut same = Vec::new();
+        self.local_mut().update_values(|entries| {
+            for (entry, bounds) in entries.iter_mut().zip(plan.starts.windows(2)) {
+                *entry = match &plan.sources[bounds[0]..bounds[1]] {
+                    [one] => contribution(one),
+                    many => {
+                        same.clear();
+                        same.extend(many.iter().map(contribution));
+                        plan.duplicates.combine(&mut same)
+                    }
+                };
+            }
+        });
+        Ok(())
+    }
+
+    fn check_refill(&self, plan: &RefillPlan, found: usize) -> Result<()> {
+        if !Rc::ptr_eq(&self.shape, &plan.shape) {
+            return Err(Error::LayoutMismatch {
+                operation: "refill with a plan made for another matrix",
+                left: self.shape.range.global_len(),
+                right: plan.shape.range.global_len(),
+            });
+        }
+        let expected = plan.given;
+        if found == expected { Ok(()) } else { Err(Error::LocalLength { what: "values of a refill", expected, found }) }
+    }
+
+    /// Replaces all values by triplets (global row, global column, value) given on any rank, as
+    /// [`CsrMatrix::from_triplets`] would assemble them; entries that get none become zero. For
+    /// many refills at the same places [`CsrMatrix::plan_refill`] is faster.
+    ///
+    /// # Collective
+    ///
+    /// # Errors
+    /// A triplet outside the matrix or not in its pattern; the matrix is then unchanged.
+    pub fn refill_triplets(
+        &mut self,
+        triplets: impl IntoIterator<Item = (Gid, Gid, T)>,
+        duplicates: Duplicates,
+    ) -> Result<()> {
+        let (places, values): (Vec<_>, Vec<T>) =
+            triplets.into_iter().map(|(row, column, value)| ((row, column), value)).unzip();
+        let plan = self.plan_refill(places, duplicates)?;
+        self.refill(&plan, &values)
+    }
+}
+
+/// Groups contributions by the entry they go to: a counting sort, in order of the giving ranks.
+fn group(
+    rank: usize,
+    own: &[Option<usize>],
+    received: &[(usize, Vec<usize>)],
+    entries: usize,
+) -> (Box<[usize]>, Box<[usize]>) {
+    let lower = received.partition_point(|&(from, _)| from < rank);
+    let first_received =
+        |parts: &[(usize, Vec<usize>)]| own.len() + parts.iter().map(|(_, part)| part.len()).sum::<usize>();
+    let numbered = |parts: &'_ [(usize, Vec<usize>)], first: usize| {
+        (first..).zip(parts.iter().flat_map(|(_, part)| part.clone())).collect::<Vec<_>>()
+    };
+    let before = numbered(&received[..lower], own.len());
+    let after = numbered(&received[lower..], first_received(&received[..lower]));
+    let own = own.iter().enumerate().filter_map(|(source, slot)| Some((source, (*slot)?)));
+    let all = || before.iter().copied().chain(own.clone()).chain(after.iter().copied());
+    let mut starts = vec![0; entries + 1];
+    all().for_each(|(_, slot)| starts[slot + 1] += 1);
+    (0..entries).for_each(|slot| starts[slot + 1] += starts[slot]);
+    let mut next = starts.clone();
+    let mut sources = vec![0; starts[entries]];
+    for (source, slot) in all() {
+        sources[next[slot]] = source;
+        next[slot] += 1;
+    }
+    (starts.into(), sources.into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn contributions_are_grouped_in_order_of_ranks() {
+        // Rank 1 gives three values, the second of them to another rank; ranks 0 and 2 send two each.
+        let own = [Some(2), None, Some(0)];
+        let received = [(0, vec![0, 1]), (2, vec![0, 2])];
+        let (starts, sources) = group(1, &own, &received, 4);
+        assert_eq!(*starts, [0, 3, 4, 6, 6]);
+        assert_eq!(*sources, [3, 2, 5, 4, 0, 6]);
+    }
+}

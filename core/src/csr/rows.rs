@@ -1,0 +1,243 @@
+//! From entries in any order to sorted rows without repetitions.
+//!
+//! Entries that already come row by row, in ascending columns and without repetition stay where
+//! they are: nothing is moved, and the arrays they were collected in become the matrix. Otherwise
+//! a counting sort brings them into rows, and only rows that need it are sorted.
+//!
+//! The sum of repeated entries must not depend on which rank gave them or in what order. Two
+//! numbers commute; three or more are added in ascending size (and, at the same size, the
+//! negative one first), which is an order of the numbers themselves.
+
+use std::cmp::Ordering;
+
+use crate::index::{Lid, at};
+use crate::scalar::{Real, Scalar};
+
+/// What becomes of several triplets for one entry of a matrix.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Duplicates {
+    /// They are summed. The bits of the sum depend on the numbers only, not on the ranks that gave
+    /// them nor on their order.
+    Add,
+    /// The last one counts: that of the highest rank, and of one rank the one given last.
+    Insert,
+}
+
+impl Duplicates {
+    /// The value of an entry from its contributions, in order of ranks; they may be reordered.
+    #[inline]
+    pub(super) fn combine<T: Scalar>(self, contributions: &mut [T]) -> T {
+        match (self, &mut *contributions) {
+            (_, []) => T::ZERO,
+            (Duplicates::Insert, [.., last]) => *last,
+            (_, [one]) => *one,
+            (_, [one, other]) => *one + *other,
+            (Duplicates::Add, many) => sum(many),
+        }
+    }
+}
+
+/// The sum of numbers, in an order that does not depend on theirs: real and imaginary parts by
+/// ascending size.
+fn sum<T: Scalar>(values: &mut [T]) -> T {
+    values.sort_unstable_by(|a, b| by_size(a.re(), b.re()));
+    let re = values.iter().fold(0.0, |sum, value| rounded::<T>(sum + value.re().to_f64()));
+    if !T::COMPLEX {
+        return T::from_parts(re, 0.0);
+    }
+    values.sort_unstable_by(|a, b| by_size(a.im(), b.im()));
+    let im = values.iter().fold(0.0, |sum, value| rounded::<T>(sum + value.im().to_f64()));
+    T::from_parts(re, im)
+}
+
+/// To the precision of `T` (single-precision sums rounded through double have the same bits).
+fn rounded<T: Scalar>(value: f64) -> f64 {
+    T::Real::from_f64(value).to_f64()
+}
+
+fn by_size<R: Real>(a: R, b: R) -> Ordering {
+    let (a, b) = (a.to_f64(), b.to_f64());
+    a.abs().total_cmp(&b.abs()).then(a.total_cmp(&b))
+}
+
+/// Entries of one rank in order of arrival: local rows, numbers of columns, values.
+#[derive(Default)]
+pub(super) struct Entries<T> {
+    pub(super) rows: Vec<Lid>,
+    pub(super) columns: Vec<Lid>,
+    pub(super) values: Vec<T>,
+}
+
+impl<T: Scalar> Entries<T> {
+    #[inline(always)]
+    pub(super) fn push(&mut self, row: Lid, column: Lid, value: T) {
+        self.rows.push(row);
+        self.columns.push(column);
+        self.values.push(value);
+    }
+
+    pub(super) fn reserve(&mut self, additional: usize) {
+        self.rows.reserve(additional);
+        self.columns.reserve(additional);
+        self.values.reserve(additional);
+    }
+
+    pub(super) fn append(&mut self, mut other: Entries<T>) {
+        self.rows.append(&mut other.rows);
+        self.columns.append(&mut other.columns);
+        self.values.append(&mut other.values);
+    }
+
+    /// The entries by rows, those of one row in order of arrival.
+    pub(super) fn into_rows(self, count: usize) -> Rows<T> {
+        let starts = row_starts(&self.rows, count);
+        if self.rows.is_sorted() {
+            return Rows { starts, columns: self.columns, values: self.values };
+        }
+        let mut next = starts.clone();
+        let mut columns = vec![0; self.columns.len()];
+        let mut values = vec![T::ZERO; self.values.len()];
+        for ((&row, &column), &value) in self.rows.iter().zip(&self.columns).zip(&self.values) {
+            let slot = next[at(row)];
+            next[at(row)] = slot + 1;
+            columns[slot] = column;
+            values[slot] = value;
+        }
+        Rows { starts, columns, values }
+    }
+}
+
+/// Where each of `count` rows starts when entries of `rows` are grouped by row.
+pub(super) fn row_starts(rows: &[Lid], count: usize) -> Vec<usize> {
+    let mut starts = vec![0; count + 1];
+    for &row in rows {
+        starts[at(row) + 1] += 1;
+    }
+    for row in 0..count {
+        starts[row + 1] += starts[row];
+    }
+    starts
+}
+
+/// Compressed rows: entries of row `i` are `starts[i]..starts[i + 1]`.
+pub(super) struct Rows<T> {
+    pub(super) starts: Vec<usize>,
+    pub(super) columns: Vec<Lid>,
+    pub(super) values: Vec<T>,
+}
+
+impl<T: Scalar> Rows<T> {
+    /// Sorts each row by `key` of its columns and combines entries of the same column.
+    pub(super) fn normalise(&mut self, key: impl Fn(Lid) -> Lid, duplicates: Duplicates) {
+        let mut row = Vec::new();
+        let mut same = Vec::new();
+        let (mut from, mut end) = (0, 0);
+        for i in 0..self.starts.len() - 1 {
+            let to = self.starts[i + 1];
+            if is_ascending(&self.columns[from..to], &key) {
+                if from != end {
+                    self.columns.copy_within(from..to, end);
+                    self.values.copy_within(from..to, end);
+                }
+                end += to - from;
+            } else {
+                row.clear();
+                row.extend((from..to).map(|entry| (key(self.columns[entry]), self.columns[entry], self.values[entry])));
+                row.sort_by_key(|&(key, ..)| key);
+                for group in row.chunk_by(|one, other| one.0 == other.0) {
+                    same.clear();
+                    same.extend(group.iter().map(|&(.., value)| value));
+                    self.columns[end] = group[0].1;
+                    self.values[end] = duplicates.combine(&mut same);
+                    end += 1;
+                }
+            }
+            self.starts[i + 1] = end;
+            from = to;
+        }
+        self.columns.truncate(end);
+        self.values.truncate(end);
+    }
+}
+
+#[inline(always)]
+fn is_ascending(columns: &[Lid], key: impl Fn(Lid) -> Lid) -> bool {
+    columns.windows(2).all(|pair| key(pair[0]) < key(pair[1]))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::scalar::{Complex32, Complex64};
+
+    /// A 3x4 matrix by hand, its triplets out of order, entry (2, 1) given three times.
+    fn entries() -> Entries<f64> {
+        let mut entries = Entries::default();
+        let triplets = [(2, 1, 4.0), (0, 3, 1.0), (2, 0, 2.0), (2, 1, 8.0), (0, 0, 5.0), (2, 1, -3.0)];
+        triplets.into_iter().for_each(|(row, column, value)| entries.push(row, column, value));
+        entries
+    }
+
+    fn normalised(duplicates: Duplicates, key: impl Fn(Lid) -> Lid) -> Rows<f64> {
+        let mut rows = entries().into_rows(3);
+        rows.normalise(key, duplicates);
+        rows
+    }
+
+    #[test]
+    fn triplets_become_sorted_rows() {
+        let rows = normalised(Duplicates::Add, |column| column);
+        assert_eq!(rows.starts, [0, 2, 2, 4]);
+        assert_eq!(rows.columns, [0, 3, 0, 1]);
+        assert_eq!(rows.values, [5.0, 1.0, 2.0, 9.0]);
+    }
+
+    #[test]
+    fn the_last_of_several_is_inserted() {
+        assert_eq!(normalised(Duplicates::Insert, |column| column).values, [5.0, 1.0, 2.0, -3.0]);
+    }
+
+    #[test]
+    fn the_key_orders_columns() {
+        let rows = normalised(Duplicates::Add, |column| 3 - column);
+        assert_eq!(rows.columns, [3, 0, 1, 0]);
+        assert_eq!(rows.values, [1.0, 5.0, 9.0, 2.0]);
+    }
+
+    #[test]
+    fn sorted_entries_stay_where_they_are() {
+        let mut entries = Entries::default();
+        [(0, 1, 1.0), (0, 2, 2.0), (2, 0, 3.0)].into_iter().for_each(|(r, c, v)| entries.push(r, c, v));
+        let place = entries.values.as_ptr();
+        let mut rows = entries.into_rows(3);
+        rows.normalise(|column| column, Duplicates::Add);
+        assert_eq!((rows.values.as_ptr(), &rows.starts[..]), (place, &[0, 2, 2, 3][..]));
+    }
+
+    #[test]
+    fn sums_do_not_depend_on_the_order() {
+        let mut numbers = [1e16f64, 1.0, -1e16, 1.0, 0.1, -0.1, 3.0, -0.0];
+        let expected = Duplicates::Add.combine(&mut numbers.clone());
+        assert!((expected - 5.0).abs() <= 2.0, "{expected}");
+        for turn in 0..numbers.len() {
+            numbers.rotate_left(turn);
+            assert_eq!(Duplicates::Add.combine(&mut numbers.clone()).to_bits(), expected.to_bits());
+            let mut complex: Vec<Complex64> = numbers.iter().map(|&n| Complex64::new(n, -n)).collect();
+            assert_eq!(Duplicates::Add.combine(&mut complex), Complex64::new(expected, -expected));
+        }
+    }
+
+    #[test]
+    fn single_precision_is_kept() {
+        let mut third = [Complex32::new(1.0 / 3.0, 0.1); 3];
+        let re: f32 = 1.0 / 3.0 + 1.0 / 3.0 + 1.0 / 3.0;
+        let im: f32 = 0.1 + 0.1 + 0.1;
+        assert_eq!(Duplicates::Add.combine(&mut third), Complex32::new(re, im));
+    }
+
+    #[test]
+    fn nan_is_a_value() {
+        assert!(Duplicates::Add.combine(&mut [f64::NAN, 1.0, 2.0]).is_nan());
+        assert_eq!(Duplicates::Insert.combine(&mut [f64::NAN, 1.0]), 1.0);
+    }
+}

@@ -1,0 +1,97 @@
+//! Reading and changing the values of a matrix whose pattern is fixed.
+
+use std::rc::Rc;
+
+use crate::csr::matrix::CsrMatrix;
+use crate::error::Result;
+use crate::index::{Gid, at};
+use crate::scalar::Scalar;
+use crate::vector::Vector;
+
+/// Why an entry cannot be set.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum Missing {
+    #[error("row {row} of the matrix belongs to another rank; set entries where their rows are owned, or refill")]
+    Row { row: Gid },
+    #[error("entry ({row}, {column}) is not in the pattern of the matrix; assemble it with a zero there")]
+    Entry { row: Gid, column: Gid },
+}
+
+impl<T: Scalar> CsrMatrix<T> {
+    /// The value of a stored entry; `None` if it is not stored or its row is another rank's.
+    pub fn get(&self, row: Gid, column: Gid) -> Option<T> {
+        self.slot(row, column).map(|slot| self.local.values()[slot])
+    }
+
+    /// Sets stored entries (global row, global column, value) of this rank's rows; of several
+    /// values for one entry the last counts.
+    ///
+    /// # Collective
+    ///
+    /// # Errors
+    /// An entry, given on any rank, that is not stored there; the matrix is then unchanged.
+    pub fn set(&mut self, entries: impl IntoIterator<Item = (Gid, Gid, T)>) -> Result<()> {
+        let found: Result<Vec<(usize, T)>, Missing> = entries
+            .into_iter()
+            .map(|(row, column, value)| match self.slot(row, column) {
+                Some(slot) => Ok((slot, value)),
+                None if self.shape.range.global_to_owned(row).is_none() => Err(Missing::Row { row }),
+                None => Err(Missing::Entry { row, column }),
+            })
+            .collect();
+        let found = self.shape.range.comm().agree(found)?;
+        self.local_mut().update_values(|values| found.into_iter().for_each(|(slot, value)| values[slot] = value));
+        Ok(())
+    }
+
+    /// The diagonal; zero where no entry is stored.
+    ///
+    /// # Errors
+    /// [`LayoutMismatch`](crate::Error::LayoutMismatch) if rows and columns are not on the same layout.
+    pub fn diagonal(&self) -> Result<Vector<T>> {
+        self.shape.range.require_same(&self.shape.domain, "diagonal")?;
+        Ok(Vector::from_fn(&self.shape.range, |row| self.get(row, row).unwrap_or(T::ZERO)))
+    }
+
+    /// Multiplies every entry by `factor`.
+    ///
+    /// # Collective
+    /// No messages.
+    pub fn scale(&mut self, factor: T) {
+        self.local_mut().update_values(|values| values.iter_mut().for_each(|value| *value *= factor));
+    }
+
+    /// Multiplies row `i` by `factors[i]`: `diag(factors) A`.
+    ///
+    /// # Collective
+    /// No messages.
+    ///
+    /// # Errors
+    /// [`LayoutMismatch`](crate::Error::LayoutMismatch) if `factors` is not on the range.
+    pub fn scale_rows(&mut self, factors: &Vector<T>) -> Result<()> {
+        self.shape.range.require_same(factors.layout(), "row scaling")?;
+        let factors = factors.owned();
+        self.local_mut().update_rows(|row, _, values| values.iter_mut().for_each(|value| *value *= factors[row]));
+        Ok(())
+    }
+
+    /// Multiplies column `j` by `factors[j]`: `A diag(factors)`.
+    ///
+    /// # Collective
+    /// Neighbours exchange ghost entries of the factors.
+    ///
+    /// # Errors
+    /// [`LayoutMismatch`](crate::Error::LayoutMismatch) if `factors` is not on the domain.
+    pub fn scale_columns(&mut self, factors: &Vector<T>) -> Result<()> {
+        self.shape.domain.require_same(factors.layout(), "column scaling")?;
+        let shape = Rc::clone(&self.shape);
+        let ghosts = shape.plan.start_import(factors.owned(), 1).finish();
+        let (factors, owned) = (factors.owned(), shape.columns.owned());
+        self.local_mut().update_rows(|_, columns, values| {
+            for (value, column) in values.iter_mut().zip(columns.iter().map(|&column| at(column))) {
+                *value *= if column < owned { factors[column] } else { ghosts[column - owned] };
+            }
+        });
+        Ok(())
+    }
+}
