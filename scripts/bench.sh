@@ -43,4 +43,5 @@ for count in $ranks; do
             2>/dev/null | grep '^{' >>"$lines" || echo "bench: $(basename "$program") failed" >&2
     done
 done
-"$(scripts/python.sh)" scripts/bench.py "$lines" out/bench.json
+. scripts/python.sh
+"$python" scripts/bench.py "$lines" out/bench.json
