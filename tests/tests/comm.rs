@@ -143,8 +143,8 @@ fn duplicates_are_apart(comm: &Comm) -> TestResult {
 
 fn broadcasts_take_the_roots_length(comm: &Comm) -> TestResult {
     for root in 0..comm.size() {
-        for len in [0, 1, 3, 70_000] {
-            let roots: Vec<_> = (0..len).map(|i| [root as u32, i]).collect();
+        for len in [0, 1, 3, 70_000u64] {
+            let roots: Vec<_> = (0..len).map(|i| [root as u64, i]).collect();
             let mut values = if comm.rank() == root { roots.clone() } else { vec![[9; 2]; comm.rank() * 5] };
             comm.broadcast(root, &mut values);
             assert_eq!(values, roots);
@@ -177,13 +177,14 @@ fn gathers_are_in_rank_order(comm: &Comm) -> TestResult {
 fn reduce<T: Reducible + PartialEq + Debug>(comm: &Comm, number: impl Fn(u8) -> T) -> TestResult {
     let size = u8::try_from(comm.size())?;
     let rank = u8::try_from(comm.rank())?;
+    let small = |len| (0..5u8).cycle().take(len);
     for len in [0, 1, 3, 1000] {
         let reduced = |operation: fn(&Comm, &mut [T])| {
-            let mut values: Vec<_> = (0..len).map(|i| number((i % 5) as u8 + rank)).collect();
+            let mut values: Vec<_> = small(len).map(|i| number(i + rank)).collect();
             operation(comm, &mut values);
             values
         };
-        let expected = |value: &dyn Fn(u8) -> u8| (0..len).map(|i| number(value((i % 5) as u8))).collect::<Vec<_>>();
+        let expected = |value: &dyn Fn(u8) -> u8| small(len).map(|i| number(value(i))).collect::<Vec<_>>();
         assert_eq!(reduced(Comm::all_reduce_sum), expected(&|i| size * i + size * (size - 1) / 2));
         assert_eq!(reduced(Comm::all_reduce_max), expected(&|i| i + size - 1));
         assert_eq!(reduced(Comm::all_reduce_min), expected(&|i| i));
@@ -198,9 +199,9 @@ fn reductions_of_all_types(comm: &Comm) -> TestResult {
     reduce(comm, i64::from)?;
     reduce(comm, u32::from)?;
     reduce(comm, u64::from)?;
-    let mut signed = [-1i64 - comm.rank() as i64, i64::MIN / 8];
+    let mut signed = [-1 - i64::try_from(comm.rank())?, i64::MIN / 8];
     comm.all_reduce_sum(&mut signed);
-    let size = comm.size() as i64;
+    let size = i64::try_from(comm.size())?;
     assert_eq!(signed, [-size * (size + 1) / 2, i64::MIN / 8 * size]);
     let mut wide = [u64::MAX - comm.rank() as u64];
     comm.all_reduce_min(&mut wide);
@@ -225,7 +226,7 @@ impl Merge for Largest {
 }
 
 fn merges_are_reductions(comm: &Comm) -> TestResult {
-    let value = |i: usize, rank: usize| -((i * 3 + rank * 5) as i64 % 7);
+    let value = |i: usize, rank: usize| [0, -3, -6, -2, -5, -1, -4][(i + 4 * rank) % 7];
     for len in [1, 2, 500] {
         let mine: Vec<_> =
             (0..len).map(|i| Largest { value: value(i, comm.rank()), rank: comm.rank() as u64 }).collect();
@@ -248,7 +249,7 @@ fn merged_sums(comm: &Comm) -> TestResult<Checksums> {
         .map(|stream| {
             let numbers: Vec<_> = (0..5000)
                 .filter(|i| i % comm.size() as u64 == comm.rank() as u64)
-                .map(|i| random.normal(stream, i) * 10f64.powi((i % 30) as i32))
+                .map(|i| random.normal(stream, i) * 10f64.powi(i32::try_from(i % 30).unwrap_or(0)))
                 .collect();
             let mut sum = BinnedSum::default();
             sum.add(&numbers);
@@ -266,9 +267,15 @@ fn sparse_exchanges_back_to_back(comm: &Comm) -> TestResult {
     let pair = |from: usize, to: usize| (from * 100 + to) as u64;
     let message = |round: u64, from: usize, to: usize| -> Option<Vec<u64>> {
         // Dense, sparse and silent rounds; messages to oneself are not special.
-        let density = [0.9, 0.3, 0.0][(round % 3) as usize];
-        let len = (random.uniform(pair(from, to), 2 * round) * 60.0 - 5.0).max(0.0) as u64;
-        let sends = random.uniform(pair(from, to), 2 * round + 1) < density;
+        let density = match round % 3 {
+            0 => 0.9,
+            1 => 0.3,
+            _ => 0.0,
+        };
+        let draw = |index| random.uniform(pair(from, to), 3 * round + index);
+        // One in ten has no content.
+        let len = if draw(0) < 0.1 { 0 } else { (round * 7 + pair(from, to)) % 60 };
+        let sends = draw(1) < density;
         sends.then(|| (0..len).map(|i| (round << 32) + (pair(from, to) << 16) + i).collect())
     };
     for round in 0..600 {

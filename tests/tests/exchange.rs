@@ -43,17 +43,16 @@ impl World {
     /// About a third of the ranks own nothing, and about a third have no ids.
     fn random(comm: &Comm, seed: u64) -> TestResult<World> {
         let random = Philox::new(seed);
-        let count = |stream, rank: usize, most: f64| {
-            let draw = random.uniform(stream, rank as u64) * 1.5 - 0.5;
-            (draw.max(0.0) * most) as usize
+        let count = |stream, rank: usize, most: u64| match below(&random, stream, rank as u64, 3) {
+            0 => 0,
+            _ => below(&random, stream + 1, rank as u64, most),
         };
-        let layout = Layout::from_local_len(comm, count(1, comm.rank(), 40.0))?;
+        let layout = Layout::from_local_len(comm, usize::try_from(count(1, comm.rank(), 40))?)?;
         let rows = layout.global_len();
         let maps: Result<Vec<_>, _> = (0..comm.size())
             .map(|rank| {
-                let ids = if rows == 0 { 0 } else { count(2, rank, 60.0) };
-                let id = |i: usize| ((random.uniform(100 + rank as u64, i as u64) * rows as f64) as u64).min(rows - 1);
-                IndexMap::new((0..ids).map(id).collect())
+                let ids = if rows == 0 { 0 } else { count(3, rank, 60) };
+                IndexMap::new((0..ids).map(|i| below(&random, 100 + rank as u64, i, rows)).collect())
             })
             .collect();
         let maps = maps?;
@@ -63,6 +62,11 @@ impl World {
 
     fn rank(&self) -> usize {
         self.layout.comm().rank()
+    }
+
+    /// The number of ranks that have a copy of a row.
+    fn seen(&self, row: u64) -> i64 {
+        self.maps.iter().map(|map| i64::from(map.global_to_local(row).is_some())).sum()
     }
 
     /// Owned values, `width` for each row.
@@ -76,6 +80,16 @@ impl World {
         let entries = |&gid: &u64| gid * width as u64..(gid + 1) * width as u64;
         self.maps[rank].gids().iter().flat_map(entries).map(value).collect()
     }
+}
+
+/// A random number below `bound`.
+fn below(random: &Philox, stream: u64, index: u64, bound: u64) -> u64 {
+    (random.uniform(stream, index).to_bits() >> 8) % bound
+}
+
+/// The low byte of a number.
+fn byte(number: i64) -> u8 {
+    number.to_le_bytes()[0]
 }
 
 /// Different for every position and rank, and small enough to add up in 44 bits.
@@ -96,7 +110,7 @@ fn imports_of_all_types(comm: &Comm) -> TestResult {
             check(&world, width, |at| number(0, at));
             check(&world, width, |at| number(0, at) as f64 / 3.0);
             check(&world, width, |at| Complex64::new(number(0, at) as f64, -(at as f64)));
-            check(&world, width, |at| (number(0, at) & 0xff) as u8);
+            check(&world, width, |at| byte(number(0, at)));
         }
     }
     Ok(())
@@ -137,7 +151,7 @@ fn exports_of_all_types(comm: &Comm) -> TestResult {
             check_export(&world, width, number);
             // The order of the additions is defined, so rounding is too.
             check_export(&world, width, |rank, at| number(rank, at) as f64 / 3.0);
-            check_export(&world, width, |rank, at| (number(rank, at) & 0x1f) as u8);
+            check_export(&world, width, |rank, at| byte(number(rank, at)) & 0x1f);
         }
         complex_export(&world);
     }
@@ -245,7 +259,7 @@ fn many_in_flight(comm: &Comm) -> TestResult {
             exports.push((set, world.plan.start_export(&copies, 1)));
         }
         while !imports.is_empty() || !exports.is_empty() {
-            let pick = |len: usize| (draw.uniform(round as u64, len as u64) * len as f64) as usize;
+            let pick = |len: usize| (1..len).rev().find(|&i| draw.uniform(round as u64, i as u64) < 0.5).unwrap_or(0);
             if !imports.is_empty() {
                 let (set, world, import) = imports.swap_remove(pick(imports.len()));
                 let world = &worlds[world];
@@ -256,8 +270,7 @@ fn many_in_flight(comm: &Comm) -> TestResult {
                 let world = &worlds[set % 4];
                 let mut found = world.owned(1, |_| 0);
                 export.finish(Combine::Add, &mut found);
-                let seen = |row: u64| world.maps.iter().filter(|map| map.global_to_local(row).is_some()).count();
-                assert_eq!(found, world.owned(1, |row| seen(row) as i64 * number(set + 10 * round, row)));
+                assert_eq!(found, world.owned(1, |row| world.seen(row) * number(set + 10 * round, row)));
             }
         }
     }
@@ -267,8 +280,7 @@ fn many_in_flight(comm: &Comm) -> TestResult {
 /// Back and forth without a barrier: what comes back is multiplied by the number of copies.
 fn thousands_of_exchanges(comm: &Comm) -> TestResult {
     let world = World::random(comm, 60)?;
-    let copies = |row: u64| world.maps.iter().filter(|map| map.global_to_local(row).is_some()).count() as i64;
-    let copies = world.owned(1, copies);
+    let copies = world.owned(1, |row| world.seen(row));
     let mut owned = world.owned(1, |row| number(1, row));
     let mut expected = owned.clone();
     for round in 0..4000 {
@@ -303,7 +315,7 @@ fn imported_values(comm: &Comm) -> TestResult<Checksums> {
     let random = Philox::new(70);
     let layout = Layout::uniform(comm, 500);
     let (rank, size) = (comm.rank() as u64, comm.size() as u64);
-    let ids: Vec<_> = (0..3000).filter(|i| i % size == rank).map(|i| (random.uniform(0, i) * 500.0) as u64).collect();
+    let ids: Vec<_> = (0..3000).filter(|i| i % size == rank).map(|i| below(&random, 0, i, 500)).collect();
     let map = IndexMap::new(ids.clone())?;
     let plan = ExchangePlan::new(&layout, &map)?;
     let owned: Vec<f64> = layout.range().map(|row| random.normal(1, row)).collect();
@@ -321,7 +333,7 @@ fn exported_integers(comm: &Comm) -> TestResult<Checksums> {
     let layout = Layout::uniform(comm, 500);
     let (rank, size) = (comm.rank() as u64, comm.size() as u64);
     let contributions: Vec<_> =
-        (0..3000).filter(|i| i % size == rank).map(|i| ((random.uniform(0, i) * 500.0) as u64, number(3, i))).collect();
+        (0..3000).filter(|i| i % size == rank).map(|i| (below(&random, 0, i, 500), number(3, i))).collect();
     let map = IndexMap::new(contributions.iter().map(|(id, _)| *id).collect())?;
     let plan = ExchangePlan::new(&layout, &map)?;
     let mut checksums = Vec::new();

@@ -155,21 +155,14 @@ fn factor_stack<T: Scalar>(heights: &[usize], columns: usize, triangles: &[Vec<T
     r
 }
 
-/// Moves the phases of the diagonal from R to Q.
+/// Moves the signs of the diagonal, which LAPACK leaves real, from R to Q.
 fn make_diagonal_positive<T: Scalar>(columns: usize, q: &mut [T], r: &mut [T]) {
     let rows = q.len() / columns.max(1);
     for i in 0..columns {
-        let pivot = r[i * columns + i];
-        let size = pivot.abs();
-        if size == T::Real::ZERO {
-            continue;
+        if r[i * columns + i].re() < T::Real::ZERO {
+            r[i..].iter_mut().step_by(columns).for_each(|entry| *entry = -*entry);
+            q[i * rows..][..rows].iter_mut().for_each(|entry| *entry = -*entry);
         }
-        let phase = pivot / T::from_real(size);
-        for column in i..columns {
-            r[column * columns + i] = phase.conj() * r[column * columns + i];
-        }
-        r[i * columns + i] = T::from_real(size);
-        q[i * rows..][..rows].iter_mut().for_each(|entry| *entry *= phase);
     }
 }
 

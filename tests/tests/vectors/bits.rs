@@ -108,11 +108,11 @@ pub(crate) fn blocks(comm: &Comm) -> TestResult<Checksums> {
 }
 
 fn block_products<T: Scalar>(layout: &Layout, sums: &mut Checksums) -> TestResult {
-    let vectors: Vec<Vector<T>> = (0..4).map(|stream| wild(layout, stream)).collect();
+    let vectors: Vec<Vector<T>> = (0..37).map(|stream| wild(layout, stream)).collect();
     let mut x = MultiVector::from_vectors(layout, &vectors.iter().collect::<Vec<_>>())?;
     let gram = x.gram(&x, Reduction::Reproducible)?;
     sums.push((format!("gram {}", T::NAME), hash(gram.iter().copied())));
-    let b = Array2::from_shape_fn((4, 3), |(l, j)| term::<T>(3 * l as u64 + j as u64));
+    let b = Array2::from_shape_fn((37, 3), |(l, j)| term::<T>(3 * l as u64 + j as u64));
     let mut product = MultiVector::zeros(layout, 3);
     product.multiply_add(T::ONE, &x, b.view(), T::ZERO, Reduction::Reproducible)?;
     let mut column = Vector::zeros(layout);

@@ -3,25 +3,47 @@
 //! A property test runs on all ranks at once, with the same random numbers on each, and whether a
 //! case fails is agreed. So all ranks see the same cases and shrink in the same steps.
 
-use dolmen_core::{Blocks, Comm, Layout, MultiVector, Real, Scalar, Vector};
+use std::cell::RefCell;
+
+use dolmen_core::{Blocks, Comm, Layout, MultiVector, Real, Result, Scalar, Vector};
 use dolmen_tests::TestResult;
 use proptest::prelude::*;
 use proptest::test_runner::{Config, RngAlgorithm, TestCaseError, TestRng, TestRunner};
 
-/// Why a case fails.
-pub(crate) type Check = Result<(), String>;
+thread_local!(static FAILURE: RefCell<Option<String>> = const { RefCell::new(None) });
+
+/// Notes a failure. What one rank finds must not make it leave the operations that all of them make
+/// together, so cases go on to their end, and [`verdict`] tells.
+pub(crate) fn require(holds: bool, what: impl FnOnce() -> String) {
+    if !holds {
+        FAILURE.with_borrow_mut(|failure| {
+            failure.get_or_insert_with(what);
+        });
+    }
+}
+
+/// The first failure of the case so far, agreed over the ranks.
+pub(crate) fn verdict(comm: &Comm) -> Result<()> {
+    comm.agree(FAILURE.take().map_or(Ok(()), Err))
+}
 
 /// Runs `test` on random cases, in step on all ranks, and shrinks what fails.
 pub(crate) fn property<S: Strategy>(
     comm: &Comm,
     cases: u32,
     strategy: S,
-    test: impl Fn(&S::Value) -> Result<(), Box<dyn std::error::Error>>,
+    test: impl Fn(&S::Value) -> TestResult,
 ) -> TestResult {
     let config = Config { cases, failure_persistence: None, ..Config::default() };
     let mut runner = TestRunner::new_with_rng(config, TestRng::deterministic_rng(RngAlgorithm::ChaCha));
     let result = runner.run(&strategy, |case| {
-        comm.agree(test(&case).map_err(|error| error.to_string())).map_err(|e| TestCaseError::fail(e.to_string()))
+        // An error of the toolkit is the same on all ranks.
+        let outcome = test(&case);
+        let verdict = verdict(comm);
+        outcome
+            .map_err(|error| error.to_string())
+            .and(verdict.map_err(|error| error.to_string()))
+            .map_err(TestCaseError::fail)
     });
     Ok(result.map_err(|error| error.to_string())?)
 }
@@ -79,34 +101,25 @@ pub(crate) fn multi_vector<T: Scalar>(layout: &Layout, columns: usize, seed: u64
 }
 
 /// Compares numbers to a few roundings of a size.
-pub(crate) fn close<T: Scalar>(what: &str, found: T, expected: T, size: f64) -> Check {
+pub(crate) fn close<T: Scalar>(what: &str, found: T, expected: T, size: f64) {
     let error = (found - expected).abs().to_f64();
-    if error <= 32.0 * T::Real::EPSILON.to_f64() * size {
-        return Ok(());
-    }
-    Err(format!("{what} of {}: {found} instead of {expected}", T::NAME))
+    let holds = error <= 32.0 * T::Real::EPSILON.to_f64() * size;
+    require(holds, || format!("{what} of {}: {found} instead of {expected}", T::NAME));
 }
 
 /// Compares this rank's part of a vector with the whole.
-pub(crate) fn same_entries<T: Scalar>(what: &str, found: &Vector<T>, expected: &[T]) -> Check {
-    let own = found.range();
-    if found.global_len() != expected.len() as u64 {
-        return Err(format!("{what}: {} entries instead of {}", found.global_len(), expected.len()));
+pub(crate) fn same_entries<T: Scalar>(what: &str, found: &Vector<T>, expected: &[T]) {
+    let right = found.global_len() == expected.len() as u64;
+    require(right, || format!("{what}: {} entries instead of {}", found.global_len(), expected.len()));
+    for (row, &entry) in found.range().zip(found.owned()) {
+        let expected = usize::try_from(row).ok().and_then(|row| expected.get(row)).copied().unwrap_or_default();
+        close(&format!("{what}, row {row}"), entry, expected, 1.0 + expected.abs().to_f64());
     }
-    for (row, &entry) in own.zip(found.owned()) {
-        let expected = expected[usize::try_from(row).map_err(|e| e.to_string())?];
-        close(&format!("{what}, row {row}"), entry, expected, 1.0 + expected.abs().to_f64())?;
-    }
-    Ok(())
 }
 
 /// The inner product, conjugating the first.
 pub(crate) fn inner<T: Scalar>(a: &[T], b: &[T]) -> T {
     a.iter().zip(b).map(|(&a, &b)| a.conj() * b).sum()
-}
-
-pub(crate) fn require(holds: bool, what: &str) -> Check {
-    if holds { Ok(()) } else { Err(what.to_owned()) }
 }
 
 /// Calls a generic function for all four scalars.
