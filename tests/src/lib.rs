@@ -32,9 +32,11 @@
 //! [`serial`] cases run in the test process, without MPI. They use [`Mpirun`] to test whole
 //! programs: start them on several ranks, kill one, look at what they print.
 
+mod allocations;
 mod binary;
 mod case;
 mod ffi;
+mod matrix_market;
 mod mpirun;
 mod processes;
 mod rank;
@@ -42,9 +44,11 @@ mod shared;
 mod status;
 mod trial;
 
+pub use allocations::{CountingAllocator, allocations};
 pub use binary::binary;
 pub use case::{Case, Checksums, TestResult, case, same_bits, serial};
 pub use dolmen_core::Comm;
+pub use matrix_market::{Triplets, read_matrix};
 pub use mpirun::{Job, Mpirun, Output};
 pub use shared::{shared, skip};
 
