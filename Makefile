@@ -7,7 +7,7 @@ export MPI
 
 CARGO := . scripts/flavour.sh && cargo
 
-.PHONY: help setup demo test lint doc python clean
+.PHONY: help setup demo test lint doc bench python clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "%-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -28,6 +28,9 @@ lint: setup ## formatting, clippy without warnings, dependency direction
 
 doc: setup ## build the API documentation, refusing warnings
 	@export RUSTDOCFLAGS="-D warnings" && $(CARGO) doc --workspace --no-deps
+
+bench: setup ## time the toolkit beside STREAM, PETSc and Tpetra; writes out/bench.json
+	@scripts/bench.sh
 
 python: setup ## build the Python module into out/venv
 	@scripts/python-module.sh

@@ -1,11 +1,16 @@
 //! The BLAS library that each rank uses by itself.
 //!
-//! `blas-src` and `openblas-src` only make the linker find OpenBLAS; `ndarray` calls it.
+//! `blas-src` and `openblas-src` only make the linker find OpenBLAS. The few routines that a
+//! distributed library needs are declared in `ffi`, for all four scalars and with the lengths of
+//! their arrays checked.
 
 extern crate blas_src as _;
 extern crate openblas_src as _;
 
 mod ffi;
+
+pub(crate) use ffi::Blas;
+pub(crate) use ffi::MAX_DIMENSION;
 
 /// Holds OpenBLAS to one thread: ranks are the parallelism, and unbound ranks would otherwise
 /// each start as many threads as there are cores. `OPENBLAS_NUM_THREADS` in the environment wins.

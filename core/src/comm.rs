@@ -150,17 +150,13 @@ impl Comm {
     /// # Collective
     ///
     /// # Errors
-    /// A colour above 2^31 - 1 on any rank.
+    /// A colour or key above 2^31 - 1 on any rank.
     pub fn split(&self, colour: Option<u32>, key: usize) -> Result<Option<Comm>> {
-        let valid = match colour {
-            Some(colour) if i32::try_from(colour).is_err() => Err(Error::TooLarge {
-                what: "split colour",
-                size: u64::from(colour),
-                limit: u64::from(i32::MAX.unsigned_abs()),
-            }),
-            _ => Ok(()),
+        let fits = |what: &str, value: u64| match i32::try_from(value) {
+            Ok(_) => Ok(()),
+            Err(_) => Err(format!("split: the {what} is {value}; MPI takes 0 to {}", i32::MAX)),
         };
-        self.agree(valid)?;
+        self.agree(fits("colour", colour.map_or(0, u64::from)).and_then(|()| fits("key", key as u64)))?;
         Ok(self.0.raw.split(colour, key).map(Comm::new))
     }
 
@@ -285,7 +281,8 @@ impl Comm {
     }
 
     /// Sends each `(rank, values)` and returns what came here, by ascending source rank. No rank
-    /// needs to know beforehand who will send to it.
+    /// needs to know beforehand who will send to it. Several messages to one rank arrive as one, in
+    /// the order in which they were given; empty messages arrive too.
     ///
     /// # Collective
     /// Each rank exchanges messages with its partners only (non-blocking consensus).

@@ -50,6 +50,36 @@ pub enum Error {
         /// The exclusive upper bound.
         bound: u64,
     },
+    /// A small dense block, or a list, has the wrong number of rows or columns.
+    #[error("{operation}: expected {} by {} entries, found {} by {}", .expected.0, .expected.1, .found.0, .found.1)]
+    Shape {
+        /// The operation that was asked for.
+        operation: &'static str,
+        /// Rows and columns that fit the other operands.
+        expected: (u64, u64),
+        /// Rows and columns that were given.
+        found: (u64, u64),
+    },
+    /// Columns that should be linearly independent are not, to working precision.
+    #[error(
+        "{operation}: column {column} depends linearly on the columns before it, to working precision; drop it, or use MultiVector::tsqr, which needs no independent columns"
+    )]
+    RankDeficient {
+        /// The operation that was asked for.
+        operation: &'static str,
+        /// The first dependent column.
+        column: usize,
+    },
+    /// A rank number past the end of the communicator.
+    #[error("{operation}: there is no rank {rank} among {size}")]
+    NoSuchRank {
+        /// The operation that was asked for.
+        operation: &'static str,
+        /// The rank that was named.
+        rank: usize,
+        /// The number of ranks.
+        size: usize,
+    },
     /// Block offsets that do not describe a distribution.
     #[error("layout offsets: {reason}")]
     Offsets {

@@ -8,18 +8,26 @@
 //! Contributions are combined in ascending rank order. Sums of integers, and maxima and minima,
 //! are therefore independent of the distribution; sums of floating-point numbers are only
 //! independent of timing.
+//!
+//! Any number of exchanges may be in flight at once, of one plan or of several. Their messages
+//! carry the same tag: MPI matches messages between two ranks in the order in which they were
+//! sent and their receives posted, and both happen in `start_*`. All ranks therefore start their
+//! exchanges on one communicator in the same order, as they do with every collective call; they
+//! may finish or drop them in any order.
+
+mod plan;
 
 use std::cell::RefCell;
 use std::marker::PhantomData;
-use std::ops::{Add, Deref, Range};
+use std::ops::{Add, Deref};
 
 use bytemuck::Pod;
 
 use crate::comm::{Comm, EXCHANGE_TAG, Transfers};
 use crate::error::Result;
-use crate::index::{Gid, Lid, at, local, to_lid};
 use crate::index_map::IndexMap;
-use crate::layout::{Blocks, Layout};
+use crate::layout::Layout;
+use plan::{Routes, Share};
 
 /// How copies are combined into their owner's value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,41 +36,23 @@ pub enum Combine {
     Add,
     /// The copy of the highest rank replaces the owner's value.
     Insert,
-    /// The larger of the owner's value and all copies.
+    /// The larger of the owner's value and all copies; a copy that is NaN counts for nothing.
     Max,
-    /// The smaller of the owner's value and all copies.
+    /// The smaller of the owner's value and all copies; a copy that is NaN counts for nothing.
     Min,
 }
 
-/// A value that [`ExchangePlan::start_export`] can combine.
+/// A value that [`ExchangePlan::start_export`] can combine: any plain number with an order. A
+/// complex array is exported as its real and imaginary parts, which are twice as many values an
+/// id ([`Scalar::parts`](crate::Scalar::parts)). Sums of integers must not overflow.
 pub trait Combinable: Pod + Add<Output = Self> + PartialOrd {}
 impl<T: Pod + Add<Output = T> + PartialOrd> Combinable for T {}
-
-/// One neighbour's share of a plan: a span of positions in a packed array.
-#[derive(Clone, Debug, PartialEq, Eq)]
-struct Share {
-    rank: usize,
-    span: Range<usize>,
-}
 
 /// Who sends what to whom between the owners of a [`Layout`] and the copies of an [`IndexMap`].
 pub struct ExchangePlan {
     comm: Comm,
-    owned_len: usize,
-    copies_len: usize,
-    /// By owner: positions of this rank's copies. Spans tile the local numbering.
-    copies: Vec<Share>,
-    /// By asking rank: a span of `owned`.
-    askers: Vec<Share>,
-    /// Positions of owned values, grouped by asking rank.
-    owned: Box<[Lid]>,
+    routes: Routes,
     pool: RefCell<Vec<Transfers>>,
-}
-
-/// What rank `rank` of `blocks` answers to the ids that others ask it for: its own positions.
-fn positions(blocks: &Blocks, rank: usize, gids: &[Gid]) -> Result<Vec<Lid>> {
-    let start = blocks.range(rank).start;
-    gids.iter().map(|gid| to_lid("owned rows", local(gid - start))).collect()
 }
 
 impl ExchangePlan {
@@ -72,47 +62,26 @@ impl ExchangePlan {
     /// Each rank sends its ids to their owners (sparse; no all-to-all).
     ///
     /// # Errors
-    /// An id past the layout's end on any rank.
+    /// An id past the layout's end on any rank, or layouts that differ between the ranks.
     pub fn new(layout: &Layout, map: &IndexMap) -> Result<ExchangePlan> {
         let comm = layout.comm();
-        let spans = comm.agree(map.spans(layout.blocks()))?;
-        let requests: Vec<(usize, Vec<Gid>)> =
-            spans.iter().map(|(owner, span)| (*owner, map.gids()[span.clone()].to_vec())).collect();
-        let asked = comm.sparse_exchange(&requests);
-        let mut owned = Vec::new();
-        let mut askers = Vec::with_capacity(asked.len());
-        let mut fits = Ok(());
-        for (rank, gids) in asked {
-            match positions(layout.blocks(), comm.rank(), &gids) {
-                Ok(lids) => {
-                    askers.push(Share { rank, span: owned.len()..owned.len() + lids.len() });
-                    owned.extend(lids);
-                }
-                Err(error) => fits = Err(error),
-            }
-        }
-        comm.agree(fits)?;
-        Ok(ExchangePlan {
-            comm: comm.clone(),
-            owned_len: layout.local_len(),
-            copies_len: map.len(),
-            copies: spans.into_iter().map(|(rank, span)| Share { rank, span }).collect(),
-            askers,
-            owned: owned.into(),
-            pool: RefCell::default(),
-        })
+        let copies = comm.agree(plan::requests(layout.blocks(), map))?;
+        let ids = |share: &Share| (share.rank, map.gids()[share.span.clone()].to_vec());
+        let asked = comm.sparse_exchange(&copies.iter().map(ids).collect::<Vec<_>>());
+        let routes = comm.agree(Routes::new(layout.blocks(), comm.rank(), copies, &asked))?;
+        Ok(ExchangePlan { comm: comm.clone(), routes, pool: RefCell::default() })
     }
 
     /// Number of copies on this rank.
     pub fn copies_len(&self) -> usize {
-        self.copies_len
+        self.routes.copies_len()
     }
 
     /// Ranks other than this one that take part in an exchange with it.
     pub fn neighbours(&self) -> usize {
-        let others = |shares: &[Share]| shares.iter().map(|s| s.rank).filter(|&r| r != self.comm.rank()).collect();
-        let mut ranks: Vec<usize> = others(&self.copies);
-        ranks.extend::<Vec<usize>>(others(&self.askers));
+        let Routes { rank, copies, askers, .. } = &self.routes;
+        let mut ranks: Vec<usize> = copies.iter().chain(askers).map(|share| share.rank).collect();
+        ranks.retain(|other| other != rank);
         ranks.sort_unstable();
         ranks.dedup();
         ranks.len()
@@ -120,7 +89,8 @@ impl ExchangePlan {
 
     /// Values that this rank receives from others in an import of width one.
     pub fn received_len(&self) -> usize {
-        self.copies.iter().filter(|s| s.rank != self.comm.rank()).map(|s| s.span.len()).sum()
+        let Routes { rank, copies, .. } = &self.routes;
+        copies.iter().filter(|share| share.rank != *rank).map(|share| share.span.len()).sum()
     }
 
     /// Starts to copy owned values to where they are present. `width` consecutive values belong to
@@ -132,21 +102,18 @@ impl ExchangePlan {
     /// # Panics
     /// If `owned` is not `width` times the rank's block, which is a bug of the caller: the job ends.
     pub fn start_import<T: Pod>(&self, owned: &[T], width: usize) -> Import<'_, T> {
-        assert_eq!(owned.len(), self.owned_len * width, "invariant: {width} owned values an id");
+        assert_eq!(owned.len(), self.routes.owned_len * width, "invariant: {width} owned values an id");
         let bytes = width * size_of::<T>();
         let mut transfers = self.pool.borrow_mut().pop().unwrap_or_default();
-        transfers.reset(self.owned.len() * bytes, self.copies_len * bytes);
-        let packed = transfers.send_buffer::<T>();
-        for (slot, &lid) in packed.chunks_exact_mut(width.max(1)).zip(&self.owned) {
-            slot.copy_from_slice(&owned[at(lid) * width..][..width]);
-        }
-        self.post(&mut transfers, &self.askers, &self.copies, bytes);
-        Import { plan: self, transfers, len: self.copies_len * width, values: PhantomData }
+        transfers.reset(self.routes.asked_len() * bytes, self.copies_len() * bytes);
+        self.routes.pack(owned, width, transfers.send_buffer());
+        self.post(&mut transfers, &self.routes.askers, &self.routes.copies, bytes);
+        Import { plan: self, transfers, len: self.copies_len() * width, values: PhantomData }
     }
 
     /// Posts all messages of a packed transfer; a rank's message to itself is a copy.
     fn post(&self, transfers: &mut Transfers, send: &[Share], receive: &[Share], bytes: usize) {
-        let (me, comm) = (self.comm.rank(), self.comm.raw());
+        let (me, comm) = (self.routes.rank, self.comm.raw());
         let own = |shares: &[Share]| shares.iter().find(|share| share.rank == me).map(|share| share.bytes(bytes));
         if let (Some(from), Some(to)) = (own(send), own(receive)) {
             transfers.keep(from, to);
@@ -167,20 +134,13 @@ impl ExchangePlan {
     /// # Panics
     /// If `copies` is not `width` times the number of copies, which is a bug of the caller.
     pub fn start_export<T: Combinable>(&self, copies: &[T], width: usize) -> Export<'_, T> {
-        assert_eq!(copies.len(), self.copies_len * width, "invariant: {width} copied values an id");
+        assert_eq!(copies.len(), self.copies_len() * width, "invariant: {width} copied values an id");
         let bytes = width * size_of::<T>();
         let mut transfers = self.pool.borrow_mut().pop().unwrap_or_default();
-        transfers.reset(self.copies_len * bytes, self.owned.len() * bytes);
+        transfers.reset(self.copies_len() * bytes, self.routes.asked_len() * bytes);
         transfers.send_buffer::<T>()[..copies.len()].copy_from_slice(copies);
-        self.post(&mut transfers, &self.copies, &self.askers, bytes);
+        self.post(&mut transfers, &self.routes.copies, &self.routes.askers, bytes);
         Export { plan: self, transfers, width, values: PhantomData }
-    }
-}
-
-impl Share {
-    /// The share's place in a packed array with so many bytes an id.
-    fn bytes(&self, each: usize) -> Range<usize> {
-        self.span.start * each..self.span.end * each
     }
 }
 
@@ -239,29 +199,9 @@ impl<T: Combinable> Export<'_, T> {
     /// If `owned` is not `width` times the rank's block, which is a bug of the caller.
     pub fn finish(mut self, combine: Combine, owned: &mut [T]) {
         let (plan, width) = (self.plan, self.width);
-        assert_eq!(owned.len(), plan.owned_len * width, "invariant: {width} owned values an id");
+        assert_eq!(owned.len(), plan.routes.owned_len * width, "invariant: {width} owned values an id");
         self.transfers.wait();
-        let packed = self.transfers.received::<T>();
-        let slots = packed.chunks_exact(width.max(1)).zip(&plan.owned);
-        match combine {
-            Combine::Add => fold(slots, owned, width, |old, new| old + new),
-            Combine::Insert => fold(slots, owned, width, |_, new| new),
-            Combine::Max => fold(slots, owned, width, |old, new| if new > old { new } else { old }),
-            Combine::Min => fold(slots, owned, width, |old, new| if new < old { new } else { old }),
-        }
+        plan.routes.combine(self.transfers.received(), width, combine, owned);
         plan.pool.borrow_mut().push(std::mem::take(&mut self.transfers));
-    }
-}
-
-fn fold<'a, T: Pod>(
-    slots: impl Iterator<Item = (&'a [T], &'a Lid)>,
-    owned: &mut [T],
-    width: usize,
-    combine: impl Fn(T, T) -> T,
-) {
-    for (values, &lid) in slots {
-        for (old, &new) in owned[at(lid) * width..][..width].iter_mut().zip(values) {
-            *old = combine(*old, new);
-        }
     }
 }

@@ -84,6 +84,30 @@ impl Blocks {
     pub fn owner(&self, row: Gid) -> Option<usize> {
         (row < self.len()).then(|| self.0.partition_point(|&offset| offset <= row) - 1)
     }
+
+    /// The owners of `rows`, each with its part of them, in ascending order; rows past the end have
+    /// none. The cost grows with the number of owners, not of ranks.
+    pub fn owners(&self, rows: Range<Gid>) -> impl Iterator<Item = (usize, Range<Gid>)> {
+        let end = rows.end.min(self.len());
+        let mut start = rows.start;
+        std::iter::from_fn(move || {
+            let owner = (start < end).then(|| self.owner(start))??;
+            let part = start..end.min(self.range(owner).end);
+            start = part.end;
+            Some((owner, part))
+        })
+    }
+
+    /// The blocks of the rows of `rows` alone, numbered from zero: every rank keeps those it owns.
+    #[must_use]
+    pub fn restricted(&self, rows: &Range<Gid>) -> Blocks {
+        Blocks(self.0.iter().map(|offset| (*offset).clamp(rows.start, rows.end) - rows.start).collect())
+    }
+
+    /// The most rows that any rank owns.
+    pub fn longest(&self) -> u64 {
+        self.0.windows(2).map(|pair| pair[1] - pair[0]).max().unwrap_or(0)
+    }
 }
 
 /// A distribution of global rows over the ranks of a communicator, in contiguous blocks.
@@ -137,6 +161,34 @@ impl Layout {
             return Err(Error::Offsets { reason });
         }
         Ok(Layout { comm: comm.clone(), blocks: Rc::new(blocks) })
+    }
+
+    /// All rows on rank `root`.
+    ///
+    /// # Errors
+    /// [`Error::NoSuchRank`], on all ranks alike.
+    pub fn on_one_rank(comm: &Comm, global_len: u64, root: usize) -> Result<Layout> {
+        if root >= comm.size() {
+            return Err(Error::NoSuchRank { operation: "layout on one rank", rank: root, size: comm.size() });
+        }
+        let offsets = (0..=comm.size()).map(|rank| if rank > root { global_len } else { 0 });
+        Ok(Layout { comm: comm.clone(), blocks: Rc::new(Blocks(offsets.collect())) })
+    }
+
+    /// The rows of `rows` alone, numbered from zero: every rank keeps those it owns. Nothing moves,
+    /// so the new layout is as uneven as the range lies; [`Redistribute`](crate::Redistribute) evens it out.
+    ///
+    /// # Errors
+    /// [`Error::IndexOutOfRange`] if the range ends past the last row or before its own start, on
+    /// all ranks alike.
+    pub fn restricted(&self, rows: &Range<Gid>) -> Result<Layout> {
+        let bound = self.global_len();
+        for (what, index, bound) in [("end of a range", rows.end, bound), ("start of a range", rows.start, rows.end)] {
+            if index > bound {
+                return Err(Error::IndexOutOfRange { what, index, bound: bound.saturating_add(1) });
+            }
+        }
+        Ok(Layout { comm: self.comm.clone(), blocks: Rc::new(self.blocks.restricted(rows)) })
     }
 
     /// The ranks that share the rows.
@@ -205,6 +257,18 @@ mod tests {
         let blocks = Blocks::from_lengths(&[0, 2, 0, 0, 3, 0]).unwrap();
         let owners: Vec<_> = (0..6).map(|row| blocks.owner(row)).collect();
         assert_eq!(owners, [Some(1), Some(1), Some(4), Some(4), Some(4), None]);
+    }
+
+    #[test]
+    fn ranges_are_cut_at_their_owners() {
+        let blocks = Blocks::from_lengths(&[3, 0, 4, 3]).unwrap();
+        let owners = |rows| blocks.owners(rows).collect::<Vec<_>>();
+        assert_eq!(owners(1..8), [(0, 1..3), (2, 3..7), (3, 7..8)]);
+        assert_eq!(owners(3..3), []);
+        assert_eq!(owners(9..20), [(3, 9..10)]);
+        assert_eq!(blocks.restricted(&(2..8)), Blocks::from_lengths(&[1, 0, 4, 1]).unwrap());
+        assert_eq!(blocks.restricted(&(4..4)), Blocks::from_lengths(&[0, 0, 0, 0]).unwrap());
+        assert_eq!(blocks.longest(), 4);
     }
 
     #[test]

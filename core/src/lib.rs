@@ -37,8 +37,10 @@ mod exchange;
 pub mod index;
 mod index_map;
 mod layout;
+mod multi_vector;
 mod operator;
 pub mod random;
+mod redistribute;
 pub mod reduce;
 mod scalar;
 mod simd;
@@ -51,7 +53,14 @@ pub use exchange::{Combinable, Combine, ExchangePlan, Export, Import, Imported};
 pub use index::{Gid, Lid};
 pub use index_map::IndexMap;
 pub use layout::{Blocks, Layout};
-pub use operator::{Diagonal, FnOperator, LinearOperator};
+pub use multi_vector::MultiVector;
+/// The small dense blocks of a [`MultiVector`] are `ndarray` arrays; this is the version in use.
+pub use ndarray;
+pub use operator::{
+    Adjoint, AdjointOperator, BlockLayout, BlockOperator, Diagonal, FnOperator, Identity, LinearOperator, Product,
+    Scaled, Sum, check_adjoint,
+};
+pub use redistribute::Redistribute;
 pub use reduce::{BinnedSum, Reduction};
 pub use scalar::{Complex32, Complex64, Real, Scalar};
-pub use vector::{Vector, dots};
+pub use vector::{Vector, dots, dots_into};

@@ -4,11 +4,26 @@
 //! closure: solvers see only this. A vector is not an operator. The trait separates the checked
 //! entry point ([`LinearOperator::apply`]) from the computation, so that implementations never
 //! check layouts themselves and callers cannot forget to (the scheme of Ginkgo's `LinOp`).
+//!
+//! References and boxes of operators are operators, so a composition owns its parts or borrows them
+//! as it is given them. Compositions allocate their work vectors once, when they are made.
+
+mod block;
+mod check;
+mod compose;
+mod elementary;
+
+use std::rc::Rc;
 
 use crate::error::Result;
 use crate::layout::Layout;
 use crate::scalar::Scalar;
 use crate::vector::Vector;
+
+pub use block::{BlockLayout, BlockOperator};
+pub use check::check_adjoint;
+pub use compose::{Product, Sum};
+pub use elementary::{Adjoint, Diagonal, FnOperator, Identity, Scaled};
 
 /// A linear map from vectors on `domain` to vectors on `range`.
 pub trait LinearOperator<T: Scalar> {
@@ -37,67 +52,64 @@ pub trait LinearOperator<T: Scalar> {
         self.range().require_same(y.layout(), "operator output")?;
         self.compute(x, y)
     }
-}
 
-/// A closure as an operator (PETSc's shell matrix).
-pub struct FnOperator<F> {
-    domain: Layout,
-    range: Layout,
-    function: F,
-}
-
-impl<F> FnOperator<F> {
-    /// `function(x, y)` computes `y = A x` for `x` on `domain` and `y` on `range`, on all ranks.
-    pub fn new(domain: &Layout, range: &Layout, function: F) -> FnOperator<F> {
-        FnOperator { domain: domain.clone(), range: range.clone(), function }
+    /// The diagonal, on the range, of an operator that knows it without being applied; `None` of
+    /// one that does not, and of one whose domain is not its range. The same answer on all ranks.
+    ///
+    /// # Collective
+    fn diagonal(&self) -> Option<Vector<T>> {
+        None
     }
 }
 
-impl<T: Scalar, F> LinearOperator<T> for FnOperator<F>
-where
-    F: Fn(&Vector<T>, &mut Vector<T>) -> Result<()>,
-{
-    fn domain(&self) -> &Layout {
-        &self.domain
-    }
+/// An operator that also applies its adjoint, the conjugate transpose `A^H`.
+pub trait AdjointOperator<T: Scalar>: LinearOperator<T> {
+    /// Computes `y = A^H x`; layouts have been checked. Callers use [`AdjointOperator::apply_adjoint`].
+    ///
+    /// # Collective
+    ///
+    /// # Errors
+    /// Whatever the implementation agreed on; all ranks return the same.
+    fn compute_adjoint(&self, x: &Vector<T>, y: &mut Vector<T>) -> Result<()>;
 
-    fn range(&self) -> &Layout {
-        &self.range
-    }
-
-    fn compute(&self, x: &Vector<T>, y: &mut Vector<T>) -> Result<()> {
-        (self.function)(x, y)
-    }
-}
-
-/// Multiplication by one number for each entry: a diagonal matrix.
-pub struct Diagonal<T> {
-    entries: Vector<T>,
-}
-
-impl<T: Scalar> Diagonal<T> {
-    /// The diagonal matrix of these entries.
-    pub fn new(entries: Vector<T>) -> Diagonal<T> {
-        Diagonal { entries }
-    }
-
-    /// The entries.
-    pub fn entries(&self) -> &Vector<T> {
-        &self.entries
+    /// `y = A^H x`, for `x` on the range and `y` on the domain.
+    ///
+    /// # Collective
+    ///
+    /// # Errors
+    /// [`LayoutMismatch`](crate::Error::LayoutMismatch) if `x` is not on the range or `y` not on the domain.
+    fn apply_adjoint(&self, x: &Vector<T>, y: &mut Vector<T>) -> Result<()> {
+        self.range().require_same(x.layout(), "adjoint input")?;
+        self.domain().require_same(y.layout(), "adjoint output")?;
+        self.compute_adjoint(x, y)
     }
 }
 
-impl<T: Scalar> LinearOperator<T> for Diagonal<T> {
-    fn domain(&self) -> &Layout {
-        self.entries.layout()
-    }
+macro_rules! forward {
+    ($($pointer:ty),*) => {$(
+        impl<T: Scalar, A: LinearOperator<T> + ?Sized> LinearOperator<T> for $pointer {
+            fn domain(&self) -> &Layout {
+                (**self).domain()
+            }
 
-    fn range(&self) -> &Layout {
-        self.entries.layout()
-    }
+            fn range(&self) -> &Layout {
+                (**self).range()
+            }
 
-    fn compute(&self, x: &Vector<T>, y: &mut Vector<T>) -> Result<()> {
-        y.copy_from(x)?;
-        y.multiply(&self.entries)
-    }
+            fn compute(&self, x: &Vector<T>, y: &mut Vector<T>) -> Result<()> {
+                (**self).compute(x, y)
+            }
+
+            fn diagonal(&self) -> Option<Vector<T>> {
+                (**self).diagonal()
+            }
+        }
+
+        impl<T: Scalar, A: AdjointOperator<T> + ?Sized> AdjointOperator<T> for $pointer {
+            fn compute_adjoint(&self, x: &Vector<T>, y: &mut Vector<T>) -> Result<()> {
+                (**self).compute_adjoint(x, y)
+            }
+        }
+    )*};
 }
+forward!(&A, Box<A>, Rc<A>);

@@ -17,9 +17,11 @@
 //! Cost: about ten instructions for each vector register of summands, hidden behind memory for
 //! long vectors.
 
+use std::cell::RefCell;
+
 use bytemuck::{Pod, Zeroable};
 
-use crate::comm::Merge;
+use crate::comm::{Comm, Merge};
 use crate::scalar::{Real, Scalar};
 use crate::simd;
 
@@ -258,52 +260,121 @@ fn exact_power(exponent: i64) -> f64 {
     if exponent < -1022 { power_of_two(exponent + 60) * power_of_two(-60) } else { power_of_two(exponent) }
 }
 
-/// Reproducible partial sums of `conj(a[i]) * b[i]`: real and imaginary part.
-pub(crate) fn binned_dot<T: Scalar>(a: &[T], b: &[T]) -> [BinnedSum; 2] {
-    let [mut re, mut im] = [BinnedSum::default(); 2];
+/// Reproducible partial sums of a complex number: real and imaginary part.
+pub(crate) type BinnedPair = [BinnedSum; 2];
+
+/// Which inner product: `conj(a) b` (BLAS `dotc`) or `a b` (BLAS `dotu`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Form {
+    Conjugated,
+    Bilinear,
+}
+
+/// Entries of long vectors that are handled at once when several sums read the same vector.
+pub(crate) const BLOCK: usize = CHUNK / 2;
+
+/// Adds the products of the entries of `a` and `b`, each rounded once to double precision.
+pub(crate) fn add_dot<T: Scalar>(sums: &mut BinnedPair, a: &[T], b: &[T], form: Form) {
+    let [re, im] = sums;
     if !T::COMPLEX {
-        re.add_products(T::parts(a), T::parts(b));
-        return [re, im];
+        return re.add_products(T::parts(a), T::parts(b));
     }
-    let mut products = [[0.0; CHUNK / 2]; 4];
-    for (a, b) in a.chunks(CHUNK / 2).zip(b.chunks(CHUNK / 2)) {
-        for (i, (a, b)) in a.iter().zip(b).enumerate() {
-            let (ar, ai) = (a.re().to_f64(), a.im().to_f64());
-            let (br, bi) = (b.re().to_f64(), b.im().to_f64());
-            products[0][i] = ar * br;
-            products[1][i] = ai * bi;
-            products[2][i] = ar * bi;
-            products[3][i] = -(ai * br);
+    let sign = if form == Form::Conjugated { 1.0 } else { -1.0 };
+    let mut products = [[0.0; CHUNK]; 2];
+    for (a, b) in a.chunks(BLOCK).zip(b.chunks(BLOCK)) {
+        let (a, _) = T::parts(a).as_chunks::<2>();
+        let (b, _) = T::parts(b).as_chunks::<2>();
+        simd::dispatch(|| {
+            let [re_products, im_products] = products.each_mut().map(|buffer| buffer.as_chunks_mut::<2>().0);
+            for (((re, im), a), b) in re_products.iter_mut().zip(im_products).zip(a).zip(b) {
+                let [a, b] = [a, b].map(|parts| parts.map(Real::to_f64));
+                *re = [a[0] * b[0], sign * a[1] * b[1]];
+                *im = [a[0] * b[1], -sign * a[1] * b[0]];
+            }
+            re.add_chunk(&products[0][..2 * a.len()]);
+            im.add_chunk(&products[1][..2 * a.len()]);
+        });
+    }
+}
+
+/// Adds `f` of each value, in double precision.
+pub(crate) fn add_mapped<T: Copy>(sum: &mut BinnedSum, values: &[T], f: impl Fn(T) -> f64) {
+    let mut buffer = [0.0; CHUNK];
+    for values in values.chunks(CHUNK) {
+        for (slot, &value) in buffer.iter_mut().zip(values) {
+            *slot = f(value);
         }
-        re.add(&products[0][..a.len()]);
-        re.add(&products[1][..a.len()]);
-        im.add(&products[2][..a.len()]);
-        im.add(&products[3][..a.len()]);
+        sum.add(&buffer[..values.len()]);
     }
-    [re, im]
 }
 
-/// Reproducible partial sum of `|a[i]|^2`.
-pub(crate) fn binned_sqr<T: Scalar>(a: &[T]) -> BinnedSum {
-    let mut sum = BinnedSum::default();
-    sum.add_products(T::parts(a), T::parts(a));
-    sum
+/// Plain partial sum of the products of the entries of `a` and `b`, in sixteen lanes.
+pub(crate) fn fast_dot<T: Scalar>(a: &[T], b: &[T], form: Form) -> T {
+    match form {
+        Form::Conjugated => fast_sum(a, b, |a, b| a.conj() * b),
+        Form::Bilinear => fast_sum(a, b, |a, b| a * b),
+    }
 }
 
-/// Plain partial sum of `conj(a[i]) * b[i]`, in sixteen lanes.
-pub(crate) fn fast_dot<T: Scalar>(a: &[T], b: &[T]) -> T {
+/// Plain sum of `f(a[i], b[i])`, in sixteen lanes.
+pub(crate) fn fast_sum<A: Copy, T: Scalar>(a: &[A], b: &[A], f: impl Fn(A, A) -> T) -> T {
     simd::dispatch(|| {
         let mut lanes = [T::ZERO; LANES];
         let (a, a_rest) = a.as_chunks::<LANES>();
         let (b, b_rest) = b.as_chunks::<LANES>();
         for (a, b) in a.iter().zip(b) {
             for i in 0..LANES {
-                lanes[i] += a[i].conj() * b[i];
+                lanes[i] += f(a[i], b[i]);
             }
         }
-        let rest: T = a_rest.iter().zip(b_rest).map(|(&a, &b)| a.conj() * b).sum();
+        let rest: T = a_rest.iter().zip(b_rest).map(|(&a, &b)| f(a, b)).sum();
         lanes.into_iter().sum::<T>() + rest
     })
+}
+
+/// Memory of reductions of any number of sums, kept from one to the next.
+#[derive(Default)]
+struct Scratch {
+    pairs: Vec<BinnedPair>,
+    partial: Vec<BinnedSum>,
+    total: Vec<BinnedSum>,
+    plain: Vec<[f64; 2]>,
+}
+
+thread_local!(static SCRATCH: RefCell<Scratch> = RefCell::default());
+
+/// Sums over all ranks in one reduction, the same bits on any number of ranks: `add` gives this
+/// rank's part of each. Nothing is allocated once as many sums were taken before.
+pub(crate) fn sum_binned<T: Scalar>(comm: &Comm, sums: &mut [T], add: impl FnOnce(&mut [BinnedPair])) {
+    SCRATCH.with_borrow_mut(|scratch| {
+        let Scratch { pairs, partial, total, .. } = scratch;
+        pairs.clear();
+        pairs.resize(sums.len(), BinnedPair::default());
+        add(pairs);
+        // The imaginary parts of real sums are not sent.
+        let parts = 1 + usize::from(T::COMPLEX);
+        partial.clear();
+        partial.extend(pairs.iter().flat_map(|pair| &pair[..parts]));
+        total.clear();
+        total.resize(partial.len(), BinnedSum::default());
+        comm.all_reduce_merge(partial, total);
+        for (sum, parts) in sums.iter_mut().zip(total.chunks_exact(parts)) {
+            *sum = T::from_parts(parts[0].value(), parts.get(1).map_or(0.0, BinnedSum::value));
+        }
+    });
+}
+
+/// Replaces each of this rank's plain sums by the sum over all ranks, in one reduction.
+pub(crate) fn sum_plain<T: Scalar>(comm: &Comm, sums: &mut [T]) {
+    SCRATCH.with_borrow_mut(|scratch| {
+        let plain = &mut scratch.plain;
+        plain.clear();
+        plain.extend(sums.iter().map(|sum| [sum.re().to_f64(), sum.im().to_f64()]));
+        comm.all_reduce_sum(plain.as_flattened_mut());
+        for (sum, [re, im]) in sums.iter_mut().zip(plain) {
+            *sum = T::from_parts(*re, *im);
+        }
+    });
 }
 
 #[cfg(test)]
@@ -350,12 +421,22 @@ mod tests {
     #[test]
     fn dot_products_of_all_scalars() {
         use crate::{Complex32, Complex64};
-        let value = |[re, im]: [BinnedSum; 2]| (re.value(), im.value());
-        assert_eq!(value(binned_dot(&[1.0f32, 2.0], &[3.0, 4.0])), (11.0, 0.0));
+        fn value<T: Scalar>(a: &[T], b: &[T], form: Form) -> (f64, f64) {
+            let mut sums = BinnedPair::default();
+            add_dot(&mut sums, a, b, form);
+            (sums[0].value(), sums[1].value())
+        }
+        assert_eq!(value(&[1.0f32, 2.0], &[3.0, 4.0], Form::Conjugated), (11.0, 0.0));
         let (a, b) = (Complex64::new(1.0, 2.0), Complex64::new(3.0, -5.0));
-        assert_eq!(value(binned_dot(&[a], &[b])), (-7.0, -11.0));
-        assert_eq!(fast_dot(&[a; 33], &[b; 33]), (a.conj() * b) * 33.0);
-        assert_eq!(binned_sqr(&[Complex32::new(3.0, 4.0); 3]).value(), 75.0);
+        assert_eq!(value(&[a], &[b], Form::Conjugated), (-7.0, -11.0));
+        assert_eq!(value(&[a], &[b], Form::Bilinear), (13.0, 1.0));
+        assert_eq!(value(&[a; 1500], &[b; 1500], Form::Bilinear), (13.0 * 1500.0, 1500.0));
+        assert_eq!(fast_dot(&[a; 33], &[b; 33], Form::Conjugated), (a.conj() * b) * 33.0);
+        assert_eq!(fast_dot(&[a; 33], &[b; 33], Form::Bilinear), (a * b) * 33.0);
+        assert_eq!(
+            value(&[Complex32::new(3.0, 4.0); 3], &[Complex32::new(3.0, 4.0); 3], Form::Conjugated),
+            (75.0, 0.0)
+        );
     }
 
     fn wide() -> impl Strategy<Value = f64> {

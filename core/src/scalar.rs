@@ -23,6 +23,7 @@ mod sealed {
 /// An entry of a vector or a matrix: `f32`, `f64`, [`Complex32`] or [`Complex64`].
 pub trait Scalar:
     sealed::Sealed
+    + crate::blas::Blas
     + Pod
     + Default
     + PartialEq

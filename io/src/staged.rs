@@ -4,10 +4,12 @@
 //! syncs the folder, so that a crash leaves the old file or the new one, never a
 //! mixture. Rank 0 alone creates, renames and removes.
 
+mod ffi;
+
 use crate::error::{Error, Result};
 use dolmen_core::Comm;
 use std::ffi::OsString;
-use std::fs::{self, File};
+use std::fs::{self, File, OpenOptions};
 use std::path::{Path, PathBuf};
 
 /// A file that is being written under a temporary name.
@@ -47,6 +49,39 @@ impl StagedFile {
     /// The name to write to.
     pub(crate) fn temporary(&self) -> &Path {
         &self.temporary
+    }
+
+    /// Makes sure that the disk has room for the file's first `bytes` bytes.
+    ///
+    /// Open MPI 4.1 reports a full disk in a collective write as success, or hangs
+    /// (seen with three ranks). Asking first gives an error that can be trusted.
+    ///
+    /// # Collective
+    pub(crate) fn reserve(&self, comm: &Comm, bytes: u64) -> Result<()> {
+        let reserve = || {
+            if comm.rank() != 0 {
+                return Ok(());
+            }
+            let file = OpenOptions::new().write(true).open(&self.temporary)?;
+            ffi::reserve(&file, bytes)
+        };
+        let action = format!("reserve {bytes} bytes on disk");
+        Ok(comm.agree(reserve().map_err(|error| Error::io(&self.temporary, action, error)))?)
+    }
+
+    /// Gives back what was reserved beyond the file's end, and brings the file to
+    /// disk. Every rank has closed it.
+    ///
+    /// # Collective
+    pub(crate) fn sync(&self, comm: &Comm) -> Result<()> {
+        let sync = || {
+            let file = OpenOptions::new().write(true).open(&self.temporary)?;
+            if comm.rank() == 0 {
+                file.set_len(file.metadata()?.len())?;
+            }
+            file.sync_all()
+        };
+        Ok(comm.agree(sync().map_err(|error| Error::io(&self.temporary, "sync", error)))?)
     }
 
     /// Gives the temporary file its name. Every rank has closed and synced it.

@@ -6,7 +6,7 @@
 pub struct Progress {
     /// Iterations made so far.
     pub iteration: usize,
-    /// Residual norm by the recurrence.
+    /// Residual norm, as in [`SolveReport::history`](crate::SolveReport::history).
     pub residual: f64,
     /// The residual norm to be reached.
     pub target: f64,

@@ -17,7 +17,7 @@ pub enum StopReason {
     Diverged,
     /// The operator has a direction of zero or negative energy, `p* A p <= 0`.
     IndefiniteOperator,
-    /// The preconditioner has a direction of negative energy, `r* M r < 0`.
+    /// The preconditioner has a direction of zero or negative energy, `r* M r <= 0`.
     IndefinitePreconditioner,
     /// A NaN or an infinity turned up.
     NotFinite,
@@ -41,7 +41,7 @@ impl StopReason {
                 "the operator is not positive definite (p*Ap <= 0); use MINRES, or project out its null space"
             }
             StopReason::IndefinitePreconditioner => {
-                "the preconditioner is not positive definite (r*Mr < 0); check its symmetry and signs"
+                "the preconditioner is not positive definite (r*Mr <= 0); check its symmetry and signs"
             }
             StopReason::NotFinite => "a NaN or infinity appeared; check the input for values that are not finite",
             StopReason::Stagnated => {
@@ -61,13 +61,14 @@ pub struct SolveReport {
     pub reason: StopReason,
     /// Iterations made.
     pub iterations: usize,
-    /// Residual norms by the recurrence: the initial one and one for each iteration.
+    /// Residual norms: the initial one and one for each iteration. They are the recurrence's, and the
+    /// true ones at the start and wherever the recurrence claimed convergence.
     pub history: Vec<f64>,
-    /// Norm of the right-hand side.
+    /// Norm of the right-hand side (of its projected part, where the solve had a projection).
     pub rhs_norm: f64,
     /// The residual norm at or below which the solve was to stop.
     pub target: f64,
-    /// `|b - A x|`, computed afresh at the end.
+    /// `|b - A x|`, computed afresh at the end (of its projected part, where the solve had a projection).
     pub true_residual: f64,
     /// Applications of the operator.
     pub applications: usize,

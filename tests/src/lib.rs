@@ -32,7 +32,6 @@
 //! [`serial`] cases run in the test process, without MPI. They use [`Mpirun`] to test whole
 //! programs: start them on several ranks, kill one, look at what they print.
 
-mod allocations;
 mod binary;
 mod case;
 mod ffi;
@@ -44,7 +43,6 @@ mod shared;
 mod status;
 mod trial;
 
-pub use allocations::{CountingAllocator, allocations};
 pub use binary::binary;
 pub use case::{Case, Checksums, TestResult, case, same_bits, serial};
 pub use dolmen_core::Comm;

@@ -1,7 +1,15 @@
-//! OpenBLAS calls outside the BLAS standard.
+//! The BLAS and LAPACK routines in use, behind safe functions on column-major slices.
+//!
+//! Declared here by their Fortran interface with 32-bit integers, as OpenBLAS exports them; the
+//! lengths of character arguments, which Fortran compilers append, are not read by OpenBLAS.
 #![allow(unsafe_code)]
 
-use std::ffi::c_int;
+use std::ffi::{c_char, c_int};
+
+use crate::scalar::{Complex32, Complex64};
+
+/// The largest number of rows or columns that these routines can count.
+pub(crate) const MAX_DIMENSION: u64 = i32::MAX.unsigned_abs() as u64;
 
 unsafe extern "C" {
     fn openblas_set_num_threads(threads: c_int);
@@ -10,4 +18,158 @@ unsafe extern "C" {
 pub(super) fn set_num_threads(threads: c_int) {
     // SAFETY: takes any positive count; called once, before other threads use BLAS.
     unsafe { openblas_set_num_threads(threads) }
+}
+
+fn int(dimension: usize) -> c_int {
+    c_int::try_from(dimension).expect("invariant: dimensions are checked against MAX_DIMENSION")
+}
+
+/// The dense kernels of one scalar. Matrices are column-major and fill their slices.
+pub trait Blas: Sized {
+    /// `c = alpha op(a) b + beta c` for `c` of `m` by `n`, summed over `k`; `op(a)` is `a`, of `m`
+    /// by `k`, or the conjugate transpose of `a`, of `k` by `m`.
+    fn gemm(adjoint: bool, shape: [usize; 3], alpha: Self, a: &[Self], b: &[Self], beta: Self, c: &mut [Self]);
+
+    /// Householder QR of `a` of `m` by `n`: R in and above the diagonal, reflectors below, their
+    /// factors in `tau` of length `min(m, n)`.
+    fn geqrf(m: usize, n: usize, a: &mut [Self], tau: &mut [Self]);
+
+    /// The first `tau.len()` columns of Q from the reflectors of [`Blas::geqrf`], in place.
+    fn ungqr(m: usize, a: &mut [Self], tau: &[Self]);
+}
+
+macro_rules! blas {
+    ($t:ty, $zero:expr, $adjoint:literal, $gemm:ident, $geqrf:ident, $ungqr:ident) => {
+        unsafe extern "C" {
+            fn $gemm(
+                transa: *const c_char,
+                transb: *const c_char,
+                m: *const c_int,
+                n: *const c_int,
+                k: *const c_int,
+                alpha: *const $t,
+                a: *const $t,
+                lda: *const c_int,
+                b: *const $t,
+                ldb: *const c_int,
+                beta: *const $t,
+                c: *mut $t,
+                ldc: *const c_int,
+            );
+            fn $geqrf(
+                m: *const c_int,
+                n: *const c_int,
+                a: *mut $t,
+                lda: *const c_int,
+                tau: *mut $t,
+                work: *mut $t,
+                lwork: *const c_int,
+                info: *mut c_int,
+            );
+            fn $ungqr(
+                m: *const c_int,
+                n: *const c_int,
+                k: *const c_int,
+                a: *mut $t,
+                lda: *const c_int,
+                tau: *const $t,
+                work: *mut $t,
+                lwork: *const c_int,
+                info: *mut c_int,
+            );
+        }
+
+        impl Blas for $t {
+            fn gemm(adjoint: bool, [m, n, k]: [usize; 3], alpha: $t, a: &[$t], b: &[$t], beta: $t, c: &mut [$t]) {
+                assert!(a.len() == m * k && b.len() == k * n && c.len() == m * n, "invariant: arrays fit the shape");
+                let [ta, tb] = [if adjoint { $adjoint } else { b'N' }, b'N'].map(u8::cast_signed);
+                let lda = int(if adjoint { k } else { m }.max(1));
+                let (ldb, ldc) = (int(k.max(1)), int(m.max(1)));
+                let [m, n, k] = [m, n, k].map(int);
+                // SAFETY: the arrays have the lengths that the shape asks for, checked above.
+                unsafe {
+                    $gemm(
+                        &ta,
+                        &tb,
+                        &m,
+                        &n,
+                        &k,
+                        &alpha,
+                        a.as_ptr(),
+                        &lda,
+                        b.as_ptr(),
+                        &ldb,
+                        &beta,
+                        c.as_mut_ptr(),
+                        &ldc,
+                    );
+                }
+            }
+
+            fn geqrf(m: usize, n: usize, a: &mut [$t], tau: &mut [$t]) {
+                assert!(a.len() == m * n && tau.len() == m.min(n), "invariant: arrays fit the shape");
+                let mut work = vec![$zero; 64 * n.max(1)];
+                let lwork = int(work.len());
+                let (m, n, lda) = (int(m), int(n), int(m.max(1)));
+                let mut info = 0;
+                // SAFETY: the arrays have the lengths that the shape asks for, checked above.
+                unsafe {
+                    $geqrf(&m, &n, a.as_mut_ptr(), &lda, tau.as_mut_ptr(), work.as_mut_ptr(), &lwork, &mut info);
+                }
+                assert_eq!(info, 0, "invariant: the arguments of geqrf are valid");
+            }
+
+            fn ungqr(m: usize, a: &mut [$t], tau: &[$t]) {
+                let k = tau.len();
+                assert!(a.len() == m * k && k <= m, "invariant: arrays fit the shape");
+                let mut work = vec![$zero; 64 * k.max(1)];
+                let lwork = int(work.len());
+                let (m, k, lda) = (int(m), int(k), int(m.max(1)));
+                let mut info = 0;
+                // SAFETY: the arrays have the lengths that the shape asks for, checked above.
+                unsafe {
+                    $ungqr(&m, &k, &k, a.as_mut_ptr(), &lda, tau.as_ptr(), work.as_mut_ptr(), &lwork, &mut info);
+                }
+                assert_eq!(info, 0, "invariant: the arguments of ungqr are valid");
+            }
+        }
+    };
+}
+
+blas!(f32, 0.0, b'T', sgemm_, sgeqrf_, sorgqr_);
+blas!(f64, 0.0, b'T', dgemm_, dgeqrf_, dorgqr_);
+blas!(Complex32, Complex32::ZERO, b'C', cgemm_, cgeqrf_, cungqr_);
+blas!(Complex64, Complex64::ZERO, b'C', zgemm_, zgeqrf_, zungqr_);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn gemm_by_hand() {
+        let i = Complex64::I;
+        let one = Complex64::ONE;
+        // a = [1 i; 2 0; 0 1], b = [1 0; 1 i]
+        let a = [one, one * 2.0, Complex64::ZERO, i, Complex64::ZERO, one];
+        let b = [one, one, Complex64::ZERO, i];
+        let mut c = [one; 6];
+        Blas::gemm(false, [3, 2, 2], one, &a, &b, one, &mut c);
+        assert_eq!(c, [one * 2.0 + i, one * 3.0, one * 2.0, Complex64::ZERO, one, one + i]);
+        let mut gram = [Complex64::ZERO; 4];
+        Blas::gemm(true, [2, 2, 3], one, &a, &a, Complex64::ZERO, &mut gram);
+        assert_eq!(gram, [one * 5.0, -i, i, one * 2.0]);
+    }
+
+    #[test]
+    fn qr_of_a_column_is_its_length() {
+        let mut a = [3.0, 0.0, -4.0];
+        let mut tau = [0.0];
+        Blas::geqrf(3, 1, &mut a, &mut tau);
+        assert!((f64::abs(a[0]) - 5.0).abs() < 1e-15);
+        let sign = a[0].signum();
+        Blas::ungqr(3, &mut a, &tau);
+        for (q, expected) in a.iter().zip([0.6, 0.0, -0.8]) {
+            assert!((q * sign - expected).abs() < 1e-15);
+        }
+    }
 }

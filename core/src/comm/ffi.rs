@@ -440,8 +440,8 @@ impl Pending {
 pub(crate) fn sparse_exchange(comm: RawComm, tag: i32, messages: &[(usize, Vec<u8>)]) -> Vec<(usize, Vec<u8>)> {
     let mut requests = Vec::with_capacity(messages.len());
     for (to, bytes) in messages {
-        // Every message has at least one piece (possibly empty), the last shorter than the limit,
-        // which is how the receiver knows the end.
+        // Every message has at least one piece, so that an empty one arrives too. The receiver joins
+        // the pieces, which MPI delivers in order; the barrier tells it that there are no more.
         for start in (0..=bytes.len()).step_by(MAX_MESSAGE_BYTES) {
             let part = &bytes[start..bytes.len().min(start + MAX_MESSAGE_BYTES)];
             // SAFETY: `messages` outlives the requests, which complete below.

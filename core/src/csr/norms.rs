@@ -6,7 +6,7 @@
 use crate::comm::Comm;
 use crate::csr::matrix::CsrMatrix;
 use crate::error::Result;
-use crate::reduce::{BinnedSum, binned_sqr};
+use crate::reduce::BinnedSum;
 use crate::scalar::{Real, Scalar};
 use crate::vector::Vector;
 
@@ -33,8 +33,10 @@ impl<T: Scalar> CsrMatrix<T> {
     /// # Collective
     /// One reduction.
     pub fn norm_frobenius(&self) -> T::Real {
-        let mut total = [BinnedSum::default()];
-        self.comm().all_reduce_merge(&[binned_sqr(self.local.values())], &mut total);
+        let (mut sum, mut total) = (BinnedSum::default(), [BinnedSum::default()]);
+        let parts = T::parts(self.local.values());
+        sum.add_products(parts, parts);
+        self.comm().all_reduce_merge(&[sum], &mut total);
         T::Real::from_f64(total[0].value().sqrt())
     }
 

@@ -41,7 +41,8 @@ fn fixed(term: f64) -> i64 {
 fn scale_for(bound: f64) -> f64 {
     debug_assert!(bound > 0.0 && bound.is_finite());
     let exponent = i32::try_from((bound.to_bits() >> 52) & 0x7ff).expect("invariant: 11 bits") - 1022;
-    2f64.powi(61 - exponent)
+    // Bounds below 2^-939 would need a scale that is not a number; they lose bits instead.
+    2f64.powi((61 - exponent).min(1000))
 }
 
 /// The samples of a run and the pixels they are summed to.
@@ -157,7 +158,8 @@ mod tests {
 
     #[test]
     fn scales_leave_room_for_the_bound() {
-        for bound in [1e-300, 1e-9, 0.99, 1.0, 1.01, 12345.678, 1e100] {
+        assert!(1e-300 * scale_for(1e-300) <= 2f64.powi(61));
+        for bound in [1e-200, 1e-9, 0.99, 1.0, 1.01, 12345.678, 1e100] {
             let scaled = bound * scale_for(bound);
             assert!((2f64.powi(60)..2f64.powi(61) * 1.0001).contains(&scaled), "{bound}: {scaled}");
         }

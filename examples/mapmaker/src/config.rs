@@ -37,7 +37,7 @@ pub struct Config {
 pub struct InputConfig {
     /// A Dolmen TOD file, or an HDF5 file with a `dst` table.
     pub tod: PathBuf,
-    /// `dst` only: sampling rate [Hz].
+    /// `dst` only: sampling rate, in Hz.
     pub sample_rate: Option<f64>,
     /// `dst` only: the convention of the column PSI.
     pub psi_convention: Option<Convention>,
@@ -74,7 +74,7 @@ pub struct MapConfig {
 pub struct DestripeConfig {
     /// Whether to destripe; the binned map is made in any case.
     pub enabled: bool,
-    /// Length of a baseline [s].
+    /// Length of a baseline, in s.
     pub baseline: f64,
     /// Stop at this residual relative to the right-hand side.
     pub tolerance: f64,
@@ -105,25 +105,25 @@ pub struct OutputConfig {
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct SimulateConfig {
-    /// Length of the scan [h].
+    /// Length of the scan, in h.
     pub hours: f64,
-    /// Sampling rate [Hz].
+    /// Sampling rate, in Hz.
     pub sample_rate: f64,
-    /// Rotation period of the satellite [s].
+    /// Rotation period of the satellite, in s.
     pub spin_period: f64,
-    /// Angle between spin axis and line of sight [deg].
+    /// Angle between spin axis and line of sight, in deg.
     pub opening_angle: f64,
-    /// Angle between the spin axis and the circle it follows [deg].
+    /// Angle between the spin axis and the circle it follows, in deg.
     pub precession_angle: f64,
-    /// White noise [K sqrt(s)].
+    /// White noise, in K sqrt(s).
     pub net: f64,
-    /// Knee frequency of the 1/f noise [Hz].
+    /// Knee frequency of the 1/f noise, in Hz.
     pub fknee: f64,
     /// Slope of the 1/f noise.
     pub alpha: f64,
-    /// The 1/f noise is flat below this frequency [Hz].
+    /// The 1/f noise is flat below this frequency, in Hz.
     pub fmin: f64,
-    /// Length of a stationary noise interval [h].
+    /// Length of a stationary noise interval, in h.
     pub interval: f64,
     /// Kelvin in one unit of the sky map.
     pub sky_unit: f64,

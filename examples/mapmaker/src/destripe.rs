@@ -130,20 +130,25 @@ impl<'a, const N: usize> Destriper<'a, N> {
     /// # Errors
     /// The solve diverged, stalled or reached its iteration limit.
     pub fn solve(&self, config: &DestripeConfig, monitor: &mut dyn FnMut(&Progress)) -> Result<Offsets> {
-        let means = ComponentMeans::find(self.pixels(), self.samples(), self.baselines);
         let rhs = self.right_hand_side();
+        let preconditioner = self.preconditioner();
         let mut amplitudes = Vector::zeros(self.baselines);
-        let report = Cg::new()
+        let cg = Cg::new()
             .rtol(config.tolerance)
             .max_iterations(config.max_iterations)
-            .preconditioner(&self.preconditioner())
-            .projection(&means)
-            .monitor(monitor)
-            .solve(self, &rhs, &mut amplitudes)?;
+            .preconditioner(&preconditioner)
+            .monitor(monitor);
+        // A constant is a sky of constant intensity; a map of Q and U alone cannot hold it.
+        let has_intensity = N != 2;
+        let means = has_intensity.then(|| ComponentMeans::find(self.pixels(), self.samples(), self.baselines));
+        let report = match &means {
+            Some(means) => cg.projection(means).solve(self, &rhs, &mut amplitudes)?,
+            None => cg.solve(self, &rhs, &mut amplitudes)?,
+        };
         if !report.converged() {
             return Err(Error::NotConverged(report.to_string()));
         }
-        Ok(Offsets { amplitudes, report, components: means.count() })
+        Ok(Offsets { amplitudes, report, components: means.map_or(0, |means| means.count()) })
     }
 }
 

@@ -8,7 +8,7 @@ use dolmen_core::Comm;
 #[derive(Default)]
 pub struct Phases(Vec<(&'static str, f64)>);
 
-/// A phase over all ranks [s].
+/// A phase over all ranks, in s.
 #[derive(Clone, Debug, PartialEq)]
 pub struct PhaseTime {
     /// Its name.
@@ -41,7 +41,7 @@ impl Phases {
     }
 }
 
-/// Largest resident memory of this process so far [bytes]; zero where the system does not say.
+/// Largest resident memory of this process so far, in bytes; zero where the system does not say.
 pub fn peak_memory() -> u64 {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));

@@ -129,8 +129,15 @@ fn solve(report: &SolveReport, tolerance: f64) -> Solve {
         residuals: report.history.iter().map(relative).collect(),
         tolerance,
         true_residual: report.relative_residual(),
-        stop_reason: report.reason.explain().into(),
+        stop_reason: sentence(report.reason.explain()),
     }
+}
+
+/// With a capital letter and a full stop.
+fn sentence(text: &str) -> String {
+    let mut letters = text.chars();
+    let first = letters.next().into_iter().flat_map(char::to_uppercase);
+    first.chain(letters).chain(['.']).collect()
 }
 
 fn ranks(comm: &Comm, maps: &Maps, start: Instant) -> Vec<Rank> {

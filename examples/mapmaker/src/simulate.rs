@@ -24,7 +24,7 @@ use noise::{DriftGenerator, NoiseModel, white_noise};
 use scan::{SatelliteScan, focal_plane};
 use sky::SyntheticSky;
 
-/// The sky that is scanned: I, Q, U of each owned pixel, interleaved [K].
+/// The sky that is scanned: I, Q, U of each owned pixel, interleaved, in K.
 struct Sky {
     grid: Healpix,
     layout: Layout,

@@ -140,7 +140,7 @@ mod tests {
         }
         assert_eq!(multiply::<3>(&a, [1.0, 2.0, 3.0]), [4.0, 5.0, 15.0]);
         assert_eq!(rcond::<1>(&[7.0]), 1.0);
-        assert_eq!(invert::<2>(&[4.0, 0.0, 8.0]).unwrap(), [0.25, 0.0, 0.125]);
+        assert_eq!(invert::<2>(&[4.0, 0.0, 16.0]).unwrap(), [0.25, 0.0, 0.0625]);
     }
 
     #[test]

@@ -26,13 +26,13 @@ pub use writer::{ObservationWriter, TodWriter};
 pub struct Detector {
     /// Its name.
     pub name: String,
-    /// White noise [K sqrt(s)].
+    /// White noise, in K sqrt(s).
     pub net: f64,
-    /// Knee frequency [Hz].
+    /// Knee frequency, in Hz.
     pub fknee: f64,
     /// Slope of the 1/f noise.
     pub alpha: f64,
-    /// Below this frequency the 1/f noise is flat [Hz].
+    /// Below this frequency the 1/f noise is flat, in Hz.
     pub fmin: f64,
     /// From the boresight frame to the detector frame.
     pub quaternion: Quaternion,
@@ -45,7 +45,7 @@ pub struct Detector {
 pub struct Observation {
     /// Its name.
     pub name: String,
-    /// Sampling rate [Hz].
+    /// Sampling rate, in Hz.
     pub sample_rate: f64,
     /// Samples of each detector.
     pub samples: u64,
@@ -68,7 +68,7 @@ pub struct Description {
     pub units: String,
 }
 
-/// The pixel and polarisation angle [rad] that a sample looks at.
+/// The pixel and polarisation angle, in rad that a sample looks at.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Pointing {
     /// Pixel number.

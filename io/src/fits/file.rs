@@ -267,3 +267,124 @@ fn axis(header: &Header, keyword: &str) -> std::result::Result<u64, String> {
         .and_then(|value| u64::try_from(value).ok())
         .ok_or_else(|| format!("{keyword} is missing or not a non-negative integer"))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use flate2::Compression;
+    use flate2::write::GzEncoder;
+    use std::fs;
+    use std::io::Write;
+
+    /// A primary header and a table of 300 rows: J, 2E.
+    fn table_file() -> Vec<u8> {
+        let mut primary = Header::new();
+        primary.push("SIMPLE", true, "");
+        primary.push("BITPIX", 8, "");
+        primary.push("NAXIS", 0, "");
+        let mut table = Header::new();
+        table.push("XTENSION", "BINTABLE", "");
+        for (keyword, value) in
+            [("BITPIX", 8), ("NAXIS", 2), ("NAXIS1", 12), ("NAXIS2", 300), ("PCOUNT", 0), ("GCOUNT", 1), ("TFIELDS", 2)]
+        {
+            table.push(keyword, value, "");
+        }
+        table.push("TFORM1", "J", "");
+        table.push("TTYPE1", "ROW", "");
+        table.push("TFORM2", "2E", "");
+        let mut bytes = [primary.to_bytes().unwrap(), table.to_bytes().unwrap()].concat();
+        for row in 0..300_i16 {
+            bytes.extend(i32::from(row).to_be_bytes());
+            bytes.extend(f32::from(row).to_be_bytes());
+            bytes.extend(f32::from(-row).to_be_bytes());
+        }
+        bytes.resize(bytes.len().next_multiple_of(BLOCK), 0);
+        bytes
+    }
+
+    fn open(bytes: &[u8]) -> Result<FitsFile> {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("test.fits");
+        fs::write(&path, bytes).unwrap();
+        FitsFile::open(path)
+    }
+
+    #[test]
+    fn plain_and_compressed_files_read_alike() {
+        let plain = table_file();
+        let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
+        encoder.write_all(&plain).unwrap();
+        for bytes in [plain, encoder.finish().unwrap()] {
+            let file = open(&bytes).unwrap();
+            let table = file.first_table().unwrap();
+            assert_eq!(file.read_column_i64(table, "row", 7..9).unwrap(), [7, 8]);
+            assert_eq!(file.read_f64(table, 1, 298..300).unwrap(), [298.0, -298.0, 299.0, -299.0]);
+            assert!(file.read_column_f64(table, "ROW", 0..301).is_err());
+            assert!(file.read_column_i64(table, "", 0..1).unwrap_err().to_string().contains("does not hold integers"));
+        }
+    }
+
+    #[test]
+    fn every_truncation_is_an_error() {
+        let bytes = table_file();
+        let data_end = 2 * BLOCK + 12 * 300;
+        for length in (0..data_end).step_by(79) {
+            let message = match open(&bytes[..length]) {
+                // Cut inside the second header's first card, it is a file without a table.
+                Ok(file) => file.first_table().unwrap_err().to_string(),
+                Err(error) => error.to_string(),
+            };
+            assert!(message.contains("test.fits"), "{message}");
+        }
+        assert!(open(&bytes[..data_end]).is_ok());
+        let message = open(&bytes[..data_end - 1]).unwrap_err().to_string();
+        assert!(message.contains("HDU 1: truncated: 3600 bytes of data announced, 3599 present"), "{message}");
+    }
+
+    #[test]
+    fn sizes_that_lie_are_errors() {
+        let good = table_file();
+        for (card, lie) in [
+            ("NAXIS1  =                   12", "NAXIS1  =  9223372036854775807"),
+            ("NAXIS2  =                  300", "NAXIS2  =                   -1"),
+            ("NAXIS2  =                  300", "NAXIS2  =      300000000000000"),
+            ("NAXIS   =                    2", "NAXIS   =            999999999"),
+            ("GCOUNT  =                    1", "GCOUNT  =  9223372036854775807"),
+            ("TFIELDS =                    2", "TFIELDS =  9223372036854775807"),
+            ("TFORM2  = '2E      '          ", "TFORM2  = '99999999999999999E'"),
+            ("TFORM2  = '2E      '          ", "TFORM2  = '3E      '          "),
+            ("BITPIX  =                    8", "BITPIX  =                    9"),
+        ] {
+            let text = good.windows(card.len()).rposition(|window| window == card.as_bytes());
+            let mut bytes = good.clone();
+            let start = text.expect("the card is there");
+            bytes[start..start + lie.len()].copy_from_slice(lie.as_bytes());
+            assert!(open(&bytes).is_err(), "{lie}");
+        }
+    }
+
+    #[test]
+    fn no_garbage_panics() {
+        let good = table_file();
+        let mut state = 1_u64;
+        let mut random = move |bound: usize| {
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            usize::try_from(state >> 33).unwrap() % bound
+        };
+        for _ in 0..2000 {
+            let mut bytes = good.clone();
+            for _ in 0..=random(4) {
+                let position = random(2 * BLOCK);
+                bytes[position] = b" '=/0123456789TEPQ\0\xff"[random(20)];
+            }
+            if let Ok(file) = open(&bytes) {
+                for hdu in file.hdus() {
+                    for index in 0..hdu.columns.len() {
+                        let _ = file.read_f64(hdu, index, 0..hdu.rows);
+                        let _ = file.read_i64(hdu, index, 0..hdu.rows);
+                    }
+                }
+            }
+        }
+    }
+}

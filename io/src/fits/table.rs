@@ -84,8 +84,10 @@ fn parse_column(header: &Header, number: i64, offset: u64) -> std::result::Resul
         Some(_) => return Err(format!("TNULL{number} is not an integer")),
     };
     let (scale, zero) = (real("TSCAL", 1.0)?, real("TZERO", 0.0)?);
-    // The formatting is exact and spares a cast that could truncate.
-    let whole_zero = (scale == 1.0 && zero.fract() == 0.0).then(|| format!("{zero:.0}").parse().ok()).flatten();
+    // Unsigned 64-bit integers have 2^63. The formatting is exact and spares a cast that
+    // could truncate.
+    let whole_zero =
+        (scale == 1.0 && zero.fract() == 0.0 && zero.abs() < 1e19).then(|| format!("{zero:.0}").parse().ok()).flatten();
     Ok(Column { name: text("TTYPE"), unit: text("TUNIT"), kind, repeat, offset, width, scale, zero, whole_zero, null })
 }
 

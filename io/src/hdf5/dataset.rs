@@ -1,4 +1,11 @@
 //! Datasets, and transfers of which each rank does its own hyperslab.
+//!
+//! Chunked datasets are never read collectively. Each rank reads the chunk index and
+//! undoes the filters by itself before HDF5 1.10 comes to its collective call, so a
+//! damaged chunk, a chunk that was never written, or a filter that is not installed
+//! fails on the rank that needs it and leaves the others waiting in that call for
+//! ever (seen). Contiguous data have nothing that can fail before it, and chunks
+//! that are written here were allocated when the dataset was created.
 
 use super::element::{Element, ElementType, Number};
 use super::ffi::{self, Buffer};
@@ -111,7 +118,8 @@ impl<'file> Dataset<'file> {
     }
 
     /// As [`Dataset::read_slab`], into a slice of the slab's size. Returns how the data
-    /// were really transferred: conversion between types makes HDF5 1.10 independent.
+    /// were really transferred: chunked data, and data whose type is converted, are
+    /// read independently, though all ranks take part in the call.
     ///
     /// # Collective
     ///
@@ -155,7 +163,7 @@ impl<'file> Dataset<'file> {
         let prepared = prepared.and_then(|prepared| self.require_length(prepared, values.len()));
         let (memory_type, slab) = self.agree(prepared)?;
         let mut rest: &[u8] = bytemuck::cast_slice(values);
-        self.transfer_in_parts(&memory_type, &slab, |bytes| {
+        self.transfer_in_parts(&memory_type, &slab, true, |bytes| {
             let (part, after) = rest.split_at(bytes);
             rest = after;
             Buffer::Write(part)
@@ -183,7 +191,7 @@ impl<'file> Dataset<'file> {
     ) -> Result<Transfer> {
         let (memory_type, slab) = self.agree(prepared)?;
         let mut rest: &mut [u8] = bytemuck::cast_slice_mut(values);
-        self.transfer_in_parts(&memory_type, &slab, |bytes| {
+        self.transfer_in_parts(&memory_type, &slab, !self.dataset.is_chunked(), |bytes| {
             let (part, after) = std::mem::take(&mut rest).split_at_mut(bytes);
             rest = after;
             Buffer::Read(part)
@@ -250,11 +258,13 @@ impl<'file> Dataset<'file> {
     }
 
     /// Transfers a slab in parts of at most 1 GiB, as many on all ranks. A rank whose
-    /// part fails goes on with nothing, so that the others are not left waiting.
+    /// part fails goes on, so that the others are not left waiting. With `merge`,
+    /// HDF5 may transfer collectively; else each rank's call is its own.
     pub(super) fn transfer_in_parts<'buffer>(
         &self,
         memory_type: &hdf5::Datatype,
         slab: &Slab,
+        merge: bool,
         mut next_buffer: impl FnMut(usize) -> Buffer<'buffer>,
     ) -> Result<Transfer> {
         let collective = self.transfer == Transfer::Collective;
@@ -265,21 +275,24 @@ impl<'file> Dataset<'file> {
             self.file.comm().all_reduce_max(&mut calls);
         }
         let nothing = Slab::empty(self.shape.len());
-        let mut outcome = Ok(true);
+        let together = collective && merge && self.file.is_shared();
+        let mut outcome = Ok(together);
         for call in 0..calls[0] {
             let part = usize::try_from(call).ok().and_then(|call| parts.get(call)).unwrap_or(&nothing);
             let bytes = usize::try_from(part.elements()).expect("invariant: the part is in memory") * element_bytes;
-            let buffer = next_buffer(bytes);
-            let together = collective && self.file.is_shared();
-            let moved = ffi::transfer(&self.dataset, memory_type, part, together, buffer);
+            let moved = ffi::transfer(&self.dataset, memory_type, part, together, next_buffer(bytes));
             outcome = match (outcome, moved) {
-                (Ok(before), Ok(now)) => Ok(before && now),
+                // What a rank with nothing to do reports says nothing.
+                (Ok(before), Ok(now)) => Ok(before && (now || bytes == 0)),
                 (Err(error), _) => Err(error),
                 (Ok(_), Err(error)) => Err(self.error(format!("transfer failed: {}", reason(&error)))),
             };
         }
-        let together = self.agree(outcome)? && self.file.is_shared();
-        Ok(if together { Transfer::Collective } else { Transfer::Independent })
+        let mut was_collective = [u64::from(self.agree(outcome)?)];
+        if collective {
+            self.file.comm().all_reduce_min(&mut was_collective);
+        }
+        Ok(if was_collective == [1] { Transfer::Collective } else { Transfer::Independent })
     }
 
     /// Agrees over the ranks, where they work together.

@@ -14,10 +14,13 @@ use crate::error::{Error, Result};
 use crate::staged::StagedFile;
 use dolmen_core::Comm;
 use hdf5::dataset::FillTime;
-use hdf5::file::FileBuilder;
+use hdf5::file::{FileBuilder, FileCloseDegree};
 use std::fs;
 use std::mem;
 use std::path::{Path, PathBuf};
+
+/// Disk space that is kept ready for groups and attributes while a file is created.
+const METADATA_BYTES: u64 = 1 << 18;
 
 /// An HDF5 file, open for reading or being created.
 #[derive(Debug)]
@@ -47,8 +50,7 @@ impl H5File {
             Some(file) => Ok(file),
             None => builder(comm).open(path).map_err(|error| unreadable(path, &error)),
         };
-        let file = comm.agree(opened)?;
-        Ok(Self { comm: comm.clone(), path: path.to_owned(), file: Some(file), staged: None })
+        Ok(comm.agree(opened.map(|file| Self::new(comm, path, file, None)))?)
     }
 
     /// Creates a file, which appears under its name when it is closed. A file of that
@@ -63,8 +65,23 @@ impl H5File {
         let path = path.as_ref();
         let staged = StagedFile::create(comm, path)?;
         let created = builder(comm).create(staged.temporary()).map_err(|error| unreadable(staged.temporary(), &error));
-        let file = comm.agree(created)?;
-        Ok(Self { comm: comm.clone(), path: path.to_owned(), file: Some(file), staged: Some(staged) })
+        let file = comm.agree(created.map(|file| Self::new(comm, path, file, Some(staged))))?;
+        file.reserve()?;
+        Ok(file)
+    }
+
+    /// Made before the ranks agree, so that a file that another rank failed to open is
+    /// dropped as files of this type are: without communicating.
+    fn new(comm: &Comm, path: &Path, file: hdf5::File, staged: Option<StagedFile>) -> Self {
+        Self { comm: comm.clone(), path: path.to_owned(), file: Some(file), staged }
+    }
+
+    /// Reserves disk space for what was created so far.
+    fn reserve(&self) -> Result<()> {
+        match &self.staged {
+            Some(staged) => staged.reserve(&self.comm, self.file().size() + METADATA_BYTES),
+            None => Ok(()),
+        }
     }
 
     /// Closes the file. One that was created is synced to disk and given its name.
@@ -86,9 +103,7 @@ impl H5File {
             return Err(error.into());
         }
         self.comm.agree(file.close().map_err(|error| unwritable(&path, &error)))?;
-        let temporary = staged.temporary();
-        let synced = fs::File::open(temporary).and_then(|file| file.sync_all());
-        self.comm.agree(synced.map_err(|error| Error::io(temporary, "sync", error)))?;
+        staged.sync(&self.comm)?;
         staged.publish(&self.comm)
     }
 
@@ -198,7 +213,9 @@ impl H5File {
             let created = created.map_err(|refused| error(reason(&refused)))?;
             Dataset::new(self, name, created)
         };
-        Ok(self.comm.agree(create())?)
+        let created = self.comm.agree(create())?;
+        self.reserve()?;
+        Ok(created)
     }
 
     pub(super) fn file(&self) -> &hdf5::File {
@@ -234,11 +251,20 @@ fn to_usize(lengths: &[u64]) -> Option<Vec<usize>> {
 }
 
 fn builder(comm: &Comm) -> FileBuilder {
-    let mut builder = FileBuilder::new();
+    let mut builder = local_builder();
     if comm.size() > 1 {
         // Collective metadata reads stay off: they are broken in HDF5 1.10.5 to 1.10.8.
         builder.fapl().mpio(comm.as_raw(), None).coll_metadata_write(true);
     }
+    builder
+}
+
+/// Closing such a file closes its datasets too. Rust sees to it that none of them is
+/// used any more; but one may still be waiting to be dropped, which otherwise would
+/// keep the file open, or the closing from succeeding.
+fn local_builder() -> FileBuilder {
+    let mut builder = FileBuilder::new();
+    builder.fapl().fclose_degree(FileCloseDegree::Strong);
     builder
 }
 
@@ -250,7 +276,7 @@ fn open_alone(path: &Path) -> Result<hdf5::File> {
     if !metadata.is_file() {
         return Err(Error::argument(path, "is not a regular file"));
     }
-    hdf5::File::open(path).map_err(|error| unreadable(path, &error))
+    local_builder().open(path).map_err(|error| unreadable(path, &error))
 }
 
 fn unreadable(path: &Path, error: &hdf5::Error) -> Error {
@@ -270,5 +296,8 @@ fn unwritable(path: &Path, error: &hdf5::Error) -> Error {
 /// The innermost reason of an HDF5 error, which says more than the outermost.
 pub(super) fn reason(error: &hdf5::Error) -> String {
     let innermost = error.stack().and_then(|stack| stack.iter().last().map(|frame| frame.desc().to_owned()));
-    innermost.unwrap_or_else(|| error.to_string())
+    let innermost = innermost.unwrap_or_else(|| error.to_string());
+    // A failed system call has a line of details, with the time, around its message.
+    let system = innermost.split_once("error message = '").and_then(|(_, rest)| rest.split_once('\''));
+    system.map_or(innermost.clone(), |(message, _)| message.to_owned())
 }

@@ -142,7 +142,7 @@ impl H5File {
         let mut bytes = self.comm().agree(allocated())?;
         let slab = Slab { start: vec![0], count: vec![rows] };
         let mut rest = bytes.as_mut_slice();
-        table.transfer_in_parts(&memory_type, &slab, |size| {
+        table.transfer_in_parts(&memory_type, &slab, false, |size| {
             let (part, after) = std::mem::take(&mut rest).split_at_mut(size);
             rest = after;
             Buffer::Read(part)
@@ -182,7 +182,7 @@ impl H5File {
             }
         }
         let mut rest = bytes.as_slice();
-        table.transfer_in_parts(&memory_type, &slab, |size| {
+        table.transfer_in_parts(&memory_type, &slab, false, |size| {
             let (part, after) = rest.split_at(size);
             rest = after;
             Buffer::Write(part)

@@ -4,8 +4,11 @@
 //! Stops when `|r| <= max(rtol |b|, atol)`, in the norm of the residual itself, not of the
 //! preconditioned one. The recurrence drifts away from the true residual in rounding, so its word
 //! is only taken after `b - A x` has been computed: if that is too large, the iteration goes on
-//! from it with a fresh direction, and a restart that gains less than half ends as
-//! [`StopReason::Stagnated`].
+//! from it with a fresh direction. Each such restart should gain at least half; two in a row that
+//! do not end as [`StopReason::Stagnated`]. One alone may be a guess that was nearly good enough.
+//!
+//! For a singular `A` with a projection `P` onto the complement of its null space, `r` and `b` in
+//! all of this are `P r` and `P b`: the parts that any `x` can influence.
 //!
 //! Two reductions an iteration: one for `p* A p`, one for `r* z` and `r* r` together. Traffic of
 //! an iteration beside the operator and the preconditioner, in vectors of `n` entries: 10 reads
@@ -76,7 +79,7 @@ impl<'a, T: Scalar> Cg<'a, T> {
         self
     }
 
-    /// Divergence limit: give up at `|r| > dtol |r0|`.
+    /// Divergence limit, 1e5 by default: give up at `|r| > dtol max(|b|, |r0|)`.
     #[must_use]
     pub fn dtol(mut self, dtol: f64) -> Self {
         self.dtol = dtol;
@@ -104,67 +107,67 @@ impl<'a, T: Scalar> Cg<'a, T> {
         self
     }
 
-    /// For a singular `A`: the orthogonal projection onto the complement of its null space.
-    /// Residuals and preconditioned residuals are projected, so that an initial guess of zero
-    /// leads to the solution without a null-space component.
+    /// For a singular `A`: the orthogonal projection onto the complement of its null space. Right-hand
+    /// side, true residuals and preconditioned residuals are projected, so that an initial guess of
+    /// zero leads to the least-squares solution without a null-space component. A null-space
+    /// component of the initial guess stays as it is.
     #[must_use]
     pub fn projection(mut self, projection: &'a dyn LinearOperator<T>) -> Self {
         self.projection = Some(projection);
         self
     }
 
-    /// Called on every rank with the initial residual and after each iteration.
+    /// Called on every rank with the initial residual and after each iteration, before it is decided
+    /// whether to go on.
     #[must_use]
     pub fn monitor(mut self, monitor: &'a mut dyn FnMut(&Progress)) -> Self {
         self.monitor = Some(monitor);
         self
     }
 
-    /// Solves `A x = b`; `x` holds the initial guess and becomes the solution.
+    /// Solves `A x = b`; `x` holds the initial guess and becomes the solution. For `b = 0` it
+    /// becomes zero, whatever the guess.
     ///
     /// # Collective
+    /// All ranks have the same settings.
     ///
     /// # Errors
     /// Mismatched layouts, a setting out of range, or a failure in an operator; the same on all
     /// ranks. Not converging is not an error but a [`StopReason`].
     pub fn solve(mut self, a: &dyn LinearOperator<T>, b: &Vector<T>, x: &mut Vector<T>) -> Result<SolveReport> {
-        self.check(a)?;
+        self.check(a, b, x)?;
         let start = Instant::now();
-        let rhs_norm = b.norm2().to_f64();
-        let mut run = Run::new(&self, a, b, x);
-        run.report.rhs_norm = rhs_norm;
-        run.report.target = (self.rtol * rhs_norm).max(self.atol);
-        run.restart(x)?;
-        let initial = run.residual;
+        let mut run = Run::new(&self, a, b, x)?;
+        run.begin(x)?;
         let reason = loop {
-            let iteration = run.report.iterations;
             run.report.history.push(run.residual);
             if let Some(monitor) = &mut self.monitor {
-                monitor(&Progress { iteration, residual: run.residual, target: run.report.target });
+                let SolveReport { iterations: iteration, target, .. } = run.report;
+                monitor(&Progress { iteration, residual: run.residual, target });
             }
-            if let Some(reason) = run.verdict(x, initial)? {
+            if let Some(reason) = run.verdict() {
                 break reason;
             }
             if let Some(reason) = run.step(x)? {
                 break reason;
             }
         };
-        if !run.residual_is_true {
-            run.true_residual(x)?;
-        }
-        run.report.reason = reason;
-        run.report.time = start.elapsed();
-        Ok(run.report)
+        let mut report = run.conclude(reason, x)?;
+        report.time = start.elapsed();
+        Ok(report)
     }
 
-    fn check(&self, a: &dyn LinearOperator<T>) -> Result<()> {
-        let settings = [("rtol", self.rtol), ("atol", self.atol), ("dtol", self.dtol)];
-        for (setting, value) in settings {
-            if value.is_nan() || value < 0.0 {
-                return Err(Error::Setting { method: METHOD, setting, value, expected: "zero or more" });
+    fn check(&self, a: &dyn LinearOperator<T>, b: &Vector<T>, x: &Vector<T>) -> Result<()> {
+        let settings = [("rtol", self.rtol, 0.0), ("atol", self.atol, 0.0), ("dtol", self.dtol, 1.0)];
+        for (setting, value, least) in settings {
+            if value.is_nan() || value < least {
+                let expected = if least > 0.0 { "one or more" } else { "zero or more" };
+                return Err(Error::Setting { method: METHOD, setting, value, expected });
             }
         }
         a.domain().require_same(a.range(), "CG: operator")?;
+        a.range().require_same(b.layout(), "CG: right-hand side")?;
+        a.domain().require_same(x.layout(), "CG: initial guess")?;
         for inner in [self.preconditioner, self.projection].into_iter().flatten() {
             a.range().require_same(inner.domain(), "CG: preconditioner or projection")?;
             a.domain().require_same(inner.range(), "CG: preconditioner or projection")?;
@@ -172,6 +175,12 @@ impl<'a, T: Scalar> Cg<'a, T> {
         Ok(())
     }
 }
+
+/// Entries of the history for which there is room beforehand, so that an ordinary solve does not
+/// allocate while it iterates.
+const RESERVED: usize = 10_000;
+/// Restarts in a row that may gain less than half.
+const PATIENCE: usize = 2;
 
 /// The vectors and scalars of a solve under way.
 struct Run<'s, T> {
@@ -193,24 +202,36 @@ struct Run<'s, T> {
     residual: f64,
     /// Whether `r` has just been computed as `b - A x`.
     residual_is_true: bool,
+    /// The residual above which the solve has diverged.
+    limit: f64,
+    /// Restarts in a row that gained less than half.
+    idle: usize,
     report: SolveReport,
 }
 
 impl<'s, T: Scalar> Run<'s, T> {
-    fn new<'c: 's>(cg: &Cg<'c, T>, a: &'s dyn LinearOperator<T>, b: &'s Vector<T>, x: &Vector<T>) -> Self {
+    fn new<'c: 's>(cg: &Cg<'c, T>, a: &'s dyn LinearOperator<T>, b: &'s Vector<T>, x: &Vector<T>) -> Result<Self> {
         let zeros = || Vector::zeros(x.layout());
+        let mut q = zeros();
+        let rhs_norm = match cg.projection {
+            Some(projection) => {
+                projection.apply(b, &mut q)?;
+                q.norm2().to_f64()
+            }
+            None => b.norm2().to_f64(),
+        };
         let report = SolveReport {
             method: METHOD,
             reason: StopReason::IterationLimit,
             iterations: 0,
-            history: Vec::new(),
-            rhs_norm: 0.0,
-            target: 0.0,
+            history: Vec::with_capacity(cg.max_iterations.min(RESERVED) + 1),
+            rhs_norm,
+            target: (cg.rtol * rhs_norm).max(cg.atol),
             true_residual: f64::INFINITY,
             applications: 0,
             time: std::time::Duration::ZERO,
         };
-        Run {
+        Ok(Run {
             a,
             b,
             preconditioner: cg.preconditioner,
@@ -221,12 +242,25 @@ impl<'s, T: Scalar> Run<'s, T> {
             r: zeros(),
             z: zeros(),
             p: zeros(),
-            q: zeros(),
+            q,
             rho: 0.0,
             residual: 0.0,
             residual_is_true: false,
+            limit: f64::INFINITY,
+            idle: 0,
             report,
+        })
+    }
+
+    /// The first residual and direction.
+    fn begin(&mut self, x: &mut Vector<T>) -> Result<()> {
+        if self.report.rhs_norm == 0.0 {
+            x.fill(T::ZERO);
         }
+        self.restart(x)?;
+        // A guess better than zero may lose some of its lead on the way.
+        self.limit = self.dtol * self.residual.max(self.report.rhs_norm);
+        Ok(())
     }
 
     /// `r = b - A x`, and its norm.
@@ -244,11 +278,14 @@ impl<'s, T: Scalar> Run<'s, T> {
         Ok(())
     }
 
-    /// Starts from the true residual with the steepest-descent direction.
+    /// Takes the true residual, and the direction of steepest descent if it is still too large.
     fn restart(&mut self, x: &Vector<T>) -> Result<()> {
         self.true_residual(x)?;
-        self.precondition()?;
-        self.p.copy_from(&self.z)?;
+        if self.report.true_residual > self.report.target {
+            self.precondition()?;
+            self.p.copy_from(&self.z)?;
+        }
+        self.residual = self.report.true_residual;
         Ok(())
     }
 
@@ -269,30 +306,30 @@ impl<'s, T: Scalar> Run<'s, T> {
     }
 
     /// Whether to stop before the next step.
-    fn verdict(&mut self, x: &Vector<T>, initial: f64) -> Result<Option<StopReason>> {
-        if !self.residual.is_finite() || !self.rho.is_finite() {
-            return Ok(Some(StopReason::NotFinite));
+    fn verdict(&self) -> Option<StopReason> {
+        if !self.residual.is_finite() {
+            return Some(StopReason::NotFinite);
         }
-        if self.residual <= self.report.target {
-            let before = self.report.true_residual;
-            let already_true = self.residual_is_true;
-            if !already_true {
-                self.restart(x)?;
-            }
-            if self.report.true_residual <= self.report.target {
-                return Ok(Some(StopReason::Converged));
-            }
-            if !already_true && self.report.true_residual > before / 2.0 {
-                return Ok(Some(StopReason::Stagnated));
-            }
+        if self.residual_is_true && self.residual <= self.report.target {
+            return Some(StopReason::Converged);
         }
-        if self.residual > self.dtol * initial {
-            return Ok(Some(StopReason::Diverged));
+        if !self.rho.is_finite() {
+            return Some(StopReason::NotFinite);
         }
-        if self.rho < 0.0 {
-            return Ok(Some(StopReason::IndefinitePreconditioner));
+        if self.idle >= PATIENCE {
+            return Some(StopReason::Stagnated);
         }
-        Ok((self.report.iterations >= self.max_iterations).then_some(StopReason::IterationLimit))
+        if self.residual > self.limit {
+            return Some(StopReason::Diverged);
+        }
+        if self.rho < 0.0 || (self.rho == 0.0 && self.preconditioner.is_some()) {
+            return Some(StopReason::IndefinitePreconditioner);
+        }
+        if self.rho == 0.0 {
+            // Squares so small that they underflow: no step can be computed from them.
+            return Some(StopReason::Stagnated);
+        }
+        (self.report.iterations >= self.max_iterations).then_some(StopReason::IterationLimit)
     }
 
     /// One iteration.
@@ -315,6 +352,28 @@ impl<'s, T: Scalar> Run<'s, T> {
         self.precondition()?;
         self.p.axpby(T::ONE, &self.z, T::from_parts(self.rho / previous, 0.0))?;
         self.report.iterations += 1;
+        if self.residual <= self.report.target {
+            self.verify(x)?;
+        }
         Ok(None)
+    }
+
+    /// Replaces a recurrence that claims convergence by the truth.
+    fn verify(&mut self, x: &Vector<T>) -> Result<()> {
+        let before = self.report.true_residual;
+        self.restart(x)?;
+        self.idle = if self.residual > before / 2.0 { self.idle + 1 } else { 0 };
+        Ok(())
+    }
+
+    /// The report of a solve that ends for `reason`. Whatever ended it, a true residual that meets
+    /// the tolerance is convergence.
+    fn conclude(mut self, reason: StopReason, x: &Vector<T>) -> Result<SolveReport> {
+        if !self.residual_is_true {
+            self.true_residual(x)?;
+        }
+        let met = self.report.true_residual.is_finite() && self.report.true_residual <= self.report.target;
+        self.report.reason = if met { StopReason::Converged } else { reason };
+        Ok(self.report)
     }
 }

@@ -1,6 +1,6 @@
 //! The serial oracle: a dense matrix that remembers which entries are stored.
 
-use dolmen_core::{Gid, Scalar};
+use dolmen_core::{Gid, Real, Scalar};
 
 use crate::cases::Sample;
 
@@ -67,7 +67,6 @@ impl<T: Scalar> Dense<T> {
     }
 
     pub(crate) fn sizes(&self) -> Vec<f64> {
-        use dolmen_core::Real;
         let size = |row: &Vec<Option<T>>| row.iter().flatten().map(|value| value.abs().to_f64()).sum();
         self.rows.iter().map(size).collect()
     }

@@ -1,6 +1,8 @@
 //! What one rank does wrong is the same error on all of them, and leaves everything as it was.
 
-use dolmen_core::{Comm, CsrBuilder, CsrMatrix, Duplicates, Gid, Layout, LinearOperator, Result, Vector};
+use dolmen_core::{
+    AdjointOperator, Comm, CsrBuilder, CsrMatrix, Duplicates, Gid, Layout, LinearOperator, MultiVector, Result, Vector,
+};
 use dolmen_tests::TestResult;
 
 /// All ranks fail alike, with a message that contains `part`.
@@ -74,11 +76,9 @@ pub(crate) fn bad_operands(comm: &Comm) -> TestResult {
     fails(comm, a.apply_transpose(&other, &mut y), mismatch)?;
     fails(comm, a.clone().scale_rows(&other), mismatch)?;
     fails(comm, a.clone().scale_columns(&other), mismatch)?;
-    let len = layout.local_len() * 2;
-    let mut results = vec![0.0; len];
-    let operands = vec![0.0; if last(comm) { len + 1 } else { len }];
-    fails(comm, a.multiply_many(&operands, &mut results, 2), "operands of a product: expected")?;
-    fails(comm, a.multiply_many(&operands[..len], &mut results, usize::MAX), "operands of a product: expected")
+    let many = |layout: &Layout, columns| MultiVector::zeros(layout, columns);
+    fails(comm, a.apply_many(&many(&layout, 2), &mut many(other.layout(), 2)), mismatch)?;
+    fails(comm, a.apply_many(&many(&layout, 2), &mut many(&layout, 3)), "columns of a result: expected 2")
 }
 
 pub(crate) fn failed_changes(comm: &Comm) -> TestResult {
@@ -123,7 +123,7 @@ pub(crate) fn changes_are_seen(comm: &Comm) -> TestResult {
     assert!(y.get(5).is_none_or(|value| value == 11.0), "column 5 is -1 + 2 + 10");
     a.apply(&ones, &mut y)?;
     assert!(y.get(4).is_none_or(|value| value == 11.0), "row 4 is -1 + 2 + 10");
-    assert!(matches!(a.diagonal(), Ok(diagonal) if diagonal.owned().iter().all(|&value| value == 2.0)));
+    assert!(a.diagonal().is_some_and(|diagonal| diagonal.owned().iter().all(|&value| value == 2.0)));
     Ok(())
 }
 

@@ -1,6 +1,6 @@
 //! The `dst` table: one HDF5 compound dataset `data`, a row a sample, one horn.
 //!
-//! TIME, PHI, THETA [rad], PSI [deg], FLAG, TEMP, Q, U. An intensity map uses TEMP. A QU map uses
+//! TIME, PHI, THETA, in rad, PSI, in deg, FLAG, TEMP, Q, U. An intensity map uses TEMP. A QU map uses
 //! the two channels of a polarimeter: Q measures along PSI and U at PSI + 45 degrees.
 
 use std::ops::Range;

@@ -5,7 +5,7 @@ use std::cmp::Reverse;
 
 use bytemuck::bytes_of;
 use dolmen_core::random::Philox;
-use dolmen_core::{Blocks, Comm, CsrMatrix, Duplicates, Gid, Layout, LinearOperator, Scalar, Vector};
+use dolmen_core::{AdjointOperator, Blocks, Comm, CsrMatrix, Duplicates, Gid, Layout, LinearOperator, Scalar, Vector};
 use dolmen_tests::{Checksums, TestResult};
 
 const ROWS: u64 = 300;
@@ -28,7 +28,7 @@ fn below(stream: u64, index: u64, end: u64) -> u64 {
 /// Triplet `t`: in a band or anywhere, repeated in both.
 fn triplet<T: Scalar>(t: u64) -> (Gid, Gid, T) {
     let row = below(0, t, ROWS);
-    let column = if t % 2 == 0 { (row + below(1, t, 5)) % COLUMNS } else { below(1, t, COLUMNS) };
+    let column = if t.is_multiple_of(2) { (row + below(1, t, 5)) % COLUMNS } else { below(1, t, COLUMNS) };
     (row, column, number(1, t))
 }
 

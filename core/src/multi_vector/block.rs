@@ -1,0 +1,188 @@
+//! Products of tall matrices with small ones, and sums over rows.
+//!
+//! BLAS-3 kernels choose their order of summation by the number of rows at hand, so the last bits of
+//! a product change with the number of ranks. The default here therefore is a kernel of our own that
+//! sums in one order, a cache block of rows at a time; [`Reduction::Fast`] asks for BLAS.
+
+use ndarray::{Array2, ArrayView2, ArrayViewMut2, ShapeBuilder};
+
+use crate::blas::MAX_DIMENSION;
+use crate::error::{Error, Result};
+use crate::layout::Layout;
+use crate::multi_vector::MultiVector;
+use crate::reduce::{BLOCK, Form, Reduction, add_dot, fast_dot, sum_binned, sum_plain};
+use crate::scalar::{Real, Scalar};
+use crate::simd;
+
+impl<T: Scalar> MultiVector<T> {
+    /// `self = alpha x b + beta self`, for a small matrix `b` that every rank gives alike, one row
+    /// for each column of `x` and one column for each of `self`. With `beta` zero the old entries do
+    /// not count, NaN included.
+    ///
+    /// Reproducible: every entry is summed in the order of the columns of `x`. Fast: one `gemm`.
+    /// No communication.
+    ///
+    /// # Errors
+    /// [`Error::LayoutMismatch`], [`Error::Shape`], or, for the fast product,
+    /// [`Error::TooLarge`] above 2^31 - 1 rows on a rank.
+    pub fn multiply_add(
+        &mut self,
+        alpha: T,
+        x: &MultiVector<T>,
+        b: ArrayView2<'_, T>,
+        beta: T,
+        reduction: Reduction,
+    ) -> Result<()> {
+        let operation = "block product";
+        self.layout.require_same(&x.layout, operation)?;
+        require_shape(operation, b.dim(), (x.columns, self.columns))?;
+        if reduction == Reduction::Fast {
+            require_blas_size(&self.layout)?;
+            let shape = [self.layout.local_len(), self.columns, x.columns];
+            let transposed = b.reversed_axes();
+            let by_columns = transposed.as_standard_layout();
+            let b = by_columns.as_slice().expect("invariant: the standard layout is one slice");
+            T::gemm(false, shape, alpha, &x.owned, b, beta, &mut self.owned);
+            return Ok(());
+        }
+        let mut sums = [T::ZERO; BLOCK];
+        let rows = self.layout.local_len();
+        for start in (0..rows).step_by(BLOCK) {
+            let len = BLOCK.min(rows - start);
+            for (column, factors) in b.columns().into_iter().enumerate() {
+                let sums = &mut sums[..len];
+                sums.fill(T::ZERO);
+                for (&factor, x) in factors.iter().zip(x.owned.chunks_exact(rows)) {
+                    simd::dispatch(|| sums.iter_mut().zip(&x[start..]).for_each(|(sum, &x)| *sum += x * factor));
+                }
+                let ys = &mut self.column_mut(column)[start..][..len];
+                if beta == T::ZERO {
+                    ys.iter_mut().zip(sums).for_each(|(y, sum)| *y = alpha * *sum);
+                } else {
+                    ys.iter_mut().zip(sums).for_each(|(y, sum)| *y = alpha * *sum + beta * *y);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// The matrix of inner products `self^H y`, on every rank: entry `(i, j)` is the inner product
+    /// of column `i` of `self` and column `j` of `y`.
+    ///
+    /// # Collective
+    /// One reduction of as many sums as there are entries. The reproducible sums cost about ten
+    /// instructions for each register of products, against one of the fast product by `gemm`.
+    ///
+    /// # Errors
+    /// As [`MultiVector::gram_into`].
+    pub fn gram(&self, y: &MultiVector<T>, reduction: Reduction) -> Result<Array2<T>> {
+        let mut gram = Array2::from_elem((self.columns, y.columns).f(), T::ZERO);
+        self.gram_into(y, reduction, gram.view_mut())?;
+        Ok(gram)
+    }
+
+    /// [`MultiVector::gram`] into a matrix that is there; column-major, so that its sums are one
+    /// array.
+    ///
+    /// # Collective
+    /// One reduction. Nothing is allocated once one of the same size was made before.
+    ///
+    /// # Errors
+    /// [`Error::LayoutMismatch`], [`Error::Shape`] if `out` has another shape or order, or, for the
+    /// fast product, [`Error::TooLarge`] above 2^31 - 1 rows on a rank.
+    pub fn gram_into(&self, y: &MultiVector<T>, reduction: Reduction, mut out: ArrayViewMut2<'_, T>) -> Result<()> {
+        let operation = "Gram matrix";
+        self.layout.require_same(&y.layout, operation)?;
+        require_shape(operation, out.dim(), (self.columns, y.columns))?;
+        let Some(sums) = out.view_mut().reversed_axes().into_slice() else {
+            let (rows, columns) = (self.columns as u64, y.columns as u64);
+            return Err(Error::Shape { operation, expected: (rows, columns), found: (columns, rows) });
+        };
+        let rows = self.layout.local_len();
+        if reduction == Reduction::Fast {
+            require_blas_size(&self.layout)?;
+            T::gemm(true, [self.columns, y.columns, rows], T::ONE, &self.owned, &y.owned, T::ZERO, sums);
+            sum_plain(self.comm(), sums);
+            return Ok(());
+        }
+        sum_binned(self.comm(), sums, |sums| {
+            for start in (0..rows).step_by(BLOCK) {
+                let end = rows.min(start + BLOCK);
+                for (at, sum) in sums.iter_mut().enumerate() {
+                    let (i, j) = (at % self.columns, at / self.columns);
+                    add_dot(sum, &self.column(i)[start..end], &y.column(j)[start..end], Form::Conjugated);
+                }
+            }
+        });
+        Ok(())
+    }
+
+    /// Inner products of columns: `out[j]` is that of column `j` of `self` and column `j` of `y`.
+    ///
+    /// # Collective
+    /// One reduction.
+    ///
+    /// # Errors
+    /// [`Error::LayoutMismatch`], or [`Error::Shape`] if the numbers of columns or of sums differ.
+    pub fn column_dots(&self, y: &MultiVector<T>, reduction: Reduction, out: &mut [T]) -> Result<()> {
+        self.require_like(y, "column dots")?;
+        self.require_columns(out.len(), "column dots")?;
+        match reduction {
+            Reduction::Reproducible => sum_binned(self.comm(), out, |sums| {
+                for (j, sum) in sums.iter_mut().enumerate() {
+                    add_dot(sum, self.column(j), y.column(j), Form::Conjugated);
+                }
+            }),
+            Reduction::Fast => {
+                for (j, sum) in out.iter_mut().enumerate() {
+                    *sum = fast_dot(self.column(j), y.column(j), Form::Conjugated);
+                }
+                sum_plain(self.comm(), out);
+            }
+        }
+        Ok(())
+    }
+
+    /// Euclidean norms of the columns, without the scaling of [`Vector::norm2`](crate::Vector::norm2).
+    ///
+    /// # Collective
+    /// One reduction.
+    ///
+    /// # Errors
+    /// [`Error::Shape`] if `out` has not one entry for each column.
+    pub fn column_norms(&self, reduction: Reduction, out: &mut [T::Real]) -> Result<()> {
+        self.require_columns(out.len(), "column norms")?;
+        match reduction {
+            Reduction::Reproducible => sum_binned(self.comm(), out, |sums| {
+                for (j, [sqr, _]) in sums.iter_mut().enumerate() {
+                    sqr.add_products(T::parts(self.column(j)), T::parts(self.column(j)));
+                }
+            }),
+            Reduction::Fast => {
+                for (j, sqr) in out.iter_mut().enumerate() {
+                    *sqr = fast_dot(self.column(j), self.column(j), Form::Conjugated).re();
+                }
+                sum_plain(self.comm(), out);
+            }
+        }
+        out.iter_mut().for_each(|norm| *norm = norm.sqrt());
+        Ok(())
+    }
+}
+
+/// Refuses local blocks that BLAS and LAPACK cannot count, on all ranks alike.
+pub(super) fn require_blas_size(layout: &Layout) -> Result<()> {
+    let size = layout.blocks().longest();
+    if size <= MAX_DIMENSION {
+        return Ok(());
+    }
+    Err(Error::TooLarge { what: "rows of a dense block", size, limit: MAX_DIMENSION })
+}
+
+fn require_shape(operation: &'static str, found: (usize, usize), expected: (usize, usize)) -> Result<()> {
+    if found == expected {
+        return Ok(());
+    }
+    let wide = |(rows, columns): (usize, usize)| (rows as u64, columns as u64);
+    Err(Error::Shape { operation, expected: wide(expected), found: wide(found) })
+}

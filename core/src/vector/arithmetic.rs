@@ -1,0 +1,149 @@
+//! Operations on each entry by itself. No communication; the same bits on any number of ranks,
+//! since products and sums are never contracted.
+
+use std::borrow::Borrow;
+
+use crate::error::{Error, Result};
+use crate::scalar::Scalar;
+use crate::simd;
+use crate::vector::Vector;
+
+/// Entries that stay in the first-level cache while several vectors are added to them.
+const BLOCK: usize = 1024;
+
+impl<T: Scalar> Vector<T> {
+    /// Sets every entry.
+    pub fn fill(&mut self, value: T) {
+        self.owned.fill(value);
+    }
+
+    /// `self = x`.
+    ///
+    /// # Errors
+    /// [`Error::LayoutMismatch`].
+    pub fn copy_from(&mut self, x: &Vector<T>) -> Result<()> {
+        self.layout.require_same(&x.layout, "copy")?;
+        self.owned.copy_from_slice(&x.owned);
+        Ok(())
+    }
+
+    /// `self[i] = f(self[i])`.
+    pub fn map(&mut self, f: impl Fn(T) -> T) {
+        simd::dispatch(|| self.owned.iter_mut().for_each(|y| *y = f(*y)));
+    }
+
+    /// `self[i] = f(self[i], x[i])`.
+    ///
+    /// # Errors
+    /// [`Error::LayoutMismatch`].
+    pub fn map_with(&mut self, x: &Vector<T>, f: impl Fn(T, T) -> T) -> Result<()> {
+        self.combine(x, "pointwise map", f)
+    }
+
+    /// `self = alpha self`.
+    pub fn scale(&mut self, alpha: T) {
+        self.map(|y| alpha * y);
+    }
+
+    /// `self[i] = self[i] + alpha`.
+    pub fn shift(&mut self, alpha: T) {
+        self.map(|y| y + alpha);
+    }
+
+    /// `self[i] = conj(self[i])`.
+    pub fn conj(&mut self) {
+        self.map(T::conj);
+    }
+
+    /// `self[i] = |self[i]|`.
+    pub fn abs(&mut self) {
+        self.map(|y| T::from_real(y.abs()));
+    }
+
+    /// `self[i] = 1 / self[i]`; infinite or NaN where an entry is zero.
+    pub fn reciprocal(&mut self) {
+        self.map(|y| T::ONE / y);
+    }
+
+    /// `self = self + alpha x`.
+    ///
+    /// # Errors
+    /// [`Error::LayoutMismatch`].
+    pub fn axpy(&mut self, alpha: T, x: &Vector<T>) -> Result<()> {
+        self.combine(x, "axpy", |y, x| y + alpha * x)
+    }
+
+    /// `self = alpha x + beta self`. With `beta` zero the old entries do not count, NaN included.
+    ///
+    /// # Errors
+    /// [`Error::LayoutMismatch`].
+    pub fn axpby(&mut self, alpha: T, x: &Vector<T>, beta: T) -> Result<()> {
+        if beta == T::ZERO {
+            return self.combine(x, "axpby", |_, x| alpha * x);
+        }
+        self.combine(x, "axpby", |y, x| alpha * x + beta * y)
+    }
+
+    /// `self = alpha x + y`.
+    ///
+    /// # Errors
+    /// [`Error::LayoutMismatch`].
+    pub fn waxpy(&mut self, alpha: T, x: &Vector<T>, y: &Vector<T>) -> Result<()> {
+        self.layout.require_same(&x.layout, "waxpy")?;
+        self.layout.require_same(&y.layout, "waxpy")?;
+        simd::dispatch(|| {
+            for ((w, &x), &y) in self.owned.iter_mut().zip(&x.owned).zip(&y.owned) {
+                *w = alpha * x + y;
+            }
+        });
+        Ok(())
+    }
+
+    /// `self = self + alphas[0] xs[0] + alphas[1] xs[1] + ...`, in this order, in one pass over `self`.
+    ///
+    /// # Errors
+    /// [`Error::LayoutMismatch`], or [`Error::Shape`] if there are not as many factors as vectors.
+    pub fn multi_axpy(&mut self, alphas: &[T], xs: &[impl Borrow<Vector<T>>]) -> Result<()> {
+        let operation = "multi-axpy";
+        if alphas.len() != xs.len() {
+            let (expected, found) = ((xs.len() as u64, 1), (alphas.len() as u64, 1));
+            return Err(Error::Shape { operation, expected, found });
+        }
+        for x in xs {
+            self.layout.require_same(&x.borrow().layout, operation)?;
+        }
+        for (block, ys) in self.owned.chunks_mut(BLOCK).enumerate() {
+            for (&alpha, x) in alphas.iter().zip(xs) {
+                let xs = &x.borrow().owned[block * BLOCK..][..ys.len()];
+                simd::dispatch(|| ys.iter_mut().zip(xs).for_each(|(y, &x)| *y += alpha * x));
+            }
+        }
+        Ok(())
+    }
+
+    /// `self[i] = self[i] x[i]`.
+    ///
+    /// # Errors
+    /// [`Error::LayoutMismatch`].
+    pub fn multiply(&mut self, x: &Vector<T>) -> Result<()> {
+        self.combine(x, "pointwise product", |y, x| y * x)
+    }
+
+    /// `self[i] = self[i] / x[i]`; infinite or NaN where an entry of `x` is zero.
+    ///
+    /// # Errors
+    /// [`Error::LayoutMismatch`].
+    pub fn divide(&mut self, x: &Vector<T>) -> Result<()> {
+        self.combine(x, "pointwise quotient", |y, x| y / x)
+    }
+
+    fn combine(&mut self, x: &Vector<T>, operation: &'static str, f: impl Fn(T, T) -> T) -> Result<()> {
+        self.layout.require_same(&x.layout, operation)?;
+        simd::dispatch(|| {
+            for (y, &x) in self.owned.iter_mut().zip(&x.owned) {
+                *y = f(*y, x);
+            }
+        });
+        Ok(())
+    }
+}

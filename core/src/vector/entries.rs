@@ -1,0 +1,223 @@
+//! Filling, setting and getting single entries.
+//!
+//! Random entries are a function of seed, stream and global index, so a vector is the same on any
+//! number of ranks. Entries that are set from anywhere travel to their owners by a sparse exchange.
+
+use bytemuck::{Pod, Zeroable};
+
+use crate::error::{Error, Result};
+use crate::index::Gid;
+use crate::random::Philox;
+use crate::reduce::{BinnedPair, add_dot};
+use crate::scalar::{Real, Scalar};
+use crate::vector::Vector;
+
+/// Random numbers that are drawn at once.
+const DRAWN: usize = 512;
+
+/// An entry on its way to its owner. Double precision holds all four scalars exactly.
+#[repr(C)]
+#[derive(Clone, Copy, Pod, Zeroable)]
+struct Entry {
+    row: Gid,
+    parts: [f64; 2],
+}
+
+impl Entry {
+    fn value<T: Scalar>(&self) -> T {
+        T::from_parts(self.parts[0], self.parts[1])
+    }
+}
+
+impl<T: Scalar> Vector<T> {
+    /// Random entries, uniform in `[0, 1)`; for complex numbers both parts are.
+    ///
+    /// Entry `i` is number `i` of the stream, or numbers `2 i` and `2 i + 1` for complex entries.
+    pub fn fill_uniform(&mut self, random: &Philox, stream: u64) {
+        let first = self.range().start;
+        fill_uniform(&mut self.owned, first, random, stream);
+    }
+
+    /// Random entries of mean 0 and variance 1, normally distributed; complex ones circularly, with
+    /// variance 1/2 in each part.
+    ///
+    /// Entry `i` is number `i` of the stream, or numbers `2 i` and `2 i + 1` for complex entries.
+    pub fn fill_normal(&mut self, random: &Philox, stream: u64) {
+        let first = self.range().start;
+        fill_normal(&mut self.owned, first, random, stream);
+    }
+
+    /// Replaces entries; each rank gives any, wherever they live. Of several values for one entry
+    /// the last one of the highest rank stays.
+    ///
+    /// # Collective
+    /// Messages to the owners only.
+    ///
+    /// # Errors
+    /// [`Error::IndexOutOfRange`], agreed over the ranks; nothing is changed then.
+    pub fn set_entries(&mut self, entries: &[(Gid, T)]) -> Result<()> {
+        for entry in self.to_owners("set_entries", entries)? {
+            let position = self.owned_position(entry.row);
+            self.owned[position] = entry.value();
+        }
+        Ok(())
+    }
+
+    /// Adds to entries; each rank gives any, wherever they live. What is added to one entry is
+    /// summed independently of order and rank first, so the result has the same bits however the
+    /// contributions are spread.
+    ///
+    /// # Collective
+    /// Messages to the owners only.
+    ///
+    /// # Errors
+    /// [`Error::IndexOutOfRange`], agreed over the ranks; nothing is changed then.
+    pub fn add_entries(&mut self, entries: &[(Gid, T)]) -> Result<()> {
+        let mut entries = self.to_owners("add_entries", entries)?;
+        entries.sort_by_key(|entry| entry.row);
+        for same in entries.chunk_by(|a, b| a.row == b.row) {
+            let mut sums = BinnedPair::default();
+            for entry in same {
+                add_dot(&mut sums, &[T::ONE], &[entry.value()], crate::reduce::Form::Conjugated);
+            }
+            let position = self.owned_position(same[0].row);
+            self.owned[position] += T::from_parts(sums[0].value(), sums[1].value());
+        }
+        Ok(())
+    }
+
+    /// The entries at any global indices, in the order they are asked for.
+    ///
+    /// # Collective
+    /// Messages to the owners and back.
+    ///
+    /// # Errors
+    /// [`Error::IndexOutOfRange`], agreed over the ranks.
+    pub fn get_entries(&self, rows: &[Gid]) -> Result<Vec<T>> {
+        let asked: Vec<(Gid, T)> = rows.iter().map(|&row| (row, T::ZERO)).collect();
+        let requests = self.comm().agree(self.by_owner("get_entries", &asked))?;
+        let questions = self.comm().sparse_exchange(&requests);
+        let answers: Vec<(usize, Vec<T>)> = questions
+            .into_iter()
+            .map(|(rank, entries)| (rank, entries.iter().map(|e| self.owned[self.owned_position(e.row)]).collect()))
+            .collect();
+        let mut values = vec![T::ZERO; rows.len()];
+        let positions = self.positions_by_owner(rows);
+        for (rank, found) in self.comm().sparse_exchange(&answers) {
+            let asked = positions.iter().filter(|(owner, _)| *owner == rank);
+            for ((_, position), value) in asked.zip(found) {
+                values[*position] = value;
+            }
+        }
+        Ok(values)
+    }
+
+    /// What all ranks have for the entries of this one, by ascending rank.
+    fn to_owners(&self, what: &'static str, entries: &[(Gid, T)]) -> Result<Vec<Entry>> {
+        let messages = self.comm().agree(self.by_owner(what, entries))?;
+        Ok(self.comm().sparse_exchange(&messages).into_iter().flat_map(|(_, entries)| entries).collect())
+    }
+
+    /// The entries grouped by owner, otherwise in the given order.
+    fn by_owner(&self, what: &'static str, entries: &[(Gid, T)]) -> Result<Vec<(usize, Vec<Entry>)>> {
+        let bound = self.global_len();
+        if let Some(&(index, _)) = entries.iter().find(|(row, _)| *row >= bound) {
+            return Err(Error::IndexOutOfRange { what, index, bound });
+        }
+        let rows: Vec<Gid> = entries.iter().map(|(row, _)| *row).collect();
+        let positions = self.positions_by_owner(&rows);
+        let entry = |position: usize| {
+            let (row, value) = entries[position];
+            Entry { row, parts: [value.re().to_f64(), value.im().to_f64()] }
+        };
+        let of_one = |group: &[(usize, usize)]| (group[0].0, group.iter().map(|(_, at)| entry(*at)).collect());
+        Ok(positions.chunk_by(|a, b| a.0 == b.0).map(of_one).collect())
+    }
+
+    /// Owners and positions of `rows`, by owner and then by position.
+    fn positions_by_owner(&self, rows: &[Gid]) -> Vec<(usize, usize)> {
+        let owner = |row| self.layout.blocks().owner(row).expect("invariant: rows are checked before");
+        let mut positions: Vec<(usize, usize)> = rows.iter().enumerate().map(|(at, &row)| (owner(row), at)).collect();
+        positions.sort_unstable();
+        positions
+    }
+
+    fn owned_position(&self, row: Gid) -> usize {
+        self.layout.global_to_owned(row).expect("invariant: entries are sent to their owner")
+    }
+}
+
+/// Uniform numbers for the entries from global index `first` on.
+pub(crate) fn fill_uniform<T: Scalar>(entries: &mut [T], first: Gid, random: &Philox, stream: u64) {
+    fill(entries, first, |index, numbers| random.fill_uniform(stream, index, numbers), below_one::<T::Real>);
+}
+
+/// Normal numbers for the entries from global index `first` on.
+pub(crate) fn fill_normal<T: Scalar>(entries: &mut [T], first: Gid, random: &Philox, stream: u64) {
+    let scale = if T::COMPLEX { std::f64::consts::FRAC_1_SQRT_2 } else { 1.0 };
+    fill(entries, first, |index, numbers| random.fill_normal(stream, index, numbers), |x| x * scale);
+}
+
+fn fill<T: Scalar>(entries: &mut [T], first: Gid, draw: impl Fn(u64, &mut [f64]), f: impl Fn(f64) -> f64) {
+    let width = 1 + usize::from(T::COMPLEX);
+    let mut numbers = [0.0; DRAWN];
+    let mut index = first.wrapping_mul(width as u64);
+    for entries in entries.chunks_mut(DRAWN / width) {
+        let numbers = &mut numbers[..entries.len() * width];
+        draw(index, numbers);
+        for (entry, parts) in entries.iter_mut().zip(numbers.chunks_exact(width)) {
+            *entry = T::from_parts(f(parts[0]), parts.get(1).map_or(0.0, |&im| f(im)));
+        }
+        index = index.wrapping_add(numbers.len() as u64);
+    }
+}
+
+/// Cuts a number of `[0, 1)` to the precision of `R`: rounding could give one.
+fn below_one<R: Real>(x: f64) -> f64 {
+    let steps = 2.0 / R::EPSILON.to_f64();
+    (x * steps).floor() / steps
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Complex32, Complex64};
+
+    #[test]
+    fn random_entries_depend_on_the_global_index_only() {
+        fn pieces<T: Scalar>() {
+            let random = Philox::new(11);
+            let mut whole = vec![T::ZERO; 1500];
+            fill_normal(&mut whole, 70, &random, 2);
+            for cut in [0, 1, 2, 255, 256, 257, 512, 777] {
+                let mut parts = vec![T::ZERO; 1500];
+                let (left, right) = parts.split_at_mut(cut);
+                fill_normal(left, 70, &random, 2);
+                fill_normal(right, 70 + cut as u64, &random, 2);
+                assert_eq!(parts, whole);
+            }
+        }
+        pieces::<f32>();
+        pieces::<f64>();
+        pieces::<Complex32>();
+        pieces::<Complex64>();
+    }
+
+    #[test]
+    fn single_precision_stays_below_one() {
+        assert_eq!(below_one::<f64>(1.0 - f64::EPSILON / 2.0), 1.0 - f64::EPSILON / 2.0);
+        let largest = <f32 as Real>::from_f64(below_one::<f32>(1.0 - f64::EPSILON / 2.0));
+        assert_eq!(largest, 1.0 - f32::EPSILON / 2.0);
+    }
+
+    #[test]
+    fn entries_are_the_numbers_of_the_stream() {
+        let random = Philox::new(5);
+        let mut entries = [Complex64::ZERO; 3];
+        fill_uniform(&mut entries, 8, &random, 1);
+        assert_eq!(entries[1], Complex64::new(random.uniform(1, 18), random.uniform(1, 19)));
+        let mut entries = [0.0f64; 3];
+        fill_normal(&mut entries, 9, &random, 1);
+        assert_eq!(entries[2], random.normal(1, 11));
+    }
+}

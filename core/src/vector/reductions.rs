@@ -1,0 +1,352 @@
+//! Inner products, norms, sums and extremes: each one reduction over the ranks.
+//!
+//! Sums are reproducible unless [`Reduction::Fast`] is asked for by name; [`crate::reduce`] says how.
+//! All summands are products or absolute values of single entries, rounded once, so they are the
+//! same on every rank. Nothing is allocated once a reduction of the same size was made before.
+
+use std::borrow::Borrow;
+
+use bytemuck::{Pod, Zeroable};
+
+use crate::comm::{Comm, Merge};
+use crate::error::{Error, Result};
+use crate::index::Gid;
+use crate::reduce::{BLOCK, Form, Reduction, add_dot, add_mapped, fast_dot, fast_sum, sum_binned, sum_plain};
+use crate::scalar::{Real, Scalar};
+use crate::vector::Vector;
+
+/// Sums of squares outside this range may have overflowed or lost small entries.
+const SAFE_SQUARES: std::ops::Range<f64> = 1e-280..f64::INFINITY;
+
+impl<T: Scalar> Vector<T> {
+    /// The inner product `sum conj(self[i]) x[i]`, the same bits on any number of ranks.
+    ///
+    /// # Collective
+    /// One reduction.
+    ///
+    /// # Errors
+    /// [`Error::LayoutMismatch`].
+    pub fn dot(&self, x: &Vector<T>) -> Result<T> {
+        self.dot_with(x, Reduction::Reproducible)
+    }
+
+    /// The inner product with a chosen reduction.
+    ///
+    /// # Collective
+    /// One reduction.
+    ///
+    /// # Errors
+    /// [`Error::LayoutMismatch`].
+    pub fn dot_with(&self, x: &Vector<T>, reduction: Reduction) -> Result<T> {
+        let [value] = dots([(self, x)], reduction)?;
+        Ok(value)
+    }
+
+    /// The bilinear product `sum self[i] x[i]`, without conjugation (BLAS `dotu`, PETSc `VecTDot`).
+    ///
+    /// # Collective
+    /// One reduction.
+    ///
+    /// # Errors
+    /// [`Error::LayoutMismatch`].
+    pub fn dotu(&self, x: &Vector<T>, reduction: Reduction) -> Result<T> {
+        self.layout.require_same(&x.layout, "dotu")?;
+        let mut value = [T::ZERO];
+        sum_pairs(self.comm(), &[(self, x)], Form::Bilinear, reduction, &mut value);
+        Ok(value[0])
+    }
+
+    /// The inner products of many vectors with this one, `out[j] = sum conj(xs[j][i]) self[i]`, in
+    /// one reduction and one pass over `self` (PETSc `VecMDot`).
+    ///
+    /// # Collective
+    /// One reduction. All ranks give the same number of vectors.
+    ///
+    /// # Errors
+    /// [`Error::LayoutMismatch`], or [`Error::Shape`] if `out` is not as long as `xs`.
+    pub fn multi_dot(&self, xs: &[impl Borrow<Vector<T>>], reduction: Reduction, out: &mut [T]) -> Result<()> {
+        let operation = "multi-dot";
+        require_len(operation, xs.len(), out.len())?;
+        for x in xs {
+            self.layout.require_same(&x.borrow().layout, operation)?;
+        }
+        if reduction == Reduction::Fast {
+            for (sum, x) in out.iter_mut().zip(xs) {
+                *sum = fast_dot(&x.borrow().owned, &self.owned, Form::Conjugated);
+            }
+            sum_plain(self.comm(), out);
+            return Ok(());
+        }
+        sum_binned(self.comm(), out, |sums| {
+            for (block, ys) in self.owned.chunks(BLOCK).enumerate() {
+                for (sum, x) in sums.iter_mut().zip(xs) {
+                    add_dot(sum, &x.borrow().owned[block * BLOCK..][..ys.len()], ys, Form::Conjugated);
+                }
+            }
+        });
+        Ok(())
+    }
+
+    /// The sum of all entries.
+    ///
+    /// # Collective
+    /// One reduction.
+    pub fn sum(&self, reduction: Reduction) -> T {
+        let mut total = [T::ZERO];
+        match reduction {
+            Reduction::Reproducible => sum_binned(self.comm(), &mut total, |sums| {
+                let [re, im] = &mut sums[0];
+                add_mapped(re, &self.owned, |x| x.re().to_f64());
+                if T::COMPLEX {
+                    add_mapped(im, &self.owned, |x| x.im().to_f64());
+                }
+            }),
+            Reduction::Fast => {
+                total = [fast_sum(&self.owned, &self.owned, |x, _| x)];
+                sum_plain(self.comm(), &mut total);
+            }
+        }
+        total[0]
+    }
+
+    /// The sum of absolute values, the same bits on any number of ranks.
+    ///
+    /// # Collective
+    /// One reduction.
+    pub fn norm1(&self) -> T::Real {
+        self.norm1_with(Reduction::Reproducible)
+    }
+
+    /// The sum of absolute values with a chosen reduction.
+    ///
+    /// # Collective
+    /// One reduction.
+    pub fn norm1_with(&self, reduction: Reduction) -> T::Real {
+        T::Real::from_f64(self.sum_of(|x| x.abs().to_f64(), reduction))
+    }
+
+    /// The Euclidean norm, the same bits on any number of ranks.
+    ///
+    /// Entries so large or small that their squares leave the range of double precision are scaled
+    /// by a power of two first, so that only a norm that is itself too large overflows.
+    ///
+    /// # Collective
+    /// One reduction; two more for entries that need scaling.
+    pub fn norm2(&self) -> T::Real {
+        self.norm2_with(Reduction::Reproducible)
+    }
+
+    /// The Euclidean norm with a chosen reduction.
+    ///
+    /// # Collective
+    /// As [`Vector::norm2`].
+    pub fn norm2_with(&self, reduction: Reduction) -> T::Real {
+        let mut sqr = [0.0f64];
+        let parts = T::parts(&self.owned);
+        match reduction {
+            Reduction::Reproducible => {
+                sum_binned(self.comm(), &mut sqr, |sums| sums[0][0].add_products(parts, parts));
+            }
+            Reduction::Fast => sqr[0] = self.sum_of(|x| abs_sqr(x, 1.0), reduction),
+        }
+        if SAFE_SQUARES.contains(&sqr[0]) {
+            return T::Real::from_f64(sqr[0].sqrt());
+        }
+        let largest = self.norm_inf().to_f64();
+        if largest == 0.0 || !largest.is_finite() {
+            return T::Real::from_f64(largest);
+        }
+        let scale = inverse_power_of_two(largest);
+        let sqr = self.sum_of(|x| abs_sqr(x, scale), reduction);
+        T::Real::from_f64(sqr.sqrt() / scale)
+    }
+
+    /// The largest absolute value; NaN if any entry is NaN; zero for an empty vector.
+    ///
+    /// # Collective
+    /// One reduction.
+    pub fn norm_inf(&self) -> T::Real {
+        let mut largest = [0.0f64; 2];
+        for value in &self.owned {
+            let size = value.abs().to_f64();
+            if size.is_nan() {
+                largest[1] = 1.0;
+            } else {
+                largest[0] = largest[0].max(size);
+            }
+        }
+        self.comm().all_reduce_max(&mut largest);
+        T::Real::from_f64(if largest[1] > 0.0 { f64::NAN } else { largest[0] })
+    }
+
+    /// The sum of a real function of the entries over all ranks.
+    fn sum_of(&self, f: impl Fn(T) -> f64, reduction: Reduction) -> f64 {
+        let mut total = [0.0];
+        match reduction {
+            Reduction::Reproducible => sum_binned(self.comm(), &mut total, |sums| {
+                add_mapped(&mut sums[0][0], &self.owned, f);
+            }),
+            Reduction::Fast => {
+                total = [fast_sum(&self.owned, &self.owned, |x, _| f(x))];
+                sum_plain(self.comm(), &mut total);
+            }
+        }
+        total[0]
+    }
+}
+
+/// `|scale x|^2` in double precision.
+fn abs_sqr<T: Scalar>(x: T, scale: f64) -> f64 {
+    let (re, im) = (x.re().to_f64() * scale, x.im().to_f64() * scale);
+    re * re + im * im
+}
+
+/// The power of two that brings a positive number near one, as far as there is one.
+fn inverse_power_of_two(size: f64) -> f64 {
+    let biased = (size.to_bits() >> 52) & 0x7ff;
+    f64::from_bits((2046 - biased.clamp(1, 2045)) << 52)
+}
+
+impl<T: Real> Vector<T> {
+    /// The largest entry and its global index, the lowest among equals. The first NaN wins over all
+    /// numbers; `None` for a vector without entries.
+    ///
+    /// # Collective
+    /// One reduction.
+    pub fn max_at(&self) -> Option<(Gid, T)> {
+        self.extreme(1.0)
+    }
+
+    /// The smallest entry and its global index, the lowest among equals. The first NaN wins over all
+    /// numbers; `None` for a vector without entries.
+    ///
+    /// # Collective
+    /// One reduction.
+    pub fn min_at(&self) -> Option<(Gid, T)> {
+        self.extreme(-1.0)
+    }
+
+    /// The extreme of the entries times `sign`.
+    fn extreme(&self, sign: f64) -> Option<(Gid, T)> {
+        let mut best = Extreme { value: f64::NEG_INFINITY, index: Gid::MAX };
+        for (index, value) in self.range().zip(&self.owned) {
+            best.merge(&Extreme { value: sign * value.to_f64(), index });
+        }
+        let mut total = [best];
+        self.comm().all_reduce_merge(&[best], &mut total);
+        let [Extreme { value, index }] = total;
+        (index != Gid::MAX).then(|| (index, T::from_f64(sign * value)))
+    }
+}
+
+/// The largest number so far and where it is.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Pod, Zeroable)]
+struct Extreme {
+    value: f64,
+    index: Gid,
+}
+
+impl Merge for Extreme {
+    fn merge(&mut self, other: &Extreme) {
+        let wins = match (self.value.is_nan(), other.value.is_nan()) {
+            (true, true) => other.index < self.index,
+            (mine, theirs) if mine != theirs => theirs,
+            _ => other.value > self.value || (other.value == self.value && other.index < self.index),
+        };
+        if wins {
+            *self = *other;
+        }
+    }
+}
+
+/// Several inner products `sum conj(a[i]) b[i]` in one reduction.
+///
+/// # Collective
+///
+/// # Errors
+/// [`Error::LayoutMismatch`] if the vectors do not all share one layout.
+pub fn dots<T: Scalar, const N: usize>(pairs: [(&Vector<T>, &Vector<T>); N], reduction: Reduction) -> Result<[T; N]> {
+    let mut out = [T::ZERO; N];
+    dots_into(&pairs, reduction, &mut out)?;
+    Ok(out)
+}
+
+/// Any number of inner products, `out[j] = sum conj(a[i]) b[i]` for pair `j`, in one reduction.
+///
+/// # Collective
+/// All ranks give the same number of pairs.
+///
+/// # Errors
+/// [`Error::LayoutMismatch`] if the vectors do not all share one layout, or [`Error::Shape`] if
+/// `out` is not as long as `pairs`.
+pub fn dots_into<T: Scalar>(pairs: &[(&Vector<T>, &Vector<T>)], reduction: Reduction, out: &mut [T]) -> Result<()> {
+    require_len("dots", pairs.len(), out.len())?;
+    let Some((first, _)) = pairs.first() else {
+        return Ok(());
+    };
+    for (a, b) in pairs {
+        first.layout.require_same(&a.layout, "dot")?;
+        first.layout.require_same(&b.layout, "dot")?;
+    }
+    sum_pairs(first.comm(), pairs, Form::Conjugated, reduction, out);
+    Ok(())
+}
+
+fn sum_pairs<T: Scalar>(
+    comm: &Comm,
+    pairs: &[(&Vector<T>, &Vector<T>)],
+    form: Form,
+    reduction: Reduction,
+    out: &mut [T],
+) {
+    match reduction {
+        Reduction::Reproducible => sum_binned(comm, out, |sums| {
+            for (sum, (a, b)) in sums.iter_mut().zip(pairs) {
+                add_dot(sum, &a.owned, &b.owned, form);
+            }
+        }),
+        Reduction::Fast => {
+            for (sum, (a, b)) in out.iter_mut().zip(pairs) {
+                *sum = fast_dot(&a.owned, &b.owned, form);
+            }
+            sum_plain(comm, out);
+        }
+    }
+}
+
+fn require_len(operation: &'static str, expected: usize, found: usize) -> Result<()> {
+    if expected == found {
+        return Ok(());
+    }
+    Err(Error::Shape { operation, expected: (expected as u64, 1), found: (found as u64, 1) })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn extremes_prefer_nan_and_then_the_lowest_index() {
+        let best = |values: &[(f64, u64)]| {
+            let mut best = Extreme { value: f64::NEG_INFINITY, index: Gid::MAX };
+            values.iter().for_each(|&(value, index)| best.merge(&Extreme { value, index }));
+            best.index
+        };
+        assert_eq!(best(&[(1.0, 4), (2.0, 9), (2.0, 7), (-3.0, 1)]), 7);
+        assert_eq!(best(&[(0.0, 2), (-0.0, 1)]), 1);
+        assert_eq!(best(&[(f64::NAN, 5), (9.0, 1), (f64::NAN, 3)]), 3);
+        assert_eq!(best(&[(f64::NEG_INFINITY, 6)]), 6);
+        assert_eq!(best(&[]), Gid::MAX);
+    }
+
+    #[test]
+    fn scaling_brings_any_size_near_one() {
+        for size in [f64::MAX, 1e200, 3.0, 1.0, 1e-200] {
+            let scaled = size * inverse_power_of_two(size);
+            assert!((0.5..4.0).contains(&scaled), "{size} becomes {scaled}");
+        }
+        let tiny = f64::from_bits(1);
+        assert!(tiny * inverse_power_of_two(tiny) > 1e-20);
+    }
+}

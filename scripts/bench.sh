@@ -1,0 +1,47 @@
+#!/usr/bin/env bash
+# Benchmarks: Dolmen on 1 and 2 ranks, and PETSc and Tpetra on the same cases where they and the
+# folder of their programs (DOLMEN_PEERS, or ../shared/peers) are installed. Prints one table and
+# writes out/bench.json.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+. scripts/flavour.sh
+
+ranks=${RANKS:-1 2}
+cases=${CASES:-a.triad,b.,c.,d.,f.cg_jacobi}
+repeats=${REPEATS:-15}
+seconds=${MAXSEC:-1.5}
+peers=${DOLMEN_PEERS:-../shared/peers}
+lines=out/bench.jsonl
+
+mkdir -p out
+cargo build --release --quiet -p dolmen-tests --bin dolmen-bench
+: >"$lines"
+
+# The peers' programs are built in a copy: their folder may be read-only.
+programs=()
+if [ "$MPI" = openmpi ] && [ -e "$peers/Makefile" ]; then
+    mkdir -p out/peers
+    cp -u "$peers"/* out/peers/ 2>/dev/null || true
+    chmod -R u+w out/peers
+    for anchor in petsc_anchor tpetra_anchor; do
+        if make -s -C out/peers "bin/$anchor" >"out/peers/$anchor.log" 2>&1; then
+            programs+=("out/peers/bin/$anchor")
+        else
+            echo "bench: $anchor does not build here (out/peers/$anchor.log); left out" >&2
+        fi
+    done
+else
+    echo "bench: no peers at $peers; Dolmen alone" >&2
+fi
+
+for count in $ranks; do
+    # Spinning while waiting: yielding would cost milliseconds, and there is a core a rank.
+    export OMPI_MCA_mpi_yield_when_idle=0
+    for program in "$target_dir/release/dolmen-bench" "${programs[@]}"; do
+        echo "bench: $(basename "$program") on $count rank(s)" >&2
+        scripts/mpirun.sh -n "$count" "$program" --case "$cases" --repeats "$repeats" --maxsec "$seconds" \
+            2>/dev/null | grep '^{' >>"$lines" || echo "bench: $(basename "$program") failed" >&2
+    done
+done
+. scripts/python.sh
+"$python" scripts/bench.py "$lines" out/bench.json

@@ -1,0 +1,33 @@
+//! `dolmen-bench`: speed of the toolkit beside STREAM, as one JSON line for each case.
+//!
+//! Takes `--case PREFIX[,PREFIX...]`, `--repeats N`, `--maxsec S`, like the PETSc and Trilinos
+//! programs that `make bench` runs beside it on the same cases; `scripts/bench.py` joins the
+//! lines. Each case is timed between barriers, the slowest rank counting, and STREAM's triad runs
+//! just before and just after it, so that its share is taken under the same load.
+
+mod matrices;
+mod measure;
+mod problems;
+mod vectors;
+
+use std::process::ExitCode;
+
+use dolmen_core::{Comm, Error};
+use measure::Bench;
+
+fn main() -> ExitCode {
+    Comm::run(|comm| -> Result<ExitCode, Error> {
+        let bench = match Bench::from_args(comm, std::env::args().skip(1)) {
+            Ok(bench) => bench,
+            Err(message) => {
+                if comm.rank() == 0 {
+                    eprintln!("dolmen-bench: {message}");
+                }
+                return Ok(ExitCode::from(2));
+            }
+        };
+        vectors::run(&bench)?;
+        matrices::run(&bench)?;
+        Ok(ExitCode::SUCCESS)
+    })
+}

@@ -1,0 +1,114 @@
+//! Assembly, products and a solve.
+
+use dolmen_core::{CsrMatrix, Diagonal, Duplicates, Layout, LinearOperator, Reduction, Result, Vector};
+use dolmen_solvers::Cg;
+
+use crate::measure::{Bench, Case};
+use crate::problems::{Problem, is_shipped, row};
+
+pub(crate) fn run(bench: &Bench) -> Result<()> {
+    products(bench)?;
+    assembly(bench)?;
+    solves(bench)
+}
+
+fn build(bench: &Bench, problem: Problem, n: u64) -> Result<CsrMatrix<f64>> {
+    let layout = Layout::uniform(&bench.comm, n * n * n);
+    CsrMatrix::from_rows(&layout, &layout, |i, entries| row(problem, n, i, |column, value| entries.push(column, value)))
+}
+
+/// Bytes of a CSR product: values, columns and row pointers once, both vectors once.
+fn product_bytes(a: &CsrMatrix<f64>) -> f64 {
+    12.0 * a.global_entries() as f64 + 20.0 * a.range().global_len() as f64
+}
+
+fn products(bench: &Bench) -> Result<()> {
+    let cases = [
+        ("c.spmv.7pt", "c.spmvT.7pt", Problem::Seven, 128),
+        ("c.spmv.27pt", "c.spmvT.27pt", Problem::TwentySeven, 96),
+        ("c.spmv.jump", "c.spmvT.jump", Problem::Jumping, 128),
+    ];
+    for (name, transposed, problem, n) in cases {
+        if !bench.wants(name) && !bench.wants(transposed) {
+            continue;
+        }
+        let a = build(bench, problem, n)?;
+        let x = Vector::from_fn(a.domain(), |row| 1.0 + (row % 13) as f64 / 16.0);
+        let mut y = Vector::zeros(a.range());
+        let case = |name| Case { name, n: n * n * n, entries: a.global_entries(), bytes: product_bytes(&a) };
+        bench.case(&case(name), || a.apply(&x, &mut y).expect("layouts of the matrix"));
+        bench.case(&case(transposed), || a.apply_transpose(&x, &mut y).expect("layouts of the matrix"));
+    }
+    Ok(())
+}
+
+/// The 7-point matrix of 128^3 from rows, from triplets of own rows, and with a tenth of the
+/// entries given by the rank before (by the same rank where there is one only).
+fn assembly(bench: &Bench) -> Result<()> {
+    const N: u64 = 128;
+    if !["d.rows", "d.triplets", "d.stash10", "d.refill"].iter().any(|name| bench.wants(name)) {
+        return Ok(());
+    }
+    let layout = Layout::uniform(&bench.comm, N * N * N);
+    let entries = 7 * N * N * N - 6 * N * N;
+    let case = |name| Case { name, n: N * N * N, entries, bytes: 0.0 };
+    bench.case(&case("d.rows"), || {
+        std::hint::black_box(build(bench, Problem::Seven, N).expect("entries inside the matrix"));
+    });
+    let (rank, size) = (bench.comm.rank(), bench.comm.size());
+    let triplets = |of: usize, keep: &dyn Fn(bool) -> bool| -> Vec<(u64, u64, f64)> {
+        let mut list = Vec::new();
+        for i in layout.blocks().range(of) {
+            row(Problem::Seven, N, i, |column, value| {
+                if keep(is_shipped(i, column)) {
+                    list.push((i, column, value));
+                }
+            });
+        }
+        list
+    };
+    let assemble = |list: &[(u64, u64, f64)]| {
+        CsrMatrix::from_triplets(&layout, &layout, list.iter().copied(), Duplicates::Add)
+            .expect("entries inside the matrix")
+    };
+    let own = triplets(rank, &|_| true);
+    bench.case(&case("d.triplets"), || {
+        std::hint::black_box(assemble(&own));
+    });
+    let mut mixed = triplets(rank, &|shipped| !shipped);
+    mixed.extend(triplets((rank + 1) % size, &|shipped| shipped));
+    bench.case(&case("d.stash10"), || {
+        std::hint::black_box(assemble(&mixed));
+    });
+    if bench.wants("d.refill") {
+        let mut a = assemble(&own);
+        let plan = a.plan_refill(own.iter().map(|&(i, j, _)| (i, j)), Duplicates::Add)?;
+        let values: Vec<f64> = own.iter().map(|entry| entry.2).collect();
+        bench.case(&case("d.refill"), || a.refill(&plan, &values).expect("the planned pattern"));
+    }
+    Ok(())
+}
+
+/// Conjugate gradients with Jacobi on the 7-point Laplacian, a hundred iterations, with both ways
+/// of summing.
+fn solves(bench: &Bench) -> Result<()> {
+    const N: u64 = 128;
+    const ITERATIONS: usize = 100;
+    if !bench.wants("f.cg_jacobi") {
+        return Ok(());
+    }
+    let a = build(bench, Problem::Seven, N)?;
+    let jacobi = Diagonal::new(Vector::from_fn(a.range(), |_| 1.0 / 6.0));
+    let b = Vector::from_fn(a.range(), |_| 1.0);
+    let mut x = Vector::zeros(a.domain());
+    let ways = [("f.cg_jacobi", Reduction::Fast), ("f.cg_jacobi.reproducible", Reduction::Reproducible)];
+    for (name, reduction) in ways {
+        let case = Case { name, n: N * N * N, entries: a.global_entries(), bytes: 0.0 };
+        bench.case(&case, || {
+            x.fill(0.0);
+            let cg = Cg::new().rtol(0.0).max_iterations(ITERATIONS).preconditioner(&jacobi).reduction(reduction);
+            std::hint::black_box(cg.solve(&a, &b, &mut x).expect("valid settings"));
+        });
+    }
+    Ok(())
+}

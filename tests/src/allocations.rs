@@ -1,5 +1,0 @@
-//! Counting memory requests, for tests of what must not allocate.
-
-mod ffi;
-
-pub use ffi::{CountingAllocator, allocations};

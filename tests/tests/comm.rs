@@ -1,0 +1,437 @@
+//! Communicators: agreement, splitting, collectives, sparse exchange, and how jobs end.
+//!
+//! With `DOLMEN_PROGRAM` set this binary is one of the programs at the end of the file, which fail
+//! on purpose; the cases start them on several ranks and look at what is left.
+
+use std::fmt::Debug;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use bytemuck::{Pod, Zeroable};
+use dolmen_core::random::Philox;
+use dolmen_core::{BinnedSum, Complex64, Error, Merge, Reducible};
+use dolmen_tests::{Checksums, Comm, Mpirun, Output, TestResult, case, same_bits, serial};
+
+const PROGRAM: &str = "DOLMEN_PROGRAM";
+
+fn main() -> ExitCode {
+    if let Ok(name) = std::env::var(PROGRAM) {
+        return program(&name);
+    }
+    const ANY: &[usize] = &[1, 2, 3, 4];
+    dolmen_tests::main(&[
+        case("every_set_of_failing_ranks_agrees", ANY, every_set_of_failing_ranks_agrees),
+        case("messages_of_any_text_agree", ANY, messages_of_any_text_agree),
+        case("colours_split", &[1, 2, 3, 4, 7], colours_split),
+        case("a_bad_split_is_an_error_on_all", ANY, a_bad_split_is_an_error_on_all),
+        case("keys_order_the_ranks", ANY, keys_order_the_ranks),
+        case("one_node_shares_memory", ANY, one_node_shares_memory),
+        case("duplicates_are_apart", ANY, duplicates_are_apart),
+        case("broadcasts_take_the_roots_length", ANY, broadcasts_take_the_roots_length),
+        case("gathers_are_in_rank_order", ANY, gathers_are_in_rank_order),
+        case("reductions_of_all_types", ANY, reductions_of_all_types),
+        case("merges_are_reductions", &[1, 2, 3, 4, 7], merges_are_reductions),
+        same_bits("merged_sums", &[1, 2, 3, 4, 7], merged_sums),
+        case("sparse_exchanges_back_to_back", &[1, 2, 3, 4, 7], sparse_exchanges_back_to_back),
+        case("sparse_messages_of_any_size", ANY, sparse_messages_of_any_size),
+        serial("a_panic_ends_the_job", a_panic_ends_the_job),
+        serial("a_lone_error_ends_the_job", a_lone_error_ends_the_job),
+        serial("a_common_error_is_printed_once", a_common_error_is_printed_once),
+        serial("an_agreed_error_names_its_rank", an_agreed_error_names_its_rank),
+        serial("the_lowest_failing_rank_speaks", the_lowest_failing_rank_speaks),
+        serial("main_chooses_the_exit_code", main_chooses_the_exit_code),
+        serial("a_second_run_is_refused", a_second_run_is_refused),
+    ])
+}
+
+fn every_set_of_failing_ranks_agrees(comm: &Comm) -> TestResult {
+    let all = (1usize << comm.size()) - 1;
+    for failing in (0..=all).chain((0..=all).rev()) {
+        let mine = if failing >> comm.rank() & 1 == 1 {
+            Err(format!("set {failing:b}: rank {} fell", comm.rank()))
+        } else {
+            Ok(comm.rank())
+        };
+        let agreed = comm.agree(mine);
+        if failing == 0 {
+            assert_eq!(agreed, Ok(comm.rank()));
+        } else {
+            let rank = usize::try_from(failing.trailing_zeros())?;
+            let message = format!("set {failing:b}: rank {rank} fell");
+            assert_eq!(agreed, Err(Error::Agreed { rank, everywhere: failing == all, message }));
+        }
+    }
+    Ok(())
+}
+
+fn messages_of_any_text_agree(comm: &Comm) -> TestResult {
+    let last = comm.size() - 1;
+    for text in ["", "Größe ∞ — 石\nsecond line", &"long ".repeat(50_000)] {
+        let mine = if comm.rank() == last { Err(text) } else { Ok(()) };
+        let error = comm.agree(mine).unwrap_err();
+        assert_eq!(error.message(), text);
+        let suffix = if comm.size() == 1 { String::new() } else { format!(" (rank {last})") };
+        assert_eq!(error.to_string(), format!("{text}{suffix}"));
+    }
+    Ok(())
+}
+
+fn colours_split(comm: &Comm) -> TestResult {
+    // Ranks 2, 5, ... stay out.
+    let colour = |rank: usize| [Some(7), Some(0), None][rank % 3];
+    let part = comm.split(colour(comm.rank()), 0)?;
+    let expected: Vec<_> = (0..comm.size()).filter(|&rank| colour(rank) == colour(comm.rank())).collect();
+    match part {
+        None => assert_eq!(comm.rank() % 3, 2),
+        Some(part) => {
+            assert_eq!(part.all_gather(comm.rank()), expected);
+            assert_eq!(expected[part.rank()], comm.rank());
+            part.free();
+        }
+    }
+    comm.barrier();
+    Ok(())
+}
+
+fn a_bad_split_is_an_error_on_all(comm: &Comm) -> TestResult {
+    let last = comm.rank() + 1 == comm.size();
+    let colour = comm.split(Some(if last { u32::MAX } else { 1 }), 0).unwrap_err().message();
+    assert_eq!(colour, "split: the colour is 4294967295; MPI takes 0 to 2147483647");
+    let key = comm.split(Some(1), if last { 1 << 31 } else { 0 }).unwrap_err().message();
+    assert_eq!(key, "split: the key is 2147483648; MPI takes 0 to 2147483647");
+    Ok(())
+}
+
+fn keys_order_the_ranks(comm: &Comm) -> TestResult {
+    let reversed = comm.split(Some(3), comm.size() - comm.rank())?.ok_or("no part")?;
+    assert_eq!(reversed.rank(), comm.size() - 1 - comm.rank());
+    let expected: Vec<_> = (0..comm.size()).rev().collect();
+    assert_eq!(reversed.all_gather(comm.rank()), expected);
+    reversed.free();
+    Ok(())
+}
+
+/// All ranks of these tests run on one node.
+fn one_node_shares_memory(comm: &Comm) -> TestResult {
+    let node = comm.split_shared();
+    assert_eq!((node.rank(), node.size()), (comm.rank(), comm.size()));
+    assert_ne!(&node, comm);
+    node.free();
+    Ok(())
+}
+
+fn duplicates_are_apart(comm: &Comm) -> TestResult {
+    let other = comm.duplicate();
+    assert_ne!(&other, comm);
+    assert_eq!(&other.clone(), &other);
+    // Messages of the same kind on the two communicators, one round after the other.
+    let next = (comm.rank() + 1) % comm.size();
+    let previous = (comm.rank() + comm.size() - 1) % comm.size();
+    for round in 0..50u64 {
+        let sums = [(comm, 1), (&other, 1000)].map(|(comm, factor)| {
+            let received = comm.sparse_exchange(&[(next, vec![round * factor])]);
+            assert_eq!(received, [(previous, vec![round * factor])]);
+            let mut sum = [factor];
+            comm.all_reduce_sum(&mut sum);
+            sum[0]
+        });
+        assert_eq!(sums, [comm.size() as u64, 1000 * comm.size() as u64]);
+    }
+    other.free();
+    Ok(())
+}
+
+fn broadcasts_take_the_roots_length(comm: &Comm) -> TestResult {
+    for root in 0..comm.size() {
+        for len in [0, 1, 3, 70_000u64] {
+            let roots: Vec<_> = (0..len).map(|i| [root as u64, i]).collect();
+            let mut values = if comm.rank() == root { roots.clone() } else { vec![[9; 2]; comm.rank() * 5] };
+            comm.broadcast(root, &mut values);
+            assert_eq!(values, roots);
+        }
+    }
+    Ok(())
+}
+
+fn gathers_are_in_rank_order(comm: &Comm) -> TestResult {
+    let values = |rank: usize, root: usize| -> Vec<Complex64> {
+        let len = if rank % 2 == 1 { 0 } else { 1000 * rank + root + 1 };
+        (0..len).map(|i| Complex64::new(rank as f64, i as f64)).collect()
+    };
+    for root in 0..comm.size() {
+        let gathered = comm.gather(root, &values(comm.rank(), root));
+        assert_eq!(gathered.is_some(), comm.rank() == root);
+        if let Some(gathered) = gathered {
+            let expected: Vec<_> = (0..comm.size()).map(|rank| values(rank, root)).collect();
+            assert_eq!(gathered, expected);
+        }
+        let bytes = u8::try_from(comm.rank())?;
+        let expected: Vec<_> = (0..comm.size()).map(|rank| [rank as u64, root as u64]).collect();
+        assert_eq!(comm.all_gather([comm.rank() as u64, root as u64]), expected);
+        assert_eq!(comm.all_gather(bytes).last().copied(), Some(u8::try_from(comm.size() - 1)?));
+    }
+    Ok(())
+}
+
+/// Small whole numbers, so that sums are exact in every type.
+fn reduce<T: Reducible + PartialEq + Debug>(comm: &Comm, number: impl Fn(u8) -> T) -> TestResult {
+    let size = u8::try_from(comm.size())?;
+    let rank = u8::try_from(comm.rank())?;
+    let small = |len| (0..5u8).cycle().take(len);
+    for len in [0, 1, 3, 1000] {
+        let reduced = |operation: fn(&Comm, &mut [T])| {
+            let mut values: Vec<_> = small(len).map(|i| number(i + rank)).collect();
+            operation(comm, &mut values);
+            values
+        };
+        let expected = |value: &dyn Fn(u8) -> u8| small(len).map(|i| number(value(i))).collect::<Vec<_>>();
+        assert_eq!(reduced(Comm::all_reduce_sum), expected(&|i| size * i + size * (size - 1) / 2));
+        assert_eq!(reduced(Comm::all_reduce_max), expected(&|i| i + size - 1));
+        assert_eq!(reduced(Comm::all_reduce_min), expected(&|i| i));
+    }
+    Ok(())
+}
+
+fn reductions_of_all_types(comm: &Comm) -> TestResult {
+    reduce(comm, f32::from)?;
+    reduce(comm, f64::from)?;
+    reduce(comm, i32::from)?;
+    reduce(comm, i64::from)?;
+    reduce(comm, u32::from)?;
+    reduce(comm, u64::from)?;
+    let mut signed = [-1 - i64::try_from(comm.rank())?, i64::MIN / 8];
+    comm.all_reduce_sum(&mut signed);
+    let size = i64::try_from(comm.size())?;
+    assert_eq!(signed, [-size * (size + 1) / 2, i64::MIN / 8 * size]);
+    let mut wide = [u64::MAX - comm.rank() as u64];
+    comm.all_reduce_min(&mut wide);
+    assert_eq!(wide[0], u64::MAX - (comm.size() as u64 - 1));
+    Ok(())
+}
+
+/// The largest value and the lowest rank that has it.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Pod, Zeroable)]
+struct Largest {
+    value: i64,
+    rank: u64,
+}
+
+impl Merge for Largest {
+    fn merge(&mut self, other: &Largest) {
+        if (other.value, self.rank) > (self.value, other.rank) {
+            *self = *other;
+        }
+    }
+}
+
+fn merges_are_reductions(comm: &Comm) -> TestResult {
+    let value = |i: usize, rank: usize| [0, -3, -6, -2, -5, -1, -4][(i + 4 * rank) % 7];
+    for len in [1, 2, 500] {
+        let mine: Vec<_> =
+            (0..len).map(|i| Largest { value: value(i, comm.rank()), rank: comm.rank() as u64 }).collect();
+        let mut found = vec![Largest { value: 0, rank: 99 }; len];
+        comm.all_reduce_merge(&mine, &mut found);
+        for (i, found) in found.into_iter().enumerate() {
+            let largest = (0..comm.size()).map(|rank| value(i, rank)).max().ok_or("no ranks")?;
+            let rank = (0..comm.size()).find(|&rank| value(i, rank) == largest).ok_or("no rank")?;
+            assert_eq!(found, Largest { value: largest, rank: rank as u64 });
+        }
+    }
+    Ok(())
+}
+
+/// Sums of the same 5000 numbers, dealt to the ranks in turn.
+fn merged_sums(comm: &Comm) -> TestResult<Checksums> {
+    let random = Philox::new(3);
+    let mut total = [BinnedSum::default(); 4];
+    let parts: Vec<_> = (0..4)
+        .map(|stream| {
+            let numbers: Vec<_> = (0..5000)
+                .filter(|i| i % comm.size() as u64 == comm.rank() as u64)
+                .map(|i| random.normal(stream, i) * 10f64.powi(i32::try_from(i % 30).unwrap_or(0)))
+                .collect();
+            let mut sum = BinnedSum::default();
+            sum.add(&numbers);
+            sum
+        })
+        .collect();
+    comm.all_reduce_merge(&parts, &mut total);
+    Ok(total.iter().enumerate().map(|(i, sum)| (format!("sum {i}"), sum.value().to_bits())).collect())
+}
+
+/// Who sends what to whom in each round is known to all, so every rank knows what to expect. There
+/// is no barrier between the rounds, and ranks are slowed down at random.
+fn sparse_exchanges_back_to_back(comm: &Comm) -> TestResult {
+    let random = Philox::new(11);
+    let pair = |from: usize, to: usize| (from * 100 + to) as u64;
+    let message = |round: u64, from: usize, to: usize| -> Option<Vec<u64>> {
+        // Dense, sparse and silent rounds; messages to oneself are not special.
+        let density = match round % 3 {
+            0 => 0.9,
+            1 => 0.3,
+            _ => 0.0,
+        };
+        let draw = |index| random.uniform(pair(from, to), 3 * round + index);
+        // One in ten has no content.
+        let len = if draw(0) < 0.1 { 0 } else { (round * 7 + pair(from, to)) % 60 };
+        let sends = draw(1) < density;
+        sends.then(|| (0..len).map(|i| (round << 32) + (pair(from, to) << 16) + i).collect())
+    };
+    for round in 0..600 {
+        if random.uniform(9999, round * 8 + comm.rank() as u64) < 0.02 {
+            std::thread::sleep(Duration::from_millis(2));
+        }
+        // In descending order of the target, for the answer must not depend on it.
+        let messages: Vec<_> =
+            (0..comm.size()).rev().filter_map(|to| Some((to, message(round, comm.rank(), to)?))).collect();
+        let expected: Vec<_> =
+            (0..comm.size()).filter_map(|from| Some((from, message(round, from, comm.rank())?))).collect();
+        assert_eq!(comm.sparse_exchange(&messages), expected, "round {round}");
+    }
+    Ok(())
+}
+
+fn sparse_messages_of_any_size(comm: &Comm) -> TestResult {
+    let next = (comm.rank() + 1) % comm.size();
+    let previous = (comm.rank() + comm.size() - 1) % comm.size();
+    // The last is far above what MPI sends without being asked for.
+    for len in [0, 1, 1000, 400_000] {
+        let values = |rank: usize| (0..len).map(|i| [rank as f64, i as f64]).collect::<Vec<_>>();
+        assert_eq!(comm.sparse_exchange(&[(next, values(comm.rank()))]), [(previous, values(previous))]);
+    }
+    // Several to one rank arrive as one, in order.
+    let several: Vec<_> = (0..20u16).map(|i| (next, vec![i; usize::from(i % 4)])).collect();
+    let joined: Vec<_> = several.iter().flat_map(|(_, values)| values.clone()).collect();
+    assert_eq!(comm.sparse_exchange(&several), [(previous, joined)]);
+    assert_eq!(comm.sparse_exchange::<u64>(&[]), []);
+    Ok(())
+}
+
+// Programs that end in all ways.
+
+/// A rank fails with this text.
+fn main_of(name: &str, comm: &Comm) -> Result<ExitCode, String> {
+    let rank = comm.rank();
+    match name {
+        "panic" => {
+            assert_ne!(rank, 1, "the capstone slipped");
+            comm.barrier();
+        }
+        "lone error" => {
+            if rank == 1 {
+                return Err("expected 3 stones, found 2".to_owned());
+            }
+            comm.barrier();
+        }
+        "common error" => return Err("there is no quarry".to_owned()),
+        "agreed error" => {
+            let stones = if rank == 2 { Err("a stone is missing") } else { Ok(3) };
+            comm.agree(stones).map_err(|error| error.to_string())?;
+        }
+        "two errors" => {
+            if rank > 0 {
+                std::thread::sleep(Duration::from_millis(200 * (3 - rank as u64)));
+                return Err(format!("stone {rank} broke"));
+            }
+        }
+        "exit code" => return Ok(ExitCode::from(7)),
+        other => return Err(format!("there is no program {other}")),
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// The error type of these programs: its text.
+struct Text(String);
+
+impl From<Error> for Text {
+    fn from(error: Error) -> Text {
+        Text(error.to_string())
+    }
+}
+
+impl std::fmt::Display for Text {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+fn program(name: &str) -> ExitCode {
+    if name == "twice" {
+        let first = Comm::run(|_| Ok::<_, Text>(ExitCode::SUCCESS));
+        assert_eq!(first, ExitCode::SUCCESS);
+        return Comm::run(|_| Ok::<_, Text>(ExitCode::SUCCESS));
+    }
+    Comm::run(|comm| main_of(name, comm).map_err(Text))
+}
+
+fn run(name: &str, ranks: usize) -> TestResult<Output> {
+    let this = std::env::current_exe()?;
+    let output = Mpirun::new(ranks).program(this).env(PROGRAM, name).deadline(Duration::from_secs(30)).run()?;
+    assert!(!output.timed_out, "{name} hangs\n{}", output.stderr);
+    Ok(output)
+}
+
+/// The lines that `Comm::run` printed, launcher messages left out.
+fn errors(output: &Output) -> Vec<&str> {
+    output.stderr.lines().filter(|line| line.starts_with("error: ")).collect()
+}
+
+fn a_panic_ends_the_job() -> TestResult {
+    let output = run("panic", 3)?;
+    assert!(output.elapsed < Duration::from_secs(10), "took {:?}", output.elapsed);
+    assert_eq!(output.status.code(), Some(101));
+    for text in ["rank 1: panicked at", "the capstone slipped", "rank 1 panicked: this is a bug; the job is aborted"] {
+        assert!(output.stderr.contains(text), "{text:?} is missing from\n{}", output.stderr);
+    }
+    Ok(())
+}
+
+fn a_lone_error_ends_the_job() -> TestResult {
+    let output = run("lone error", 3)?;
+    assert!(output.elapsed < Duration::from_secs(15), "took {:?}", output.elapsed);
+    assert_eq!(output.status.code(), Some(2), "{}", output.stderr);
+    let expected = "error: rank 1 stopped while others went on, so the job was ended: expected 3 stones, found 2";
+    assert_eq!(errors(&output), [expected]);
+    Ok(())
+}
+
+fn a_common_error_is_printed_once() -> TestResult {
+    for ranks in [1, 4] {
+        let output = run("common error", ranks)?;
+        assert_eq!(output.status.code(), Some(2), "{}", output.stderr);
+        assert_eq!(errors(&output), ["error: there is no quarry"]);
+        assert!(output.elapsed < Duration::from_secs(5), "took {:?}: waited for a grace", output.elapsed);
+    }
+    Ok(())
+}
+
+fn an_agreed_error_names_its_rank() -> TestResult {
+    let output = run("agreed error", 3)?;
+    assert_eq!(output.status.code(), Some(2), "{}", output.stderr);
+    assert_eq!(errors(&output), ["error: a stone is missing (rank 2)"]);
+    Ok(())
+}
+
+/// Rank 0 succeeds, ranks 2 and 1 fail one after the other.
+fn the_lowest_failing_rank_speaks() -> TestResult {
+    let output = run("two errors", 3)?;
+    assert_eq!(output.status.code(), Some(2), "{}", output.stderr);
+    assert_eq!(errors(&output), ["error: stone 1 broke"]);
+    Ok(())
+}
+
+fn main_chooses_the_exit_code() -> TestResult {
+    let output = run("exit code", 2)?;
+    assert_eq!(output.status.code(), Some(7), "{}", output.stderr);
+    assert_eq!(errors(&output), [""; 0]);
+    Ok(())
+}
+
+fn a_second_run_is_refused() -> TestResult {
+    let output = run("twice", 1)?;
+    assert_eq!(output.status.code(), Some(2), "{}", output.stderr);
+    assert_eq!(errors(&output).len(), 1);
+    assert!(errors(&output)[0].contains("already initialised or finalised"), "{}", output.stderr);
+    Ok(())
+}

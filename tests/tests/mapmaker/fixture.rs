@@ -1,0 +1,136 @@
+//! Small Dolmen TOD files with explicit pointing, made by the tests.
+
+use std::path::{Path, PathBuf};
+
+use dolmen_core::Comm;
+use dolmen_io::hdf5::{Element, H5File, Layout, TableColumn};
+use dolmen_tests::TestResult;
+use mapmaker::config::Config;
+use mapmaker::maps::{Maps, make_maps};
+use mapmaker::phases::Phases;
+
+/// Where samples look.
+pub(crate) enum Looks {
+    /// Colatitude and longitude of each sample [rad], detector after detector.
+    Angles(Vec<f64>, Vec<f64>),
+    /// Pixels of a grid, detector after detector.
+    Pixels { nside: i64, ordering: &'static str, pixel: Vec<i64> },
+}
+
+/// A timeline of several detectors.
+pub(crate) struct Timeline {
+    pub(crate) sample_rate: f64,
+    /// Noise of each detector [K sqrt(s)].
+    pub(crate) net: Vec<f64>,
+    pub(crate) looks: Looks,
+    pub(crate) psi: Vec<f64>,
+    pub(crate) signal: Vec<f64>,
+    pub(crate) flags: Vec<u8>,
+}
+
+/// A folder that all ranks know, made by rank 0 and removed when its handle is dropped.
+pub(crate) struct Folder {
+    pub(crate) path: PathBuf,
+    _owner: Option<tempfile::TempDir>,
+}
+
+impl Folder {
+    /// # Collective
+    pub(crate) fn new(comm: &Comm) -> TestResult<Folder> {
+        let owner = if comm.rank() == 0 { Some(tempfile::tempdir()?) } else { None };
+        let mut name = owner.as_ref().map(|f| f.path().to_string_lossy().into_owned().into_bytes()).unwrap_or_default();
+        comm.broadcast(0, &mut name);
+        Ok(Folder { path: PathBuf::from(String::from_utf8(name)?), _owner: owner })
+    }
+}
+
+impl Timeline {
+    pub(crate) fn samples(&self) -> usize {
+        self.signal.len() / self.net.len()
+    }
+
+    /// Writes the file, from rank 0.
+    ///
+    /// # Collective
+    pub(crate) fn write(&self, comm: &Comm, path: &Path) -> TestResult {
+        let file = H5File::create(comm, path)?;
+        let texts = [("format", "dolmen-tod"), ("coordinates", "G"), ("psi_convention", "COSMO"), ("units", "K_CMB")];
+        for (name, value) in texts {
+            file.write_attribute("/", name, value)?;
+        }
+        file.write_attribute("/", "version", 1)?;
+        file.write_table("detectors", &self.detectors())?;
+        let group = "observations/scan";
+        file.create_group(group)?;
+        file.write_attribute(group, "sample_rate", self.sample_rate)?;
+        let shape = [self.net.len() as u64, self.samples() as u64];
+        match &self.looks {
+            Looks::Angles(theta, phi) => {
+                put(&file, "theta", shape, theta)?;
+                put(&file, "phi", shape, phi)?;
+            }
+            Looks::Pixels { nside, ordering, pixel } => {
+                file.write_attribute(group, "nside", *nside)?;
+                file.write_attribute(group, "ordering", *ordering)?;
+                put(&file, "pixel", shape, pixel)?;
+            }
+        }
+        put(&file, "psi", shape, &self.psi)?;
+        put(&file, "signal", shape, &self.signal)?;
+        put(&file, "detector_flags", shape, &self.flags)?;
+        file.close()?;
+        Ok(())
+    }
+
+    fn detectors(&self) -> Vec<(String, TableColumn)> {
+        let count = self.net.len();
+        let names = (0..count).map(|i| format!("D{i}")).collect();
+        let zeros = || TableColumn::Real(vec![0.0; count]);
+        vec![
+            ("name".into(), TableColumn::Text { bytes: 16, values: names }),
+            ("net".into(), TableColumn::Real(self.net.clone())),
+            ("fknee".into(), zeros()),
+            ("alpha".into(), zeros()),
+            ("fmin".into(), zeros()),
+            ("quaternion".into(), TableColumn::Reals { length: 4, values: [0.0, 0.0, 0.0, 1.0].repeat(count) }),
+            ("pol_efficiency".into(), TableColumn::Real(vec![1.0; count])),
+        ]
+    }
+}
+
+fn put<T: Element>(file: &H5File, name: &str, shape: [u64; 2], values: &[T]) -> TestResult {
+    let dataset = file.create_dataset::<T>(&format!("observations/scan/{name}"), &shape, &Layout::Contiguous)?;
+    if file.comm().rank() == 0 {
+        dataset.write_slab(&[0, 0], &shape, values)?;
+    } else {
+        dataset.write_slab(&[0, 0], &[0, 0], &[] as &[T])?;
+    }
+    Ok(())
+}
+
+/// Makes maps of a timeline with a configuration whose input is `tod.h5`.
+///
+/// # Collective
+pub(crate) fn map(comm: &Comm, folder: &Folder, timeline: &Timeline, config: &str) -> TestResult<Maps> {
+    timeline.write(comm, &folder.path.join("tod.h5"))?;
+    let config = Config::parse(config, &folder.path.join("case.toml"))?;
+    Ok(make_maps(comm, &config, &mut Phases::default(), &mut |_| {})?)
+}
+
+/// A distributed interleaved array, whole, on every rank.
+///
+/// # Collective
+pub(crate) fn whole<T: bytemuck::Pod>(comm: &Comm, owned: &[T]) -> Vec<T> {
+    let mut all: Vec<T> = comm.gather(0, owned).into_iter().flatten().flatten().collect();
+    comm.broadcast(0, &mut all);
+    all
+}
+
+/// Checks that `found` equals `expected` to `tolerance` relative to the largest value expected.
+pub(crate) fn assert_close(what: &str, found: &[f64], expected: &[f64], tolerance: f64) {
+    assert_eq!(found.len(), expected.len(), "{what}: number of values");
+    let scale = expected.iter().fold(0.0f64, |max, value| max.max(value.abs()));
+    for (i, (f, e)) in found.iter().zip(expected).enumerate() {
+        assert!((f - e).abs() <= tolerance * scale, "{what}[{i}]: {f} instead of {e} (scale {scale:e})");
+    }
+}

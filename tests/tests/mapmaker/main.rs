@@ -1,0 +1,33 @@
+//! The map-maker against exact answers, bad input and a killed rank.
+
+mod bits;
+mod fixture;
+mod oracle;
+mod programs;
+mod references;
+
+use std::time::Duration;
+
+use dolmen_tests::{case, same_bits, serial};
+
+const RANKS: &[usize] = &[1, 2, 3, 4];
+
+fn main() -> std::process::ExitCode {
+    let minute = Duration::from_secs(120);
+    dolmen_tests::main(&[
+        case("planck_scan_equals_dense_reference", RANKS, references::planck_data).deadline(minute),
+        case("planck_sky_alone_equals_dense_reference", RANKS, references::planck_sky_only).deadline(minute),
+        case("midapack_timelines_equal_dense_reference", RANKS, references::midapack_data),
+        case("midapack_signal_alone_equals_dense_reference", RANKS, references::midapack_signal_only),
+        case("every_kind_of_map_equals_a_dense_solve", RANKS, oracle::all_kinds),
+        case("masked_pixels_stay_out_of_the_solve", RANKS, oracle::masked),
+        case("separate_patches_have_separate_null_spaces", RANKS, oracle::separate_patches),
+        case("dst_table_equals_a_dense_solve", RANKS, oracle::dst_table),
+        case("pixels_equal_healpy", &[1], references::healpix),
+        same_bits("outputs", &[1, 2, 3, 4, 7], bits::outputs),
+        same_bits("simulation", &[1, 2, 3, 4, 7], bits::simulation),
+        serial("bad_input_ends_in_one_line", programs::bad_input).deadline(minute),
+        serial("healpy_reads_the_maps", programs::healpy).deadline(minute),
+        serial("a_killed_rank_ends_the_job", programs::killed_rank),
+    ])
+}
