@@ -35,6 +35,7 @@
 mod binary;
 mod case;
 mod ffi;
+mod matrix_market;
 mod mpirun;
 mod processes;
 mod rank;
@@ -45,6 +46,7 @@ mod trial;
 pub use binary::binary;
 pub use case::{Case, Checksums, TestResult, case, same_bits, serial};
 pub use dolmen_core::Comm;
+pub use matrix_market::{Triplets, read_matrix};
 pub use mpirun::{Job, Mpirun, Output};
 pub use shared::{shared, skip};
 

@@ -2,11 +2,12 @@
 
 use crate::csr::assemble::CsrBuilder;
 use crate::csr::local::Update;
-use crate::csr::matrix::CsrMatrix;
+use crate::csr::matrix::{CsrMatrix, Shape};
 use crate::csr::rows::Duplicates;
 use crate::error::{Error, Result};
 use crate::layout::Layout;
-use crate::operator::LinearOperator;
+use crate::multi_vector::MultiVector;
+use crate::operator::{AdjointOperator, LinearOperator};
 use crate::scalar::Scalar;
 use crate::vector::Vector;
 
@@ -25,6 +26,20 @@ impl<T: Scalar> LinearOperator<T> for CsrMatrix<T> {
     fn compute(&self, x: &Vector<T>, y: &mut Vector<T>) -> Result<()> {
         self.multiply([x.owned()], [y.owned_mut()], Update::Overwrite);
         Ok(())
+    }
+
+    /// Zero where no entry is stored.
+    fn diagonal(&self) -> Option<Vector<T>> {
+        let Shape { range, domain, .. } = &*self.shape;
+        (range == domain).then(|| Vector::from_fn(range, |row| self.get(row, row).unwrap_or(T::ZERO)))
+    }
+}
+
+/// The same bits on any number of ranks: row sums of [`CsrMatrix::adjoint`], which is made by the
+/// first call after a change of values.
+impl<T: Scalar> AdjointOperator<T> for CsrMatrix<T> {
+    fn compute_adjoint(&self, x: &Vector<T>, y: &mut Vector<T>) -> Result<()> {
+        self.adjoint()?.compute(x, y)
     }
 }
 
@@ -50,29 +65,28 @@ impl<T: Scalar> CsrMatrix<T> {
         Ok(())
     }
 
-    /// `Y = A X` for `count` vectors, each with the bits of [`LinearOperator::apply`]: this rank's
-    /// parts, one vector after the other, in slices. Four vectors at a time read the matrix once.
+    /// `Y = A X`, each column with the bits of [`LinearOperator::apply`]. Four columns at a time read
+    /// the matrix once.
     ///
     /// # Collective
-    /// Neighbours exchange ghost entries. Every rank gives the same count.
+    /// Neighbours exchange ghost entries.
     ///
     /// # Errors
-    /// [`Error::LocalLength`], agreed, if a slice is not `count` times as long as its layout asks.
-    pub fn multiply_many(&self, x: &[T], y: &mut [T], count: usize) -> Result<()> {
-        let (rows, columns) = (self.shape.range.local_len(), self.shape.domain.local_len());
-        let require = |what, len: usize, found| match len.checked_mul(count) {
-            Some(expected) if expected == found => Ok(()),
-            expected => Err(Error::LocalLength { what, expected: expected.unwrap_or(usize::MAX), found }),
-        };
-        let fits = require("operands of a product", columns, x.len())
-            .and_then(|()| require("results of a product", rows, y.len()));
-        self.shape.range.comm().agree(fits)?;
-        let mut rest = y;
+    /// [`Error::LayoutMismatch`] if `x` is not on the domain or `y` not on the range, and
+    /// [`Error::LocalLength`] if they have different numbers of columns.
+    pub fn apply_many(&self, x: &MultiVector<T>, y: &mut MultiVector<T>) -> Result<()> {
+        self.shape.domain.require_same(x.layout(), "operands of a product")?;
+        self.shape.range.require_same(y.layout(), "results of a product")?;
+        let (rows, columns, count) = (y.layout().local_len(), x.layout().local_len(), x.columns());
+        if y.columns() != count {
+            return Err(Error::LocalLength { what: "columns of a result", expected: count, found: y.columns() });
+        }
+        let mut rest = y.owned_mut();
         let mut done = 0;
         while done < count {
             let width = if count - done >= AT_ONCE { AT_ONCE } else { 1 };
             let (y, after) = rest.split_at_mut(width * rows);
-            let x = &x[done * columns..(done + width) * columns];
+            let x = &x.owned()[done * columns..(done + width) * columns];
             if width == AT_ONCE {
                 self.multiply::<AT_ONCE>(split(x, columns), split_mut(y, rows), Update::Overwrite);
             } else {
@@ -84,8 +98,7 @@ impl<T: Scalar> CsrMatrix<T> {
         Ok(())
     }
 
-    /// `y = A^H x`, the same bits on any number of ranks: row sums of [`CsrMatrix::adjoint`], which
-    /// is made by the first call after a change of values.
+    /// `y = A^T x`, without conjugation; otherwise as [`AdjointOperator::apply_adjoint`].
     ///
     /// # Collective
     /// Neighbours exchange ghost entries.
@@ -93,20 +106,9 @@ impl<T: Scalar> CsrMatrix<T> {
     /// # Errors
     /// [`Error::LayoutMismatch`] if `x` is not on the range or `y` not on the domain, and those of
     /// [`CsrMatrix::adjoint`].
-    pub fn apply_adjoint(&self, x: &Vector<T>, y: &mut Vector<T>) -> Result<()> {
-        self.check_adjoint_operands(x, y)?;
-        self.adjoint()?.compute(x, y)
-    }
-
-    /// `y = A^T x`, without conjugation; otherwise as [`CsrMatrix::apply_adjoint`].
-    ///
-    /// # Collective
-    /// Neighbours exchange ghost entries.
-    ///
-    /// # Errors
-    /// As [`CsrMatrix::apply_adjoint`].
     pub fn apply_transpose(&self, x: &Vector<T>, y: &mut Vector<T>) -> Result<()> {
-        self.check_adjoint_operands(x, y)?;
+        self.shape.range.require_same(x.layout(), "operand of a transposed product")?;
+        self.shape.domain.require_same(y.layout(), "result of a transposed product")?;
         let adjoint = self.adjoint()?;
         if !T::COMPLEX {
             return adjoint.compute(x, y);
@@ -117,11 +119,6 @@ impl<T: Scalar> CsrMatrix<T> {
         adjoint.multiply([&conjugates], [y.owned_mut()], Update::Overwrite);
         y.owned_mut().iter_mut().for_each(|y| *y = y.conj());
         Ok(())
-    }
-
-    fn check_adjoint_operands(&self, x: &Vector<T>, y: &Vector<T>) -> Result<()> {
-        self.shape.range.require_same(x.layout(), "operand of an adjoint product")?;
-        self.shape.domain.require_same(y.layout(), "result of an adjoint product")
     }
 
     /// The adjoint (conjugate transpose) as a matrix of its own, kept until values change: rows by

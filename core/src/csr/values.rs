@@ -44,15 +44,6 @@ impl<T: Scalar> CsrMatrix<T> {
         Ok(())
     }
 
-    /// The diagonal; zero where no entry is stored.
-    ///
-    /// # Errors
-    /// [`LayoutMismatch`](crate::Error::LayoutMismatch) if rows and columns are not on the same layout.
-    pub fn diagonal(&self) -> Result<Vector<T>> {
-        self.shape.range.require_same(&self.shape.domain, "diagonal")?;
-        Ok(Vector::from_fn(&self.shape.range, |row| self.get(row, row).unwrap_or(T::ZERO)))
-    }
-
     /// Multiplies every entry by `factor`.
     ///
     /// # Collective

@@ -1,5 +1,6 @@
 //! Nothing is allocated in vector operations, reductions and operators after the first time.
 
+mod csr;
 mod ffi;
 
 use dolmen_core::{
@@ -29,7 +30,9 @@ fn nothing_is_allocated(comm: &Comm) -> TestResult {
     vectors::<f32>(comm)?;
     vectors::<dolmen_core::Complex64>(comm)?;
     multi_vectors::<f64>(comm)?;
-    operators::<f64>(comm)
+    operators::<f64>(comm)?;
+    csr::products::<f32>(comm)?;
+    csr::products::<dolmen_core::Complex64>(comm)
 }
 
 fn vectors<T: Scalar>(comm: &Comm) -> TestResult {
