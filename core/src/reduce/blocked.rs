@@ -18,7 +18,7 @@ const BLOCK: usize = 256;
 const BLOCKS_AT_ONCE: usize = 8;
 
 /// What a rank does with the blocks that its rows touch. Positions are local.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 struct Cut {
     /// Rows of a block that starts on another rank, and that rank.
     head: Option<(usize, usize)>,
@@ -29,28 +29,27 @@ struct Cut {
 }
 
 impl Cut {
-    /// The cut of rank `rank`: a pure function of the offsets.
-    fn new(blocks: &Blocks, rank: usize) -> Cut {
+    /// Becomes the cut of rank `rank`, a pure function of the offsets; keeps its memory.
+    fn set(&mut self, blocks: &Blocks, rank: usize) {
         let (rows, end) = (blocks.range(rank), blocks.len());
         let size = BLOCK as u64;
         let first = rows.start.next_multiple_of(size).min(rows.end);
-        let mut cut =
-            Cut { head: None, whole: local(first - rows.start)..local(rows.end - rows.start), tail: Vec::new() };
-        if first > rows.start {
+        self.whole = local(first - rows.start)..local(rows.end - rows.start);
+        self.tail.clear();
+        self.head = (first > rows.start).then(|| {
             let owner = blocks.owner(rows.start - rows.start % size).expect("invariant: a row below an owned one");
-            cut.head = Some((local(first - rows.start), owner));
-        }
+            (local(first - rows.start), owner)
+        });
         let last = rows.end - rows.end % size;
         let block_end = (last + size).min(end);
         if rows.end > last && last >= rows.start && rows.end < block_end {
             // The last block starts here and goes on elsewhere.
-            cut.whole.end = local(last - rows.start);
+            self.whole.end = local(last - rows.start);
             let after = (rank + 1..blocks.ranks()).map(|rank| (rank, blocks.range(rank)));
             let inside = after.take_while(|(_, range)| range.start < block_end);
             let counted = inside.map(|(rank, range)| (rank, local(range.end.min(block_end) - range.start)));
-            cut.tail = counted.filter(|(_, len)| *len > 0).collect();
+            self.tail.extend(counted.filter(|(_, len)| *len > 0));
         }
-        cut
     }
 }
 
@@ -90,6 +89,7 @@ fn add_block<A: Copy, const P: usize>(a: &[A], b: &[A], f: impl Fn(A, A) -> [f64
 /// Memory of reductions, kept from one to the next.
 #[derive(Default)]
 struct Scratch {
+    cut: Cut,
     transfers: Transfers,
     partial: Vec<BinnedSum>,
     total: Vec<BinnedSum>,
@@ -107,16 +107,16 @@ pub(super) fn sum<'v, T: Scalar, A: Copy + 'v, const P: usize>(
     operands: impl Fn(usize) -> [&'v [A]; 2],
     f: impl Fn(A, A) -> [f64; P],
 ) {
-    SCRATCH.with_borrow_mut(|Scratch { transfers, partial, total }| {
+    SCRATCH.with_borrow_mut(|Scratch { cut, transfers, partial, total }| {
         let (comm, count) = (layout.comm(), out.len());
-        let cut = Cut::new(layout.blocks(), comm.rank());
-        post(layout, &cut, count, transfers, &operands, &f);
+        cut.set(layout.blocks(), comm.rank());
+        post(layout, cut, count, transfers, &operands, &f);
         partial.clear();
         partial.resize(count * P, BinnedSum::default());
         add_whole(&cut.whole, partial, &operands, &f);
         transfers.wait();
         if !cut.tail.is_empty() {
-            add_tail(&cut, count, transfers, partial, &operands, &f);
+            add_tail(cut, count, transfers, partial, &operands, &f);
         }
         total.clear();
         total.resize(partial.len(), BinnedSum::default());
@@ -216,11 +216,17 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
+    fn cut_of(blocks: &Blocks, rank: usize) -> Cut {
+        let mut cut = Cut::default();
+        cut.set(blocks, rank);
+        cut
+    }
+
     #[test]
     fn cuts_worked_by_hand() {
         // Blocks start at 0, 256, 512: rank 1 holds a part of the first, rank 2 nothing.
         let blocks = Blocks::from_lengths(&[200, 20, 0, 300, 5]).unwrap();
-        let cut = |rank| Cut::new(&blocks, rank);
+        let cut = |rank| cut_of(&blocks, rank);
         assert_eq!(cut(0), Cut { head: None, whole: 0..0, tail: vec![(1, 20), (3, 36)] });
         assert_eq!(cut(1), Cut { head: Some((20, 0)), whole: 20..20, tail: vec![] });
         assert_eq!(cut(2), Cut { head: None, whole: 0..0, tail: vec![] });
@@ -232,7 +238,7 @@ mod tests {
     fn aligned_blocks_send_nothing() {
         let blocks = Blocks::uniform(4 * 256 * 7, 4);
         for rank in 0..4 {
-            assert_eq!(Cut::new(&blocks, rank), Cut { head: None, whole: 0..256 * 7, tail: vec![] });
+            assert_eq!(cut_of(&blocks, rank), Cut { head: None, whole: 0..256 * 7, tail: vec![] });
         }
     }
 
@@ -241,7 +247,7 @@ mod tests {
         #[test]
         fn cuts_agree(lengths in prop::collection::vec(0u64..700, 1..9)) {
             let blocks = Blocks::from_lengths(&lengths).unwrap();
-            let cuts: Vec<Cut> = (0..lengths.len()).map(|rank| Cut::new(&blocks, rank)).collect();
+            let cuts: Vec<Cut> = (0..lengths.len()).map(|rank| cut_of(&blocks, rank)).collect();
             for (rank, cut) in cuts.iter().enumerate() {
                 let len = usize::try_from(lengths[rank]).unwrap();
                 let head = cut.head.map_or(0, |(rows, _)| rows);
