@@ -1,10 +1,11 @@
 //! Sums over the samples of each pixel, `P^T W v`, with the same bits on any number of ranks.
 //!
 //! A pixel is hit by samples of several ranks, and floating-point sums depend on how they are
-//! grouped. The sums are therefore made in fixed point: every term is scaled by one power of two,
-//! chosen from a global bound so that no pixel can overflow, and added as a 64-bit integer.
-//! Integer sums are exact and do not care for order. One unit is the bound times 2^-61, so with a
-//! thousand hits in a pixel a term keeps about 50 bits.
+//! grouped. The sums are therefore made in fixed point, which is exact and does not care for order:
+//! every term is scaled by one power of two, chosen from a global bound so that no pixel can
+//! overflow, and split into a whole number and a fraction, which are added as 64-bit integers. One
+//! unit of the fraction is less than 2^-100 of the bound, so a pixel keeps all the bits of its own
+//! terms even where another pixel holds an outlier or a detector weighs a million times as much.
 
 use dolmen_core::{Combine, index::at};
 
@@ -30,19 +31,64 @@ pub struct Workspace {
     owned: Vec<i64>,
 }
 
-/// A term in units of the fixed-point scale, rounded towards zero.
-#[expect(clippy::cast_possible_truncation, reason = "the scale keeps terms below 2^62")]
-#[inline(always)]
-fn fixed(term: f64) -> i64 {
-    term as i64
+/// Integers that hold one sum: its whole units and its fractions.
+const LIMBS: usize = 2;
+
+/// How terms become integers.
+#[derive(Clone, Copy)]
+struct Scale {
+    /// Units in one: a power of two.
+    units: f64,
+    /// Fractions in a unit: a power of two that as many terms as a pixel has hits cannot overflow.
+    fractions: f64,
 }
 
-/// The largest power of two by which sums bounded by `bound` fit 62 bits.
-fn scale_for(bound: f64) -> f64 {
+impl Scale {
+    /// For pixels of at most `hits` terms whose sizes add up to at most `bound`.
+    fn new(bound: f64, hits: f64) -> Scale {
+        Scale { units: power_below(bound), fractions: power_below(hits) }
+    }
+
+    /// Adds a term to a sum.
+    #[inline(always)]
+    fn add(self, term: f64, sum: &mut [i64]) {
+        // Scaling by powers of two, taking the whole part and the difference are all exact.
+        let scaled = term * self.units;
+        let whole = truncate(scaled);
+        sum[0] += whole;
+        #[expect(clippy::cast_precision_loss, reason = "the whole part of a double is a double")]
+        let fraction = scaled - whole as f64;
+        sum[1] += truncate(fraction * self.fractions);
+    }
+
+    /// A sum as a number, rounded.
+    #[expect(clippy::cast_precision_loss, reason = "rounding to double precision is the purpose")]
+    fn value(self, sum: &[i64]) -> f64 {
+        (sum[0] as f64 + sum[1] as f64 / self.fractions) / self.units
+    }
+}
+
+#[expect(clippy::cast_possible_truncation, reason = "the scale keeps sums below 2^62")]
+#[inline(always)]
+fn truncate(value: f64) -> i64 {
+    value as i64
+}
+
+/// A power of two by which sums bounded by `bound` fit 62 bits.
+fn power_below(bound: f64) -> f64 {
     debug_assert!(bound > 0.0 && bound.is_finite());
     let exponent = i32::try_from((bound.to_bits() >> 52) & 0x7ff).expect("invariant: 11 bits") - 1022;
-    // Bounds below 2^-939 would need a scale that is not a number; they lose bits instead.
+    // Bounds below 2^-939 would need a power that is not a number; they lose bits instead.
     2f64.powi((61 - exponent).min(1000))
+}
+
+/// Bounds on what one pixel holds, over all ranks.
+#[derive(Clone, Copy, Debug)]
+pub struct Bound {
+    /// Largest number of samples.
+    pub hits: f64,
+    /// Largest weight of a sample.
+    pub weight: f64,
 }
 
 /// The samples of a run and the pixels they are summed to.
@@ -51,8 +97,8 @@ pub struct Binning<'a> {
     pub pixels: &'a Pixels,
     /// This rank's samples.
     pub samples: &'a Samples,
-    /// No pixel's weights add up to more than this; the same on all ranks.
-    pub bound: f64,
+    /// Bounds on the sums of a pixel, the same on all ranks.
+    pub bound: Bound,
 }
 
 /// Number of samples in each pixel that this rank owns.
@@ -85,12 +131,13 @@ impl Binning<'_> {
         let samples = self.samples;
         self.sum_terms(N, largest, work, sums, |scale, seen| {
             for baseline in 0..samples.baselines() {
-                let weight = samples.weight[baseline] * scale;
+                let weight = samples.weight[baseline];
                 for i in samples.range(baseline, part) {
                     let term = weight * value(baseline, i);
-                    let slots = &mut seen[at(samples.pixel[i]) * N..][..N];
-                    for (slot, stokes) in slots.iter_mut().zip(weights::<N>(samples.cos[i], samples.sin[i])) {
-                        *slot += fixed(term * stokes);
+                    let sums = &mut seen[at(samples.pixel[i]) * N * LIMBS..][..N * LIMBS];
+                    let stokes = weights::<N>(samples.cos[i], samples.sin[i]);
+                    for (sum, stokes) in sums.as_chunks_mut::<LIMBS>().0.iter_mut().zip(stokes) {
+                        scale.add(term * stokes, sum);
                     }
                 }
             }
@@ -105,10 +152,12 @@ impl Binning<'_> {
         let mut sums = Vec::new();
         self.sum_terms(size, 1.0, &mut Workspace::default(), &mut sums, |scale, seen| {
             for baseline in 0..samples.baselines() {
-                let weight = samples.weight[baseline] * scale;
+                let weight = samples.weight[baseline];
                 for i in samples.range(baseline, Part::All) {
-                    let slots = &mut seen[at(samples.pixel[i]) * size..][..size];
-                    outer(weights::<N>(samples.cos[i], samples.sin[i]), |k, term| slots[k] += fixed(weight * term));
+                    let sums = &mut seen[at(samples.pixel[i]) * size * LIMBS..][..size * LIMBS];
+                    outer(weights::<N>(samples.cos[i], samples.sin[i]), |k, term| {
+                        scale.add(weight * term, &mut sums[k * LIMBS..][..LIMBS]);
+                    });
                 }
             }
         });
@@ -122,24 +171,23 @@ impl Binning<'_> {
         largest: f64,
         work: &mut Workspace,
         sums: &mut Vec<f64>,
-        accumulate: impl FnOnce(f64, &mut [i64]),
+        accumulate: impl FnOnce(Scale, &mut [i64]),
     ) {
         let pixels = self.pixels;
         work.seen.clear();
-        work.seen.resize(pixels.seen.len() * width, 0);
+        work.seen.resize(pixels.seen.len() * width * LIMBS, 0);
         work.owned.clear();
-        work.owned.resize(pixels.layout.local_len() * width, 0);
+        work.owned.resize(pixels.layout.local_len() * width * LIMBS, 0);
         sums.clear();
-        let total = self.bound * largest;
+        let total = self.bound.hits * self.bound.weight * largest;
         if total == 0.0 {
-            sums.resize(work.owned.len(), 0.0);
+            sums.resize(work.owned.len() / LIMBS, 0.0);
             return;
         }
-        let scale = scale_for(total);
+        let scale = Scale::new(total, self.bound.hits);
         accumulate(scale, &mut work.seen);
-        pixels.plan.start_export(&work.seen, width).finish(Combine::Add, &mut work.owned);
-        #[expect(clippy::cast_precision_loss, reason = "rounded once to double precision")]
-        sums.extend(work.owned.iter().map(|&sum| sum as f64 / scale));
+        pixels.plan.start_export(&work.seen, width * LIMBS).finish(Combine::Add, &mut work.owned);
+        sums.extend(work.owned.as_chunks::<LIMBS>().0.iter().map(|sum| scale.value(sum)));
     }
 }
 
@@ -158,11 +206,23 @@ mod tests {
 
     #[test]
     fn scales_leave_room_for_the_bound() {
-        assert!(1e-300 * scale_for(1e-300) <= 2f64.powi(61));
+        assert!(1e-300 * power_below(1e-300) <= 2f64.powi(61));
         for bound in [1e-200, 1e-9, 0.99, 1.0, 1.01, 12345.678, 1e100] {
-            let scaled = bound * scale_for(bound);
+            let scaled = bound * power_below(bound);
             assert!((2f64.powi(60)..2f64.powi(61) * 1.0001).contains(&scaled), "{bound}: {scaled}");
         }
+    }
+
+    #[test]
+    fn small_terms_survive_beside_an_outlier() {
+        // A bound of 1e12 from another pixel; this one holds a thousand terms of a microkelvin.
+        let scale = Scale::new(1e12 * 1000.0, 1000.0);
+        let mut sum = [0; LIMBS];
+        for i in 0..1000 {
+            scale.add(1e-6 * (1.0 + 1e-3 * f64::from(i)), &mut sum);
+        }
+        let exact = 1e-6 * (1000.0 + 1e-3 * 499_500.0);
+        assert!((scale.value(&sum) / exact - 1.0).abs() < 1e-12, "{}", scale.value(&sum));
     }
 
     #[test]

@@ -1,11 +1,11 @@
 //! From timelines to maps in memory: the whole computation of a run, without its output.
 
-use dolmen_core::Comm;
+use dolmen_core::{Comm, Layout};
 use dolmen_io::fits::UNSEEN;
 use dolmen_solvers::Progress;
 
 use crate::baselines::Baselines;
-use crate::binning::{Binning, count_hits};
+use crate::binning::{Binning, Bound, count_hits};
 use crate::config::{Config, Stokes};
 use crate::destripe::{Destriper, Offsets};
 use crate::error::{Error, Result};
@@ -13,7 +13,7 @@ use crate::healpix::Healpix;
 use crate::phases::Phases;
 use crate::pixels::Pixels;
 use crate::samples::Samples;
-use crate::sky::read_sky;
+use crate::sky::SkyFile;
 use crate::small::{invert, packed_len, rcond};
 use crate::tod::{Description, Tod};
 
@@ -40,6 +40,8 @@ pub struct Maps {
     pub destriped: Option<Vec<f64>>,
     /// The offsets that were subtracted from it.
     pub offsets: Option<Offsets>,
+    /// The true sky, where the configuration names one.
+    pub truth: Option<Vec<f64>>,
     /// Good samples on this rank.
     pub samples: u64,
 }
@@ -73,17 +75,20 @@ fn make<const N: usize>(
     let tod = Tod::open(comm, &config.input, config.map.stokes)?;
     let description = tod.description().clone();
     let baselines = Baselines::new(comm, &description, config.destripe.baseline)?;
+    // Everything that can be wrong with the input is found before the long work starts.
+    let layout = Layout::uniform(comm, healpix.pixel_count());
+    let unmasked = mask(comm, config, &healpix, &layout)?;
+    let truth = truth(comm, config, &description, &healpix, &layout)?;
     let read = || Samples::read(comm, &tod, &baselines, healpix, config.map.polarisation);
     let (mut samples, pixels) = phases.time("read samples", read)?;
 
     let hits = count_hits(&pixels, &samples);
-    let bound = weight_bound(comm, config, &hits, &samples)?;
+    let bound = bounds(comm, config, &hits, &samples)?;
     let blocks =
         phases.time("pixel blocks", || Binning { pixels: &pixels, samples: &samples, bound }.sum_blocks::<N>());
     let (rcond, covariance) = condition::<N>(config, &hits, &blocks);
     let solved: Vec<bool> = covariance.chunks_exact(packed_len(N)).map(|block| block[0] > 0.0).collect();
     check_any_solved(comm, config, &solved)?;
-    let unmasked = mask(comm, config, &pixels)?;
     let used: Vec<bool> = solved.iter().zip(&unmasked).map(|(&solved, &unmasked)| solved && unmasked).collect();
     samples.select(&seen_flags(&pixels, &solved), &seen_flags(&pixels, &used));
     let count = samples.signal.len() as u64;
@@ -112,12 +117,13 @@ fn make<const N: usize>(
         binned,
         destriped,
         offsets,
+        truth,
         samples: count,
     })
 }
 
-/// A bound of the sum of weights in any pixel.
-fn weight_bound(comm: &Comm, config: &Config, hits: &[i64], samples: &Samples) -> Result<f64> {
+/// Bounds on what a pixel holds.
+fn bounds(comm: &Comm, config: &Config, hits: &[i64], samples: &Samples) -> Result<Bound> {
     let mut most = [hits.iter().copied().max().unwrap_or(0)];
     comm.all_reduce_max(&mut most);
     let mut weight = [samples.weight.iter().fold(0.0f64, |max, &weight| max.max(weight))];
@@ -127,7 +133,7 @@ fn weight_bound(comm: &Comm, config: &Config, hits: &[i64], samples: &Samples) -
         return Err(Error::File { path: config.input.tod.clone(), what: what.into() });
     }
     #[expect(clippy::cast_precision_loss, reason = "a bound, rounded by one part in 2^53")]
-    Ok(most[0] as f64 * weight[0])
+    Ok(Bound { hits: most[0] as f64, weight: weight[0] })
 }
 
 /// Condition and inverse of each pixel's block; the inverse is zero where the pixel is not solved.
@@ -162,14 +168,45 @@ fn check_any_solved(comm: &Comm, config: &Config, solved: &[bool]) -> Result<()>
 }
 
 /// Whether each owned pixel takes part in the solve by the mask.
-fn mask(comm: &Comm, config: &Config, pixels: &Pixels) -> Result<Vec<bool>> {
-    match &config.destripe.mask {
-        None => Ok(vec![true; pixels.layout.local_len()]),
-        Some(path) => {
-            let values = read_sky(comm, path, 0, &pixels.healpix, &pixels.layout.range().collect::<Vec<_>>())?;
-            Ok(values.into_iter().map(|value| value != 0.0 && value != UNSEEN && !value.is_nan()).collect())
+fn mask(comm: &Comm, config: &Config, healpix: &Healpix, layout: &Layout) -> Result<Vec<bool>> {
+    let Some(path) = &config.destripe.mask else {
+        return Ok(vec![true; layout.local_len()]);
+    };
+    let file = SkyFile::open(comm, path, healpix, 1)?;
+    let values = file.read(comm, healpix, layout, 0)?;
+    Ok(values.into_iter().map(|value| value != 0.0 && value != UNSEEN).collect())
+}
+
+/// The true sky at owned pixels, interleaved, in the convention of the map, if there is one to
+/// compare with.
+fn truth(
+    comm: &Comm,
+    config: &Config,
+    description: &Description,
+    healpix: &Healpix,
+    layout: &Layout,
+) -> Result<Option<Vec<f64>>> {
+    let Some(path) = &config.output.compare else {
+        return Ok(None);
+    };
+    // A polarisation map is compared with columns Q and U of an IQU sky.
+    let columns = match config.map.stokes {
+        Stokes::I => 0..1,
+        Stokes::QU => 1..3,
+        Stokes::IQU => 0..3,
+    };
+    let width = columns.len();
+    let file = SkyFile::open(comm, path, healpix, columns.end)?;
+    file.require_frame(description.frame)?;
+    let mut sky = vec![0.0; layout.local_len() * width];
+    for (component, column) in columns.enumerate() {
+        let sign = if column == 2 { file.sign_of_u(config.map.polarisation) } else { 1.0 };
+        let values = file.read(comm, healpix, layout, column)?;
+        for (slot, value) in sky.iter_mut().skip(component).step_by(width).zip(values) {
+            *slot = if value == UNSEEN { UNSEEN } else { sign * value };
         }
     }
+    Ok(Some(sky))
 }
 
 /// Flags of owned pixels, for the pixels that this rank sees.

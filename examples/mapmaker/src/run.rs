@@ -58,7 +58,7 @@ pub fn run(comm: &Comm, request: &Request, monitor: &mut dyn FnMut(&Progress)) -
     let checksum = phases.time("checksum input", || checksum(comm, &config.input.tod))?;
     let history = history(request, &checksum);
     let mut files = phases.time("write maps", || write_products(config, &maps, &history, folder))?;
-    let drawn = phases.time("draw pictures", || draw(comm, config, &maps, folder))?;
+    let drawn = phases.time("draw pictures", || draw(comm, &maps, folder))?;
     files.extend(drawn.files);
     let phases = phases.summary(comm);
     let ranks = ranks(comm, &maps, start);

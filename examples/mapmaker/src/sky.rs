@@ -3,48 +3,97 @@
 //! Each rank reads its part of the file and gets from the others what it needs, so that no rank
 //! holds the whole map, whatever the orderings.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use dolmen_core::{Comm, ExchangePlan, IndexMap, Layout, index::at};
-use dolmen_io::fits::MapFile;
+use dolmen_io::fits::{Coordinates, MapFile, PolarisationConvention, UNSEEN};
 
+use crate::config::{Convention, Frame};
 use crate::error::{Error, Result};
 use crate::healpix::Healpix;
+use crate::output::coordinates;
 
-/// Values of a column of a HEALPix file at `wanted` pixels of `healpix`. A file of lower
-/// resolution is sampled at its pixel around each; one of higher resolution is refused.
-///
-/// # Collective
-/// Each rank may want different pixels.
-///
-/// # Errors
-/// The file cannot be read, has no such column, or a finer resolution; the same on all ranks.
-pub fn read_sky(comm: &Comm, path: &Path, column: usize, healpix: &Healpix, wanted: &[u64]) -> Result<Vec<f64>> {
-    let opened = || -> Result<(MapFile, Healpix)> {
-        let file = MapFile::open(path)?;
-        let grid = Healpix::new(file.header().nside, file.header().ordering).expect("invariant: checked on opening");
-        if grid.nside() > healpix.nside() {
-            let what =
-                format!("has nside {}, finer than the map's {}; degrade it first", grid.nside(), healpix.nside());
-            return Err(Error::File { path: path.to_owned(), what });
+/// An open HEALPix file of the same resolution as the map, or a lower one.
+pub struct SkyFile {
+    path: PathBuf,
+    file: MapFile,
+    grid: Healpix,
+}
+
+impl SkyFile {
+    /// Opens a map that has at least `columns` columns.
+    ///
+    /// # Collective
+    ///
+    /// # Errors
+    /// The file cannot be read, has fewer columns, or is finer than `healpix`; the same on all
+    /// ranks.
+    pub fn open(comm: &Comm, path: &Path, healpix: &Healpix, columns: usize) -> Result<SkyFile> {
+        let open = || -> Result<SkyFile> {
+            let refuse = |what: String| Err(Error::File { path: path.to_owned(), what });
+            let file = MapFile::open(path)?;
+            let header = file.header();
+            let grid = Healpix::new(header.nside, header.ordering).expect("invariant: checked on opening");
+            if grid.nside() > healpix.nside() {
+                let (fine, coarse) = (grid.nside(), healpix.nside());
+                return refuse(format!("has nside {fine}, finer than the map's {coarse}; degrade it first"));
+            }
+            let found = file.columns().count();
+            if found < columns {
+                return refuse(format!("has {found} map columns, but {columns} are needed"));
+            }
+            Ok(SkyFile { path: path.to_owned(), file, grid })
+        };
+        Ok(comm.agree(open())?)
+    }
+
+    /// Checks that the file does not name another frame.
+    ///
+    /// # Errors
+    /// It does.
+    pub fn require_frame(&self, frame: Frame) -> Result<()> {
+        let name = |coordinates| match coordinates {
+            Coordinates::Celestial => "C (equatorial)",
+            Coordinates::Galactic => "G (galactic)",
+            Coordinates::Ecliptic => "E (ecliptic)",
+        };
+        match self.file.header().coordinates {
+            Some(found) if found != coordinates(frame) => {
+                let (found, expected) = (name(found), name(coordinates(frame)));
+                let what = format!("has COORDSYS {found}, but the timelines are in {expected}; rotate it first");
+                Err(Error::File { path: self.path.clone(), what })
+            }
+            _ => Ok(()),
         }
-        let columns = file.columns().count();
-        if column >= columns {
-            let what = format!("has {columns} map columns, but column {} is needed", column + 1);
-            return Err(Error::File { path: path.to_owned(), what });
-        }
-        Ok((file, grid))
-    };
-    let (file, grid) = comm.agree(opened())?;
-    let layout = Layout::uniform(comm, grid.pixel_count());
-    let mine = comm.agree(file.read(column, layout.range()))?;
-    let at_grid = |&pixel: &u64| grid.from_finer(healpix, pixel).expect("invariant: pixels of the map");
-    fetch(&layout, &mine, &wanted.iter().map(at_grid).collect::<Vec<_>>())
+    }
+
+    /// By what to multiply U to have it in `convention`. A file that does not say is taken to be
+    /// COSMO, as the HEALPix tools take it.
+    pub fn sign_of_u(&self, convention: Convention) -> f64 {
+        let iau = self.file.header().polarisation == Some(PolarisationConvention::Iau);
+        if iau == (convention == Convention::Iau) { 1.0 } else { -1.0 }
+    }
+
+    /// A column at the owned pixels of `layout`, which are pixels of `healpix`. A coarser file is
+    /// sampled at its pixel around each. [`UNSEEN`] where the file has no finite value.
+    ///
+    /// # Collective
+    ///
+    /// # Errors
+    /// The file cannot be read; the same on all ranks.
+    pub fn read(&self, comm: &Comm, healpix: &Healpix, layout: &Layout, column: usize) -> Result<Vec<f64>> {
+        let in_file = Layout::uniform(comm, self.grid.pixel_count());
+        let mut mine = comm.agree(self.file.read(column, in_file.range()))?;
+        mine.iter_mut().filter(|value| !value.is_finite()).for_each(|value| *value = UNSEEN);
+        let at_grid = |pixel| self.grid.from_finer(healpix, pixel).expect("invariant: a pixel of the map");
+        fetch(&in_file, &mine, &layout.range().map(at_grid).collect::<Vec<_>>())
+    }
 }
 
 /// Values at `wanted` global positions from their owners, in the order wanted.
 ///
 /// # Collective
+/// Each rank may want different positions.
 ///
 /// # Errors
 /// A position past the end of the layout.

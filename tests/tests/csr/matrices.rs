@@ -10,7 +10,7 @@ use serde_json::{Map, Value};
 
 /// Checks all matrices of the reference data that are real, or all that are complex.
 pub(crate) fn facts<T: Scalar>(comm: &Comm) -> TestResult {
-    let Some(folder) = shared() else { return Ok(()) };
+    let Some(folder) = shared().map(|shared| shared.join("data")) else { return Ok(()) };
     let manifest: Value = serde_json::from_slice(&std::fs::read(folder.join("MANIFEST.json"))?)?;
     let matrices = manifest["matrices"].as_object().ok_or("MANIFEST.json lists no matrices")?;
     let mut checked = 0;

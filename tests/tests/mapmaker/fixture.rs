@@ -25,7 +25,15 @@ pub(crate) struct Timeline {
     pub(crate) looks: Looks,
     pub(crate) psi: Vec<f64>,
     pub(crate) signal: Vec<f64>,
+    /// Flags of each detector's samples.
     pub(crate) flags: Vec<u8>,
+    /// Flags of all detectors' samples; none if empty.
+    pub(crate) shared_flags: Vec<u8>,
+    /// Polarisation efficiency of each detector; one if empty.
+    pub(crate) efficiency: Vec<f64>,
+    /// Stationary ranges, first and one past the last; one range if empty.
+    pub(crate) intervals: Vec<[i64; 2]>,
+    pub(crate) psi_convention: &'static str,
 }
 
 /// A folder that all ranks know, made by rank 0 and removed when its handle is dropped.
@@ -54,7 +62,12 @@ impl Timeline {
     /// # Collective
     pub(crate) fn write(&self, comm: &Comm, path: &Path) -> TestResult {
         let file = H5File::create(comm, path)?;
-        let texts = [("format", "dolmen-tod"), ("coordinates", "G"), ("psi_convention", "COSMO"), ("units", "K_CMB")];
+        let texts = [
+            ("format", "dolmen-tod"),
+            ("coordinates", "G"),
+            ("psi_convention", self.psi_convention),
+            ("units", "K_CMB"),
+        ];
         for (name, value) in texts {
             file.write_attribute("/", name, value)?;
         }
@@ -78,6 +91,12 @@ impl Timeline {
         put(&file, "psi", shape, &self.psi)?;
         put(&file, "signal", shape, &self.signal)?;
         put(&file, "detector_flags", shape, &self.flags)?;
+        if !self.shared_flags.is_empty() {
+            put(&file, "flags", [shape[1]], &self.shared_flags)?;
+        }
+        if !self.intervals.is_empty() {
+            put(&file, "intervals", [self.intervals.len() as u64, 2], self.intervals.as_flattened())?;
+        }
         file.close()?;
         Ok(())
     }
@@ -93,17 +112,20 @@ impl Timeline {
             ("alpha".into(), zeros()),
             ("fmin".into(), zeros()),
             ("quaternion".into(), TableColumn::Reals { length: 4, values: [0.0, 0.0, 0.0, 1.0].repeat(count) }),
-            ("pol_efficiency".into(), TableColumn::Real(vec![1.0; count])),
+            (
+                "pol_efficiency".into(),
+                TableColumn::Real(if self.efficiency.is_empty() { vec![1.0; count] } else { self.efficiency.clone() }),
+            ),
         ]
     }
 }
 
-fn put<T: Element>(file: &H5File, name: &str, shape: [u64; 2], values: &[T]) -> TestResult {
+fn put<T: Element, const N: usize>(file: &H5File, name: &str, shape: [u64; N], values: &[T]) -> TestResult {
     let dataset = file.create_dataset::<T>(&format!("observations/scan/{name}"), &shape, &Layout::Contiguous)?;
     if file.comm().rank() == 0 {
-        dataset.write_slab(&[0, 0], &shape, values)?;
+        dataset.write_slab(&[0; N], &shape, values)?;
     } else {
-        dataset.write_slab(&[0, 0], &[0, 0], &[] as &[T])?;
+        dataset.write_slab(&[0; N], &[0; N], &[] as &[T])?;
     }
     Ok(())
 }

@@ -5,6 +5,7 @@ mod fixture;
 mod oracle;
 mod programs;
 mod references;
+mod roundtrip;
 
 use std::time::Duration;
 
@@ -20,6 +21,8 @@ fn main() -> std::process::ExitCode {
         case("midapack_timelines_equal_dense_reference", RANKS, references::midapack_data),
         case("midapack_signal_alone_equals_dense_reference", RANKS, references::midapack_signal_only),
         case("every_kind_of_map_equals_a_dense_solve", RANKS, oracle::all_kinds),
+        case("imperfect_timelines_equal_a_dense_solve", RANKS, oracle::imperfect),
+        case("a_scan_without_noise_gives_the_sky_back", &[1, 3], roundtrip::noiseless).deadline(minute),
         case("masked_pixels_stay_out_of_the_solve", RANKS, oracle::masked),
         case("separate_patches_have_separate_null_spaces", RANKS, oracle::separate_patches),
         case("dst_table_equals_a_dense_solve", RANKS, oracle::dst_table),

@@ -48,6 +48,10 @@ fn random_timeline(seed: u64, detectors: usize, samples: usize, pixel: impl Fn(u
             .map(|(i, (u, v))| u - 0.5 + 3.0 * v * ((i / LENGTH) % 7) as f64)
             .collect(),
         flags: draw(5).map(|u| u8::from(u < 0.05)).collect(),
+        shared_flags: Vec::new(),
+        efficiency: Vec::new(),
+        intervals: Vec::new(),
+        psi_convention: "COSMO",
     }
 }
 
@@ -55,10 +59,30 @@ fn random_timeline(seed: u64, detectors: usize, samples: usize, pixel: impl Fn(u
 fn samples(timeline: &Timeline, width: usize) -> Vec<Sample> {
     let Looks::Pixels { pixel, .. } = &timeline.looks else { unreachable!("pixels were drawn") };
     let (detectors, per_detector) = (timeline.net.len(), timeline.samples());
+    let whole = [[0, i64::try_from(per_detector).expect("few")]];
+    let intervals = if timeline.intervals.is_empty() { &whole[..] } else { &timeline.intervals };
+    // Stretches of LENGTH samples that do not cross an interval, numbered in time.
+    let stretch_of = |time: usize| -> Option<usize> {
+        let mut first = 0;
+        for &[start, end] in intervals {
+            let (start, end) = (usize::try_from(start).ok()?, usize::try_from(end).ok()?);
+            if (start..end).contains(&time) {
+                return Some(first + (time - start) / LENGTH);
+            }
+            first += (end - start).div_ceil(LENGTH);
+        }
+        None
+    };
+    // Angles from north through east turn the other way: U has the other sign.
+    let turn = if timeline.psi_convention == "IAU" { -1.0 } else { 1.0 };
     let mut samples = Vec::new();
-    for i in (0..timeline.signal.len()).filter(|&i| timeline.flags[i] == 0) {
+    for i in 0..timeline.signal.len() {
         let (detector, time) = (i / per_detector, i % per_detector);
+        let flagged = timeline.flags[i] != 0 || timeline.shared_flags.get(time).is_some_and(|&flag| flag != 0);
+        let Some(stretch) = stretch_of(time).filter(|_| !flagged) else { continue };
+        let efficiency = timeline.efficiency.get(detector).copied().unwrap_or(1.0);
         let (sin, cos) = (2.0 * timeline.psi[i]).sin_cos();
+        let (cos, sin) = (efficiency * cos, efficiency * turn * sin);
         samples.push(Sample {
             pixel: usize::try_from(pixel[i]).expect("a pixel"),
             weights: match width {
@@ -66,7 +90,7 @@ fn samples(timeline: &Timeline, width: usize) -> Vec<Sample> {
                 2 => vec![cos, sin],
                 _ => vec![1.0, cos, sin],
             },
-            baseline: time / LENGTH * detectors + detector,
+            baseline: stretch * detectors + detector,
             weight: timeline.net[detector].powi(-2),
             signal: timeline.signal[i],
         });
@@ -196,6 +220,21 @@ pub(crate) fn all_kinds(comm: &Comm) -> TestResult {
     Ok(())
 }
 
+/// Gaps between intervals, shared flags, imperfect polarisers and angles by the IAU's convention.
+pub(crate) fn imperfect(comm: &Comm) -> TestResult {
+    let mut timeline = random_timeline(5, 3, 9 * LENGTH, patch);
+    timeline.intervals = vec![[5, 68], [80, 170], [171, 220]];
+    timeline.shared_flags = (0..9 * LENGTH).map(|time| u8::from((100..110).contains(&time))).collect();
+    timeline.efficiency = vec![0.9, 1.0, 0.75];
+    timeline.psi_convention = "IAU";
+    // A gap may hold anything.
+    timeline.signal[70] = f64::NAN;
+    let maps = map(comm, &Folder::new(comm)?, &timeline, &config("IQU", ""))?;
+    // 3 + 4 + 2 stretches of three detectors.
+    compare(comm, &maps, &samples(&timeline, 3), &[(0..27).collect()], |_| true);
+    Ok(())
+}
+
 pub(crate) fn masked(comm: &Comm) -> TestResult {
     let folder = Folder::new(comm)?;
     let layout = dolmen_core::Layout::uniform(comm, PIXELS as u64);
@@ -273,6 +312,10 @@ pub(crate) fn dst_table(comm: &Comm) -> TestResult {
                 .collect(),
             signal: timeline.signal[..channels * samples_each].to_vec(),
             flags: [&timeline.flags[..samples_each]; 2].concat(),
+            shared_flags: Vec::new(),
+            efficiency: Vec::new(),
+            intervals: Vec::new(),
+            psi_convention: "COSMO",
         };
         let components: Vec<Vec<usize>> = if channels == 1 { vec![(0..6).collect()] } else { Vec::new() };
         compare(comm, &maps, &samples(&expected, channels), &components, |_| true);

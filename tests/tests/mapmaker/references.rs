@@ -85,6 +85,10 @@ fn planck_scan(path: &Path) -> TestResult<Timeline> {
         psi: Vec::new(),
         signal: Vec::new(),
         flags: Vec::new(),
+        shared_flags: Vec::new(),
+        efficiency: Vec::new(),
+        intervals: Vec::new(),
+        psi_convention: "COSMO",
     };
     for hdu in &file.hdus()[1..] {
         let column = |name: &str| file.read_column_f64(hdu, name, 0..hdu.rows());
@@ -158,6 +162,10 @@ fn midapack(comm: &Comm, with_noise: bool, reference: &str) -> TestResult {
         psi: real("two_psi")?.into_iter().map(|angle| angle / 2.0).collect(),
         flags: vec![0; signal.len()],
         signal,
+        shared_flags: Vec::new(),
+        efficiency: Vec::new(),
+        intervals: Vec::new(),
+        psi_convention: "COSMO",
     };
     let config = "
         input.tod = 'tod.h5'
