@@ -301,6 +301,8 @@ const GATHER_TAG: i32 = 101;
 const SPARSE_TAG: i32 = 102;
 /// Message tag of planned exchanges.
 pub(crate) const EXCHANGE_TAG: i32 = 104;
+/// Message tag of blocks of a sum that ranks share.
+pub(crate) const REDUCE_TAG: i32 = 105;
 
 /// Prints the one line that a failed program leaves behind.
 fn report(error: &dyn Display) {

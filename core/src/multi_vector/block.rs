@@ -10,9 +10,12 @@ use crate::blas::MAX_DIMENSION;
 use crate::error::{Error, Result};
 use crate::layout::Layout;
 use crate::multi_vector::MultiVector;
-use crate::reduce::{BLOCK, Form, Reduction, add_dot, fast_dot, sum_binned, sum_plain};
+use crate::reduce::{Form, Reduction, add_ranks, dot_sums, real_sums};
 use crate::scalar::{Real, Scalar};
 use crate::simd;
+
+/// Rows that are handled at once, so that a piece of each column stays in cache.
+pub(super) const ROWS_AT_ONCE: usize = 512;
 
 impl<T: Scalar> MultiVector<T> {
     /// `self = alpha x b + beta self`, for a small matrix `b` that every rank gives alike, one row
@@ -45,10 +48,10 @@ impl<T: Scalar> MultiVector<T> {
             T::gemm(false, shape, alpha, &x.owned, b, beta, &mut self.owned);
             return Ok(());
         }
-        let mut sums = [T::ZERO; BLOCK];
+        let mut sums = [T::ZERO; ROWS_AT_ONCE];
         let rows = self.layout.local_len();
-        for start in (0..rows).step_by(BLOCK) {
-            let len = BLOCK.min(rows - start);
+        for start in (0..rows).step_by(ROWS_AT_ONCE) {
+            let len = ROWS_AT_ONCE.min(rows - start);
             for (column, factors) in b.columns().into_iter().enumerate() {
                 let sums = &mut sums[..len];
                 sums.fill(T::ZERO);
@@ -70,8 +73,8 @@ impl<T: Scalar> MultiVector<T> {
     /// of column `i` of `self` and column `j` of `y`.
     ///
     /// # Collective
-    /// One reduction of as many sums as there are entries. The reproducible sums cost about ten
-    /// instructions for each register of products, against one of the fast product by `gemm`.
+    /// One reduction of as many sums as there are entries. The reproducible sums are inner
+    /// products column by column, bound by cache; the fast ones are a `gemm`.
     ///
     /// # Errors
     /// As [`MultiVector::gram_into`].
@@ -102,18 +105,11 @@ impl<T: Scalar> MultiVector<T> {
         if reduction == Reduction::Fast {
             require_blas_size(&self.layout)?;
             T::gemm(true, [self.columns, y.columns, rows], T::ONE, &self.owned, &y.owned, T::ZERO, sums);
-            sum_plain(self.comm(), sums);
+            add_ranks(self.comm(), sums);
             return Ok(());
         }
-        sum_binned(self.comm(), sums, |sums| {
-            for start in (0..rows).step_by(BLOCK) {
-                let end = rows.min(start + BLOCK);
-                for (at, sum) in sums.iter_mut().enumerate() {
-                    let (i, j) = (at % self.columns, at / self.columns);
-                    add_dot(sum, &self.column(i)[start..end], &y.column(j)[start..end], Form::Conjugated);
-                }
-            }
-        });
+        let columns = |at: usize| [self.column(at % self.columns), y.column(at / self.columns)];
+        dot_sums(&self.layout, reduction, Form::Conjugated, sums, columns);
         Ok(())
     }
 
@@ -127,19 +123,7 @@ impl<T: Scalar> MultiVector<T> {
     pub fn column_dots(&self, y: &MultiVector<T>, reduction: Reduction, out: &mut [T]) -> Result<()> {
         self.require_like(y, "column dots")?;
         self.require_columns(out.len(), "column dots")?;
-        match reduction {
-            Reduction::Reproducible => sum_binned(self.comm(), out, |sums| {
-                for (j, sum) in sums.iter_mut().enumerate() {
-                    add_dot(sum, self.column(j), y.column(j), Form::Conjugated);
-                }
-            }),
-            Reduction::Fast => {
-                for (j, sum) in out.iter_mut().enumerate() {
-                    *sum = fast_dot(self.column(j), y.column(j), Form::Conjugated);
-                }
-                sum_plain(self.comm(), out);
-            }
-        }
+        dot_sums(&self.layout, reduction, Form::Conjugated, out, |j| [self.column(j), y.column(j)]);
         Ok(())
     }
 
@@ -152,19 +136,11 @@ impl<T: Scalar> MultiVector<T> {
     /// [`Error::Shape`] if `out` has not one entry for each column.
     pub fn column_norms(&self, reduction: Reduction, out: &mut [T::Real]) -> Result<()> {
         self.require_columns(out.len(), "column norms")?;
-        match reduction {
-            Reduction::Reproducible => sum_binned(self.comm(), out, |sums| {
-                for (j, [sqr, _]) in sums.iter_mut().enumerate() {
-                    sqr.add_products(T::parts(self.column(j)), T::parts(self.column(j)));
-                }
-            }),
-            Reduction::Fast => {
-                for (j, sqr) in out.iter_mut().enumerate() {
-                    *sqr = fast_dot(self.column(j), self.column(j), Form::Conjugated).re();
-                }
-                sum_plain(self.comm(), out);
-            }
-        }
+        let sqr = |x: T| {
+            let (re, im) = (x.re().to_f64(), x.im().to_f64());
+            re * re + im * im
+        };
+        real_sums(&self.layout, reduction, out, |j| self.column(j), sqr);
         out.iter_mut().for_each(|norm| *norm = norm.sqrt());
         Ok(())
     }

@@ -19,8 +19,9 @@ use crate::error::{Error, Result};
 use crate::index::local;
 use crate::layout::Layout;
 use crate::multi_vector::MultiVector;
+use crate::multi_vector::block::ROWS_AT_ONCE;
 use crate::multi_vector::block::require_blas_size;
-use crate::reduce::{BLOCK, Reduction};
+use crate::reduce::Reduction;
 use crate::scalar::{Real, Scalar};
 use crate::simd;
 
@@ -82,8 +83,8 @@ impl<T: Scalar> MultiVector<T> {
     /// `self = self r^-1`, row by row, in the order of the columns.
     fn divide_by_triangle(&mut self, r: ArrayView2<'_, T>) {
         let rows = self.layout.local_len();
-        for start in (0..rows).step_by(BLOCK) {
-            let len = BLOCK.min(rows - start);
+        for start in (0..rows).step_by(ROWS_AT_ONCE) {
+            let len = ROWS_AT_ONCE.min(rows - start);
             for column in 0..self.columns {
                 let (done, rest) = self.owned.split_at_mut(column * rows);
                 let xs = &mut rest[start..][..len];

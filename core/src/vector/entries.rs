@@ -8,7 +8,7 @@ use bytemuck::{Pod, Zeroable};
 use crate::error::{Error, Result};
 use crate::index::Gid;
 use crate::random::Philox;
-use crate::reduce::{BinnedPair, add_dot};
+use crate::reduce::BinnedSum;
 use crate::scalar::{Real, Scalar};
 use crate::vector::Vector;
 
@@ -76,9 +76,11 @@ impl<T: Scalar> Vector<T> {
         let mut entries = self.to_owners("add_entries", entries)?;
         entries.sort_by_key(|entry| entry.row);
         for same in entries.chunk_by(|a, b| a.row == b.row) {
-            let mut sums = BinnedPair::default();
+            let mut sums = [BinnedSum::default(); 2];
             for entry in same {
-                add_dot(&mut sums, &[T::ONE], &[entry.value()], crate::reduce::Form::Conjugated);
+                let value: T = entry.value();
+                sums[0].add(&[value.re().to_f64()]);
+                sums[1].add(&[value.im().to_f64()]);
             }
             let position = self.owned_position(same[0].row);
             self.owned[position] += T::from_parts(sums[0].value(), sums[1].value());

@@ -1,17 +1,16 @@
 //! Inner products, norms, sums and extremes: each one reduction over the ranks.
 //!
 //! Sums are reproducible unless [`Reduction::Fast`] is asked for by name; [`crate::reduce`] says how.
-//! All summands are products or absolute values of single entries, rounded once, so they are the
-//! same on every rank. Nothing is allocated once a reduction of the same size was made before.
+//! Nothing is allocated once a reduction of the same size was made before.
 
 use std::borrow::Borrow;
 
 use bytemuck::{Pod, Zeroable};
 
-use crate::comm::{Comm, Merge};
+use crate::comm::Merge;
 use crate::error::{Error, Result};
 use crate::index::Gid;
-use crate::reduce::{BLOCK, Form, Reduction, add_dot, add_mapped, fast_dot, fast_sum, sum_binned, sum_plain};
+use crate::reduce::{Form, Reduction, dot_sums, entry_sum, real_sums};
 use crate::scalar::{Real, Scalar};
 use crate::vector::Vector;
 
@@ -52,7 +51,7 @@ impl<T: Scalar> Vector<T> {
     pub fn dotu(&self, x: &Vector<T>, reduction: Reduction) -> Result<T> {
         self.layout.require_same(&x.layout, "dotu")?;
         let mut value = [T::ZERO];
-        sum_pairs(self.comm(), &[(self, x)], Form::Bilinear, reduction, &mut value);
+        dot_sums(&self.layout, reduction, Form::Bilinear, &mut value, |_| [&self.owned, &x.owned]);
         Ok(value[0])
     }
 
@@ -70,20 +69,7 @@ impl<T: Scalar> Vector<T> {
         for x in xs {
             self.layout.require_same(&x.borrow().layout, operation)?;
         }
-        if reduction == Reduction::Fast {
-            for (sum, x) in out.iter_mut().zip(xs) {
-                *sum = fast_dot(&x.borrow().owned, &self.owned, Form::Conjugated);
-            }
-            sum_plain(self.comm(), out);
-            return Ok(());
-        }
-        sum_binned(self.comm(), out, |sums| {
-            for (block, ys) in self.owned.chunks(BLOCK).enumerate() {
-                for (sum, x) in sums.iter_mut().zip(xs) {
-                    add_dot(sum, &x.borrow().owned[block * BLOCK..][..ys.len()], ys, Form::Conjugated);
-                }
-            }
-        });
+        dot_sums(&self.layout, reduction, Form::Conjugated, out, |j| [&xs[j].borrow().owned, &self.owned]);
         Ok(())
     }
 
@@ -92,21 +78,7 @@ impl<T: Scalar> Vector<T> {
     /// # Collective
     /// One reduction.
     pub fn sum(&self, reduction: Reduction) -> T {
-        let mut total = [T::ZERO];
-        match reduction {
-            Reduction::Reproducible => sum_binned(self.comm(), &mut total, |sums| {
-                let [re, im] = &mut sums[0];
-                add_mapped(re, &self.owned, |x| x.re().to_f64());
-                if T::COMPLEX {
-                    add_mapped(im, &self.owned, |x| x.im().to_f64());
-                }
-            }),
-            Reduction::Fast => {
-                total = [fast_sum(&self.owned, &self.owned, |x, _| x)];
-                sum_plain(self.comm(), &mut total);
-            }
-        }
-        total[0]
+        entry_sum(&self.layout, reduction, &self.owned)
     }
 
     /// The sum of absolute values, the same bits on any number of ranks.
@@ -141,16 +113,9 @@ impl<T: Scalar> Vector<T> {
     /// # Collective
     /// As [`Vector::norm2`].
     pub fn norm2_with(&self, reduction: Reduction) -> T::Real {
-        let mut sqr = [0.0f64];
-        let parts = T::parts(&self.owned);
-        match reduction {
-            Reduction::Reproducible => {
-                sum_binned(self.comm(), &mut sqr, |sums| sums[0][0].add_products(parts, parts));
-            }
-            Reduction::Fast => sqr[0] = self.sum_of(|x| abs_sqr(x, 1.0), reduction),
-        }
-        if SAFE_SQUARES.contains(&sqr[0]) {
-            return T::Real::from_f64(sqr[0].sqrt());
+        let sqr = self.sum_of(|x| abs_sqr(x, 1.0), reduction);
+        if SAFE_SQUARES.contains(&sqr) {
+            return T::Real::from_f64(sqr.sqrt());
         }
         let largest = self.norm_inf().to_f64();
         if largest == 0.0 || !largest.is_finite() {
@@ -181,16 +146,8 @@ impl<T: Scalar> Vector<T> {
 
     /// The sum of a real function of the entries over all ranks.
     fn sum_of(&self, f: impl Fn(T) -> f64, reduction: Reduction) -> f64 {
-        let mut total = [0.0];
-        match reduction {
-            Reduction::Reproducible => sum_binned(self.comm(), &mut total, |sums| {
-                add_mapped(&mut sums[0][0], &self.owned, f);
-            }),
-            Reduction::Fast => {
-                total = [fast_sum(&self.owned, &self.owned, |x, _| f(x))];
-                sum_plain(self.comm(), &mut total);
-            }
-        }
+        let mut total = [0.0f64];
+        real_sums(&self.layout, reduction, &mut total, |_| &self.owned, f);
         total[0]
     }
 }
@@ -289,30 +246,8 @@ pub fn dots_into<T: Scalar>(pairs: &[(&Vector<T>, &Vector<T>)], reduction: Reduc
         first.layout.require_same(&a.layout, "dot")?;
         first.layout.require_same(&b.layout, "dot")?;
     }
-    sum_pairs(first.comm(), pairs, Form::Conjugated, reduction, out);
+    dot_sums(&first.layout, reduction, Form::Conjugated, out, |j| [&pairs[j].0.owned, &pairs[j].1.owned]);
     Ok(())
-}
-
-fn sum_pairs<T: Scalar>(
-    comm: &Comm,
-    pairs: &[(&Vector<T>, &Vector<T>)],
-    form: Form,
-    reduction: Reduction,
-    out: &mut [T],
-) {
-    match reduction {
-        Reduction::Reproducible => sum_binned(comm, out, |sums| {
-            for (sum, (a, b)) in sums.iter_mut().zip(pairs) {
-                add_dot(sum, &a.owned, &b.owned, form);
-            }
-        }),
-        Reduction::Fast => {
-            for (sum, (a, b)) in out.iter_mut().zip(pairs) {
-                *sum = fast_dot(&a.owned, &b.owned, form);
-            }
-            sum_plain(comm, out);
-        }
-    }
 }
 
 fn require_len(operation: &'static str, expected: usize, found: usize) -> Result<()> {

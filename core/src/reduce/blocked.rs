@@ -1,0 +1,266 @@
+//! Sums over blocks at fixed global positions.
+
+use std::cell::RefCell;
+use std::ops::Range;
+
+use crate::comm::{REDUCE_TAG, Transfers};
+use crate::index::local;
+use crate::layout::{Blocks, Layout};
+use crate::reduce::LANES;
+use crate::reduce::binned::BinnedSum;
+use crate::scalar::Scalar;
+use crate::simd;
+
+/// Entries of a block.
+const BLOCK: usize = 256;
+/// Blocks of one operand that are handled before the next operand, so that vectors which several
+/// sums read stay in cache.
+const BLOCKS_AT_ONCE: usize = 8;
+
+/// What a rank does with the blocks that its rows touch. Positions are local.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+struct Cut {
+    /// Rows of a block that starts on another rank, and that rank.
+    head: Option<(usize, usize)>,
+    /// Rows in blocks that lie on this rank, up to the end of the vector.
+    whole: Range<usize>,
+    /// Rows of the last block that other ranks hold: ranks and their numbers of rows, in order.
+    tail: Vec<(usize, usize)>,
+}
+
+impl Cut {
+    /// Becomes the cut of rank `rank`, a pure function of the offsets; keeps its memory.
+    fn set(&mut self, blocks: &Blocks, rank: usize) {
+        let (rows, end) = (blocks.range(rank), blocks.len());
+        let size = BLOCK as u64;
+        let first = rows.start.next_multiple_of(size).min(rows.end);
+        self.whole = local(first - rows.start)..local(rows.end - rows.start);
+        self.tail.clear();
+        self.head = (first > rows.start).then(|| {
+            let owner = blocks.owner(rows.start - rows.start % size).expect("invariant: a row below an owned one");
+            (local(first - rows.start), owner)
+        });
+        let last = rows.end - rows.end % size;
+        let block_end = (last + size).min(end);
+        if rows.end > last && last >= rows.start && rows.end < block_end {
+            // The last block starts here and goes on elsewhere.
+            self.whole.end = local(last - rows.start);
+            let after = (rank + 1..blocks.ranks()).map(|rank| (rank, blocks.range(rank)));
+            let inside = after.take_while(|(_, range)| range.start < block_end);
+            let counted = inside.map(|(rank, range)| (rank, local(range.end.min(block_end) - range.start)));
+            self.tail.extend(counted.filter(|(_, len)| *len > 0));
+        }
+    }
+}
+
+/// Adds up one block in its one order: sixteen lanes, and the lanes by halves. Entries beyond the
+/// end of a vector count as zero, which changes nothing.
+#[inline(always)]
+fn add_block<A: Copy, const P: usize>(a: &[A], b: &[A], f: impl Fn(A, A) -> [f64; P]) -> [f64; P] {
+    let mut lanes = [[0.0; LANES]; P];
+    let (a, a_rest) = a.as_chunks::<LANES>();
+    let (b, b_rest) = b.as_chunks::<LANES>();
+    for (a, b) in a.iter().zip(b) {
+        for i in 0..LANES {
+            let values = f(a[i], b[i]);
+            for part in 0..P {
+                lanes[part][i] += values[part];
+            }
+        }
+    }
+    for (i, (&a, &b)) in a_rest.iter().zip(b_rest).enumerate() {
+        let values = f(a, b);
+        for part in 0..P {
+            lanes[part][i] += values[part];
+        }
+    }
+    lanes.map(|mut lanes| {
+        let mut width = LANES / 2;
+        while width > 0 {
+            for i in 0..width {
+                lanes[i] += lanes[i + width];
+            }
+            width /= 2;
+        }
+        lanes[0]
+    })
+}
+
+/// Memory of reductions, kept from one to the next.
+#[derive(Default)]
+struct Scratch {
+    cut: Cut,
+    transfers: Transfers,
+    partial: Vec<BinnedSum>,
+    total: Vec<BinnedSum>,
+}
+
+thread_local!(static SCRATCH: RefCell<Scratch> = RefCell::default());
+
+/// Sums of `f(a[i], b[i])` over all ranks, in one reduction, where `operands(j)` gives `a` and `b`
+/// of sum `j`: this rank's entries of vectors on `layout`.
+///
+/// # Collective
+pub(super) fn sum<'v, T: Scalar, A: Copy + 'v, const P: usize>(
+    layout: &Layout,
+    out: &mut [T],
+    operands: impl Fn(usize) -> [&'v [A]; 2],
+    f: impl Fn(A, A) -> [f64; P],
+) {
+    SCRATCH.with_borrow_mut(|Scratch { cut, transfers, partial, total }| {
+        let (comm, count) = (layout.comm(), out.len());
+        cut.set(layout.blocks(), comm.rank());
+        post(layout, cut, count, transfers, &operands, &f);
+        partial.clear();
+        partial.resize(count * P, BinnedSum::default());
+        add_whole(&cut.whole, partial, &operands, &f);
+        transfers.wait();
+        if !cut.tail.is_empty() {
+            add_tail(cut, count, transfers, partial, &operands, &f);
+        }
+        total.clear();
+        total.resize(partial.len(), BinnedSum::default());
+        comm.all_reduce_merge(partial, total);
+        for (sum, parts) in out.iter_mut().zip(total.as_chunks::<P>().0) {
+            *sum = T::from_parts(parts[0].value(), parts.get(1).map_or(0.0, BinnedSum::value));
+        }
+    });
+}
+
+/// Sends the products of the head to the owner of its block, and awaits those of the tail.
+fn post<'v, A: Copy + 'v, const P: usize>(
+    layout: &Layout,
+    cut: &Cut,
+    count: usize,
+    transfers: &mut Transfers,
+    operands: &impl Fn(usize) -> [&'v [A]; 2],
+    f: &impl Fn(A, A) -> [f64; P],
+) {
+    let raw = layout.comm().raw();
+    let bytes = |rows: usize| rows * count * size_of::<[f64; P]>();
+    let (head, owner) = cut.head.unwrap_or((0, 0));
+    transfers.reset(bytes(head), bytes(cut.tail.iter().map(|(_, rows)| rows).sum()));
+    let mut products = transfers.send_buffer::<[f64; P]>().iter_mut();
+    for j in 0..count {
+        let [a, b] = operands(j);
+        for ((&a, &b), product) in a[..head].iter().zip(&b[..head]).zip(&mut products) {
+            *product = f(a, b);
+        }
+    }
+    let mut start = 0;
+    for &(rank, rows) in &cut.tail {
+        transfers.receive(raw, rank, REDUCE_TAG, bytes(start)..bytes(start + rows));
+        start += rows;
+    }
+    transfers.send(raw, owner, REDUCE_TAG, 0..bytes(head));
+}
+
+fn add_whole<'v, A: Copy + 'v, const P: usize>(
+    whole: &Range<usize>,
+    sums: &mut [BinnedSum],
+    operands: &impl Fn(usize) -> [&'v [A]; 2],
+    f: &impl Fn(A, A) -> [f64; P],
+) {
+    for start in whole.clone().step_by(BLOCK * BLOCKS_AT_ONCE) {
+        let range = start..whole.end.min(start + BLOCK * BLOCKS_AT_ONCE);
+        for (j, sums) in sums.as_chunks_mut::<P>().0.iter_mut().enumerate() {
+            let [a, b] = operands(j).map(|operand| &operand[range.clone()]);
+            let mut parts = [[0.0; BLOCKS_AT_ONCE]; P];
+            simd::dispatch(|| {
+                for (block, (a, b)) in a.chunks(BLOCK).zip(b.chunks(BLOCK)).enumerate() {
+                    let values = add_block(a, b, f);
+                    for part in 0..P {
+                        parts[part][block] = values[part];
+                    }
+                }
+            });
+            for (sum, parts) in sums.iter_mut().zip(parts) {
+                sum.add(&parts);
+            }
+        }
+    }
+}
+
+/// Adds the block that begins on this rank and ends on others.
+fn add_tail<'v, A: Copy + 'v, const P: usize>(
+    cut: &Cut,
+    count: usize,
+    transfers: &Transfers,
+    sums: &mut [BinnedSum],
+    operands: &impl Fn(usize) -> [&'v [A]; 2],
+    f: &impl Fn(A, A) -> [f64; P],
+) {
+    let received = transfers.received::<[f64; P]>();
+    for (j, sums) in sums.as_chunks_mut::<P>().0.iter_mut().enumerate().take(count) {
+        let [a, b] = operands(j).map(|operand| &operand[cut.whole.end..]);
+        let mut products = [[0.0; P]; BLOCK];
+        let mut at = a.len();
+        for (product, (&a, &b)) in products.iter_mut().zip(a.iter().zip(b)) {
+            *product = f(a, b);
+        }
+        let mut start = 0;
+        for &(_, rows) in &cut.tail {
+            products[at..at + rows].copy_from_slice(&received[start + j * rows..][..rows]);
+            at += rows;
+            start += rows * count;
+        }
+        let values = add_block(&products, &products, |product, _| product);
+        for (sum, value) in sums.iter_mut().zip(values) {
+            sum.add(&[value]);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn cut_of(blocks: &Blocks, rank: usize) -> Cut {
+        let mut cut = Cut::default();
+        cut.set(blocks, rank);
+        cut
+    }
+
+    #[test]
+    fn cuts_worked_by_hand() {
+        // Blocks start at 0, 256, 512: rank 1 holds a part of the first, rank 2 nothing.
+        let blocks = Blocks::from_lengths(&[200, 20, 0, 300, 5]).unwrap();
+        let cut = |rank| cut_of(&blocks, rank);
+        assert_eq!(cut(0), Cut { head: None, whole: 0..0, tail: vec![(1, 20), (3, 36)] });
+        assert_eq!(cut(1), Cut { head: Some((20, 0)), whole: 20..20, tail: vec![] });
+        assert_eq!(cut(2), Cut { head: None, whole: 0..0, tail: vec![] });
+        assert_eq!(cut(3), Cut { head: Some((36, 0)), whole: 36..292, tail: vec![(4, 5)] });
+        assert_eq!(cut(4), Cut { head: Some((5, 3)), whole: 5..5, tail: vec![] });
+    }
+
+    #[test]
+    fn aligned_blocks_send_nothing() {
+        let blocks = Blocks::uniform(4 * 256 * 7, 4);
+        for rank in 0..4 {
+            assert_eq!(cut_of(&blocks, rank), Cut { head: None, whole: 0..256 * 7, tail: vec![] });
+        }
+    }
+
+    proptest! {
+        /// Every row is in exactly one rank's whole blocks, or sent to and expected by one owner.
+        #[test]
+        fn cuts_agree(lengths in prop::collection::vec(0u64..700, 1..9)) {
+            let blocks = Blocks::from_lengths(&lengths).unwrap();
+            let cuts: Vec<Cut> = (0..lengths.len()).map(|rank| cut_of(&blocks, rank)).collect();
+            for (rank, cut) in cuts.iter().enumerate() {
+                let len = usize::try_from(lengths[rank]).unwrap();
+                let head = cut.head.map_or(0, |(rows, _)| rows);
+                prop_assert_eq!(cut.whole.start, head);
+                prop_assert!(cut.whole.end <= len);
+                prop_assert_eq!(cut.whole.end < len, !cut.tail.is_empty());
+                for &(other, rows) in &cut.tail {
+                    prop_assert_eq!(cuts[other].head, Some((rows, rank)));
+                }
+                if let Some((rows, owner)) = cut.head {
+                    prop_assert!(cuts[owner].tail.contains(&(rank, rows)));
+                }
+            }
+        }
+    }
+}
