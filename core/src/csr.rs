@@ -19,6 +19,7 @@ mod assemble;
 mod columns;
 mod local;
 mod matrix;
+mod memory;
 mod norms;
 mod refill;
 mod rows;

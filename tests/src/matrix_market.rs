@@ -133,6 +133,15 @@ fn parsed<N: std::str::FromStr<Err: std::error::Error + 'static>>(fields: &[&str
     fields.iter().map(|field| Ok(field.parse()?)).collect()
 }
 
+/// Fortran writes exponents as `1.5E+01`, `1.5D+01` and, with three digits, `1.5+001`.
 fn reals(fields: &[&str]) -> TestResult<Vec<f64>> {
-    fields.iter().map(|field| Ok(field.to_lowercase().replace('d', "e").parse()?)).collect()
+    let real = |field: &&str| {
+        let text = field.to_lowercase().replace('d', "e");
+        let sign = text.rfind(['+', '-']).filter(|&at| at > 0 && !text[..at].ends_with('e'));
+        Ok(match sign {
+            Some(at) => format!("{}e{}", &text[..at], &text[at..]).parse()?,
+            None => text.parse()?,
+        })
+    };
+    fields.iter().map(real).collect()
 }

@@ -7,6 +7,7 @@
 use crate::comm::Comm;
 use crate::csr::columns::ColumnCodes;
 use crate::csr::matrix::CsrMatrix;
+use crate::csr::memory;
 use crate::csr::rows::{Duplicates, Entries, Rows};
 use crate::csr::transfer::{Place, Routing};
 use crate::error::{Error, Result};
@@ -176,8 +177,8 @@ impl<T: Scalar> RowBuilder<'_, T> {
     pub fn push(&mut self, column: Gid, value: T) {
         match self.codes.code(column) {
             Ok(code) => {
-                self.columns.push(code);
-                self.values.push(value);
+                memory::push(self.columns, code);
+                memory::push(self.values, value);
             }
             Err(error) if self.valid.is_ok() => *self.valid = Err(error),
             Err(_) => {}

@@ -7,6 +7,7 @@
 use std::rc::Rc;
 
 use crate::csr::matrix::{CsrMatrix, Shape};
+use crate::csr::memory;
 use crate::csr::rows::Duplicates;
 use crate::csr::transfer::{Place, Routing};
 use crate::csr::values::Missing;
@@ -158,11 +159,11 @@ fn group(
     let after = numbered(&received[lower..], first_received(&received[..lower]));
     let own = own.iter().enumerate().filter_map(|(source, slot)| Some((source, (*slot)?)));
     let all = || before.iter().copied().chain(own.clone()).chain(after.iter().copied());
-    let mut starts = vec![0; entries + 1];
+    let mut starts = memory::zeros::<usize>(entries + 1);
     all().for_each(|(_, slot)| starts[slot + 1] += 1);
     (0..entries).for_each(|slot| starts[slot + 1] += starts[slot]);
     let mut next = starts.clone();
-    let mut sources = vec![0; starts[entries]];
+    let mut sources = memory::zeros::<usize>(starts[entries]);
     for (source, slot) in all() {
         sources[next[slot]] = source;
         next[slot] += 1;

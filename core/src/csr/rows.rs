@@ -10,6 +10,7 @@
 
 use std::cmp::Ordering;
 
+use crate::csr::memory;
 use crate::index::{Lid, at};
 use crate::scalar::{Real, Scalar};
 
@@ -71,15 +72,15 @@ pub(super) struct Entries<T> {
 impl<T: Scalar> Entries<T> {
     #[inline(always)]
     pub(super) fn push(&mut self, row: Lid, column: Lid, value: T) {
-        self.rows.push(row);
-        self.columns.push(column);
-        self.values.push(value);
+        memory::push(&mut self.rows, row);
+        memory::push(&mut self.columns, column);
+        memory::push(&mut self.values, value);
     }
 
     pub(super) fn reserve(&mut self, additional: usize) {
-        self.rows.reserve(additional);
-        self.columns.reserve(additional);
-        self.values.reserve(additional);
+        memory::reserve(&mut self.rows, additional);
+        memory::reserve(&mut self.columns, additional);
+        memory::reserve(&mut self.values, additional);
     }
 
     pub(super) fn append(&mut self, mut other: Entries<T>) {
@@ -95,8 +96,8 @@ impl<T: Scalar> Entries<T> {
             return Rows { starts, columns: self.columns, values: self.values };
         }
         let mut next = starts.clone();
-        let mut columns = vec![0; self.columns.len()];
-        let mut values = vec![T::ZERO; self.values.len()];
+        let mut columns = memory::zeros::<Lid>(self.columns.len());
+        let mut values = memory::zeros::<T>(self.values.len());
         for ((&row, &column), &value) in self.rows.iter().zip(&self.columns).zip(&self.values) {
             let slot = next[at(row)];
             next[at(row)] = slot + 1;
@@ -109,7 +110,7 @@ impl<T: Scalar> Entries<T> {
 
 /// Where each of `count` rows starts when entries of `rows` are grouped by row.
 pub(super) fn row_starts(rows: &[Lid], count: usize) -> Vec<usize> {
-    let mut starts = vec![0; count + 1];
+    let mut starts = memory::zeros::<usize>(count + 1);
     for &row in rows {
         starts[at(row) + 1] += 1;
     }

@@ -1,0 +1,57 @@
+//! Large arrays in large pages.
+//!
+//! Assembly touches every byte of its arrays once, so with pages of 4 KiB the kernel's page faults
+//! take more than half of its time. The arrays therefore ask for huge pages (2 MiB) where the
+//! system gives them on request, which is the default of most distributions.
+
+mod ffi;
+
+use bytemuck::Pod;
+
+/// Arrays from this size on ask for huge pages.
+const LARGE: usize = 4 << 20;
+
+/// Appends to an array, which grows in large pages.
+#[inline(always)]
+pub(super) fn push<T>(to: &mut Vec<T>, value: T) {
+    if to.len() == to.capacity() {
+        reserve(to, 1);
+    }
+    to.push(value);
+}
+
+/// Makes room for `additional` more elements.
+#[inline(never)]
+pub(super) fn reserve<T>(to: &mut Vec<T>, additional: usize) {
+    to.reserve(additional);
+    advise(to);
+}
+
+/// `len` zeros, not touched yet.
+pub(super) fn zeros<T: Pod>(len: usize) -> Vec<T> {
+    let zeros = bytemuck::zeroed_vec(len);
+    advise(&zeros);
+    zeros
+}
+
+fn advise<T>(array: &Vec<T>) {
+    let bytes = array.capacity() * size_of::<T>();
+    if bytes >= LARGE {
+        ffi::advise_huge_pages(array.as_ptr().cast(), bytes);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn large_arrays_hold_what_is_put_in() {
+        let mut array = zeros::<u64>(LARGE / 8 + 3);
+        assert!(array.iter().all(|&word| word == 0));
+        let first = array.len() as u64;
+        (first..2 * first).for_each(|word| push(&mut array, word));
+        assert!(array[..LARGE / 8 + 3].iter().all(|&word| word == 0));
+        assert!((first..).zip(&array[LARGE / 8 + 3..]).all(|(expected, &word)| word == expected));
+    }
+}
