@@ -11,10 +11,10 @@
 //!   vote on a separate communicator and ends the job after a short grace.
 
 pub(crate) mod ffi;
+mod transfers;
 
 use std::backtrace::Backtrace;
 use std::cell::Cell;
-use std::error::Error as StdError;
 use std::fmt::Display;
 use std::io::Write;
 use std::marker::PhantomData;
@@ -26,9 +26,10 @@ use bytemuck::Pod;
 use mpi::Threading;
 
 use crate::error::{Error, Result};
+pub(crate) use ffi::RawComm;
 pub use ffi::{Merge, Reducible};
 use ffi::{Op, Pending};
-pub(crate) use ffi::{RawComm, Transfers};
+pub(crate) use transfers::Transfers;
 
 /// How long a rank whose `main` failed waits for the others to finish too.
 const GRACE: Duration = Duration::from_secs(5);
@@ -290,7 +291,7 @@ impl Comm {
         let round = self.0.round.replace(!self.0.round.get());
         let bytes: Vec<(usize, Vec<u8>)> =
             messages.iter().map(|(to, values)| (*to, bytemuck::cast_slice(values).to_vec())).collect();
-        ffi::sparse_exchange(self.0.raw, SPARSE_TAG + i32::from(round), &bytes)
+        transfers::sparse_exchange(self.0.raw, SPARSE_TAG + i32::from(round), &bytes)
             .into_iter()
             .map(|(from, bytes)| (from, bytemuck::pod_collect_to_vec(&bytes)))
             .collect()
@@ -342,15 +343,4 @@ fn abort_on_panic(control: RawComm) {
         let _ = std::io::stderr().write_all(text.as_bytes());
         RawComm::world().abort(PANICKED);
     }));
-}
-
-/// The chain of causes of an error as one line.
-pub fn one_line(error: &dyn StdError) -> String {
-    let mut line = error.to_string();
-    let mut cause = error.source();
-    while let Some(inner) = cause {
-        line = format!("{line}: {inner}");
-        cause = inner.source();
-    }
-    line
 }

@@ -46,7 +46,7 @@ mod scalar;
 mod simd;
 mod vector;
 
-pub use comm::{Comm, Merge, Reducible, one_line};
+pub use comm::{Comm, Merge, Reducible};
 pub use csr::{CsrBuilder, CsrMatrix, Duplicates, MatrixRow, RefillPlan, RowBuilder};
 pub use error::{Error, Result};
 pub use exchange::{Combinable, Combine, ExchangePlan, Export, Import, Imported};

@@ -146,7 +146,7 @@ impl<'a, const N: usize> Destriper<'a, N> {
             None => cg.solve(self, &rhs, &mut amplitudes)?,
         };
         if !report.converged() {
-            return Err(Error::NotConverged(report.to_string()));
+            return Err(Error::NotConverged(report.outcome()));
         }
         Ok(Offsets { amplitudes, report, components: means.map_or(0, |means| means.count()) })
     }

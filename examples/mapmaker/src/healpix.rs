@@ -64,12 +64,6 @@ impl Healpix {
         self.layer.n_hash()
     }
 
-    /// Area of a pixel in steradians.
-    #[must_use]
-    pub fn pixel_area(&self) -> f64 {
-        4.0 * PI / self.pixel_count() as f64
-    }
-
     /// The pixel at colatitude `theta` and longitude `phi`, both in radians.
     ///
     /// `None` if `theta` lies outside `[0, pi]` or an angle is not finite; `phi` may be any real
@@ -169,13 +163,6 @@ mod tests {
         let finest = sphere(1 << 29, Ordering::Nested);
         assert_eq!(finest.nside(), 1 << 29);
         assert_eq!(finest.pixel_count(), 12 << 58);
-    }
-
-    #[test]
-    fn pixels_cover_the_sphere_once() {
-        let sphere = sphere(16, Ordering::Ring);
-        let area = sphere.pixel_area() * sphere.pixel_count() as f64;
-        assert!((area - 4.0 * PI).abs() < 1e-12);
     }
 
     /// At nside 1 the centres are at z = 2/3, 0, -2/3, the middle row turned by 45 degrees.

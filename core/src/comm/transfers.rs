@@ -1,0 +1,6 @@
+//! Messages between single ranks: transfers with buffers of their own, and exchanges of which the
+//! receivers know nothing beforehand.
+
+mod ffi;
+
+pub(crate) use ffi::{Transfers, sparse_exchange};

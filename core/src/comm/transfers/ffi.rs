@@ -1,0 +1,202 @@
+//! Point-to-point MPI calls.
+#![allow(unsafe_code)]
+
+use std::ops::Range;
+
+use bytemuck::Pod;
+use mpi::ffi;
+
+use crate::comm::ffi::{MAX_MESSAGE_BYTES, Pending, RawComm, count, pieces, rank_arg};
+
+/// Requests in flight together with the buffers that MPI reads and writes.
+///
+/// The buffers are owned here and not reachable while a request is pending, so no user memory is
+/// ever lent to MPI. Dropping waits.
+#[derive(Default)]
+pub(crate) struct Transfers {
+    requests: Vec<ffi::MPI_Request>,
+    send: Vec<u64>,
+    receive: Vec<u64>,
+}
+
+impl Transfers {
+    /// Makes room for so many bytes to send and receive. No request may be pending.
+    pub(crate) fn reset(&mut self, send_bytes: usize, receive_bytes: usize) {
+        self.wait();
+        self.send.resize(send_bytes.div_ceil(8), 0);
+        self.receive.resize(receive_bytes.div_ceil(8), 0);
+    }
+
+    /// The send buffer, to be filled before the first [`Transfers::send`].
+    pub(crate) fn send_buffer<T: Pod>(&mut self) -> &mut [T] {
+        assert!(self.requests.is_empty(), "invariant: buffers are not touched while MPI has them");
+        const { assert!(align_of::<T>() <= 8, "buffers are aligned for 8-byte values") };
+        let bytes = bytemuck::cast_slice_mut::<u64, u8>(&mut self.send);
+        let whole = bytes.len() - bytes.len() % size_of::<T>();
+        bytemuck::cast_slice_mut(&mut bytes[..whole])
+    }
+
+    /// Copies bytes of the send buffer to the receive buffer: a rank's message to itself.
+    pub(crate) fn keep(&mut self, from: Range<usize>, to: Range<usize>) {
+        assert!(self.requests.is_empty(), "invariant: buffers are not touched while MPI has them");
+        let source = &bytemuck::cast_slice::<u64, u8>(&self.send)[from];
+        bytemuck::cast_slice_mut::<u64, u8>(&mut self.receive)[to].copy_from_slice(source);
+    }
+
+    /// Posts the receive of bytes `range` of the receive buffer.
+    pub(crate) fn receive(&mut self, comm: RawComm, source: usize, tag: i32, range: Range<usize>) {
+        assert!(range.start <= range.end && range.end <= 8 * self.receive.len(), "invariant: inside the buffer");
+        // SAFETY: the range lies inside `receive`, which neither moves nor is read before wait(), and
+        // as_mut_ptr makes no reference to what other receives are writing.
+        unsafe {
+            let start = self.receive.as_mut_ptr().cast::<u8>().add(range.start);
+            for piece in pieces(range.len()) {
+                let mut request = ffi::RSMPI_REQUEST_NULL;
+                ffi::MPI_Irecv(
+                    start.add(piece.start).cast(),
+                    count(piece.len()),
+                    ffi::RSMPI_UINT8_T,
+                    rank_arg(source),
+                    tag,
+                    comm.0,
+                    &raw mut request,
+                );
+                self.requests.push(request);
+            }
+        }
+    }
+
+    /// Starts to send bytes `range` of the send buffer.
+    pub(crate) fn send(&mut self, comm: RawComm, to: usize, tag: i32, range: Range<usize>) {
+        assert!(range.start <= range.end && range.end <= 8 * self.send.len(), "invariant: inside the buffer");
+        // SAFETY: the range lies inside `send`, which neither moves nor is written before wait().
+        unsafe {
+            let start = self.send.as_ptr().cast::<u8>().add(range.start);
+            for piece in pieces(range.len()) {
+                let mut request = ffi::RSMPI_REQUEST_NULL;
+                ffi::MPI_Isend(
+                    start.add(piece.start).cast(),
+                    count(piece.len()),
+                    ffi::RSMPI_UINT8_T,
+                    rank_arg(to),
+                    tag,
+                    comm.0,
+                    &raw mut request,
+                );
+                self.requests.push(request);
+            }
+        }
+    }
+
+    /// Waits for everything in flight.
+    pub(crate) fn wait(&mut self) {
+        if self.requests.is_empty() {
+            return;
+        }
+        // SAFETY: the requests are live and their buffers owned by self.
+        unsafe {
+            ffi::MPI_Waitall(count(self.requests.len()), self.requests.as_mut_ptr(), ffi::RSMPI_STATUSES_IGNORE);
+        }
+        self.requests.clear();
+    }
+
+    /// What was received; [`Transfers::wait`] comes first.
+    pub(crate) fn received<T: Pod>(&self) -> &[T] {
+        assert!(self.requests.is_empty(), "invariant: buffers are not read while MPI has them");
+        const { assert!(align_of::<T>() <= 8, "buffers are aligned for 8-byte values") };
+        let bytes = bytemuck::cast_slice::<u64, u8>(&self.receive);
+        bytemuck::cast_slice(&bytes[..bytes.len() - bytes.len() % size_of::<T>()])
+    }
+}
+
+impl Drop for Transfers {
+    fn drop(&mut self) {
+        self.wait();
+    }
+}
+
+/// Sends `messages` (rank, bytes) and returns what others sent here, by ascending rank, without
+/// anyone knowing beforehand who sends what: non-blocking consensus (Hoefler, Siebert, Lumsdaine,
+/// "Scalable communication protocols for dynamic sparse data exchange", `PPoPP` 2010, algorithm NBX).
+///
+/// `tag` must differ between consecutive calls on one communicator: a rank that left the barrier
+/// early may already send the next round while a slow one still probes for this one.
+pub(crate) fn sparse_exchange(comm: RawComm, tag: i32, messages: &[(usize, Vec<u8>)]) -> Vec<(usize, Vec<u8>)> {
+    let mut requests = Vec::with_capacity(messages.len());
+    for (to, bytes) in messages {
+        // Every message has at least one piece, so that an empty one arrives too. The receiver joins
+        // the pieces, which MPI delivers in order; the barrier tells it that there are no more.
+        for start in (0..=bytes.len()).step_by(MAX_MESSAGE_BYTES) {
+            let part = &bytes[start..bytes.len().min(start + MAX_MESSAGE_BYTES)];
+            // SAFETY: `messages` outlives the requests, which complete below.
+            unsafe {
+                let mut request = ffi::RSMPI_REQUEST_NULL;
+                ffi::MPI_Issend(
+                    part.as_ptr().cast(),
+                    count(part.len()),
+                    ffi::RSMPI_UINT8_T,
+                    rank_arg(*to),
+                    tag,
+                    comm.0,
+                    &raw mut request,
+                );
+                requests.push(request);
+            }
+        }
+    }
+    let mut received: Vec<(usize, Vec<u8>)> = Vec::new();
+    let mut barrier: Option<Pending> = None;
+    loop {
+        if let Some((source, bytes)) = receive_any(comm, tag) {
+            match received.iter_mut().find(|(from, _)| *from == source) {
+                Some((_, so_far)) => so_far.extend_from_slice(&bytes),
+                None => received.push((source, bytes)),
+            }
+        }
+        if let Some(pending) = &mut barrier {
+            if pending.test().is_some() {
+                break;
+            }
+        } else if all_done(&mut requests) {
+            barrier = Some(Pending::barrier(comm));
+        }
+    }
+    received.sort_unstable_by_key(|(source, _)| *source);
+    received
+}
+
+fn all_done(requests: &mut [ffi::MPI_Request]) -> bool {
+    let mut done = 0;
+    // SAFETY: live requests whose buffers outlive them.
+    unsafe {
+        ffi::MPI_Testall(count(requests.len()), requests.as_mut_ptr(), &raw mut done, ffi::RSMPI_STATUSES_IGNORE);
+    }
+    done != 0
+}
+
+/// Receives one waiting message with this tag, if there is one.
+fn receive_any(comm: RawComm, tag: i32) -> Option<(usize, Vec<u8>)> {
+    // SAFETY: live out-parameters; the buffer is as long as the probed message, and this thread is
+    // the only one that receives, so the receive matches the probe.
+    unsafe {
+        let mut waiting = 0;
+        let mut status: ffi::MPI_Status = std::mem::zeroed();
+        ffi::MPI_Iprobe(ffi::RSMPI_ANY_SOURCE, tag, comm.0, &raw mut waiting, &raw mut status);
+        if waiting == 0 {
+            return None;
+        }
+        let mut len = 0;
+        ffi::MPI_Get_count(&raw const status, ffi::RSMPI_UINT8_T, &raw mut len);
+        let mut bytes = vec![0u8; usize::try_from(len).expect("invariant: a message has a length")];
+        ffi::MPI_Recv(
+            bytes.as_mut_ptr().cast(),
+            len,
+            ffi::RSMPI_UINT8_T,
+            status.MPI_SOURCE,
+            tag,
+            comm.0,
+            ffi::RSMPI_STATUS_IGNORE,
+        );
+        Some((usize::try_from(status.MPI_SOURCE).expect("invariant: a source is a rank"), bytes))
+    }
+}
