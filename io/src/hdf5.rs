@@ -11,6 +11,7 @@ mod element;
 mod ffi;
 mod file;
 mod slab;
+mod space;
 mod table;
 
 pub use attribute::Attribute;

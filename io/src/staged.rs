@@ -8,6 +8,7 @@ mod ffi;
 
 use crate::error::{Error, Result};
 use dolmen_core::Comm;
+use std::cell::Cell;
 use std::ffi::OsString;
 use std::fs::{self, File, OpenOptions};
 use std::path::{Path, PathBuf};
@@ -21,6 +22,8 @@ pub(crate) struct StagedFile {
     temporary: PathBuf,
     /// Whether this rank removes the temporary file when it is dropped.
     remove: bool,
+    /// False once the file system has said that it cannot reserve space.
+    reservable: Cell<bool>,
 }
 
 impl StagedFile {
@@ -43,7 +46,7 @@ impl StagedFile {
             Ok(true)
         };
         let remove = comm.agree(create())?;
-        Ok(Self { target: target.to_owned(), temporary, remove })
+        Ok(Self { target: target.to_owned(), temporary, remove, reservable: Cell::new(true) })
     }
 
     /// The name to write to.
@@ -51,10 +54,8 @@ impl StagedFile {
         &self.temporary
     }
 
-    /// Makes sure that the disk has room for the file's first `bytes` bytes.
-    ///
-    /// Open MPI 4.1 reports a full disk in a collective write as success, or hangs
-    /// (seen with three ranks). Asking first gives an error that can be trusted.
+    /// Makes sure that the disk has room for the file's first `bytes` bytes. Where the
+    /// file system cannot reserve, that is logged once, and writing may fail later.
     ///
     /// # Collective
     pub(crate) fn reserve(&self, comm: &Comm, bytes: u64) -> Result<()> {
@@ -63,7 +64,12 @@ impl StagedFile {
                 return Ok(());
             }
             let file = OpenOptions::new().write(true).open(&self.temporary)?;
-            ffi::reserve(&file, bytes)
+            if self.reservable.get() && !ffi::reserve(&file, bytes)? {
+                self.reservable.set(false);
+                let path = self.temporary.display();
+                tracing::warn!(%path, "the file system cannot reserve space: if it fills up, writing may fail or hang");
+            }
+            Ok(())
         };
         let action = format!("reserve {bytes} bytes on disk");
         Ok(comm.agree(reserve().map_err(|error| Error::io(&self.temporary, action, error)))?)
@@ -104,8 +110,12 @@ impl StagedFile {
 
 impl Drop for StagedFile {
     fn drop(&mut self) {
-        if self.remove
-            && let Err(error) = fs::remove_file(&self.temporary)
+        if !self.remove {
+            return;
+        }
+        // Emptied first: a library may hold it open, which keeps its space.
+        let emptied = OpenOptions::new().write(true).open(&self.temporary).and_then(|file| file.set_len(0));
+        if let Err(error) = emptied.and_then(|()| fs::remove_file(&self.temporary))
             && error.kind() != std::io::ErrorKind::NotFound
         {
             tracing::warn!(path = %self.temporary.display(), %error, "cannot remove a temporary file");

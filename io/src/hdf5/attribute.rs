@@ -1,6 +1,7 @@
 //! Attributes of files, groups and datasets.
 
 use super::file::{H5File, reason};
+use super::space;
 use crate::error::{Error, Result};
 use hdf5::types::{TypeDescriptor, VarLenAscii, VarLenUnicode};
 
@@ -16,6 +17,17 @@ pub enum Attribute {
     Real(f64),
     /// A list of numbers.
     Reals(Vec<f64>),
+}
+
+impl Attribute {
+    /// The size of the value.
+    fn bytes(&self) -> usize {
+        match self {
+            Self::Text(text) => text.len(),
+            Self::Integer(_) | Self::Real(_) => 8,
+            Self::Reals(values) => 8 * values.len(),
+        }
+    }
 }
 
 impl From<&str> for Attribute {
@@ -125,6 +137,7 @@ impl H5File {
     /// read.
     pub fn write_attribute(&self, object: &str, name: &str, value: impl Into<Attribute>) -> Result<()> {
         let value = value.into();
+        self.reserve(space::attribute_bytes(name, value.bytes()))?;
         let write = || -> hdf5::Result<()> {
             let location = self.location(object)?;
             if location.attr_names()?.iter().any(|present| present == name) {

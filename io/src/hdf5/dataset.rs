@@ -13,6 +13,7 @@ use super::file::{H5File, reason};
 use super::slab::Slab;
 use crate::error::{Error, Result};
 use hdf5::types::{CompoundField, CompoundType, TypeDescriptor};
+use std::mem;
 
 /// What one rank moves in one call. Above 2 GiB MPI-IO and HDF5 1.10 fail.
 const TRANSFER_BYTES: u64 = 1 << 30;
@@ -192,7 +193,7 @@ impl<'file> Dataset<'file> {
         let (memory_type, slab) = self.agree(prepared)?;
         let mut rest: &mut [u8] = bytemuck::cast_slice_mut(values);
         self.transfer_in_parts(&memory_type, &slab, !self.dataset.is_chunked(), |bytes| {
-            let (part, after) = std::mem::take(&mut rest).split_at_mut(bytes);
+            let (part, after) = mem::take(&mut rest).split_at_mut(bytes);
             rest = after;
             Buffer::Read(part)
         })
@@ -287,6 +288,11 @@ impl<'file> Dataset<'file> {
                 (Err(error), _) => Err(error),
                 (Ok(_), Err(error)) => Err(self.error(format!("transfer failed: {}", reason(&error)))),
             };
+        }
+        if outcome.is_err() && self.file.is_new() {
+            self.file.set_damaged();
+            // Closed, it would try to write again, and HDF5 1.10 frees it twice.
+            mem::forget(self.dataset.clone());
         }
         let mut was_collective = [u64::from(self.agree(outcome)?)];
         if collective {

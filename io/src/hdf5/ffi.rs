@@ -27,6 +27,22 @@ unsafe extern "C" {
     fn H5Pget_mpio_actual_io_mode(plist: hid_t, mode: *mut IoMode) -> herr_t;
 }
 
+/// Initialises the library before MPI, so that finalising MPI does not terminate it.
+///
+/// An initialisation after MPI's makes the end of MPI close all files and datasets,
+/// also those that could not be written, over which HDF5 1.10 crashes. The `hdf5`
+/// crate has already seen to it that the end of the process does not close them.
+extern "C" fn initialise() {
+    sync(|| ());
+}
+
+// SAFETY: the section lists functions of this type, which the loader calls once before
+// `main`. This one needs nothing that `main` would have set up.
+#[used]
+#[cfg_attr(target_vendor = "apple", unsafe(link_section = "__DATA,__mod_init_func"))]
+#[cfg_attr(not(target_vendor = "apple"), unsafe(link_section = ".init_array"))]
+static INITIALISE: extern "C" fn() = initialise;
+
 /// A dataset-transfer property list.
 struct TransferList(hid_t);
 

@@ -5,22 +5,25 @@
 //! one rank must not leave the others waiting in the next transfer.
 //!
 //! A single rank uses HDF5's ordinary driver; more ranks share the file over
-//! MPI-IO. Closing a shared file communicates, so dropping one does not close it:
-//! it stays open until MPI is finalised. Call [`H5File::close`].
+//! MPI-IO. Closing a shared file communicates, and HDF5 1.10 crashes when it closes
+//! one that it could not write. So dropping a file that is shared or new does not
+//! close it: it stays open until the process ends. Call [`H5File::close`].
+//!
+//! Disk space for all that a new file is to hold is reserved before it is created:
+//! Open MPI 4.1 reports a full disk in a collective write as success, or hangs.
 
 use super::dataset::{Dataset, Layout};
 use super::element::Element;
+use super::space;
 use crate::error::{Error, Result};
 use crate::staged::StagedFile;
 use dolmen_core::Comm;
-use hdf5::dataset::FillTime;
+use hdf5::dataset::{AllocTime, FillTime};
 use hdf5::file::{FileBuilder, FileCloseDegree};
+use std::cell::Cell;
 use std::fs;
 use std::mem;
 use std::path::{Path, PathBuf};
-
-/// Disk space that is kept ready for groups and attributes while a file is created.
-const METADATA_BYTES: u64 = 1 << 18;
 
 /// An HDF5 file, open for reading or being created.
 #[derive(Debug)]
@@ -30,6 +33,10 @@ pub struct H5File {
     /// None only while the file is being closed.
     file: Option<hdf5::File>,
     staged: Option<StagedFile>,
+    /// The disk space that a new file was reserved.
+    reserved: Cell<u64>,
+    /// Whether writing failed on this rank; then the file is never published.
+    damaged: Cell<bool>,
 }
 
 impl H5File {
@@ -64,24 +71,31 @@ impl H5File {
     pub fn create(comm: &Comm, path: impl AsRef<Path>) -> Result<Self> {
         let path = path.as_ref();
         let staged = StagedFile::create(comm, path)?;
-        let created = builder(comm).create(staged.temporary()).map_err(|error| unreadable(staged.temporary(), &error));
+        let created = writer(comm).create(staged.temporary()).map_err(|error| unreadable(staged.temporary(), &error));
         let file = comm.agree(created.map(|file| Self::new(comm, path, file, Some(staged))))?;
-        file.reserve()?;
+        file.reserve(space::FILE_BYTES)?;
         Ok(file)
     }
 
     /// Made before the ranks agree, so that a file that another rank failed to open is
     /// dropped as files of this type are: without communicating.
     fn new(comm: &Comm, path: &Path, file: hdf5::File, staged: Option<StagedFile>) -> Self {
-        Self { comm: comm.clone(), path: path.to_owned(), file: Some(file), staged }
+        let (reserved, damaged) = (Cell::new(0), Cell::new(false));
+        Self { comm: comm.clone(), path: path.to_owned(), file: Some(file), staged, reserved, damaged }
     }
 
-    /// Reserves disk space for what was created so far.
-    fn reserve(&self) -> Result<()> {
-        match &self.staged {
-            Some(staged) => staged.reserve(&self.comm, self.file().size() + METADATA_BYTES),
-            None => Ok(()),
-        }
+    /// Reserves disk space for `bytes` more bytes, if the file is new.
+    pub(super) fn reserve(&self, bytes: u64) -> Result<()> {
+        let Some(staged) = &self.staged else { return Ok(()) };
+        let total = self.reserved.get().saturating_add(bytes);
+        staged.reserve(&self.comm, total)?;
+        self.reserved.set(total);
+        Ok(())
+    }
+
+    /// Notes that data could not be written.
+    pub(super) fn set_damaged(&self) {
+        self.damaged.set(true);
     }
 
     /// Closes the file. One that was created is synced to disk and given its name.
@@ -90,16 +104,21 @@ impl H5File {
     ///
     /// # Errors
     ///
-    /// What was written could not be brought to disk; then there is no new file.
+    /// What was written could not be brought to disk, or an earlier write had failed;
+    /// then there is no new file.
     pub fn close(mut self) -> Result<()> {
         let file = self.file.take().expect("invariant: taken only here and by drop");
         let path = self.path.clone();
         let Some(staged) = self.staged.take() else {
             return Ok(self.comm.agree(file.close().map_err(|error| unreadable(&path, &error)))?);
         };
-        let flushed = file.flush().map_err(|error| unwritable(&path, &error));
+        let flushed = if self.damaged.get() {
+            Err(Error::File { path: path.clone(), what: "is incomplete: data could not be written".to_owned() })
+        } else {
+            file.flush().map_err(|error| unwritable(&path, &error))
+        };
         if let Err(error) = self.comm.agree(flushed) {
-            self.file = Some(file);
+            mem::forget(file);
             return Err(error.into());
         }
         self.comm.agree(file.close().map_err(|error| unwritable(&path, &error)))?;
@@ -153,6 +172,7 @@ impl H5File {
     ///
     /// There is something of this name already, or the file is only read.
     pub fn create_group(&self, name: &str) -> Result<()> {
+        self.reserve(space::object_bytes(name))?;
         let created = self.file().create_group(name);
         self.comm.agree(created.map_err(|error| self.object_error("group", name, &error)))?;
         Ok(())
@@ -194,28 +214,47 @@ impl H5File {
         shape: &[u64],
         layout: &Layout,
     ) -> Result<Dataset<'_>> {
+        let planned = self.plan(name, element.size(), shape, layout);
+        let (extents, chunk, bytes) = self.comm.agree(planned)?;
+        self.reserve(bytes)?;
         let create = || -> Result<Dataset<'_>> {
-            let error = |what| self.dataset_error(name, what);
-            let extents = to_usize(shape).ok_or_else(|| error("too large for this machine".into()))?;
-            let mut builder = self.file().new_dataset_builder().fill_time(FillTime::Never).obj_track_times(false);
-            builder = match layout {
-                Layout::Contiguous => builder.no_chunk(),
-                Layout::Chunked(chunk) => {
-                    if chunk.len() != shape.len() || chunk.contains(&0) {
-                        let what = format!("chunks {chunk:?} do not suit the shape {shape:?}");
-                        return Err(error(what));
-                    }
-                    let chunk = to_usize(chunk).ok_or_else(|| error("chunks too large".into()))?;
-                    builder.chunk(chunk)
-                }
+            // Early: what is written later then changes nothing but the data.
+            let builder =
+                self.file().new_dataset_builder().fill_time(FillTime::Never).alloc_time(Some(AllocTime::Early));
+            let builder = builder.obj_track_times(false);
+            let builder = match chunk {
+                None => builder.no_chunk(),
+                Some(chunk) => builder.chunk(chunk),
             };
             let created = builder.empty_as(element.clone()).shape(extents).create(name);
-            let created = created.map_err(|refused| error(reason(&refused)))?;
+            let created = created.map_err(|refused| self.dataset_error(name, reason(&refused)))?;
             Dataset::new(self, name, created)
         };
-        let created = self.comm.agree(create())?;
-        self.reserve()?;
-        Ok(created)
+        Ok(self.comm.agree(create())?)
+    }
+
+    /// The extents of a new dataset and its chunks, and the bytes that it takes.
+    fn plan(
+        &self,
+        name: &str,
+        element_bytes: usize,
+        shape: &[u64],
+        layout: &Layout,
+    ) -> Result<(Vec<usize>, Option<Vec<usize>>, u64)> {
+        let error = |what: &str| self.dataset_error(name, what);
+        let extents = to_usize(shape).ok_or_else(|| error("too large for this machine"))?;
+        let chunk = match layout {
+            Layout::Contiguous => None,
+            Layout::Chunked(chunk) => {
+                if chunk.len() != shape.len() || chunk.contains(&0) {
+                    return Err(error(&format!("chunks {chunk:?} do not suit the shape {shape:?}")));
+                }
+                Some(to_usize(chunk).ok_or_else(|| error("chunks too large"))?)
+            }
+        };
+        let bytes = space::dataset_bytes(name, element_bytes, shape, layout);
+        let bytes = bytes.ok_or_else(|| error("exceeds 2^64 bytes"))?;
+        Ok((extents, chunk, bytes))
     }
 
     pub(super) fn file(&self) -> &hdf5::File {
@@ -224,6 +263,11 @@ impl H5File {
 
     pub(super) fn is_shared(&self) -> bool {
         self.comm.size() > 1
+    }
+
+    /// Whether the file is being created.
+    pub(super) fn is_new(&self) -> bool {
+        self.staged.is_some()
     }
 
     pub(super) fn dataset_error(&self, dataset: &str, what: impl Into<String>) -> Error {
@@ -238,7 +282,7 @@ impl H5File {
 
 impl Drop for H5File {
     fn drop(&mut self) {
-        if self.is_shared()
+        if (self.is_shared() || self.is_new())
             && let Some(file) = self.file.take()
         {
             mem::forget(file);
@@ -256,6 +300,13 @@ fn builder(comm: &Comm) -> FileBuilder {
         // Collective metadata reads stay off: they are broken in HDF5 1.10.5 to 1.10.8.
         builder.fapl().mpio(comm.as_raw(), None).coll_metadata_write(true);
     }
+    builder
+}
+
+/// Nothing of the data is held back: a failure to write is one of the call that wrote.
+fn writer(comm: &Comm) -> FileBuilder {
+    let mut builder = builder(comm);
+    builder.fapl().sieve_buf_size(0).chunk_cache(1, 0, 0.0);
     builder
 }
 

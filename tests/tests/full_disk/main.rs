@@ -1,0 +1,205 @@
+//! HDF5 files for which the disk has no room: one error on all ranks, and no file.
+
+use std::fs;
+use std::path::Path;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use dolmen_core::Layout as Distribution;
+use dolmen_io::hdf5::{H5File, Layout, TableColumn};
+use dolmen_tests::{Comm, Mpirun, TestResult, binary, case, serial, skip};
+
+#[path = "../folder/mod.rs"]
+mod folder;
+use folder::Folder;
+
+mod disk;
+use disk::Disk;
+
+mod ffi;
+
+/// The length of each dataset; 160 kB.
+const ROWS: u64 = 20_000;
+
+fn main() -> ExitCode {
+    dolmen_tests::main(&[
+        case("files_are_whole_or_absent", &[1, 3], files_are_whole_or_absent),
+        case("failed_writes_end_cleanly", &[1], failed_writes_end_cleanly),
+        case("failed_flushes_end_cleanly", &[1], failed_flushes_end_cleanly),
+        serial("programs_end_with_one_line", programs_end_with_one_line),
+    ])
+}
+
+fn value(dataset: u64, row: u64) -> f64 {
+    (dataset * ROWS + row) as f64 + 0.5
+}
+
+fn layout(dataset: u64) -> Layout {
+    if dataset == 2 { Layout::Chunked(vec![333]) } else { Layout::Contiguous }
+}
+
+/// Four datasets, a table, groups and attributes.
+fn write(comm: &Comm, path: &Path) -> Result<(), dolmen_io::Error> {
+    let mine = Distribution::uniform(comm, ROWS);
+    let (start, count) = ([mine.range().start], [mine.local_len() as u64]);
+    let file = H5File::create(comm, path)?;
+    for dataset in 0..4 {
+        let name = format!("group {dataset}/data");
+        let created = file.create_dataset::<f64>(&name, &[ROWS], &layout(dataset))?;
+        let values: Vec<f64> = mine.range().map(|row| value(dataset, row)).collect();
+        created.write_slab(&start, &count, &values)?;
+        for attribute in 0..20 {
+            file.write_attribute(&name, &format!("attribute {attribute}"), "x".repeat(500))?;
+        }
+    }
+    file.write_table("table", &[("column".to_owned(), TableColumn::Real(vec![1.5; 3000]))])?;
+    file.close()
+}
+
+fn check(comm: &Comm, path: &Path) -> TestResult {
+    let mine = Distribution::uniform(comm, ROWS);
+    let file = H5File::open(comm, path)?;
+    for dataset in 0..4 {
+        let name = format!("group {dataset}/data");
+        let values = file.dataset(&name)?.read_slab::<f64>(&[mine.range().start], &[mine.local_len() as u64])?;
+        assert!(values.into_iter().eq(mine.range().map(|row| value(dataset, row))), "{name}");
+        assert_eq!(file.attribute_text(&name, "attribute 19")?, "x".repeat(500));
+    }
+    assert_eq!(file.read_table("table")?[0].1, TableColumn::Real(vec![1.5; 3000]));
+    Ok(file.close()?)
+}
+
+/// The names in a folder, as all ranks see it at the same time.
+fn entries(comm: &Comm, folder: &Path) -> TestResult<Vec<String>> {
+    comm.barrier();
+    let names = fs::read_dir(folder)?.map(|entry| Ok(entry?.file_name().to_string_lossy().into_owned()));
+    let names = names.collect::<std::io::Result<Vec<_>>>()?;
+    comm.barrier();
+    Ok(names)
+}
+
+/// Whether all ranks had the same outcome, and its message if it was an error.
+fn outcome(comm: &Comm, result: Result<(), dolmen_io::Error>) -> Option<String> {
+    let mine = result.err().map(|error| error.to_string()).unwrap_or_default();
+    let mut first = mine.clone().into_bytes();
+    comm.broadcast(0, &mut first);
+    assert_eq!(mine.as_bytes(), first, "ranks disagree");
+    (!mine.is_empty()).then_some(mine)
+}
+
+fn files_are_whole_or_absent(comm: &Comm) -> TestResult {
+    let folder = Folder::new(comm)?;
+    let disk = comm.agree(if comm.rank() == 0 { Disk::mount(folder.path()) } else { Ok(None) })?;
+    let mut mounted = [u64::from(disk.is_some())];
+    comm.all_reduce_max(&mut mounted);
+    if mounted == [0] {
+        skip("mounting a small disk is not permitted");
+        return Ok(());
+    }
+    let path = folder.path().join("maps.h5");
+    let (mut written, mut refused) = (0, 0);
+    for kibibytes in (64..=2048).step_by(64) {
+        comm.agree(disk.as_ref().map_or(Ok(()), |disk| disk.resize(kibibytes)))?;
+        match outcome(comm, write(comm, &path)) {
+            None => {
+                assert_eq!(entries(comm, folder.path())?, ["maps.h5"]);
+                check(comm, &path)?;
+                comm.agree(if comm.rank() == 0 { fs::remove_file(&path) } else { Ok(()) })?;
+                written += 1;
+            }
+            Some(message) => {
+                assert!(message.contains("maps.h5") && message.contains("No space left"), "{message}");
+                assert!(entries(comm, folder.path())?.is_empty());
+                assert_eq!(written, 0, "{kibibytes} KiB are too few, less were enough");
+                refused += 1;
+            }
+        }
+    }
+    // The data alone take 640 kB.
+    assert!(refused >= 10 && written >= 5, "{refused} refused, {written} written");
+    drop(disk);
+    folder.remove(comm);
+    Ok(())
+}
+
+/// A file system may break its promise of space, or have given none.
+fn failed_writes_end_cleanly(comm: &Comm) -> TestResult {
+    let folder = Folder::new(comm)?;
+    let path = folder.path().join("maps.h5");
+    for layout in [Layout::Contiguous, Layout::Chunked(vec![100])] {
+        for close in [true, false] {
+            let file = H5File::create(comm, &path)?;
+            let small = file.create_dataset::<f64>("small", &[10], &layout_of(&layout, 10))?;
+            let large = file.create_dataset::<f64>("large", &[ROWS], &layout)?;
+            small.write_slab(&[0], &[10], &[1.0; 10])?;
+            ffi::limit_file_size(50_000)?;
+            let values = vec![1.0; usize::try_from(ROWS)?];
+            let message = large.write_slab(&[0], &[ROWS], &values).expect_err("beyond the limit").to_string();
+            assert!(message.contains("maps.h5: dataset large: transfer failed: File too large"), "{message}");
+            drop((small, large));
+            ffi::limit_file_size(u64::MAX)?;
+            if close {
+                let message = file.close().expect_err("a file with a hole").to_string();
+                assert!(message.contains("maps.h5: is incomplete"), "{message}");
+            } else {
+                drop(file);
+            }
+            assert!(entries(comm, folder.path())?.is_empty());
+        }
+    }
+    folder.remove(comm);
+    Ok(())
+}
+
+fn layout_of(layout: &Layout, length: u64) -> Layout {
+    if *layout == Layout::Contiguous { Layout::Contiguous } else { Layout::Chunked(vec![length]) }
+}
+
+/// What the library holds back until the end, where the data had been written.
+fn failed_flushes_end_cleanly(comm: &Comm) -> TestResult {
+    let folder = Folder::new(comm)?;
+    let path = folder.path().join("maps.h5");
+    let file = H5File::create(comm, &path)?;
+    let dataset = file.create_dataset::<f64>("group/data", &[10], &Layout::Contiguous)?;
+    dataset.write_slab(&[0], &[10], &[1.0; 10])?;
+    ffi::limit_file_size(100)?;
+    let message = file.close().expect_err("beyond the limit").to_string();
+    ffi::limit_file_size(u64::MAX)?;
+    assert!(message.contains("maps.h5: cannot be written: File too large"), "{message}");
+    assert!(entries(comm, folder.path())?.is_empty());
+    folder.remove(comm);
+    Ok(())
+}
+
+const CONFIG: &str = "
+    input.tod = 'disk/tod.h5'
+    map = { nside = 8 }
+    destripe = { baseline = 20.0 }
+    output.folder = 'out'
+    simulate = { hours = 2.0, sample_rate = 5.0, interval = 0.1, sky_nside = 8 }";
+
+fn programs_end_with_one_line() -> TestResult {
+    let temporary = tempfile::tempdir()?;
+    let folder = temporary.path().join("disk");
+    fs::create_dir(&folder)?;
+    fs::write(temporary.path().join("good.toml"), CONFIG)?;
+    let Some(disk) = Disk::mount(&folder)? else {
+        skip("mounting a small disk is not permitted");
+        return Ok(());
+    };
+    for kibibytes in [128, 512, 1024] {
+        disk.resize(kibibytes)?;
+        for ranks in [1, 3] {
+            let job = Mpirun::new(ranks).program(binary("mapmaker")?).args(["simulate", "good.toml"]);
+            let output = job.current_dir(temporary.path()).deadline(Duration::from_secs(60)).run()?;
+            assert_eq!(output.status.code(), Some(2), "{ranks} ranks, {kibibytes} KiB: {}", output.stderr);
+            let errors: Vec<&str> = output.stderr.lines().filter(|line| line.starts_with("error: ")).collect();
+            let [error] = errors.as_slice() else { return Err(output.stderr.into()) };
+            assert!(error.contains("tod.h5") && error.contains("No space left"), "{error}");
+            // The map that was simulated from came before, and is whole.
+            let names = fs::read_dir(&folder)?.map(|entry| Ok(entry?.file_name()));
+            assert_eq!(names.collect::<std::io::Result<Vec<_>>>()?, ["tod_sky.fits"]);
+        }
+    }
+    Ok(())
+}
