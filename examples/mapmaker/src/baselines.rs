@@ -39,6 +39,8 @@ pub struct Baseline {
 fn cut(intervals: &[Range<u64>], length: u64) -> Vec<Range<u64>> {
     let pieces = |interval: &Range<u64>| {
         let (start, end) = (interval.start, interval.end);
+        // A baseline longer than the interval is the interval; sums then cannot overflow.
+        let length = length.min(end - start);
         (0..(end - start).div_ceil(length)).map(move |i| start + i * length..end.min(start + (i + 1) * length))
     };
     intervals.iter().flat_map(pieces).collect()
@@ -106,6 +108,7 @@ mod tests {
     fn intervals_are_cut_without_crossing() {
         assert_eq!(cut(&[0..10, 12..15], 4), [0..4, 4..8, 8..10, 12..15]);
         assert_eq!(cut(&[], 4), []);
+        assert_eq!(cut(&[100..200, 300..301], u64::MAX), [100..200, 300..301]);
         assert_eq!(samples(0.2), 1);
         assert_eq!(samples(1949.9999), 1950);
     }

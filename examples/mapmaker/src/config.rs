@@ -12,6 +12,11 @@ use crate::healpix::Healpix;
 
 pub use dolmen_io::fits::Ordering as PixelOrdering;
 
+/// Samples of a detector that a simulation may have: ten years at 100 Hz.
+const MOST_SAMPLES: f64 = 4e10;
+/// Noise intervals that a simulation may have; every rank lists them all.
+const MOST_INTERVALS: f64 = 1e6;
+
 /// All settings of the map-maker.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -264,6 +269,8 @@ impl Config {
             ("simulate.hours", self.simulate.hours),
             ("simulate.sample_rate", self.simulate.sample_rate),
             ("simulate.spin_period", self.simulate.spin_period),
+            ("simulate.net", self.simulate.net),
+            ("simulate.opening_angle", self.simulate.opening_angle),
             ("simulate.fmin", self.simulate.fmin),
             ("simulate.interval", self.simulate.interval),
             ("simulate.sky_unit", self.simulate.sky_unit),
@@ -274,7 +281,7 @@ impl Config {
             }
         }
         let not_negative = [
-            ("simulate.net", self.simulate.net),
+            ("simulate.precession_angle", self.simulate.precession_angle),
             ("simulate.fknee", self.simulate.fknee),
             ("simulate.alpha", self.simulate.alpha),
         ];
@@ -282,6 +289,18 @@ impl Config {
             if !(value >= 0.0 && value.is_finite()) {
                 return Err(format!("{key} is {value}, expected zero or more"));
             }
+        }
+        let samples = self.simulate.hours * 3600.0 * self.simulate.sample_rate;
+        if samples > MOST_SAMPLES {
+            return Err(format!(
+                "simulate.hours and sample_rate ask for {samples:.3e} samples, more than {MOST_SAMPLES:e}"
+            ));
+        }
+        let intervals = self.simulate.hours / self.simulate.interval;
+        if intervals > MOST_INTERVALS {
+            return Err(format!(
+                "simulate.interval cuts the scan into {intervals:.3e} pieces, more than {MOST_INTERVALS:e}"
+            ));
         }
         Ok(())
     }

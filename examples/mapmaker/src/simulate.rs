@@ -40,7 +40,8 @@ pub struct Simulated {
     pub sky: PathBuf,
 }
 
-/// Writes simulated timelines to `output`, and the sky they saw beside it (`NAME_sky.fits`).
+/// Writes simulated timelines to `output`, and the sky they saw beside it (`NAME_sky.fits`, which
+/// is replaced if it is there).
 /// Without a sky map, a synthetic sky takes its place.
 ///
 /// # Collective
@@ -48,16 +49,20 @@ pub struct Simulated {
 /// # Errors
 /// The sky map cannot be read or has holes, or the output cannot be written.
 pub fn simulate(comm: &Comm, config: &SimulateConfig, sky: Option<&Path>, output: &Path) -> Result<Simulated> {
+    let sky_path = beside(output);
     let sky = match sky {
+        Some(path) if same_file(path, &sky_path) => {
+            let what = "is the file that the simulation writes beside its output; give the sky another name";
+            return Err(Error::File { path: path.to_owned(), what: what.into() });
+        }
         Some(path) => read(comm, config, path)?,
         None => synthesise(comm, config),
     };
     let description = describe(config, sky.frame);
-    let sky_path = beside(output);
     write_sky(&sky, &sky_path)?;
     let writer = TodWriter::create(comm, output, &description)?;
     let observation = writer.observation(&description, 0)?;
-    let scanner = Scanner { config, sky, description: &description, random: Philox::new(config.seed) };
+    let scanner = Scanner { config, sky, description: &description, random: Philox::new(config.seed), output };
     let intervals = &description.observations[0].intervals;
     let tasks = Layout::uniform(comm, intervals.len() as u64);
     // As many rounds as the first rank has intervals, so that all take part in each exchange.
@@ -73,6 +78,13 @@ pub fn simulate(comm: &Comm, config: &SimulateConfig, sky: Option<&Path>, output
     Ok(Simulated { samples, sky: sky_path })
 }
 
+fn same_file(a: &Path, b: &Path) -> bool {
+    match (a.canonicalize(), b.canonicalize()) {
+        (Ok(a), Ok(b)) => a == b,
+        _ => false,
+    }
+}
+
 fn beside(output: &Path) -> PathBuf {
     let stem = output.file_stem().unwrap_or_default().to_string_lossy();
     output.with_file_name(format!("{stem}_sky.fits"))
@@ -85,7 +97,7 @@ fn count(seconds: f64, rate: f64) -> u64 {
 
 fn describe(config: &SimulateConfig, frame: Frame) -> Description {
     let samples = count(config.hours * 3600.0, config.sample_rate);
-    let step = count(config.interval * 3600.0, config.sample_rate);
+    let step = count(config.interval * 3600.0, config.sample_rate).min(samples);
     let detectors = focal_plane().into_iter().map(|detector| Detector {
         name: detector.name,
         net: config.net,
@@ -182,6 +194,7 @@ struct Scanner<'a> {
     sky: Sky,
     description: &'a Description,
     random: Philox,
+    output: &'a Path,
 }
 
 impl Scanner<'_> {
@@ -205,7 +218,7 @@ impl Scanner<'_> {
             .iter()
             .map(|detector| boresight.iter().map(|&turn| self.look(turn, detector)).collect())
             .collect();
-        let seen = IndexMap::new(looks.iter().flatten().map(|look| look.0).collect())?;
+        let seen = comm.agree(IndexMap::new(looks.iter().flatten().map(|look| look.0).collect()))?;
         let plan = ExchangePlan::new(&self.sky.layout, &seen)?;
         let stokes = plan.start_import(&self.sky.stokes, 3).finish();
         let write = || -> Result<()> {
@@ -221,6 +234,11 @@ impl Scanner<'_> {
                     let [i, q, u] = stokes.as_chunks::<3>().0[dolmen_core::index::at(position)];
                     let (sin, cos) = (2.0 * psi).sin_cos();
                     *value += i + detectors[detector].efficiency * (q * cos + u * sin);
+                }
+                if let Some(sample) = signal.iter().position(|value| !value.is_finite()) {
+                    let number = time.start + sample as u64;
+                    let what = format!("sample {number} would be {}; check simulate.net, fknee, alpha", signal[sample]);
+                    return Err(Error::File { path: self.output.to_owned(), what });
                 }
                 #[expect(clippy::cast_possible_truncation, reason = "timelines are stored in single precision")]
                 let single: Vec<f32> = signal.iter().map(|&value| value as f32).collect();

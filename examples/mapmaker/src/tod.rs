@@ -158,6 +158,9 @@ impl Reader<'_> {
     }
 }
 
+/// Signals beyond this, in any unit, are no measurements, and their sums could overflow.
+const LARGEST_SIGNAL: f64 = 1e100;
+
 /// An error at a dataset or attribute of a file of timelines.
 fn invalid(path: &Path, place: impl Into<String>, what: impl Into<String>) -> Error {
     Error::Tod { path: path.to_owned(), place: place.into(), what: what.into() }
@@ -165,7 +168,11 @@ fn invalid(path: &Path, place: impl Into<String>, what: impl Into<String>) -> Er
 
 /// Refuses the first signal that is not finite among those that are not flagged.
 fn check_signal(path: &Path, piece: &Piece, place: impl Fn(usize) -> String) -> Result<()> {
-    let bad = piece.signal.iter().zip(&piece.flagged).position(|(value, &flagged)| !flagged && !value.is_finite());
+    let bad = piece
+        .signal
+        .iter()
+        .zip(&piece.flagged)
+        .position(|(value, &flagged)| !flagged && (value.is_nan() || value.abs() > LARGEST_SIGNAL));
     match bad {
         None => Ok(()),
         Some(sample) => {

@@ -30,6 +30,7 @@ fn main() -> std::process::ExitCode {
         same_bits("outputs", &[1, 2, 3, 4, 7], bits::outputs),
         same_bits("simulation", &[1, 2, 3, 4, 7], bits::simulation),
         serial("bad_input_ends_in_one_line", programs::bad_input).deadline(minute),
+        serial("odd_input_is_mapped", programs::odd_input).deadline(minute),
         serial("healpy_reads_the_maps", programs::healpy).deadline(minute),
         serial("a_killed_rank_ends_the_job", programs::killed_rank),
     ])

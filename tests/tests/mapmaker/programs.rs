@@ -78,6 +78,12 @@ pub(crate) fn bad_input() -> TestResult {
     refused(folder, &["run", "good.toml", "--tod", "column.h5"], &["column.h5", "detectors", "no column"])?;
     damage(&tod, "turn.h5", "f['observations/scan/boresight'][77] = 0.3")?;
     refused(folder, &["run", "good.toml", "--tod", "turn.h5"], &["boresight[77]", "unit quaternion"])?;
+    damage(&tod, "version.h5", "f.attrs['version'] = 99")?;
+    refused(folder, &["run", "good.toml", "--tod", "version.h5"], &["version", "99"])?;
+    damage(&tod, "shape.h5", "f['observations/scan/detector_flags'] = __import__('numpy').zeros((5, 3600), 'u1')")?;
+    refused(folder, &["run", "good.toml", "--tod", "shape.h5"], &["detector_flags", "[5, 3600]", "[4, 3600]"])?;
+    damage(&tod, "huge.h5", "f['observations/scan/signal'][0, 7] = float('inf')")?;
+    refused(folder, &["run", "good.toml", "--tod", "huge.h5"], &["signal[0, 7]", "inf"])?;
     damage(&tod, "net.h5", "t = f['detectors'][()]; t['net'][1] = -1; f['detectors'][...] = t")?;
     refused(folder, &["run", "good.toml", "--tod", "net.h5"], &["detectors[1].net", "-1"])?;
     damage(&tod, "flagged.h5", "f['observations/scan/flags'] = __import__('numpy').ones(3600, 'u1')")?;
@@ -89,6 +95,13 @@ pub(crate) fn bad_input() -> TestResult {
     refused(folder, &["run", "typo.toml"], &["typo.toml:4", "baselin", "did you mean \"baseline\"?"])?;
     refused(folder, &["run", "missing.toml"], &["missing.toml", "No such file"])?;
 
+    config("angle.toml", &CONFIG.replace("hours = 0.2", "hours = 0.2, opening_angle = nan"))?;
+    refused(folder, &["simulate", "angle.toml", "--output", "new.h5"], &["simulate.opening_angle", "NaN"])?;
+    config("endless.toml", &CONFIG.replace("hours = 0.2", "hours = 1e300"))?;
+    refused(folder, &["simulate", "endless.toml", "--output", "new.h5"], &["simulate.hours", "samples"])?;
+    refused(folder, &["simulate", "good.toml", "--sky", "tod_sky.fits"], &["tod_sky.fits", "another name"])?;
+    assert!(!folder.join("new.h5").exists() && !folder.join("new.h5.tmp").exists());
+
     config("flat", "a file where a folder is wanted")?;
     refused(folder, &["run", "good.toml", "--output", "flat"], &["flat", "cannot be written"])?;
     refused(folder, &["run", "good.toml", "--output", "flat/out"], &["flat/out", "cannot be written"])?;
@@ -97,6 +110,25 @@ pub(crate) fn bad_input() -> TestResult {
         &CONFIG.replace("nside = 8 }\n    destripe", "nside = 8, min_hits = 1000000 }\n    destripe"),
     )?;
     refused(folder, &["run", "impossible.toml"], &["no pixel can be solved"])?;
+    Ok(())
+}
+
+/// What looks odd and is fine: a baseline longer than the observation, attitudes that are missing
+/// where all is flagged, more ranks than baselines.
+pub(crate) fn odd_input() -> TestResult {
+    let temporary = tempfile::tempdir()?;
+    let folder = temporary.path();
+    fs::write(folder.join("odd.toml"), CONFIG.replace("baseline = 20.0", "baseline = 1e30"))?;
+    let made = mapmaker(1, folder, &["simulate", "odd.toml"])?;
+    assert!(made.status.success(), "{}", made.stderr);
+    let tod = folder.join("tod.h5");
+    let change = "b = f['observations/scan/boresight']; b[50:60] = float('nan'); \
+                  g = __import__('numpy').zeros(3600, 'u1'); g[50:60] = 1; f['observations/scan/flags'] = g";
+    damage(&tod, "gap.h5", change)?;
+    for ranks in [1, 10] {
+        let output = mapmaker(ranks, folder, &["run", "odd.toml", "--tod", "gap.h5"])?;
+        assert!(output.status.success(), "{ranks} ranks: {}", output.stderr);
+    }
     Ok(())
 }
 

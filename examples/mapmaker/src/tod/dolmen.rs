@@ -12,6 +12,10 @@ use crate::error::Result;
 use crate::healpix::Healpix;
 use crate::quaternion::Quaternion;
 
+/// Noise levels whose weights, and sums of them, are ordinary numbers.
+const NOISE_LEVELS: std::ops::RangeInclusive<f64> = 1e-30..=1e30;
+/// Sampling rates that a clock may have, in Hz.
+const RATES: std::ops::RangeInclusive<f64> = 1e-12..=1e12;
 /// How far the squared norm of an attitude may be from one.
 const UNIT_TOLERANCE: f64 = 1e-6;
 
@@ -28,6 +32,10 @@ impl DolmenTod {
         if file.attribute("/", "format")? != Some(Attribute::Text("dolmen-tod".into())) {
             let what = "attribute format is not \"dolmen-tod\", and there is no dst table \"data\"";
             return Err(invalid(path, "/", what));
+        }
+        match file.attribute_i64("/", "version")? {
+            1 => {}
+            other => return Err(invalid(path, "version", format!("is {other}, but only version 1 is known"))),
         }
         let convention = match text("psi_convention")?.as_str() {
             "COSMO" => Convention::Cosmo,
@@ -67,11 +75,14 @@ impl DolmenTod {
             detector_flags: optional("detector_flags")?,
         };
         let samples = self.description.observations[observation].samples;
-        let by_time = reader.flags.iter().chain(reader.attitude.by_time());
+        let detectors = self.description.detectors.len() as u64;
+        let flags = reader.flags.iter().map(|dataset| (dataset, vec![samples]));
+        let boresight = reader.attitude.by_time().map(|dataset| (dataset, vec![samples, 4]));
         let by_detector = reader.detector_flags.iter().chain(reader.attitude.by_detector());
-        for (dataset, axis) in by_time.map(|d| (d, 0)).chain(by_detector.map(|d| (d, 1))) {
-            if dataset.shape().get(axis) != Some(&samples) {
-                let what = format!("has shape {:?}, but the signal has {samples} samples", dataset.shape());
+        let by_detector = by_detector.map(|dataset| (dataset, vec![detectors, samples]));
+        for (dataset, expected) in flags.chain(boresight).chain(by_detector) {
+            if dataset.shape() != expected {
+                let what = format!("has shape {:?}, expected {expected:?} as the signal has it", dataset.shape());
                 return Err(invalid(self.file.path(), dataset.name(), what));
             }
         }
@@ -128,7 +139,7 @@ fn detectors(file: &H5File) -> Result<Vec<Detector>> {
     for (i, name) in names.iter().enumerate() {
         let quaternion = unit_quaternion(quaternions, i)
             .map_err(|what| invalid(file.path(), format!("{TABLE}[{i}].quaternion"), what))?;
-        if !(net[i] > 0.0 && net[i].is_finite()) {
+        if !NOISE_LEVELS.contains(&net[i]) {
             let what = format!("is {}, expected a positive noise level in K sqrt(s)", net[i]);
             return Err(invalid(file.path(), format!("{TABLE}[{i}].net"), what));
         }
@@ -172,7 +183,7 @@ fn observation(file: &H5File, name: &str, detectors: usize) -> Result<Observatio
         return Err(invalid(file.path(), signal.name(), what));
     }
     let sample_rate = file.attribute_f64(&group, "sample_rate")?;
-    if !(sample_rate > 0.0 && sample_rate.is_finite()) {
+    if !RATES.contains(&sample_rate) {
         let what = format!("is {sample_rate}, expected a positive rate in Hz");
         return Err(invalid(file.path(), format!("{group}: attribute sample_rate"), what));
     }
@@ -256,7 +267,7 @@ impl DolmenReader<'_> {
             None => None,
         };
         let boresight = match &self.attitude {
-            Attitude::Boresight(dataset) => self.boresight(dataset, &time)?,
+            Attitude::Boresight(dataset) => dataset.read_slab::<f64>(&[time.start, 0], &[len, 4])?,
             _ => Vec::new(),
         };
         let mut pieces = Vec::with_capacity(detectors.len());
@@ -279,27 +290,12 @@ impl DolmenReader<'_> {
         Ok(pieces)
     }
 
-    fn boresight(&self, dataset: &Dataset<'_>, time: &Range<u64>) -> Result<Vec<Quaternion>> {
-        let [_, 4] = dataset.dimensions()? else {
-            let what = format!("has shape {:?}, expected (samples, 4)", dataset.shape());
-            return Err(invalid(self.path(), dataset.name(), what));
-        };
-        let values = dataset.read_slab::<f64>(&[time.start, 0], &[time.end - time.start, 4])?;
-        (0..values.len() / 4)
-            .map(|i| {
-                unit_quaternion(&values, i).map_err(|what| {
-                    invalid(self.path(), format!("{}[{}]", dataset.name(), time.start + i as u64), what)
-                })
-            })
-            .collect()
-    }
-
     fn pointing(
         &self,
         healpix: &Healpix,
         detector: usize,
         time: &Range<u64>,
-        boresight: &[Quaternion],
+        boresight: &[f64],
         flagged: &[bool],
     ) -> Result<Vec<Pointing>> {
         let (start, count) = ([detector as u64, time.start], [1, time.end - time.start]);
@@ -309,11 +305,17 @@ impl DolmenReader<'_> {
         match &self.attitude {
             Attitude::Boresight(dataset) => {
                 let mount = self.tod.description.detectors[detector].quaternion;
-                let look = |(i, &turn): (usize, &Quaternion)| {
+                let look = |i: usize| {
+                    if flagged[i] {
+                        return Ok(Pointing { pixel: 0, psi: 0.0 });
+                    }
+                    let bad =
+                        |what| invalid(self.path(), format!("{}[{}]", dataset.name(), time.start + i as u64), what);
+                    let turn = unit_quaternion(boresight, i).map_err(bad)?;
                     let (theta, phi, psi) = (turn * mount).direction_and_angle();
-                    pixel(healpix, theta, phi, psi, flagged[i]).map_err(|what| at(dataset, i, what))
+                    pixel(healpix, theta, phi, psi, false).map_err(bad)
                 };
-                boresight.iter().enumerate().map(look).collect()
+                (0..flagged.len()).map(look).collect()
             }
             Attitude::Angles { theta, phi, psi } => {
                 let read = |dataset: &Dataset<'_>| dataset.read_slab::<f64>(&start, &count);
@@ -330,13 +332,17 @@ impl DolmenReader<'_> {
                     if flagged[i] {
                         return Ok(Pointing { pixel: 0, psi: 0.0 });
                     }
-                    let inside = u64::try_from(pixels[i]).ok().and_then(|p| healpix.from_finer(grid, p));
-                    match inside {
+                    if !angles[i].is_finite() {
+                        return Err(at(psi, i, format!("is {}, expected an angle in radians", angles[i])));
+                    }
+                    if grid.nside() < healpix.nside() {
+                        let what = format!("of nside {} are coarser than the map's {}", grid.nside(), healpix.nside());
+                        return Err(at(pixel, i, what));
+                    }
+                    match u64::try_from(pixels[i]).ok().and_then(|number| healpix.from_finer(grid, number)) {
                         Some(pixel) => Ok(Pointing { pixel, psi: angles[i] }),
                         None => {
-                            let (from, to) = (grid.nside(), healpix.nside());
-                            let what =
-                                format!("is {}, which nside {from} has not or nside {to} cannot hold", pixels[i]);
+                            let what = format!("is {}, which is no pixel of nside {}", pixels[i], grid.nside());
                             Err(at(pixel, i, what))
                         }
                     }
