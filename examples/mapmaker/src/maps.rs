@@ -81,6 +81,7 @@ fn make<const N: usize>(
     let truth = truth(comm, config, &description, &healpix, &layout)?;
     let read = || Samples::read(comm, &tod, &baselines, healpix, config.map.polarisation);
     let (mut samples, pixels) = phases.time("read samples", read)?;
+    tod.close()?;
 
     let hits = count_hits(&pixels, &samples);
     let bound = bounds(comm, config, &hits, &samples)?;

@@ -84,7 +84,23 @@ pub fn run(comm: &Comm, request: &Request, monitor: &mut dyn FnMut(&Progress)) -
     let written = if comm.rank() == 0 { write_file(&path, report.render().as_bytes()) } else { Ok(()) };
     comm.agree(written)?;
     files.push(path);
+    if comm.rank() == 0 {
+        remove_stale(folder, &files);
+    }
     Ok(Outcome { maps, files, phases, residuals: drawn.residuals })
+}
+
+/// Removes what an earlier run with other settings left in the folder and this one did not make, so
+/// that all files in it belong together.
+fn remove_stale(folder: &Path, files: &[PathBuf]) {
+    let pictures = ["destriped", "input", "residual_destriped", "residual_binned"]
+        .iter()
+        .flat_map(|name| ["I", "Q", "U"].map(|letter| format!("{name}_{letter}.png")));
+    let products = ["map_destriped.fits", "baselines.h5"].map(str::to_owned);
+    for path in pictures.chain(products).map(|name| folder.join(name)).filter(|path| !files.contains(path)) {
+        // Most are not there.
+        let _ = std::fs::remove_file(path);
+    }
 }
 
 fn file_name(path: &Path) -> String {
@@ -98,8 +114,8 @@ fn history(request: &Request, checksum: &str) -> Vec<String> {
         format!("input {} CRC32 {checksum}", file_name(&request.config.input.tod)),
         format!("configuration {}:", request.name),
     ];
-    let text = request.text.lines().map(|line| line.split('#').next().unwrap_or_default().trim());
-    lines.extend(text.filter(|line| !line.is_empty()).map(str::to_owned));
+    let text = request.text.lines().map(str::trim);
+    lines.extend(text.filter(|line| !line.is_empty() && !line.starts_with('#')).map(str::to_owned));
     lines
 }
 

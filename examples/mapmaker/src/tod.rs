@@ -128,6 +128,19 @@ impl Tod {
         }
     }
 
+    /// Closes the file, which is not needed while maps are solved for.
+    ///
+    /// # Collective
+    ///
+    /// # Errors
+    /// The file cannot be closed.
+    pub fn close(self) -> Result<()> {
+        match self {
+            Tod::Dolmen(tod) => Ok(tod.file.close()?),
+            Tod::Dst(tod) => Ok(tod.file.close()?),
+        }
+    }
+
     /// Opens an observation.
     ///
     /// # Collective

@@ -168,6 +168,13 @@ assert fits.getheader(sys.argv[1] + '/map_binned.fits', 1)['POLCCONV'] == 'COSMO
         assert!(made.stdout.contains("residual history") && made.stdout.contains("report.html"), "{}", made.stdout);
         python(COMPARE, &folder.join("out"))?;
     }
+    // Without destriping, nothing of an earlier run stays that this one did not make.
+    fs::write(folder.join("binned.toml"), CONFIG.replace("baseline = 20.0", "enabled = false"))?;
+    let made = mapmaker(2, folder, &["run", "binned.toml"])?;
+    assert!(made.status.success(), "{}", made.stderr);
+    for gone in ["map_destriped.fits", "destriped_I.png", "baselines.h5"] {
+        assert!(!folder.join("out").join(gone).exists(), "{gone} is of an earlier run");
+    }
     Ok(())
 }
 

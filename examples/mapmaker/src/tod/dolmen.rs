@@ -21,7 +21,7 @@ const UNIT_TOLERANCE: f64 = 1e-6;
 
 /// An open Dolmen TOD file.
 pub struct DolmenTod {
-    file: H5File,
+    pub(super) file: H5File,
     pub(super) description: Description,
 }
 

@@ -17,7 +17,7 @@ const TABLE: &str = "data";
 
 /// An open `dst` table.
 pub struct DstTable {
-    file: H5File,
+    pub(super) file: H5File,
     pub(super) description: Description,
     channels: Vec<(&'static str, f64)>,
 }
