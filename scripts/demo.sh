@@ -18,7 +18,9 @@ fi
 cargo build --release --quiet -p dolmen-mapmaker
 
 mkdir -p out/demo
-if ! [ -e "$tod" ] || [ "$settings" -nt "$tod" ]; then
+# A timeline that is there is of the sky that is named beside it.
+[ -e "$sky" ] && scanned=$sky || scanned=synthetic
+if ! [ -e "$tod" ] || [ "$settings" -nt "$tod" ] || [ "$(cat out/demo/sky 2>/dev/null)" != "$scanned" ]; then
     # A simulation that was cut short must not be taken for a finished one next time.
     trap 'rm -f "$tod"' EXIT
     if [ -e "$sky" ]; then
@@ -29,6 +31,9 @@ if ! [ -e "$tod" ] || [ "$settings" -nt "$tod" ]; then
         scripts/mpirun.sh -n 1 "$mapmaker" simulate "$settings" --output "$tod"
     fi
     trap - EXIT
+    echo "$scanned" >out/demo/sky
+else
+    echo "demo: reusing the timeline of $scanned"
 fi
 
 echo "demo: making maps on 2 ranks"
