@@ -50,11 +50,14 @@ pub struct Simulated {
 /// The sky map cannot be read or has holes, or the output cannot be written.
 pub fn simulate(comm: &Comm, config: &SimulateConfig, sky: Option<&Path>, output: &Path) -> Result<Simulated> {
     let sky_path = beside(output);
-    let sky = match sky {
+    comm.agree(match sky {
         Some(path) if same_file(path, &sky_path) => {
             let what = "is the file that the simulation writes beside its output; give the sky another name";
-            return Err(Error::File { path: path.to_owned(), what: what.into() });
+            Err(Error::File { path: path.to_owned(), what: what.into() })
         }
+        _ => Ok(()),
+    })?;
+    let sky = match sky {
         Some(path) => read(comm, config, path)?,
         None => synthesise(comm, config),
     };
