@@ -14,7 +14,7 @@ peers=${DOLMEN_PEERS:-../shared/peers}
 lines=out/bench.jsonl
 
 mkdir -p out
-cargo build --release --quiet -p dolmen-tests --bin dolmen-bench
+cargo build --release --quiet -p dolmen-bench
 : >"$lines"
 
 # The peers' programs are built in a copy: their folder may be read-only.

@@ -6,7 +6,6 @@
 
 use std::env;
 use std::hint::black_box;
-use std::path::Path;
 use std::process::{Command, ExitCode};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
@@ -37,7 +36,6 @@ fn main() -> ExitCode {
         serial("a_killed_rank_ends_the_job", a_killed_rank_ends_the_job),
         serial("a_deaf_program_is_killed", a_deaf_program_is_killed),
         serial("a_dropped_job_leaves_nothing", a_dropped_job_leaves_nothing),
-        serial("our_programs_are_found", our_programs_are_found),
     ])
 }
 
@@ -341,11 +339,4 @@ fn a_dropped_job_leaves_nothing() -> TestResult {
 fn is_running(pid: u32) -> bool {
     let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
     status.lines().any(|line| line.starts_with("State:") && !line.contains('Z'))
-}
-
-fn our_programs_are_found() -> TestResult {
-    let path = dolmen_tests::binary("mapmaker")?;
-    assert!(path.is_file(), "{}", path.display());
-    assert_eq!(path.parent(), env::current_exe()?.parent().and_then(Path::parent));
-    Ok(())
 }

@@ -10,11 +10,8 @@ use dolmen_io::fits::{
     ColumnType, Coordinates, FitsFile, Hdu, HduKind, MapColumn, MapData, MapFile, MapHeader, Ordering,
     PolarisationConvention, UNSEEN, write_map,
 };
-use dolmen_tests::{Checksums, Comm, TestResult, case, same_bits, serial, shared, skip};
+use dolmen_tests::{Checksums, Comm, Folder, TestResult, case, same_bits, serial, shared, skip};
 use serde_json::Value;
-
-mod folder;
-use folder::Folder;
 
 fn main() -> ExitCode {
     dolmen_tests::main(&[

@@ -6,11 +6,8 @@ use std::process::{Command, ExitCode};
 
 use dolmen_core::Layout as Distribution;
 use dolmen_io::hdf5::{Attribute, ByteOrder, Element, ElementType, H5File, Layout, TableColumn, Transfer};
-use dolmen_tests::{Comm, TestResult, case, shared, skip};
+use dolmen_tests::{Comm, Folder, TestResult, case, shared, skip};
 use serde_json::Value;
-
-mod folder;
-use folder::Folder;
 
 fn main() -> ExitCode {
     dolmen_tests::main(&[

@@ -35,6 +35,7 @@
 mod binary;
 mod case;
 mod ffi;
+mod folder;
 mod matrix_market;
 mod mpirun;
 mod processes;
@@ -46,6 +47,7 @@ mod trial;
 pub use binary::binary;
 pub use case::{Case, Checksums, TestResult, case, same_bits, serial};
 pub use dolmen_core::Comm;
+pub use folder::Folder;
 pub use matrix_market::{Triplets, read_matrix};
 pub use mpirun::{Job, Mpirun, Output};
 pub use shared::{shared, skip};

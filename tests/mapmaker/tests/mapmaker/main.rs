@@ -32,6 +32,7 @@ fn main() -> std::process::ExitCode {
         serial("bad_input_ends_in_one_line", programs::bad_input).deadline(minute),
         serial("odd_input_is_mapped", programs::odd_input).deadline(minute),
         serial("healpy_reads_the_maps", programs::healpy).deadline(minute),
+        serial("the_program_is_built_beside_the_tests", programs::is_beside),
         serial("a_killed_rank_ends_the_job", programs::killed_rank),
     ])
 }

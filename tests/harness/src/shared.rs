@@ -21,7 +21,7 @@ thread_local! {
 pub fn shared() -> Option<PathBuf> {
     let folder = match env::var_os("DOLMEN_SHARED") {
         Some(folder) => PathBuf::from(folder),
-        None => Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared"),
+        None => Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared"),
     };
     if folder.is_dir() {
         return Some(folder);

@@ -1,5 +1,6 @@
 //! The `mapmaker` program under the launcher: bad input, and a rank that dies.
 
+use std::env;
 use std::fs;
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -207,5 +208,12 @@ pub(crate) fn killed_rank() -> TestResult {
         std::thread::sleep(Duration::from_millis(20));
     }
     assert!(!folder.path().join("tod.h5").exists(), "no half-written file under the final name");
+    Ok(())
+}
+
+pub(crate) fn is_beside() -> TestResult {
+    let path = binary("mapmaker")?;
+    assert!(path.is_file(), "{}", path.display());
+    assert_eq!(path.parent(), env::current_exe()?.parent().and_then(Path::parent));
     Ok(())
 }

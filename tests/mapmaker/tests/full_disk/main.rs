@@ -7,11 +7,7 @@ use std::time::Duration;
 
 use dolmen_core::Layout as Distribution;
 use dolmen_io::hdf5::{H5File, Layout, TableColumn};
-use dolmen_tests::{Comm, Mpirun, TestResult, binary, case, serial, skip};
-
-#[path = "../folder/mod.rs"]
-mod folder;
-use folder::Folder;
+use dolmen_tests::{Comm, Folder, Mpirun, TestResult, binary, case, serial, skip};
 
 mod disk;
 use disk::Disk;

@@ -5,18 +5,24 @@ use std::io;
 use std::os::unix::ffi::OsStringExt;
 use std::path::{Path, PathBuf};
 
-use dolmen_tests::Comm;
+use dolmen_core::Comm;
 use tempfile::TempDir;
 
 /// Made by rank 0, known to all.
-pub(crate) struct Folder {
+pub struct Folder {
     path: PathBuf,
     /// On rank 0 only.
     owned: Option<TempDir>,
 }
 
 impl Folder {
-    pub(crate) fn new(comm: &Comm) -> io::Result<Self> {
+    /// A folder whose name does not depend on the rank.
+    ///
+    /// # Collective
+    ///
+    /// # Errors
+    /// When rank 0 cannot make it.
+    pub fn new(comm: &Comm) -> io::Result<Self> {
         let owned = (comm.rank() == 0).then(tempfile::tempdir).transpose()?;
         let mut path =
             owned.as_ref().map_or_else(Vec::new, |folder| folder.path().as_os_str().as_encoded_bytes().to_vec());
@@ -24,12 +30,15 @@ impl Folder {
         Ok(Self { path: OsString::from_vec(path).into(), owned })
     }
 
-    pub(crate) fn path(&self) -> &Path {
+    /// Where it is.
+    pub fn path(&self) -> &Path {
         &self.path
     }
 
     /// Removes it when all ranks are done with it.
-    pub(crate) fn remove(self, comm: &Comm) {
+    ///
+    /// # Collective
+    pub fn remove(self, comm: &Comm) {
         comm.barrier();
         drop(self.owned);
     }

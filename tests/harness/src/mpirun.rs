@@ -111,7 +111,7 @@ impl Mpirun {
             return Err(io::Error::new(io::ErrorKind::InvalidInput, "Mpirun: no program was named"));
         }
         let folder = tempfile::Builder::new().prefix("dolmen-job-").tempdir()?;
-        let mut command = Command::new(Path::new(env!("CARGO_MANIFEST_DIR")).join("../scripts/mpirun.sh"));
+        let mut command = Command::new(Path::new(env!("CARGO_MANIFEST_DIR")).join("../../scripts/mpirun.sh"));
         command
             .arg("-n")
             .arg(self.ranks.to_string())
