@@ -100,3 +100,46 @@ impl Partitioner {
         Ok(bytemuck::cast_vec(part))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A path of so many vertices.
+    fn path(vertices: Lid) -> SerialGraph {
+        let near = |v: Lid| [v.checked_sub(1), (v + 1 < vertices).then_some(v + 1)];
+        let rows: Vec<Vec<Lid>> = (0..vertices).map(|v| near(v).into_iter().flatten().collect()).collect();
+        let starts = (0..=rows.len()).map(|end| rows[..end].iter().map(Vec::len).sum()).collect();
+        SerialGraph { starts, neighbours: rows.concat() }
+    }
+
+    #[test]
+    fn a_path_is_cut_once_for_two_parts() {
+        for seed in [0, 7, u64::MAX] {
+            let part = Partitioner::new(2).seed(seed).cut(&path(100)).unwrap();
+            assert_eq!(part.windows(2).filter(|pair| pair[0] != pair[1]).count(), 1);
+            assert_eq!(part.iter().filter(|&&part| part == 0).count(), 50);
+        }
+    }
+
+    #[test]
+    fn few_vertices_are_parts_of_their_own() {
+        assert_eq!(Partitioner::new(5).cut(&path(3)).unwrap(), [0, 1, 2]);
+        assert_eq!(Partitioner::new(1).cut(&path(3)).unwrap(), [0, 0, 0]);
+        assert_eq!(Partitioner::new(1).cut(&path(0)).unwrap(), [] as [Lid; 0]);
+    }
+
+    #[test]
+    fn entries_weigh_by_degree() {
+        // A star of 16 rays, and 60 vertices without edges.
+        let mut star = path(0);
+        star.neighbours.extend((1..17).chain([0; 16]));
+        star.starts = std::iter::once(0).chain(16..33).chain([32; 60]).collect();
+        let part = Partitioner::new(2).balance(Balance::Entries).cut(&star).unwrap();
+        let weight = |p: Lid| {
+            star.vertices().filter(|&v| part[crate::index::at(v)] == p).map(|v| star.degree(v) + 1).sum::<usize>()
+        };
+        assert_eq!(weight(0) + weight(1), 77 + 32);
+        assert!(weight(0).abs_diff(weight(1)) <= 4, "{} and {}", weight(0), weight(1));
+    }
+}

@@ -116,3 +116,43 @@ impl Search<'_> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn graph(vertices: usize, edges: &[(Lid, Lid)]) -> SerialGraph {
+        let mut rows = vec![Vec::new(); vertices];
+        for &(one, other) in edges {
+            rows[at(one)].push(other);
+            rows[at(other)].push(one);
+        }
+        rows.iter_mut().for_each(|row| row.sort_unstable());
+        let starts = (0..=vertices).map(|end| rows[..end].iter().map(Vec::len).sum()).collect();
+        SerialGraph { starts, neighbours: rows.concat() }
+    }
+
+    #[test]
+    fn a_path_is_walked_from_an_end() {
+        // 3 - 0 - 4 - 1 - 2: the search from 0 ends at 2, and that from 2 at 3, no farther.
+        let path = graph(5, &[(3, 0), (0, 4), (4, 1), (1, 2)]);
+        assert_eq!(order(&path), [2, 1, 4, 0, 3]);
+        assert_eq!(numbers(&order(&path)), [3, 1, 0, 4, 2]);
+    }
+
+    #[test]
+    fn neighbours_come_by_degree_and_number() {
+        // A tree: 5 has 0, 1, 2 below it; 0 has 3, and 3 has 4 and 6.
+        let tree = graph(7, &[(5, 0), (5, 1), (5, 2), (0, 3), (3, 4), (3, 6)]);
+        // The search: from 0 to 1, the lowest leaf two edges away, and from there to 4, which sees as
+        // far. The ordering: 4, then 3, whose neighbour 6 has a lower degree than 0, then 0, 5, 1, 2.
+        assert_eq!(order(&tree), [2, 1, 5, 0, 6, 3, 4]);
+    }
+
+    #[test]
+    fn components_and_isolated_vertices() {
+        assert_eq!(order(&graph(0, &[])), [] as [Lid; 0]);
+        assert_eq!(order(&graph(3, &[])), [2, 1, 0]);
+        assert_eq!(order(&graph(5, &[(0, 4), (1, 3)])), [2, 1, 3, 0, 4]);
+    }
+}
