@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use dolmen_core::{
-    Balance, Comm, CsrMatrix, Duplicates, Graph, Layout, LinearOperator, Partition, Partitioner, Vector,
+    Balance, Comm, CsrMatrix, Duplicates, Graph, Layout, LinearOperator, Partition, Partitioner, Renumbering, Vector,
 };
 use dolmen_tests::{TestResult, Triplets, read_matrix, shared};
 
