@@ -39,9 +39,10 @@ impl Graph {
     /// A greedy colouring; the same on any number of ranks.
     ///
     /// # Collective
-    /// In each round one import of the ghosts' colours and one reduction. Rounds are as many as
-    /// ranks change along the longest chain of neighbours with falling priorities, which for
-    /// vertices of bounded degree grows no faster than the logarithm of their number.
+    /// In each round one import of the ghosts' colours and one reduction. There is one round more than
+    /// the rank changes along a chain of neighbours with falling priorities; for vertices of bounded
+    /// degree the expected length of the longest chain grows more slowly than the logarithm of their
+    /// number.
     pub fn colouring(&self) -> Colouring {
         let priorities: Vec<u64> = self.ids().map(priority).collect();
         let owned = self.layout().local_len();
