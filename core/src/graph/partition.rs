@@ -41,8 +41,12 @@ impl Partition {
     ///
     /// # Errors
     /// [`Error::LocalLength`] if there is not one part for each owned row, [`Error::IndexOutOfRange`]
-    /// for a part that does not exist, both agreed over the ranks.
+    /// for a part that does not exist, both agreed over the ranks; [`Error::Partition`] above 2^32 - 1
+    /// parts.
     pub fn new(graph: &Graph, parts: usize, owned: Vec<Lid>) -> Result<Partition> {
+        if Lid::try_from(parts).is_err() {
+            return Err(Error::Partition { parts, reason: "parts are numbered by 32 bits".into() });
+        }
         let beyond = owned.iter().find(|&&part| at(part) >= parts);
         let exist = beyond.map_or(Ok(()), |&part| {
             Err(Error::IndexOutOfRange { what: "part of a row", index: part.into(), bound: parts as u64 })

@@ -67,8 +67,9 @@ impl Partitioner {
     /// rank 0 was seen to need 230 MB and a second.
     ///
     /// # Errors
-    /// [`Error::Partition`] for no parts or where METIS fails, which is when its memory does not
-    /// suffice; [`Error::GraphTooLarge`] above 2^31 - 1 vertices and edge ends. On all ranks alike.
+    /// [`Error::Partition`] for no parts, above 2^32 - 1 parts, or where METIS fails, which is when
+    /// its memory does not suffice; [`Error::GraphTooLarge`] above 2^31 - 1 vertices and edge ends. On
+    /// all ranks alike.
     pub fn partition(&self, graph: &Graph) -> Result<Partition> {
         let parts = self.parts;
         if parts == 0 {
