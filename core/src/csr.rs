@@ -21,12 +21,16 @@ mod local;
 mod matrix;
 mod memory;
 mod norms;
+mod product;
 mod refill;
 mod rows;
 mod transfer;
+mod transpose;
 mod values;
 
 pub use assemble::{CsrBuilder, RowBuilder};
 pub use matrix::{CsrMatrix, MatrixRow};
+pub use product::{MultiplyPlan, TriplePlan};
 pub use refill::RefillPlan;
 pub use rows::Duplicates;
+pub use transpose::TransposePlan;

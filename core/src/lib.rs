@@ -47,7 +47,9 @@ mod simd;
 mod vector;
 
 pub use comm::{Comm, Merge, Reducible};
-pub use csr::{CsrBuilder, CsrMatrix, Duplicates, MatrixRow, RefillPlan, RowBuilder};
+pub use csr::{
+    CsrBuilder, CsrMatrix, Duplicates, MatrixRow, MultiplyPlan, RefillPlan, RowBuilder, TransposePlan, TriplePlan,
+};
 pub use error::{Error, Result};
 pub use exchange::{Combinable, Combine, ExchangePlan, Export, Import, Imported};
 pub use index::{Gid, Lid};

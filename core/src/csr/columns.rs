@@ -100,6 +100,38 @@ impl Columns {
         &self.ghosts
     }
 
+    /// The first owned column.
+    pub(super) fn first(&self) -> Gid {
+        self.first
+    }
+
+    /// Number of all columns.
+    pub(super) fn len(&self) -> usize {
+        self.owned() + self.ghosts.len()
+    }
+
+    /// The columns without the ghosts that are not among `numbers`, which are changed to the new ones.
+    pub(super) fn without_unused(self, numbers: &mut [Lid]) -> Columns {
+        let mut codes = vec![None; self.ghosts.len()];
+        let ghosts = || self.ghosts.gids().iter();
+        for &number in numbers.iter().filter(|number| **number >= self.owned) {
+            codes[at(number - self.owned)] = Some(0);
+        }
+        if codes.iter().all(Option::is_some) {
+            return self;
+        }
+        let used = codes.iter_mut().filter(|code| code.is_some());
+        (self.owned..).zip(used).for_each(|(number, code)| *code = Some(number));
+        for number in numbers.iter_mut().filter(|number| **number >= self.owned) {
+            *number = codes[at(*number - self.owned)].expect("invariant: it was counted as used");
+        }
+        let kept = ghosts().zip(&codes).filter(|(_, code)| code.is_some()).map(|(&gid, _)| gid);
+        let below = ghosts().zip(&codes).filter(|(gid, code)| **gid < self.first && code.is_some()).count();
+        let below = to_lid("ghosts", below).expect("invariant: fewer than before");
+        let ghosts = IndexMap::new(kept.collect()).expect("invariant: fewer than before");
+        Columns { below, ghosts, ..self }
+    }
+
     /// Number of owned columns.
     pub(super) fn owned(&self) -> usize {
         at(self.owned)
@@ -160,6 +192,17 @@ mod tests {
         assert!((0..6).all(|number| columns.to_local(columns.to_global(number)) == Some(number)));
         assert_eq!(columns.to_local(2), None);
         assert_eq!(columns.to_local(7), None);
+    }
+
+    #[test]
+    fn unused_ghosts_are_dropped() {
+        let mut numbers = [1, 5, 4, 0];
+        let columns = met().0.without_unused(&mut numbers);
+        assert_eq!(columns.ghosts().gids(), [1, 9]);
+        assert_eq!(numbers, [1, 4, 3, 0]);
+        assert_eq!(columns.below, 1);
+        let all = met().0.without_unused(&mut [3, 4, 5]);
+        assert_eq!(all.ghosts().gids(), [0, 1, 9]);
     }
 
     #[test]
