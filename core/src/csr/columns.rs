@@ -147,6 +147,15 @@ impl Columns {
         if ghost < self.below { ghost } else { number }
     }
 
+    /// The number with a key: the inverse of [`Columns::rank_of`].
+    #[inline(always)]
+    pub(super) fn at_rank(&self, rank: Lid) -> Lid {
+        if rank < self.below {
+            return rank + self.owned;
+        }
+        if rank - self.below < self.owned { rank - self.below } else { rank }
+    }
+
     /// The global column of a local number.
     #[inline]
     pub(super) fn to_global(&self, number: Lid) -> Gid {
@@ -189,6 +198,7 @@ mod tests {
         let global: Vec<Gid> = ordered.iter().map(|&number| columns.to_global(number)).collect();
         assert_eq!(global, [0, 1, 4, 5, 6, 9]);
         assert!(ordered.iter().zip(0..).all(|(&number, rank)| columns.rank_of(number) == rank));
+        assert!((0..6).all(|number| columns.at_rank(columns.rank_of(number)) == number));
         assert!((0..6).all(|number| columns.to_local(columns.to_global(number)) == Some(number)));
         assert_eq!(columns.to_local(2), None);
         assert_eq!(columns.to_local(7), None);

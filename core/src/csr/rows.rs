@@ -128,6 +128,11 @@ pub(super) struct Rows<T> {
 }
 
 impl<T: Scalar> Rows<T> {
+    /// No rows yet.
+    pub(super) fn empty() -> Rows<T> {
+        Rows { starts: vec![0], columns: Vec::new(), values: Vec::new() }
+    }
+
     /// Columns and values of a row, in stored order.
     #[inline(always)]
     pub(super) fn row(&self, row: usize) -> (&[Lid], &[T]) {

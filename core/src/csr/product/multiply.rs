@@ -6,7 +6,7 @@ use std::rc::Rc;
 use crate::csr::columns::Columns;
 use crate::csr::local::LocalCsr;
 use crate::csr::matrix::{CsrMatrix, Shape};
-use crate::csr::product::accumulator::Accumulator;
+use crate::csr::product::accumulator::{Accumulator, Sums};
 use crate::csr::product::factor::{Factor, Numbering, import, import_values, number};
 use crate::csr::product::stencil::{Kind, Segment, Stencil, segments};
 use crate::csr::rows::Rows;
@@ -85,7 +85,7 @@ impl<T: Scalar> CsrMatrix<T> {
         let all = &plan.numbering.columns;
         let numbers = self.shape.columns.numbers_in(all);
         let segments = segments(&left.local, &factor, Some(&self.local));
-        let mut sums = Accumulator::new(all.len());
+        let mut sums = Sums::new(all.len() + 1);
         let mut stencil = Stencil::default();
         self.local_mut().update(|starts, columns, values| {
             for segment in &segments {
@@ -99,10 +99,9 @@ impl<T: Scalar> CsrMatrix<T> {
                     }
                 }
                 for row in rows.clone() {
-                    sums.begin();
-                    add_row(&left.local, row, &factor, &mut sums);
+                    each_summand(&left.local, row, &factor, |column, summand| sums.add(column, summand));
                     let entries = starts[row]..starts[row + 1];
-                    numbers.read(&sums, &columns[entries.clone()], &mut values[entries]);
+                    numbers.take(&mut sums, &columns[entries.clone()], &mut values[entries]);
                 }
             }
         });
@@ -128,7 +127,7 @@ impl<T: Scalar> CsrMatrix<T> {
                 self.local.row(row).0.iter().for_each(|&column| stored.add(numbers.of(column), T::ZERO));
                 let mut holds = true;
                 for &inner in left.row(row).0 {
-                    right.each(inner, |column, _| holds &= stored.get(column).is_some());
+                    right.each(inner, |column, _| holds &= stored.has(column));
                 }
                 holds
             })
@@ -144,27 +143,31 @@ fn import_numbered<T: Scalar>(left: &CsrMatrix<T>, right: &CsrMatrix<T>) -> Resu
     Ok((numbering, Rows { starts: imported.starts, columns, values: imported.values }))
 }
 
-/// Adds a row of a product up.
+/// Calls `add(column, summand)` for the summands of a row of a product.
 #[inline(always)]
-pub(super) fn add_row<T: Scalar>(left: &LocalCsr<T>, row: usize, right: &Factor<'_, T>, sums: &mut Accumulator<T>) {
+pub(super) fn each_summand<T: Scalar>(
+    left: &LocalCsr<T>,
+    row: usize,
+    right: &Factor<'_, T>,
+    mut add: impl FnMut(Lid, T),
+) {
     let (inner, weights) = left.row(row);
     for (&inner, &weight) in inner.iter().zip(weights) {
-        right.each(inner, |column, value| sums.add(column, weight * value));
+        right.each(inner, |column, value| add(column, weight * value));
     }
 }
 
 /// The rows of a product, in ascending global columns.
 fn rows<T: Scalar>(left: &LocalCsr<T>, right: &Factor<'_, T>, columns: &Columns) -> Rows<T> {
-    let mut product = Rows { starts: Vec::with_capacity(left.rows() + 1), columns: Vec::new(), values: Vec::new() };
-    product.starts.push(0);
+    let mut product = Rows::empty();
     let mut sums = Accumulator::new(columns.len());
     let mut stencil = Stencil::default();
     for segment in segments(left, right, None) {
         if segment.kind == Kind::Any {
             for row in segment.rows {
                 sums.begin();
-                add_row(left, row, right, &mut sums);
-                append_sorted(&mut sums, columns, &mut product);
+                each_summand(left, row, right, |column, summand| sums.add(column, summand));
+                sums.append_sorted(columns, &mut product);
             }
         } else {
             stencil.find(left.row(segment.rows.start).0, right.own());
@@ -174,29 +177,18 @@ fn rows<T: Scalar>(left: &LocalCsr<T>, right: &Factor<'_, T>, columns: &Columns)
     product
 }
 
-/// Appends a row in ascending global columns.
-pub(super) fn append_sorted<T: Scalar>(sums: &mut Accumulator<T>, columns: &Columns, rows: &mut Rows<T>) {
-    if columns.ghosts().is_empty() {
-        sums.append_sorted(|number| number, &mut rows.columns, &mut rows.values);
-    } else {
-        sums.append_sorted(|number| columns.rank_of(number), &mut rows.columns, &mut rows.values);
-    }
-    rows.starts.push(rows.columns.len());
-}
-
 /// Numbers of a result's columns among those that its factors have together.
 pub(super) struct Numbers {
     owned: usize,
-    /// Those of ghosts; the count of all columns for one that no factor has.
+    /// Those of ghosts; one past the last column for a ghost that no factor has.
     ghosts: Vec<Lid>,
-    count: Lid,
 }
 
 impl Columns {
     pub(super) fn numbers_in(&self, all: &Columns) -> Numbers {
         let count = to_lid("columns", all.len()).expect("invariant: columns were counted");
         let number = |&column: &u64| all.to_local(column).unwrap_or(count);
-        Numbers { owned: self.owned(), ghosts: self.ghosts().gids().iter().map(number).collect(), count }
+        Numbers { owned: self.owned(), ghosts: self.ghosts().gids().iter().map(number).collect() }
     }
 }
 
@@ -206,12 +198,9 @@ impl Numbers {
         if at(column) < self.owned { column } else { self.ghosts[at(column) - self.owned] }
     }
 
-    /// Reads the sums of a row; zero where there is none.
+    /// Takes the sums of a row; zero where there is none.
     #[inline(always)]
-    pub(super) fn read<T: Scalar>(&self, sums: &Accumulator<T>, columns: &[Lid], values: &mut [T]) {
-        for (value, &column) in values.iter_mut().zip(columns) {
-            let number = self.of(column);
-            *value = if number == self.count { None } else { sums.get(number) }.unwrap_or(T::ZERO);
-        }
+    pub(super) fn take<T: Scalar>(&self, sums: &mut Sums<T>, columns: &[Lid], values: &mut [T]) {
+        values.iter_mut().zip(columns).for_each(|(value, &column)| *value = sums.take(self.of(column)));
     }
 }

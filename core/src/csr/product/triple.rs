@@ -1,10 +1,11 @@
 //! The Galerkin product `P^H A P`.
 //!
-//! Computed as `P^H (A P)`, row by row of the result. A row of `A P` belongs to a fine row; it goes
-//! into the coarse rows of that fine row, few of them. Where `P` has hardly more than one entry a
-//! row (plain aggregation) such a row is made when it is wanted and `A P` is never stored; otherwise
-//! it is stored, but neither sorted nor made a matrix. Rows of `A P` on other ranks are made there
-//! and sent. All ways give the same bits.
+//! Computed row by row of the result. In general it is `P^H (A P)`, with its bits; `A P` is stored,
+//! but neither sorted nor made a matrix. Where `P` has hardly more than one entry a row (plain
+//! aggregation), a row of `A P` is wanted hardly more than once, so that summing it beforehand saves
+//! nothing: an entry of the result is then the sum of all `conj(p_ki) (a_kl p_lj)` in ascending
+//! `k` and, for the same `k`, ascending `l`, and `A P` is never stored. Which way is taken depends
+//! on the whole matrix and not on the ranks. Rows of `A P` that other ranks own come from there.
 
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -12,9 +13,9 @@ use std::rc::Rc;
 use crate::csr::columns::Columns;
 use crate::csr::local::LocalCsr;
 use crate::csr::matrix::{CsrMatrix, Shape};
-use crate::csr::product::accumulator::Accumulator;
+use crate::csr::product::accumulator::{Accumulator, Sums};
 use crate::csr::product::factor::{Factor, Numbering, import, import_values, number};
-use crate::csr::product::multiply::{add_row, append_sorted};
+use crate::csr::product::multiply::each_summand;
 use crate::csr::rows::Rows;
 use crate::error::{Error, Result};
 use crate::index::{Lid, at};
@@ -55,15 +56,15 @@ impl<T: Scalar> CsrMatrix<T> {
     pub fn triple_product(&self, p: &CsrMatrix<T>) -> Result<CsrMatrix<T>> {
         self.require_fine(p, "triple product")?;
         let restriction = p.adjoint()?;
-        let mut work = Work::new(self, p, restriction)?;
-        work.store(&self.local, p);
+        let work = Work::new(self, p, restriction)?;
         let galerkin = work.galerkin(&self.local, &restriction.local, &p.local);
         let columns = &work.numbering.columns;
-        let mut rows = Rows { starts: vec![0], columns: Vec::new(), values: Vec::new() };
-        let (mut inner, mut outer) = (Accumulator::new(columns.len()), Accumulator::new(columns.len()));
+        let mut rows = Rows::empty();
+        let mut sums = Accumulator::new(columns.len());
         for coarse in 0..restriction.local.rows() {
-            galerkin.add_row(coarse, &mut inner, &mut outer);
-            append_sorted(&mut outer, columns, &mut rows);
+            sums.begin();
+            galerkin.each_summand(coarse, |column, summand| sums.add(column, summand));
+            sums.append_sorted(columns, &mut rows);
         }
         let columns = work.numbering.columns.without_unused(&mut rows.columns);
         CsrMatrix::from_numbered(&p.shape.domain, &p.shape.domain, columns, rows)
@@ -84,8 +85,7 @@ impl<T: Scalar> CsrMatrix<T> {
         self.shape.range.require_same(&p.shape.domain, operation)?;
         self.shape.domain.require_same(&p.shape.domain, operation)?;
         let restriction = p.adjoint()?;
-        let mut work = Work::new(a, p, restriction)?;
-        work.store(&a.local, p);
+        let work = Work::new(a, p, restriction)?;
         let fits = self.holds_triple(&work.galerkin(&a.local, &restriction.local, &p.local), &work.numbering.columns);
         self.comm().agree(fits.then_some(()).ok_or(Error::PatternMismatch { operation }))?;
         let [result, a, p] = [self, a, p].map(|matrix| Rc::clone(&matrix.shape));
@@ -111,11 +111,10 @@ impl<T: Scalar> CsrMatrix<T> {
         work.refresh(a, p, restriction);
         let numbers = self.shape.columns.numbers_in(&work.numbering.columns);
         let galerkin = work.galerkin(&a.local, &restriction.local, &p.local);
-        let width = work.numbering.columns.len();
-        let (mut inner, mut outer) = (Accumulator::new(width), Accumulator::new(width));
+        let mut sums = Sums::new(work.numbering.columns.len() + 1);
         self.local_mut().update_rows(|coarse, columns, values| {
-            galerkin.add_row(coarse, &mut inner, &mut outer);
-            numbers.read(&outer, columns, values);
+            galerkin.each_summand(coarse, |column, summand| sums.add(column, summand));
+            numbers.take(&mut sums, columns, values);
         });
         Ok(())
     }
@@ -128,62 +127,50 @@ impl<T: Scalar> CsrMatrix<T> {
     /// Whether every entry of the product is stored.
     fn holds_triple(&self, galerkin: &Galerkin<'_, T>, columns: &Columns) -> bool {
         let numbers = self.shape.columns.numbers_in(columns);
-        let (mut inner, mut outer) = (Accumulator::new(columns.len()), Accumulator::new(columns.len()));
         let mut stored = Accumulator::<T>::new(columns.len() + 1);
         (0..self.local.rows()).all(|coarse| {
             stored.begin();
             self.local.row(coarse).0.iter().for_each(|&column| stored.add(numbers.of(column), T::ZERO));
-            galerkin.add_row(coarse, &mut inner, &mut outer);
-            outer.touched().iter().all(|&column| stored.get(column).is_some())
+            let mut holds = true;
+            galerkin.each_summand(coarse, |column, _| holds &= stored.has(column));
+            holds
         })
     }
 }
 
 impl<T: Scalar> Work<T> {
-    /// Brings what is needed from other ranks and numbers the coarse columns.
+    /// Makes the own rows of `A P` if they are stored, brings what is needed from other ranks and
+    /// numbers the coarse columns.
     ///
     /// # Collective
     fn new(a: &CsrMatrix<T>, p: &CsrMatrix<T>, restriction: &CsrMatrix<T>) -> Result<Work<T>> {
         let (comm, bound) = (a.comm(), p.shape.domain.global_len());
         let imported = import(&a.shape.plan, p);
-        let (numbering, columns) = comm.agree(number(&p.shape.columns, bound, &imported.columns))?;
+        let (some, columns) = comm.agree(number(&p.shape.columns, bound, &imported.columns))?;
         let mut p_rows = Rows { starts: imported.starts, columns, values: imported.values };
-        let factor = Factor::new(&p.local, &numbering.ghosts, &p_rows);
-        let mut sums = Accumulator::new(numbering.columns.len());
+        let factor = Factor::new(&p.local, &some.ghosts, &p_rows);
+        let few = 4 * p.global_entries() <= 5 * p.shape.range.global_len();
+        let mut stored = (!few).then(|| unsorted(&a.local, &factor, some.columns.len()));
         let imported = restriction.shape.plan.import_rows(|row, columns, values| {
-            sums.begin();
-            add_row(&a.local, row, &factor, &mut sums);
-            columns.extend(sums.touched().iter().map(|&number| numbering.columns.to_global(number)));
-            values.extend(sums.values());
+            let mut push = |column, value| {
+                columns.push(some.columns.to_global(column));
+                values.push(value);
+            };
+            match &stored {
+                Some(rows) => rows.row(row).0.iter().zip(rows.row(row).1).for_each(|(&j, &value)| push(j, value)),
+                None => each_summand(&a.local, row, &factor, push),
+            }
         });
-        let numbered = number(&numbering.columns, bound, &imported.columns);
-        let (all, columns) = comm.agree(numbered)?;
+        let (all, columns) = comm.agree(number(&some.columns, bound, &imported.columns))?;
         let ap_rows = Rows { starts: imported.starts, columns, values: imported.values };
-        let before = numbering.columns.numbers_in(&all.columns);
-        let renumber = |numbers: &mut Vec<Lid>| numbers.iter_mut().for_each(|number| *number = before.of(*number));
-        let mut ghosts = numbering.ghosts;
-        renumber(&mut ghosts);
-        renumber(&mut p_rows.columns);
-        let numbering = Numbering { columns: all.columns, ghosts };
-        Ok(Work { numbering, p_rows, ap_rows, stored: None })
-    }
-
-    /// Makes the own rows of `A P`, if they are wanted more than once.
-    fn store(&mut self, a: &LocalCsr<T>, p: &CsrMatrix<T>) {
-        if 4 * p.local_entries() <= 5 * a.rows() {
-            return;
+        let numbers = some.columns.numbers_in(&all.columns);
+        let mut ghosts = some.ghosts;
+        for numbered in
+            [&mut ghosts, &mut p_rows.columns].into_iter().chain(stored.as_mut().map(|rows| &mut rows.columns))
+        {
+            numbered.iter_mut().for_each(|column| *column = numbers.of(*column));
         }
-        let factor = Factor::new(&p.local, &self.numbering.ghosts, &self.p_rows);
-        let mut sums = Accumulator::new(self.numbering.columns.len());
-        let mut rows = Rows { starts: Vec::with_capacity(a.rows() + 1), columns: Vec::new(), values: Vec::new() };
-        rows.starts.push(0);
-        for row in 0..a.rows() {
-            sums.begin();
-            add_row(a, row, &factor, &mut sums);
-            sums.append(&mut rows.columns, &mut rows.values);
-            rows.starts.push(rows.columns.len());
-        }
-        self.stored = Some(rows);
+        Ok(Work { numbering: Numbering { columns: all.columns, ghosts }, p_rows, ap_rows, stored })
     }
 
     /// New values for the same patterns.
@@ -193,25 +180,18 @@ impl<T: Scalar> Work<T> {
         let Work { numbering, p_rows, ap_rows, stored } = self;
         p_rows.values = import_values(&a.shape.plan, p, &p_rows.starts);
         let factor = Factor::new(&p.local, &numbering.ghosts, p_rows);
-        let mut sums = Accumulator::new(numbering.columns.len());
-        if let Some(rows) = stored {
-            let mut values = &mut rows.values[..];
-            for row in 0..a.local.rows() {
-                sums.begin();
-                add_row(&a.local, row, &factor, &mut sums);
-                // The order of first summands is a matter of patterns.
-                let (of_row, rest) = values.split_at_mut(sums.touched().len());
-                of_row.iter_mut().zip(sums.values()).for_each(|(value, sum)| *value = sum);
-                values = rest;
+        if let Some(Rows { starts, columns, values }) = stored {
+            let mut sums = Sums::new(numbering.columns.len());
+            for (row, bounds) in starts.windows(2).enumerate() {
+                each_summand(&a.local, row, &factor, |column, summand| sums.add(column, summand));
+                let entries = bounds[0]..bounds[1];
+                let of_row = values[entries.clone()].iter_mut().zip(&columns[entries]);
+                of_row.for_each(|(value, &column)| *value = sums.take(column));
             }
         }
         ap_rows.values = restriction.shape.plan.import_row_values(&ap_rows.starts, |row, values| match stored {
             Some(rows) => values.extend_from_slice(rows.row(row).1),
-            None => {
-                sums.begin();
-                add_row(&a.local, row, &factor, &mut sums);
-                values.extend(sums.values());
-            }
+            None => each_summand(&a.local, row, &factor, |_, value| values.push(value)),
         });
     }
 
@@ -219,6 +199,18 @@ impl<T: Scalar> Work<T> {
         let factor = Factor::new(p, &self.numbering.ghosts, &self.p_rows);
         Galerkin { a, restriction, factor, ap_rows: &self.ap_rows, stored: self.stored.as_ref() }
     }
+}
+
+/// The rows of a product, each in the order of the first summands of its entries.
+fn unsorted<T: Scalar>(left: &LocalCsr<T>, right: &Factor<'_, T>, width: usize) -> Rows<T> {
+    let mut rows = Rows::empty();
+    let mut sums = Accumulator::new(width);
+    for row in 0..left.rows() {
+        sums.begin();
+        each_summand(left, row, right, |column, summand| sums.add(column, summand));
+        sums.append(&mut rows);
+    }
+    rows
 }
 
 /// Everything that a row of the result is made of.
@@ -231,23 +223,21 @@ struct Galerkin<'m, T> {
 }
 
 impl<T: Scalar> Galerkin<'_, T> {
-    /// Adds a row of the result up in `outer`; `inner` serves for rows of `A P`.
-    #[inline]
-    fn add_row(&self, coarse: usize, inner: &mut Accumulator<T>, outer: &mut Accumulator<T>) {
-        outer.begin();
+    /// Calls `add(column, summand)` for the summands of a row of the result.
+    #[inline(always)]
+    fn each_summand(&self, coarse: usize, mut add: impl FnMut(Lid, T)) {
         let (fine, weights) = self.restriction.row(coarse);
         for (&fine, &weight) in fine.iter().zip(weights) {
             let fine = at(fine);
-            let stored = match fine.checked_sub(self.a.rows()) {
+            let row = match fine.checked_sub(self.a.rows()) {
                 Some(ghost) => Some(self.ap_rows.row(ghost)),
                 None => self.stored.map(|rows| rows.row(fine)),
             };
-            if let Some((columns, values)) = stored {
-                columns.iter().zip(values).for_each(|(&column, &value)| outer.add(column, weight * value));
-            } else {
-                inner.begin();
-                add_row(self.a, fine, &self.factor, inner);
-                inner.touched().iter().zip(inner.values()).for_each(|(&column, sum)| outer.add(column, weight * sum));
+            match row {
+                Some((columns, values)) => {
+                    columns.iter().zip(values).for_each(|(&column, &value)| add(column, weight * value));
+                }
+                None => each_summand(self.a, fine, &self.factor, |column, value| add(column, weight * value)),
             }
         }
     }
