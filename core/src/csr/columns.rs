@@ -112,6 +112,9 @@ impl Columns {
 
     /// The columns without the ghosts that are not among `numbers`, which are changed to the new ones.
     pub(super) fn without_unused(self, numbers: &mut [Lid]) -> Columns {
+        if self.ghosts.is_empty() {
+            return self;
+        }
         let mut codes = vec![None; self.ghosts.len()];
         let ghosts = || self.ghosts.gids().iter();
         for &number in numbers.iter().filter(|number| **number >= self.owned) {

@@ -126,6 +126,11 @@ impl<T: Scalar> LocalCsr<T> {
         &self.values
     }
 
+    /// Where each row starts, and the last one ends.
+    pub(super) fn starts(&self) -> &[usize] {
+        &self.starts
+    }
+
     /// Position of the first value of a row.
     pub(super) fn row_start(&self, row: usize) -> usize {
         self.starts[row]

@@ -3,6 +3,8 @@
 //! Both kinds are dense arrays of which a row touches few entries, and neither branches on what it
 //! finds there: which summand is the first of its column is as good as random to a CPU.
 
+use bytemuck::Zeroable;
+
 use crate::csr::columns::Columns;
 use crate::csr::memory;
 use crate::csr::rows::Rows;
@@ -12,7 +14,7 @@ use crate::scalar::Scalar;
 /// Sums of a row whose columns are not known before. A stamp says whether a sum belongs to the
 /// present row, so that nothing is cleared between rows.
 pub(super) struct Accumulator<T> {
-    sums: Vec<(Lid, T)>,
+    sums: Vec<Sum<T>>,
     row: Lid,
     /// Columns with a sum, in order of their first summands; room for one more.
     touched: Vec<Lid>,
@@ -20,13 +22,18 @@ pub(super) struct Accumulator<T> {
     order: Order,
 }
 
+/// The sum of a column in the row that its stamp names.
+#[derive(Clone, Copy, Zeroable)]
+struct Sum<T> {
+    row: Lid,
+    value: T,
+}
+
 impl<T: Scalar> Accumulator<T> {
-    /// For columns below `width`.
+    /// For columns below `width`. What no row touches takes no memory.
     pub(super) fn new(width: usize) -> Accumulator<T> {
-        let mut sums = Vec::new();
-        memory::reserve(&mut sums, width);
-        sums.resize(width, (0, T::ZERO));
-        Accumulator { sums, row: 0, touched: memory::zeros(width + 1), count: 0, order: Order::new(width) }
+        let (sums, touched) = (bytemuck::zeroed_vec(width), memory::zeros(width + 1));
+        Accumulator { sums, row: 0, touched, count: 0, order: Order::new(width) }
     }
 
     /// Starts another row, with no sums.
@@ -34,7 +41,7 @@ impl<T: Scalar> Accumulator<T> {
     pub(super) fn begin(&mut self) {
         self.count = 0;
         if self.row == Lid::MAX {
-            self.sums.iter_mut().for_each(|sum| sum.0 = 0);
+            self.sums.iter_mut().for_each(|sum| sum.row = 0);
             self.row = 0;
         }
         self.row += 1;
@@ -43,10 +50,9 @@ impl<T: Scalar> Accumulator<T> {
     /// Adds to the sum of a column.
     #[inline(always)]
     pub(super) fn add(&mut self, column: Lid, value: T) {
-        let (row, sum) = &mut self.sums[at(column)];
-        let fresh = *row != self.row;
-        *sum = if fresh { T::ZERO } else { *sum } + value;
-        *row = self.row;
+        let sum = &mut self.sums[at(column)];
+        let fresh = sum.row != self.row;
+        *sum = Sum { row: self.row, value: if fresh { T::ZERO } else { sum.value } + value };
         self.touched[self.count] = column;
         self.count += usize::from(fresh);
     }
@@ -54,7 +60,7 @@ impl<T: Scalar> Accumulator<T> {
     /// Whether anything was added to a column.
     #[inline(always)]
     pub(super) fn has(&self, column: Lid) -> bool {
-        self.sums[at(column)].0 == self.row
+        self.sums[at(column)].row == self.row
     }
 
     /// Columns with a sum, in order of their first summands.
@@ -65,7 +71,7 @@ impl<T: Scalar> Accumulator<T> {
     /// The sums, in the same order.
     #[inline(always)]
     pub(super) fn values(&self) -> impl Iterator<Item = T> {
-        self.touched().iter().map(|&column| self.sums[at(column)].1)
+        self.touched().iter().map(|&column| self.sums[at(column)].value)
     }
 
     /// Appends the row, in ascending global columns.

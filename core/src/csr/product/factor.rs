@@ -1,8 +1,11 @@
 //! The right factor of a product: own rows where they lie, and rows of other ranks.
 
+use std::ops::Range;
+
 use crate::csr::columns::{ColumnCodes, Columns};
 use crate::csr::local::LocalCsr;
 use crate::csr::matrix::CsrMatrix;
+use crate::csr::memory;
 use crate::csr::rows::Rows;
 use crate::error::Result;
 use crate::exchange::{ExchangePlan, ImportedRows};
@@ -16,6 +19,8 @@ pub(super) struct Factor<'m, T> {
     /// Numbers of the matrix's ghost columns.
     ghosts: &'m [Lid],
     imported: &'m Rows<T>,
+    /// The rows' entries, if each has exactly one.
+    singles: Option<Vec<(Lid, T)>>,
 }
 
 /// What is known of the patterns of other ranks' rows, and the common numbers of columns.
@@ -27,12 +32,49 @@ pub(super) struct Numbering {
 
 impl<'m, T: Scalar> Factor<'m, T> {
     pub(super) fn new(own: &'m LocalCsr<T>, ghosts: &'m [Lid], imported: &'m Rows<T>) -> Factor<'m, T> {
-        Factor { own, ghosts, imported }
+        Factor { own, ghosts, imported, singles: None }
+    }
+
+    /// The same for a factor that may have one entry in each row, which is then read faster.
+    pub(super) fn with_singles(own: &'m LocalCsr<T>, ghosts: &'m [Lid], imported: &'m Rows<T>) -> Factor<'m, T> {
+        let mut factor = Factor::new(own, ghosts, imported);
+        let lens = |starts: &[usize]| starts.windows(2).all(|pair| pair[1] - pair[0] == 1);
+        if lens(own.starts()) && lens(&imported.starts) {
+            let rows = to_lid("rows", own.rows() + imported.values.len()).expect("invariant: columns were counted");
+            let mut singles = Vec::with_capacity(at(rows));
+            (0..rows).for_each(|row| factor.each(row, |column, value| singles.push((column, value))));
+            factor.singles = Some(singles);
+        }
+        factor
+    }
+
+    /// The only entry of each row, if that was asked for and is so.
+    #[inline(always)]
+    pub(super) fn singles(&self) -> Option<&[(Lid, T)]> {
+        self.singles.as_deref()
     }
 
     /// Own rows.
     pub(super) fn own(&self) -> &'m LocalCsr<T> {
         self.own
+    }
+
+    /// No rows yet, with room for those of a product with this factor: for as many as it has summands,
+    /// within reason, since room that is not filled costs nothing. Of rows that are alike it is
+    /// enough to give the first one and their number.
+    pub(super) fn room(&self, left: &LocalCsr<T>, rows: impl Iterator<Item = (Range<usize>, usize)>) -> Rows<T> {
+        let len = |row: &Lid| match at(*row).checked_sub(self.own.rows()) {
+            None => self.own.row(at(*row)).0.len(),
+            Some(ghost) => self.imported.row(ghost).0.len(),
+        };
+        let summands = |row: usize| left.row(row).0.iter().map(len).sum::<usize>();
+        let all = rows.map(|(rows, times)| times * rows.map(summands).sum::<usize>()).sum::<usize>();
+        let room = all.min(8 * (left.values().len() + self.own.values().len()));
+        let mut product = Rows::empty();
+        product.starts.reserve(left.rows());
+        memory::reserve(&mut product.columns, room);
+        memory::reserve(&mut product.values, room);
+        product
     }
 
     /// Calls `entry(column, value)` for the entries of a row, in stored order.

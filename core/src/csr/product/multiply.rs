@@ -152,6 +152,13 @@ pub(super) fn each_summand<T: Scalar>(
     mut add: impl FnMut(Lid, T),
 ) {
     let (inner, weights) = left.row(row);
+    if let Some(entries) = right.singles() {
+        for (&inner, &weight) in inner.iter().zip(weights) {
+            let (column, value) = entries[at(inner)];
+            add(column, weight * value);
+        }
+        return;
+    }
     for (&inner, &weight) in inner.iter().zip(weights) {
         right.each(inner, |column, value| add(column, weight * value));
     }
@@ -159,10 +166,17 @@ pub(super) fn each_summand<T: Scalar>(
 
 /// The rows of a product, in ascending global columns.
 fn rows<T: Scalar>(left: &LocalCsr<T>, right: &Factor<'_, T>, columns: &Columns) -> Rows<T> {
-    let mut product = Rows::empty();
+    let segments = segments(left, right, None);
+    let mut product = right.room(
+        left,
+        segments.iter().map(|segment| match segment.kind {
+            Kind::Any => (segment.rows.clone(), 1),
+            _ => (segment.rows.start..segment.rows.start + 1, segment.rows.len()),
+        }),
+    );
     let mut sums = Accumulator::new(columns.len());
     let mut stencil = Stencil::default();
-    for segment in segments(left, right, None) {
+    for segment in segments {
         if segment.kind == Kind::Any {
             for row in segment.rows {
                 sums.begin();

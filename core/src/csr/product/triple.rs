@@ -196,14 +196,14 @@ impl<T: Scalar> Work<T> {
     }
 
     fn galerkin<'m>(&'m self, a: &'m LocalCsr<T>, restriction: &'m LocalCsr<T>, p: &'m LocalCsr<T>) -> Galerkin<'m, T> {
-        let factor = Factor::new(p, &self.numbering.ghosts, &self.p_rows);
+        let factor = Factor::with_singles(p, &self.numbering.ghosts, &self.p_rows);
         Galerkin { a, restriction, factor, ap_rows: &self.ap_rows, stored: self.stored.as_ref() }
     }
 }
 
 /// The rows of a product, each in the order of the first summands of its entries.
 fn unsorted<T: Scalar>(left: &LocalCsr<T>, right: &Factor<'_, T>, width: usize) -> Rows<T> {
-    let mut rows = Rows::empty();
+    let mut rows = right.room(left, [(0..left.rows(), 1)].into_iter());
     let mut sums = Accumulator::new(width);
     for row in 0..left.rows() {
         sums.begin();
