@@ -78,6 +78,14 @@ pub enum Error {
         /// The operation that was asked for.
         operation: &'static str,
     },
+    /// An index that may be given only once is there twice.
+    #[error("{what}: global index {index} is given twice")]
+    Repeated {
+        /// What the index names.
+        what: &'static str,
+        /// The repeated index.
+        index: u64,
+    },
     /// A rank number past the end of the communicator.
     #[error("{operation}: there is no rank {rank} among {size}")]
     NoSuchRank {

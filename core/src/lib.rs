@@ -48,7 +48,8 @@ mod vector;
 
 pub use comm::{Comm, Merge, Reducible};
 pub use csr::{
-    CsrBuilder, CsrMatrix, Duplicates, MatrixRow, MultiplyPlan, RefillPlan, RowBuilder, TransposePlan, TriplePlan,
+    AddPlan, CsrBuilder, CsrMatrix, Duplicates, MatrixRow, MultiplyPlan, RefillPlan, RowBuilder, SerialCsr,
+    TransposePlan, TriplePlan,
 };
 pub use error::{Error, Result};
 pub use exchange::{Combinable, Combine, ExchangePlan, Export, Import, Imported};

@@ -100,11 +100,6 @@ impl Columns {
         &self.ghosts
     }
 
-    /// The first owned column.
-    pub(super) fn first(&self) -> Gid {
-        self.first
-    }
-
     /// Number of all columns.
     pub(super) fn len(&self) -> usize {
         self.owned() + self.ghosts.len()
@@ -133,6 +128,28 @@ impl Columns {
         let below = to_lid("ghosts", below).expect("invariant: fewer than before");
         let ghosts = IndexMap::new(kept.collect()).expect("invariant: fewer than before");
         Columns { below, ghosts, ..self }
+    }
+
+    /// Common numbers for these columns and `others`, and those of each.
+    ///
+    /// # Errors
+    /// A column past the end, or more of them than 32 bits can count.
+    pub(super) fn joined(&self, bound: Gid, others: &[Gid]) -> Result<(Numbering, Vec<Lid>)> {
+        let mut codes = ColumnCodes::new(self.first, self.owned, bound);
+        let mut coded = |columns: &[Gid]| columns.iter().map(|&column| codes.code(column)).collect::<Result<Vec<_>>>();
+        let (mut ghosts, mut others) = (coded(self.ghosts.gids())?, coded(others)?);
+        let (columns, renumbered) = codes.finish();
+        for number in ghosts.iter_mut().chain(&mut others).filter(|number| **number >= self.owned) {
+            *number = renumbered[at(*number - self.owned)];
+        }
+        Ok((Numbering { columns, own: Numbers { owned: self.owned, ghosts } }, others))
+    }
+
+    /// The numbers of these columns among `all`, one past the last for one that is not among them.
+    pub(super) fn numbers_in(&self, all: &Columns) -> Numbers {
+        let none = to_lid("columns", all.len()).expect("invariant: columns were counted");
+        let number = |&column: &Gid| all.to_local(column).unwrap_or(none);
+        Numbers { owned: self.owned, ghosts: self.ghosts.gids().iter().map(number).collect() }
     }
 
     /// Number of owned columns.
@@ -174,6 +191,33 @@ impl Columns {
     }
 }
 
+/// Columns of several matrices numbered together, and the numbers of those of one.
+pub(super) struct Numbering {
+    pub(super) columns: Columns,
+    pub(super) own: Numbers,
+}
+
+/// Other numbers for local columns: owned ones keep theirs.
+#[derive(Clone)]
+pub(super) struct Numbers {
+    owned: Lid,
+    ghosts: Vec<Lid>,
+}
+
+impl Numbers {
+    /// The other number of a local column.
+    #[inline(always)]
+    pub(super) fn of(&self, column: Lid) -> Lid {
+        if column < self.owned { column } else { self.ghosts[at(column - self.owned)] }
+    }
+
+    /// Those numbers, changed once more.
+    pub(super) fn then(mut self, next: &Numbers) -> Numbers {
+        self.ghosts.iter_mut().for_each(|number| *number = next.of(*number));
+        self
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -205,6 +249,18 @@ mod tests {
         assert!((0..6).all(|number| columns.to_local(columns.to_global(number)) == Some(number)));
         assert_eq!(columns.to_local(2), None);
         assert_eq!(columns.to_local(7), None);
+    }
+
+    #[test]
+    fn columns_are_numbered_together() {
+        let (numbering, others) = met().0.joined(12, &[3, 9, 6]).unwrap();
+        assert_eq!(numbering.columns.ghosts().gids(), [0, 1, 3, 9]);
+        assert_eq!(others, [5, 6, 2]);
+        assert_eq!([1, 3, 4, 5].map(|number| numbering.own.of(number)), [1, 3, 4, 6]);
+        let back = numbering.columns.numbers_in(&met().0);
+        assert_eq!([1, 3, 4, 5, 6].map(|number| back.of(number)), [1, 3, 4, 6, 5]);
+        let both = numbering.own.then(&back);
+        assert_eq!([1, 3, 4, 5].map(|number| both.of(number)), [1, 3, 4, 5]);
     }
 
     #[test]

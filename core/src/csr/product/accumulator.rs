@@ -5,7 +5,7 @@
 
 use bytemuck::Zeroable;
 
-use crate::csr::columns::Columns;
+use crate::csr::columns::{Columns, Numbers};
 use crate::csr::memory;
 use crate::csr::rows::Rows;
 use crate::index::{Lid, at, to_lid};
@@ -118,6 +118,12 @@ impl<T: Scalar> Sums<T> {
     #[inline(always)]
     pub(super) fn take(&mut self, column: Lid) -> T {
         std::mem::replace(&mut self.0[at(column)], T::ZERO)
+    }
+
+    /// Takes the sums of a row whose columns have other numbers here.
+    #[inline(always)]
+    pub(super) fn take_row(&mut self, numbers: &Numbers, columns: &[Lid], values: &mut [T]) {
+        values.iter_mut().zip(columns).for_each(|(value, &column)| *value = self.take(numbers.of(column)));
     }
 }
 

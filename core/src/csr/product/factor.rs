@@ -2,42 +2,33 @@
 
 use std::ops::Range;
 
-use crate::csr::columns::{ColumnCodes, Columns};
+use crate::csr::columns::Numbers;
 use crate::csr::local::LocalCsr;
 use crate::csr::matrix::CsrMatrix;
 use crate::csr::memory;
 use crate::csr::rows::Rows;
-use crate::error::Result;
 use crate::exchange::{ExchangePlan, ImportedRows};
-use crate::index::{Gid, Lid, at, to_lid};
+use crate::index::{Lid, at, to_lid};
 use crate::scalar::Scalar;
 
 /// Rows of a matrix by the local columns of the left factor. Columns have numbers of their own,
 /// owned ones first, in which own ghosts and those of other ranks' rows are ghosts together.
 pub(super) struct Factor<'m, T> {
     own: &'m LocalCsr<T>,
-    /// Numbers of the matrix's ghost columns.
-    ghosts: &'m [Lid],
+    numbers: &'m Numbers,
     imported: &'m Rows<T>,
     /// The rows' entries, if each has exactly one.
     singles: Option<Vec<(Lid, T)>>,
 }
 
-/// What is known of the patterns of other ranks' rows, and the common numbers of columns.
-pub(super) struct Numbering {
-    pub(super) columns: Columns,
-    /// Numbers of the matrix's ghost columns.
-    pub(super) ghosts: Vec<Lid>,
-}
-
 impl<'m, T: Scalar> Factor<'m, T> {
-    pub(super) fn new(own: &'m LocalCsr<T>, ghosts: &'m [Lid], imported: &'m Rows<T>) -> Factor<'m, T> {
-        Factor { own, ghosts, imported, singles: None }
+    pub(super) fn new(own: &'m LocalCsr<T>, numbers: &'m Numbers, imported: &'m Rows<T>) -> Factor<'m, T> {
+        Factor { own, numbers, imported, singles: None }
     }
 
     /// The same for a factor that may have one entry in each row, which is then read faster.
-    pub(super) fn with_singles(own: &'m LocalCsr<T>, ghosts: &'m [Lid], imported: &'m Rows<T>) -> Factor<'m, T> {
-        let mut factor = Factor::new(own, ghosts, imported);
+    pub(super) fn with_singles(own: &'m LocalCsr<T>, numbers: &'m Numbers, imported: &'m Rows<T>) -> Factor<'m, T> {
+        let mut factor = Factor::new(own, numbers, imported);
         let lens = |starts: &[usize]| starts.windows(2).all(|pair| pair[1] - pair[0] == 1);
         if lens(own.starts()) && lens(&imported.starts) {
             let rows = to_lid("rows", own.rows() + imported.values.len()).expect("invariant: columns were counted");
@@ -82,11 +73,8 @@ impl<'m, T: Scalar> Factor<'m, T> {
     pub(super) fn each(&self, row: Lid, mut entry: impl FnMut(Lid, T)) {
         let row = at(row);
         if row < self.own.rows() {
-            let owned = self.own.owned();
             let (columns, values) = self.own.row(row);
-            for (&column, &value) in columns.iter().zip(values) {
-                entry(if at(column) < owned { column } else { self.ghosts[at(column) - owned] }, value);
-            }
+            columns.iter().zip(values).for_each(|(&column, &value)| entry(self.numbers.of(column), value));
         } else {
             let (columns, values) = self.imported.row(row - self.own.rows());
             columns.iter().zip(values).for_each(|(&column, &value)| entry(column, value));
@@ -110,20 +98,4 @@ pub(super) fn import<T: Scalar>(plan: &ExchangePlan, matrix: &CsrMatrix<T>) -> I
 /// # Collective
 pub(super) fn import_values<T: Scalar>(plan: &ExchangePlan, matrix: &CsrMatrix<T>, starts: &[usize]) -> Vec<T> {
     plan.import_row_values(starts, |row, values| values.extend_from_slice(matrix.local.row(row).1))
-}
-
-/// Numbers the columns of a matrix and of imported rows together, and the columns of each.
-///
-/// # Errors
-/// More columns on this rank than 32 bits can count.
-pub(super) fn number(own: &Columns, bound: Gid, imported: &[Gid]) -> Result<(Numbering, Vec<Lid>)> {
-    let owned = to_lid("columns", own.owned()).expect("invariant: columns were counted");
-    let mut codes = ColumnCodes::new(own.first(), owned, bound);
-    let mut coded = |columns: &[Gid]| columns.iter().map(|&column| codes.code(column)).collect::<Result<Vec<Lid>>>();
-    let (mut ghosts, mut imported) = (coded(own.ghosts().gids())?, coded(imported)?);
-    let (columns, renumbered) = codes.finish();
-    for number in ghosts.iter_mut().chain(&mut imported).filter(|number| **number >= owned) {
-        *number = renumbered[at(*number - owned)];
-    }
-    Ok((Numbering { columns, ghosts }, imported))
 }

@@ -3,15 +3,15 @@
 use std::cell::RefCell;
 use std::rc::Rc;
 
-use crate::csr::columns::Columns;
+use crate::csr::columns::{Columns, Numbering};
 use crate::csr::local::LocalCsr;
 use crate::csr::matrix::{CsrMatrix, Shape};
 use crate::csr::product::accumulator::{Accumulator, Sums};
-use crate::csr::product::factor::{Factor, Numbering, import, import_values, number};
+use crate::csr::product::factor::{Factor, import, import_values};
 use crate::csr::product::stencil::{Kind, Segment, Stencil, segments};
 use crate::csr::rows::Rows;
 use crate::error::{Error, Result};
-use crate::index::{Lid, at, to_lid};
+use crate::index::{Lid, at};
 use crate::scalar::Scalar;
 
 /// What the ranks have told each other about the patterns of two factors; made by
@@ -38,7 +38,7 @@ impl<T: Scalar> CsrMatrix<T> {
     pub fn multiply(&self, right: &CsrMatrix<T>) -> Result<CsrMatrix<T>> {
         self.shape.domain.require_same(&right.shape.range, "product of two matrices")?;
         let (numbering, imported) = import_numbered(self, right)?;
-        let factor = Factor::new(&right.local, &numbering.ghosts, &imported);
+        let factor = Factor::new(&right.local, &numbering.own, &imported);
         let mut rows = rows(&self.local, &factor, &numbering.columns);
         let columns = numbering.columns.without_unused(&mut rows.columns);
         CsrMatrix::from_numbered(&self.shape.range, &right.shape.domain, columns, rows)
@@ -56,7 +56,7 @@ impl<T: Scalar> CsrMatrix<T> {
     pub fn plan_multiply(&self, left: &CsrMatrix<T>, right: &CsrMatrix<T>) -> Result<MultiplyPlan<T>> {
         self.require_product(left, right, "plan of a product of two matrices")?;
         let (numbering, imported) = import_numbered(left, right)?;
-        let factor = Factor::new(&right.local, &numbering.ghosts, &imported);
+        let factor = Factor::new(&right.local, &numbering.own, &imported);
         let fits = self.holds_product(&left.local, &factor, &numbering.columns);
         let fits = fits.then_some(()).ok_or(Error::PatternMismatch { operation: "plan of a product of two matrices" });
         self.comm().agree(fits)?;
@@ -81,7 +81,7 @@ impl<T: Scalar> CsrMatrix<T> {
         self.comm().agree(planned.then_some(()).ok_or(Error::PatternMismatch { operation }))?;
         let mut imported = plan.imported.borrow_mut();
         imported.values = import_values(&left.shape.plan, right, &imported.starts);
-        let factor = Factor::new(&right.local, &plan.numbering.ghosts, &imported);
+        let factor = Factor::new(&right.local, &plan.numbering.own, &imported);
         let all = &plan.numbering.columns;
         let numbers = self.shape.columns.numbers_in(all);
         let segments = segments(&left.local, &factor, Some(&self.local));
@@ -101,7 +101,7 @@ impl<T: Scalar> CsrMatrix<T> {
                 for row in rows.clone() {
                     each_summand(&left.local, row, &factor, |column, summand| sums.add(column, summand));
                     let entries = starts[row]..starts[row + 1];
-                    numbers.take(&mut sums, &columns[entries.clone()], &mut values[entries]);
+                    sums.take_row(&numbers, &columns[entries.clone()], &mut values[entries]);
                 }
             }
         });
@@ -138,7 +138,7 @@ impl<T: Scalar> CsrMatrix<T> {
 /// Brings the rows of `right` that `left` needs from other ranks, and numbers their columns.
 fn import_numbered<T: Scalar>(left: &CsrMatrix<T>, right: &CsrMatrix<T>) -> Result<(Numbering, Rows<T>)> {
     let imported = import(&left.shape.plan, right);
-    let numbered = number(&right.shape.columns, right.shape.domain.global_len(), &imported.columns);
+    let numbered = right.shape.columns.joined(right.shape.domain.global_len(), &imported.columns);
     let (numbering, columns) = left.comm().agree(numbered)?;
     Ok((numbering, Rows { starts: imported.starts, columns, values: imported.values }))
 }
@@ -189,32 +189,4 @@ fn rows<T: Scalar>(left: &LocalCsr<T>, right: &Factor<'_, T>, columns: &Columns)
         }
     }
     product
-}
-
-/// Numbers of a result's columns among those that its factors have together.
-pub(super) struct Numbers {
-    owned: usize,
-    /// Those of ghosts; one past the last column for a ghost that no factor has.
-    ghosts: Vec<Lid>,
-}
-
-impl Columns {
-    pub(super) fn numbers_in(&self, all: &Columns) -> Numbers {
-        let count = to_lid("columns", all.len()).expect("invariant: columns were counted");
-        let number = |&column: &u64| all.to_local(column).unwrap_or(count);
-        Numbers { owned: self.owned(), ghosts: self.ghosts().gids().iter().map(number).collect() }
-    }
-}
-
-impl Numbers {
-    #[inline(always)]
-    pub(super) fn of(&self, column: Lid) -> Lid {
-        if at(column) < self.owned { column } else { self.ghosts[at(column) - self.owned] }
-    }
-
-    /// Takes the sums of a row; zero where there is none.
-    #[inline(always)]
-    pub(super) fn take<T: Scalar>(&self, sums: &mut Sums<T>, columns: &[Lid], values: &mut [T]) {
-        values.iter_mut().zip(columns).for_each(|(value, &column)| *value = sums.take(self.of(column)));
-    }
 }

@@ -10,11 +10,11 @@
 use std::cell::RefCell;
 use std::rc::Rc;
 
-use crate::csr::columns::Columns;
+use crate::csr::columns::{Columns, Numbering};
 use crate::csr::local::LocalCsr;
 use crate::csr::matrix::{CsrMatrix, Shape};
 use crate::csr::product::accumulator::{Accumulator, Sums};
-use crate::csr::product::factor::{Factor, Numbering, import, import_values, number};
+use crate::csr::product::factor::{Factor, import, import_values};
 use crate::csr::product::multiply::each_summand;
 use crate::csr::rows::Rows;
 use crate::error::{Error, Result};
@@ -114,7 +114,7 @@ impl<T: Scalar> CsrMatrix<T> {
         let mut sums = Sums::new(work.numbering.columns.len() + 1);
         self.local_mut().update_rows(|coarse, columns, values| {
             galerkin.each_summand(coarse, |column, summand| sums.add(column, summand));
-            numbers.take(&mut sums, columns, values);
+            sums.take_row(&numbers, columns, values);
         });
         Ok(())
     }
@@ -146,9 +146,9 @@ impl<T: Scalar> Work<T> {
     fn new(a: &CsrMatrix<T>, p: &CsrMatrix<T>, restriction: &CsrMatrix<T>) -> Result<Work<T>> {
         let (comm, bound) = (a.comm(), p.shape.domain.global_len());
         let imported = import(&a.shape.plan, p);
-        let (some, columns) = comm.agree(number(&p.shape.columns, bound, &imported.columns))?;
+        let (some, columns) = comm.agree(p.shape.columns.joined(bound, &imported.columns))?;
         let mut p_rows = Rows { starts: imported.starts, columns, values: imported.values };
-        let factor = Factor::new(&p.local, &some.ghosts, &p_rows);
+        let factor = Factor::new(&p.local, &some.own, &p_rows);
         let few = 4 * p.global_entries() <= 5 * p.shape.range.global_len();
         let mut stored = (!few).then(|| unsorted(&a.local, &factor, some.columns.len()));
         let imported = restriction.shape.plan.import_rows(|row, columns, values| {
@@ -161,16 +161,12 @@ impl<T: Scalar> Work<T> {
                 None => each_summand(&a.local, row, &factor, push),
             }
         });
-        let (all, columns) = comm.agree(number(&some.columns, bound, &imported.columns))?;
+        let (all, columns) = comm.agree(some.columns.joined(bound, &imported.columns))?;
         let ap_rows = Rows { starts: imported.starts, columns, values: imported.values };
-        let numbers = some.columns.numbers_in(&all.columns);
-        let mut ghosts = some.ghosts;
-        for numbered in
-            [&mut ghosts, &mut p_rows.columns].into_iter().chain(stored.as_mut().map(|rows| &mut rows.columns))
-        {
-            numbered.iter_mut().for_each(|column| *column = numbers.of(*column));
-        }
-        Ok(Work { numbering: Numbering { columns: all.columns, ghosts }, p_rows, ap_rows, stored })
+        let lists = [&mut p_rows.columns].into_iter().chain(stored.as_mut().map(|rows| &mut rows.columns));
+        lists.flatten().for_each(|column| *column = all.own.of(*column));
+        let numbering = Numbering { own: some.own.then(&all.own), columns: all.columns };
+        Ok(Work { numbering, p_rows, ap_rows, stored })
     }
 
     /// New values for the same patterns.
@@ -179,7 +175,7 @@ impl<T: Scalar> Work<T> {
     fn refresh(&mut self, a: &CsrMatrix<T>, p: &CsrMatrix<T>, restriction: &CsrMatrix<T>) {
         let Work { numbering, p_rows, ap_rows, stored } = self;
         p_rows.values = import_values(&a.shape.plan, p, &p_rows.starts);
-        let factor = Factor::new(&p.local, &numbering.ghosts, p_rows);
+        let factor = Factor::new(&p.local, &numbering.own, p_rows);
         if let Some(Rows { starts, columns, values }) = stored {
             let mut sums = Sums::new(numbering.columns.len());
             for (row, bounds) in starts.windows(2).enumerate() {
@@ -196,7 +192,7 @@ impl<T: Scalar> Work<T> {
     }
 
     fn galerkin<'m>(&'m self, a: &'m LocalCsr<T>, restriction: &'m LocalCsr<T>, p: &'m LocalCsr<T>) -> Galerkin<'m, T> {
-        let factor = Factor::with_singles(p, &self.numbering.ghosts, &self.p_rows);
+        let factor = Factor::with_singles(p, &self.numbering.own, &self.p_rows);
         Galerkin { a, restriction, factor, ap_rows: &self.ap_rows, stored: self.stored.as_ref() }
     }
 }
