@@ -44,6 +44,7 @@ mod redistribute;
 pub mod reduce;
 mod scalar;
 mod simd;
+mod snapshot;
 mod vector;
 
 pub use comm::{Comm, Merge, Reducible};
@@ -63,4 +64,5 @@ pub use operator::{
 pub use redistribute::Redistribute;
 pub use reduce::{BinnedSum, Reduction};
 pub use scalar::{Complex32, Complex64, Real, Scalar};
+pub use snapshot::Snapshot;
 pub use vector::{Vector, dots, dots_into};

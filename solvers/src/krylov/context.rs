@@ -1,0 +1,204 @@
+//! What a method computes with: the operators of a solve and sums over vectors, all counted.
+
+use std::cell::{Cell, RefCell};
+
+use dolmen_core::{AdjointOperator, LinearOperator, Real, Reduction, Scalar, Vector, dots};
+
+use crate::error::Result;
+use crate::settings::{Norm, Settings};
+
+/// The operators of a solve.
+pub(crate) struct Context<'s, T: Scalar> {
+    pub(crate) method: &'static str,
+    pub(crate) a: &'s dyn LinearOperator<T>,
+    preconditioner: Option<&'s dyn LinearOperator<T>>,
+    projection: Option<&'s dyn LinearOperator<T>>,
+    adjoint: Option<Adjoints<'s, T>>,
+    pub(crate) reduction: Reduction,
+    pub(crate) norm: Norm,
+    pub(crate) max_iterations: usize,
+    pub(crate) applications: Cell<usize>,
+    pub(crate) preconditionings: Cell<usize>,
+    /// The largest `|A v| / |v|` seen so far, in least squares.
+    pub(crate) operator_norm: Cell<f64>,
+    /// What this rank's monitor asked for last: to stop, a snapshot.
+    pub(crate) wish: Cell<[bool; 2]>,
+    /// Takes projections, which do not work in place, and adjoints before they are preconditioned.
+    scratch: RefCell<Vector<T>>,
+    /// Sums before they become double precision.
+    sums: RefCell<Vec<T>>,
+}
+
+/// The operators of a least-squares problem once more, with their adjoints.
+struct Adjoints<'s, T> {
+    a: &'s dyn AdjointOperator<T>,
+    preconditioner: Option<&'s dyn AdjointOperator<T>>,
+}
+
+impl<'s, T: Scalar> Context<'s, T> {
+    /// For a square system.
+    pub(crate) fn square<'a: 's>(
+        method: &'static str,
+        settings: &Settings<'a, T>,
+        a: &'s dyn LinearOperator<T>,
+        b: &Vector<T>,
+        x: &Vector<T>,
+    ) -> Result<Context<'s, T>> {
+        settings.check(method)?;
+        require_same(method, "operator", a.domain(), a.range())?;
+        require_same(method, "right-hand side", a.range(), b.layout())?;
+        require_same(method, "initial guess", a.domain(), x.layout())?;
+        for inner in [settings.preconditioner, settings.projection].into_iter().flatten() {
+            require_same(method, "preconditioner or projection", a.range(), inner.domain())?;
+            require_same(method, "preconditioner or projection", a.domain(), inner.range())?;
+        }
+        Ok(Context::new(method, settings, a, settings.preconditioner))
+    }
+
+    /// For a least-squares problem, preconditioned from the right: `A M y = b`, `x = M y`.
+    pub(crate) fn least_squares<'a: 's>(
+        method: &'static str,
+        settings: &Settings<'a, T>,
+        preconditioner: Option<&'s dyn AdjointOperator<T>>,
+        a: &'s dyn AdjointOperator<T>,
+        b: &Vector<T>,
+        x: &Vector<T>,
+    ) -> Result<Context<'s, T>> {
+        settings.check(method)?;
+        require_same(method, "right-hand side", a.range(), b.layout())?;
+        require_same(method, "initial guess", a.domain(), x.layout())?;
+        if let Some(m) = preconditioner {
+            require_same(method, "preconditioner", a.domain(), m.domain())?;
+            require_same(method, "preconditioner", a.domain(), m.range())?;
+        }
+        let forward = preconditioner.map(|m| m as &dyn LinearOperator<T>);
+        Ok(Context { adjoint: Some(Adjoints { a, preconditioner }), ..Context::new(method, settings, a, forward) })
+    }
+
+    fn new<'a: 's>(
+        method: &'static str,
+        settings: &Settings<'a, T>,
+        a: &'s dyn LinearOperator<T>,
+        preconditioner: Option<&'s dyn LinearOperator<T>>,
+    ) -> Context<'s, T> {
+        Context {
+            method,
+            a,
+            preconditioner,
+            projection: settings.projection,
+            adjoint: None,
+            reduction: settings.reduction,
+            norm: settings.norm,
+            max_iterations: settings.max_iterations,
+            applications: Cell::new(0),
+            preconditionings: Cell::new(0),
+            operator_norm: Cell::new(0.0),
+            wish: Cell::default(),
+            scratch: RefCell::new(Vector::zeros(a.domain())),
+            sums: RefCell::default(),
+        }
+    }
+
+    /// A vector of zeros on the domain.
+    pub(crate) fn zeros(&self) -> Vector<T> {
+        Vector::zeros(self.a.domain())
+    }
+
+    pub(crate) fn is_preconditioned(&self) -> bool {
+        self.preconditioner.is_some()
+    }
+
+    pub(crate) fn is_least_squares(&self) -> bool {
+        self.adjoint.is_some()
+    }
+
+    /// `y = A x`.
+    pub(crate) fn apply(&self, x: &Vector<T>, y: &mut Vector<T>) -> Result<()> {
+        self.applications.set(self.applications.get() + 1);
+        Ok(self.a.apply(x, y)?)
+    }
+
+    /// `y = P A x`, for methods that orthogonalise what `A` gives.
+    pub(crate) fn apply_projected(&self, x: &Vector<T>, y: &mut Vector<T>) -> Result<()> {
+        self.apply(x, y)?;
+        self.project(y)
+    }
+
+    /// `z = P M r`.
+    pub(crate) fn precondition(&self, r: &Vector<T>, z: &mut Vector<T>) -> Result<()> {
+        match self.preconditioner {
+            Some(m) => {
+                self.preconditionings.set(self.preconditionings.get() + 1);
+                m.apply(r, z)?;
+            }
+            None => z.copy_from(r)?,
+        }
+        self.project(z)
+    }
+
+    /// `v = P v`.
+    pub(crate) fn project(&self, v: &mut Vector<T>) -> Result<()> {
+        if let Some(projection) = self.projection {
+            let scratch = &mut *self.scratch.borrow_mut();
+            projection.apply(v, scratch)?;
+            std::mem::swap(v, scratch);
+        }
+        Ok(())
+    }
+
+    /// `v = M^H A^H u`, in least squares.
+    pub(crate) fn apply_adjoint(&self, u: &Vector<T>, v: &mut Vector<T>) -> Result<()> {
+        let adjoint = self.adjoint.as_ref().expect("invariant: least-squares methods have adjoints");
+        self.applications.set(self.applications.get() + 1);
+        let Some(m) = adjoint.preconditioner else {
+            return Ok(adjoint.a.apply_adjoint(u, v)?);
+        };
+        let scratch = &mut *self.scratch.borrow_mut();
+        adjoint.a.apply_adjoint(u, scratch)?;
+        self.preconditionings.set(self.preconditionings.get() + 1);
+        Ok(m.apply_adjoint(scratch, v)?)
+    }
+
+    /// Learns that `|A v| / |v|` is this large for some `v`.
+    pub(crate) fn note_operator_norm(&self, ratio: f64) {
+        if ratio > self.operator_norm.get() {
+            self.operator_norm.set(ratio);
+        }
+    }
+
+    /// Several inner products in one reduction.
+    pub(crate) fn dots<const N: usize>(&self, pairs: [(&Vector<T>, &Vector<T>); N]) -> Result<[T::Double; N]> {
+        Ok(dots(pairs, self.reduction)?.map(double::<T>))
+    }
+
+    /// `|v|^2`.
+    pub(crate) fn square_of(&self, v: &Vector<T>) -> Result<f64> {
+        let [square] = self.dots([(v, v)])?;
+        Ok(square.re())
+    }
+
+    /// `out[j] = xs[j]^H w`, in one reduction.
+    pub(crate) fn multi_dot(&self, w: &Vector<T>, xs: &[Vector<T>], out: &mut [T::Double]) -> Result<()> {
+        let sums = &mut *self.sums.borrow_mut();
+        sums.resize(out.len(), T::ZERO);
+        w.multi_dot(xs, self.reduction, sums)?;
+        for (out, sum) in out.iter_mut().zip(sums) {
+            *out = double::<T>(*sum);
+        }
+        Ok(())
+    }
+}
+
+fn double<T: Scalar>(sum: T) -> T::Double {
+    T::Double::from_parts(sum.re().to_f64(), sum.im().to_f64())
+}
+
+fn require_same(
+    method: &'static str,
+    what: &'static str,
+    left: &dolmen_core::Layout,
+    right: &dolmen_core::Layout,
+) -> Result<()> {
+    let error = |_| crate::error::Error::Layout { method, what, left: left.global_len(), right: right.global_len() };
+    left.require_same(right, what).map_err(error)
+}
