@@ -43,6 +43,16 @@ pub enum Error {
         /// The norm that was asked for.
         norm: Norm,
     },
+    /// A setting of square systems in [`Settings`](crate::Settings) that became a least-squares method.
+    #[error(
+        "{method} takes no {setting} from common settings; its preconditioner needs an adjoint: set it on the method"
+    )]
+    NotForLeastSquares {
+        /// The solver.
+        method: &'static str,
+        /// The setting's name.
+        setting: &'static str,
+    },
     /// A snapshot of another method.
     #[error("{method} cannot resume from a snapshot of {found}; use the method and the settings it was taken with")]
     SnapshotMethod {

@@ -6,11 +6,27 @@
 //! "converged". [`context`] is what a method may use: products, preconditioning, sums; it counts.
 
 pub(crate) mod arnoldi;
+pub(crate) mod bicgstab;
+pub(crate) mod by_name;
 pub(crate) mod cg;
+pub(crate) mod cgls;
+pub(crate) mod chebyshev;
 pub(crate) mod context;
 pub(crate) mod driver;
+pub(crate) mod fgmres;
+pub(crate) mod flexible_cg;
+pub(crate) mod gcr;
 pub(crate) mod gmres;
+pub(crate) mod idr;
 pub(crate) mod iteration;
+pub(crate) mod least_squares;
+pub(crate) mod lsmr;
+pub(crate) mod lsqr;
+pub(crate) mod minres;
+pub(crate) mod pipelined_cg;
+pub(crate) mod richardson;
+pub(crate) mod spectrum;
+pub(crate) mod symmlq;
 
 use dolmen_core::{LinearOperator, Scalar, Vector};
 

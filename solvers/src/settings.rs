@@ -208,7 +208,7 @@ macro_rules! square_solver {
             ) -> crate::error::Result<crate::report::SolveReport> {
                 let cx = crate::krylov::context::Context::square($name, &self.settings, a, b, x)?;
                 let iteration = self.iteration(&cx)?;
-                crate::krylov::driver::drive(cx, &self.settings, iteration, b, x)
+                crate::krylov::driver::drive(cx, &self.settings, iteration, x)
             }
         }
 

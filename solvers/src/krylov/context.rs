@@ -1,16 +1,19 @@
 //! What a method computes with: the operators of a solve and sums over vectors, all counted.
 
 use std::cell::{Cell, RefCell};
+use std::time::Instant;
 
 use dolmen_core::{AdjointOperator, LinearOperator, Real, Reduction, Scalar, Vector, dots};
 
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::settings::{Norm, Settings};
 
 /// The operators of a solve.
 pub(crate) struct Context<'s, T: Scalar> {
+    pub(crate) start: Instant,
     pub(crate) method: &'static str,
     pub(crate) a: &'s dyn LinearOperator<T>,
+    pub(crate) b: &'s Vector<T>,
     preconditioner: Option<&'s dyn LinearOperator<T>>,
     projection: Option<&'s dyn LinearOperator<T>>,
     adjoint: Option<Adjoints<'s, T>>,
@@ -41,7 +44,7 @@ impl<'s, T: Scalar> Context<'s, T> {
         method: &'static str,
         settings: &Settings<'a, T>,
         a: &'s dyn LinearOperator<T>,
-        b: &Vector<T>,
+        b: &'s Vector<T>,
         x: &Vector<T>,
     ) -> Result<Context<'s, T>> {
         settings.check(method)?;
@@ -52,7 +55,7 @@ impl<'s, T: Scalar> Context<'s, T> {
             require_same(method, "preconditioner or projection", a.range(), inner.domain())?;
             require_same(method, "preconditioner or projection", a.domain(), inner.range())?;
         }
-        Ok(Context::new(method, settings, a, settings.preconditioner))
+        Ok(Context::new(method, settings, a, b, settings.preconditioner))
     }
 
     /// For a least-squares problem, preconditioned from the right: `A M y = b`, `x = M y`.
@@ -61,10 +64,18 @@ impl<'s, T: Scalar> Context<'s, T> {
         settings: &Settings<'a, T>,
         preconditioner: Option<&'s dyn AdjointOperator<T>>,
         a: &'s dyn AdjointOperator<T>,
-        b: &Vector<T>,
+        b: &'s Vector<T>,
         x: &Vector<T>,
     ) -> Result<Context<'s, T>> {
         settings.check(method)?;
+        let refused = [
+            ("preconditioner", settings.preconditioner.is_some()),
+            ("projection", settings.projection.is_some()),
+            ("norm", settings.norm != Norm::True),
+        ];
+        if let Some((setting, _)) = refused.into_iter().find(|(_, given)| *given) {
+            return Err(Error::NotForLeastSquares { method, setting });
+        }
         require_same(method, "right-hand side", a.range(), b.layout())?;
         require_same(method, "initial guess", a.domain(), x.layout())?;
         if let Some(m) = preconditioner {
@@ -72,18 +83,21 @@ impl<'s, T: Scalar> Context<'s, T> {
             require_same(method, "preconditioner", a.domain(), m.range())?;
         }
         let forward = preconditioner.map(|m| m as &dyn LinearOperator<T>);
-        Ok(Context { adjoint: Some(Adjoints { a, preconditioner }), ..Context::new(method, settings, a, forward) })
+        Ok(Context { adjoint: Some(Adjoints { a, preconditioner }), ..Context::new(method, settings, a, b, forward) })
     }
 
     fn new<'a: 's>(
         method: &'static str,
         settings: &Settings<'a, T>,
         a: &'s dyn LinearOperator<T>,
+        b: &'s Vector<T>,
         preconditioner: Option<&'s dyn LinearOperator<T>>,
     ) -> Context<'s, T> {
         Context {
+            start: Instant::now(),
             method,
             a,
+            b,
             preconditioner,
             projection: settings.projection,
             adjoint: None,
@@ -104,6 +118,15 @@ impl<'s, T: Scalar> Context<'s, T> {
         Vector::zeros(self.a.domain())
     }
 
+    /// Refuses other norms than the true one, for methods that know no other. Without a
+    /// preconditioner all are the same.
+    pub(crate) fn require_true_norm(&self) -> Result<()> {
+        if self.norm == Norm::True || !self.is_preconditioned() {
+            return Ok(());
+        }
+        Err(Error::Norm { method: self.method, norm: self.norm })
+    }
+
     pub(crate) fn is_preconditioned(&self) -> bool {
         self.preconditioner.is_some()
     }
@@ -122,6 +145,13 @@ impl<'s, T: Scalar> Context<'s, T> {
     pub(crate) fn apply_projected(&self, x: &Vector<T>, y: &mut Vector<T>) -> Result<()> {
         self.apply(x, y)?;
         self.project(y)
+    }
+
+    /// `r = P (b - A x)`.
+    pub(crate) fn residual(&self, x: &Vector<T>, r: &mut Vector<T>) -> Result<()> {
+        self.apply(x, r)?;
+        r.axpby(T::ONE, self.b, -T::ONE)?;
+        self.project(r)
     }
 
     /// `z = P M r`.
@@ -177,6 +207,18 @@ impl<'s, T: Scalar> Context<'s, T> {
         Ok(square.re())
     }
 
+    /// The norm that was asked for, of a residual and what the preconditioner made of it. NaN where the
+    /// preconditioner is not positive.
+    pub(crate) fn residual_norm(&self, r: &Vector<T>, z: &Vector<T>) -> Result<f64> {
+        let [left, right] = match self.norm {
+            Norm::True => [r, r],
+            Norm::Preconditioned => [z, z],
+            Norm::Natural => [r, z],
+        };
+        let [square] = self.dots([(left, right)])?;
+        Ok(square.re().sqrt())
+    }
+
     /// `out[j] = xs[j]^H w`, in one reduction.
     pub(crate) fn multi_dot(&self, w: &Vector<T>, xs: &[Vector<T>], out: &mut [T::Double]) -> Result<()> {
         let sums = &mut *self.sums.borrow_mut();
@@ -199,6 +241,6 @@ fn require_same(
     left: &dolmen_core::Layout,
     right: &dolmen_core::Layout,
 ) -> Result<()> {
-    let error = |_| crate::error::Error::Layout { method, what, left: left.global_len(), right: right.global_len() };
+    let error = |_| Error::Layout { method, what, left: left.global_len(), right: right.global_len() };
     left.require_same(right, what).map_err(error)
 }

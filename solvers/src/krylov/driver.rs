@@ -13,8 +13,6 @@
 //! With a projection `P`, `r` and `b` in all of this are `P r` and `P b`: the parts that any `x` can
 //! influence.
 
-use std::time::Instant;
-
 use dolmen_core::{Real, Scalar, Snapshot, Vector};
 
 use crate::error::{Error, Result};
@@ -35,11 +33,10 @@ pub(crate) fn drive<'s, T: Scalar, I: Iteration<T>>(
     cx: Context<'s, T>,
     settings: &'s Settings<'_, T>,
     iteration: I,
-    b: &'s Vector<T>,
     x: &mut Vector<T>,
 ) -> Result<SolveReport> {
-    let start = Instant::now();
-    let mut drive = Drive::new(cx, settings, iteration, b)?;
+    let start = cx.start;
+    let mut drive = Drive::new(cx, settings, iteration)?;
     match settings.resume {
         Some(snapshot) => drive.load(snapshot, x)?,
         None => drive.begin(x)?,
@@ -62,7 +59,6 @@ struct Drive<'s, 'a, T: Scalar, I> {
     cx: Context<'s, T>,
     settings: &'s Settings<'a, T>,
     iteration: I,
-    b: &'s Vector<T>,
     r: Vector<T>,
     /// `M r` for the norms that need it, `M^H A^H r` in least squares.
     z: Option<Vector<T>>,
@@ -84,9 +80,9 @@ struct Drive<'s, 'a, T: Scalar, I> {
 }
 
 impl<'s, 'a, T: Scalar, I: Iteration<T>> Drive<'s, 'a, T, I> {
-    fn new(cx: Context<'s, T>, settings: &'s Settings<'a, T>, iteration: I, b: &'s Vector<T>) -> Result<Self> {
+    fn new(cx: Context<'s, T>, settings: &'s Settings<'a, T>, iteration: I) -> Result<Self> {
         let needs_z = cx.is_least_squares() || cx.norm != Norm::True;
-        let mut r = b.clone();
+        let mut r = cx.b.clone();
         let mut z = needs_z.then(|| cx.zeros());
         cx.project(&mut r)?;
         let rhs_norm = r.norm2().to_f64();
@@ -107,7 +103,7 @@ impl<'s, 'a, T: Scalar, I: Iteration<T>> Drive<'s, 'a, T, I> {
         };
         let (estimate, wishes) = (Estimate::from(f64::INFINITY), [false; 2]);
         let (is_true, last_true, limit, idle, broke) = (false, f64::INFINITY, settings.dtol * size, 0, false);
-        Ok(Drive { cx, settings, iteration, b, r, z, estimate, is_true, last_true, limit, idle, broke, wishes, report })
+        Ok(Drive { cx, settings, iteration, r, z, estimate, is_true, last_true, limit, idle, broke, wishes, report })
     }
 
     /// The first residual and start.
@@ -123,9 +119,7 @@ impl<'s, 'a, T: Scalar, I: Iteration<T>> Drive<'s, 'a, T, I> {
 
     /// `r = b - A x`, and its norms.
     fn compute_residual(&mut self, x: &Vector<T>) -> Result<()> {
-        self.cx.apply(x, &mut self.r)?;
-        self.r.axpby(T::ONE, self.b, -T::ONE)?;
-        self.cx.project(&mut self.r)?;
+        self.cx.residual(x, &mut self.r)?;
         self.report.true_residual = self.r.norm2().to_f64();
         self.last_true = measure(&self.cx, &self.r, self.report.true_residual, self.z.as_mut())?;
         self.estimate = self.last_true.into();
@@ -231,7 +225,7 @@ impl<'s, 'a, T: Scalar, I: Iteration<T>> Drive<'s, 'a, T, I> {
     fn gather_wishes(&mut self) {
         if self.settings.monitor.is_some() {
             let mut wishes = self.cx.wish.get().map(|wish| f64::from(u8::from(wish)));
-            self.b.comm().all_reduce_max(&mut wishes);
+            self.cx.b.comm().all_reduce_max(&mut wishes);
             self.wishes = wishes.map(|wish| wish > 0.0);
         }
     }
@@ -242,7 +236,7 @@ impl<'s, 'a, T: Scalar, I: Iteration<T>> Drive<'s, 'a, T, I> {
             let mut snapshot = Snapshot::new(self.cx.method);
             self.archive(&mut Archive::Save(&mut snapshot), x);
             let outcome = monitor.borrow_mut().snapshot(&snapshot);
-            self.b.comm().agree(outcome)?;
+            self.cx.b.comm().agree(outcome)?;
         }
         Ok(())
     }
@@ -257,7 +251,7 @@ impl<'s, 'a, T: Scalar, I: Iteration<T>> Drive<'s, 'a, T, I> {
             archive = Archive::Load(snapshot, Err(Error::SnapshotMethod { method, found }));
         }
         if let Archive::Load(_, outcome) = archive {
-            self.b.comm().agree(outcome)?;
+            self.cx.b.comm().agree(outcome)?;
         }
         Ok(())
     }
