@@ -28,6 +28,13 @@ pub(crate) fn reserve<T>(to: &mut Vec<T>, additional: usize) {
     advise(to);
 }
 
+/// An empty array with room for `capacity` elements.
+pub(crate) fn with_capacity<T>(capacity: usize) -> Vec<T> {
+    let array = Vec::with_capacity(capacity);
+    advise(&array);
+    array
+}
+
 /// `len` zeros, not touched yet.
 pub(crate) fn zeros<T: Pod>(len: usize) -> Vec<T> {
     let zeros = bytemuck::zeroed_vec(len);
@@ -37,8 +44,7 @@ pub(crate) fn zeros<T: Pod>(len: usize) -> Vec<T> {
 
 /// The `len` elements that `elements` gives.
 pub(crate) fn collected<T>(len: usize, elements: impl Iterator<Item = T>) -> Box<[T]> {
-    let mut array = Vec::with_capacity(len);
-    advise(&array);
+    let mut array = with_capacity(len);
     array.extend(elements);
     debug_assert_eq!(array.len(), len);
     array.into()
