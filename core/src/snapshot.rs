@@ -11,12 +11,19 @@ use crate::scalar::Scalar;
 use crate::vector::Vector;
 
 /// Named integers, real numbers and vectors of a method between two of its iterations.
-#[derive(Clone)]
 pub struct Snapshot<T> {
     method: String,
     integers: BTreeMap<String, u64>,
     reals: BTreeMap<String, Vec<f64>>,
     vectors: BTreeMap<String, Vector<T>>,
+}
+
+impl<T: Scalar> Clone for Snapshot<T> {
+    fn clone(&self) -> Self {
+        let Snapshot { method, integers, reals, vectors } = self;
+        let (integers, reals, vectors) = (integers.clone(), reals.clone(), vectors.clone());
+        Snapshot { method: method.clone(), integers, reals, vectors }
+    }
 }
 
 impl<T: Scalar> std::fmt::Debug for Snapshot<T> {

@@ -16,8 +16,8 @@ pub struct Progress {
     pub target: f64,
 }
 
-/// What a monitor wants. The wishes of all ranks travel with the sums of the next iteration: one
-/// rank's wish is enough, and all ranks act on it after the same iteration, the one after.
+/// What a monitor wants. One rank's wish is enough: while there is a monitor, wishes are combined over
+/// all ranks in each iteration, and all act on them after the same one, the next.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Request {
     /// Nothing: go on.

@@ -8,12 +8,17 @@ use crate::error::Result;
 
 /// The orthogonal projection that removes the components along given vectors, for
 /// [`Settings::projection`](crate::Settings::projection).
-pub struct NullSpace<T> {
+pub struct NullSpace<T: Scalar> {
     layout: Layout,
     /// Orthonormal.
     basis: Vec<Vector<T>>,
-    /// Inner products with the basis.
-    products: RefCell<Vec<T>>,
+    products: RefCell<Products<T>>,
+}
+
+/// Inner products with the basis, as sums and as factors.
+struct Products<T: Scalar> {
+    sums: Vec<T::Double>,
+    factors: Vec<T>,
 }
 
 impl<T: Scalar> NullSpace<T> {
@@ -25,15 +30,15 @@ impl<T: Scalar> NullSpace<T> {
     /// [`LayoutMismatch`](dolmen_core::Error::LayoutMismatch), or
     /// [`RankDeficient`](dolmen_core::Error::RankDeficient) if a vector depends on those before it.
     pub fn new(layout: &Layout, vectors: Vec<Vector<T>>) -> Result<NullSpace<T>> {
-        let products = RefCell::new(Vec::with_capacity(vectors.len()));
+        let products = RefCell::new(Products { sums: Vec::new(), factors: Vec::new() });
         let mut space = NullSpace { layout: layout.clone(), basis: Vec::with_capacity(vectors.len()), products };
         for (column, mut vector) in vectors.into_iter().enumerate() {
             layout.require_same(vector.layout(), "null space")?;
-            let before = vector.norm2().to_f64();
+            let before = vector.norm2();
             // Twice is enough (Parlett, "The Symmetric Eigenvalue Problem", section 6.9).
             space.remove(&mut vector)?;
             space.remove(&mut vector)?;
-            let rest = vector.norm2().to_f64();
+            let rest = vector.norm2();
             let noise = 100.0 * T::Real::EPSILON.to_f64() * before;
             if rest.is_nan() || rest <= noise {
                 return Err(dolmen_core::Error::RankDeficient { operation: "null space", column }.into());
@@ -60,11 +65,14 @@ impl<T: Scalar> NullSpace<T> {
     }
 
     fn remove(&self, y: &mut Vector<T>) -> dolmen_core::Result<()> {
-        let products = &mut *self.products.borrow_mut();
-        products.resize(self.basis.len(), T::ZERO);
-        y.multi_dot(&self.basis, Reduction::Reproducible, products)?;
-        products.iter_mut().for_each(|product| *product = -*product);
-        y.multi_axpy(products, &self.basis)
+        let Products { sums, factors } = &mut *self.products.borrow_mut();
+        sums.resize(self.basis.len(), T::Double::ZERO);
+        factors.resize(self.basis.len(), T::ZERO);
+        y.multi_dot(&self.basis, Reduction::Reproducible, sums)?;
+        for (factor, sum) in factors.iter_mut().zip(sums) {
+            *factor = -T::from_double(*sum);
+        }
+        y.multi_axpy(factors, &self.basis)
     }
 }
 

@@ -3,7 +3,7 @@
 use std::cell::{Cell, RefCell};
 use std::time::Instant;
 
-use dolmen_core::{AdjointOperator, LinearOperator, Real, Reduction, Scalar, Vector, dots};
+use dolmen_core::{AdjointOperator, LinearOperator, Reduction, Scalar, Vector, dots};
 
 use crate::error::{Error, Result};
 use crate::settings::{Norm, Settings};
@@ -28,8 +28,6 @@ pub(crate) struct Context<'s, T: Scalar> {
     pub(crate) wish: Cell<[bool; 2]>,
     /// Takes projections, which do not work in place, and adjoints before they are preconditioned.
     scratch: RefCell<Vector<T>>,
-    /// Sums before they become double precision.
-    sums: RefCell<Vec<T>>,
 }
 
 /// The operators of a least-squares problem once more, with their adjoints.
@@ -109,7 +107,6 @@ impl<'s, T: Scalar> Context<'s, T> {
             operator_norm: Cell::new(0.0),
             wish: Cell::default(),
             scratch: RefCell::new(Vector::zeros(a.domain())),
-            sums: RefCell::default(),
         }
     }
 
@@ -198,7 +195,7 @@ impl<'s, T: Scalar> Context<'s, T> {
 
     /// Several inner products in one reduction.
     pub(crate) fn dots<const N: usize>(&self, pairs: [(&Vector<T>, &Vector<T>); N]) -> Result<[T::Double; N]> {
-        Ok(dots(pairs, self.reduction)?.map(double::<T>))
+        Ok(dots(pairs, self.reduction)?)
     }
 
     /// `|v|^2`.
@@ -221,18 +218,8 @@ impl<'s, T: Scalar> Context<'s, T> {
 
     /// `out[j] = xs[j]^H w`, in one reduction.
     pub(crate) fn multi_dot(&self, w: &Vector<T>, xs: &[Vector<T>], out: &mut [T::Double]) -> Result<()> {
-        let sums = &mut *self.sums.borrow_mut();
-        sums.resize(out.len(), T::ZERO);
-        w.multi_dot(xs, self.reduction, sums)?;
-        for (out, sum) in out.iter_mut().zip(sums) {
-            *out = double::<T>(*sum);
-        }
-        Ok(())
+        Ok(w.multi_dot(xs, self.reduction, out)?)
     }
-}
-
-fn double<T: Scalar>(sum: T) -> T::Double {
-    T::Double::from_parts(sum.re().to_f64(), sum.im().to_f64())
 }
 
 fn require_same(

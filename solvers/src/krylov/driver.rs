@@ -85,7 +85,7 @@ impl<'s, 'a, T: Scalar, I: Iteration<T>> Drive<'s, 'a, T, I> {
         let mut r = cx.b.clone();
         let mut z = needs_z.then(|| cx.zeros());
         cx.project(&mut r)?;
-        let rhs_norm = r.norm2().to_f64();
+        let rhs_norm = r.norm2();
         let size = measure(&cx, &r, rhs_norm, z.as_mut())?;
         let report = SolveReport {
             method: cx.method,
@@ -120,13 +120,13 @@ impl<'s, 'a, T: Scalar, I: Iteration<T>> Drive<'s, 'a, T, I> {
     /// `r = b - A x`, and its norms.
     fn compute_residual(&mut self, x: &Vector<T>) -> Result<()> {
         self.cx.residual(x, &mut self.r)?;
-        self.report.true_residual = self.r.norm2().to_f64();
+        self.report.true_residual = self.r.norm2();
         self.last_true = measure(&self.cx, &self.r, self.report.true_residual, self.z.as_mut())?;
         self.estimate = self.last_true.into();
         self.is_true = true;
         if let (true, Some(s)) = (self.cx.is_least_squares(), &mut self.z) {
             self.cx.apply_adjoint(&self.r, s)?;
-            self.estimate.normal = s.norm2().to_f64();
+            self.estimate.normal = s.norm2();
             self.cx.note_operator_norm(self.estimate.normal / self.report.true_residual);
             self.report.normal_residual = Some(self.estimate.normal);
         }
@@ -304,7 +304,7 @@ fn measure<T: Scalar>(cx: &Context<'_, T>, r: &Vector<T>, euclidean: f64, z: Opt
     };
     cx.precondition(r, z)?;
     if cx.norm == Norm::Preconditioned {
-        return Ok(z.norm2().to_f64());
+        return Ok(z.norm2());
     }
     let [energy] = cx.dots([(r, z)])?;
     Ok(energy.re().sqrt())
