@@ -22,7 +22,6 @@ mod columns;
 mod gather;
 mod local;
 mod matrix;
-mod memory;
 mod norms;
 mod product;
 mod refill;

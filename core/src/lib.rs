@@ -38,6 +38,7 @@ mod graph;
 pub mod index;
 mod index_map;
 mod layout;
+mod memory;
 mod multi_vector;
 mod operator;
 pub mod random;
@@ -45,6 +46,7 @@ mod redistribute;
 pub mod reduce;
 mod scalar;
 mod simd;
+mod snapshot;
 mod vector;
 
 pub use comm::{Comm, Merge, Reducible};
@@ -68,4 +70,5 @@ pub use operator::{
 pub use redistribute::Redistribute;
 pub use reduce::{BinnedSum, Reduction};
 pub use scalar::{Complex32, Complex64, Real, Scalar};
+pub use snapshot::Snapshot;
 pub use vector::{Vector, dots, dots_into};
