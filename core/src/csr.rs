@@ -22,6 +22,7 @@ mod matrix;
 mod memory;
 mod norms;
 mod refill;
+mod renumber;
 mod rows;
 mod transfer;
 mod values;
