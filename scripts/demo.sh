@@ -8,6 +8,7 @@ cd "$(dirname "$0")/.."
 sky=${DOLMEN_SKY:-/usr/share/healpy/test/data/wmap_band_iqumap_r9_7yr_V_v4_udgraded32.fits}
 settings=examples/mapmaker/demo.toml
 tod=out/demo/tod.h5
+record=out/demo/tod.sky.txt   # which sky the timeline saw
 mapmaker=$target_dir/release/mapmaker
 
 if [ -n "${DOLMEN_SKY:-}" ] && ! [ -e "$sky" ]; then
@@ -17,23 +18,30 @@ fi
 
 cargo build --release --quiet -p dolmen-mapmaker
 
-mkdir -p out/demo
-# A timeline that is there is of the sky that is named beside it.
-[ -e "$sky" ] && scanned=$sky || scanned=synthetic
-if ! [ -e "$tod" ] || [ "$settings" -nt "$tod" ] || [ "$(cat out/demo/sky 2>/dev/null)" != "$scanned" ]; then
-    # A simulation that was cut short must not be taken for a finished one next time.
-    trap 'rm -f "$tod"' EXIT
-    if [ -e "$sky" ]; then
-        echo "demo: simulating a timeline of $sky"
-        scripts/mpirun.sh -n 1 "$mapmaker" simulate "$settings" --sky "$sky" --output "$tod"
-    else
-        echo "demo: no sky map at $sky (Debian: healpy-data); simulating a synthetic sky"
-        scripts/mpirun.sh -n 1 "$mapmaker" simulate "$settings" --output "$tod"
-    fi
-    trap - EXIT
-    echo "$scanned" >out/demo/sky
+if [ -e "$sky" ]; then
+    seen=$sky
+    from=(--sky "$sky")
+    echo "demo: the sky is $sky"
 else
-    echo "demo: reusing the timeline of $scanned"
+    seen="a synthetic sky"
+    from=()
+    echo "demo: no sky map at $sky (Debian: healpy-data); the sky is a synthetic one"
+fi
+
+# A finished timeline of the same settings and the same sky is used again.
+is_current() {
+    [ -e "$tod" ] && [ "$(cat "$record" 2>/dev/null)" = "$seen" ] &&
+        ! [ "$settings" -nt "$tod" ] && ! { [ -e "$sky" ] && [ "$sky" -nt "$tod" ]; }
+}
+
+mkdir -p out/demo
+if is_current; then
+    echo "demo: $tod is there already"
+else
+    echo "demo: simulating a timeline"
+    rm -f "$record"
+    scripts/mpirun.sh -n 1 "$mapmaker" simulate "$settings" "${from[@]}" --output "$tod"
+    echo "$seen" >"$record"
 fi
 
 echo "demo: making maps on 2 ranks"

@@ -48,6 +48,22 @@ need() {
     required+=("$@")
 }
 
+# The flavour of an MPI compiler wrapper by the macros of its mpi.h.
+mpi_flavour() {
+    echo '#include <mpi.h>' | "$1" -E -dM -x c - 2>/dev/null |
+        awk '$2 == "OMPI_MAJOR_VERSION" { print "openmpi" } $2 == "MPICH_VERSION" { print "mpich" }'
+}
+
+check_flavour() {
+    local wrapper=${MPICC:-mpicc} found
+    found=$(mpi_flavour "$wrapper")
+    if [ "$found" != "$MPI" ]; then
+        echo "setup: $wrapper compiles for ${found:-an unknown MPI}, but MPI=$MPI is asked for;" >&2
+        echo "       set MPI or MPICC, or load the other MPI's module" >&2
+        exit 1
+    fi
+}
+
 collect_missing() {
     required=() modules=() optional=()
     have cc || need "a C compiler" gcc libc6-dev
@@ -113,8 +129,13 @@ if ! have cargo; then
     exit 1
 fi
 
+# Optional packages that could not be installed, so that not every target tries again.
+refused=out/setup-not-installed
+
+is_new() { [ "$(cat "$refused" 2>/dev/null)" != "${optional[*]}" ]; }
+
 collect_missing
-if [ ${#required[@]} -gt 0 ] || [ ${#optional[@]} -gt 0 ]; then
+if [ ${#required[@]} -gt 0 ] || { [ ${#optional[@]} -gt 0 ] && is_new; }; then
     install_missing
     collect_missing
 fi
@@ -123,6 +144,12 @@ if [ ${#required[@]} -gt 0 ]; then
     exit 1
 fi
 if [ ${#optional[@]} -gt 0 ]; then
+    mkdir -p out
+    echo "${optional[*]}" >"$refused"
     echo "setup: warning: not installed, some Python tests are skipped or the demo's sky is synthetic: ${optional[*]}"
+    echo "setup: (remove $refused to have their installation tried again)"
+else
+    rm -f "$refused"
 fi
+check_flavour
 echo "setup: ready ($MPI)"

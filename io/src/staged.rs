@@ -2,7 +2,8 @@
 //!
 //! A writer fills `NAME.tmp` in the same folder; publishing it syncs, renames and
 //! syncs the folder, so that a crash leaves the old file or the new one, never a
-//! mixture. Rank 0 alone creates, renames and removes.
+//! mixture. Rank 0 alone creates, renames and removes. A program that is killed leaves
+//! `NAME.tmp` behind; the next one to write NAME removes it.
 
 mod ffi;
 
@@ -11,6 +12,7 @@ use dolmen_core::Comm;
 use std::cell::Cell;
 use std::ffi::OsString;
 use std::fs::{self, File, OpenOptions};
+use std::io;
 use std::path::{Path, PathBuf};
 
 /// A file that is being written under a temporary name.
@@ -41,8 +43,7 @@ impl StagedFile {
             if target.is_dir() {
                 return Err(Error::argument(target, "is a folder; name a file"));
             }
-            let created = File::create(&temporary);
-            created.map_err(|error| Error::io(&temporary, "create", error))?;
+            create_anew(&temporary).map_err(|error| Error::io(&temporary, "create", error))?;
             Ok(true)
         };
         let remove = comm.agree(create())?;
@@ -116,10 +117,19 @@ impl Drop for StagedFile {
         // Emptied first: a library may hold it open, which keeps its space.
         let emptied = OpenOptions::new().write(true).open(&self.temporary).and_then(|file| file.set_len(0));
         if let Err(error) = emptied.and_then(|()| fs::remove_file(&self.temporary))
-            && error.kind() != std::io::ErrorKind::NotFound
+            && error.kind() != io::ErrorKind::NotFound
         {
             tracing::warn!(path = %self.temporary.display(), %error, "cannot remove a temporary file");
         }
+    }
+}
+
+/// Creates a file in the place of what a program that was killed has left. That is removed and not
+/// emptied, because a process of the program may still be writing to it.
+fn create_anew(path: &Path) -> io::Result<File> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        _ => File::create_new(path),
     }
 }
 

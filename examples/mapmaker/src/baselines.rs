@@ -36,7 +36,7 @@ pub struct Baseline {
 }
 
 /// Cuts intervals into stretches of `length` samples; the last of an interval may be shorter.
-fn cut(intervals: &[Range<u64>], length: u64) -> Vec<Range<u64>> {
+pub(crate) fn cut(intervals: &[Range<u64>], length: u64) -> Vec<Range<u64>> {
     let pieces = |interval: &Range<u64>| {
         let (start, end) = (interval.start, interval.end);
         // A baseline longer than the interval is the interval; sums then cannot overflow.
@@ -77,6 +77,12 @@ impl Baselines {
         let within = to_len("baseline", number - stretches.first).expect("invariant: checked at construction");
         let time = stretches.times[within / self.detectors].clone();
         Baseline { observation, detector: within % self.detectors, time }
+    }
+
+    /// Samples in this rank's baselines, flagged ones included.
+    pub fn local_samples(&self) -> u64 {
+        let stretches = (0..self.observations.len()).flat_map(|observation| self.owned(observation));
+        stretches.map(|(time, detectors)| (time.end - time.start) * detectors.len() as u64).sum()
     }
 
     /// The stretches of an observation whose baselines this rank owns, with the detectors: all,

@@ -9,6 +9,8 @@ use serde::Deserialize;
 
 use crate::error::{Error, Result};
 use crate::healpix::Healpix;
+use crate::simulate::scan::SatelliteScan;
+use crate::tod::check::weight;
 
 pub use dolmen_io::fits::Ordering as PixelOrdering;
 
@@ -40,7 +42,9 @@ pub struct Config {
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct InputConfig {
-    /// A Dolmen TOD file, or an HDF5 file with a `dst` table.
+    /// A Dolmen TOD file, or an HDF5 file with a `dst` table. Empty where the configuration has
+    /// none, and the command line must name one.
+    #[serde(default)]
     pub tod: PathBuf,
     /// `dst` only: sampling rate, in Hz.
     pub sample_rate: Option<f64>,
@@ -249,7 +253,7 @@ impl Config {
             config.output.folder.as_mut(),
             config.output.compare.as_mut(),
         ];
-        for path in paths.into_iter().flatten() {
+        for path in paths.into_iter().flatten().filter(|path| !path.as_os_str().is_empty()) {
             *path = folder.join(&*path);
         }
         Ok(config)
@@ -270,7 +274,6 @@ impl Config {
             ("simulate.sample_rate", self.simulate.sample_rate),
             ("simulate.spin_period", self.simulate.spin_period),
             ("simulate.net", self.simulate.net),
-            ("simulate.opening_angle", self.simulate.opening_angle),
             ("simulate.fmin", self.simulate.fmin),
             ("simulate.interval", self.simulate.interval),
             ("simulate.sky_unit", self.simulate.sky_unit),
@@ -280,26 +283,58 @@ impl Config {
                 return Err(format!("{key} is {value}, expected a positive number"));
             }
         }
-        let not_negative = [
-            ("simulate.precession_angle", self.simulate.precession_angle),
-            ("simulate.fknee", self.simulate.fknee),
-            ("simulate.alpha", self.simulate.alpha),
-        ];
+        let not_negative = [("simulate.fknee", self.simulate.fknee), ("simulate.alpha", self.simulate.alpha)];
         for (key, value) in not_negative {
             if !(value >= 0.0 && value.is_finite()) {
                 return Err(format!("{key} is {value}, expected zero or more"));
             }
         }
-        let samples = self.simulate.hours * 3600.0 * self.simulate.sample_rate;
+        self.simulate.check()
+    }
+}
+
+impl SimulateConfig {
+    /// The scan of the satellite.
+    pub fn scan(&self) -> SatelliteScan {
+        SatelliteScan {
+            spin_period: self.spin_period,
+            opening_angle: self.opening_angle.to_radians(),
+            precession_angle: self.precession_angle.to_radians(),
+            ..SatelliteScan::planck_like(self.sample_rate, self.hours * 3600.0)
+        }
+    }
+
+    /// Checks what the ranges of single values leave open.
+    fn check(&self) -> std::result::Result<(), String> {
+        for (key, value, most) in
+            [("opening_angle", self.opening_angle, 180.0), ("precession_angle", self.precession_angle, 90.0)]
+        {
+            if !(0.0..=most).contains(&value) {
+                return Err(format!("simulate.{key} is {value}, expected 0 to {most} degrees"));
+            }
+        }
+        weight(self.net, self.sample_rate).map_err(|what| format!("simulate.net: {what}"))?;
+        let samples = self.hours * 3600.0 * self.sample_rate;
         if samples > MOST_SAMPLES {
+            let (hours, rate) = (self.hours, self.sample_rate);
             return Err(format!(
-                "simulate.hours and sample_rate ask for {samples:.3e} samples, more than {MOST_SAMPLES:e}"
+                "simulate.hours = {hours:e} at simulate.sample_rate = {rate} gives {samples:e} samples, \
+                 expected at most {MOST_SAMPLES:e}"
             ));
         }
-        let intervals = self.simulate.hours / self.simulate.interval;
+        if self.spin_period * self.sample_rate < 1.0 {
+            let (period, rate) = (self.spin_period, self.sample_rate);
+            return Err(format!(
+                "simulate.spin_period is {period:e} s, shorter than a sample at simulate.sample_rate = {rate}"
+            ));
+        }
+        // An interval has at least one sample.
+        let intervals = (self.hours / self.interval).min(samples);
         if intervals > MOST_INTERVALS {
             return Err(format!(
-                "simulate.interval cuts the scan into {intervals:.3e} pieces, more than {MOST_INTERVALS:e}"
+                "simulate.interval = {:e} cuts {:e} hours into {intervals:e} intervals, expected at most \
+                 {MOST_INTERVALS:e}",
+                self.interval, self.hours
             ));
         }
         Ok(())
@@ -359,5 +394,27 @@ mod tests {
         assert!(refused(&format!("{MINIMAL}[destripe]\nbaseline = -1\n")).contains("destripe.baseline is -1"));
         assert!(refused(&format!("{MINIMAL}rcond_min = nan\n")).contains("rcond_min"));
         assert!(refused("[map]\nnside = 32\n").contains("missing field `input`"));
+        let simulate = |text: &str| refused(&format!("{MINIMAL}[simulate]\n{text}\n"));
+        assert!(simulate("opening_angle = nan").contains("simulate.opening_angle is NaN"));
+        assert!(simulate("precession_angle = 91").contains("simulate.precession_angle is 91"));
+        assert!(simulate("net = 0").contains("simulate.net is 0"));
+        assert!(simulate("net = 1e-200").contains("simulate.net: "));
+        assert!(simulate("hours = 1e300").contains("simulate.hours = 1e300"));
+        assert!(simulate("hours = 1e5\ninterval = 1e-9").contains("simulate.interval = 1e-9"));
+        assert!(simulate("sample_rate = 1e-300").contains("simulate.net: "));
+        assert!(simulate("spin_period = 1e-320").contains("simulate.spin_period is 1e-320 s"));
+    }
+
+    #[test]
+    fn the_demo_can_compare_with_its_synthetic_sky() {
+        let config = Config::parse(include_str!("../demo.toml"), Path::new("demo.toml")).unwrap();
+        assert!(config.output.compare.is_some());
+        assert!(config.simulate.sky_nside <= config.map.nside);
+    }
+
+    #[test]
+    fn the_timelines_may_be_named_elsewhere() {
+        let config = Config::parse("input = {}\n[map]\nnside = 32\n", Path::new("run/case.toml")).unwrap();
+        assert_eq!(config.input.tod, Path::new(""));
     }
 }

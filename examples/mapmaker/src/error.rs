@@ -34,6 +34,16 @@ pub enum Error {
         /// What failed.
         what: String,
     },
+    /// More memory is asked for than there is.
+    #[error("{0}, which is more than the memory available")]
+    Memory(String),
+    /// Simulated samples that cannot be stored. Which is met first depends on the number of ranks, so
+    /// none is named.
+    #[error(
+        "simulated samples exceed single precision; lower simulate.net, fknee, alpha or sky_unit, or raise \
+         simulate.fmin"
+    )]
+    Unbounded,
     /// Destriping did not converge.
     #[error("destriping: {0}")]
     NotConverged(String),

@@ -1,6 +1,6 @@
 //! The map-maker's command line: `mapmaker run CONFIG`, `mapmaker simulate CONFIG`.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
@@ -38,7 +38,7 @@ enum Command {
         /// Sky to be scanned: a HEALPix map of I, Q, U. A synthetic one without it.
         #[arg(long)]
         sky: Option<PathBuf>,
-        /// The file to write, instead of input.tod.
+        /// The file to write, instead of input.tod. The sky it saw replaces `NAME_sky.fits` beside it.
         #[arg(long)]
         output: Option<PathBuf>,
     },
@@ -69,7 +69,7 @@ fn execute(comm: &Comm, command: Command) -> Result<ExitCode> {
     match command {
         Command::Run { config: path, output, tod } => {
             let (mut config, text) = load(comm, &path)?;
-            config.input.tod = tod.unwrap_or(config.input.tod);
+            config.input.tod = tod_or(tod, &config, &path, "--tod")?;
             let folder = output.or(config.output.folder.clone()).ok_or_else(|| Error::Config {
                 path: path.clone(),
                 line: None,
@@ -84,7 +84,7 @@ fn execute(comm: &Comm, command: Command) -> Result<ExitCode> {
         }
         Command::Simulate { config: path, sky, output } => {
             let (config, _) = load(comm, &path)?;
-            let output = output.unwrap_or(config.input.tod);
+            let output = tod_or(output, &config, &path, "--output")?;
             let from = sky.as_deref().map_or("a synthetic sky".into(), |sky| sky.display().to_string());
             say(&format!("scanning {from}"));
             let simulated = simulate(comm, &config.simulate, sky.as_deref(), &output)?;
@@ -95,7 +95,17 @@ fn execute(comm: &Comm, command: Command) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-fn load(comm: &Comm, path: &std::path::Path) -> Result<(Config, String)> {
+/// The file of timelines: that of the option, or that of the configuration.
+fn tod_or(given: Option<PathBuf>, config: &Config, path: &Path, option: &str) -> Result<PathBuf> {
+    let found = given.or_else(|| Some(config.input.tod.clone()).filter(|tod| !tod.as_os_str().is_empty()));
+    found.ok_or_else(|| Error::Config {
+        path: path.to_owned(),
+        line: None,
+        what: format!("input.tod is missing; set it, or give {option}"),
+    })
+}
+
+fn load(comm: &Comm, path: &Path) -> Result<(Config, String)> {
     let read = || -> Result<(Config, String)> {
         let text = Config::read(path)?;
         Ok((Config::parse(&text, path)?, text))

@@ -10,6 +10,7 @@ use crate::config::{Config, Stokes};
 use crate::destripe::{Destriper, Offsets};
 use crate::error::{Error, Result};
 use crate::healpix::Healpix;
+use crate::memory::require_map;
 use crate::phases::Phases;
 use crate::pixels::Pixels;
 use crate::samples::Samples;
@@ -58,6 +59,7 @@ pub fn make_maps(
     phases: &mut Phases,
     monitor: &mut dyn FnMut(&Progress),
 ) -> Result<Maps> {
+    require_map(comm, &config.map)?;
     match config.map.stokes {
         Stokes::I => make::<1>(comm, config, phases, monitor),
         Stokes::QU => make::<2>(comm, config, phases, monitor),

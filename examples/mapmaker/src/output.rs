@@ -30,7 +30,17 @@ pub fn coordinates(frame: Frame) -> Coordinates {
     }
 }
 
-/// Creates the folder and proves that files can be made in it, before any work is done.
+/// Names of all files that a run may write, whatever its settings.
+pub fn product_names() -> Vec<String> {
+    let maps = ["map_binned", "map_destriped", "hits", "rcond", "covariance"].map(|name| format!("{name}.fits"));
+    let stokes = ["binned", "destriped", "input", "residual_destriped", "residual_binned"];
+    let stokes = stokes.iter().flat_map(|name| stokes_names(3).iter().map(move |(_, s)| format!("{name}_{s}.png")));
+    let others = ["hits.png", "rcond.png", "baselines.h5", "report.html"].map(str::to_owned);
+    maps.into_iter().chain(stokes).chain(others).collect()
+}
+
+/// Creates the folder, removes what a run that was killed has left half-written in it, and proves
+/// that files can be made in it, before any work is done.
 ///
 /// # Collective
 ///
@@ -40,6 +50,12 @@ pub fn prepare_folder(comm: &Comm, folder: &Path) -> Result<()> {
     let probe = || -> std::io::Result<()> {
         if comm.rank() == 0 {
             std::fs::create_dir_all(folder)?;
+            for name in product_names() {
+                match std::fs::remove_file(folder.join(name + ".tmp")) {
+                    Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error),
+                    _ => (),
+                }
+            }
             let file = folder.join(".mapmaker-probe");
             std::fs::write(&file, "")?;
             std::fs::remove_file(&file)?;

@@ -9,7 +9,7 @@ use crate::error::Result;
 use crate::healpix::Healpix;
 
 /// Pixels in one page of the numbering.
-const PAGE: usize = 4096;
+pub(crate) const PAGE: usize = 4096;
 
 /// Numbers pixels in the order in which they are first seen. Memory grows with the sky that is
 /// seen, in pages, not with the whole sky.

@@ -14,7 +14,7 @@ use crate::config::Config;
 use crate::error::{Error, Result};
 use crate::figures::draw;
 use crate::maps::{Maps, make_maps};
-use crate::output::{prepare_folder, write_file, write_products};
+use crate::output::{prepare_folder, product_names, write_file, write_products};
 use crate::phases::{PhaseTime, Phases, peak_memory};
 use crate::report::{Phase, Rank, Report, Solve};
 
@@ -93,11 +93,8 @@ pub fn run(comm: &Comm, request: &Request, monitor: &mut dyn FnMut(&Progress)) -
 /// Removes what an earlier run with other settings left in the folder and this one did not make, so
 /// that all files in it belong together.
 fn remove_stale(folder: &Path, files: &[PathBuf]) {
-    let pictures = ["destriped", "input", "residual_destriped", "residual_binned"]
-        .iter()
-        .flat_map(|name| ["I", "Q", "U"].map(|letter| format!("{name}_{letter}.png")));
-    let products = ["map_destriped.fits", "baselines.h5"].map(str::to_owned);
-    for path in pictures.chain(products).map(|name| folder.join(name)).filter(|path| !files.contains(path)) {
+    let products = product_names().into_iter().map(|name| folder.join(name));
+    for path in products.filter(|path| !files.contains(path)) {
         // Most are not there.
         let _ = std::fs::remove_file(path);
     }

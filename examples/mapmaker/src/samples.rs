@@ -6,16 +6,18 @@
 
 use std::ops::Range;
 
-use dolmen_core::{Comm, Lid, index::at};
+use dolmen_core::{Comm, Lid, index::at, index::to_len};
 
 use crate::baselines::Baselines;
 use crate::config::Convention;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::healpix::Healpix;
+use crate::memory::{gigabytes, require};
 use crate::pixels::{PixelNumbering, Pixels};
+use crate::tod::check::{Located, agree_on_earliest};
 use crate::tod::{Detector, Piece, Tod};
 
-/// Samples read at once, beside at least one stretch.
+/// Samples of all detectors read at once, beside at least one stretch of one detector.
 const READ_SAMPLES: u64 = 1 << 18;
 
 /// Samples in memory. Baseline `b` has samples `starts[b]..starts[b + 1]`; those up to
@@ -67,7 +69,8 @@ impl Samples {
     /// # Collective
     ///
     /// # Errors
-    /// Whatever [`Reader::read`](crate::tod::Reader::read) found on any rank; the same on all.
+    /// The earliest of what [`Reader::read`](crate::tod::Reader::read) found on all ranks, or too
+    /// little memory; the same on all ranks.
     pub fn read(
         comm: &Comm,
         tod: &Tod,
@@ -77,33 +80,64 @@ impl Samples {
     ) -> Result<(Samples, Pixels)> {
         let description = tod.description();
         let turn = if convention == description.convention { 1.0 } else { -1.0 };
-        let mut samples = Samples { starts: vec![0], ..Samples::default() };
+        let mut samples = Samples::with_room_for(comm, baselines.local_samples())?;
         let mut numbering = PixelNumbering::new(healpix.pixel_count())?;
         for observation in 0..description.observations.len() {
             let reader = tod.reader(observation)?;
             let rate = description.observations[observation].sample_rate;
-            let mut read = || -> Result<()> {
-                for block in blocks(baselines.owned(observation)) {
-                    let time = block[0].0.start..block[block.len() - 1].0.end;
-                    let (first, last) = (&block[0].1, &block[block.len() - 1].1);
-                    let detectors = first.start.min(last.start)..first.end.max(last.end);
-                    let pieces = reader.read(&healpix, detectors.clone(), time.clone())?;
-                    for (stretch, owned) in &block {
-                        let within = (stretch.start - time.start)..(stretch.end - time.start);
-                        for detector in owned.clone() {
-                            let piece = &pieces[detector - detectors.start];
-                            let detector = &description.detectors[detector];
-                            samples.append(piece, within.clone(), detector, rate, turn, &mut numbering);
-                        }
+            let mut earliest: Option<Located> = None;
+            for block in blocks(baselines.owned(observation)) {
+                let Block { time, detectors, stretches } = block;
+                // Pieces of one stretch, with different detectors, may still hold an earlier error.
+                if earliest.as_ref().is_some_and(|found| found.time < time.start) {
+                    break;
+                }
+                let pieces = match reader.read(&healpix, detectors.clone(), time.clone()) {
+                    Ok(pieces) => pieces,
+                    Err(found) => {
+                        earliest = Some(found.or_earlier(earliest));
+                        continue;
+                    }
+                };
+                for (stretch, owned) in &stretches {
+                    let within = (stretch.start - time.start)..(stretch.end - time.start);
+                    for detector in owned.clone() {
+                        let piece = &pieces[detector - detectors.start];
+                        let detector = &description.detectors[detector];
+                        samples.append(piece, within.clone(), detector, rate, turn, &mut numbering);
                     }
                 }
-                Ok(())
-            };
-            let outcome = read();
-            comm.agree(outcome)?;
+            }
+            agree_on_earliest(comm, description.detectors.len(), earliest)?;
         }
         let pixels = Pixels::new(comm, healpix, numbering, &mut samples.pixel)?;
         Ok((samples, pixels))
+    }
+
+    /// No samples, and memory for `count` on this rank.
+    ///
+    /// # Collective
+    ///
+    /// # Errors
+    /// There is not so much memory on some rank.
+    fn with_room_for(comm: &Comm, count: u64) -> Result<Samples> {
+        const BYTES: f64 = (size_of::<Lid>() + 3 * size_of::<f64>()) as f64;
+        let mut all = [count];
+        comm.all_reduce_sum(&mut all);
+        let what = format!("{} samples need {}", all[0], gigabytes(BYTES * all[0] as f64));
+        require(comm, BYTES * count as f64, &what)?;
+        let mut samples = Samples { starts: vec![0], ..Samples::default() };
+        let reserved = || -> Result<()> {
+            let count = to_len("samples", count)?;
+            let reals = [&mut samples.cos, &mut samples.sin, &mut samples.signal];
+            reals
+                .into_iter()
+                .try_for_each(|values| values.try_reserve_exact(count))
+                .and_then(|()| samples.pixel.try_reserve_exact(count))
+                .map_err(|_| Error::Memory(what))
+        };
+        comm.agree(reserved())?;
+        Ok(samples)
     }
 
     /// Appends one baseline: the unflagged samples of `within` a piece.
@@ -136,47 +170,81 @@ impl Samples {
     /// `solved` to the end of their baseline, out of the solve. Both by position among the seen
     /// pixels. Otherwise the order is kept, so that sums stay the same on any number of ranks.
     pub fn select(&mut self, good: &[bool], solved: &[bool]) {
-        let mut kept = Samples { starts: vec![0], ..Samples::default() };
+        let mut order = Vec::new();
+        let mut kept = 0;
         for baseline in 0..self.baselines() {
             let all = self.range(baseline, Part::All);
-            for wanted in [true, false] {
-                for i in all.clone() {
-                    let pixel = at(self.pixel[i]);
-                    if good[pixel] && solved[pixel] == wanted {
-                        kept.pixel.push(self.pixel[i]);
-                        kept.cos.push(self.cos[i]);
-                        kept.sin.push(self.sin[i]);
-                        kept.signal.push(self.signal[i]);
-                    }
-                }
-                if wanted {
-                    kept.solved.push(kept.signal.len());
-                }
-            }
-            kept.starts.push(kept.signal.len());
+            let pixel = &self.pixel;
+            let part =
+                |wanted: bool| all.clone().filter(move |&i| good[at(pixel[i])] && solved[at(pixel[i])] == wanted);
+            order.clear();
+            order.extend(part(true));
+            let end_of_solved = kept + order.len();
+            order.extend(part(false));
+            move_to(&mut self.pixel, kept, &order);
+            move_to(&mut self.cos, kept, &order);
+            move_to(&mut self.sin, kept, &order);
+            move_to(&mut self.signal, kept, &order);
+            self.starts[baseline] = kept;
+            self.solved[baseline] = end_of_solved;
+            kept += order.len();
         }
-        kept.weight = std::mem::take(&mut self.weight);
-        *self = kept;
+        self.starts[self.weight.len()] = kept;
+        self.pixel.truncate(kept);
+        self.cos.truncate(kept);
+        self.sin.truncate(kept);
+        self.signal.truncate(kept);
     }
+}
+
+/// Moves the values at `order` to the positions from `start`, none of them before it.
+fn move_to<T: Copy>(values: &mut [T], start: usize, order: &[usize]) {
+    let picked: Vec<T> = order.iter().map(|&i| values[i]).collect();
+    values[start..][..picked.len()].copy_from_slice(&picked);
 }
 
 type Stretch = (Range<u64>, Range<usize>);
 
-/// Groups consecutive stretches into blocks that are read at once.
-fn blocks(stretches: impl Iterator<Item = Stretch>) -> Vec<Vec<Stretch>> {
-    let mut blocks: Vec<Vec<Stretch>> = Vec::new();
-    for stretch in stretches {
-        match blocks.last_mut() {
-            Some(block) if follows(block, &stretch) => block.push(stretch),
-            _ => blocks.push(vec![stretch]),
+/// Stretches that are read at once, and the time and the detectors around all of them.
+struct Block {
+    time: Range<u64>,
+    detectors: Range<usize>,
+    stretches: Vec<Stretch>,
+}
+
+/// Groups consecutive stretches into blocks, and splits the detectors of those that are too long.
+fn blocks(stretches: impl Iterator<Item = Stretch>) -> Vec<Block> {
+    let mut blocks: Vec<Block> = Vec::new();
+    for (time, detectors) in stretches.flat_map(split) {
+        let taken = blocks.last_mut().is_some_and(|block| block.take(&time, &detectors));
+        if !taken {
+            let stretches = vec![(time.clone(), detectors.clone())];
+            blocks.push(Block { time, detectors, stretches });
         }
     }
     blocks
 }
 
-/// Whether a stretch can be read with a block: no gap between them, and not too much in all.
-fn follows(block: &[Stretch], stretch: &Stretch) -> bool {
-    block[block.len() - 1].0.end == stretch.0.start && stretch.0.end - block[0].0.start <= READ_SAMPLES
+impl Block {
+    /// Adds a stretch, unless there is a gap before it or it is too much in all.
+    fn take(&mut self, time: &Range<u64>, detectors: &Range<usize>) -> bool {
+        let around = self.detectors.start.min(detectors.start)..self.detectors.end.max(detectors.end);
+        let samples = (time.end - self.time.start) * around.len() as u64;
+        let fits = self.time.end == time.start && samples <= READ_SAMPLES;
+        if fits {
+            self.time.end = time.end;
+            self.detectors = around;
+            self.stretches.push((time.clone(), detectors.clone()));
+        }
+        fits
+    }
+}
+
+/// A stretch in parts of as many detectors as are read at once.
+fn split((time, detectors): Stretch) -> impl Iterator<Item = Stretch> {
+    let most = (READ_SAMPLES / (time.end - time.start)).max(1);
+    let most = usize::try_from(most).expect("invariant: READ_SAMPLES is small");
+    detectors.clone().step_by(most).map(move |first| (time.clone(), first..detectors.end.min(first + most)))
 }
 
 #[cfg(test)]
@@ -187,14 +255,17 @@ mod tests {
     fn selection_drops_bad_pixels_and_sets_masked_ones_aside() {
         let mut samples = Samples {
             pixel: vec![0, 1, 2, 1, 0],
-            cos: vec![0.0; 5],
-            sin: vec![0.0; 5],
+            cos: vec![20.0, 21.0, 22.0, 23.0, 24.0],
+            sin: vec![30.0, 31.0, 32.0, 33.0, 34.0],
             signal: vec![10.0, 11.0, 12.0, 13.0, 14.0],
             starts: vec![0, 4, 5],
             solved: vec![4, 5],
             weight: vec![1.0, 2.0],
         };
         samples.select(&[true, true, false], &[false, true, true]);
+        assert_eq!(samples.pixel, [1, 1, 0, 0]);
+        assert_eq!(samples.cos, [21.0, 23.0, 20.0, 24.0]);
+        assert_eq!(samples.sin, [31.0, 33.0, 30.0, 34.0]);
         assert_eq!(samples.signal, [11.0, 13.0, 10.0, 14.0]);
         assert_eq!(samples.range(0, Part::Solved), 0..2);
         assert_eq!(samples.range(0, Part::All), 0..3);
@@ -205,10 +276,18 @@ mod tests {
     #[test]
     fn blocks_hold_at_least_one_stretch_and_no_gap() {
         let stretch = |start: u64, end: u64| (start..end, 0..4);
-        let long = READ_SAMPLES + 5;
+        let long = READ_SAMPLES / 4;
         let gap = long + 21;
         let all = [stretch(0, long), stretch(long, long + 10), stretch(long + 10, long + 20), stretch(gap, gap + 1)];
-        let lengths: Vec<usize> = blocks(all.into_iter()).iter().map(Vec::len).collect();
+        let lengths: Vec<usize> = blocks(all.into_iter()).iter().map(|block| block.stretches.len()).collect();
         assert_eq!(lengths, [1, 2, 1]);
+    }
+
+    #[test]
+    fn long_stretches_are_read_by_few_detectors() {
+        let found = blocks(std::iter::once((0..READ_SAMPLES / 2, 1..6)));
+        let detectors: Vec<Range<usize>> = found.into_iter().map(|block| block.detectors).collect();
+        assert_eq!(detectors, [1..3, 3..5, 5..6]);
+        assert_eq!(blocks(std::iter::once((0..9 * READ_SAMPLES, 0..3))).len(), 3);
     }
 }

@@ -12,16 +12,18 @@ use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use dolmen_core::random::Philox;
-use dolmen_core::{Comm, ExchangePlan, IndexMap, Layout, index::to_len};
+use dolmen_core::{Comm, ExchangePlan, IndexMap, Layout};
 use dolmen_io::fits::{Coordinates, MapColumn, MapData, MapFile, MapHeader, PolarisationConvention, UNSEEN, write_map};
 
+use crate::baselines::cut;
 use crate::config::{Convention, Frame, SimulateConfig};
 use crate::error::{Error, Result};
 use crate::healpix::{Healpix, Ordering};
+use crate::memory::{gigabytes, require};
 use crate::quaternion::Quaternion;
 use crate::tod::{Description, Detector, Observation, ObservationWriter, TodWriter};
 use noise::{DriftGenerator, NoiseModel, white_noise};
-use scan::{SatelliteScan, focal_plane};
+use scan::focal_plane;
 use sky::SyntheticSky;
 
 /// The sky that is scanned: I, Q, U of each owned pixel, interleaved, in K.
@@ -40,52 +42,75 @@ pub struct Simulated {
     pub sky: PathBuf,
 }
 
-/// Writes simulated timelines to `output`, and the sky they saw beside it (`NAME_sky.fits`, which
-/// is replaced if it is there).
-/// Without a sky map, a synthetic sky takes its place.
+/// Writes simulated timelines to `output`, and the sky they saw beside it, where it replaces
+/// `NAME_sky.fits`. Without a sky map, a synthetic sky takes its place.
 ///
 /// # Collective
 ///
 /// # Errors
-/// The sky map cannot be read or has holes, or the output cannot be written.
+/// The sky map cannot be read, has holes or would be overwritten; samples or memory overflow; the
+/// output cannot be written.
 pub fn simulate(comm: &Comm, config: &SimulateConfig, sky: Option<&Path>, output: &Path) -> Result<Simulated> {
     let sky_path = beside(output);
-    comm.agree(match sky {
-        Some(path) if same_file(path, &sky_path) => {
-            let what = "is the file that the simulation writes beside its output; give the sky another name";
-            Err(Error::File { path: path.to_owned(), what: what.into() })
-        }
-        _ => Ok(()),
-    })?;
+    comm.agree(sky.map_or(Ok(()), |sky| keep_input(sky, [output, &sky_path])))?;
     let sky = match sky {
         Some(path) => read(comm, config, path)?,
-        None => synthesise(comm, config),
+        None => synthesise(comm, config)?,
     };
     let description = describe(config, sky.frame);
-    write_sky(&sky, &sky_path)?;
+    require_interval(comm, config, &description)?;
     let writer = TodWriter::create(comm, output, &description)?;
     let observation = writer.observation(&description, 0)?;
-    let scanner = Scanner { config, sky, description: &description, random: Philox::new(config.seed), output };
+    let scanner = Scanner { config, sky, description: &description, random: Philox::new(config.seed) };
     let intervals = &description.observations[0].intervals;
     let tasks = Layout::uniform(comm, intervals.len() as u64);
     // As many rounds as the first rank has intervals, so that all take part in each exchange.
     let rounds = tasks.blocks().range(0).end;
     for round in 0..rounds {
         let number = tasks.range().start + round;
-        let mine = tasks.range().contains(&number).then(|| to_len("interval", number)).transpose()?;
+        let mine = tasks.range().contains(&number);
+        let mine = mine.then(|| usize::try_from(number).expect("invariant: the intervals are in memory"));
         scanner.write_interval(comm, mine.map(|i| (i, intervals[i].clone())), &observation)?;
     }
     drop(observation);
+    write_sky(&scanner.sky, &sky_path)?;
     writer.close()?;
     let samples = description.observations[0].samples * description.detectors.len() as u64;
     Ok(Simulated { samples, sky: sky_path })
 }
 
-fn same_file(a: &Path, b: &Path) -> bool {
-    match (a.canonicalize(), b.canonicalize()) {
-        (Ok(a), Ok(b)) => a == b,
-        _ => false,
+/// Refuses to replace the sky map that is the input.
+fn keep_input(sky: &Path, outputs: [&Path; 2]) -> Result<()> {
+    // A path that does not exist is no input, and reading it will say so.
+    let real = |path: &Path| path.canonicalize().ok();
+    match outputs.into_iter().find(|output| real(output).is_some() && real(output) == real(sky)) {
+        None => Ok(()),
+        Some(output) => {
+            let what =
+                format!("is the sky to be scanned, which {} would replace; choose another --output", output.display());
+            Err(Error::File { path: sky.to_owned(), what })
+        }
     }
+}
+
+/// Refuses an interval whose samples cannot be held at once.
+fn require_interval(comm: &Comm, config: &SimulateConfig, description: &Description) -> Result<()> {
+    // Of a sample: its attitude, four times as many numbers for the drifts on twice the interval,
+    // its signal, and a pixel and an angle for each detector.
+    let bytes = 8 * (4 + 4 * 2 + 1 + 2 * description.detectors.len());
+    let observation = &description.observations[0];
+    let longest = observation.intervals.first().map_or(0, |interval| interval.end - interval.start);
+    let needed = bytes as f64 * longest as f64;
+    let busy = comm.rank() < observation.intervals.len();
+    let what = format!("simulate.interval = {} needs {} for an interval", config.interval, gigabytes(needed));
+    require(comm, if busy { needed } else { 0.0 }, &what)
+}
+
+/// Refuses a sky of more pixels than the memory holds, in the file's form and in memory's.
+fn require_sky(comm: &Comm, layout: &Layout, name: &str) -> Result<()> {
+    let bytes = (2 * 3 * size_of::<f64>()) as f64;
+    let what = format!("{name} needs {} for the sky", gigabytes(bytes * layout.global_len() as f64));
+    require(comm, bytes * layout.local_len() as f64, &what)
 }
 
 fn beside(output: &Path) -> PathBuf {
@@ -100,7 +125,7 @@ fn count(seconds: f64, rate: f64) -> u64 {
 
 fn describe(config: &SimulateConfig, frame: Frame) -> Description {
     let samples = count(config.hours * 3600.0, config.sample_rate);
-    let step = count(config.interval * 3600.0, config.sample_rate).min(samples);
+    let step = count(config.interval * 3600.0, config.sample_rate);
     let detectors = focal_plane().into_iter().map(|detector| Detector {
         name: detector.name,
         net: config.net,
@@ -110,14 +135,13 @@ fn describe(config: &SimulateConfig, frame: Frame) -> Description {
         quaternion: detector.quaternion,
         efficiency: 1.0,
     });
-    let intervals = (0..samples.div_ceil(step)).map(|i| i * step..samples.min((i + 1) * step));
     Description {
         detectors: detectors.collect(),
         observations: vec![Observation {
             name: "scan".into(),
             sample_rate: config.sample_rate,
             samples,
-            intervals: intervals.collect(),
+            intervals: cut(std::slice::from_ref(&(0..samples)), step),
         }],
         convention: Convention::Cosmo,
         frame,
@@ -136,6 +160,7 @@ fn read(comm: &Comm, config: &SimulateConfig, path: &Path) -> Result<Sky> {
     };
     let (file, grid) = comm.agree(opened())?;
     let layout = Layout::uniform(comm, grid.pixel_count());
+    require_sky(comm, &layout, &path.display().to_string())?;
     let sign = if file.header().polarisation == Some(PolarisationConvention::Iau) { -1.0 } else { 1.0 };
     let factors = [config.sky_unit, config.sky_unit, sign * config.sky_unit];
     let mut stokes = vec![0.0; 3 * layout.local_len()];
@@ -160,16 +185,17 @@ fn read(comm: &Comm, config: &SimulateConfig, path: &Path) -> Result<Sky> {
     Ok(Sky { grid, layout, stokes, frame })
 }
 
-fn synthesise(comm: &Comm, config: &SimulateConfig) -> Sky {
+fn synthesise(comm: &Comm, config: &SimulateConfig) -> Result<Sky> {
     let grid = Healpix::new(config.sky_nside, Ordering::Ring).expect("invariant: validated");
     let layout = Layout::uniform(comm, grid.pixel_count());
+    require_sky(comm, &layout, &format!("simulate.sky_nside = {}", config.sky_nside))?;
     let sky = SyntheticSky::new(config.seed);
     let direction = |pixel| grid.direction(pixel).expect("invariant: a pixel of the grid");
     let stokes = layout.range().flat_map(|pixel| {
         let (theta, phi) = direction(pixel);
         sky.stokes(theta, phi)
     });
-    Sky { grid, stokes: stokes.collect(), layout: layout.clone(), frame: config.frame }
+    Ok(Sky { grid, stokes: stokes.collect(), layout: layout.clone(), frame: config.frame })
 }
 
 fn write_sky(sky: &Sky, path: &Path) -> Result<()> {
@@ -197,7 +223,6 @@ struct Scanner<'a> {
     sky: Sky,
     description: &'a Description,
     random: Philox,
-    output: &'a Path,
 }
 
 impl Scanner<'_> {
@@ -209,12 +234,7 @@ impl Scanner<'_> {
         writer: &ObservationWriter<'_>,
     ) -> Result<()> {
         let time = interval.as_ref().map_or(0..0, |(_, time)| time.clone());
-        let scan = SatelliteScan {
-            spin_period: self.config.spin_period,
-            opening_angle: self.config.opening_angle.to_radians(),
-            precession_angle: self.config.precession_angle.to_radians(),
-            ..SatelliteScan::planck_like(self.config.sample_rate, self.config.hours * 3600.0)
-        };
+        let scan = self.config.scan();
         let boresight: Vec<Quaternion> = time.clone().map(|sample| scan.boresight(sample)).collect();
         let detectors = &self.description.detectors;
         let looks: Vec<Vec<(u64, f64)>> = detectors
@@ -238,13 +258,11 @@ impl Scanner<'_> {
                     let (sin, cos) = (2.0 * psi).sin_cos();
                     *value += i + detectors[detector].efficiency * (q * cos + u * sin);
                 }
-                if let Some(sample) = signal.iter().position(|value| !value.is_finite()) {
-                    let number = time.start + sample as u64;
-                    let what = format!("sample {number} would be {}; check simulate.net, fknee, alpha", signal[sample]);
-                    return Err(Error::File { path: self.output.to_owned(), what });
-                }
                 #[expect(clippy::cast_possible_truncation, reason = "timelines are stored in single precision")]
                 let single: Vec<f32> = signal.iter().map(|&value| value as f32).collect();
+                if !single.iter().all(|value| value.is_finite()) {
+                    return Err(Error::Unbounded);
+                }
                 writer.write_signal(detector, time, &single)?;
             }
             Ok(())

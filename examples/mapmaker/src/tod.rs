@@ -4,6 +4,7 @@
 //! rank, each rank its own stretches of time, with independent transfers: ranks own different
 //! numbers of stretches, and for slabs independent reads are level with collective ones.
 
+pub mod check;
 mod dolmen;
 mod dst;
 mod writer;
@@ -18,6 +19,7 @@ use crate::config::{Convention, Frame, InputConfig, Stokes};
 use crate::error::{Error, Result};
 use crate::healpix::Healpix;
 use crate::quaternion::Quaternion;
+use check::Located;
 
 pub use writer::{ObservationWriter, TodWriter};
 
@@ -161,9 +163,10 @@ impl Reader<'_> {
     /// Not collective: each rank reads what it owns.
     ///
     /// # Errors
-    /// The file cannot be read, a signal that is not flagged is NaN or infinite, an attitude is
-    /// not a unit quaternion, or a pointing lies off the sphere; the first bad sample is named.
-    pub fn read(&self, healpix: &Healpix, detectors: Range<usize>, time: Range<u64>) -> Result<Vec<Piece>> {
+    /// The file cannot be read, or a sample that is not flagged has a signal that is not a number
+    /// or too large, an attitude that is not a unit quaternion, or a pointing off the sphere: the
+    /// first such sample in time, then by detector.
+    pub fn read(&self, healpix: &Healpix, detectors: Range<usize>, time: Range<u64>) -> Result<Vec<Piece>, Located> {
         match self {
             Reader::Dolmen(reader) => reader.read(healpix, detectors, time),
             Reader::Dst(reader) => reader.read(healpix, detectors, time),
@@ -171,37 +174,52 @@ impl Reader<'_> {
     }
 }
 
-/// Signals beyond this, in any unit, are no measurements, and their sums could overflow.
-const LARGEST_SIGNAL: f64 = 1e100;
-
 /// An error at a dataset or attribute of a file of timelines.
 fn invalid(path: &Path, place: impl Into<String>, what: impl Into<String>) -> Error {
     Error::Tod { path: path.to_owned(), place: place.into(), what: what.into() }
 }
 
-/// Refuses the first signal that is not finite among those that are not flagged.
-fn check_signal(path: &Path, piece: &Piece, place: impl Fn(usize) -> String) -> Result<()> {
-    let bad = piece
-        .signal
-        .iter()
-        .zip(&piece.flagged)
-        .position(|(value, &flagged)| !flagged && (value.is_nan() || value.abs() > LARGEST_SIGNAL));
-    match bad {
-        None => Ok(()),
-        Some(sample) => {
-            let what = format!("is {}; flag samples that are not measurements", piece.signal[sample]);
-            Err(invalid(path, place(sample), what))
+/// Samples of one detector as they are in the file, over a stretch of time that starts at `start`.
+struct Timeline {
+    detector: usize,
+    start: u64,
+    signal: Vec<f64>,
+    flagged: Vec<bool>,
+}
+
+impl Timeline {
+    /// Looks up where each unflagged sample points, and checks its signal. Both `look` and
+    /// `place_of_signal` take the sample's position; the former's error is complete.
+    fn point(
+        self,
+        path: &Path,
+        look: impl Fn(usize) -> Result<Pointing>,
+        place_of_signal: impl Fn(usize) -> String,
+    ) -> Result<Piece, Located> {
+        let mut pointing = Vec::with_capacity(self.signal.len());
+        for (i, (&value, &flagged)) in self.signal.iter().zip(&self.flagged).enumerate() {
+            if flagged {
+                pointing.push(Pointing { pixel: 0, psi: 0.0 });
+                continue;
+            }
+            let checked = check::signal(value).map_err(|what| invalid(path, place_of_signal(i), what));
+            let looked = look(i).and_then(|pointing| checked.map(|()| pointing));
+            let located = |error| Located { time: self.start + i as u64, detector: self.detector, error };
+            pointing.push(looked.map_err(located)?);
         }
+        Ok(Piece { pointing, signal: self.signal, flagged: self.flagged })
     }
 }
 
-/// The pixel of a direction, or an error naming it.
-fn pixel(healpix: &Healpix, theta: f64, phi: f64, psi: f64, flagged: bool) -> std::result::Result<Pointing, String> {
-    if flagged {
-        return Ok(Pointing { pixel: 0, psi: 0.0 });
+/// The pieces of several detectors, or the earliest error among them.
+fn earliest(detectors: impl Iterator<Item = Result<Piece, Located>>) -> Result<Vec<Piece>, Located> {
+    let mut pieces = Vec::new();
+    let mut earliest: Option<Located> = None;
+    for detector in detectors {
+        match detector {
+            Ok(piece) => pieces.push(piece),
+            Err(located) => earliest = Some(located.or_earlier(earliest)),
+        }
     }
-    match healpix.pixel(theta, phi) {
-        Some(pixel) if psi.is_finite() => Ok(Pointing { pixel, psi }),
-        _ => Err(format!("looks at theta {theta}, phi {phi}, psi {psi}; expected radians with theta between 0 and pi")),
-    }
+    earliest.map_or(Ok(pieces), Err)
 }

@@ -1,6 +1,7 @@
 //! Parallel HDF5 files: our own on any number of ranks, h5py's, and those of others.
 
 use std::fs;
+use std::io::Read as _;
 use std::path::Path;
 use std::process::{Command, ExitCode};
 
@@ -469,6 +470,23 @@ fn only_closed_files_appear(comm: &Comm) -> TestResult {
     comm.barrier();
     assert_eq!(entries()?, 0);
     comm.barrier();
+    // A program that was killed has left its file; one of its processes may still hold it open.
+    let stale = folder.path().join("new.h5.tmp");
+    let left = if comm.rank() == 0 {
+        fs::write(&stale, "half").and_then(|()| fs::File::open(&stale)).map(Some)
+    } else {
+        Ok(None)
+    };
+    let left = comm.agree(left)?;
+    let file = H5File::create(comm, &path)?;
+    file.create_dataset::<f64>("data", &[16], &Layout::Contiguous)?;
+    file.close()?;
+    assert!(path.exists() && !stale.exists());
+    if let Some(mut left) = left {
+        let mut text = String::new();
+        left.read_to_string(&mut text)?;
+        assert_eq!(text, "half", "another program's file is its own");
+    }
     for (path, expected) in [
         (folder.path().join("no/such/folder.h5"), "folder.h5.tmp: cannot create: No such file"),
         (folder.path().to_owned(), "is a folder; name a file"),

@@ -12,28 +12,6 @@ use std::f64::consts::{FRAC_PI_2, TAU};
 
 use crate::quaternion::{Axis, Quaternion};
 
-/// What is wrong with a scan.
-#[derive(Clone, Copy, Debug, PartialEq, thiserror::Error)]
-#[non_exhaustive]
-pub enum ScanError {
-    /// A rate or a duration that must be positive is not.
-    #[error("the scan's {what} is {value}, but must be a positive finite number")]
-    NotPositive {
-        /// The quantity, with its unit.
-        what: &'static str,
-        /// Its value.
-        value: f64,
-    },
-    /// An angle is not finite.
-    #[error("the scan's {what} is {value}, but must be a finite number")]
-    NotFinite {
-        /// The quantity, with its unit.
-        what: &'static str,
-        /// Its value.
-        value: f64,
-    },
-}
-
 /// A spinning, precessing satellite that goes once around the Sun in `duration`.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct SatelliteScan {
@@ -64,33 +42,6 @@ impl SatelliteScan {
             precession_period: duration / 2.0,
             precession_angle: 7.5_f64.to_radians(),
         }
-    }
-
-    /// Checks that the scan can be computed.
-    ///
-    /// # Errors
-    ///
-    /// [`ScanError`] names the first rate or period that is not positive, or angle that is not
-    /// finite.
-    pub fn check(&self) -> Result<(), ScanError> {
-        let positive = [
-            ("sample rate [Hz]", self.sample_rate),
-            ("duration [s]", self.duration),
-            ("spin period [s]", self.spin_period),
-            ("precession period [s]", self.precession_period),
-        ];
-        for (what, value) in positive {
-            if !(value > 0.0 && value.is_finite()) {
-                return Err(ScanError::NotPositive { what, value });
-            }
-        }
-        let finite = [("opening angle [rad]", self.opening_angle), ("precession angle [rad]", self.precession_angle)];
-        for (what, value) in finite {
-            if !value.is_finite() {
-                return Err(ScanError::NotFinite { what, value });
-            }
-        }
-        Ok(())
     }
 
     /// Time of sample `index`, in seconds from the start.
@@ -214,18 +165,5 @@ mod tests {
         assert!((across(&a_m, &b_m, x) - 45.0).abs() < 0.01);
         assert!((across(&a_m, &b_m, LINE_OF_SIGHT) - 0.5).abs() < 1e-9);
         assert!(across(&a_m, &a_s, LINE_OF_SIGHT) < 1e-6);
-    }
-
-    #[test]
-    fn impossible_scans_are_named() {
-        let good = SatelliteScan::planck_like(10.0, 7200.0);
-        assert_eq!(good.check(), Ok(()));
-        let bad = SatelliteScan { spin_period: 0.0, ..good };
-        let error = bad.check().expect_err("a spin period of zero");
-        assert_eq!(error.to_string(), "the scan's spin period [s] is 0, but must be a positive finite number");
-        let bad = SatelliteScan { opening_angle: f64::NAN, ..good };
-        assert!(matches!(bad.check(), Err(ScanError::NotFinite { .. })));
-        let bad = SatelliteScan { sample_rate: f64::INFINITY, ..good };
-        assert!(matches!(bad.check(), Err(ScanError::NotPositive { .. })));
     }
 }

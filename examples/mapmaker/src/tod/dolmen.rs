@@ -6,16 +6,16 @@ use std::path::Path;
 use dolmen_io::fits::Ordering;
 use dolmen_io::hdf5::{Attribute, Dataset, H5File, TableColumn, Transfer};
 
-use super::{Description, Detector, Observation, Piece, Pointing, check_signal, invalid, pixel};
+use super::check::{self, Located};
+use super::{Description, Detector, Observation, Piece, Pointing, Timeline, earliest, invalid};
 use crate::config::{Convention, Frame};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::healpix::Healpix;
 use crate::quaternion::Quaternion;
 
-/// Noise levels whose weights, and sums of them, are ordinary numbers.
-const NOISE_LEVELS: std::ops::RangeInclusive<f64> = 1e-30..=1e30;
-/// Sampling rates that a clock may have, in Hz.
-const RATES: std::ops::RangeInclusive<f64> = 1e-12..=1e12;
+/// The version of the format that is read.
+const VERSION: i64 = 1;
+
 /// How far the squared norm of an attitude may be from one.
 const UNIT_TOLERANCE: f64 = 1e-6;
 
@@ -33,9 +33,10 @@ impl DolmenTod {
             let what = "attribute format is not \"dolmen-tod\", and there is no dst table \"data\"";
             return Err(invalid(path, "/", what));
         }
-        match file.attribute_i64("/", "version")? {
-            1 => {}
-            other => return Err(invalid(path, "version", format!("is {other}, but only version 1 is known"))),
+        let version = file.attribute_i64("/", "version")?;
+        if version != VERSION {
+            let what = format!("is {version}, but this program reads version {VERSION}");
+            return Err(invalid(path, "/: attribute version", what));
         }
         let convention = match text("psi_convention")?.as_str() {
             "COSMO" => Convention::Cosmo,
@@ -54,7 +55,11 @@ impl DolmenTod {
         if names.is_empty() {
             return Err(invalid(path, "observations", "has no observation"));
         }
-        let observations = names.iter().map(|name| observation(&file, name, detectors.len())).collect::<Result<_>>()?;
+        let observations = names.iter().map(|name| observation(&file, name, &detectors)).collect::<Result<Vec<_>>>()?;
+        if observations.iter().all(|observation| observation.intervals.is_empty()) {
+            let what = "has no interval, so there is nothing to map; without the dataset all samples are used";
+            return Err(invalid(path, format!("observations/{}/intervals", names[0]), what));
+        }
         Ok(DolmenTod { description: Description { detectors, observations, convention, frame, units }, file })
     }
 
@@ -75,16 +80,16 @@ impl DolmenTod {
             detector_flags: optional("detector_flags")?,
         };
         let samples = self.description.observations[observation].samples;
-        let detectors = self.description.detectors.len() as u64;
-        let flags = reader.flags.iter().map(|dataset| (dataset, vec![samples]));
-        let boresight = reader.attitude.by_time().map(|dataset| (dataset, vec![samples, 4]));
-        let by_detector = reader.detector_flags.iter().chain(reader.attitude.by_detector());
-        let by_detector = by_detector.map(|dataset| (dataset, vec![detectors, samples]));
-        for (dataset, expected) in flags.chain(boresight).chain(by_detector) {
-            if dataset.shape() != expected {
-                let what = format!("has shape {:?}, expected {expected:?} as the signal has it", dataset.shape());
-                return Err(invalid(self.file.path(), dataset.name(), what));
-            }
+        let whole = [self.description.detectors.len() as u64, samples];
+        let path = self.file.path();
+        for dataset in reader.flags.iter() {
+            check::shape(path, dataset, &[samples])?;
+        }
+        for dataset in reader.detector_flags.iter().chain(reader.attitude.by_detector()) {
+            check::shape(path, dataset, &whole)?;
+        }
+        if let Attitude::Boresight(dataset) = &reader.attitude {
+            check::shape(path, dataset, &[samples, 4])?;
         }
         Ok(reader)
     }
@@ -139,7 +144,7 @@ fn detectors(file: &H5File) -> Result<Vec<Detector>> {
     for (i, name) in names.iter().enumerate() {
         let quaternion = unit_quaternion(quaternions, i)
             .map_err(|what| invalid(file.path(), format!("{TABLE}[{i}].quaternion"), what))?;
-        if !NOISE_LEVELS.contains(&net[i]) {
+        if !(net[i] > 0.0 && net[i].is_finite()) {
             let what = format!("is {}, expected a positive noise level in K sqrt(s)", net[i]);
             return Err(invalid(file.path(), format!("{TABLE}[{i}].net"), what));
         }
@@ -174,19 +179,20 @@ fn unit_quaternion(values: &[f64], index: usize) -> std::result::Result<Quaterni
     }
 }
 
-fn observation(file: &H5File, name: &str, detectors: usize) -> Result<Observation> {
+fn observation(file: &H5File, name: &str, detectors: &[Detector]) -> Result<Observation> {
     let group = format!("observations/{name}");
     let signal = file.dataset(&format!("{group}/signal"))?;
     let [rows, samples] = signal.dimensions()?;
-    if rows != detectors as u64 || samples == 0 {
-        let what = format!("has shape ({rows}, {samples}), expected ({detectors} detectors, samples)");
+    if rows != detectors.len() as u64 || samples == 0 {
+        let what = format!("has shape ({rows}, {samples}), expected ({} detectors, samples)", detectors.len());
         return Err(invalid(file.path(), signal.name(), what));
     }
     let sample_rate = file.attribute_f64(&group, "sample_rate")?;
-    if !RATES.contains(&sample_rate) {
+    if !(sample_rate > 0.0 && sample_rate.is_finite()) {
         let what = format!("is {sample_rate}, expected a positive rate in Hz");
         return Err(invalid(file.path(), format!("{group}: attribute sample_rate"), what));
     }
+    check::weights(file.path(), &group, detectors, sample_rate)?;
     let intervals = if file.exists(&format!("{group}/intervals")) {
         intervals(file, &format!("{group}/intervals"), samples)?
     } else {
@@ -225,16 +231,7 @@ enum Attitude<'t> {
 }
 
 impl<'t> Attitude<'t> {
-    /// Datasets whose first axis is time.
-    fn by_time(&self) -> impl Iterator<Item = &Dataset<'t>> {
-        match self {
-            Attitude::Boresight(boresight) => Some(boresight),
-            _ => None,
-        }
-        .into_iter()
-    }
-
-    /// Datasets whose second axis is time.
+    /// Datasets with a row for each detector.
     fn by_detector(&self) -> impl Iterator<Item = &Dataset<'t>> {
         match self {
             Attitude::Boresight(_) => [None, None, None],
@@ -260,94 +257,81 @@ impl DolmenReader<'_> {
         self.tod.file.path()
     }
 
-    pub(super) fn read(&self, healpix: &Healpix, detectors: Range<usize>, time: Range<u64>) -> Result<Vec<Piece>> {
-        let len = time.end - time.start;
-        let shared = match &self.flags {
-            Some(flags) => Some(flags.read_slab::<u8>(&[time.start], &[len])?),
-            None => None,
-        };
-        let boresight = match &self.attitude {
-            Attitude::Boresight(dataset) => dataset.read_slab::<f64>(&[time.start, 0], &[len, 4])?,
-            _ => Vec::new(),
-        };
-        let mut pieces = Vec::with_capacity(detectors.len());
-        for detector in detectors {
-            let (start, count) = ([detector as u64, time.start], [1, len]);
-            let signal = self.signal.read_slab::<f64>(&start, &count)?;
-            let own = match &self.detector_flags {
-                Some(flags) => Some(flags.read_slab::<u8>(&start, &count)?),
-                None => None,
-            };
-            let flagged = (0..signal.len())
-                .map(|i| [&shared, &own].into_iter().flatten().any(|flags| flags[i] != 0))
-                .collect::<Vec<_>>();
-            let pointing = self.pointing(healpix, detector, &time, &boresight, &flagged)?;
-            let piece = Piece { pointing, signal, flagged };
-            let place = |sample: usize| format!("{}[{detector}, {}]", self.signal.name(), time.start + sample as u64);
-            check_signal(self.path(), &piece, place)?;
-            pieces.push(piece);
-        }
-        Ok(pieces)
-    }
-
-    fn pointing(
+    pub(super) fn read(
         &self,
         healpix: &Healpix,
-        detector: usize,
-        time: &Range<u64>,
-        boresight: &[f64],
-        flagged: &[bool],
-    ) -> Result<Vec<Pointing>> {
-        let (start, count) = ([detector as u64, time.start], [1, time.end - time.start]);
-        let at = |dataset: &Dataset<'_>, sample: usize, what: String| {
-            invalid(self.path(), format!("{}[{detector}, {}]", dataset.name(), time.start + sample as u64), what)
+        detectors: Range<usize>,
+        time: Range<u64>,
+    ) -> Result<Vec<Piece>, Located> {
+        let unreadable = |error: Error| Located { time: time.start, detector: detectors.start, error };
+        let len = time.end - time.start;
+        let shared = self.flags.as_ref().map(|flags| flags.read_slab::<u8>(&[time.start], &[len]));
+        let shared = shared.transpose().map_err(|error| unreadable(error.into()))?;
+        let boresight = match &self.attitude {
+            Attitude::Boresight(dataset) => dataset.read_slab::<f64>(&[time.start, 0], &[len, 4]),
+            _ => Ok(Vec::new()),
         };
+        let boresight = boresight.map_err(|error| unreadable(error.into()))?;
+        earliest(detectors.clone().map(|detector| {
+            let timeline = self.timeline(detector, &time, shared.as_deref()).map_err(unreadable)?;
+            self.point(healpix, timeline, &boresight)
+        }))
+    }
+
+    fn timeline(&self, detector: usize, time: &Range<u64>, shared: Option<&[u8]>) -> Result<Timeline> {
+        let (start, count) = ([detector as u64, time.start], [1, time.end - time.start]);
+        let signal = self.signal.read_slab::<f64>(&start, &count)?;
+        let own = self.detector_flags.as_ref().map(|flags| flags.read_slab::<u8>(&start, &count)).transpose()?;
+        let flagged = (0..signal.len()).map(|i| [shared, own.as_deref()].into_iter().flatten().any(|f| f[i] != 0));
+        Ok(Timeline { detector, start: time.start, flagged: flagged.collect(), signal })
+    }
+
+    fn point(&self, healpix: &Healpix, timeline: Timeline, boresight: &[f64]) -> Result<Piece, Located> {
+        let (detector, first) = (timeline.detector, timeline.start);
+        let (start, count) = ([detector as u64, first], [1, timeline.signal.len() as u64]);
+        let place = |dataset: &Dataset<'_>, i: usize| format!("{}[{detector}, {}]", dataset.name(), first + i as u64);
+        let bad = |dataset, i, what| invalid(self.path(), place(dataset, i), what);
+        let reals = |dataset: &Dataset<'_>| {
+            let values = dataset.read_slab::<f64>(&start, &count);
+            values.map_err(|error| Located { time: first, detector, error: error.into() })
+        };
+        let signal = |i| place(&self.signal, i);
         match &self.attitude {
             Attitude::Boresight(dataset) => {
                 let mount = self.tod.description.detectors[detector].quaternion;
                 let look = |i: usize| {
-                    if flagged[i] {
-                        return Ok(Pointing { pixel: 0, psi: 0.0 });
-                    }
-                    let bad =
-                        |what| invalid(self.path(), format!("{}[{}]", dataset.name(), time.start + i as u64), what);
-                    let turn = unit_quaternion(boresight, i).map_err(bad)?;
+                    let turn = unit_quaternion(boresight, i).map_err(|what| {
+                        invalid(self.path(), format!("{}[{}]", dataset.name(), first + i as u64), what)
+                    })?;
                     let (theta, phi, psi) = (turn * mount).direction_and_angle();
-                    pixel(healpix, theta, phi, psi, false).map_err(bad)
+                    check::pixel(healpix, theta, phi, psi).map_err(|what| bad(dataset, i, what))
                 };
-                (0..flagged.len()).map(look).collect()
+                timeline.point(self.path(), look, signal)
             }
             Attitude::Angles { theta, phi, psi } => {
-                let read = |dataset: &Dataset<'_>| dataset.read_slab::<f64>(&start, &count);
-                let (thetas, phis, psis) = (read(theta)?, read(phi)?, read(psi)?);
-                let look = |i: usize| {
-                    pixel(healpix, thetas[i], phis[i], psis[i], flagged[i]).map_err(|what| at(theta, i, what))
-                };
-                (0..thetas.len()).map(look).collect()
+                let (thetas, phis, psis) = (reals(theta)?, reals(phi)?, reals(psi)?);
+                let look =
+                    |i: usize| check::pixel(healpix, thetas[i], phis[i], psis[i]).map_err(|what| bad(theta, i, what));
+                timeline.point(self.path(), look, signal)
             }
             Attitude::Pixels { grid, pixel, psi } => {
-                let pixels = pixel.read_slab::<i64>(&start, &count)?;
-                let angles = psi.read_slab::<f64>(&start, &count)?;
+                let pixels = pixel.read_slab::<i64>(&start, &count);
+                let pixels = pixels.map_err(|error| Located { time: first, detector, error: error.into() })?;
+                let angles = reals(psi)?;
+                if grid.nside() < healpix.nside() {
+                    let (from, to) = (grid.nside(), healpix.nside());
+                    let what = format!("is of nside {from}, coarser than map.nside = {to}");
+                    let error = invalid(self.path(), pixel.name(), what);
+                    return Err(Located { time: first, detector, error });
+                }
                 let look = |i: usize| {
-                    if flagged[i] {
-                        return Ok(Pointing { pixel: 0, psi: 0.0 });
-                    }
+                    let number = check::coarser_pixel(healpix, grid, pixels[i]).map_err(|what| bad(pixel, i, what))?;
                     if !angles[i].is_finite() {
-                        return Err(at(psi, i, format!("is {}, expected an angle in radians", angles[i])));
+                        return Err(bad(psi, i, format!("is {}, expected an angle in rad", angles[i])));
                     }
-                    if grid.nside() < healpix.nside() {
-                        let what = format!("of nside {} are coarser than the map's {}", grid.nside(), healpix.nside());
-                        return Err(at(pixel, i, what));
-                    }
-                    match u64::try_from(pixels[i]).ok().and_then(|number| healpix.from_finer(grid, number)) {
-                        Some(pixel) => Ok(Pointing { pixel, psi: angles[i] }),
-                        None => {
-                            let what = format!("is {}, which is no pixel of nside {}", pixels[i], grid.nside());
-                            Err(at(pixel, i, what))
-                        }
-                    }
+                    Ok(Pointing { pixel: number, psi: angles[i] })
                 };
-                (0..pixels.len()).map(look).collect()
+                timeline.point(self.path(), look, signal)
             }
         }
     }

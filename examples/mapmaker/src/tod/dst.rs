@@ -7,9 +7,10 @@ use std::ops::Range;
 
 use dolmen_io::hdf5::{Dataset, H5File, Transfer};
 
-use super::{Description, Detector, Observation, Piece, check_signal, invalid, pixel};
+use super::check::{Located, pixel};
+use super::{Description, Detector, Observation, Piece, Timeline, earliest, invalid};
 use crate::config::{InputConfig, Stokes};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::healpix::Healpix;
 use crate::quaternion::Quaternion;
 
@@ -78,26 +79,31 @@ pub struct DstReader<'t> {
 }
 
 impl DstReader<'_> {
-    pub(super) fn read(&self, healpix: &Healpix, detectors: Range<usize>, time: Range<u64>) -> Result<Vec<Piece>> {
+    pub(super) fn read(
+        &self,
+        healpix: &Healpix,
+        detectors: Range<usize>,
+        time: Range<u64>,
+    ) -> Result<Vec<Piece>, Located> {
+        let located = |error: Error| Located { time: time.start, detector: detectors.start, error };
         let (start, count) = ([time.start], [time.end - time.start]);
-        let column = |name: &str| self.table.read_member_slab::<f64>(name, &start, &count);
+        let column = |name: &str| {
+            self.table.read_member_slab::<f64>(name, &start, &count).map_err(|error| located(error.into()))
+        };
         let (theta, phi, psi) = (column("THETA")?, column("PHI")?, column("PSI")?);
-        let flags = self.table.read_member_slab::<i64>("FLAG", &start, &count)?;
+        let flags = self.table.read_member_slab::<i64>("FLAG", &start, &count);
+        let flags = flags.map_err(|error| located(error.into()))?;
         let path = self.tod.file.path();
-        let mut pieces = Vec::with_capacity(detectors.len());
-        for (name, offset) in &self.tod.channels[detectors] {
-            let flagged: Vec<bool> = flags.iter().map(|&flag| flag != 0).collect();
-            let place = |what: &str, sample: usize| format!("{TABLE}[{}].{what}", time.start + sample as u64);
-            let pointing = (0..theta.len())
-                .map(|i| {
-                    pixel(healpix, theta[i], phi[i], psi[i].to_radians() + offset, flagged[i])
-                        .map_err(|what| invalid(path, place("THETA, PHI, PSI", i), what))
-                })
-                .collect::<Result<_>>()?;
-            let piece = Piece { pointing, signal: column(name)?, flagged };
-            check_signal(path, &piece, |sample| place(name, sample))?;
-            pieces.push(piece);
-        }
-        Ok(pieces)
+        let place = |what: &str, sample: usize| format!("{TABLE}[{}].{what}", time.start + sample as u64);
+        earliest(detectors.clone().map(|detector| {
+            let (name, offset) = self.tod.channels[detector];
+            let flagged = flags.iter().map(|&flag| flag != 0).collect();
+            let look = |i: usize| {
+                pixel(healpix, theta[i], phi[i], psi[i].to_radians() + offset)
+                    .map_err(|what| invalid(path, place("THETA, PHI, PSI", i), what))
+            };
+            let timeline = Timeline { detector, start: time.start, signal: column(name)?, flagged };
+            timeline.point(path, look, |i| place(name, i))
+        }))
     }
 }

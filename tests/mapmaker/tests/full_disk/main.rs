@@ -3,11 +3,14 @@
 use std::fs;
 use std::path::Path;
 use std::process::ExitCode;
-use std::time::Duration;
 
 use dolmen_core::Layout as Distribution;
 use dolmen_io::hdf5::{H5File, Layout, TableColumn};
-use dolmen_tests::{Comm, Folder, Mpirun, TestResult, binary, case, serial, skip};
+use dolmen_tests::{Comm, Folder, TestResult, case, serial, skip};
+
+#[path = "../common/mod.rs"]
+mod common;
+use common::{CONFIG, mapmaker, only_error};
 
 mod disk;
 use disk::Disk;
@@ -167,18 +170,11 @@ fn failed_flushes_end_cleanly(comm: &Comm) -> TestResult {
     Ok(())
 }
 
-const CONFIG: &str = "
-    input.tod = 'disk/tod.h5'
-    map = { nside = 8 }
-    destripe = { baseline = 20.0 }
-    output.folder = 'out'
-    simulate = { hours = 2.0, sample_rate = 5.0, interval = 0.1, sky_nside = 8 }";
-
 fn programs_end_with_one_line() -> TestResult {
     let temporary = tempfile::tempdir()?;
     let folder = temporary.path().join("disk");
     fs::create_dir(&folder)?;
-    fs::write(temporary.path().join("good.toml"), CONFIG)?;
+    fs::write(temporary.path().join("long.toml"), CONFIG.replace("hours = 0.2", "hours = 2.0"))?;
     let Some(disk) = Disk::mount(&folder)? else {
         skip("mounting a small disk is not permitted");
         return Ok(());
@@ -186,15 +182,10 @@ fn programs_end_with_one_line() -> TestResult {
     for kibibytes in [128, 512, 1024] {
         disk.resize(kibibytes)?;
         for ranks in [1, 3] {
-            let job = Mpirun::new(ranks).program(binary("mapmaker")?).args(["simulate", "good.toml"]);
-            let output = job.current_dir(temporary.path()).deadline(Duration::from_secs(60)).run()?;
-            assert_eq!(output.status.code(), Some(2), "{ranks} ranks, {kibibytes} KiB: {}", output.stderr);
-            let errors: Vec<&str> = output.stderr.lines().filter(|line| line.starts_with("error: ")).collect();
-            let [error] = errors.as_slice() else { return Err(output.stderr.into()) };
+            let output = mapmaker(ranks, temporary.path(), &["simulate", "long.toml", "--output", "disk/tod.h5"])?;
+            let error = only_error(&output).map_err(|error| format!("{ranks} ranks, {kibibytes} KiB: {error}"))?;
             assert!(error.contains("tod.h5") && error.contains("No space left"), "{error}");
-            // The map that was simulated from came before, and is whole.
-            let names = fs::read_dir(&folder)?.map(|entry| Ok(entry?.file_name()));
-            assert_eq!(names.collect::<std::io::Result<Vec<_>>>()?, ["tod_sky.fits"]);
+            assert_eq!(fs::read_dir(&folder)?.count(), 0, "{ranks} ranks, {kibibytes} KiB: a file is left");
         }
     }
     Ok(())

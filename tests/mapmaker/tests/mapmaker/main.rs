@@ -1,10 +1,13 @@
 //! The map-maker against exact answers, bad input and a killed rank.
 
 mod bits;
+#[path = "../common/mod.rs"]
+mod common;
 mod fixture;
 mod oracle;
 mod programs;
 mod references;
+mod refusals;
 mod roundtrip;
 
 use std::time::Duration;
@@ -29,7 +32,9 @@ fn main() -> std::process::ExitCode {
         case("pixels_equal_healpy", &[1], references::healpix),
         same_bits("outputs", &[1, 2, 3, 4, 7], bits::outputs),
         same_bits("simulation", &[1, 2, 3, 4, 7], bits::simulation),
-        serial("bad_input_ends_in_one_line", programs::bad_input).deadline(minute),
+        serial("bad_input_ends_in_one_line", refusals::bad_input).deadline(minute),
+        serial("bad_timelines_are_named", refusals::bad_timelines).deadline(2 * minute),
+        serial("bad_settings_are_named", refusals::bad_settings).deadline(2 * minute),
         serial("odd_input_is_mapped", programs::odd_input).deadline(minute),
         serial("healpy_reads_the_maps", programs::healpy).deadline(minute),
         serial("the_program_is_built_beside_the_tests", programs::is_beside),

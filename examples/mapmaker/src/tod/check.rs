@@ -1,0 +1,155 @@
+//! What is asked of every file of timelines, and which of several bad samples is named.
+//!
+//! Each rank stops at the first bad sample of its own stretches of time. Of these the earliest in
+//! time, and among those of the lowest detector, is reported: the same on any number of ranks.
+
+use std::path::Path;
+
+use dolmen_core::Comm;
+use dolmen_io::hdf5::Dataset;
+
+use super::{Detector, Pointing, invalid};
+use crate::error::{Error, Result};
+use crate::healpix::Healpix;
+
+/// Largest size of a signal and range of weights. Within them, sums of squares over as many
+/// samples as a file can hold stay far from the ends of double precision.
+const MAX_SIGNAL: f64 = 1e80;
+const MIN_WEIGHT: f64 = 1e-60;
+const MAX_WEIGHT: f64 = 1e60;
+
+/// An error and the sample that it is about, or the first of the samples that could not be read.
+pub struct Located {
+    /// Sample of the observation.
+    pub time: u64,
+    /// Number of the detector.
+    pub detector: usize,
+    /// What is wrong.
+    pub error: Error,
+}
+
+impl Located {
+    /// The earlier of two errors.
+    #[must_use]
+    pub fn or_earlier(self, other: Option<Located>) -> Located {
+        match other {
+            Some(other) if (other.time, other.detector) <= (self.time, self.detector) => other,
+            _ => self,
+        }
+    }
+
+    /// A number that orders the errors of an observation.
+    fn rank_among(&self, detectors: usize) -> u64 {
+        (self.time.saturating_mul(detectors as u64)).saturating_add(self.detector as u64).min(u64::MAX - 1)
+    }
+}
+
+/// Ends the reading of an observation of `detectors` detectors: the error at the earliest sample
+/// of all ranks, if there is one.
+///
+/// # Collective
+///
+/// # Errors
+/// That error, the same on all ranks.
+pub fn agree_on_earliest(comm: &Comm, detectors: usize, found: Option<Located>) -> Result<()> {
+    let mine = found.as_ref().map_or(u64::MAX, |found| found.rank_among(detectors));
+    let mut least = [mine];
+    comm.all_reduce_min(&mut least);
+    let outcome = match found {
+        Some(found) if mine == least[0] => Err(found.error),
+        _ => Ok(()),
+    };
+    Ok(comm.agree(outcome)?)
+}
+
+/// Inverse noise variance of a detector's samples, or what is wrong with it.
+///
+/// # Errors
+/// A weight out of the range in which sums over samples can be made.
+pub fn weight(net: f64, sample_rate: f64) -> std::result::Result<f64, String> {
+    let weight = 1.0 / (net * net * sample_rate);
+    if (MIN_WEIGHT..=MAX_WEIGHT).contains(&weight) {
+        Ok(weight)
+    } else {
+        Err(format!(
+            "net {net:e} at {sample_rate} Hz gives samples the weight {weight:e}, \
+             expected {MIN_WEIGHT:e} to {MAX_WEIGHT:e}; choose another unit"
+        ))
+    }
+}
+
+/// Refuses the first detector whose samples have an impossible weight.
+pub(super) fn weights(path: &Path, place: &str, detectors: &[Detector], sample_rate: f64) -> Result<()> {
+    for (i, detector) in detectors.iter().enumerate() {
+        weight(detector.net, sample_rate)
+            .map_err(|what| invalid(path, format!("{place}: detector {i} ({})", detector.name), what))?;
+    }
+    Ok(())
+}
+
+/// Refuses a dataset of another shape than `expected`.
+pub(super) fn shape(path: &Path, dataset: &Dataset<'_>, expected: &[u64]) -> Result<()> {
+    if dataset.shape() == expected {
+        return Ok(());
+    }
+    let what = format!("has shape {:?}, expected {expected:?} as the signal has", dataset.shape());
+    Err(invalid(path, dataset.name(), what))
+}
+
+/// What is wrong with a signal that is not flagged.
+pub(super) fn signal(value: f64) -> std::result::Result<(), String> {
+    if value.abs() <= MAX_SIGNAL {
+        return Ok(());
+    }
+    let limit = if value.is_finite() { format!(", above {MAX_SIGNAL:e}") } else { String::new() };
+    Err(format!("is {value:e}{limit}; flag samples that are not measurements"))
+}
+
+/// The pixel of a direction, or what is wrong with it.
+pub(super) fn pixel(healpix: &Healpix, theta: f64, phi: f64, psi: f64) -> std::result::Result<Pointing, String> {
+    match healpix.pixel(theta, phi) {
+        Some(pixel) if psi.is_finite() => Ok(Pointing { pixel, psi }),
+        _ => Err(format!("looks at theta {theta}, phi {phi}, psi {psi}; expected radians with theta between 0 and pi")),
+    }
+}
+
+/// The pixel of the map around `pixel` of a grid, or what is wrong with it.
+pub(super) fn coarser_pixel(healpix: &Healpix, grid: &Healpix, pixel: i64) -> std::result::Result<u64, String> {
+    let pixel = u64::try_from(pixel).ok().filter(|&pixel| pixel < grid.pixel_count()).ok_or_else(|| {
+        format!("is {pixel}, but nside {} has the pixels 0 to {}", grid.nside(), grid.pixel_count() - 1)
+    })?;
+    Ok(healpix.from_finer(grid, pixel).expect("invariant: the grid is as fine as the map"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(time: u64, detector: usize) -> Located {
+        Located { time, detector, error: Error::NotConverged(format!("{time} {detector}")) }
+    }
+
+    #[test]
+    fn time_comes_before_the_detector() {
+        let first = |a: Located, b: Located| {
+            let found = a.or_earlier(Some(b));
+            (found.time, found.detector)
+        };
+        assert_eq!(first(at(5, 0), at(4, 3)), (4, 3));
+        assert_eq!(first(at(4, 3), at(5, 0)), (4, 3));
+        assert_eq!(first(at(4, 3), at(4, 1)), (4, 1));
+        assert!(at(4, 3).rank_among(4) < at(5, 0).rank_among(4));
+    }
+
+    #[test]
+    fn weights_and_signals_have_limits() {
+        assert_eq!(weight(0.5, 4.0), Ok(1.0));
+        for (net, rate) in [(1e-200, 1.0), (1e200, 1.0), (1.0, 1e-300), (f64::NAN, 1.0)] {
+            assert!(weight(net, rate).is_err(), "{net} {rate}");
+        }
+        assert!(signal(1e70).is_ok());
+        for value in [f64::NAN, f64::INFINITY, -1e151] {
+            assert!(signal(value).is_err(), "{value}");
+        }
+    }
+}
