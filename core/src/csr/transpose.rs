@@ -178,7 +178,8 @@ impl<T: Scalar> Foreign<T> {
         let mut starts = memory::zeros::<usize>(own.owned() + 1);
         let received = self.received.iter().flat_map(|part| &part.rows);
         received.for_each(|&row| starts[at(row) + 1] += 1);
-        each_own(own, |_, column, _| starts[at(column) + 1] += 1);
+        let columns = own.columns().iter().map(|&column| at(column));
+        columns.filter(|&column| column < own.owned()).for_each(|column| starts[column + 1] += 1);
         for row in 1..starts.len() {
             starts[row] += starts[row - 1];
         }
