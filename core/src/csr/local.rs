@@ -131,11 +131,6 @@ impl<T: Scalar> LocalCsr<T> {
         &self.starts
     }
 
-    /// All columns, row after row.
-    pub(super) fn columns(&self) -> &[Lid] {
-        &self.columns
-    }
-
     /// Position of the first value of a row.
     pub(super) fn row_start(&self, row: usize) -> usize {
         self.starts[row]
