@@ -26,6 +26,7 @@ mod memory;
 mod norms;
 mod product;
 mod refill;
+mod renumber;
 mod rows;
 mod serial;
 mod submatrix;

@@ -34,6 +34,7 @@ mod comm;
 mod csr;
 mod error;
 mod exchange;
+mod graph;
 pub mod index;
 mod index_map;
 mod layout;
@@ -53,6 +54,7 @@ pub use csr::{
 };
 pub use error::{Error, Result};
 pub use exchange::{Combinable, Combine, ExchangePlan, Export, Import, Imported};
+pub use graph::{Balance, Colouring, Graph, Partition, Partitioner, Renumbering};
 pub use index::{Gid, Lid};
 pub use index_map::IndexMap;
 pub use layout::{Blocks, Layout};
