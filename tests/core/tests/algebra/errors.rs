@@ -47,22 +47,7 @@ pub(crate) fn indices(comm: &Comm) -> TestResult {
     if comm.size() > 1 {
         fails(comm, a.submatrix(&[], &[7]), "column of a submatrix: global index 7 is given twice")?;
     }
-    let mut new: Vec<Gid> = layout.range().collect();
-    let with = |at: usize, value: Gid| {
-        let mut new = new.clone();
-        if last {
-            new[at] = value;
-        }
-        new
-    };
-    let row = "new row of a permutation: global index";
-    fails(comm, a.permute(&with(0, 10), &layout), &format!("{row} 10 is outside 0..10"))?;
-    fails(comm, a.permute(&with(0, 9), &layout), &format!("{row} 9 is given twice"))?;
-    fails(comm, a.permute(&new, &Layout::uniform(comm, 11)), "different layouts (10 and 11")?;
-    if last {
-        new.pop();
-    }
-    fails(comm, a.permute(&new, &layout), "new rows of a permutation: expected")
+    Ok(())
 }
 
 pub(crate) fn shapes(comm: &Comm) -> TestResult {

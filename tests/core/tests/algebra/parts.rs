@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use dolmen_core::{Comm, CsrMatrix, Gid, Layout, LinearOperator, Scalar, SerialCsr};
+use dolmen_core::{Comm, CsrMatrix, Gid, Layout, LinearOperator, Renumbering, Scalar, SerialCsr};
 use dolmen_tests::TestResult;
 
 use crate::cases::{self, Sample, matrix};
@@ -120,7 +120,8 @@ fn permutations<T: Scalar>(comm: &Comm, sample: &Sample, found: &mut Findings) -
     let old: Vec<Gid> =
         (0..sample.rows).map(|i| (0..sample.rows).find(|&row| new(row) == i).expect("a permutation")).collect();
     for layout in [&range, &even] {
-        found.matrix("permuted", &a.permute(&numbers, layout)?, &select(&dense, &old, &old));
+        let permutation = Renumbering::new(&range, layout, numbers.clone())?;
+        found.matrix("permuted", &a.renumbered(&permutation, &permutation)?, &select(&dense, &old, &old));
     }
     Ok(())
 }
