@@ -22,7 +22,7 @@ impl<T: Scalar> CsrMatrix<T> {
 
     /// Own rows and those within `levels` steps of them in the graph of the matrix, and the same
     /// columns (PETSc's `MatIncreaseOverlap` and `MatCreateSubMatrices`). The map says which global
-    /// row and column each local one is; zero levels give the [local block](CsrMatrix::local_block).
+    /// row and column each local one is; zero levels give the [local block](CsrMatrix::local_block). All ranks give the same `levels`.
     ///
     /// # Collective
     /// For each level, rows are sent to the ranks that they are new to.
@@ -65,13 +65,26 @@ impl<T: Scalar> CsrMatrix<T> {
     /// Rows of any rank with their global columns, in order of the map.
     ///
     /// # Collective
-    pub(super) fn rows_of(&self, rows: &IndexMap) -> Result<ImportedRows<T>> {
-        let plan = ExchangePlan::new(&self.shape.range, rows)?;
-        Ok(plan.import_rows(|row, columns, values| {
+    fn rows_of(&self, rows: &IndexMap) -> Result<ImportedRows<T>> {
+        Ok(self.rows_along(&ExchangePlan::new(&self.shape.range, rows)?))
+    }
+
+    /// Rows that a plan wants here, with their global columns.
+    ///
+    /// # Collective
+    pub(super) fn rows_along(&self, plan: &ExchangePlan) -> ImportedRows<T> {
+        plan.import_rows(|row, columns, values| {
             let (numbers, entries) = self.local.row(row);
             columns.extend(numbers.iter().map(|&number| self.shape.columns.to_global(number)));
             values.extend_from_slice(entries);
-        }))
+        })
+    }
+
+    /// The values of rows that [`CsrMatrix::rows_along`] brought before, where they start there.
+    ///
+    /// # Collective
+    pub(super) fn row_values_along(&self, plan: &ExchangePlan, starts: &[usize]) -> Vec<T> {
+        plan.import_row_values(starts, |row, values| values.extend_from_slice(self.local.row(row).1))
     }
 }
 

@@ -198,7 +198,6 @@ pub(super) struct Numbering {
 }
 
 /// Other numbers for local columns: owned ones keep theirs.
-#[derive(Clone)]
 pub(super) struct Numbers {
     owned: Lid,
     ghosts: Vec<Lid>,

@@ -1,10 +1,9 @@
-//! Submatrices and permutations, by global indices.
+//! Submatrices by global indices.
 //!
 //! New numbers of columns are kept by the owners of the columns, who can see a repetition, and reach
 //! the other ranks like the entries of a vector: along the plan of the product.
 
 use crate::csr::matrix::CsrMatrix;
-use crate::csr::rows::Duplicates;
 use crate::error::{Error, Result};
 use crate::exchange::ExchangePlan;
 use crate::index::{Gid, at, local};
@@ -83,59 +82,4 @@ impl<T: Scalar> CsrMatrix<T> {
         new.extend_from_slice(&ghosts);
         Ok(new)
     }
-
-    /// The symmetric permutation `B`, with `b_(new(i), new(j)) = a_ij`, on `layout`; `new` gives the
-    /// new number of each own row and column.
-    ///
-    /// # Collective
-    ///
-    /// # Errors
-    /// [`Error::LayoutMismatch`] if the matrix is not square or `layout` has another length;
-    /// [`Error::LocalLength`], [`Error::IndexOutOfRange`] or [`Error::Repeated`] if `new` is not a
-    /// permutation, on any rank.
-    pub fn permute(&self, new: &[Gid], layout: &Layout) -> Result<CsrMatrix<T>> {
-        let range = &self.shape.range;
-        range.require_same(&self.shape.domain, "permutation")?;
-        if range.comm() != layout.comm() || range.global_len() != layout.global_len() {
-            range.require_same(layout, "permutation")?;
-        }
-        self.comm().agree(check_numbers(range, new))?;
-        let messages: Vec<(usize, Vec<Gid>)> = by_owner(layout, new);
-        let mut seen = vec![false; layout.local_len()];
-        let mut repeated = Ok(());
-        for index in self.comm().sparse_exchange(&messages).into_iter().flat_map(|(_, list)| list) {
-            let position = layout.global_to_owned(index).expect("invariant: sent to its owner");
-            if std::mem::replace(&mut seen[position], true) {
-                repeated = Err(Error::Repeated { what: "new row of a permutation", index });
-            }
-        }
-        self.comm().agree(repeated)?;
-        let ghosts = self.shape.plan.start_import(new, 1).finish();
-        let number = |number: u32| new.get(at(number)).copied().unwrap_or_else(|| ghosts[at(number) - new.len()]);
-        let triplets = new.iter().enumerate().flat_map(|(row, &new_row)| {
-            let (columns, values) = self.local.row(row);
-            columns.iter().zip(values).map(move |(&column, &value)| (new_row, number(column), value))
-        });
-        CsrMatrix::from_triplets(layout, layout, triplets, Duplicates::Add)
-    }
-}
-
-fn check_numbers(rows: &Layout, new: &[Gid]) -> Result<()> {
-    let (expected, found) = (rows.local_len(), new.len());
-    if expected != found {
-        return Err(Error::LocalLength { what: "new rows of a permutation", expected, found });
-    }
-    let bound = rows.global_len();
-    match new.iter().find(|&&index| index >= bound) {
-        Some(&index) => Err(Error::IndexOutOfRange { what: "new row of a permutation", index, bound }),
-        None => Ok(()),
-    }
-}
-
-/// Indices grouped by their owners.
-fn by_owner(layout: &Layout, indices: &[Gid]) -> Vec<(usize, Vec<Gid>)> {
-    let mut sorted = indices.to_vec();
-    sorted.sort_unstable();
-    let owner = |index: Gid| layout.blocks().owner(index).expect("invariant: indices were checked");
-    sorted.chunk_by(|&a, &b| owner(a) == owner(b)).map(|group| (owner(group[0]), group.to_vec())).collect()
 }

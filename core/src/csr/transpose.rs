@@ -17,6 +17,9 @@ use crate::index::{Lid, at, to_lid};
 use crate::layout::Layout;
 use crate::scalar::Scalar;
 
+/// Rows that are alike are taken so many at once, which stay in cache.
+const AT_ONCE: usize = 256;
+
 /// How the values of a matrix get into its transpose; made by [`CsrMatrix::plan_transpose`].
 ///
 /// Memory: 12 bytes for each entry of a ghost column, given or received.
@@ -158,17 +161,29 @@ fn numbered<T>(rows: &Layout, places: &[Place], values: Vec<T>, codes: &mut Colu
     Ok(Entries { rows: places.iter().map(|place| row(place[0])).collect::<Result<_>>()?, columns, values })
 }
 
-/// Calls `entry(row, column, value)` for the entries of owned columns, row by row.
+/// Calls `entry(row, column, value)` for the entries of owned columns, those of each column by
+/// ascending rows.
+///
+/// Rows that are alike are taken column by column, the last one first: then neighbouring calls are
+/// for neighbouring columns, and none waits for what the one before has done to its column.
 #[inline(always)]
 fn each_own<T: Scalar>(local: &LocalCsr<T>, mut entry: impl FnMut(Lid, Lid, T)) {
     let rows = to_lid("rows", local.rows()).expect("invariant: rows were counted");
-    for row in 0..rows {
+    let mut row = 0;
+    while row < rows {
         let (numbers, values) = local.row(at(row));
-        for (&number, &value) in numbers.iter().zip(values) {
-            if at(number) < local.owned() {
-                entry(row, number, value);
+        let alike = to_lid("rows", local.alike(at(row)).0.min(AT_ONCE)).expect("invariant: few rows");
+        if alike > 1 {
+            let values = &local.values()[local.row_start(at(row))..local.row_start(at(row + alike))];
+            for (place, &number) in numbers.iter().enumerate().rev() {
+                let values = values[place..].iter().step_by(numbers.len());
+                (0..alike).zip(values).for_each(|(step, &value)| entry(row + step, number + step, value));
             }
+        } else {
+            let own = numbers.iter().zip(values).filter(|(number, _)| at(**number) < local.owned());
+            own.for_each(|(&number, &value)| entry(row, number, value));
         }
+        row += alike;
     }
 }
 

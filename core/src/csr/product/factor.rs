@@ -4,10 +4,8 @@ use std::ops::Range;
 
 use crate::csr::columns::Numbers;
 use crate::csr::local::LocalCsr;
-use crate::csr::matrix::CsrMatrix;
 use crate::csr::memory;
 use crate::csr::rows::Rows;
-use crate::exchange::{ExchangePlan, ImportedRows};
 use crate::index::{Lid, at, to_lid};
 use crate::scalar::Scalar;
 
@@ -80,22 +78,4 @@ impl<'m, T: Scalar> Factor<'m, T> {
             columns.iter().zip(values).for_each(|(&column, &value)| entry(column, value));
         }
     }
-}
-
-/// Rows of `matrix` that `plan` wants on other ranks.
-///
-/// # Collective
-pub(super) fn import<T: Scalar>(plan: &ExchangePlan, matrix: &CsrMatrix<T>) -> ImportedRows<T> {
-    plan.import_rows(|row, columns, values| {
-        let (numbers, entries) = matrix.local.row(row);
-        columns.extend(numbers.iter().map(|&number| matrix.shape.columns.to_global(number)));
-        values.extend_from_slice(entries);
-    })
-}
-
-/// The values of rows that [`import`] brought before.
-///
-/// # Collective
-pub(super) fn import_values<T: Scalar>(plan: &ExchangePlan, matrix: &CsrMatrix<T>, starts: &[usize]) -> Vec<T> {
-    plan.import_row_values(starts, |row, values| values.extend_from_slice(matrix.local.row(row).1))
 }

@@ -7,7 +7,7 @@ use crate::csr::columns::{Columns, Numbering};
 use crate::csr::local::LocalCsr;
 use crate::csr::matrix::{CsrMatrix, Shape};
 use crate::csr::product::accumulator::{Accumulator, Sums};
-use crate::csr::product::factor::{Factor, import, import_values};
+use crate::csr::product::factor::Factor;
 use crate::csr::product::stencil::{Kind, Segment, Stencil, segments};
 use crate::csr::rows::Rows;
 use crate::error::{Error, Result};
@@ -80,7 +80,7 @@ impl<T: Scalar> CsrMatrix<T> {
         let operation = "refill with a product of two matrices";
         self.comm().agree(planned.then_some(()).ok_or(Error::PatternMismatch { operation }))?;
         let mut imported = plan.imported.borrow_mut();
-        imported.values = import_values(&left.shape.plan, right, &imported.starts);
+        imported.values = right.row_values_along(&left.shape.plan, &imported.starts);
         let factor = Factor::new(&right.local, &plan.numbering.own, &imported);
         let all = &plan.numbering.columns;
         let numbers = self.shape.columns.numbers_in(all);
@@ -137,7 +137,7 @@ impl<T: Scalar> CsrMatrix<T> {
 
 /// Brings the rows of `right` that `left` needs from other ranks, and numbers their columns.
 fn import_numbered<T: Scalar>(left: &CsrMatrix<T>, right: &CsrMatrix<T>) -> Result<(Numbering, Rows<T>)> {
-    let imported = import(&left.shape.plan, right);
+    let imported = right.rows_along(&left.shape.plan);
     let numbered = right.shape.columns.joined(right.shape.domain.global_len(), &imported.columns);
     let (numbering, columns) = left.comm().agree(numbered)?;
     Ok((numbering, Rows { starts: imported.starts, columns, values: imported.values }))

@@ -14,7 +14,7 @@ use crate::csr::columns::{Columns, Numbering};
 use crate::csr::local::LocalCsr;
 use crate::csr::matrix::{CsrMatrix, Shape};
 use crate::csr::product::accumulator::{Accumulator, Sums};
-use crate::csr::product::factor::{Factor, import, import_values};
+use crate::csr::product::factor::Factor;
 use crate::csr::product::multiply::each_summand;
 use crate::csr::rows::Rows;
 use crate::error::{Error, Result};
@@ -145,7 +145,7 @@ impl<T: Scalar> Work<T> {
     /// # Collective
     fn new(a: &CsrMatrix<T>, p: &CsrMatrix<T>, restriction: &CsrMatrix<T>) -> Result<Work<T>> {
         let (comm, bound) = (a.comm(), p.shape.domain.global_len());
-        let imported = import(&a.shape.plan, p);
+        let imported = p.rows_along(&a.shape.plan);
         let (some, columns) = comm.agree(p.shape.columns.joined(bound, &imported.columns))?;
         let mut p_rows = Rows { starts: imported.starts, columns, values: imported.values };
         let factor = Factor::new(&p.local, &some.own, &p_rows);
@@ -174,7 +174,7 @@ impl<T: Scalar> Work<T> {
     /// # Collective
     fn refresh(&mut self, a: &CsrMatrix<T>, p: &CsrMatrix<T>, restriction: &CsrMatrix<T>) {
         let Work { numbering, p_rows, ap_rows, stored } = self;
-        p_rows.values = import_values(&a.shape.plan, p, &p_rows.starts);
+        p_rows.values = p.row_values_along(&a.shape.plan, &p_rows.starts);
         let factor = Factor::new(&p.local, &numbering.own, p_rows);
         if let Some(Rows { starts, columns, values }) = stored {
             let mut sums = Sums::new(numbering.columns.len());

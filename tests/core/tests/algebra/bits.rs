@@ -2,7 +2,7 @@
 
 use bytemuck::bytes_of;
 use dolmen_core::random::Philox;
-use dolmen_core::{Blocks, Comm, CsrMatrix, Gid, Layout, Scalar};
+use dolmen_core::{Blocks, Comm, CsrMatrix, Gid, Layout, Renumbering, Scalar};
 use dolmen_tests::{Checksums, TestResult};
 
 const ROWS: u64 = 300;
@@ -72,6 +72,17 @@ pub(crate) fn checksums<T: Scalar>(comm: &Comm) -> TestResult<Checksums> {
     note("triple product as two", &p.adjoint()?.multiply(&a.multiply(&p)?)?);
     let mut aggregated = a.triple_product(&aggregates)?;
     note("triple product of aggregates", &aggregated);
+    note("sum", &a.add(number(4, 0), &square, number(4, 1))?);
+    let mine = |len: u64, keep: u64| -> Vec<Gid> {
+        let size = comm.size() as u64;
+        let all: Vec<Gid> = (0..len).filter(|k| k % keep != 0).map(|k| len - 1 - k).collect();
+        let rank = comm.rank() as u64;
+        (0..).zip(all).filter(|(k, _)| k * size / len == rank).map(|(_, index)| index).collect()
+    };
+    note("submatrix", &square.submatrix(&mine(ROWS, 3), &mine(ROWS, 5))?);
+    let backwards: Vec<Gid> = fine.range().map(|row| ROWS - 1 - row).collect();
+    let backwards = Renumbering::new(&fine, &fine, backwards)?;
+    note("permuted", &a.renumbered(&backwards, &backwards)?);
     let (before, plans) = (
         [&square, &galerkin, &aggregated].map(|a| checksum(comm, a)),
         (

@@ -1,6 +1,6 @@
 //! What does not fit together is the same error on all ranks, and leaves everything as it was.
 
-use dolmen_core::{Comm, CsrMatrix, Layout, Result};
+use dolmen_core::{Comm, CsrMatrix, Gid, Layout, Result, ndarray::Array2};
 use dolmen_tests::TestResult;
 
 /// All ranks fail alike, with a message that contains `part`.
@@ -30,7 +30,37 @@ pub(crate) fn products(comm: &Comm) -> TestResult {
     fails(comm, p.transpose()?.multiply(&p.transpose()?), mismatch)?;
     fails(comm, a.multiply(&laplacian(&elsewhere, &elsewhere)?), mismatch)?;
     fails(comm, a.triple_product(&laplacian(&short, &short)?), mismatch)?;
-    fails(comm, p.triple_product(&p), "different layouts")
+    fails(comm, p.triple_product(&p), "different layouts")?;
+    fails(comm, a.add(1.0, &p, 1.0), mismatch)?;
+    fails(comm, p.overlapping_block(1), "different layouts")
+}
+
+/// What the last rank alone gives wrong.
+pub(crate) fn indices(comm: &Comm) -> TestResult {
+    let layout = Layout::uniform(comm, 10);
+    let a = laplacian(&layout, &layout)?;
+    let last = comm.rank() + 1 == comm.size();
+    let on_last = |bad: &[Gid]| if last { bad.to_vec() } else { Vec::new() };
+    fails(comm, a.submatrix(&on_last(&[10]), &[]), "index map: global index 10 is outside 0..10")?;
+    fails(comm, a.submatrix(&[], &on_last(&[3, 11])), "column of a submatrix: global index 11 is outside 0..10")?;
+    fails(comm, a.submatrix(&[], &on_last(&[3, 3])), "column of a submatrix: global index 3 is given twice")?;
+    if comm.size() > 1 {
+        fails(comm, a.submatrix(&[], &[7]), "column of a submatrix: global index 7 is given twice")?;
+    }
+    Ok(())
+}
+
+pub(crate) fn shapes(comm: &Comm) -> TestResult {
+    let layout = Layout::uniform(comm, 10);
+    let a = laplacian(&layout, &layout)?;
+    let all = a.gather_all()?;
+    let (root, longer) = (comm.size() - 1, Layout::uniform(comm, 11));
+    fails(comm, a.gather(root + 1), "there is no rank")?;
+    fails(comm, CsrMatrix::scatter(&layout, &layout, root + 1, Some(&all)), "there is no rank")?;
+    fails(comm, CsrMatrix::scatter(&longer, &layout, root, Some(&all)), "expected 11 by 10 entries, found 10 by 10")?;
+    fails(comm, CsrMatrix::scatter(&layout, &layout, root, None::<&dolmen_core::SerialCsr<f64>>), "found 0 by 0")?;
+    let dense = Array2::<f64>::zeros((10, if comm.rank() == root { 9 } else { 10 }));
+    fails(comm, CsrMatrix::from_dense(&layout, &layout, &dense), "expected 10 by 10 entries, found 10 by 9")
 }
 
 pub(crate) fn plans(comm: &Comm) -> TestResult {
@@ -56,6 +86,9 @@ pub(crate) fn plans(comm: &Comm) -> TestResult {
     let plan = square.plan_multiply(&a, &a)?;
     fails(comm, square.clone().refill_multiply(&plan, &a, &same), pattern)?;
     fails(comm, a.refill_multiply(&plan, &same, &same), pattern)?;
+    fails(comm, a.plan_add(&a, &square), pattern)?;
+    let plan = square.plan_add(&a, &square)?;
+    fails(comm, square.clone().refill_add(&plan, 1.0, &same, 1.0, &square), pattern)?;
     let plan = transpose.plan_transpose(&p)?;
     fails(comm, transpose.clone().refill_transpose(&plan, &laplacian(&long, &short)?), pattern)?;
     let plan = coarse.plan_triple_product(&a, &p)?;
