@@ -9,7 +9,7 @@ use std::rc::Rc;
 use crate::csr::columns::{ColumnCodes, Columns};
 use crate::csr::local::LocalCsr;
 use crate::csr::matrix::{CsrMatrix, Shape};
-use crate::csr::memory;
+use crate::memory;
 use crate::csr::rows::{Entries, Rows};
 use crate::csr::transfer::{Place, Routing};
 use crate::error::{Error, Result};

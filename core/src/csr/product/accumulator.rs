@@ -6,7 +6,7 @@
 use bytemuck::Zeroable;
 
 use crate::csr::columns::{Columns, Numbers};
-use crate::csr::memory;
+use crate::memory;
 use crate::csr::rows::Rows;
 use crate::index::{Lid, at, to_lid};
 use crate::scalar::Scalar;

@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use crate::csr::columns::Numbers;
 use crate::csr::local::LocalCsr;
-use crate::csr::memory;
+use crate::memory;
 use crate::csr::rows::Rows;
 use crate::index::{Lid, at, to_lid};
 use crate::scalar::Scalar;

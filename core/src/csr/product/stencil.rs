@@ -8,7 +8,7 @@
 use std::ops::Range;
 
 use crate::csr::local::LocalCsr;
-use crate::csr::memory;
+use crate::memory;
 use crate::csr::product::factor::Factor;
 use crate::csr::rows::Rows;
 use crate::index::{Lid, at, to_lid};
