@@ -1,5 +1,7 @@
 //! What can go wrong in a solver. Not converging is a report, not an error.
 
+use std::fmt;
+
 use crate::settings::Norm;
 
 /// An error of a solver.
@@ -69,10 +71,96 @@ pub enum Error {
         /// What is missing or does not fit.
         name: String,
     },
+    /// A matrix that cannot be factored or inverted because of one of its rows.
+    #[error("{method}: row {row} {defect}")]
+    Unfit {
+        /// The preconditioner or factorisation.
+        method: &'static str,
+        /// The row, by its number in the matrix that was given.
+        row: u64,
+        /// What is wrong with it.
+        defect: Defect,
+    },
+    /// A rectangular matrix where a square one is needed.
+    #[error("{method}: the matrix has {rows} rows and {columns} columns; it must be square")]
+    NotSquare {
+        /// The preconditioner or factorisation.
+        method: &'static str,
+        /// Rows of the matrix.
+        rows: u64,
+        /// Columns of the matrix.
+        columns: u64,
+    },
+    /// An operator that does not know its diagonal.
+    #[error("{method}: the operator does not know its diagonal; assemble it, or implement LinearOperator::diagonal")]
+    NoDiagonal {
+        /// The preconditioner.
+        method: &'static str,
+    },
+    /// A matrix that is singular to working precision.
+    #[error(
+        "{method}: the matrix is singular to working precision (condition estimate {condition:.1e}); remove the dependent rows, or use an iterative method with the null space projected out"
+    )]
+    Singular {
+        /// The factorisation.
+        method: &'static str,
+        /// Its estimate of the condition number.
+        condition: f64,
+    },
+    /// A factorisation without pivoting that lost too many digits.
+    #[error("{method}: solves have a backward error of {error:.1e}, since it does not pivot; use Lu")]
+    Unstable {
+        /// The factorisation.
+        method: &'static str,
+        /// The backward error of a solve.
+        error: f64,
+    },
+    /// Factors that do not fit into memory.
+    #[error("{method}: the factors do not fit into the memory of this rank; use an iterative method")]
+    OutOfMemory {
+        /// The factorisation.
+        method: &'static str,
+    },
     /// [`SolveReport::require_converged`](crate::SolveReport::require_converged) on a solve that
     /// did not converge.
     #[error("{0}")]
     NotConverged(String),
+}
+
+/// What is wrong with a row of a matrix.
+#[non_exhaustive]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Defect {
+    /// There is no entry on the diagonal.
+    MissingDiagonal,
+    /// The entry on the diagonal is zero.
+    ZeroDiagonal,
+    /// All entries are zero.
+    ZeroRow,
+    /// Elimination leaves nothing on the diagonal but rounding errors.
+    ZeroPivot,
+    /// The diagonal, or what elimination leaves of it, is not positive.
+    NotPositive,
+    /// An entry is NaN or infinite.
+    NotFinite,
+    /// An entry is outside of the pattern that the setup was made for.
+    NotInPattern,
+}
+
+impl fmt::Display for Defect {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Defect::MissingDiagonal => "has no entry on the diagonal; store one, or use Lu",
+            Defect::ZeroDiagonal => "has a zero on the diagonal; reorder the equations, or use Lu",
+            Defect::ZeroRow => "is zero, so the matrix is singular; remove the equation, or set its diagonal",
+            Defect::ZeroPivot => "has a pivot of zero to working precision; reorder the equations, or use Lu",
+            Defect::NotPositive => {
+                "has a pivot that is not positive: the matrix is not positive definite; use Ilu or Lu"
+            }
+            Defect::NotFinite => "has an entry that is NaN or infinite; check how the matrix was computed",
+            Defect::NotInPattern => "has entries outside of the pattern of the setup; set up anew instead of refilling",
+        })
+    }
 }
 
 /// Result of a solve.

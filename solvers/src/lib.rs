@@ -13,10 +13,11 @@ mod error;
 mod krylov;
 mod monitor;
 mod null_space;
+mod precond;
 mod report;
 mod settings;
 
-pub use error::{Error, Result};
+pub use error::{Defect, Error, Result};
 pub use krylov::Solver;
 pub use krylov::bicgstab::BiCgStab;
 pub use krylov::by_name::{LEAST_SQUARES_SOLVERS, SOLVERS, least_squares_by_name, solver_by_name};
@@ -38,5 +39,9 @@ pub use krylov::spectrum::estimate_spectrum;
 pub use krylov::symmlq::Symmlq;
 pub use monitor::{Monitor, Progress, Request};
 pub use null_space::NullSpace;
+pub use precond::{
+    Additive, AdditiveSchwarz, BlockJacobi, ChebyshevPolynomial, Cholesky, Direct, Ic, Ilu, Ilut, Jacobi, Ldlt,
+    LocalSolver, Lu, Multiplicative, Permuted, Schwarz, Sor, Sweep,
+};
 pub use report::{SolveReport, StopReason};
 pub use settings::{Norm, Settings};

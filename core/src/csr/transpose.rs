@@ -9,12 +9,12 @@ use std::rc::Rc;
 use crate::csr::columns::{ColumnCodes, Columns};
 use crate::csr::local::LocalCsr;
 use crate::csr::matrix::{CsrMatrix, Shape};
-use crate::memory;
 use crate::csr::rows::{Entries, Rows};
 use crate::csr::transfer::{Place, Routing};
 use crate::error::{Error, Result};
 use crate::index::{Lid, at, to_lid};
 use crate::layout::Layout;
+use crate::memory;
 use crate::scalar::Scalar;
 
 /// Rows that are alike are taken so many at once, which stay in cache.

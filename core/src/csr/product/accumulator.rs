@@ -6,9 +6,9 @@
 use bytemuck::Zeroable;
 
 use crate::csr::columns::{Columns, Numbers};
-use crate::memory;
 use crate::csr::rows::Rows;
 use crate::index::{Lid, at, to_lid};
+use crate::memory;
 use crate::scalar::Scalar;
 
 /// Sums of a row whose columns are not known before. A stamp says whether a sum belongs to the

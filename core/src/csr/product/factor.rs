@@ -4,9 +4,9 @@ use std::ops::Range;
 
 use crate::csr::columns::Numbers;
 use crate::csr::local::LocalCsr;
-use crate::memory;
 use crate::csr::rows::Rows;
 use crate::index::{Lid, at, to_lid};
+use crate::memory;
 use crate::scalar::Scalar;
 
 /// Rows of a matrix by the local columns of the left factor. Columns have numbers of their own,

@@ -8,10 +8,10 @@
 use std::ops::Range;
 
 use crate::csr::local::LocalCsr;
-use crate::memory;
 use crate::csr::product::factor::Factor;
 use crate::csr::rows::Rows;
 use crate::index::{Lid, at, to_lid};
+use crate::memory;
 use crate::scalar::Scalar;
 
 /// Fewer rows than these are not worth a stencil.

@@ -1,0 +1,39 @@
+//! Preconditioners: operators that approximate the inverse of another one.
+//!
+//! What a rank does by itself is a [`LocalSolver`](local::LocalSolver) on its own matrix; what it
+//! does with the others is a [`LinearOperator`](dolmen_core::LinearOperator) that may be made of
+//! local solvers. Every preconditioner is linear and the same from one application to the next, has
+//! its adjoint, and, if it keeps anything that depends on the pattern of its matrix, takes new values
+//! (`refill`) without finding that again. A setup that fails on one rank fails on all, and names the
+//! row. One that a program writes itself, PETSc's shell, is a [`FnOperator`](dolmen_core::FnOperator).
+
+mod block_jacobi;
+mod chebyshev;
+mod composite;
+mod condition;
+mod direct;
+mod factors;
+mod ic;
+mod ilu;
+mod ilut;
+mod jacobi;
+mod local;
+mod lu;
+mod permuted;
+mod schwarz;
+mod sor;
+mod triangular;
+
+pub use block_jacobi::BlockJacobi;
+pub use chebyshev::ChebyshevPolynomial;
+pub use composite::{Additive, Multiplicative};
+pub use direct::Direct;
+pub use ic::Ic;
+pub use ilu::Ilu;
+pub use ilut::Ilut;
+pub use jacobi::Jacobi;
+pub use local::LocalSolver;
+pub use lu::{Cholesky, Ldlt, Lu};
+pub use permuted::Permuted;
+pub use schwarz::{AdditiveSchwarz, Schwarz};
+pub use sor::{Sor, Sweep};

@@ -1,0 +1,176 @@
+//! Incomplete LU factorisation by level of fill, ILU(k) (Saad, "Iterative Methods for Sparse Linear
+//! Systems", 2nd ed., sections 10.3.1 and 10.3.3).
+//!
+//! An entry of the matrix has level 0; the entry that eliminating `a_ik` with row `k` creates or
+//! changes at `(i, j)` has level `lev(i, k) + lev(k, j) + 1`, the least over all `k`. Entries of a
+//! level above `k` are left out; on those kept, the product of the factors equals the matrix for
+//! `k = 0`. The pattern is found once (`symbolic`), the values at each refill (`numeric`).
+
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
+
+use dolmen_core::index::at;
+use dolmen_core::{Lid, Scalar, SerialCsr};
+
+use crate::error::{Defect, Result};
+use crate::precond::local::{LocalSolver, check, inverse, unfit};
+use crate::precond::triangular::Ldu;
+
+const METHOD: &str = "ILU(k)";
+/// No row and no level.
+const NONE: Lid = Lid::MAX;
+
+/// The factors of an incomplete LU factorisation without pivoting.
+///
+/// Memory: a value and 4 bytes for each entry kept, 24 bytes and a value for each row.
+#[derive(Clone, Debug)]
+pub struct Ilu<T> {
+    factors: Ldu<T>,
+}
+
+impl<T: Scalar> Ilu<T> {
+    /// Factors `a`, keeping fill up to `level`: 0 keeps the pattern of the matrix, as many levels as
+    /// rows everything.
+    ///
+    /// # Errors
+    /// [`Error::NotSquare`](crate::Error::NotSquare), or [`Error::Unfit`](crate::Error::Unfit) for a
+    /// diagonal entry that is not stored, a pivot that is zero to working precision, or a number
+    /// that is not finite.
+    pub fn new(a: &SerialCsr<T>, level: usize) -> Result<Ilu<T>> {
+        check(METHOD, a)?;
+        let mut factors = if level == 0 { pattern(a)? } else { symbolic(a, level)? };
+        numeric(&mut factors, a)?;
+        Ok(Ilu { factors })
+    }
+
+    /// Entries of both factors, the diagonal counted once.
+    pub fn entries(&self) -> usize {
+        self.factors.entries()
+    }
+}
+
+impl<T: Scalar> LocalSolver<T> for Ilu<T> {
+    fn solve(&self, x: &mut [T]) {
+        self.factors.solve(x);
+    }
+
+    fn solve_adjoint(&self, x: &mut [T]) {
+        self.factors.solve_adjoint(x);
+    }
+
+    fn refill(&mut self, a: &SerialCsr<T>) -> Result<()> {
+        check(METHOD, a)?;
+        numeric(&mut self.factors, a)
+    }
+}
+
+/// Where the diagonal stands in a row.
+fn diagonal(method: &'static str, row: usize, columns: &[Lid]) -> Result<usize> {
+    let position = columns.partition_point(|&column| at(column) < row);
+    match columns.get(position) {
+        Some(&column) if at(column) == row => Ok(position),
+        _ => Err(unfit(method, row, Defect::MissingDiagonal)),
+    }
+}
+
+/// Factors of the pattern of the matrix, values zero.
+fn pattern<T: Scalar>(a: &SerialCsr<T>) -> Result<Ldu<T>> {
+    let half = a.values().len() / 2;
+    let mut factors = Ldu::with_capacity(a.rows(), half, half);
+    for row in 0..a.rows() {
+        let columns = a.row(row).0;
+        let diagonal = diagonal(METHOD, row, columns)?;
+        push_row(&mut factors, &columns[..diagonal], &columns[diagonal + 1..]);
+    }
+    Ok(factors)
+}
+
+/// Adds a row of zeros at ascending columns.
+fn push_row<T: Scalar>(factors: &mut Ldu<T>, lower: &[Lid], upper: &[Lid]) {
+    lower.iter().for_each(|&column| factors.lower.push(column, T::ZERO));
+    upper.iter().rev().for_each(|&column| factors.upper.push(column, T::ZERO));
+    factors.inverse.push(T::ZERO);
+    factors.lower.end_row();
+    factors.upper.end_row();
+}
+
+/// Factors of the pattern with all fill up to a level, values zero.
+fn symbolic<T: Scalar>(a: &SerialCsr<T>, level: usize) -> Result<Ldu<T>> {
+    let most = Lid::try_from(level).map_or(NONE - 1, |level| level.min(NONE - 1));
+    let mut factors = Ldu::with_capacity(a.rows(), a.values().len(), a.values().len());
+    // Levels of the upper rows so far, in the order of their columns there.
+    let (mut starts, mut upper_levels) = (vec![0], Vec::<Lid>::new());
+    let mut levels = vec![NONE; a.rows()];
+    let mut pending = BinaryHeap::new();
+    for row in 0..a.rows() {
+        let own = a.row(row).0;
+        diagonal(METHOD, row, own)?;
+        let (mut lower, mut upper) = (Vec::new(), Vec::new());
+        let mut note = |column: Lid, level: Lid, levels: &mut [Lid], pending: &mut BinaryHeap<Reverse<Lid>>| {
+            let known = &mut levels[at(column)];
+            if *known == NONE && at(column) < row {
+                pending.push(Reverse(column));
+            } else if *known == NONE && at(column) > row {
+                upper.push(column);
+            }
+            *known = level.min(*known);
+        };
+        own.iter().for_each(|&column| note(column, 0, &mut levels, &mut pending));
+        while let Some(Reverse(pivot)) = pending.pop() {
+            lower.push(pivot);
+            let left = levels[at(pivot)];
+            let span = starts[at(pivot)]..starts[at(pivot) + 1];
+            for (&column, &right) in factors.upper.row(at(pivot)).0.iter().zip(&upper_levels[span]) {
+                let fill = left.saturating_add(right).saturating_add(1);
+                if fill <= most {
+                    note(column, fill, &mut levels, &mut pending);
+                }
+            }
+        }
+        upper.sort_unstable();
+        push_row(&mut factors, &lower, &upper);
+        upper_levels.extend(upper.iter().rev().map(|&column| levels[at(column)]));
+        starts.push(upper_levels.len());
+        lower.iter().chain(&upper).for_each(|&column| levels[at(column)] = NONE);
+        levels[row] = NONE;
+    }
+    Ok(factors)
+}
+
+/// The values of the factors on their pattern, row by row (Saad, algorithm 10.3).
+fn numeric<T: Scalar>(factors: &mut Ldu<T>, a: &SerialCsr<T>) -> Result<()> {
+    if a.rows() != factors.inverse.len() {
+        return Err(unfit(METHOD, a.rows().min(factors.inverse.len()), Defect::NotInPattern));
+    }
+    // The row under way, and which row each column was last in.
+    let (mut work, mut last) = (vec![T::ZERO; a.rows()], vec![NONE; a.rows()]);
+    let Ldu { lower, inverse: inverses, upper } = factors;
+    for (row, number) in (0..a.rows()).zip(0..) {
+        for &column in lower.row(row).0.iter().chain([&number]).chain(upper.row(row).0) {
+            (work[at(column)], last[at(column)]) = (T::ZERO, number);
+        }
+        let (columns, values) = a.row(row);
+        for (&column, &value) in columns.iter().zip(values) {
+            if last[at(column)] != number {
+                return Err(unfit(METHOD, row, Defect::NotInPattern));
+            }
+            work[at(column)] = value;
+        }
+        let (pivots, multipliers) = lower.row_mut(row);
+        for (&pivot, multiplier) in pivots.iter().zip(multipliers) {
+            let factor = work[at(pivot)];
+            let (columns, values) = upper.row(at(pivot));
+            for (&column, &value) in columns.iter().zip(values) {
+                if last[at(column)] == number {
+                    work[at(column)] -= factor * value;
+                }
+            }
+            *multiplier = factor * inverses[at(pivot)];
+        }
+        let inverse = inverse(work[row], values).ok_or_else(|| unfit(METHOD, row, Defect::ZeroPivot))?;
+        inverses[row] = inverse;
+        let (columns, values) = upper.row_mut(row);
+        columns.iter().zip(values).for_each(|(&column, value)| *value = work[at(column)] * inverse);
+    }
+    Ok(())
+}

@@ -1,0 +1,77 @@
+//! Jacobi: division by the diagonal. The same bits on any number of ranks.
+
+use dolmen_core::{AdjointOperator, Diagonal, Layout, LinearOperator, Result as CoreResult, Scalar, Vector};
+
+use crate::error::{Defect, Error, Result};
+
+const METHOD: &str = "Jacobi";
+
+/// The inverse of the diagonal of an operator.
+pub struct Jacobi<T> {
+    inverse: Diagonal<T>,
+}
+
+impl<T: Scalar> Jacobi<T> {
+    /// Takes the diagonal that `a` knows.
+    ///
+    /// # Collective
+    ///
+    /// # Errors
+    /// [`Error::NoDiagonal`]; a row whose diagonal entry is zero or not finite, on any rank.
+    pub fn new(a: &(impl LinearOperator<T> + ?Sized)) -> Result<Jacobi<T>> {
+        Ok(Jacobi { inverse: Diagonal::new(inverse_diagonal(METHOD, a)?) })
+    }
+
+    /// Takes the diagonal of an operator whose values have changed.
+    ///
+    /// # Collective
+    ///
+    /// # Errors
+    /// As [`Jacobi::new`]; this preconditioner is then unchanged.
+    pub fn refill(&mut self, a: &(impl LinearOperator<T> + ?Sized)) -> Result<()> {
+        *self = Jacobi::new(a)?;
+        Ok(())
+    }
+}
+
+/// One over each entry of the diagonal.
+///
+/// # Collective
+pub(super) fn inverse_diagonal<T: Scalar>(
+    method: &'static str,
+    a: &(impl LinearOperator<T> + ?Sized),
+) -> Result<Vector<T>> {
+    let mut diagonal = a.diagonal().ok_or(Error::NoDiagonal { method })?;
+    let unfit = (diagonal.range()).zip(diagonal.owned()).find_map(|(row, &value)| {
+        let defect = if value.is_finite() { Defect::ZeroDiagonal } else { Defect::NotFinite };
+        let good = value.is_finite() && (T::ONE / value).is_finite();
+        (!good).then_some(Error::Unfit { method, row, defect })
+    });
+    diagonal.comm().agree(unfit.map_or(Ok(()), Err))?;
+    diagonal.reciprocal();
+    Ok(diagonal)
+}
+
+impl<T: Scalar> LinearOperator<T> for Jacobi<T> {
+    fn domain(&self) -> &Layout {
+        self.inverse.domain()
+    }
+
+    fn range(&self) -> &Layout {
+        self.inverse.range()
+    }
+
+    fn compute(&self, x: &Vector<T>, y: &mut Vector<T>) -> CoreResult<()> {
+        self.inverse.compute(x, y)
+    }
+
+    fn diagonal(&self) -> Option<Vector<T>> {
+        self.inverse.diagonal()
+    }
+}
+
+impl<T: Scalar> AdjointOperator<T> for Jacobi<T> {
+    fn compute_adjoint(&self, x: &Vector<T>, y: &mut Vector<T>) -> CoreResult<()> {
+        self.inverse.compute_adjoint(x, y)
+    }
+}

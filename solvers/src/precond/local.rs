@@ -1,0 +1,82 @@
+//! `LocalSolver`: what one rank does with a matrix of its own, exactly or approximately.
+//!
+//! A constructor takes a [`SerialCsr`]; [`BlockJacobi`](crate::BlockJacobi),
+//! [`AdditiveSchwarz`](crate::AdditiveSchwarz) and [`Direct`](crate::Direct) take the constructor,
+//! as a function or a closure that holds its settings, and call it with the part of the distributed
+//! matrix that is theirs. So every local solver works in all three places, one written elsewhere
+//! too, and a choice at run time is a closure that returns a box.
+
+use dolmen_core::{Comm, Real, Scalar, SerialCsr};
+
+use crate::error::{Defect, Error, Result};
+
+/// An exact or approximate inverse `M` of a square matrix on one rank. Never communicates.
+pub trait LocalSolver<T: Scalar> {
+    /// `x = M x`.
+    ///
+    /// # Panics
+    /// If `x` has not as many entries as the matrix rows, which is a bug of the caller.
+    fn solve(&self, x: &mut [T]);
+
+    /// `x = M^H x`.
+    ///
+    /// # Panics
+    /// If `x` has not as many entries as the matrix rows, which is a bug of the caller.
+    fn solve_adjoint(&self, x: &mut [T]);
+
+    /// The same for new values of the matrix, keeping what depends on its pattern only.
+    ///
+    /// # Errors
+    /// [`Error::Unfit`] with the row, as when it was made; a row that has entries outside of the
+    /// pattern. The solver is of no use then until another refill succeeds.
+    fn refill(&mut self, a: &SerialCsr<T>) -> Result<()>;
+}
+
+impl<T: Scalar, S: LocalSolver<T> + ?Sized> LocalSolver<T> for Box<S> {
+    fn solve(&self, x: &mut [T]) {
+        (**self).solve(x);
+    }
+
+    fn solve_adjoint(&self, x: &mut [T]) {
+        (**self).solve_adjoint(x);
+    }
+
+    fn refill(&mut self, a: &SerialCsr<T>) -> Result<()> {
+        (**self).refill(a)
+    }
+}
+
+/// Refuses a matrix that is not square or has a number that is not finite.
+pub(super) fn check<T: Scalar>(method: &'static str, a: &SerialCsr<T>) -> Result<()> {
+    let (rows, columns) = (a.rows() as u64, a.columns() as u64);
+    if rows != columns {
+        return Err(Error::NotSquare { method, rows, columns });
+    }
+    match (0..a.rows()).find(|&row| !a.row(row).1.iter().all(|value| value.is_finite())) {
+        Some(row) => Err(unfit(method, row, Defect::NotFinite)),
+        None => Ok(()),
+    }
+}
+
+/// The error of a local row.
+pub(super) fn unfit(method: &'static str, row: usize, defect: Defect) -> Error {
+    Error::Unfit { method, row: row as u64, defect }
+}
+
+/// The inverse of a pivot, unless the pivot is zero to the precision of the row that it was computed from.
+pub(super) fn inverse<T: Scalar>(pivot: T, row: &[T]) -> Option<T> {
+    let size = row.iter().map(|value| value.abs().to_f64()).fold(0.0, f64::max);
+    let inverse = T::ONE / pivot;
+    (pivot.abs().to_f64() > T::Real::EPSILON.to_f64() * size && inverse.is_finite()).then_some(inverse)
+}
+
+/// Ends a local setup: the same error on all ranks, with rows in their global numbers.
+///
+/// # Collective
+pub(super) fn agree<S>(comm: &Comm, result: Result<S>, to_global: impl Fn(u64) -> u64) -> Result<S> {
+    let renumbered = result.map_err(|error| match error {
+        Error::Unfit { method, row, defect } => Error::Unfit { method, row: to_global(row), defect },
+        other => other,
+    });
+    Ok(comm.agree(renumbered)?)
+}

@@ -1,0 +1,57 @@
+//! Preconditioners and factorisations against dense computations of their definitions, on several
+//! numbers of ranks; iteration counts of other programs; and what cannot be preconditioned.
+
+mod dense;
+mod distributed;
+mod local;
+mod references;
+mod refusals;
+
+use std::process::ExitCode;
+use std::time::Duration;
+
+use dolmen_core::{Complex32, Complex64};
+use dolmen_tests::{case, same_bits, serial};
+
+const RANKS: &[usize] = &[1, 2, 3, 4, 7];
+
+macro_rules! scalars {
+    ($cases:ident, serial: $($module:ident::$function:ident),*) => {$(
+        $cases.push(serial(concat!("f32_", stringify!($function)), $module::$function::<f32>));
+        $cases.push(serial(concat!("f64_", stringify!($function)), $module::$function::<f64>));
+        $cases.push(serial(concat!("c32_", stringify!($function)), $module::$function::<Complex32>));
+        $cases.push(serial(concat!("c64_", stringify!($function)), $module::$function::<Complex64>));
+    )*};
+    ($cases:ident, $kind:ident: $($module:ident::$function:ident),*) => {$(
+        $cases.push($kind(concat!("f32_", stringify!($function)), RANKS, $module::$function::<f32>));
+        $cases.push($kind(concat!("f64_", stringify!($function)), RANKS, $module::$function::<f64>));
+        $cases.push($kind(concat!("c32_", stringify!($function)), RANKS, $module::$function::<Complex32>));
+        $cases.push($kind(concat!("c64_", stringify!($function)), RANKS, $module::$function::<Complex64>));
+    )*};
+}
+
+fn main() -> ExitCode {
+    const REFERENCES: &[usize] = &[1, 2, 4];
+    let mut cases = vec![
+        serial("shifts", local::shifts),
+        serial("direct_with_supernodes", local::direct_with_supernodes),
+        serial("conditions", local::conditions),
+        case("reordered_blocks", RANKS, local::reordered_blocks),
+        case("shifts_of_blocks", RANKS, distributed::shifts_of_blocks),
+        case("rows_are_named", RANKS, refusals::rows_are_named),
+        case("singular_matrices", RANKS, refusals::singular_matrices),
+        case("shapes_and_patterns", RANKS, refusals::shapes_and_patterns),
+        case("settings", RANKS, refusals::settings),
+        case("laplacian_a", REFERENCES, references::laplacian_a).deadline(Duration::from_secs(300)),
+        case("stabilised", REFERENCES, references::stabilised).deadline(Duration::from_secs(300)),
+        case("laplacian_b", REFERENCES, references::laplacian_b).deadline(Duration::from_secs(300)),
+        case("convection_c", REFERENCES, references::convection_c).deadline(Duration::from_secs(300)),
+        same_bits("polynomials", RANKS, references::polynomials).deadline(Duration::from_secs(300)),
+    ];
+    scalars!(cases, serial: local::incomplete_factorisations, local::products_of_factors, local::thresholds);
+    scalars!(cases, serial: local::relaxations, local::complete_factorisations, local::permutations);
+    scalars!(cases, case: distributed::jacobi, distributed::block_jacobi, distributed::schwarz);
+    scalars!(cases, case: distributed::chebyshev, distributed::compositions, distributed::direct);
+    scalars!(cases, same_bits: distributed::bits);
+    dolmen_tests::main(&cases)
+}
