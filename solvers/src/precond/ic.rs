@@ -14,7 +14,7 @@ use dolmen_core::{Lid, Real, Scalar, SerialCsr};
 
 use crate::error::{Defect, Result};
 use crate::precond::local::{LocalSolver, check, unfit};
-use crate::precond::triangular::{Ldu, Triangle};
+use crate::precond::triangular::{Half, Ldu, Triangle};
 
 const METHOD: &str = "IC(0)";
 /// No row.
@@ -26,7 +26,7 @@ const LAST_SHIFT: f64 = 1e20;
 /// The factor of an incomplete Cholesky factorisation.
 ///
 /// Memory: a value and 4 bytes for each entry of the matrix off its diagonal, since the factor is
-/// kept by rows and by columns; 24 bytes and a value for each row.
+/// kept by rows and by columns; 18 bytes and 3 values for each row.
 #[derive(Clone, Debug)]
 pub struct Ic<T> {
     factors: Ldu<T>,
@@ -42,13 +42,12 @@ impl<T: Scalar> Ic<T> {
     /// diagonal entry that is not stored or not positive, or a number that is not finite.
     pub fn new(a: &SerialCsr<T>) -> Result<Ic<T>> {
         check(METHOD, a)?;
-        let mut lower = Triangle::with_capacity(a.rows(), a.values().len() / 2);
+        let mut lower = Triangle::with_capacity(Half::Lower, a.rows(), a.values().len() / 2);
         for row in 0..a.rows() {
-            let below = a.row(row).0.iter().filter(|column| at(**column) < row);
-            below.for_each(|&column| lower.push(column, T::ZERO));
-            lower.end_row();
+            let below = a.row(row).0.iter().take_while(|column| at(**column) < row);
+            lower.push_row(below.map(|&column| (column, T::ZERO)));
         }
-        let empty = Triangle::with_capacity(0, 0);
+        let empty = Triangle::with_capacity(Half::Upper, 0, 0);
         let mut ic = Ic { factors: Ldu { lower, inverse: vec![T::ZERO; a.rows()], upper: empty }, shift: 0.0 };
         ic.factor(a)?;
         Ok(ic)
@@ -75,10 +74,12 @@ impl<T: Scalar> Ic<T> {
 
     /// The factor of the shifted matrix, row by row, or the row whose pivot is not positive.
     fn numeric(&mut self, a: &SerialCsr<T>, diagonal: &[f64]) -> Result<Result<(), usize>> {
-        let (mut work, mut last) = (vec![T::ZERO; a.rows()], vec![NONE; a.rows()]);
+        let (mut work, mut last, mut own) = (vec![T::ZERO; a.rows()], vec![NONE; a.rows()], Vec::new());
         let Ldu { lower, inverse, .. } = &mut self.factors;
         for (row, number) in (0..a.rows()).zip(0..) {
-            lower.row(row).0.iter().for_each(|&column| (work[at(column)], last[at(column)]) = (T::ZERO, number));
+            own.clear();
+            own.extend(lower.row(row).map(|(column, _)| column));
+            own.iter().for_each(|&column| (work[at(column)], last[at(column)]) = (T::ZERO, number));
             let (columns, values) = a.row(row);
             for (&column, &value) in columns.iter().zip(values).take_while(|(column, _)| at(**column) < row) {
                 if last[at(column)] != number {
@@ -87,16 +88,13 @@ impl<T: Scalar> Ic<T> {
                 work[at(column)] = value;
             }
             let mut pivot = diagonal[row] * (1.0 + self.shift);
-            for position in 0..lower.row(row).0.len() {
-                let column = at(lower.row(row).0[position]);
-                let (others, factors) = lower.row(column);
-                let known = others.iter().zip(factors).filter(|(other, _)| last[at(**other)] == number);
-                let product: T = known.map(|(&other, factor)| work[at(other)] * factor.conj()).sum();
+            for column in own.iter().map(|&column| at(column)) {
+                let known = lower.row(column).filter(|(other, _)| last[at(*other)] == number);
+                let product: T = known.map(|(other, factor)| work[at(other)] * factor.conj()).sum();
                 work[column] -= product;
-                let factor = work[column] * inverse[column];
-                lower.row_mut(row).1[position] = factor;
-                pivot -= (work[column] * factor.conj()).re().to_f64();
+                pivot -= (work[column].abs_sqr() * inverse[column].re()).to_f64();
             }
+            lower.update(row, |column| work[at(column)] * inverse[at(column)]);
             // NaN is not positive either.
             if pivot.partial_cmp(&(T::Real::EPSILON.to_f64() * diagonal[row])) != Some(std::cmp::Ordering::Greater) {
                 return Ok(Err(row));

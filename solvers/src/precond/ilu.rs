@@ -22,7 +22,7 @@ const NONE: Lid = Lid::MAX;
 
 /// The factors of an incomplete LU factorisation without pivoting.
 ///
-/// Memory: a value and 4 bytes for each entry kept, 24 bytes and a value for each row.
+/// Memory: a value and 4 bytes for each entry kept, 18 bytes and 3 values for each row.
 #[derive(Clone, Debug)]
 pub struct Ilu<T> {
     factors: Ldu<T>,
@@ -75,8 +75,7 @@ fn diagonal(method: &'static str, row: usize, columns: &[Lid]) -> Result<usize> 
 
 /// Factors of the pattern of the matrix, values zero.
 fn pattern<T: Scalar>(a: &SerialCsr<T>) -> Result<Ldu<T>> {
-    let half = a.values().len() / 2;
-    let mut factors = Ldu::with_capacity(a.rows(), half, half);
+    let mut factors = Ldu::with_capacity(a.rows(), a.values().len() / 2);
     for row in 0..a.rows() {
         let columns = a.row(row).0;
         let diagonal = diagonal(METHOD, row, columns)?;
@@ -87,17 +86,15 @@ fn pattern<T: Scalar>(a: &SerialCsr<T>) -> Result<Ldu<T>> {
 
 /// Adds a row of zeros at ascending columns.
 fn push_row<T: Scalar>(factors: &mut Ldu<T>, lower: &[Lid], upper: &[Lid]) {
-    lower.iter().for_each(|&column| factors.lower.push(column, T::ZERO));
-    upper.iter().rev().for_each(|&column| factors.upper.push(column, T::ZERO));
+    factors.lower.push_row(lower.iter().map(|&column| (column, T::ZERO)));
+    factors.upper.push_row(upper.iter().rev().map(|&column| (column, T::ZERO)));
     factors.inverse.push(T::ZERO);
-    factors.lower.end_row();
-    factors.upper.end_row();
 }
 
 /// Factors of the pattern with all fill up to a level, values zero.
 fn symbolic<T: Scalar>(a: &SerialCsr<T>, level: usize) -> Result<Ldu<T>> {
     let most = Lid::try_from(level).map_or(NONE - 1, |level| level.min(NONE - 1));
-    let mut factors = Ldu::with_capacity(a.rows(), a.values().len(), a.values().len());
+    let mut factors = Ldu::with_capacity(a.rows(), a.values().len());
     // Levels of the upper rows so far, in the order of their columns there.
     let (mut starts, mut upper_levels) = (vec![0], Vec::<Lid>::new());
     let mut levels = vec![NONE; a.rows()];
@@ -120,7 +117,7 @@ fn symbolic<T: Scalar>(a: &SerialCsr<T>, level: usize) -> Result<Ldu<T>> {
             lower.push(pivot);
             let left = levels[at(pivot)];
             let span = starts[at(pivot)]..starts[at(pivot) + 1];
-            for (&column, &right) in factors.upper.row(at(pivot)).0.iter().zip(&upper_levels[span]) {
+            for ((column, _), &right) in factors.upper.row(at(pivot)).zip(&upper_levels[span]) {
                 let fill = left.saturating_add(right).saturating_add(1);
                 if fill <= most {
                     note(column, fill, &mut levels, &mut pending);
@@ -146,7 +143,8 @@ fn numeric<T: Scalar>(factors: &mut Ldu<T>, a: &SerialCsr<T>) -> Result<()> {
     let (mut work, mut last) = (vec![T::ZERO; a.rows()], vec![NONE; a.rows()]);
     let Ldu { lower, inverse: inverses, upper } = factors;
     for (row, number) in (0..a.rows()).zip(0..) {
-        for &column in lower.row(row).0.iter().chain([&number]).chain(upper.row(row).0) {
+        let below = lower.row(row).map(|(column, _)| column);
+        for column in below.chain([number]).chain(upper.row(row).map(|(column, _)| column)) {
             (work[at(column)], last[at(column)]) = (T::ZERO, number);
         }
         let (columns, values) = a.row(row);
@@ -156,21 +154,18 @@ fn numeric<T: Scalar>(factors: &mut Ldu<T>, a: &SerialCsr<T>) -> Result<()> {
             }
             work[at(column)] = value;
         }
-        let (pivots, multipliers) = lower.row_mut(row);
-        for (&pivot, multiplier) in pivots.iter().zip(multipliers) {
+        lower.update(row, |pivot| {
             let factor = work[at(pivot)];
-            let (columns, values) = upper.row(at(pivot));
-            for (&column, &value) in columns.iter().zip(values) {
+            for (column, value) in upper.row(at(pivot)) {
                 if last[at(column)] == number {
                     work[at(column)] -= factor * value;
                 }
             }
-            *multiplier = factor * inverses[at(pivot)];
-        }
+            factor * inverses[at(pivot)]
+        });
         let inverse = inverse(work[row], values).ok_or_else(|| unfit(METHOD, row, Defect::ZeroPivot))?;
         inverses[row] = inverse;
-        let (columns, values) = upper.row_mut(row);
-        columns.iter().zip(values).for_each(|(&column, value)| *value = work[at(column)] * inverse);
+        upper.update(row, |column| work[at(column)] * inverse);
     }
     Ok(())
 }

@@ -30,8 +30,8 @@ pub enum Sweep {
 
 /// Over-relaxation by sweeps over the rows of a matrix.
 ///
-/// Memory: a value and 4 bytes for each entry of the matrix in the triangles that are swept, 24 bytes
-/// and a value for each row; a copy of the matrix and two vectors for more than one sweep.
+/// Memory: a value and 4 bytes for each entry of the matrix in the triangles that are swept, 18 bytes
+/// and 3 values for each row; a copy of the matrix and two vectors for more than one sweep.
 #[derive(Clone, Debug)]
 pub struct Sor<T> {
     sweep: Sweep,
@@ -107,20 +107,15 @@ fn factors<T: Scalar>(a: &SerialCsr<T>, sweep: Sweep, omega: f64) -> Result<Ldu<
     check(METHOD, a)?;
     let omega = T::from_parts(omega, 0.0);
     let relaxed = (0..a.rows()).map(|row| Ok(omega * inverse_diagonal(a, row)?)).collect::<Result<Vec<T>>>()?;
-    let half = a.values().len() / 2;
-    let mut factors = Ldu::with_capacity(a.rows(), half, half);
+    let mut factors = Ldu::with_capacity(a.rows(), a.values().len() / 2);
     let [lower, upper] = [sweep != Sweep::Backward, sweep != Sweep::Forward];
     for row in 0..a.rows() {
         let (columns, values) = a.row(row);
-        let entries = || columns.iter().zip(values).map(|(&column, &value)| (column, value));
-        for (column, value) in entries().filter(|(column, _)| lower && at(*column) < row) {
-            factors.lower.push(column, value * relaxed[at(column)]);
-        }
-        for (column, value) in entries().rev().filter(|(column, _)| upper && at(*column) > row) {
-            factors.upper.push(column, value * relaxed[row]);
-        }
-        factors.lower.end_row();
-        factors.upper.end_row();
+        let entries = || columns.iter().copied().zip(values.iter().copied());
+        let below = entries().filter(|(column, _)| lower && at(*column) < row);
+        factors.lower.push_row(below.map(|(column, value)| (column, value * relaxed[at(column)])));
+        let above = entries().rev().filter(|(column, _)| upper && at(*column) > row);
+        factors.upper.push_row(above.map(|(column, value)| (column, value * relaxed[row])));
     }
     let scale = if sweep == Sweep::Symmetric { T::ONE + T::ONE - omega } else { T::ONE };
     factors.inverse.extend(relaxed.iter().map(|&inverse| scale * inverse));

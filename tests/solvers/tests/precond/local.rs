@@ -77,7 +77,7 @@ fn dense_ilut<T: Scalar>(a: &Dense<T>, drop: f64, fill: usize) -> Dense<T> {
         let norm = a[i].iter().map(|value| value.abs_sqr().to_f64()).sum::<f64>().sqrt();
         let mut row = a[i].clone();
         for k in 0..i {
-            row[k] = row[k] / upper[k][k];
+            row[k] /= upper[k][k];
             if row[k].abs().to_f64() < drop {
                 row[k] = T::ZERO;
             }
