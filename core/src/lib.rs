@@ -38,6 +38,7 @@ mod graph;
 pub mod index;
 mod index_map;
 mod layout;
+mod memory;
 mod multi_vector;
 mod operator;
 pub mod random;

@@ -7,13 +7,17 @@
 use crate::comm::Comm;
 use crate::csr::columns::ColumnCodes;
 use crate::csr::matrix::CsrMatrix;
-use crate::csr::memory;
 use crate::csr::rows::{Duplicates, Entries, Rows};
 use crate::csr::transfer::{Place, Routing};
 use crate::error::{Error, Result};
 use crate::index::{Gid, Lid, to_lid};
 use crate::layout::Layout;
+use crate::memory;
 use crate::scalar::Scalar;
+
+/// From the first of so many parts of the rows it is guessed how much room the rest will take: to
+/// grow again and again moves what is there, out of its huge pages.
+const SAMPLE: usize = 16;
 
 /// Column codes of a rank, for a matrix with these layouts.
 ///
@@ -219,13 +223,18 @@ impl<T: Scalar> CsrMatrix<T> {
         mut row: impl FnMut(Gid, &mut RowBuilder<'_, T>),
     ) -> Result<CsrMatrix<T>> {
         let mut codes = range.comm().agree(codes(range, domain))?;
-        let mut starts = Vec::with_capacity(range.local_len() + 1);
+        let count = range.local_len();
+        let mut starts = memory::with_capacity(count + 1);
         let (mut columns, mut values, mut valid) = (Vec::new(), Vec::new(), Ok(()));
         starts.push(0);
         for i in range.range() {
             let (codes, columns, values) = (&mut codes, &mut columns, &mut values);
             row(i, &mut RowBuilder { codes, columns, values, valid: &mut valid });
             starts.push(columns.len());
+            if starts.len() == count / SAMPLE {
+                memory::reserve(columns, SAMPLE * columns.len());
+                memory::reserve(values, SAMPLE * columns.len());
+            }
         }
         range.comm().agree(valid)?;
         CsrMatrix::from_coded(range, domain, codes, Rows { starts, columns, values }, Duplicates::Add)

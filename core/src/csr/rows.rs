@@ -10,9 +10,13 @@
 
 use std::cmp::Ordering;
 
-use crate::csr::memory;
 use crate::index::{Lid, at};
+use crate::memory;
 use crate::scalar::{Real, Scalar};
+
+/// Rows up to this length are sorted by insertion, which suits rows that are sorted but for a few
+/// entries from elsewhere.
+const SHORT: usize = 32;
 
 /// What becomes of several triplets for one entry of a matrix.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -135,7 +139,12 @@ impl<T: Scalar> Rows<T> {
         let (mut from, mut end) = (0, 0);
         for i in 0..self.starts.len() - 1 {
             let to = self.starts[i + 1];
-            if is_ascending(&self.columns[from..to], &key) {
+            let sorted = is_ascending(&self.columns[from..to], &key)
+                || to - from <= SHORT && {
+                    sort_short(&mut self.columns[from..to], &mut self.values[from..to], &key);
+                    is_ascending(&self.columns[from..to], &key)
+                };
+            if sorted {
                 if from != end {
                     self.columns.copy_within(from..to, end);
                     self.values.copy_within(from..to, end);
@@ -158,6 +167,22 @@ impl<T: Scalar> Rows<T> {
         }
         self.columns.truncate(end);
         self.values.truncate(end);
+    }
+}
+
+/// Sorts by insertion, in place: entries of one column keep their order.
+#[inline(always)]
+fn sort_short<T: Copy>(columns: &mut [Lid], values: &mut [T], key: impl Fn(Lid) -> Lid) {
+    for i in 1..columns.len() {
+        let (column, value) = (columns[i], values[i]);
+        let mut slot = i;
+        while slot > 0 && key(columns[slot - 1]) > key(column) {
+            columns[slot] = columns[slot - 1];
+            values[slot] = values[slot - 1];
+            slot -= 1;
+        }
+        columns[slot] = column;
+        values[slot] = value;
     }
 }
 
@@ -213,6 +238,22 @@ mod tests {
         let mut rows = entries.into_rows(3);
         rows.normalise(|column| column, Duplicates::Add);
         assert_eq!((rows.values.as_ptr(), &rows.starts[..]), (place, &[0, 2, 2, 3][..]));
+    }
+
+    #[test]
+    fn rows_of_any_length_are_sorted() {
+        for len in [1, 2, 3, 31, 32, 33, 100u32] {
+            let mut entries = Entries::default();
+            // 7 i mod len is a permutation of the columns; each is given twice.
+            assert_ne!(len % 7, 0);
+            for i in (0..len).chain(0..len) {
+                entries.push(0, 7 * i % len, f64::from(7 * i % len));
+            }
+            let mut rows = entries.into_rows(1);
+            rows.normalise(|column| column, Duplicates::Add);
+            assert_eq!(rows.columns, (0..len).collect::<Vec<_>>());
+            assert_eq!(rows.values, (0..len).map(|column| 2.0 * f64::from(column)).collect::<Vec<_>>());
+        }
     }
 
     #[test]

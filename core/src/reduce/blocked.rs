@@ -6,16 +6,9 @@ use std::ops::Range;
 use crate::comm::{REDUCE_TAG, Transfers};
 use crate::index::local;
 use crate::layout::{Blocks, Layout};
-use crate::reduce::LANES;
 use crate::reduce::binned::BinnedSum;
+use crate::reduce::chunks::{BLOCK, add_block, sum_blocks};
 use crate::scalar::Scalar;
-use crate::simd;
-
-/// Entries of a block.
-const BLOCK: usize = 256;
-/// Blocks of one operand that are handled before the next operand, so that vectors which several
-/// sums read stay in cache.
-const BLOCKS_AT_ONCE: usize = 8;
 
 /// What a rank does with the blocks that its rows touch. Positions are local.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -53,44 +46,12 @@ impl Cut {
     }
 }
 
-/// Adds up one block in its one order: sixteen lanes, and the lanes by halves. Entries beyond the
-/// end of a vector count as zero, which changes nothing.
-#[inline(always)]
-fn add_block<A: Copy, const P: usize>(a: &[A], b: &[A], f: impl Fn(A, A) -> [f64; P]) -> [f64; P] {
-    let mut lanes = [[0.0; LANES]; P];
-    let (a, a_rest) = a.as_chunks::<LANES>();
-    let (b, b_rest) = b.as_chunks::<LANES>();
-    for (a, b) in a.iter().zip(b) {
-        for i in 0..LANES {
-            let values = f(a[i], b[i]);
-            for part in 0..P {
-                lanes[part][i] += values[part];
-            }
-        }
-    }
-    for (i, (&a, &b)) in a_rest.iter().zip(b_rest).enumerate() {
-        let values = f(a, b);
-        for part in 0..P {
-            lanes[part][i] += values[part];
-        }
-    }
-    lanes.map(|mut lanes| {
-        let mut width = LANES / 2;
-        while width > 0 {
-            for i in 0..width {
-                lanes[i] += lanes[i + width];
-            }
-            width /= 2;
-        }
-        lanes[0]
-    })
-}
-
 /// Memory of reductions, kept from one to the next.
 #[derive(Default)]
 struct Scratch {
     cut: Cut,
     transfers: Transfers,
+    kept: Vec<f64>,
     partial: Vec<BinnedSum>,
     total: Vec<BinnedSum>,
 }
@@ -101,19 +62,19 @@ thread_local!(static SCRATCH: RefCell<Scratch> = RefCell::default());
 /// of sum `j`: this rank's entries of vectors on `layout`.
 ///
 /// # Collective
-pub(super) fn sum<'v, T: Scalar, A: Copy + 'v, const P: usize>(
+pub(super) fn sum<'v, S: Scalar, A: Copy + 'v, const P: usize>(
     layout: &Layout,
-    out: &mut [T],
+    out: &mut [S],
     operands: impl Fn(usize) -> [&'v [A]; 2],
     f: impl Fn(A, A) -> [f64; P],
 ) {
-    SCRATCH.with_borrow_mut(|Scratch { cut, transfers, partial, total }| {
+    SCRATCH.with_borrow_mut(|Scratch { cut, transfers, kept, partial, total }| {
         let (comm, count) = (layout.comm(), out.len());
         cut.set(layout.blocks(), comm.rank());
         post(layout, cut, count, transfers, &operands, &f);
         partial.clear();
         partial.resize(count * P, BinnedSum::default());
-        add_whole(&cut.whole, partial, &operands, &f);
+        sum_blocks(&cut.whole, count, kept, &operands, &f, |sum, blocks| partial[sum].add(blocks));
         transfers.wait();
         if !cut.tail.is_empty() {
             add_tail(cut, count, transfers, partial, &operands, &f);
@@ -122,7 +83,7 @@ pub(super) fn sum<'v, T: Scalar, A: Copy + 'v, const P: usize>(
         total.resize(partial.len(), BinnedSum::default());
         comm.all_reduce_merge(partial, total);
         for (sum, parts) in out.iter_mut().zip(total.as_chunks::<P>().0) {
-            *sum = T::from_parts(parts[0].value(), parts.get(1).map_or(0.0, BinnedSum::value));
+            *sum = S::from_parts(parts[0].value(), parts.get(1).map_or(0.0, BinnedSum::value));
         }
     });
 }
@@ -155,32 +116,6 @@ fn post<'v, A: Copy + 'v, const P: usize>(
     transfers.send(raw, owner, REDUCE_TAG, 0..bytes(head));
 }
 
-fn add_whole<'v, A: Copy + 'v, const P: usize>(
-    whole: &Range<usize>,
-    sums: &mut [BinnedSum],
-    operands: &impl Fn(usize) -> [&'v [A]; 2],
-    f: &impl Fn(A, A) -> [f64; P],
-) {
-    for start in whole.clone().step_by(BLOCK * BLOCKS_AT_ONCE) {
-        let range = start..whole.end.min(start + BLOCK * BLOCKS_AT_ONCE);
-        for (j, sums) in sums.as_chunks_mut::<P>().0.iter_mut().enumerate() {
-            let [a, b] = operands(j).map(|operand| &operand[range.clone()]);
-            let mut parts = [[0.0; BLOCKS_AT_ONCE]; P];
-            simd::dispatch(|| {
-                for (block, (a, b)) in a.chunks(BLOCK).zip(b.chunks(BLOCK)).enumerate() {
-                    let values = add_block(a, b, f);
-                    for part in 0..P {
-                        parts[part][block] = values[part];
-                    }
-                }
-            });
-            for (sum, parts) in sums.iter_mut().zip(parts) {
-                sum.add(&parts);
-            }
-        }
-    }
-}
-
 /// Adds the block that begins on this rank and ends on others.
 fn add_tail<'v, A: Copy + 'v, const P: usize>(
     cut: &Cut,
@@ -204,7 +139,7 @@ fn add_tail<'v, A: Copy + 'v, const P: usize>(
             at += rows;
             start += rows * count;
         }
-        let values = add_block(&products, &products, |product, _| product);
+        let values = add_block(&products, &products, |product, _| product, |_| {});
         for (sum, value) in sums.iter_mut().zip(values) {
             sum.add(&[value]);
         }

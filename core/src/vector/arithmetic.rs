@@ -8,8 +8,12 @@ use crate::scalar::Scalar;
 use crate::simd;
 use crate::vector::Vector;
 
-/// Entries that stay in the first-level cache while several vectors are added to them.
-const BLOCK: usize = 1024;
+/// Bytes of a vector that stay in the first-level cache while others are added to it.
+const CHUNK_BYTES: usize = 8 << 10;
+/// Entries that are handled at once.
+const LANES: usize = 16;
+/// Vectors that are added in one pass over a chunk.
+const AT_ONCE: usize = 4;
 
 impl<T: Scalar> Vector<T> {
     /// Sets every entry.
@@ -99,7 +103,9 @@ impl<T: Scalar> Vector<T> {
         Ok(())
     }
 
-    /// `self = self + alphas[0] xs[0] + alphas[1] xs[1] + ...`, in this order, in one pass over `self`.
+    /// `self = self + alphas[0] xs[0] + alphas[1] xs[1] + ...`, in this order (PETSc `VecMAXPY`).
+    ///
+    /// Traffic: each of `xs` is read once, `self` read and written once.
     ///
     /// # Errors
     /// [`Error::LayoutMismatch`], or [`Error::Shape`] if there are not as many factors as vectors.
@@ -112,10 +118,23 @@ impl<T: Scalar> Vector<T> {
         for x in xs {
             self.layout.require_same(&x.borrow().layout, operation)?;
         }
-        for (block, ys) in self.owned.chunks_mut(BLOCK).enumerate() {
-            for (&alpha, x) in alphas.iter().zip(xs) {
-                let xs = &x.borrow().owned[block * BLOCK..][..ys.len()];
-                simd::dispatch(|| ys.iter_mut().zip(xs).for_each(|(y, &x)| *y += alpha * x));
+        let chunk = CHUNK_BYTES / size_of::<T>();
+        for (number, ys) in self.owned.chunks_mut(chunk).enumerate() {
+            let len = ys.len();
+            let piece = |j: usize| &xs[j].borrow().owned[number * chunk..][..len];
+            // What comes next: the same piece of the vectors after these, or the next of the first.
+            let next = |j: usize| match xs.get(j) {
+                Some(x) => x.borrow().owned.as_ptr().wrapping_add(number * chunk),
+                None => xs[j % AT_ONCE % xs.len()].borrow().owned.as_ptr().wrapping_add((number + 1) * chunk),
+            };
+            let mut j = 0;
+            while j + AT_ONCE <= xs.len() {
+                let group: [usize; AT_ONCE] = std::array::from_fn(|k| j + k);
+                add_group(ys, group.map(|j| alphas[j]), group.map(piece), group.map(|j| next(j + AT_ONCE)));
+                j += AT_ONCE;
+            }
+            for j in j..xs.len() {
+                add_group(ys, [alphas[j]], [piece(j)], [next(j + AT_ONCE)]);
             }
         }
         Ok(())
@@ -146,4 +165,28 @@ impl<T: Scalar> Vector<T> {
         });
         Ok(())
     }
+}
+
+/// `y[i] = y[i] + alphas[0] xs[0][i] + ...`, asking for memory at `next` meanwhile.
+fn add_group<T: Scalar, const K: usize>(y: &mut [T], alphas: [T; K], xs: [&[T]; K], next: [*const T; K]) {
+    simd::dispatch(|| {
+        let (groups, rest) = y.as_chunks_mut::<LANES>();
+        let done = groups.len() * LANES;
+        for (number, y) in groups.iter_mut().enumerate() {
+            let mut sums = *y;
+            for k in 0..K {
+                simd::prefetch(next[k].wrapping_add(number * LANES), LANES, 0);
+                let (alpha, x) = (alphas[k], &xs[k].as_chunks::<LANES>().0[number]);
+                for i in 0..LANES {
+                    sums[i] += alpha * x[i];
+                }
+            }
+            *y = sums;
+        }
+        for (i, y) in rest.iter_mut().enumerate() {
+            for k in 0..K {
+                *y += alphas[k] * xs[k][done + i];
+            }
+        }
+    });
 }

@@ -27,6 +27,7 @@ fn main() -> ExitCode {
         same_bits("iterates", MANY, iterates),
         case("complex_against_a_dense_solve", SOME, complex_against_a_dense_solve),
         case("single_precision", SOME, stopping::single_precision),
+        case("tiny_single_precision", SOME, stopping::tiny_single_precision),
         case("zero_right_hand_side", &[1, 2], stopping::zero_right_hand_side),
         case("initial_guess", &[1, 2], stopping::initial_guess),
         case("indefinite_operator", SOME, stopping::indefinite_operator),

@@ -26,6 +26,23 @@ pub(crate) fn single_precision(comm: &Comm) -> TestResult {
     Ok(())
 }
 
+/// Squares of the residuals are far below what single precision can hold; the residuals are not.
+pub(crate) fn tiny_single_precision(comm: &Comm) -> TestResult {
+    let (layout, a) = grid::<f32>(comm, 32)?;
+    let solve = |scale: f32, reduction| -> TestResult<SolveReport> {
+        let b = Vector::from_fn(&layout, |i| scale * ((i % 17) as f32 - 8.0));
+        let report = Cg::new().rtol(1e-5).reduction(reduction).solve(&a, &b, &mut Vector::zeros(&layout))?;
+        assert!(report.converged(), "at scale {scale}: {report}");
+        Ok(report)
+    };
+    for reduction in [Reduction::Reproducible, Reduction::Fast] {
+        let (ordinary, tiny) = (solve(1.0, reduction)?, solve(1e-25, reduction)?);
+        assert_eq!(tiny.iterations, ordinary.iterations);
+        assert!(tiny.iterations > 20, "{tiny}");
+    }
+    Ok(())
+}
+
 pub(crate) fn zero_right_hand_side(comm: &Comm) -> TestResult {
     let (layout, a) = grid(comm, 8)?;
     let b = Vector::zeros(&layout);
