@@ -39,6 +39,7 @@ mod index_map;
 mod layout;
 mod multi_vector;
 mod operator;
+pub mod profile;
 pub mod random;
 mod redistribute;
 pub mod reduce;

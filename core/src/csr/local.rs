@@ -114,6 +114,11 @@ impl<T: Scalar> LocalCsr<T> {
         self.starts.len() - 1
     }
 
+    /// Number of columns, owned and ghost.
+    pub(super) fn columns(&self) -> usize {
+        self.owned + self.ghosts
+    }
+
     /// Columns and values of a row, in stored order.
     pub(super) fn row(&self, row: usize) -> (&[u32], &[T]) {
         let entries = self.starts[row]..self.starts[row + 1];

@@ -13,6 +13,7 @@ use crate::csr::transfer::{Place, Routing};
 use crate::csr::values::Missing;
 use crate::error::{Error, Result};
 use crate::index::Gid;
+use crate::profile;
 use crate::scalar::Scalar;
 
 /// Where the values of a sequence of triplets go in a matrix of one pattern; made by
@@ -44,6 +45,7 @@ impl<T: Scalar> CsrMatrix<T> {
         places: impl IntoIterator<Item = (Gid, Gid)>,
         duplicates: Duplicates,
     ) -> Result<RefillPlan> {
+        let _event = profile::event("MatRefillPlan");
         let (range, comm) = (&self.shape.range, self.comm());
         let mut slots = Vec::new();
         let (mut foreign, mut positions): (Vec<Place>, Vec<usize>) = (Vec::new(), Vec::new());
@@ -87,6 +89,7 @@ impl<T: Scalar> CsrMatrix<T> {
     /// A plan for another pattern, or not one value for each place, on any rank; the matrix is
     /// then unchanged.
     pub fn refill(&mut self, plan: &RefillPlan, values: &[T]) -> Result<()> {
+        let _event = profile::event("MatRefill");
         self.comm().agree(self.check_refill(plan, values.len()))?;
         let received = plan.routing.send(self.comm(), values);
         let received: Vec<T> = received.into_iter().flat_map(|(_, values)| values).collect();

@@ -4,6 +4,7 @@
 use std::borrow::Borrow;
 
 use crate::error::{Error, Result};
+use crate::profile::entrywise;
 use crate::scalar::Scalar;
 use crate::simd;
 use crate::vector::Vector;
@@ -14,6 +15,7 @@ const BLOCK: usize = 1024;
 impl<T: Scalar> Vector<T> {
     /// Sets every entry.
     pub fn fill(&mut self, value: T) {
+        let _event = entrywise::<T>("VecSet", self.owned.len(), 0, 0, 1);
         self.owned.fill(value);
     }
 
@@ -23,12 +25,18 @@ impl<T: Scalar> Vector<T> {
     /// [`Error::LayoutMismatch`].
     pub fn copy_from(&mut self, x: &Vector<T>) -> Result<()> {
         self.layout.require_same(&x.layout, "copy")?;
+        let _event = entrywise::<T>("VecCopy", self.owned.len(), 0, 0, 2);
         self.owned.copy_from_slice(&x.owned);
         Ok(())
     }
 
     /// `self[i] = f(self[i])`.
     pub fn map(&mut self, f: impl Fn(T) -> T) {
+        let _event = entrywise::<T>("VecMap", self.owned.len(), 0, 0, 2);
+        self.replace(f);
+    }
+
+    fn replace(&mut self, f: impl Fn(T) -> T) {
         simd::dispatch(|| self.owned.iter_mut().for_each(|y| *y = f(*y)));
     }
 
@@ -37,17 +45,22 @@ impl<T: Scalar> Vector<T> {
     /// # Errors
     /// [`Error::LayoutMismatch`].
     pub fn map_with(&mut self, x: &Vector<T>, f: impl Fn(T, T) -> T) -> Result<()> {
-        self.combine(x, "pointwise map", f)
+        self.layout.require_same(&x.layout, "pointwise map")?;
+        let _event = entrywise::<T>("VecMap", self.owned.len(), 0, 0, 3);
+        self.combine(x, f);
+        Ok(())
     }
 
     /// `self = alpha self`.
     pub fn scale(&mut self, alpha: T) {
-        self.map(|y| alpha * y);
+        let _event = entrywise::<T>("VecScale", self.owned.len(), 0, 1, 2);
+        self.replace(|y| alpha * y);
     }
 
     /// `self[i] = self[i] + alpha`.
     pub fn shift(&mut self, alpha: T) {
-        self.map(|y| y + alpha);
+        let _event = entrywise::<T>("VecShift", self.owned.len(), 1, 0, 2);
+        self.replace(|y| y + alpha);
     }
 
     /// `self[i] = conj(self[i])`.
@@ -70,7 +83,10 @@ impl<T: Scalar> Vector<T> {
     /// # Errors
     /// [`Error::LayoutMismatch`].
     pub fn axpy(&mut self, alpha: T, x: &Vector<T>) -> Result<()> {
-        self.combine(x, "axpy", |y, x| y + alpha * x)
+        self.layout.require_same(&x.layout, "axpy")?;
+        let _event = entrywise::<T>("VecAXPY", self.owned.len(), 1, 1, 3);
+        self.combine(x, |y, x| y + alpha * x);
+        Ok(())
     }
 
     /// `self = alpha x + beta self`. With `beta` zero the old entries do not count, NaN included.
@@ -78,10 +94,14 @@ impl<T: Scalar> Vector<T> {
     /// # Errors
     /// [`Error::LayoutMismatch`].
     pub fn axpby(&mut self, alpha: T, x: &Vector<T>, beta: T) -> Result<()> {
+        self.layout.require_same(&x.layout, "axpby")?;
+        let _event = entrywise::<T>("VecAXPBY", self.owned.len(), 1, 2, 3);
         if beta == T::ZERO {
-            return self.combine(x, "axpby", |_, x| alpha * x);
+            self.combine(x, |_, x| alpha * x);
+        } else {
+            self.combine(x, |y, x| alpha * x + beta * y);
         }
-        self.combine(x, "axpby", |y, x| alpha * x + beta * y)
+        Ok(())
     }
 
     /// `self = alpha x + y`.
@@ -91,6 +111,7 @@ impl<T: Scalar> Vector<T> {
     pub fn waxpy(&mut self, alpha: T, x: &Vector<T>, y: &Vector<T>) -> Result<()> {
         self.layout.require_same(&x.layout, "waxpy")?;
         self.layout.require_same(&y.layout, "waxpy")?;
+        let _event = entrywise::<T>("VecWAXPY", self.owned.len(), 1, 1, 3);
         simd::dispatch(|| {
             for ((w, &x), &y) in self.owned.iter_mut().zip(&x.owned).zip(&y.owned) {
                 *w = alpha * x + y;
@@ -112,6 +133,7 @@ impl<T: Scalar> Vector<T> {
         for x in xs {
             self.layout.require_same(&x.borrow().layout, operation)?;
         }
+        let _event = entrywise::<T>("VecMAXPY", self.owned.len(), xs.len(), xs.len(), xs.len() + 2);
         for (block, ys) in self.owned.chunks_mut(BLOCK).enumerate() {
             for (&alpha, x) in alphas.iter().zip(xs) {
                 let xs = &x.borrow().owned[block * BLOCK..][..ys.len()];
@@ -126,7 +148,10 @@ impl<T: Scalar> Vector<T> {
     /// # Errors
     /// [`Error::LayoutMismatch`].
     pub fn multiply(&mut self, x: &Vector<T>) -> Result<()> {
-        self.combine(x, "pointwise product", |y, x| y * x)
+        self.layout.require_same(&x.layout, "pointwise product")?;
+        let _event = entrywise::<T>("VecPointwiseMult", self.owned.len(), 0, 1, 3);
+        self.combine(x, |y, x| y * x);
+        Ok(())
     }
 
     /// `self[i] = self[i] / x[i]`; infinite or NaN where an entry of `x` is zero.
@@ -134,16 +159,17 @@ impl<T: Scalar> Vector<T> {
     /// # Errors
     /// [`Error::LayoutMismatch`].
     pub fn divide(&mut self, x: &Vector<T>) -> Result<()> {
-        self.combine(x, "pointwise quotient", |y, x| y / x)
+        self.layout.require_same(&x.layout, "pointwise quotient")?;
+        let _event = entrywise::<T>("VecPointwiseDivide", self.owned.len(), 0, 1, 3);
+        self.combine(x, |y, x| y / x);
+        Ok(())
     }
 
-    fn combine(&mut self, x: &Vector<T>, operation: &'static str, f: impl Fn(T, T) -> T) -> Result<()> {
-        self.layout.require_same(&x.layout, operation)?;
+    fn combine(&mut self, x: &Vector<T>, f: impl Fn(T, T) -> T) {
         simd::dispatch(|| {
             for (y, &x) in self.owned.iter_mut().zip(&x.owned) {
                 *y = f(*y, x);
             }
         });
-        Ok(())
     }
 }

@@ -10,6 +10,7 @@ use bytemuck::{Pod, Zeroable};
 use crate::comm::Merge;
 use crate::error::{Error, Result};
 use crate::index::Gid;
+use crate::profile::{self, Event, entrywise};
 use crate::reduce::{Form, Reduction, dot_sums, entry_sum, real_sums};
 use crate::scalar::{Real, Scalar};
 use crate::vector::Vector;
@@ -37,8 +38,8 @@ impl<T: Scalar> Vector<T> {
     /// # Errors
     /// [`Error::LayoutMismatch`].
     pub fn dot_with(&self, x: &Vector<T>, reduction: Reduction) -> Result<T> {
-        let [value] = dots([(self, x)], reduction)?;
-        Ok(value)
+        self.layout.require_same(&x.layout, "dot")?;
+        Ok(self.product(x, reduction, Form::Conjugated))
     }
 
     /// The bilinear product `sum self[i] x[i]`, without conjugation (BLAS `dotu`, PETSc `VecTDot`).
@@ -50,9 +51,14 @@ impl<T: Scalar> Vector<T> {
     /// [`Error::LayoutMismatch`].
     pub fn dotu(&self, x: &Vector<T>, reduction: Reduction) -> Result<T> {
         self.layout.require_same(&x.layout, "dotu")?;
+        Ok(self.product(x, reduction, Form::Bilinear))
+    }
+
+    fn product(&self, x: &Vector<T>, reduction: Reduction, form: Form) -> T {
+        let _event = entrywise::<T>("VecDot", self.owned.len(), 1, 1, 2);
         let mut value = [T::ZERO];
-        dot_sums(&self.layout, reduction, Form::Bilinear, &mut value, |_| [&self.owned, &x.owned]);
-        Ok(value[0])
+        dot_sums(&self.layout, reduction, form, &mut value, |_| [&self.owned, &x.owned]);
+        value[0]
     }
 
     /// The inner products of many vectors with this one, `out[j] = sum conj(xs[j][i]) self[i]`, in
@@ -69,6 +75,7 @@ impl<T: Scalar> Vector<T> {
         for x in xs {
             self.layout.require_same(&x.borrow().layout, operation)?;
         }
+        let _event = entrywise::<T>("VecMDot", self.owned.len(), xs.len(), xs.len(), xs.len() + 1);
         dot_sums(&self.layout, reduction, Form::Conjugated, out, |j| [&xs[j].borrow().owned, &self.owned]);
         Ok(())
     }
@@ -78,6 +85,7 @@ impl<T: Scalar> Vector<T> {
     /// # Collective
     /// One reduction.
     pub fn sum(&self, reduction: Reduction) -> T {
+        let _event = entrywise::<T>("VecSum", self.owned.len(), 1, 0, 1);
         entry_sum(&self.layout, reduction, &self.owned)
     }
 
@@ -131,6 +139,7 @@ impl<T: Scalar> Vector<T> {
     /// # Collective
     /// One reduction.
     pub fn norm_inf(&self) -> T::Real {
+        let _event = norm_event(self);
         let mut largest = [0.0f64; 2];
         for value in &self.owned {
             let size = value.abs().to_f64();
@@ -146,10 +155,17 @@ impl<T: Scalar> Vector<T> {
 
     /// The sum of a real function of the entries over all ranks.
     fn sum_of(&self, f: impl Fn(T) -> f64, reduction: Reduction) -> f64 {
+        let _event = norm_event(self);
         let mut total = [0.0f64];
         real_sums(&self.layout, reduction, &mut total, |_| &self.owned, f);
         total[0]
     }
+}
+
+/// Two operations for each real number.
+fn norm_event<T: Scalar>(x: &Vector<T>) -> Event {
+    let numbers = x.owned.len() * (1 + usize::from(T::COMPLEX));
+    profile::event("VecNorm").flops(2 * numbers as u64).bytes(size_of_val(&*x.owned) as u64)
 }
 
 /// `|scale x|^2` in double precision.
@@ -185,6 +201,7 @@ impl<T: Real> Vector<T> {
 
     /// The extreme of the entries times `sign`.
     fn extreme(&self, sign: f64) -> Option<(Gid, T)> {
+        let _event = entrywise::<T>("VecMax", self.owned.len(), 1, 0, 1);
         let mut best = Extreme { value: f64::NEG_INFINITY, index: Gid::MAX };
         for (index, value) in self.range().zip(&self.owned) {
             best.merge(&Extreme { value: sign * value.to_f64(), index });
@@ -246,6 +263,8 @@ pub fn dots_into<T: Scalar>(pairs: &[(&Vector<T>, &Vector<T>)], reduction: Reduc
         first.layout.require_same(&a.layout, "dot")?;
         first.layout.require_same(&b.layout, "dot")?;
     }
+    let name = if pairs.len() == 1 { "VecDot" } else { "VecMDot" };
+    let _event = entrywise::<T>(name, first.owned.len(), pairs.len(), pairs.len(), 2 * pairs.len());
     dot_sums(&first.layout, reduction, Form::Conjugated, out, |j| [&pairs[j].0.owned, &pairs[j].1.owned]);
     Ok(())
 }

@@ -141,6 +141,7 @@ impl H5File {
         };
         let mut bytes = self.comm().agree(allocated())?;
         let slab = Slab { start: vec![0], count: vec![rows] };
+        let _event = profile::event("H5Read").bytes(bytes.len() as u64);
         let mut rest = bytes.as_mut_slice();
         table.transfer_in_parts(&memory_type, &slab, false, |size| {
             let (part, after) = std::mem::take(&mut rest).split_at_mut(size);
@@ -181,6 +182,7 @@ impl H5File {
                 columns.iter().for_each(|(_, column)| column.pack(row, &mut bytes));
             }
         }
+        let _event = profile::event("H5Write").bytes(bytes.len() as u64);
         let mut rest = bytes.as_slice();
         table.transfer_in_parts(&memory_type, &slab, false, |size| {
             let (part, after) = rest.split_at(size);
