@@ -12,11 +12,11 @@ use crate::index::{at, to_lid};
 /// Depth of nesting for which there is room beforehand.
 const DEPTH: usize = 64;
 
-/// A number that no other event of the process has, so that a guard which outlives its profile
+/// A number above zero that no other event of the process has, so that a guard which outlives its profile
 /// cannot end an event of the next one.
-fn next_number() -> u64 {
-    static LAST: AtomicU64 = AtomicU64::new(0);
-    LAST.fetch_add(1, Ordering::Relaxed)
+pub(super) fn next_number() -> u64 {
+    static NEXT: AtomicU64 = AtomicU64::new(1);
+    NEXT.fetch_add(1, Ordering::Relaxed)
 }
 
 /// What an event did, apart from taking time.
@@ -138,15 +138,13 @@ impl Recorder {
         self.frames.last().expect("invariant: the root is open").node
     }
 
-    pub(super) fn begin(&mut self, name: &'static str) -> u64 {
+    pub(super) fn begin(&mut self, name: &'static str, number: u64) {
         let node = self.node(name);
         self.nodes[node].open += 1;
         self.nodes[node].count += 1;
-        let number = next_number();
         let interval = self.reserve_interval(name);
         let start = self.now();
         self.frames.push(Frame { number, node, start, inside: 0, interval });
-        number
     }
 
     /// The node of an event that begins now: that of the same name around it, or a child.
@@ -250,6 +248,12 @@ mod tests {
         recorder
     }
 
+    fn begin(recorder: &mut Recorder, name: &'static str) -> u64 {
+        let number = next_number();
+        recorder.begin(name, number);
+        number
+    }
+
     /// Paths of names with their counts, in order of appearance.
     fn paths(record: &Record) -> Vec<(String, u64)> {
         let path = |mut at: usize| {
@@ -273,16 +277,16 @@ mod tests {
     fn events_nest() {
         let mut recorder = started(10);
         for _ in 0..2 {
-            let outer = recorder.begin("outer");
+            let outer = begin(&mut recorder, "outer");
             for name in ["one", "two", "one"] {
-                let inner = recorder.begin(name);
+                let inner = begin(&mut recorder, name);
                 recorder.add_to(inner, Work { flops: 3, ..Work::default() });
                 recorder.add(Work { messages: 1, message_bytes: 8, ..Work::default() });
                 recorder.end(inner);
             }
             recorder.end(outer);
         }
-        let alone = recorder.begin("one");
+        let alone = begin(&mut recorder, "one");
         std::thread::sleep(std::time::Duration::from_millis(2));
         recorder.end(alone);
         let record = recorder.finish();
@@ -300,11 +304,11 @@ mod tests {
     #[test]
     fn recursion_counts_time_once() {
         let mut recorder = started(0);
-        let outer = recorder.begin("cycle");
-        let smooth = recorder.begin("smooth");
-        let inner = recorder.begin("cycle");
+        let outer = begin(&mut recorder, "cycle");
+        let smooth = begin(&mut recorder, "smooth");
+        let inner = begin(&mut recorder, "cycle");
         std::thread::sleep(std::time::Duration::from_millis(2));
-        let leaf = recorder.begin("leaf");
+        let leaf = begin(&mut recorder, "leaf");
         [leaf, inner, smooth, outer].into_iter().for_each(|number| recorder.end(number));
         let record = recorder.finish();
         let expected = [("cycle", 2), ("cycle/smooth", 1), ("cycle/leaf", 1)];
@@ -318,17 +322,17 @@ mod tests {
     #[test]
     fn guards_may_go_in_any_order() {
         let mut recorder = started(10);
-        let outer = recorder.begin("outer");
-        let inner = recorder.begin("inner");
+        let outer = begin(&mut recorder, "outer");
+        let inner = begin(&mut recorder, "inner");
         recorder.end(outer);
-        let next = recorder.begin("next");
+        let next = begin(&mut recorder, "next");
         // It has ended with the outer one: neither ends nor adds to anything.
         recorder.end(inner);
         recorder.add_to(inner, Work { flops: 1, ..Work::default() });
-        let last = recorder.begin("last");
+        let last = begin(&mut recorder, "last");
         recorder.end(next);
         recorder.end(last);
-        recorder.begin("open");
+        begin(&mut recorder, "open");
         let record = recorder.finish();
         let expected = [("outer", 1), ("outer/inner", 1), ("next", 1), ("next/last", 1), ("open", 1)];
         assert_eq!(paths(&record), expected.map(|(path, count)| (path.to_owned(), count)));
@@ -339,9 +343,9 @@ mod tests {
     #[test]
     fn the_timeline_is_bounded_and_keeps_what_begins_first() {
         let mut recorder = started(3);
-        let outer = recorder.begin("outer");
+        let outer = begin(&mut recorder, "outer");
         for _ in 0..10 {
-            let inner = recorder.begin("inner");
+            let inner = begin(&mut recorder, "inner");
             recorder.end(inner);
         }
         recorder.end(outer);

@@ -11,6 +11,7 @@ use super::ffi::Buffer;
 use super::file::H5File;
 use super::slab::Slab;
 use crate::error::Result;
+use dolmen_core::profile;
 use hdf5::types::{CompoundField, CompoundType, FloatSize, IntSize, TypeDescriptor};
 
 /// A column of a table.
