@@ -27,6 +27,7 @@ use mpi::Threading;
 
 use crate::error::{Error, Result};
 use crate::profile;
+use crate::threads;
 pub(crate) use ffi::RawComm;
 pub use ffi::{Merge, Reducible};
 use ffi::{Op, Pending};
@@ -77,6 +78,8 @@ impl Comm {
     /// Returns what `main` returned, or exit code 2 after printing its error in one line,
     /// `error: ...`, from the lowest rank that has one. A panic on any rank ends all of them.
     ///
+    /// The number of threads of each rank is taken from the environment; see [`crate::threads`].
+    ///
     /// All of `main` is in a `tracing` span `rank` with the number of the rank, so that what a
     /// subscriber shows says where it comes from. Install the subscriber before.
     ///
@@ -95,7 +98,7 @@ impl Comm {
         abort_on_panic(control);
         let comm = Comm::new(RawComm::world().duplicate());
         let _span = tracing::info_span!(target: "dolmen", "rank", rank = comm.rank()).entered();
-        let code = match main(&comm) {
+        let code = match threads::from_environment(&comm).map_err(E::from).and_then(|()| main(&comm)) {
             Ok(code) => {
                 Pending::minimum(control, u64::MAX).wait();
                 code

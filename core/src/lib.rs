@@ -45,6 +45,7 @@ mod redistribute;
 pub mod reduce;
 mod scalar;
 mod simd;
+pub mod threads;
 mod vector;
 
 pub use comm::{Comm, Merge, Reducible};

@@ -7,6 +7,7 @@ use crate::error::{Error, Result};
 use crate::profile::entrywise;
 use crate::scalar::Scalar;
 use crate::simd;
+use crate::threads;
 use crate::vector::Vector;
 
 /// Entries that stay in the first-level cache while several vectors are added to them.
@@ -16,7 +17,7 @@ impl<T: Scalar> Vector<T> {
     /// Sets every entry.
     pub fn fill(&mut self, value: T) {
         let _event = entrywise::<T>("VecSet", self.owned.len(), 0, 0, 1);
-        self.owned.fill(value);
+        threads::for_entries(&mut self.owned, &|_, ys| ys.fill(value));
     }
 
     /// `self = x`.
@@ -26,17 +27,14 @@ impl<T: Scalar> Vector<T> {
     pub fn copy_from(&mut self, x: &Vector<T>) -> Result<()> {
         self.layout.require_same(&x.layout, "copy")?;
         let _event = entrywise::<T>("VecCopy", self.owned.len(), 0, 0, 2);
-        self.owned.copy_from_slice(&x.owned);
+        let xs = &*x.owned;
+        threads::for_entries(&mut self.owned, &|start, ys| ys.copy_from_slice(&xs[start..][..ys.len()]));
         Ok(())
     }
 
     /// `self[i] = f(self[i])`.
     pub fn map(&mut self, f: impl Fn(T) -> T) {
         let _event = entrywise::<T>("VecMap", self.owned.len(), 0, 0, 2);
-        self.replace(f);
-    }
-
-    fn replace(&mut self, f: impl Fn(T) -> T) {
         simd::dispatch(|| self.owned.iter_mut().for_each(|y| *y = f(*y)));
     }
 
@@ -47,7 +45,7 @@ impl<T: Scalar> Vector<T> {
     pub fn map_with(&mut self, x: &Vector<T>, f: impl Fn(T, T) -> T) -> Result<()> {
         self.layout.require_same(&x.layout, "pointwise map")?;
         let _event = entrywise::<T>("VecMap", self.owned.len(), 0, 0, 3);
-        self.combine(x, f);
+        simd::dispatch(|| self.owned.iter_mut().zip(&x.owned).for_each(|(y, &x)| *y = f(*y, x)));
         Ok(())
     }
 
@@ -112,10 +110,12 @@ impl<T: Scalar> Vector<T> {
         self.layout.require_same(&x.layout, "waxpy")?;
         self.layout.require_same(&y.layout, "waxpy")?;
         let _event = entrywise::<T>("VecWAXPY", self.owned.len(), 1, 1, 3);
-        simd::dispatch(|| {
-            for ((w, &x), &y) in self.owned.iter_mut().zip(&x.owned).zip(&y.owned) {
-                *w = alpha * x + y;
-            }
+        let (xs, ys) = (&*x.owned, &*y.owned);
+        threads::for_entries(&mut self.owned, &|start, ws| {
+            simd::dispatch(|| {
+                let operands = xs[start..].iter().zip(&ys[start..]);
+                ws.iter_mut().zip(operands).for_each(|(w, (&x, &y))| *w = alpha * x + y);
+            });
         });
         Ok(())
     }
@@ -165,11 +165,16 @@ impl<T: Scalar> Vector<T> {
         Ok(())
     }
 
-    fn combine(&mut self, x: &Vector<T>, f: impl Fn(T, T) -> T) {
-        simd::dispatch(|| {
-            for (y, &x) in self.owned.iter_mut().zip(&x.owned) {
-                *y = f(*y, x);
-            }
+    /// `self[i] = f(self[i])`, on all threads.
+    fn replace(&mut self, f: impl Fn(T) -> T + Sync) {
+        threads::for_entries(&mut self.owned, &|_, ys| simd::dispatch(|| ys.iter_mut().for_each(|y| *y = f(*y))));
+    }
+
+    /// `self[i] = f(self[i], x[i])`, on all threads.
+    fn combine(&mut self, x: &Vector<T>, f: impl Fn(T, T) -> T + Sync) {
+        let xs = &*x.owned;
+        threads::for_entries(&mut self.owned, &|start, ys| {
+            simd::dispatch(|| ys.iter_mut().zip(&xs[start..]).for_each(|(y, &x)| *y = f(*y, x)));
         });
     }
 }
