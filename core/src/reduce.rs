@@ -1,4 +1,4 @@
-//! Sums that do not depend on the number of ranks.
+//! Sums that do not depend on the number of ranks, nor on that of threads.
 //!
 //! A floating-point sum changes with its order, so a norm computed on 4 ranks differs in its last
 //! bits from the one on 3, and an iterative solver then takes another path. Here the order is fixed
@@ -17,21 +17,23 @@ mod binned;
 mod blocked;
 
 use std::cell::RefCell;
+use std::ops::Range;
 
 use crate::comm::Comm;
 use crate::layout::Layout;
 use crate::scalar::{Real, Scalar};
 use crate::simd;
+use crate::threads;
 
 pub use binned::BinnedSum;
 
 /// How sums over all ranks are computed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Reduction {
-    /// The same bits on any number of ranks.
+    /// The same bits on any number of ranks and threads.
     #[default]
     Reproducible,
-    /// Plain floating-point sums, whose last bits depend on the distribution.
+    /// Plain floating-point sums, whose last bits depend on the distribution and on the number of threads.
     Fast,
 }
 
@@ -91,7 +93,7 @@ pub(crate) fn real_sums<'v, T: Scalar, R: Real>(
     reduction: Reduction,
     out: &mut [R],
     operand: impl Fn(usize) -> &'v [T],
-    f: impl Fn(T) -> f64,
+    f: impl Fn(T) -> f64 + Sync,
 ) {
     match reduction {
         Reduction::Reproducible => blocked::sum(layout, out, |j| [operand(j); 2], |a, _| [f(a)]),
@@ -125,7 +127,12 @@ pub(crate) fn entry_sum<T: Scalar>(layout: &Layout, reduction: Reduction, entrie
 }
 
 /// Plain sum of `f(a[i], b[i])`.
-fn plain_sum<A: Copy, T: Scalar>(a: &[A], b: &[A], f: impl Fn(A, A) -> T) -> T {
+fn plain_sum<A: Copy + Sync, T: Scalar>(a: &[A], b: &[A], f: impl Fn(A, A) -> T + Sync) -> T {
+    let piece = |range: Range<usize>| plain_sum_of(&a[range.clone()], &b[range], &f);
+    threads::reduce(a.len(), &piece, &|low, high| low + high)
+}
+
+fn plain_sum_of<A: Copy, T: Scalar>(a: &[A], b: &[A], f: &impl Fn(A, A) -> T) -> T {
     simd::dispatch(|| {
         let mut lanes = [T::ZERO; LANES];
         let (a, a_rest) = a.as_chunks::<LANES>();

@@ -110,14 +110,13 @@ fn for_range<S: Split>(
 }
 
 #[cfg(feature = "threads")]
-fn join(a: impl FnOnce() + Send, b: impl FnOnce() + Send) {
-    rayon_core::join(a, b);
+fn join<R: Send>(a: impl FnOnce() -> R + Send, b: impl FnOnce() -> R + Send) -> (R, R) {
+    rayon_core::join(a, b)
 }
 
 #[cfg(not(feature = "threads"))]
-fn join(a: impl FnOnce(), b: impl FnOnce()) {
-    a();
-    b();
+fn join<R>(a: impl FnOnce() -> R, b: impl FnOnce() -> R) -> (R, R) {
+    (a(), b())
 }
 
 /// Runs `run(start, piece)` on pieces of `entries`, each on a thread.
@@ -126,6 +125,29 @@ pub(crate) fn for_entries<T: Send>(entries: &mut [T], run: &(impl Fn(usize, &mut
     // Pieces begin at whole cache lines, as far as the array does.
     let cut = |part| equal_part(part, parts, len, 64).start;
     for_parts(parts, entries, &cut, &|part, piece: &mut [T]| run(cut(part), piece));
+}
+
+/// Merges what `map` gives for pieces of `0..len`, each on a thread, in their order.
+pub(crate) fn reduce<R: Send>(
+    len: usize,
+    map: &(impl Fn(Range<usize>) -> R + Sync),
+    merge: &(impl Fn(R, R) -> R + Sync),
+) -> R {
+    fn of_parts<R: Send>(
+        parts: Range<usize>,
+        map: &(impl Fn(usize) -> R + Sync),
+        merge: &(impl Fn(R, R) -> R + Sync),
+    ) -> R {
+        if parts.len() == 1 {
+            return map(parts.start);
+        }
+        let middle = parts.start.midpoint(parts.end);
+        let (low, high) =
+            join(|| of_parts(parts.start..middle, map, merge), || of_parts(middle..parts.end, map, merge));
+        merge(low, high)
+    }
+    let parts = parts(len);
+    of_parts(0..parts, &|part| map(equal_part(part, parts, len, 64)), merge)
 }
 
 #[cfg(test)]

@@ -15,6 +15,7 @@ use crate::error::{Error, Result};
 use crate::index::Gid;
 use crate::profile;
 use crate::scalar::Scalar;
+use crate::threads;
 
 /// Where the values of a sequence of triplets go in a matrix of one pattern; made by
 /// [`CsrMatrix::plan_refill`].
@@ -93,23 +94,25 @@ impl<T: Scalar> CsrMatrix<T> {
         self.comm().agree(self.check_refill(plan, values.len()))?;
         let received = plan.routing.send(self.comm(), values);
         let received: Vec<T> = received.into_iter().flat_map(|(_, values)| values).collect();
-        let contribution = |&source: &usize| match source.checked_sub(plan.given) {
+        let RefillPlan { duplicates, given, ref starts, ref sources, .. } = *plan;
+        let contribution = |&source: &usize| match source.checked_sub(given) {
             None => values[source],
             Some(position) => received[position],
         };
-        let mut same = Vec::new();
-        self.local_mut().update_values(|entries| {
-            for (entry, bounds) in entries.iter_mut().zip(plan.starts.windows(2)) {
-                *entry = match &plan.sources[bounds[0]..bounds[1]] {
+        let fill = |first: usize, entries: &mut [T]| {
+            let mut same = Vec::new();
+            for (entry, bounds) in entries.iter_mut().zip(starts[first..].windows(2)) {
+                *entry = match &sources[bounds[0]..bounds[1]] {
                     [one] => contribution(one),
                     many => {
                         same.clear();
                         same.extend(many.iter().map(contribution));
-                        plan.duplicates.combine(&mut same)
+                        duplicates.combine(&mut same)
                     }
                 };
             }
-        });
+        };
+        self.local_mut().update_values(|entries| threads::for_entries(entries, &fill));
         Ok(())
     }
 

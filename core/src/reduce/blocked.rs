@@ -1,21 +1,26 @@
 //! Sums over blocks at fixed global positions.
 
+use std::array;
 use std::cell::RefCell;
 use std::ops::Range;
 
-use crate::comm::{REDUCE_TAG, Transfers};
+use crate::comm::{Merge, REDUCE_TAG, Transfers};
 use crate::index::local;
 use crate::layout::{Blocks, Layout};
 use crate::reduce::LANES;
 use crate::reduce::binned::BinnedSum;
 use crate::scalar::Scalar;
 use crate::simd;
+use crate::threads;
 
 /// Entries of a block.
 const BLOCK: usize = 256;
 /// Blocks of one operand that are handled before the next operand, so that vectors which several
 /// sums read stay in cache.
 const BLOCKS_AT_ONCE: usize = 8;
+
+/// Operands of sums that threads share at once.
+const OPERANDS_AT_ONCE: usize = 8;
 
 /// What a rank does with the blocks that its rows touch. Positions are local.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -92,6 +97,8 @@ struct Scratch {
     cut: Cut,
     transfers: Transfers,
     partial: Vec<BinnedSum>,
+    /// Sums of each thread.
+    of_parts: Vec<BinnedSum>,
     total: Vec<BinnedSum>,
 }
 
@@ -101,19 +108,19 @@ thread_local!(static SCRATCH: RefCell<Scratch> = RefCell::default());
 /// of sum `j`: this rank's entries of vectors on `layout`.
 ///
 /// # Collective
-pub(super) fn sum<'v, T: Scalar, A: Copy + 'v, const P: usize>(
+pub(super) fn sum<'v, T: Scalar, A: Copy + Sync + 'v, const P: usize>(
     layout: &Layout,
     out: &mut [T],
     operands: impl Fn(usize) -> [&'v [A]; 2],
-    f: impl Fn(A, A) -> [f64; P],
+    f: impl Fn(A, A) -> [f64; P] + Sync,
 ) {
-    SCRATCH.with_borrow_mut(|Scratch { cut, transfers, partial, total }| {
+    SCRATCH.with_borrow_mut(|Scratch { cut, transfers, partial, of_parts, total }| {
         let (comm, count) = (layout.comm(), out.len());
         cut.set(layout.blocks(), comm.rank());
         post(layout, cut, count, transfers, &operands, &f);
         partial.clear();
         partial.resize(count * P, BinnedSum::default());
-        add_whole(&cut.whole, partial, &operands, &f);
+        add_in_parts(&cut.whole, partial, of_parts, &operands, &f);
         transfers.wait();
         if !cut.tail.is_empty() {
             add_tail(cut, count, transfers, partial, &operands, &f);
@@ -153,6 +160,35 @@ fn post<'v, A: Copy + 'v, const P: usize>(
         start += rows;
     }
     transfers.send(raw, owner, REDUCE_TAG, 0..bytes(head));
+}
+
+/// [`add_whole`] on all threads: exact sums can be added in any order.
+fn add_in_parts<'v, A: Copy + Sync + 'v, const P: usize>(
+    whole: &Range<usize>,
+    sums: &mut [BinnedSum],
+    of_parts: &mut Vec<BinnedSum>,
+    operands: &impl Fn(usize) -> [&'v [A]; 2],
+    f: &(impl Fn(A, A) -> [f64; P] + Sync),
+) {
+    let count = sums.len() / P;
+    let parts = threads::parts(whole.len() * count);
+    if parts == 1 {
+        return add_whole(whole, sums, operands, f);
+    }
+    for first in (0..count).step_by(OPERANDS_AT_ONCE) {
+        let width = OPERANDS_AT_ONCE.min(count - first) * P;
+        // Slices can be handed to other threads, whatever the operands come from cannot.
+        let slices: [_; OPERANDS_AT_ONCE] = array::from_fn(|j| operands((first + j).min(count - 1)));
+        of_parts.clear();
+        of_parts.resize(parts * width, BinnedSum::default());
+        threads::for_parts(parts, &mut of_parts[..], &|part| part * width, &|part, sums: &mut [BinnedSum]| {
+            let Range { start, end } = threads::equal_part(part, parts, whole.len(), BLOCK);
+            add_whole(&(whole.start + start..whole.start + end), sums, &|j| slices[j], f);
+        });
+        for part in of_parts.chunks_exact(width) {
+            sums[first * P..].iter_mut().zip(part).for_each(|(sum, part)| sum.merge(part));
+        }
+    }
 }
 
 fn add_whole<'v, A: Copy + 'v, const P: usize>(

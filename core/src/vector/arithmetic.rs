@@ -1,6 +1,7 @@
 //! Operations on each entry by itself. No communication; the same bits on any number of ranks,
 //! since products and sums are never contracted.
 
+use std::array;
 use std::borrow::Borrow;
 
 use crate::error::{Error, Result};
@@ -12,6 +13,8 @@ use crate::vector::Vector;
 
 /// Entries that stay in the first-level cache while several vectors are added to them.
 const BLOCK: usize = 1024;
+/// Vectors that are added in one pass.
+const AT_ONCE: usize = 32;
 
 impl<T: Scalar> Vector<T> {
     /// Sets every entry.
@@ -134,11 +137,17 @@ impl<T: Scalar> Vector<T> {
             self.layout.require_same(&x.borrow().layout, operation)?;
         }
         let _event = entrywise::<T>("VecMAXPY", self.owned.len(), xs.len(), xs.len(), xs.len() + 2);
-        for (block, ys) in self.owned.chunks_mut(BLOCK).enumerate() {
-            for (&alpha, x) in alphas.iter().zip(xs) {
-                let xs = &x.borrow().owned[block * BLOCK..][..ys.len()];
-                simd::dispatch(|| ys.iter_mut().zip(xs).for_each(|(y, &x)| *y += alpha * x));
-            }
+        for (alphas, xs) in alphas.chunks(AT_ONCE).zip(xs.chunks(AT_ONCE)) {
+            // Threads can have slices, but not vectors.
+            let slices: [&[T]; AT_ONCE] = array::from_fn(|j| xs.get(j).map_or(&[][..], |x| &x.borrow().owned));
+            threads::for_entries(&mut self.owned, &|start, piece| {
+                for (block, ys) in piece.chunks_mut(BLOCK).enumerate() {
+                    for (&alpha, xs) in alphas.iter().zip(slices) {
+                        let xs = &xs[start + block * BLOCK..][..ys.len()];
+                        simd::dispatch(|| ys.iter_mut().zip(xs).for_each(|(y, &x)| *y += alpha * x));
+                    }
+                }
+            });
         }
         Ok(())
     }

@@ -4,6 +4,7 @@
 //! Nothing is allocated once a reduction of the same size was made before.
 
 use std::borrow::Borrow;
+use std::ops::Range;
 
 use bytemuck::{Pod, Zeroable};
 
@@ -13,6 +14,7 @@ use crate::index::Gid;
 use crate::profile::{self, Event, entrywise};
 use crate::reduce::{Form, Reduction, dot_sums, entry_sum, real_sums};
 use crate::scalar::{Real, Scalar};
+use crate::threads;
 use crate::vector::Vector;
 
 /// Sums of squares outside this range may have overflowed or lost small entries.
@@ -140,21 +142,21 @@ impl<T: Scalar> Vector<T> {
     /// One reduction.
     pub fn norm_inf(&self) -> T::Real {
         let _event = norm_event(self);
-        let mut largest = [0.0f64; 2];
-        for value in &self.owned {
-            let size = value.abs().to_f64();
-            if size.is_nan() {
-                largest[1] = 1.0;
-            } else {
-                largest[0] = largest[0].max(size);
-            }
-        }
+        let owned = &*self.owned;
+        // The largest number, and one if there is a NaN.
+        let of_piece = |range: Range<usize>| {
+            owned[range].iter().fold([0.0f64; 2], |largest, value| {
+                let size = value.abs().to_f64();
+                if size.is_nan() { [largest[0], 1.0] } else { [largest[0].max(size), largest[1]] }
+            })
+        };
+        let mut largest = threads::reduce(owned.len(), &of_piece, &|a, b| [a[0].max(b[0]), a[1].max(b[1])]);
         self.comm().all_reduce_max(&mut largest);
         T::Real::from_f64(if largest[1] > 0.0 { f64::NAN } else { largest[0] })
     }
 
     /// The sum of a real function of the entries over all ranks.
-    fn sum_of(&self, f: impl Fn(T) -> f64, reduction: Reduction) -> f64 {
+    fn sum_of(&self, f: impl Fn(T) -> f64 + Sync, reduction: Reduction) -> f64 {
         let _event = norm_event(self);
         let mut total = [0.0f64];
         real_sums(&self.layout, reduction, &mut total, |_| &self.owned, f);
@@ -202,10 +204,17 @@ impl<T: Real> Vector<T> {
     /// The extreme of the entries times `sign`.
     fn extreme(&self, sign: f64) -> Option<(Gid, T)> {
         let _event = entrywise::<T>("VecMax", self.owned.len(), 1, 0, 1);
-        let mut best = Extreme { value: f64::NEG_INFINITY, index: Gid::MAX };
-        for (index, value) in self.range().zip(&self.owned) {
-            best.merge(&Extreme { value: sign * value.to_f64(), index });
-        }
+        let (first, owned) = (self.range().start, &*self.owned);
+        let merged = |mut best: Extreme, other: Extreme| {
+            best.merge(&other);
+            best
+        };
+        let of_piece = |range: Range<usize>| {
+            let sized = |(index, value): (Gid, &T)| Extreme { value: sign * value.to_f64(), index };
+            let none = Extreme { value: f64::NEG_INFINITY, index: Gid::MAX };
+            (first + range.start as Gid..).zip(&owned[range]).map(sized).fold(none, merged)
+        };
+        let best = threads::reduce(owned.len(), &of_piece, &merged);
         let mut total = [best];
         self.comm().all_reduce_merge(&[best], &mut total);
         let [Extreme { value, index }] = total;
