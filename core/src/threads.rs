@@ -36,7 +36,7 @@ pub fn count() -> usize {
 /// Says so where threads are asked for in vain.
 #[cfg(not(feature = "threads"))]
 pub(crate) fn from_environment(_comm: &crate::Comm) -> crate::Result<()> {
-    if std::env::var("DOLMEN_NUM_THREADS").is_ok_and(|wanted| wanted.trim() != "1") {
+    if std::env::var("DOLMEN_NUM_THREADS").is_ok_and(|wanted| !["", "1"].contains(&wanted.trim())) {
         tracing::warn!("DOLMEN_NUM_THREADS is set, but dolmen-core is built without the feature `threads`");
     }
     Ok(())

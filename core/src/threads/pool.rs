@@ -64,7 +64,7 @@ pub(crate) fn from_environment(comm: &Comm) -> Result<()> {
 }
 
 fn wanted_by_environment() -> Result<Option<usize>> {
-    let set = VARIABLES.iter().find_map(|name| Some((name, env::var(name).ok()?)));
+    let set = VARIABLES.iter().find_map(|name| Some((name, env::var(name).ok().filter(|value| !value.is_empty())?)));
     let Some((name, value)) = set else {
         return Ok(None);
     };
