@@ -39,6 +39,8 @@
 //! | `VecSum`, `VecMax` | sum, extremes with their place | `n` | `n s` |
 //! | `MVDot` | [`MultiVector`](crate::MultiVector) Gram matrices, inner products and norms of columns | `2 n` a sum | both blocks once |
 //! | `MVMult` | block times small matrix | `2 n` an entry of it | all blocks once |
+//! | `MVScale`, `MVAXPY` | as for vectors | `n`, `2 n` a column | `2 n s`, `3 n s` a column |
+//! | `MVQR` | QR factorizations | | |
 //! | `ExchangePlan` | making an [`ExchangePlan`](crate::ExchangePlan) | | |
 //! | `ExchangeBegin`, `ExchangeEnd` | packing and posting; waiting and combining | | |
 //! | `Redistribute` | moving vectors to another layout | | |

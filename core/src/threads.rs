@@ -161,7 +161,7 @@ mod tests {
                 let mut end = 0;
                 for part in 0..parts {
                     let range = equal_part(part, parts, len, unit);
-                    assert!(range.start == end && range.start % unit == 0 && range.end >= range.start);
+                    assert!(range.start == end && range.start.is_multiple_of(unit) && range.end >= range.start);
                     end = range.end;
                 }
                 assert_eq!(end, len);

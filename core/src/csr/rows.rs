@@ -241,7 +241,7 @@ mod tests {
         entries
     }
 
-    fn normalised(duplicates: Duplicates, key: impl Fn(Lid) -> Lid) -> Rows<f64> {
+    fn normalised(duplicates: Duplicates, key: impl Fn(Lid) -> Lid + Sync) -> Rows<f64> {
         let mut rows = entries().into_rows(3);
         rows.normalise(key, duplicates);
         rows

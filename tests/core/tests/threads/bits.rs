@@ -89,6 +89,14 @@ fn vectors<T: Scalar>(comm: &Comm, log: &mut Log) -> TestResult {
     log.add("multi_dot", out);
     dots_into(&[(x, &y), (&y, x)], Reduction::Reproducible, &mut out[..2])?;
     log.add("dots", out);
+    let mut columns = MultiVector::from_vectors(&layout, &[x, &y])?;
+    columns.axpy_columns(&[alpha, T::ONE], &MultiVector::from_vectors(&layout, &[&xs[5], &xs[6]])?)?;
+    columns.scale_columns(&[T::ONE, alpha])?;
+    columns.axpy(alpha, &columns.clone())?;
+    columns.scale(alpha);
+    columns.copy_column_to(1, &mut z)?;
+    log.vector("columns", &z);
+    log.add("gram", columns.gram(&columns, Reduction::Reproducible)?);
     let parts = Vector::from_fn(&layout, |row| if row % 1000 == 7 { 2.0 } else { (row % 1000) as f64 * 1e-3 });
     log.add("extremes", [parts.max_at(), parts.min_at()].into_iter().flatten().flat_map(|(at, x)| [at as f64, x]));
     Ok(())
