@@ -19,7 +19,6 @@ mod assemble;
 mod columns;
 mod local;
 mod matrix;
-mod memory;
 mod norms;
 mod refill;
 mod rows;

@@ -37,6 +37,7 @@ mod exchange;
 pub mod index;
 mod index_map;
 mod layout;
+mod memory;
 mod multi_vector;
 mod operator;
 pub mod profile;

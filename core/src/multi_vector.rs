@@ -16,6 +16,7 @@ use crate::comm::Comm;
 use crate::error::{Error, Result};
 use crate::index::Gid;
 use crate::layout::Layout;
+use crate::memory;
 use crate::profile::entrywise;
 use crate::random::Philox;
 use crate::scalar::Scalar;
@@ -24,11 +25,16 @@ use crate::threads;
 use crate::vector::{Vector, fill_normal, fill_uniform};
 
 /// Vectors on one [`Layout`], as columns.
-#[derive(Clone)]
 pub struct MultiVector<T> {
     layout: Layout,
     columns: usize,
     owned: Box<[T]>,
+}
+
+impl<T: Scalar> Clone for MultiVector<T> {
+    fn clone(&self) -> MultiVector<T> {
+        MultiVector { layout: self.layout.clone(), columns: self.columns, owned: memory::copied(&self.owned) }
+    }
 }
 
 impl<T: Scalar> std::fmt::Debug for MultiVector<T> {
@@ -40,7 +46,7 @@ impl<T: Scalar> std::fmt::Debug for MultiVector<T> {
 impl<T: Scalar> MultiVector<T> {
     /// Columns of zeros.
     pub fn zeros(layout: &Layout, columns: usize) -> MultiVector<T> {
-        MultiVector { layout: layout.clone(), columns, owned: vec![T::ZERO; layout.local_len() * columns].into() }
+        MultiVector { layout: layout.clone(), columns, owned: memory::zeros(layout.local_len() * columns).into() }
     }
 
     /// Each entry from its global row and its column.

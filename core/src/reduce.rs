@@ -15,15 +15,14 @@
 
 mod binned;
 mod blocked;
+mod chunks;
+mod parts;
 
 use std::cell::RefCell;
-use std::ops::Range;
 
 use crate::comm::Comm;
 use crate::layout::Layout;
 use crate::scalar::{Real, Scalar};
-use crate::simd;
-use crate::threads;
 
 pub use binned::BinnedSum;
 
@@ -51,38 +50,22 @@ const LANES: usize = 16;
 /// vectors of product `j`, which live on `layout`.
 ///
 /// # Collective
-pub(crate) fn dot_sums<'v, T: Scalar>(
+pub(crate) fn dot_sums<'v, T: Scalar, S: Scalar>(
     layout: &Layout,
     reduction: Reduction,
     form: Form,
-    out: &mut [T],
+    out: &mut [S],
     operands: impl Fn(usize) -> [&'v [T]; 2],
 ) {
-    let sign = if form == Form::Conjugated { 1.0 } else { -1.0 };
-    match (reduction, T::COMPLEX) {
-        (Reduction::Fast, _) => {
-            for (j, sum) in out.iter_mut().enumerate() {
-                let [a, b] = operands(j);
-                *sum = match form {
-                    Form::Conjugated => plain_sum(a, b, |a, b| a.conj() * b),
-                    Form::Bilinear => plain_sum(a, b, |a, b| a * b),
-                };
-            }
-            add_ranks(layout.comm(), out);
-        }
-        (Reduction::Reproducible, false) => {
-            let product = |a: T, b: T| [a.re().to_f64() * b.re().to_f64()];
-            blocked::sum(layout, out, operands, product);
-        }
-        (Reduction::Reproducible, true) => {
-            let product = |a: T, b: T| {
-                let (ar, ai) = (a.re().to_f64(), sign * a.im().to_f64());
-                let (br, bi) = (b.re().to_f64(), b.im().to_f64());
-                [ar * br + ai * bi, ar * bi - ai * br]
-            };
-            blocked::sum(layout, out, operands, product);
-        }
+    if !T::COMPLEX {
+        return sums(layout, reduction, out, operands, |a: T, b: T| [a.re().to_f64() * b.re().to_f64()]);
     }
+    let sign = if form == Form::Conjugated { 1.0 } else { -1.0 };
+    sums(layout, reduction, out, operands, |a: T, b: T| {
+        let (ar, ai) = (a.re().to_f64(), sign * a.im().to_f64());
+        let (br, bi) = (b.re().to_f64(), b.im().to_f64());
+        [ar * br + ai * bi, ar * bi - ai * br]
+    });
 }
 
 /// Sums of a real function of entries over all ranks, in one reduction.
@@ -95,69 +78,65 @@ pub(crate) fn real_sums<'v, T: Scalar, R: Real>(
     operand: impl Fn(usize) -> &'v [T],
     f: impl Fn(T) -> f64 + Sync,
 ) {
-    match reduction {
-        Reduction::Reproducible => blocked::sum(layout, out, |j| [operand(j); 2], |a, _| [f(a)]),
-        Reduction::Fast => {
-            for (j, sum) in out.iter_mut().enumerate() {
-                *sum = R::from_f64(plain_sum(operand(j), operand(j), |a, _| f(a)));
-            }
-            add_ranks(layout.comm(), out);
-        }
-    }
+    sums(layout, reduction, out, |j| [operand(j); 2], |a, _| [f(a)]);
 }
 
 /// The sum of all entries of a vector over all ranks, in one reduction.
 ///
 /// # Collective
-pub(crate) fn entry_sum<T: Scalar>(layout: &Layout, reduction: Reduction, entries: &[T]) -> T {
-    let mut out = [T::ZERO];
-    match (reduction, T::COMPLEX) {
-        (Reduction::Fast, _) => {
-            out = [plain_sum(entries, entries, |x, _| x)];
-            add_ranks(layout.comm(), &mut out);
-        }
-        (Reduction::Reproducible, false) => {
-            blocked::sum(layout, &mut out, |_| [entries; 2], |x, _| [x.re().to_f64()]);
-        }
-        (Reduction::Reproducible, true) => {
-            blocked::sum(layout, &mut out, |_| [entries; 2], |x, _| [x.re().to_f64(), x.im().to_f64()]);
-        }
+pub(crate) fn entry_sum<T: Scalar>(layout: &Layout, reduction: Reduction, entries: &[T]) -> T::Double {
+    let mut out = [T::Double::ZERO];
+    if T::COMPLEX {
+        sums(layout, reduction, &mut out, |_| [entries; 2], |x, _| [x.re().to_f64(), x.im().to_f64()]);
+    } else {
+        sums(layout, reduction, &mut out, |_| [entries; 2], |x, _| [x.re().to_f64()]);
     }
     out[0]
 }
 
-/// Plain sum of `f(a[i], b[i])`.
-fn plain_sum<A: Copy + Sync, T: Scalar>(a: &[A], b: &[A], f: impl Fn(A, A) -> T + Sync) -> T {
-    let piece = |range: Range<usize>| plain_sum_of(&a[range.clone()], &b[range], &f);
-    threads::reduce(a.len(), &piece, &|low, high| low + high)
+/// Sums of `f(a[i], b[i])`, in double precision, over all ranks, in one reduction.
+///
+/// # Collective
+fn sums<'v, S: Scalar, A: Copy + Sync + 'v, const P: usize>(
+    layout: &Layout,
+    reduction: Reduction,
+    out: &mut [S],
+    operands: impl Fn(usize) -> [&'v [A]; 2],
+    f: impl Fn(A, A) -> [f64; P] + Sync,
+) {
+    if reduction == Reduction::Reproducible {
+        return blocked::sum(layout, out, operands, f);
+    }
+    PLAIN.with_borrow_mut(|Plain { sums, of_parts }| {
+        sums.clear();
+        sums.resize(out.len() * P, 0.0);
+        parts::add_blocks(&(0..layout.local_len()), sums, of_parts, &operands, &f);
+        layout.comm().all_reduce_sum(sums);
+        for (sum, parts) in out.iter_mut().zip(sums.as_chunks::<P>().0) {
+            *sum = S::from_parts(parts[0], parts.get(1).copied().unwrap_or(0.0));
+        }
+    });
 }
 
-fn plain_sum_of<A: Copy, T: Scalar>(a: &[A], b: &[A], f: &impl Fn(A, A) -> T) -> T {
-    simd::dispatch(|| {
-        let mut lanes = [T::ZERO; LANES];
-        let (a, a_rest) = a.as_chunks::<LANES>();
-        let (b, b_rest) = b.as_chunks::<LANES>();
-        for (a, b) in a.iter().zip(b) {
-            for i in 0..LANES {
-                lanes[i] += f(a[i], b[i]);
-            }
-        }
-        let rest: T = a_rest.iter().zip(b_rest).map(|(&a, &b)| f(a, b)).sum();
-        lanes.into_iter().sum::<T>() + rest
-    })
+/// Memory of plain sums, kept from one reduction to the next.
+#[derive(Default)]
+struct Plain {
+    sums: Vec<f64>,
+    of_parts: Vec<f64>,
 }
+
+thread_local!(static PLAIN: RefCell<Plain> = RefCell::default());
 
 /// Replaces each of this rank's plain sums by the sum over all ranks, in one reduction.
 ///
 /// # Collective
 pub(crate) fn add_ranks<T: Scalar>(comm: &Comm, sums: &mut [T]) {
-    thread_local!(static PLAIN: RefCell<Vec<[f64; 2]>> = RefCell::default());
-    PLAIN.with_borrow_mut(|plain| {
+    PLAIN.with_borrow_mut(|Plain { sums: plain, .. }| {
         plain.clear();
-        plain.extend(sums.iter().map(|sum| [sum.re().to_f64(), sum.im().to_f64()]));
-        comm.all_reduce_sum(plain.as_flattened_mut());
-        for (sum, [re, im]) in sums.iter_mut().zip(plain) {
-            *sum = T::from_parts(*re, *im);
+        plain.extend(sums.iter().flat_map(|sum| [sum.re().to_f64(), sum.im().to_f64()]));
+        comm.all_reduce_sum(plain);
+        for (sum, &[re, im]) in sums.iter_mut().zip(plain.as_chunks().0) {
+            *sum = T::from_parts(re, im);
         }
     });
 }

@@ -45,6 +45,8 @@ pub trait Scalar:
 {
     /// The real type of the same precision.
     type Real: Real;
+    /// The same kind of number in double precision: what sums over vectors are given in.
+    type Double: Scalar<Real = f64, Double = Self::Double>;
     /// The name used in files and messages: `f32`, `f64`, `c32`, `c64`.
     const NAME: &'static str;
     /// Whether the type has an imaginary part.
@@ -68,6 +70,10 @@ pub trait Scalar:
     fn from_real(re: Self::Real) -> Self;
     /// A number from its parts in double precision; `im` is dropped by real types.
     fn from_parts(re: f64, im: f64) -> Self;
+    /// A number rounded to this type.
+    fn from_double(value: Self::Double) -> Self {
+        Self::from_parts(value.re(), value.im())
+    }
     /// Whether both parts are finite.
     fn is_finite(self) -> bool;
     /// The real and imaginary parts of a slice, one after the other.
@@ -96,6 +102,7 @@ macro_rules! real {
     ($t:ident, $name:literal) => {
         impl Scalar for $t {
             type Real = $t;
+            type Double = f64;
             const NAME: &'static str = $name;
             const COMPLEX: bool = false;
             const ZERO: $t = 0.0;
@@ -161,6 +168,7 @@ macro_rules! complex {
     ($t:ident, $re:ident, $name:literal) => {
         impl Scalar for $t {
             type Real = $re;
+            type Double = Complex64;
             const NAME: &'static str = $name;
             const COMPLEX: bool = true;
             const ZERO: $t = $t { re: 0.0, im: 0.0 };

@@ -6,4 +6,4 @@
 
 mod ffi;
 
-pub(crate) use ffi::dispatch;
+pub(crate) use ffi::{dispatch, prefetch};

@@ -13,6 +13,7 @@ use crate::comm::Comm;
 use crate::error::{Error, Result};
 use crate::index::Gid;
 use crate::layout::Layout;
+use crate::memory;
 use crate::scalar::Scalar;
 
 mod arithmetic;
@@ -24,10 +25,15 @@ pub(crate) use entries::{fill_normal, fill_uniform};
 pub use reductions::{dots, dots_into};
 
 /// A distributed vector: each rank holds the entries that its [`Layout`] says it owns.
-#[derive(Clone)]
 pub struct Vector<T> {
     layout: Layout,
     owned: Box<[T]>,
+}
+
+impl<T: Scalar> Clone for Vector<T> {
+    fn clone(&self) -> Vector<T> {
+        Vector { layout: self.layout.clone(), owned: memory::copied(&self.owned) }
+    }
 }
 
 impl<T: Scalar> std::fmt::Debug for Vector<T> {
@@ -39,12 +45,12 @@ impl<T: Scalar> std::fmt::Debug for Vector<T> {
 impl<T: Scalar> Vector<T> {
     /// A vector of zeros.
     pub fn zeros(layout: &Layout) -> Vector<T> {
-        Vector { layout: layout.clone(), owned: vec![T::ZERO; layout.local_len()].into() }
+        Vector { layout: layout.clone(), owned: memory::zeros(layout.local_len()).into() }
     }
 
     /// Each entry from its global index.
     pub fn from_fn(layout: &Layout, entry: impl FnMut(Gid) -> T) -> Vector<T> {
-        Vector { layout: layout.clone(), owned: layout.range().map(entry).collect() }
+        Vector { layout: layout.clone(), owned: memory::collected(layout.local_len(), layout.range().map(entry)) }
     }
 
     /// From this rank's own entries, in global order.
@@ -61,6 +67,7 @@ impl<T: Scalar> Vector<T> {
             Err(Error::LocalLength { what: "Vector::from_owned", expected, found: owned.len() })
         };
         layout.comm().agree(fits)?;
+        memory::advise(&owned);
         Ok(Vector { layout: layout.clone(), owned: owned.into() })
     }
 

@@ -7,12 +7,12 @@
 use crate::comm::Comm;
 use crate::csr::columns::ColumnCodes;
 use crate::csr::matrix::CsrMatrix;
-use crate::csr::memory;
 use crate::csr::rows::{Duplicates, Entries, Rows};
 use crate::csr::transfer::{Place, Routing};
 use crate::error::{Error, Result};
 use crate::index::{Gid, Lid, to_lid};
 use crate::layout::Layout;
+use crate::memory;
 use crate::profile;
 use crate::scalar::Scalar;
 

@@ -7,12 +7,12 @@
 use std::rc::Rc;
 
 use crate::csr::matrix::{CsrMatrix, Shape};
-use crate::csr::memory;
 use crate::csr::rows::Duplicates;
 use crate::csr::transfer::{Place, Routing};
 use crate::csr::values::Missing;
 use crate::error::{Error, Result};
 use crate::index::Gid;
+use crate::memory;
 use crate::profile;
 use crate::scalar::Scalar;
 use crate::threads;

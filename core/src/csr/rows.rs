@@ -10,8 +10,8 @@
 
 use std::cmp::Ordering;
 
-use crate::csr::memory;
 use crate::index::{Lid, at};
+use crate::memory;
 use crate::scalar::{Real, Scalar};
 use crate::threads::{self, Split};
 

@@ -1,26 +1,15 @@
 //! Sums over blocks at fixed global positions.
 
-use std::array;
 use std::cell::RefCell;
 use std::ops::Range;
 
-use crate::comm::{Merge, REDUCE_TAG, Transfers};
+use crate::comm::{REDUCE_TAG, Transfers};
 use crate::index::local;
 use crate::layout::{Blocks, Layout};
-use crate::reduce::LANES;
 use crate::reduce::binned::BinnedSum;
+use crate::reduce::chunks::{BLOCK, add_block};
+use crate::reduce::parts;
 use crate::scalar::Scalar;
-use crate::simd;
-use crate::threads;
-
-/// Entries of a block.
-const BLOCK: usize = 256;
-/// Blocks of one operand that are handled before the next operand, so that vectors which several
-/// sums read stay in cache.
-const BLOCKS_AT_ONCE: usize = 8;
-
-/// Operands of sums that threads share at once.
-const OPERANDS_AT_ONCE: usize = 8;
 
 /// What a rank does with the blocks that its rows touch. Positions are local.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -58,39 +47,6 @@ impl Cut {
     }
 }
 
-/// Adds up one block in its one order: sixteen lanes, and the lanes by halves. Entries beyond the
-/// end of a vector count as zero, which changes nothing.
-#[inline(always)]
-fn add_block<A: Copy, const P: usize>(a: &[A], b: &[A], f: impl Fn(A, A) -> [f64; P]) -> [f64; P] {
-    let mut lanes = [[0.0; LANES]; P];
-    let (a, a_rest) = a.as_chunks::<LANES>();
-    let (b, b_rest) = b.as_chunks::<LANES>();
-    for (a, b) in a.iter().zip(b) {
-        for i in 0..LANES {
-            let values = f(a[i], b[i]);
-            for part in 0..P {
-                lanes[part][i] += values[part];
-            }
-        }
-    }
-    for (i, (&a, &b)) in a_rest.iter().zip(b_rest).enumerate() {
-        let values = f(a, b);
-        for part in 0..P {
-            lanes[part][i] += values[part];
-        }
-    }
-    lanes.map(|mut lanes| {
-        let mut width = LANES / 2;
-        while width > 0 {
-            for i in 0..width {
-                lanes[i] += lanes[i + width];
-            }
-            width /= 2;
-        }
-        lanes[0]
-    })
-}
-
 /// Memory of reductions, kept from one to the next.
 #[derive(Default)]
 struct Scratch {
@@ -108,9 +64,9 @@ thread_local!(static SCRATCH: RefCell<Scratch> = RefCell::default());
 /// of sum `j`: this rank's entries of vectors on `layout`.
 ///
 /// # Collective
-pub(super) fn sum<'v, T: Scalar, A: Copy + Sync + 'v, const P: usize>(
+pub(super) fn sum<'v, S: Scalar, A: Copy + Sync + 'v, const P: usize>(
     layout: &Layout,
-    out: &mut [T],
+    out: &mut [S],
     operands: impl Fn(usize) -> [&'v [A]; 2],
     f: impl Fn(A, A) -> [f64; P] + Sync,
 ) {
@@ -120,7 +76,7 @@ pub(super) fn sum<'v, T: Scalar, A: Copy + Sync + 'v, const P: usize>(
         post(layout, cut, count, transfers, &operands, &f);
         partial.clear();
         partial.resize(count * P, BinnedSum::default());
-        add_in_parts(&cut.whole, partial, of_parts, &operands, &f);
+        parts::add_blocks(&cut.whole, partial, of_parts, &operands, &f);
         transfers.wait();
         if !cut.tail.is_empty() {
             add_tail(cut, count, transfers, partial, &operands, &f);
@@ -129,7 +85,7 @@ pub(super) fn sum<'v, T: Scalar, A: Copy + Sync + 'v, const P: usize>(
         total.resize(partial.len(), BinnedSum::default());
         comm.all_reduce_merge(partial, total);
         for (sum, parts) in out.iter_mut().zip(total.as_chunks::<P>().0) {
-            *sum = T::from_parts(parts[0].value(), parts.get(1).map_or(0.0, BinnedSum::value));
+            *sum = S::from_parts(parts[0].value(), parts.get(1).map_or(0.0, BinnedSum::value));
         }
     });
 }
@@ -162,61 +118,6 @@ fn post<'v, A: Copy + 'v, const P: usize>(
     transfers.send(raw, owner, REDUCE_TAG, 0..bytes(head));
 }
 
-/// [`add_whole`] on all threads: exact sums can be added in any order.
-fn add_in_parts<'v, A: Copy + Sync + 'v, const P: usize>(
-    whole: &Range<usize>,
-    sums: &mut [BinnedSum],
-    of_parts: &mut Vec<BinnedSum>,
-    operands: &impl Fn(usize) -> [&'v [A]; 2],
-    f: &(impl Fn(A, A) -> [f64; P] + Sync),
-) {
-    let count = sums.len() / P;
-    let parts = threads::parts(whole.len() * count);
-    if parts == 1 {
-        return add_whole(whole, sums, operands, f);
-    }
-    for first in (0..count).step_by(OPERANDS_AT_ONCE) {
-        let width = OPERANDS_AT_ONCE.min(count - first) * P;
-        // Slices can be handed to other threads, whatever the operands come from cannot.
-        let slices: [_; OPERANDS_AT_ONCE] = array::from_fn(|j| operands((first + j).min(count - 1)));
-        of_parts.clear();
-        of_parts.resize(parts * width, BinnedSum::default());
-        threads::for_parts(parts, &mut of_parts[..], &|part| part * width, &|part, sums: &mut [BinnedSum]| {
-            let Range { start, end } = threads::equal_part(part, parts, whole.len(), BLOCK);
-            add_whole(&(whole.start + start..whole.start + end), sums, &|j| slices[j], f);
-        });
-        for part in of_parts.chunks_exact(width) {
-            sums[first * P..].iter_mut().zip(part).for_each(|(sum, part)| sum.merge(part));
-        }
-    }
-}
-
-fn add_whole<'v, A: Copy + 'v, const P: usize>(
-    whole: &Range<usize>,
-    sums: &mut [BinnedSum],
-    operands: &impl Fn(usize) -> [&'v [A]; 2],
-    f: &impl Fn(A, A) -> [f64; P],
-) {
-    for start in whole.clone().step_by(BLOCK * BLOCKS_AT_ONCE) {
-        let range = start..whole.end.min(start + BLOCK * BLOCKS_AT_ONCE);
-        for (j, sums) in sums.as_chunks_mut::<P>().0.iter_mut().enumerate() {
-            let [a, b] = operands(j).map(|operand| &operand[range.clone()]);
-            let mut parts = [[0.0; BLOCKS_AT_ONCE]; P];
-            simd::dispatch(|| {
-                for (block, (a, b)) in a.chunks(BLOCK).zip(b.chunks(BLOCK)).enumerate() {
-                    let values = add_block(a, b, f);
-                    for part in 0..P {
-                        parts[part][block] = values[part];
-                    }
-                }
-            });
-            for (sum, parts) in sums.iter_mut().zip(parts) {
-                sum.add(&parts);
-            }
-        }
-    }
-}
-
 /// Adds the block that begins on this rank and ends on others.
 fn add_tail<'v, A: Copy + 'v, const P: usize>(
     cut: &Cut,
@@ -240,7 +141,7 @@ fn add_tail<'v, A: Copy + 'v, const P: usize>(
             at += rows;
             start += rows * count;
         }
-        let values = add_block(&products, &products, |product, _| product);
+        let values = add_block(&products, &products, |product, _| product, |_| {});
         for (sum, value) in sums.iter_mut().zip(values) {
             sum.add(&[value]);
         }

@@ -1,4 +1,4 @@
-//! The one call across a target-feature boundary.
+//! The one call across a target-feature boundary, and requests for cache lines.
 #![allow(unsafe_code)]
 
 /// Runs `kernel` with AVX2 code where the processor has it.
@@ -18,4 +18,17 @@ pub(crate) fn dispatch<R>(kernel: impl FnOnce() -> R) -> R {
         }
     }
     kernel()
+}
+
+/// Asks for the cache lines that `count` elements at `at` will be followed by, `ahead` bytes on.
+#[inline(always)]
+pub(crate) fn prefetch<E>(at: *const E, count: usize, ahead: usize) {
+    #[cfg(all(target_arch = "x86_64", not(miri)))]
+    for line in (0..count * size_of::<E>()).step_by(64) {
+        use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
+        // SAFETY: a prefetch of any address is harmless, and SSE belongs to x86_64.
+        unsafe { _mm_prefetch::<_MM_HINT_T0>(at.cast::<i8>().wrapping_add(line + ahead)) }
+    }
+    #[cfg(not(all(target_arch = "x86_64", not(miri))))]
+    let _ = (at, count, ahead);
 }

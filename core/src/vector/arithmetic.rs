@@ -11,10 +11,14 @@ use crate::simd;
 use crate::threads;
 use crate::vector::Vector;
 
-/// Entries that stay in the first-level cache while several vectors are added to them.
-const BLOCK: usize = 1024;
-/// Vectors that are added in one pass.
-const AT_ONCE: usize = 32;
+/// Bytes of a vector that stay in the first-level cache while others are added to it.
+const CHUNK_BYTES: usize = 8 << 10;
+/// Entries that are handled at once.
+const LANES: usize = 16;
+/// Vectors that are added in one pass over a chunk.
+const AT_ONCE: usize = 4;
+/// Vectors that are added in one pass over all entries.
+const IN_A_PASS: usize = 32;
 
 impl<T: Scalar> Vector<T> {
     /// Sets every entry.
@@ -123,7 +127,9 @@ impl<T: Scalar> Vector<T> {
         Ok(())
     }
 
-    /// `self = self + alphas[0] xs[0] + alphas[1] xs[1] + ...`, in this order, in one pass over `self`.
+    /// `self = self + alphas[0] xs[0] + alphas[1] xs[1] + ...`, in this order (PETSc `VecMAXPY`).
+    ///
+    /// Traffic: each of `xs` is read once, `self` read and written once.
     ///
     /// # Errors
     /// [`Error::LayoutMismatch`], or [`Error::Shape`] if there are not as many factors as vectors.
@@ -137,17 +143,11 @@ impl<T: Scalar> Vector<T> {
             self.layout.require_same(&x.borrow().layout, operation)?;
         }
         let _event = entrywise::<T>("VecMAXPY", self.owned.len(), xs.len(), xs.len(), xs.len() + 2);
-        for (alphas, xs) in alphas.chunks(AT_ONCE).zip(xs.chunks(AT_ONCE)) {
+        for (alphas, xs) in alphas.chunks(IN_A_PASS).zip(xs.chunks(IN_A_PASS)) {
             // Threads can have slices, but not vectors.
-            let slices: [&[T]; AT_ONCE] = array::from_fn(|j| xs.get(j).map_or(&[][..], |x| &x.borrow().owned));
-            threads::for_entries(&mut self.owned, &|start, piece| {
-                for (block, ys) in piece.chunks_mut(BLOCK).enumerate() {
-                    for (&alpha, xs) in alphas.iter().zip(slices) {
-                        let xs = &xs[start + block * BLOCK..][..ys.len()];
-                        simd::dispatch(|| ys.iter_mut().zip(xs).for_each(|(y, &x)| *y += alpha * x));
-                    }
-                }
-            });
+            let slices: [&[T]; IN_A_PASS] = array::from_fn(|j| xs.get(j).map_or(&[][..], |x| &x.borrow().owned));
+            let slices = &slices[..xs.len()];
+            threads::for_entries(&mut self.owned, &|start, ys| add_multiples(start, ys, alphas, slices));
         }
         Ok(())
     }
@@ -186,4 +186,51 @@ impl<T: Scalar> Vector<T> {
             simd::dispatch(|| ys.iter_mut().zip(&xs[start..]).for_each(|(y, &x)| *y = f(*y, x)));
         });
     }
+}
+
+/// Adds multiples of vectors to the entries `ys` from `start` on.
+fn add_multiples<T: Scalar>(start: usize, ys: &mut [T], alphas: &[T], xs: &[&[T]]) {
+    let chunk = CHUNK_BYTES / size_of::<T>();
+    for (number, ys) in ys.chunks_mut(chunk).enumerate() {
+        let (at, len) = (start + number * chunk, ys.len());
+        let piece = |j: usize| &xs[j][at..][..len];
+        // What comes next: the same piece of the vectors after these, or the next of the first.
+        let next = |j: usize| match xs.get(j) {
+            Some(x) => x.as_ptr().wrapping_add(at),
+            None => xs[j % AT_ONCE % xs.len()].as_ptr().wrapping_add(at + chunk),
+        };
+        let mut j = 0;
+        while j + AT_ONCE <= xs.len() {
+            let group: [usize; AT_ONCE] = array::from_fn(|k| j + k);
+            add_group(ys, group.map(|j| alphas[j]), group.map(piece), group.map(|j| next(j + AT_ONCE)));
+            j += AT_ONCE;
+        }
+        for j in j..xs.len() {
+            add_group(ys, [alphas[j]], [piece(j)], [next(j + AT_ONCE)]);
+        }
+    }
+}
+
+/// `y[i] = y[i] + alphas[0] xs[0][i] + ...`, asking for memory at `next` meanwhile.
+fn add_group<T: Scalar, const K: usize>(y: &mut [T], alphas: [T; K], xs: [&[T]; K], next: [*const T; K]) {
+    simd::dispatch(|| {
+        let (groups, rest) = y.as_chunks_mut::<LANES>();
+        let done = groups.len() * LANES;
+        for (number, y) in groups.iter_mut().enumerate() {
+            let mut sums = *y;
+            for k in 0..K {
+                simd::prefetch(next[k].wrapping_add(number * LANES), LANES, 0);
+                let (alpha, x) = (alphas[k], &xs[k].as_chunks::<LANES>().0[number]);
+                for i in 0..LANES {
+                    sums[i] += alpha * x[i];
+                }
+            }
+            *y = sums;
+        }
+        for (i, y) in rest.iter_mut().enumerate() {
+            for k in 0..K {
+                *y += alphas[k] * xs[k][done + i];
+            }
+        }
+    });
 }

@@ -1,6 +1,8 @@
 //! Inner products, norms, sums and extremes: each one reduction over the ranks.
 //!
-//! Sums are reproducible unless [`Reduction::Fast`] is asked for by name; [`crate::reduce`] says how.
+//! Sums are taken and given in double precision, whatever the precision of the entries: squares of
+//! single-precision residuals leave its range long before the residuals do.
+//! They are reproducible unless [`Reduction::Fast`] is asked for by name; [`crate::reduce`] says how.
 //! Nothing is allocated once a reduction of the same size was made before.
 
 use std::borrow::Borrow;
@@ -28,7 +30,7 @@ impl<T: Scalar> Vector<T> {
     ///
     /// # Errors
     /// [`Error::LayoutMismatch`].
-    pub fn dot(&self, x: &Vector<T>) -> Result<T> {
+    pub fn dot(&self, x: &Vector<T>) -> Result<T::Double> {
         self.dot_with(x, Reduction::Reproducible)
     }
 
@@ -39,7 +41,7 @@ impl<T: Scalar> Vector<T> {
     ///
     /// # Errors
     /// [`Error::LayoutMismatch`].
-    pub fn dot_with(&self, x: &Vector<T>, reduction: Reduction) -> Result<T> {
+    pub fn dot_with(&self, x: &Vector<T>, reduction: Reduction) -> Result<T::Double> {
         self.layout.require_same(&x.layout, "dot")?;
         Ok(self.product(x, reduction, Form::Conjugated))
     }
@@ -51,14 +53,14 @@ impl<T: Scalar> Vector<T> {
     ///
     /// # Errors
     /// [`Error::LayoutMismatch`].
-    pub fn dotu(&self, x: &Vector<T>, reduction: Reduction) -> Result<T> {
+    pub fn dotu(&self, x: &Vector<T>, reduction: Reduction) -> Result<T::Double> {
         self.layout.require_same(&x.layout, "dotu")?;
         Ok(self.product(x, reduction, Form::Bilinear))
     }
 
-    fn product(&self, x: &Vector<T>, reduction: Reduction, form: Form) -> T {
+    fn product(&self, x: &Vector<T>, reduction: Reduction, form: Form) -> T::Double {
         let _event = entrywise::<T>("VecDot", self.owned.len(), 1, 1, 2);
-        let mut value = [T::ZERO];
+        let mut value = [T::Double::ZERO];
         dot_sums(&self.layout, reduction, form, &mut value, |_| [&self.owned, &x.owned]);
         value[0]
     }
@@ -71,7 +73,7 @@ impl<T: Scalar> Vector<T> {
     ///
     /// # Errors
     /// [`Error::LayoutMismatch`], or [`Error::Shape`] if `out` is not as long as `xs`.
-    pub fn multi_dot(&self, xs: &[impl Borrow<Vector<T>>], reduction: Reduction, out: &mut [T]) -> Result<()> {
+    pub fn multi_dot(&self, xs: &[impl Borrow<Vector<T>>], reduction: Reduction, out: &mut [T::Double]) -> Result<()> {
         let operation = "multi-dot";
         require_len(operation, xs.len(), out.len())?;
         for x in xs {
@@ -86,7 +88,7 @@ impl<T: Scalar> Vector<T> {
     ///
     /// # Collective
     /// One reduction.
-    pub fn sum(&self, reduction: Reduction) -> T {
+    pub fn sum(&self, reduction: Reduction) -> T::Double {
         let _event = entrywise::<T>("VecSum", self.owned.len(), 1, 0, 1);
         entry_sum(&self.layout, reduction, &self.owned)
     }
@@ -95,7 +97,7 @@ impl<T: Scalar> Vector<T> {
     ///
     /// # Collective
     /// One reduction.
-    pub fn norm1(&self) -> T::Real {
+    pub fn norm1(&self) -> f64 {
         self.norm1_with(Reduction::Reproducible)
     }
 
@@ -103,8 +105,11 @@ impl<T: Scalar> Vector<T> {
     ///
     /// # Collective
     /// One reduction.
-    pub fn norm1_with(&self, reduction: Reduction) -> T::Real {
-        T::Real::from_f64(self.sum_of(|x| x.abs().to_f64(), reduction))
+    pub fn norm1_with(&self, reduction: Reduction) -> f64 {
+        self.sum_of(
+            |x| if T::COMPLEX { x.re().to_f64().hypot(x.im().to_f64()) } else { x.re().to_f64().abs() },
+            reduction,
+        )
     }
 
     /// The Euclidean norm, the same bits on any number of ranks.
@@ -114,7 +119,7 @@ impl<T: Scalar> Vector<T> {
     ///
     /// # Collective
     /// One reduction; two more for entries that need scaling.
-    pub fn norm2(&self) -> T::Real {
+    pub fn norm2(&self) -> f64 {
         self.norm2_with(Reduction::Reproducible)
     }
 
@@ -122,18 +127,18 @@ impl<T: Scalar> Vector<T> {
     ///
     /// # Collective
     /// As [`Vector::norm2`].
-    pub fn norm2_with(&self, reduction: Reduction) -> T::Real {
+    pub fn norm2_with(&self, reduction: Reduction) -> f64 {
         let sqr = self.sum_of(|x| abs_sqr(x, 1.0), reduction);
         if SAFE_SQUARES.contains(&sqr) {
-            return T::Real::from_f64(sqr.sqrt());
+            return sqr.sqrt();
         }
         let largest = self.norm_inf().to_f64();
         if largest == 0.0 || !largest.is_finite() {
-            return T::Real::from_f64(largest);
+            return largest;
         }
         let scale = inverse_power_of_two(largest);
         let sqr = self.sum_of(|x| abs_sqr(x, scale), reduction);
-        T::Real::from_f64(sqr.sqrt() / scale)
+        sqr.sqrt() / scale
     }
 
     /// The largest absolute value; NaN if any entry is NaN; zero for an empty vector.
@@ -249,8 +254,11 @@ impl Merge for Extreme {
 ///
 /// # Errors
 /// [`Error::LayoutMismatch`] if the vectors do not all share one layout.
-pub fn dots<T: Scalar, const N: usize>(pairs: [(&Vector<T>, &Vector<T>); N], reduction: Reduction) -> Result<[T; N]> {
-    let mut out = [T::ZERO; N];
+pub fn dots<T: Scalar, const N: usize>(
+    pairs: [(&Vector<T>, &Vector<T>); N],
+    reduction: Reduction,
+) -> Result<[T::Double; N]> {
+    let mut out = [T::Double::ZERO; N];
     dots_into(&pairs, reduction, &mut out)?;
     Ok(out)
 }
@@ -263,7 +271,11 @@ pub fn dots<T: Scalar, const N: usize>(pairs: [(&Vector<T>, &Vector<T>); N], red
 /// # Errors
 /// [`Error::LayoutMismatch`] if the vectors do not all share one layout, or [`Error::Shape`] if
 /// `out` is not as long as `pairs`.
-pub fn dots_into<T: Scalar>(pairs: &[(&Vector<T>, &Vector<T>)], reduction: Reduction, out: &mut [T]) -> Result<()> {
+pub fn dots_into<T: Scalar>(
+    pairs: &[(&Vector<T>, &Vector<T>)],
+    reduction: Reduction,
+    out: &mut [T::Double],
+) -> Result<()> {
     require_len("dots", pairs.len(), out.len())?;
     let Some((first, _)) = pairs.first() else {
         return Ok(());

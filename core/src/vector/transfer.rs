@@ -8,6 +8,7 @@ use std::ops::Range;
 use crate::error::{Error, Result};
 use crate::index::{Gid, local};
 use crate::layout::Layout;
+use crate::memory;
 use crate::redistribute::Redistribute;
 use crate::scalar::Scalar;
 use crate::vector::Vector;
@@ -63,7 +64,7 @@ impl<T: Scalar> Vector<T> {
         let whole = match entries.len() {
             _ if comm.rank() != root => Ok(Vector::zeros(&source)),
             found if found != expected => Err(Error::LocalLength { what: "Vector::scatter", expected, found }),
-            _ => Ok(Vector { layout: source.clone(), owned: entries.into() }),
+            _ => Ok(Vector { layout: source.clone(), owned: memory::copied(entries) }),
         };
         comm.agree(whole)?.redistributed(layout)
     }
@@ -77,7 +78,7 @@ impl<T: Scalar> Vector<T> {
     /// [`Error::IndexOutOfRange`], on all ranks alike.
     pub fn subvector(&self, rows: Range<Gid>) -> Result<Vector<T>> {
         let layout = self.layout.restricted(&rows)?;
-        let owned = self.owned[self.positions(&rows)].into();
+        let owned = memory::copied(&self.owned[self.positions(&rows)]);
         Ok(Vector { layout, owned })
     }
 

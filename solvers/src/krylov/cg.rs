@@ -16,7 +16,7 @@
 
 use std::time::Instant;
 
-use dolmen_core::{LinearOperator, Real, Reduction, Scalar, Vector, dots, profile};
+use dolmen_core::{LinearOperator, Reduction, Scalar, Vector, dots, profile};
 
 use crate::error::{Error, Result};
 use crate::monitor::Progress;
@@ -217,9 +217,9 @@ impl<'s, T: Scalar> Run<'s, T> {
         let rhs_norm = match cg.projection {
             Some(projection) => {
                 projection.apply(b, &mut q)?;
-                q.norm2().to_f64()
+                q.norm2()
             }
-            None => b.norm2().to_f64(),
+            None => b.norm2(),
         };
         let report = SolveReport {
             method: METHOD,
@@ -274,7 +274,7 @@ impl<'s, T: Scalar> Run<'s, T> {
             projection.apply(&self.r, &mut self.q)?;
             std::mem::swap(&mut self.r, &mut self.q);
         }
-        self.report.true_residual = self.r.norm2().to_f64();
+        self.report.true_residual = self.r.norm2();
         self.residual_is_true = true;
         Ok(())
     }
@@ -304,8 +304,8 @@ impl<'s, T: Scalar> Run<'s, T> {
             std::mem::swap(&mut self.z, &mut self.q);
         }
         let [rho, sqr] = dots([(&self.r, &self.z), (&self.r, &self.r)], self.reduction)?;
-        self.rho = rho.re().to_f64();
-        self.residual = sqr.re().to_f64().sqrt();
+        self.rho = rho.re();
+        self.residual = sqr.re().sqrt();
         Ok(())
     }
 
@@ -341,7 +341,7 @@ impl<'s, T: Scalar> Run<'s, T> {
         self.a.apply(&self.p, &mut self.q)?;
         self.report.applications += 1;
         let [energy] = dots([(&self.p, &self.q)], self.reduction)?;
-        let energy = energy.re().to_f64();
+        let energy = energy.re();
         if !energy.is_finite() {
             return Ok(Some(StopReason::NotFinite));
         }

@@ -10,7 +10,7 @@ const MANY: usize = 20;
 
 pub(crate) fn run(bench: &Bench) -> Result<()> {
     bench.stream();
-    if !["b.axpy", "b.dot", "b.norm2", "b.mdot"].iter().any(|name| bench.wants(name)) {
+    if !["b.axpy", "b.dot", "b.norm2", "b.mdot", "b.maxpy"].iter().any(|name| bench.wants(name)) {
         return Ok(());
     }
     let layout = Layout::uniform(&bench.comm, LEN);
@@ -30,7 +30,7 @@ pub(crate) fn run(bench: &Bench) -> Result<()> {
     bench.case(&case("b.norm2.reproducible", 1.0), || {
         std::hint::black_box(x.norm2());
     });
-    if bench.wants("b.mdot") {
+    if bench.wants("b.mdot") || bench.wants("b.maxpy") {
         let many: Vec<Vector<f64>> = (0..MANY as u64).map(|i| Vector::from_fn(&layout, |row| entry(row + i))).collect();
         let mut out = [0.0; MANY];
         for (name, reduction) in [("b.mdot20", Reduction::Fast), ("b.mdot20.reproducible", Reduction::Reproducible)] {
@@ -38,6 +38,9 @@ pub(crate) fn run(bench: &Bench) -> Result<()> {
                 y.multi_dot(&many, reduction, &mut out).expect("one layout");
             });
         }
+        bench.case(&case("b.maxpy20", 2.0 + MANY as f64), || {
+            y.multi_axpy(&[1e-9; MANY], &many).expect("one layout");
+        });
     }
     Ok(())
 }

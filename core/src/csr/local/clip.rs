@@ -18,8 +18,8 @@ impl<'r> Clipped<'r> {
     /// Pieces of runs with fewer than `min_run` rows become general.
     pub(super) fn new(runs: &'r [Run], rows: &Range<usize>, min_run: usize) -> Clipped<'r> {
         let begin = runs.partition_point(|run| run.range().end <= rows.start);
-        let end = begin.max(runs.partition_point(|run| at(run.first) < rows.end));
-        let mut inside = &runs[begin..end];
+        let end = runs.partition_point(|run| at(run.first) < rows.end);
+        let mut inside = if rows.is_empty() { &[] } else { &runs[begin..end] };
         let mut cut = |at_end: bool| {
             let run = if at_end { inside.last() } else { inside.first() }?;
             let Range { start, end } = run.range();

@@ -15,6 +15,7 @@ use super::clip::Clipped;
 use super::{LocalCsr, Run, Update, min_run};
 use crate::index::at;
 use crate::scalar::Scalar;
+use crate::simd::prefetch;
 
 /// How far ahead of use values are prefetched, in bytes; columns half as far.
 /// Flat between 6 and 16 KiB on Zen 5; hardware prefetchers stop at 4 KiB pages.
@@ -147,17 +148,4 @@ pub(super) unsafe fn multiply_rows<T: Scalar, const K: usize>(a: Table<'_, T>, r
             from = to;
         }
     }
-}
-
-/// Asks for the cache lines that `count` elements at `at` will be followed by, `ahead` bytes on.
-#[inline(always)]
-pub(super) fn prefetch<E>(at: *const E, count: usize, ahead: usize) {
-    #[cfg(all(target_arch = "x86_64", not(miri)))]
-    for line in (0..count * size_of::<E>()).step_by(64) {
-        use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
-        // SAFETY: a prefetch of any address is harmless, and SSE belongs to x86_64.
-        unsafe { _mm_prefetch::<_MM_HINT_T0>(at.cast::<i8>().wrapping_add(line + ahead)) }
-    }
-    #[cfg(not(all(target_arch = "x86_64", not(miri))))]
-    let _ = (at, count, ahead);
 }

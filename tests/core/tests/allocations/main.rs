@@ -43,7 +43,7 @@ fn vectors<T: Scalar>(comm: &Comm) -> TestResult {
     let plan = Redistribute::new(&layout, &moved)?;
     let (mut x, mut y) = (Vector::from_fn(&layout, |row| T::from_parts(row as f64, 1.0)), Vector::zeros(&layout));
     let (z, mut far) = (x.clone(), Vector::zeros(&moved));
-    let mut out = [T::ZERO; 5];
+    let mut out = [T::Double::ZERO; 5];
     check("axpy", || y.axpy(T::ONE, &x))?;
     check("waxpy", || y.waxpy(T::ONE, &x, &z))?;
     check("multi_axpy", || y.multi_axpy(&[T::ONE; 2], &[&x, &z]))?;

@@ -82,7 +82,7 @@ fn vectors<T: Scalar>(comm: &Comm, log: &mut Log) -> TestResult {
     log.vector("copy", &z);
     log.add("dot", [x.dot(&y)?]);
     log.add("dotu", [x.dotu(&y, Reduction::Reproducible)?]);
-    log.add("norms", [x.norm1(), x.norm2(), x.norm_inf()]);
+    log.add("norms", [x.norm1(), x.norm2(), x.norm_inf().to_f64()]);
     log.add("sum", [x.sum(Reduction::Reproducible)]);
     let mut out = [Default::default(); 11];
     y.multi_dot(&xs, Reduction::Reproducible, &mut out)?;

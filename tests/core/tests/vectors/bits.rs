@@ -19,7 +19,7 @@ fn uneven(comm: &Comm, rows: u64) -> TestResult<Layout> {
     Ok(Layout::from_local_len(comm, usize::try_from(len)?)?)
 }
 
-fn record<T: Scalar>(sums: &mut Checksums, what: &str, value: T) {
+fn record<T: Scalar, S: Scalar>(sums: &mut Checksums, what: &str, value: S) {
     sums.push((format!("{what} of {}", T::NAME), value.re().to_f64().to_bits()));
     sums.push((format!("imaginary {what} of {}", T::NAME), value.im().to_f64().to_bits()));
 }
@@ -49,21 +49,22 @@ pub(crate) fn reductions(comm: &Comm) -> TestResult<Checksums> {
 
 fn reductions_of<T: Scalar>(layout: &Layout, sums: &mut Checksums) -> TestResult {
     let [x, y] = [0, 1].map(|stream| wild::<T>(layout, stream));
-    let real = T::from_real;
-    record(sums, "dot", x.dot(&y)?);
-    record(sums, "dotu", x.dotu(&y, Reduction::Reproducible)?);
-    record(sums, "sum", x.sum(Reduction::Reproducible));
-    record(sums, "norm1", real(x.norm1()));
-    record(sums, "norm2", real(x.norm2()));
-    record(sums, "norm_inf", real(x.norm_inf()));
-    let mut out = [T::ZERO; 2];
+    record::<T, _>(sums, "dot", x.dot(&y)?);
+    record::<T, _>(sums, "dotu", x.dotu(&y, Reduction::Reproducible)?);
+    record::<T, _>(sums, "sum", x.sum(Reduction::Reproducible));
+    record::<T, _>(sums, "norm1", x.norm1());
+    record::<T, _>(sums, "norm2", x.norm2());
+    record::<T, _>(sums, "norm_inf", x.norm_inf());
+    let mut out = [T::Double::ZERO; 2];
     x.multi_dot(&[&x, &y], Reduction::Reproducible, &mut out)?;
-    record(sums, "multi_dot", out[1]);
+    assert_eq!(out, [x.dot(&x)?, y.dot(&x)?], "several products have the bits of each by itself");
+    record::<T, _>(sums, "multi_dot", out[1]);
     dots_into(&[(&y, &x), (&y, &y)], Reduction::Reproducible, &mut out)?;
-    record(sums, "dots_into", out[0]);
+    assert_eq!(out, [y.dot(&x)?, y.dot(&y)?]);
+    record::<T, _>(sums, "dots_into", out[0]);
     let mut huge = x.clone();
     huge.scale(T::from_parts(if T::Real::EPSILON.to_f64() < 1e-10 { 1e300 } else { 1e30 }, 0.0));
-    record(sums, "norm2 of huge entries", real(huge.norm2()));
+    record::<T, _>(sums, "norm2 of huge entries", huge.norm2());
     let mut added = x.clone();
     let (me, ranks) = (layout.comm().rank() as u64, layout.comm().size() as u64);
     // The same contributions, dealt to the ranks in turn.

@@ -9,10 +9,11 @@
 
 use std::arch::x86_64::*;
 
-use super::super::ffi::{AHEAD, AT_ONCE, Table, Vectors, multiply_rows, prefetch};
+use super::super::ffi::{AHEAD, AT_ONCE, Table, Vectors, multiply_rows};
 use super::super::{Kind, Run};
 use crate::index::at;
 use crate::scalar::{Complex32, Complex64, Scalar};
+use crate::simd::prefetch;
 
 /// Operations on a register of `LANES` scalars. All need AVX2 and, where they
 /// take a pointer, the elements they name.
