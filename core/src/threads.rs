@@ -86,37 +86,31 @@ pub(crate) fn equal_part(part: usize, parts: usize, len: usize, unit: usize) -> 
 }
 
 /// Runs `run(part, piece)` for all parts, each on a thread; part `p` of `whole` begins at `cut(p)`.
+#[cfg(feature = "threads")]
 pub(crate) fn for_parts<S: Split>(
     parts: usize,
     whole: S,
     cut: &(impl Fn(usize) -> usize + Sync),
     run: &(impl Fn(usize, S) + Sync),
 ) {
-    for_range(0..parts, whole, cut, run);
+    pool::for_range(0..parts, whole, cut, run);
 }
 
-fn for_range<S: Split>(
-    parts: Range<usize>,
-    pieces: S,
+/// Runs `run(part, piece)` for all parts; part `p` of `whole` begins at `cut(p)`.
+#[cfg(not(feature = "threads"))]
+pub(crate) fn for_parts<S: Split>(
+    parts: usize,
+    whole: S,
     cut: &(impl Fn(usize) -> usize + Sync),
     run: &(impl Fn(usize, S) + Sync),
 ) {
-    if parts.len() == 1 {
-        return run(parts.start, pieces);
+    let mut rest = whole;
+    for part in 0..parts - 1 {
+        let (piece, after) = rest.split(cut(part + 1) - cut(part));
+        run(part, piece);
+        rest = after;
     }
-    let middle = parts.start.midpoint(parts.end);
-    let (low, high) = pieces.split(cut(middle) - cut(parts.start));
-    join(|| for_range(parts.start..middle, low, cut, run), || for_range(middle..parts.end, high, cut, run));
-}
-
-#[cfg(feature = "threads")]
-fn join<R: Send>(a: impl FnOnce() -> R + Send, b: impl FnOnce() -> R + Send) -> (R, R) {
-    rayon_core::join(a, b)
-}
-
-#[cfg(not(feature = "threads"))]
-fn join<R>(a: impl FnOnce() -> R, b: impl FnOnce() -> R) -> (R, R) {
-    (a(), b())
+    run(parts - 1, rest);
 }
 
 /// Runs `run(start, piece)` on pieces of `entries`, each on a thread.
@@ -133,21 +127,12 @@ pub(crate) fn reduce<R: Send>(
     map: &(impl Fn(Range<usize>) -> R + Sync),
     merge: &(impl Fn(R, R) -> R + Sync),
 ) -> R {
-    fn of_parts<R: Send>(
-        parts: Range<usize>,
-        map: &(impl Fn(usize) -> R + Sync),
-        merge: &(impl Fn(R, R) -> R + Sync),
-    ) -> R {
-        if parts.len() == 1 {
-            return map(parts.start);
-        }
-        let middle = parts.start.midpoint(parts.end);
-        let (low, high) =
-            join(|| of_parts(parts.start..middle, map, merge), || of_parts(middle..parts.end, map, merge));
-        merge(low, high)
-    }
     let parts = parts(len);
-    of_parts(0..parts, &|part| map(equal_part(part, parts, len, 64)), merge)
+    let piece = |part| map(equal_part(part, parts, len, 64));
+    #[cfg(feature = "threads")]
+    return pool::reduce_range(0..parts, &piece, merge);
+    #[cfg(not(feature = "threads"))]
+    (1..parts).fold(piece(0), |so_far, part| merge(so_far, piece(part)))
 }
 
 #[cfg(test)]

@@ -1,14 +1,16 @@
-//! The threads of a rank: how many, and whether the node has room for them.
+//! The threads of a rank: how many, whether the node has room for them, and how they share work.
 
 mod ffi;
 
 use std::cell::Cell;
 use std::env;
+use std::ops::Range;
 
-use rayon_core::ThreadPoolBuilder;
+use rayon_core::{ThreadPoolBuilder, join};
 
 use crate::comm::Comm;
 use crate::error::{Error, Result};
+use crate::threads::Split;
 use ffi::{CpuSet, allowed_cpus};
 
 /// Environment variables with the number of threads; the first that is set counts.
@@ -133,6 +135,36 @@ fn check_room(threads: usize, mine: &CpuSet, sets: &[CpuSet], counts: &[u64]) ->
         return Err(refusal(format!("{all} threads of {ranks} ranks on a node with {cores} cores; {advice}")));
     }
     Ok(())
+}
+
+/// Runs `run(part, piece)` for these parts, each on a thread; `pieces` begins with the first of them.
+pub(super) fn for_range<S: Split>(
+    parts: Range<usize>,
+    pieces: S,
+    cut: &(impl Fn(usize) -> usize + Sync),
+    run: &(impl Fn(usize, S) + Sync),
+) {
+    if parts.len() == 1 {
+        return run(parts.start, pieces);
+    }
+    let middle = parts.start.midpoint(parts.end);
+    let (low, high) = pieces.split(cut(middle) - cut(parts.start));
+    join(|| for_range(parts.start..middle, low, cut, run), || for_range(middle..parts.end, high, cut, run));
+}
+
+/// Merges what `map` gives for these parts, each on a thread, in their order.
+pub(super) fn reduce_range<R: Send>(
+    parts: Range<usize>,
+    map: &(impl Fn(usize) -> R + Sync),
+    merge: &(impl Fn(R, R) -> R + Sync),
+) -> R {
+    if parts.len() == 1 {
+        return map(parts.start);
+    }
+    let middle = parts.start.midpoint(parts.end);
+    let (low, high) =
+        join(|| reduce_range(parts.start..middle, map, merge), || reduce_range(middle..parts.end, map, merge));
+    merge(low, high)
 }
 
 fn refusal(reason: String) -> Error {
