@@ -127,6 +127,15 @@ pub enum Error {
     /// The library was asked to start twice, or after MPI was finalised.
     #[error("MPI is already initialised or finalised in this process; call Comm::run once, at the top of main")]
     AlreadyInitialised,
+    /// A number of threads that cannot be had.
+    #[error("threads: {reason}")]
+    Threads {
+        /// What is wrong with it and what to do.
+        reason: String,
+    },
+    /// A profile was started while another one is running.
+    #[error("a profile is running already; finish it before the next one starts")]
+    AlreadyRecording,
 }
 
 fn suffix(rank: usize, everywhere: bool) -> String {

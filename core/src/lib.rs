@@ -41,11 +41,13 @@ mod layout;
 mod memory;
 mod multi_vector;
 mod operator;
+pub mod profile;
 pub mod random;
 mod redistribute;
 pub mod reduce;
 mod scalar;
 mod simd;
+pub mod threads;
 mod vector;
 
 pub use comm::{Comm, Merge, Reducible};

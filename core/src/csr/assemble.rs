@@ -13,6 +13,7 @@ use crate::error::{Error, Result};
 use crate::index::{Gid, Lid, to_lid};
 use crate::layout::Layout;
 use crate::memory;
+use crate::profile;
 use crate::scalar::Scalar;
 
 /// From the first of so many parts of the rows it is guessed how much room the rest will take: to
@@ -121,6 +122,7 @@ impl<T: Scalar> CsrBuilder<T> {
     /// A row or column past the end of its layout, given on any rank; layouts on different
     /// communicators; more than 2^32 - 1 rows or columns on one rank.
     pub fn build(mut self) -> Result<CsrMatrix<T>> {
+        let _event = profile::event("MatAssembly");
         let comm = self.range.comm().clone();
         let valid = std::mem::replace(&mut self.valid, Ok(()));
         let positions = 0..self.foreign.len();
@@ -222,6 +224,7 @@ impl<T: Scalar> CsrMatrix<T> {
         domain: &Layout,
         mut row: impl FnMut(Gid, &mut RowBuilder<'_, T>),
     ) -> Result<CsrMatrix<T>> {
+        let _event = profile::event("MatAssembly");
         let mut codes = range.comm().agree(codes(range, domain))?;
         let count = range.local_len();
         let mut starts = memory::with_capacity(count + 1);
@@ -255,6 +258,7 @@ impl<T: Scalar> CsrMatrix<T> {
         columns: &[Gid],
         values: Vec<T>,
     ) -> Result<CsrMatrix<T>> {
+        let _event = profile::event("MatAssembly");
         let mut codes = range.comm().agree(codes(range, domain))?;
         let coded = check_parts(range.local_len(), &starts, columns.len(), values.len())
             .and_then(|()| columns.iter().map(|&column| codes.code(column)).collect::<Result<_>>());

@@ -13,7 +13,9 @@ use crate::csr::values::Missing;
 use crate::error::{Error, Result};
 use crate::index::Gid;
 use crate::memory;
+use crate::profile;
 use crate::scalar::Scalar;
+use crate::threads;
 
 /// Where the values of a sequence of triplets go in a matrix of one pattern; made by
 /// [`CsrMatrix::plan_refill`].
@@ -44,6 +46,7 @@ impl<T: Scalar> CsrMatrix<T> {
         places: impl IntoIterator<Item = (Gid, Gid)>,
         duplicates: Duplicates,
     ) -> Result<RefillPlan> {
+        let _event = profile::event("MatRefillPlan");
         let (range, comm) = (&self.shape.range, self.comm());
         let mut slots = Vec::new();
         let (mut foreign, mut positions): (Vec<Place>, Vec<usize>) = (Vec::new(), Vec::new());
@@ -87,26 +90,29 @@ impl<T: Scalar> CsrMatrix<T> {
     /// A plan for another pattern, or not one value for each place, on any rank; the matrix is
     /// then unchanged.
     pub fn refill(&mut self, plan: &RefillPlan, values: &[T]) -> Result<()> {
+        let _event = profile::event("MatRefill");
         self.comm().agree(self.check_refill(plan, values.len()))?;
         let received = plan.routing.send(self.comm(), values);
         let received: Vec<T> = received.into_iter().flat_map(|(_, values)| values).collect();
-        let contribution = |&source: &usize| match source.checked_sub(plan.given) {
+        let RefillPlan { duplicates, given, ref starts, ref sources, .. } = *plan;
+        let contribution = |&source: &usize| match source.checked_sub(given) {
             None => values[source],
             Some(position) => received[position],
         };
-        let mut same = Vec::new();
-        self.local_mut().update_values(|entries| {
-            for (entry, bounds) in entries.iter_mut().zip(plan.starts.windows(2)) {
-                *entry = match &plan.sources[bounds[0]..bounds[1]] {
+        let fill = |first: usize, entries: &mut [T]| {
+            let mut same = Vec::new();
+            for (entry, bounds) in entries.iter_mut().zip(starts[first..].windows(2)) {
+                *entry = match &sources[bounds[0]..bounds[1]] {
                     [one] => contribution(one),
                     many => {
                         same.clear();
                         same.extend(many.iter().map(contribution));
-                        plan.duplicates.combine(&mut same)
+                        duplicates.combine(&mut same)
                     }
                 };
             }
-        });
+        };
+        self.local_mut().update_values(|entries| threads::for_entries(entries, &fill));
         Ok(())
     }
 

@@ -13,6 +13,7 @@ use std::cmp::Ordering;
 use crate::index::{Lid, at};
 use crate::memory;
 use crate::scalar::{Real, Scalar};
+use crate::threads::{self, Split};
 
 /// Rows up to this length are sorted by insertion, which suits rows that are sorted but for a few
 /// entries from elsewhere.
@@ -99,15 +100,24 @@ impl<T: Scalar> Entries<T> {
         if self.rows.is_sorted() {
             return Rows { starts, columns: self.columns, values: self.values };
         }
-        let mut next = starts.clone();
         let mut columns = memory::zeros::<Lid>(self.columns.len());
         let mut values = memory::zeros::<T>(self.values.len());
-        for ((&row, &column), &value) in self.rows.iter().zip(&self.columns).zip(&self.values) {
-            let slot = next[at(row)];
-            next[at(row)] = slot + 1;
-            columns[slot] = column;
-            values[slot] = value;
-        }
+        let parts = threads::parts(values.len());
+        let bounds = row_parts(&starts, parts);
+        let cut = |part: usize| starts[bounds[part]];
+        // Each thread looks at all entries and takes those of its rows.
+        threads::for_parts(parts, (&mut columns[..], &mut values[..]), &cut, &|part, (columns, values)| {
+            let rows = bounds[part]..bounds[part + 1];
+            let mut next: Vec<usize> = starts[rows.clone()].iter().map(|start| start - cut(part)).collect();
+            for ((&row, &column), &value) in self.rows.iter().zip(&self.columns).zip(&self.values) {
+                let Some(next) = at(row).checked_sub(rows.start).and_then(|row| next.get_mut(row)) else {
+                    continue;
+                };
+                columns[*next] = column;
+                values[*next] = value;
+                *next += 1;
+            }
+        });
         Rows { starts, columns, values }
     }
 }
@@ -131,42 +141,94 @@ pub(super) struct Rows<T> {
     pub(super) values: Vec<T>,
 }
 
+/// The first row of each of so many parts with about as many entries each, and the end of the last.
+fn row_parts(starts: &[usize], parts: usize) -> Vec<usize> {
+    let rows = starts.len() - 1;
+    let entry = |part| threads::equal_part(part, parts, starts[rows], 1).start;
+    let first = |part| starts[..rows].partition_point(|&start| start < entry(part));
+    (0..parts).map(first).chain([rows]).collect()
+}
+
 impl<T: Scalar> Rows<T> {
     /// Sorts each row by `key` of its columns and combines entries of the same column.
-    pub(super) fn normalise(&mut self, key: impl Fn(Lid) -> Lid, duplicates: Duplicates) {
+    pub(super) fn normalise(&mut self, key: impl Fn(Lid) -> Lid + Sync, duplicates: Duplicates) {
+        let parts = threads::parts(self.columns.len());
+        let bounds = row_parts(&self.starts, parts);
+        let entries: Vec<usize> = bounds.iter().map(|&row| self.starts[row]).collect();
+        let Rows { starts, columns, values } = self;
+        let whole = Piece { first: 0, ends: &mut starts[1..], columns, values };
+        threads::for_parts(parts, whole, &|part| bounds[part], &|_, piece| piece.normalise(&key, duplicates));
+        // Parts that have become shorter leave gaps.
+        let mut end = 0;
+        for (rows, &from) in bounds.windows(2).zip(&entries) {
+            let to = if rows[0] < rows[1] { starts[rows[1]] } else { from };
+            if from != end {
+                columns.copy_within(from..to, end);
+                values.copy_within(from..to, end);
+                starts[rows[0] + 1..=rows[1]].iter_mut().for_each(|row_end| *row_end -= from - end);
+            }
+            end += to - from;
+        }
+        columns.truncate(end);
+        values.truncate(end);
+    }
+}
+
+/// Consecutive rows: where each ends, counted from the first entry of all rows, and their entries,
+/// the first of which is number `first` of all.
+struct Piece<'r, T> {
+    first: usize,
+    ends: &'r mut [usize],
+    columns: &'r mut [Lid],
+    values: &'r mut [T],
+}
+
+impl<T: Send> Split for Piece<'_, T> {
+    fn split(self, at: usize) -> (Self, Self) {
+        let (ends, ends_rest) = self.ends.split_at_mut(at);
+        let cut = ends.last().map_or(0, |end| end - self.first);
+        let (columns, columns_rest) = self.columns.split_at_mut(cut);
+        let (values, values_rest) = self.values.split_at_mut(cut);
+        let rest = Piece { first: self.first + cut, ends: ends_rest, columns: columns_rest, values: values_rest };
+        (Piece { first: self.first, ends, columns, values }, rest)
+    }
+}
+
+impl<T: Scalar> Piece<'_, T> {
+    /// [`Rows::normalise`]; what is left of the entries moves to the front.
+    fn normalise(self, key: &impl Fn(Lid) -> Lid, duplicates: Duplicates) {
+        let Piece { first, ends, columns, values } = self;
         let mut row = Vec::new();
         let mut same = Vec::new();
         let (mut from, mut end) = (0, 0);
-        for i in 0..self.starts.len() - 1 {
-            let to = self.starts[i + 1];
-            let sorted = is_ascending(&self.columns[from..to], &key)
+        for row_end in ends {
+            let to = *row_end - first;
+            let sorted = is_ascending(&columns[from..to], key)
                 || to - from <= SHORT && {
-                    sort_short(&mut self.columns[from..to], &mut self.values[from..to], &key);
-                    is_ascending(&self.columns[from..to], &key)
+                    sort_short(&mut columns[from..to], &mut values[from..to], key);
+                    is_ascending(&columns[from..to], key)
                 };
             if sorted {
                 if from != end {
-                    self.columns.copy_within(from..to, end);
-                    self.values.copy_within(from..to, end);
+                    columns.copy_within(from..to, end);
+                    values.copy_within(from..to, end);
                 }
                 end += to - from;
             } else {
                 row.clear();
-                row.extend((from..to).map(|entry| (key(self.columns[entry]), self.columns[entry], self.values[entry])));
+                row.extend((from..to).map(|entry| (key(columns[entry]), columns[entry], values[entry])));
                 row.sort_by_key(|&(key, ..)| key);
                 for group in row.chunk_by(|one, other| one.0 == other.0) {
                     same.clear();
                     same.extend(group.iter().map(|&(.., value)| value));
-                    self.columns[end] = group[0].1;
-                    self.values[end] = duplicates.combine(&mut same);
+                    columns[end] = group[0].1;
+                    values[end] = duplicates.combine(&mut same);
                     end += 1;
                 }
             }
-            self.starts[i + 1] = end;
+            *row_end = first + end;
             from = to;
         }
-        self.columns.truncate(end);
-        self.values.truncate(end);
     }
 }
 
@@ -204,7 +266,7 @@ mod tests {
         entries
     }
 
-    fn normalised(duplicates: Duplicates, key: impl Fn(Lid) -> Lid) -> Rows<f64> {
+    fn normalised(duplicates: Duplicates, key: impl Fn(Lid) -> Lid + Sync) -> Rows<f64> {
         let mut rows = entries().into_rows(3);
         rows.normalise(key, duplicates);
         rows

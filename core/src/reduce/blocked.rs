@@ -7,7 +7,8 @@ use crate::comm::{REDUCE_TAG, Transfers};
 use crate::index::local;
 use crate::layout::{Blocks, Layout};
 use crate::reduce::binned::BinnedSum;
-use crate::reduce::chunks::{BLOCK, add_block, sum_blocks};
+use crate::reduce::chunks::{BLOCK, add_block};
+use crate::reduce::parts;
 use crate::scalar::Scalar;
 
 /// What a rank does with the blocks that its rows touch. Positions are local.
@@ -51,8 +52,9 @@ impl Cut {
 struct Scratch {
     cut: Cut,
     transfers: Transfers,
-    kept: Vec<f64>,
     partial: Vec<BinnedSum>,
+    /// Sums of each thread.
+    of_parts: Vec<BinnedSum>,
     total: Vec<BinnedSum>,
 }
 
@@ -62,19 +64,19 @@ thread_local!(static SCRATCH: RefCell<Scratch> = RefCell::default());
 /// of sum `j`: this rank's entries of vectors on `layout`.
 ///
 /// # Collective
-pub(super) fn sum<'v, S: Scalar, A: Copy + 'v, const P: usize>(
+pub(super) fn sum<'v, S: Scalar, A: Copy + Sync + 'v, const P: usize>(
     layout: &Layout,
     out: &mut [S],
     operands: impl Fn(usize) -> [&'v [A]; 2],
-    f: impl Fn(A, A) -> [f64; P],
+    f: impl Fn(A, A) -> [f64; P] + Sync,
 ) {
-    SCRATCH.with_borrow_mut(|Scratch { cut, transfers, kept, partial, total }| {
+    SCRATCH.with_borrow_mut(|Scratch { cut, transfers, partial, of_parts, total }| {
         let (comm, count) = (layout.comm(), out.len());
         cut.set(layout.blocks(), comm.rank());
         post(layout, cut, count, transfers, &operands, &f);
         partial.clear();
         partial.resize(count * P, BinnedSum::default());
-        sum_blocks(&cut.whole, count, kept, &operands, &f, |sum, blocks| partial[sum].add(blocks));
+        parts::add_blocks(&cut.whole, partial, of_parts, &operands, &f);
         transfers.wait();
         if !cut.tail.is_empty() {
             add_tail(cut, count, transfers, partial, &operands, &f);

@@ -16,7 +16,7 @@
 
 use std::time::Instant;
 
-use dolmen_core::{LinearOperator, Reduction, Scalar, Vector, dots};
+use dolmen_core::{LinearOperator, Reduction, Scalar, Vector, dots, profile};
 
 use crate::error::{Error, Result};
 use crate::monitor::Progress;
@@ -136,6 +136,7 @@ impl<'a, T: Scalar> Cg<'a, T> {
     /// ranks. Not converging is not an error but a [`StopReason`].
     pub fn solve(mut self, a: &dyn LinearOperator<T>, b: &Vector<T>, x: &mut Vector<T>) -> Result<SolveReport> {
         self.check(a, b, x)?;
+        let _event = profile::event(METHOD);
         let start = Instant::now();
         let mut run = Run::new(&self, a, b, x)?;
         run.begin(x)?;
@@ -292,7 +293,10 @@ impl<'s, T: Scalar> Run<'s, T> {
     /// `z = M r`, `rho = r* z` and `|r|`, in one reduction.
     fn precondition(&mut self) -> Result<()> {
         match self.preconditioner {
-            Some(m) => m.apply(&self.r, &mut self.z)?,
+            Some(m) => {
+                let _event = profile::event("PCApply");
+                m.apply(&self.r, &mut self.z)?;
+            }
             None => self.z.copy_from(&self.r)?,
         }
         if let Some(projection) = self.projection {
