@@ -14,19 +14,30 @@
 //! [`assemble`] turns triplets from any rank into rows, [`rows`] sorts them and merges
 //! repetitions, [`local`] holds and multiplies the rows of one rank, [`matrix`] is the whole.
 
+mod add;
 mod apply;
 mod assemble;
+mod blocks;
 mod columns;
+mod gather;
 mod local;
 mod matrix;
 mod norms;
+mod product;
 mod refill;
 mod renumber;
 mod rows;
+mod serial;
+mod submatrix;
 mod transfer;
+mod transpose;
 mod values;
 
+pub use add::AddPlan;
 pub use assemble::{CsrBuilder, RowBuilder};
 pub use matrix::{CsrMatrix, MatrixRow};
+pub use product::{MultiplyPlan, TriplePlan};
 pub use refill::RefillPlan;
 pub use rows::Duplicates;
+pub use serial::SerialCsr;
+pub use transpose::TransposePlan;

@@ -70,6 +70,22 @@ pub enum Error {
         /// The first dependent column.
         column: usize,
     },
+    /// A matrix has not the pattern that an operation writes, or a plan was made for other patterns.
+    #[error(
+        "{operation}: the matrices do not have the patterns that this needs; make the result, and the plan for it, by the same operation on these matrices or clones of them"
+    )]
+    PatternMismatch {
+        /// The operation that was asked for.
+        operation: &'static str,
+    },
+    /// An index that may be given only once is there twice.
+    #[error("{what}: global index {index} is given twice")]
+    Repeated {
+        /// What the index names.
+        what: &'static str,
+        /// The repeated index.
+        index: u64,
+    },
     /// A rank number past the end of the communicator.
     #[error("{operation}: there is no rank {rank} among {size}")]
     NoSuchRank {

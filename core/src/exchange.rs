@@ -16,6 +16,7 @@
 //! may finish or drop them in any order.
 
 mod plan;
+mod rows;
 
 use std::cell::RefCell;
 use std::marker::PhantomData;
@@ -29,6 +30,7 @@ use crate::index_map::IndexMap;
 use crate::layout::Layout;
 use crate::profile;
 use plan::{Routes, Share};
+pub(crate) use rows::ImportedRows;
 
 /// How copies are combined into their owner's value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

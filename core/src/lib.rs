@@ -51,7 +51,10 @@ pub mod threads;
 mod vector;
 
 pub use comm::{Comm, Merge, Reducible};
-pub use csr::{CsrBuilder, CsrMatrix, Duplicates, MatrixRow, RefillPlan, RowBuilder};
+pub use csr::{
+    AddPlan, CsrBuilder, CsrMatrix, Duplicates, MatrixRow, MultiplyPlan, RefillPlan, RowBuilder, SerialCsr,
+    TransposePlan, TriplePlan,
+};
 pub use error::{Error, Result};
 pub use exchange::{Combinable, Combine, ExchangePlan, Export, Import, Imported};
 pub use graph::{Balance, Colouring, Graph, Partition, Partitioner, Renumbering};

@@ -1,9 +1,7 @@
 //! Products: start the import, multiply the interior, finish, multiply the boundary.
 
-use crate::csr::assemble::CsrBuilder;
 use crate::csr::local::Update;
 use crate::csr::matrix::{CsrMatrix, Shape};
-use crate::csr::rows::Duplicates;
 use crate::error::{Error, Result};
 use crate::index::Lid;
 use crate::layout::Layout;
@@ -26,7 +24,7 @@ impl<T: Scalar> LinearOperator<T> for CsrMatrix<T> {
     }
 
     fn compute(&self, x: &Vector<T>, y: &mut Vector<T>) -> Result<()> {
-        self.multiply([x.owned()], [y.owned_mut()], Update::Overwrite);
+        self.multiply_vectors([x.owned()], [y.owned_mut()], Update::Overwrite);
         Ok(())
     }
 
@@ -47,7 +45,7 @@ impl<T: Scalar> AdjointOperator<T> for CsrMatrix<T> {
 }
 
 impl<T: Scalar> CsrMatrix<T> {
-    fn multiply<const K: usize>(&self, x: [&[T]; K], mut y: [&mut [T]; K], update: Update) {
+    fn multiply_vectors<const K: usize>(&self, x: [&[T]; K], mut y: [&mut [T]; K], update: Update) {
         let _event = self.product_event(K, update);
         let halos = x.map(|x| self.shape.plan.start_import(x, 1));
         self.local.multiply_interior(x, y.each_mut().map(|y| &mut **y), update);
@@ -74,7 +72,7 @@ impl<T: Scalar> CsrMatrix<T> {
     pub fn apply_add(&self, x: &Vector<T>, y: &mut Vector<T>) -> Result<()> {
         self.shape.domain.require_same(x.layout(), "operand of a product")?;
         self.shape.range.require_same(y.layout(), "result of a product")?;
-        self.multiply([x.owned()], [y.owned_mut()], Update::Add);
+        self.multiply_vectors([x.owned()], [y.owned_mut()], Update::Add);
         Ok(())
     }
 
@@ -101,9 +99,9 @@ impl<T: Scalar> CsrMatrix<T> {
             let (y, after) = rest.split_at_mut(width * rows);
             let x = &x.owned()[done * columns..(done + width) * columns];
             if width == AT_ONCE {
-                self.multiply::<AT_ONCE>(split(x, columns), split_mut(y, rows), Update::Overwrite);
+                self.multiply_vectors::<AT_ONCE>(split(x, columns), split_mut(y, rows), Update::Overwrite);
             } else {
-                self.multiply([x], [y], Update::Overwrite);
+                self.multiply_vectors([x], [y], Update::Overwrite);
             }
             rest = after;
             done += width;
@@ -130,7 +128,7 @@ impl<T: Scalar> CsrMatrix<T> {
         let mut conjugates = self.conjugates.borrow_mut();
         conjugates.clear();
         conjugates.extend(x.owned().iter().map(|x| x.conj()));
-        adjoint.multiply([&conjugates], [y.owned_mut()], Update::Overwrite);
+        adjoint.multiply_vectors([&conjugates], [y.owned_mut()], Update::Overwrite);
         y.owned_mut().iter_mut().for_each(|y| *y = y.conj());
         Ok(())
     }
@@ -147,12 +145,7 @@ impl<T: Scalar> CsrMatrix<T> {
         if let Some(adjoint) = self.adjoint.get() {
             return Ok(adjoint);
         }
-        let mut builder = CsrBuilder::new(&self.shape.domain, &self.shape.range, Duplicates::Add);
-        builder.reserve(self.local_entries());
-        for row in self.rows() {
-            row.entries().for_each(|(column, value)| builder.push(column, row.index(), value.conj()));
-        }
-        let adjoint = builder.build()?;
+        let adjoint = self.transposed(T::conj)?;
         Ok(self.adjoint.get_or_init(|| Box::new(adjoint)))
     }
 }

@@ -100,6 +100,58 @@ impl Columns {
         &self.ghosts
     }
 
+    /// Number of all columns.
+    pub(super) fn len(&self) -> usize {
+        self.owned() + self.ghosts.len()
+    }
+
+    /// The columns without the ghosts that are not among `numbers`, which are changed to the new ones.
+    pub(super) fn without_unused(self, numbers: &mut [Lid]) -> Columns {
+        if self.ghosts.is_empty() {
+            return self;
+        }
+        let mut codes = vec![None; self.ghosts.len()];
+        let ghosts = || self.ghosts.gids().iter();
+        for &number in numbers.iter().filter(|number| **number >= self.owned) {
+            codes[at(number - self.owned)] = Some(0);
+        }
+        if codes.iter().all(Option::is_some) {
+            return self;
+        }
+        let used = codes.iter_mut().filter(|code| code.is_some());
+        (self.owned..).zip(used).for_each(|(number, code)| *code = Some(number));
+        for number in numbers.iter_mut().filter(|number| **number >= self.owned) {
+            *number = codes[at(*number - self.owned)].expect("invariant: it was counted as used");
+        }
+        let kept = ghosts().zip(&codes).filter(|(_, code)| code.is_some()).map(|(&gid, _)| gid);
+        let below = ghosts().zip(&codes).filter(|(gid, code)| **gid < self.first && code.is_some()).count();
+        let below = to_lid("ghosts", below).expect("invariant: fewer than before");
+        let ghosts = IndexMap::new(kept.collect()).expect("invariant: fewer than before");
+        Columns { below, ghosts, ..self }
+    }
+
+    /// Common numbers for these columns and `others`, and those of each.
+    ///
+    /// # Errors
+    /// A column past the end, or more of them than 32 bits can count.
+    pub(super) fn joined(&self, bound: Gid, others: &[Gid]) -> Result<(Numbering, Vec<Lid>)> {
+        let mut codes = ColumnCodes::new(self.first, self.owned, bound);
+        let mut coded = |columns: &[Gid]| columns.iter().map(|&column| codes.code(column)).collect::<Result<Vec<_>>>();
+        let (mut ghosts, mut others) = (coded(self.ghosts.gids())?, coded(others)?);
+        let (columns, renumbered) = codes.finish();
+        for number in ghosts.iter_mut().chain(&mut others).filter(|number| **number >= self.owned) {
+            *number = renumbered[at(*number - self.owned)];
+        }
+        Ok((Numbering { columns, own: Numbers { owned: self.owned, ghosts } }, others))
+    }
+
+    /// The numbers of these columns among `all`, one past the last for one that is not among them.
+    pub(super) fn numbers_in(&self, all: &Columns) -> Numbers {
+        let none = to_lid("columns", all.len()).expect("invariant: columns were counted");
+        let number = |&column: &Gid| all.to_local(column).unwrap_or(none);
+        Numbers { owned: self.owned, ghosts: self.ghosts.gids().iter().map(number).collect() }
+    }
+
     /// Number of owned columns.
     pub(super) fn owned(&self) -> usize {
         at(self.owned)
@@ -115,6 +167,15 @@ impl Columns {
         if ghost < self.below { ghost } else { number }
     }
 
+    /// The number with a key: the inverse of [`Columns::rank_of`].
+    #[inline(always)]
+    pub(super) fn at_rank(&self, rank: Lid) -> Lid {
+        if rank < self.below {
+            return rank + self.owned;
+        }
+        if rank - self.below < self.owned { rank - self.below } else { rank }
+    }
+
     /// The global column of a local number.
     #[inline]
     pub(super) fn to_global(&self, number: Lid) -> Gid {
@@ -127,6 +188,32 @@ impl Columns {
             return to_lid("columns", local(column - self.first)).ok();
         }
         Some(self.owned + self.ghosts.global_to_local(column)?)
+    }
+}
+
+/// Columns of several matrices numbered together, and the numbers of those of one.
+pub(super) struct Numbering {
+    pub(super) columns: Columns,
+    pub(super) own: Numbers,
+}
+
+/// Other numbers for local columns: owned ones keep theirs.
+pub(super) struct Numbers {
+    owned: Lid,
+    ghosts: Vec<Lid>,
+}
+
+impl Numbers {
+    /// The other number of a local column.
+    #[inline(always)]
+    pub(super) fn of(&self, column: Lid) -> Lid {
+        if column < self.owned { column } else { self.ghosts[at(column - self.owned)] }
+    }
+
+    /// Those numbers, changed once more.
+    pub(super) fn then(mut self, next: &Numbers) -> Numbers {
+        self.ghosts.iter_mut().for_each(|number| *number = next.of(*number));
+        self
     }
 }
 
@@ -157,9 +244,33 @@ mod tests {
         let global: Vec<Gid> = ordered.iter().map(|&number| columns.to_global(number)).collect();
         assert_eq!(global, [0, 1, 4, 5, 6, 9]);
         assert!(ordered.iter().zip(0..).all(|(&number, rank)| columns.rank_of(number) == rank));
+        assert!((0..6).all(|number| columns.at_rank(columns.rank_of(number)) == number));
         assert!((0..6).all(|number| columns.to_local(columns.to_global(number)) == Some(number)));
         assert_eq!(columns.to_local(2), None);
         assert_eq!(columns.to_local(7), None);
+    }
+
+    #[test]
+    fn columns_are_numbered_together() {
+        let (numbering, others) = met().0.joined(12, &[3, 9, 6]).unwrap();
+        assert_eq!(numbering.columns.ghosts().gids(), [0, 1, 3, 9]);
+        assert_eq!(others, [5, 6, 2]);
+        assert_eq!([1, 3, 4, 5].map(|number| numbering.own.of(number)), [1, 3, 4, 6]);
+        let back = numbering.columns.numbers_in(&met().0);
+        assert_eq!([1, 3, 4, 5, 6].map(|number| back.of(number)), [1, 3, 4, 6, 5]);
+        let both = numbering.own.then(&back);
+        assert_eq!([1, 3, 4, 5].map(|number| both.of(number)), [1, 3, 4, 5]);
+    }
+
+    #[test]
+    fn unused_ghosts_are_dropped() {
+        let mut numbers = [1, 5, 4, 0];
+        let columns = met().0.without_unused(&mut numbers);
+        assert_eq!(columns.ghosts().gids(), [1, 9]);
+        assert_eq!(numbers, [1, 4, 3, 0]);
+        assert_eq!(columns.below, 1);
+        let all = met().0.without_unused(&mut [3, 4, 5]);
+        assert_eq!(all.ghosts().gids(), [0, 1, 9]);
     }
 
     #[test]

@@ -31,6 +31,7 @@ mod ffi;
 
 use std::ops::Range;
 
+use crate::csr::rows::Rows;
 use crate::index::{Lid, at, to_lid};
 use crate::scalar::Scalar;
 use crate::threads;
@@ -133,9 +134,41 @@ impl<T: Scalar> LocalCsr<T> {
         &self.values
     }
 
+    /// Where each row starts, and the last one ends.
+    pub(super) fn starts(&self) -> &[usize] {
+        &self.starts
+    }
+
     /// Position of the first value of a row.
     pub(super) fn row_start(&self, row: usize) -> usize {
         self.starts[row]
+    }
+
+    /// Number of owned columns.
+    pub(super) fn owned(&self) -> usize {
+        self.owned
+    }
+
+    /// Rows with a ghost column, ascending.
+    pub(super) fn boundary_rows(&self) -> impl Iterator<Item = usize> {
+        self.boundary.iter().flat_map(Run::range)
+    }
+
+    /// How many rows from `row` on are alike, that is, have the columns of the row above plus one
+    /// and no ghost column, and whether they have its values too. Few alike rows count as one.
+    pub(super) fn alike(&self, row: usize) -> (usize, bool) {
+        let after = self.interior.partition_point(|run| at(run.first) <= row);
+        match after.checked_sub(1).map(|last| self.interior[last]) {
+            Some(run) if run.kind != Kind::General && run.range().contains(&row) => {
+                (run.range().end - row, run.kind == Kind::Uniform)
+            }
+            _ => (1, false),
+        }
+    }
+
+    /// Whether the rows have the same columns as these.
+    pub(super) fn has_pattern(&self, rows: &Rows<T>) -> bool {
+        self.starts == rows.starts && self.columns == rows.columns
     }
 
     /// Lets `change` write new values over the same pattern, given all values.
@@ -152,7 +185,8 @@ impl<T: Scalar> LocalCsr<T> {
         });
     }
 
-    fn update(&mut self, change: impl FnOnce(&[usize], &[Lid], &mut [T])) {
+    /// Lets `change` write new values over the same pattern, given row starts, columns and values.
+    pub(super) fn update(&mut self, change: impl FnOnce(&[usize], &[Lid], &mut [T])) {
         // Should `change` panic, no run claims what is no longer true.
         for run in self.interior.iter_mut().filter(|run| run.kind == Kind::Uniform) {
             run.kind = Kind::Shifted;

@@ -75,6 +75,18 @@ impl<T: Scalar> CsrMatrix<T> {
             }
             rows.normalise(|number| columns.rank_of(number), duplicates);
         }
+        CsrMatrix::from_numbered(range, domain, columns, rows)
+    }
+
+    /// From rows in ascending global columns, given by their local numbers, and plans the product.
+    ///
+    /// # Collective
+    pub(super) fn from_numbered(
+        range: &Layout,
+        domain: &Layout,
+        columns: Columns,
+        rows: Rows<T>,
+    ) -> Result<CsrMatrix<T>> {
         let Rows { starts, columns: mut numbers, mut values } = rows;
         numbers.shrink_to_fit();
         values.shrink_to_fit();

@@ -150,6 +150,18 @@ fn row_parts(starts: &[usize], parts: usize) -> Vec<usize> {
 }
 
 impl<T: Scalar> Rows<T> {
+    /// No rows yet.
+    pub(super) fn empty() -> Rows<T> {
+        Rows { starts: vec![0], columns: Vec::new(), values: Vec::new() }
+    }
+
+    /// Columns and values of a row, in stored order.
+    #[inline(always)]
+    pub(super) fn row(&self, row: usize) -> (&[Lid], &[T]) {
+        let entries = self.starts[row]..self.starts[row + 1];
+        (&self.columns[entries.clone()], &self.values[entries])
+    }
+
     /// Sorts each row by `key` of its columns and combines entries of the same column.
     pub(super) fn normalise(&mut self, key: impl Fn(Lid) -> Lid + Sync, duplicates: Duplicates) {
         let parts = threads::parts(self.columns.len());

@@ -84,6 +84,11 @@ impl Routes {
         self.positions.len()
     }
 
+    /// Positions of the owned values that one asker wants, in its order.
+    pub(super) fn asked(&self, share: &Share) -> impl Iterator<Item = usize> {
+        self.positions[share.span.clone()].iter().map(|&position| at(position))
+    }
+
     /// Lays out owned values in the order of the askers: what an import sends.
     pub(super) fn pack<T: Pod>(&self, owned: &[T], width: usize, packed: &mut [T]) {
         for (slot, &lid) in packed.chunks_exact_mut(width.max(1)).zip(&self.positions) {

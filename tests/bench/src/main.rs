@@ -8,6 +8,7 @@
 mod matrices;
 mod measure;
 mod problems;
+mod products;
 mod vectors;
 
 use std::process::ExitCode;
@@ -28,6 +29,7 @@ fn main() -> ExitCode {
         };
         vectors::run(&bench)?;
         matrices::run(&bench)?;
+        products::run(&bench)?;
         Ok(ExitCode::SUCCESS)
     })
 }

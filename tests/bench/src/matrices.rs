@@ -12,7 +12,7 @@ pub(crate) fn run(bench: &Bench) -> Result<()> {
     solves(bench)
 }
 
-fn build(bench: &Bench, problem: Problem, n: u64) -> Result<CsrMatrix<f64>> {
+pub(crate) fn build(bench: &Bench, problem: Problem, n: u64) -> Result<CsrMatrix<f64>> {
     let layout = Layout::uniform(&bench.comm, n * n * n);
     CsrMatrix::from_rows(&layout, &layout, |i, entries| row(problem, n, i, |column, value| entries.push(column, value)))
 }

@@ -68,6 +68,13 @@ fn seven(n: u64, row: u64, cell: [u64; 3], k: &dyn Fn(u64, u64, u64) -> f64, ent
     }
 }
 
+/// The aggregate of 2 by 2 by 2 cells that a row of an `n` by `n` by `n` grid belongs to.
+pub(crate) fn aggregate(n: u64, row: u64) -> u64 {
+    let coarse = n.div_ceil(2);
+    let [x, y, z] = [row % n, row / n % n, row / (n * n)].map(|cell| cell / 2);
+    x + coarse * (y + coarse * z)
+}
+
 /// A tenth of all entries, chosen by their place.
 pub(crate) fn is_shipped(row: u64, column: u64) -> bool {
     mix(row.wrapping_mul(1_000_003).wrapping_add(column)).is_multiple_of(10)

@@ -1,0 +1,97 @@
+//! The part of a matrix that one rank factors or relaxes by itself: its diagonal block, alone or
+//! with a border of rows that overlaps with other ranks' parts (additive Schwarz).
+
+use crate::csr::matrix::CsrMatrix;
+use crate::csr::serial::SerialCsr;
+use crate::error::Result;
+use crate::exchange::{ExchangePlan, ImportedRows};
+use crate::index::{Gid, at};
+use crate::index_map::IndexMap;
+use crate::scalar::Scalar;
+
+impl<T: Scalar> CsrMatrix<T> {
+    /// Own rows and columns, both numbered from zero: the diagonal block of this rank.
+    pub fn local_block(&self) -> SerialCsr<T> {
+        let owned = self.shape.columns.owned();
+        let row = |row| {
+            let (columns, values) = self.local.row(row);
+            columns.iter().copied().zip(values.iter().copied()).filter(move |(column, _)| at(*column) < owned)
+        };
+        SerialCsr::from_rows(owned, (0..self.local.rows()).map(row))
+    }
+
+    /// Own rows and those within `levels` steps of them in the graph of the matrix, and the same
+    /// columns (PETSc's `MatIncreaseOverlap` and `MatCreateSubMatrices`). The map says which global
+    /// row and column each local one is; zero levels give the [local block](CsrMatrix::local_block). All ranks give the same `levels`.
+    ///
+    /// # Collective
+    /// For each level, rows are sent to the ranks that they are new to.
+    ///
+    /// # Errors
+    /// [`LayoutMismatch`](crate::Error::LayoutMismatch) if rows and columns are laid out
+    /// differently; more than 2^32 - 1 rows of a block.
+    pub fn overlapping_block(&self, levels: usize) -> Result<(IndexMap, SerialCsr<T>)> {
+        let range = &self.shape.range;
+        range.require_same(&self.shape.domain, "overlapping block")?;
+        let mut layers: Vec<(IndexMap, ImportedRows<T>)> = Vec::with_capacity(levels);
+        let mut all: Vec<Gid> = range.range().collect();
+        let mut near: Vec<Gid> = self.ghost_columns().to_vec();
+        for _ in 0..levels {
+            let known = IndexMap::new(std::mem::take(&mut all));
+            let new = known.and_then(|known| {
+                near.retain(|&row| known.global_to_local(row).is_none());
+                all.extend_from_slice(known.gids());
+                IndexMap::new(std::mem::take(&mut near))
+            });
+            let new = self.comm().agree(new)?;
+            let rows = self.rows_of(&new)?;
+            all.extend_from_slice(new.gids());
+            near.extend_from_slice(&rows.columns);
+            layers.push((new, rows));
+        }
+        let map = self.comm().agree(IndexMap::new(all))?;
+        let rows = map.gids().iter().map(|&row| {
+            let entries: Vec<(Gid, T)> = match self.row(row) {
+                Some(row) => row.entries().collect(),
+                None => foreign_row(&layers, row),
+            };
+            let local = |(column, value)| Some((map.global_to_local(column)?, value));
+            entries.into_iter().filter_map(local)
+        });
+        let block = SerialCsr::from_rows(map.len(), rows);
+        Ok((map, block))
+    }
+
+    /// Rows of any rank with their global columns, in order of the map.
+    ///
+    /// # Collective
+    fn rows_of(&self, rows: &IndexMap) -> Result<ImportedRows<T>> {
+        Ok(self.rows_along(&ExchangePlan::new(&self.shape.range, rows)?))
+    }
+
+    /// Rows that a plan wants here, with their global columns.
+    ///
+    /// # Collective
+    pub(super) fn rows_along(&self, plan: &ExchangePlan) -> ImportedRows<T> {
+        plan.import_rows(|row, columns, values| {
+            let (numbers, entries) = self.local.row(row);
+            columns.extend(numbers.iter().map(|&number| self.shape.columns.to_global(number)));
+            values.extend_from_slice(entries);
+        })
+    }
+
+    /// The values of rows that [`CsrMatrix::rows_along`] brought before, where they start there.
+    ///
+    /// # Collective
+    pub(super) fn row_values_along(&self, plan: &ExchangePlan, starts: &[usize]) -> Vec<T> {
+        plan.import_row_values(starts, |row, values| values.extend_from_slice(self.local.row(row).1))
+    }
+}
+
+/// A row that another rank owns, from the layer that brought it.
+fn foreign_row<T: Scalar>(layers: &[(IndexMap, ImportedRows<T>)], row: Gid) -> Vec<(Gid, T)> {
+    let found = layers.iter().find_map(|(map, rows)| Some((map.global_to_local(row)?, rows)));
+    let (position, rows) = found.expect("invariant: every row of the block is own or was brought");
+    let entries = rows.starts[at(position)]..rows.starts[at(position) + 1];
+    rows.columns[entries.clone()].iter().copied().zip(rows.values[entries].iter().copied()).collect()
+}

@@ -1,0 +1,81 @@
+//! The right factor of a product: own rows where they lie, and rows of other ranks.
+
+use std::ops::Range;
+
+use crate::csr::columns::Numbers;
+use crate::csr::local::LocalCsr;
+use crate::csr::rows::Rows;
+use crate::index::{Lid, at, to_lid};
+use crate::memory;
+use crate::scalar::Scalar;
+
+/// Rows of a matrix by the local columns of the left factor. Columns have numbers of their own,
+/// owned ones first, in which own ghosts and those of other ranks' rows are ghosts together.
+pub(super) struct Factor<'m, T> {
+    own: &'m LocalCsr<T>,
+    numbers: &'m Numbers,
+    imported: &'m Rows<T>,
+    /// The rows' entries, if each has exactly one.
+    singles: Option<Vec<(Lid, T)>>,
+}
+
+impl<'m, T: Scalar> Factor<'m, T> {
+    pub(super) fn new(own: &'m LocalCsr<T>, numbers: &'m Numbers, imported: &'m Rows<T>) -> Factor<'m, T> {
+        Factor { own, numbers, imported, singles: None }
+    }
+
+    /// The same for a factor that may have one entry in each row, which is then read faster.
+    pub(super) fn with_singles(own: &'m LocalCsr<T>, numbers: &'m Numbers, imported: &'m Rows<T>) -> Factor<'m, T> {
+        let mut factor = Factor::new(own, numbers, imported);
+        let lens = |starts: &[usize]| starts.windows(2).all(|pair| pair[1] - pair[0] == 1);
+        if lens(own.starts()) && lens(&imported.starts) {
+            let rows = to_lid("rows", own.rows() + imported.values.len()).expect("invariant: columns were counted");
+            let mut singles = Vec::with_capacity(at(rows));
+            (0..rows).for_each(|row| factor.each(row, |column, value| singles.push((column, value))));
+            factor.singles = Some(singles);
+        }
+        factor
+    }
+
+    /// The only entry of each row, if that was asked for and is so.
+    #[inline(always)]
+    pub(super) fn singles(&self) -> Option<&[(Lid, T)]> {
+        self.singles.as_deref()
+    }
+
+    /// Own rows.
+    pub(super) fn own(&self) -> &'m LocalCsr<T> {
+        self.own
+    }
+
+    /// No rows yet, with room for those of a product with this factor: for as many as it has summands,
+    /// within reason, since room that is not filled costs nothing. Of rows that are alike it is
+    /// enough to give the first one and their number.
+    pub(super) fn room(&self, left: &LocalCsr<T>, rows: impl Iterator<Item = (Range<usize>, usize)>) -> Rows<T> {
+        let len = |row: &Lid| match at(*row).checked_sub(self.own.rows()) {
+            None => self.own.row(at(*row)).0.len(),
+            Some(ghost) => self.imported.row(ghost).0.len(),
+        };
+        let summands = |row: usize| left.row(row).0.iter().map(len).sum::<usize>();
+        let all = rows.map(|(rows, times)| times * rows.map(summands).sum::<usize>()).sum::<usize>();
+        let room = all.min(8 * (left.values().len() + self.own.values().len()));
+        let mut product = Rows::empty();
+        product.starts.reserve(left.rows());
+        memory::reserve(&mut product.columns, room);
+        memory::reserve(&mut product.values, room);
+        product
+    }
+
+    /// Calls `entry(column, value)` for the entries of a row, in stored order.
+    #[inline(always)]
+    pub(super) fn each(&self, row: Lid, mut entry: impl FnMut(Lid, T)) {
+        let row = at(row);
+        if row < self.own.rows() {
+            let (columns, values) = self.own.row(row);
+            columns.iter().zip(values).for_each(|(&column, &value)| entry(self.numbers.of(column), value));
+        } else {
+            let (columns, values) = self.imported.row(row - self.own.rows());
+            columns.iter().zip(values).for_each(|(&column, &value)| entry(column, value));
+        }
+    }
+}

@@ -1,0 +1,142 @@
+//! `SerialCsr`: a sparse matrix of one rank, for what works on such alone.
+//!
+//! Factorisations, relaxations and direct solvers need no ghosts and no messages, but plain arrays
+//! that they may read and keep: three of them, in the order that every library knows.
+
+use ndarray::Array2;
+
+use crate::error::{Error, Result};
+use crate::index::{Lid, at};
+use crate::scalar::Scalar;
+
+/// A sparse matrix in compressed rows on this rank alone. Columns of a row ascend.
+#[derive(Clone, Debug, PartialEq)]
+pub struct SerialCsr<T> {
+    columns: usize,
+    row_offsets: Vec<usize>,
+    column_indices: Vec<Lid>,
+    values: Vec<T>,
+}
+
+impl<T: Scalar> SerialCsr<T> {
+    /// From the arrays of compressed rows: entries of row `i` are `row_offsets[i]..row_offsets[i + 1]`.
+    ///
+    /// # Errors
+    /// [`Error::LocalLength`], [`Error::Offsets`] or [`Error::IndexOutOfRange`] if the arrays do not
+    /// describe rows of ascending columns below `columns`.
+    pub fn new(
+        columns: usize,
+        row_offsets: Vec<usize>,
+        column_indices: Vec<Lid>,
+        values: Vec<T>,
+    ) -> Result<SerialCsr<T>> {
+        let entries = column_indices.len();
+        if entries != values.len() {
+            return Err(Error::LocalLength { what: "values of a matrix", expected: entries, found: values.len() });
+        }
+        let ends = (row_offsets.first(), row_offsets.last());
+        if ends != (Some(&0), Some(&entries)) || !row_offsets.is_sorted() {
+            return Err(Error::Offsets { reason: format!("row offsets do not ascend from 0 to {entries}") });
+        }
+        if let Some(&column) = column_indices.iter().find(|column| at(**column) >= columns) {
+            let (index, bound) = (u64::from(column), columns as u64);
+            return Err(Error::IndexOutOfRange { what: "matrix column", index, bound });
+        }
+        let matrix = SerialCsr { columns, row_offsets, column_indices, values };
+        match (0..matrix.rows()).find(|&row| !matrix.row(row).0.is_sorted_by(|one, next| one < next)) {
+            Some(row) => Err(Error::Offsets { reason: format!("the columns of row {row} do not ascend") }),
+            None => Ok(matrix),
+        }
+    }
+
+    /// From rows that are right by construction.
+    pub(super) fn from_rows(
+        columns: usize,
+        rows: impl Iterator<Item = impl Iterator<Item = (Lid, T)>>,
+    ) -> SerialCsr<T> {
+        let mut matrix = SerialCsr { columns, row_offsets: vec![0], column_indices: Vec::new(), values: Vec::new() };
+        for row in rows {
+            for (column, value) in row {
+                matrix.column_indices.push(column);
+                matrix.values.push(value);
+            }
+            matrix.row_offsets.push(matrix.values.len());
+        }
+        matrix
+    }
+
+    /// Number of rows.
+    pub fn rows(&self) -> usize {
+        self.row_offsets.len() - 1
+    }
+
+    /// Number of columns.
+    pub fn columns(&self) -> usize {
+        self.columns
+    }
+
+    /// Where each row starts among the entries, and the last one ends.
+    pub fn row_offsets(&self) -> &[usize] {
+        &self.row_offsets
+    }
+
+    /// Column of each entry, row after row.
+    pub fn column_indices(&self) -> &[Lid] {
+        &self.column_indices
+    }
+
+    /// Value of each entry, row after row.
+    pub fn values(&self) -> &[T] {
+        &self.values
+    }
+
+    /// Values, to change.
+    pub fn values_mut(&mut self) -> &mut [T] {
+        &mut self.values
+    }
+
+    /// Columns and values of a row.
+    ///
+    /// # Panics
+    /// If there is no such row, which is a bug of the caller.
+    pub fn row(&self, row: usize) -> (&[Lid], &[T]) {
+        let entries = self.row_offsets[row]..self.row_offsets[row + 1];
+        (&self.column_indices[entries.clone()], &self.values[entries])
+    }
+
+    /// All entries, zero where none is stored.
+    pub fn to_dense(&self) -> Array2<T> {
+        let mut dense = Array2::from_elem((self.rows(), self.columns), T::ZERO);
+        for row in 0..self.rows() {
+            let (columns, values) = self.row(row);
+            columns.iter().zip(values).for_each(|(&column, &value)| dense[[row, at(column)]] = value);
+        }
+        dense
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use ndarray::array;
+
+    #[test]
+    fn rows_by_hand() {
+        let a = SerialCsr::new(3, vec![0, 2, 2, 3], vec![0, 2, 1], vec![1.0, 2.0, 3.0]).unwrap();
+        assert_eq!((a.rows(), a.columns()), (3, 3));
+        assert_eq!(a.row(0), (&[0, 2][..], &[1.0, 2.0][..]));
+        assert_eq!(a.to_dense(), array![[1.0, 0.0, 2.0], [0.0, 0.0, 0.0], [0.0, 3.0, 0.0]]);
+    }
+
+    #[test]
+    fn what_is_no_matrix_is_refused() {
+        let message = |offsets: &[usize], columns: &[Lid], values| {
+            SerialCsr::new(3, offsets.to_vec(), columns.to_vec(), vec![1.0; values]).unwrap_err().to_string()
+        };
+        assert!(message(&[0, 1], &[0], 2).contains("expected 1 local entries"));
+        assert!(message(&[], &[0], 1).contains("from 0 to 1"));
+        assert!(message(&[0, 2, 1], &[0], 1).contains("from 0 to 1"));
+        assert!(message(&[0, 1], &[3], 1).contains("index 3 is outside 0..3"));
+        assert!(message(&[0, 2], &[1, 1], 2).contains("row 0 do not ascend"));
+    }
+}

@@ -1,0 +1,219 @@
+//! The transpose, by counting: no sort, since rows of lower ranks come before own ones.
+//!
+//! An entry of a ghost column is sent to the rank that owns the column. Row `j` of the transpose
+//! then takes what lower ranks sent, own entries and what higher ranks sent, each by ascending
+//! rows, which are its columns: ascending altogether. New values follow the same way once more.
+
+use std::rc::Rc;
+
+use crate::csr::columns::{ColumnCodes, Columns};
+use crate::csr::local::LocalCsr;
+use crate::csr::matrix::{CsrMatrix, Shape};
+use crate::csr::rows::{Entries, Rows};
+use crate::csr::transfer::{Place, Routing};
+use crate::error::{Error, Result};
+use crate::index::{Lid, at, to_lid};
+use crate::layout::Layout;
+use crate::memory;
+use crate::scalar::Scalar;
+
+/// Rows that are alike are taken so many at once, which stay in cache.
+const AT_ONCE: usize = 256;
+
+/// How the values of a matrix get into its transpose; made by [`CsrMatrix::plan_transpose`].
+///
+/// Memory: 12 bytes for each entry of a ghost column, given or received.
+pub struct TransposePlan {
+    target: Rc<Shape>,
+    source: Rc<Shape>,
+    routing: Routing,
+    /// How many of the sending ranks are below this one.
+    lower: usize,
+    /// Rows of the transpose of what other ranks send, by ascending rank.
+    received: Vec<Vec<Lid>>,
+}
+
+/// What a rank needs besides its own rows to make its rows of the transpose.
+struct Foreign<T> {
+    columns: Columns,
+    routing: Routing,
+    lower: usize,
+    received: Vec<Entries<T>>,
+}
+
+impl<T: Scalar> CsrMatrix<T> {
+    /// The plain transpose (not conjugated; see [`CsrMatrix::adjoint`]) as a matrix of its own.
+    ///
+    /// # Collective
+    /// Entries of ghost columns are sent to the owners of the columns.
+    ///
+    /// # Errors
+    /// More than 2^32 - 1 columns of the transpose on one rank.
+    pub fn transpose(&self) -> Result<CsrMatrix<T>> {
+        self.transposed(|value| value)
+    }
+
+    /// The transpose with `change` of each value.
+    pub(super) fn transposed(&self, change: impl Fn(T) -> T) -> Result<CsrMatrix<T>> {
+        let foreign = self.foreign()?;
+        let rows = foreign.rows(&self.local, change);
+        CsrMatrix::from_numbered(&self.shape.domain, &self.shape.range, foreign.columns, rows)
+    }
+
+    /// Plans to refill this matrix with transposes of matrices that have the pattern of `source`.
+    ///
+    /// # Collective
+    /// Entries of ghost columns are sent to the owners of the columns.
+    ///
+    /// # Errors
+    /// [`Error::LayoutMismatch`], or [`Error::PatternMismatch`] if this matrix has not the pattern
+    /// of the transpose, on any rank.
+    pub fn plan_transpose(&self, source: &CsrMatrix<T>) -> Result<TransposePlan> {
+        self.shape.range.require_same(&source.shape.domain, "plan of a transpose")?;
+        self.shape.domain.require_same(&source.shape.range, "plan of a transpose")?;
+        let foreign = source.foreign()?;
+        let rows = foreign.rows(&source.local, |value| value);
+        let same = foreign.columns.ghosts() == self.shape.columns.ghosts() && self.local.has_pattern(&rows);
+        let same = same.then_some(()).ok_or(Error::PatternMismatch { operation: "plan of a transpose" });
+        self.comm().agree(same)?;
+        let Foreign { routing, lower, received, .. } = foreign;
+        let received = received.into_iter().map(|part| part.rows).collect();
+        Ok(TransposePlan { target: Rc::clone(&self.shape), source: Rc::clone(&source.shape), routing, lower, received })
+    }
+
+    /// Replaces all values by those of the transpose of `source`.
+    ///
+    /// # Collective
+    /// Values of ghost columns are sent to the owners of the columns.
+    ///
+    /// # Errors
+    /// [`Error::PatternMismatch`] if the plan was made for other patterns, on any rank; the matrix
+    /// is then unchanged.
+    pub fn refill_transpose(&mut self, plan: &TransposePlan, source: &CsrMatrix<T>) -> Result<()> {
+        let planned = Rc::ptr_eq(&self.shape, &plan.target) && Rc::ptr_eq(&source.shape, &plan.source);
+        let planned = planned.then_some(()).ok_or(Error::PatternMismatch { operation: "refill of a transpose" });
+        self.comm().agree(planned)?;
+        let values = source.ghost_entries().1;
+        let received = plan.routing.send(self.comm(), &values);
+        let parts: Vec<(&[Lid], Vec<T>)> =
+            plan.received.iter().map(Vec::as_slice).zip(received.into_iter().map(|(_, values)| values)).collect();
+        self.local_mut().update(|starts, _, values| {
+            let mut next = starts.to_vec();
+            let mut put = |row: Lid, value| {
+                values[next[at(row)]] = value;
+                next[at(row)] += 1;
+            };
+            let (lower, higher) = parts.split_at(plan.lower);
+            let foreign = |part: &(&[Lid], Vec<T>), put: &mut dyn FnMut(Lid, T)| {
+                part.0.iter().zip(&part.1).for_each(|(&row, &value)| put(row, value));
+            };
+            lower.iter().for_each(|part| foreign(part, &mut put));
+            each_own(&source.local, |_, row, value| put(row, value));
+            higher.iter().for_each(|part| foreign(part, &mut put));
+        });
+        Ok(())
+    }
+
+    /// Sends entries of ghost columns on their way and numbers what arrives.
+    fn foreign(&self) -> Result<Foreign<T>> {
+        let Shape { range, domain, .. } = &*self.shape;
+        let comm = self.comm();
+        let (places, values) = self.ghost_entries();
+        let routing = Routing::new(domain.blocks(), &places, 0..places.len());
+        let routing = routing.expect("invariant: columns of a matrix lie in its domain");
+        let received = routing.send(comm, &places).into_iter().zip(routing.send(comm, &values));
+        let owned = to_lid("rows", range.local_len()).expect("invariant: rows were counted");
+        let mut codes = ColumnCodes::new(range.range().start, owned, range.global_len());
+        let mut lower = 0;
+        let numbered: Result<Vec<Entries<T>>> = received
+            .map(|((rank, places), (_, values))| {
+                lower += usize::from(rank < comm.rank());
+                numbered(domain, &places, values, &mut codes)
+            })
+            .collect();
+        let mut received = comm.agree(numbered)?;
+        let (columns, renumbered) = codes.finish();
+        for number in received.iter_mut().flat_map(|part| &mut part.columns) {
+            *number = renumbered[at(*number - owned)];
+        }
+        Ok(Foreign { columns, routing, lower, received })
+    }
+
+    /// Places of the entries of ghost columns in the transpose, and their values, by own rows.
+    fn ghost_entries(&self) -> (Vec<Place>, Vec<T>) {
+        let Shape { range, columns, .. } = &*self.shape;
+        let (mut places, mut ghost_values) = (Vec::new(), Vec::new());
+        for row in self.local.boundary_rows() {
+            let (numbers, values) = self.local.row(row);
+            for (&number, &value) in numbers.iter().zip(values).filter(|(number, _)| at(**number) >= columns.owned()) {
+                places.push([columns.to_global(number), range.range().start + row as u64]);
+                ghost_values.push(value);
+            }
+        }
+        (places, ghost_values)
+    }
+}
+
+/// Entries of another rank: local rows of the transpose, codes of its columns, values.
+fn numbered<T>(rows: &Layout, places: &[Place], values: Vec<T>, codes: &mut ColumnCodes) -> Result<Entries<T>> {
+    let row = |row| to_lid("rows", rows.global_to_owned(row).expect("invariant: sent to its owner"));
+    let columns = places.iter().map(|&[_, column]| codes.code(column)).collect::<Result<_>>()?;
+    Ok(Entries { rows: places.iter().map(|place| row(place[0])).collect::<Result<_>>()?, columns, values })
+}
+
+/// Calls `entry(row, column, value)` for the entries of owned columns, those of each column by
+/// ascending rows.
+///
+/// Rows that are alike are taken column by column, the last one first: then neighbouring calls are
+/// for neighbouring columns, and none waits for what the one before has done to its column.
+#[inline(always)]
+fn each_own<T: Scalar>(local: &LocalCsr<T>, mut entry: impl FnMut(Lid, Lid, T)) {
+    let rows = to_lid("rows", local.rows()).expect("invariant: rows were counted");
+    let mut row = 0;
+    while row < rows {
+        let (numbers, values) = local.row(at(row));
+        let alike = to_lid("rows", local.alike(at(row)).0.min(AT_ONCE)).expect("invariant: few rows");
+        if alike > 1 {
+            let values = &local.values()[local.row_start(at(row))..local.row_start(at(row + alike))];
+            for (place, &number) in numbers.iter().enumerate().rev() {
+                let values = values[place..].iter().step_by(numbers.len());
+                (0..alike).zip(values).for_each(|(step, &value)| entry(row + step, number + step, value));
+            }
+        } else {
+            let own = numbers.iter().zip(values).filter(|(number, _)| at(**number) < local.owned());
+            own.for_each(|(&number, &value)| entry(row, number, value));
+        }
+        row += alike;
+    }
+}
+
+impl<T: Scalar> Foreign<T> {
+    /// The rows of the transpose: a counting sort of all entries.
+    fn rows(&self, own: &LocalCsr<T>, change: impl Fn(T) -> T) -> Rows<T> {
+        let mut starts = memory::zeros::<usize>(own.owned() + 1);
+        let received = self.received.iter().flat_map(|part| &part.rows);
+        received.for_each(|&row| starts[at(row) + 1] += 1);
+        each_own(own, |_, column, _| starts[at(column) + 1] += 1);
+        for row in 1..starts.len() {
+            starts[row] += starts[row - 1];
+        }
+        let mut next = starts.clone();
+        let entries = starts[own.owned()];
+        let (mut columns, mut values) = (memory::zeros::<Lid>(entries), memory::zeros::<T>(entries));
+        let mut put = |row: Lid, column, value| {
+            let slot = next[at(row)];
+            next[at(row)] = slot + 1;
+            columns[slot] = column;
+            values[slot] = change(value);
+        };
+        let foreign = |part: &Entries<T>, put: &mut dyn FnMut(Lid, Lid, T)| {
+            let places = part.rows.iter().zip(&part.columns).zip(&part.values);
+            places.for_each(|((&row, &column), &value)| put(row, column, value));
+        };
+        let (lower, higher) = self.received.split_at(self.lower);
+        lower.iter().for_each(|part| foreign(part, &mut put));
+        each_own(own, |row, column, value| put(column, row, value));
+        higher.iter().for_each(|part| foreign(part, &mut put));
+        Rows { starts, columns, values }
+    }
+}
