@@ -76,6 +76,8 @@ impl Comm {
     /// Returns what `main` returned, or exit code 2 after printing its error in one line,
     /// `error: ...`, from the lowest rank that has one. A panic on any rank ends all of them.
     ///
+    /// BLAS and LAPACK run on one thread a rank unless `OPENBLAS_NUM_THREADS` is in the environment.
+    ///
     /// # Collective
     /// Every process of the job calls this once, at the top of its `main` function.
     pub fn run<E>(main: impl FnOnce(&Comm) -> std::result::Result<ExitCode, E>) -> ExitCode

@@ -32,10 +32,12 @@
 mod blas;
 mod comm;
 mod csr;
+pub mod dense;
 mod error;
 mod exchange;
 pub mod index;
 mod index_map;
+mod lapack;
 mod layout;
 mod multi_vector;
 mod operator;
