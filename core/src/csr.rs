@@ -11,18 +11,19 @@
 //!
 //! A number says nothing about the global order of a ghost and an owned column; [`columns`] does.
 //!
-//! [`assemble`] turns triplets from any rank into rows, [`rows`] sorts them and merges
-//! repetitions, [`local`] holds and multiplies the rows of one rank, [`matrix`] is the whole.
+//! [`assemble`] turns triplets from any rank into rows, by way of [`places`]; [`rows`] sorts them
+//! and merges repetitions, [`local`] holds and multiplies the rows of one rank, [`matrix`] is the whole.
 
 mod apply;
 mod assemble;
-mod columns;
-mod local;
-mod matrix;
-mod memory;
+pub(crate) mod columns;
+pub(crate) mod local;
+pub(crate) mod matrix;
+pub(crate) mod memory;
 mod norms;
+pub(crate) mod places;
 mod refill;
-mod rows;
+pub(crate) mod rows;
 mod transfer;
 mod values;
 

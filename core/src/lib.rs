@@ -30,6 +30,7 @@
 //! ```
 
 mod blas;
+mod block_csr;
 mod comm;
 mod csr;
 pub mod dense;
@@ -48,6 +49,7 @@ mod scalar;
 mod simd;
 mod vector;
 
+pub use block_csr::{BlockCsrBuilder, BlockCsrMatrix, BlockRow, BlockRowBuilder};
 pub use comm::{Comm, Merge, Reducible};
 pub use csr::{CsrBuilder, CsrMatrix, Duplicates, MatrixRow, RefillPlan, RowBuilder};
 pub use error::{Error, Result};
@@ -59,8 +61,8 @@ pub use multi_vector::MultiVector;
 /// The small dense blocks of a [`MultiVector`] are `ndarray` arrays; this is the version in use.
 pub use ndarray;
 pub use operator::{
-    Adjoint, AdjointOperator, BlockLayout, BlockOperator, Diagonal, FnOperator, Identity, LinearOperator, Product,
-    Scaled, Sum, check_adjoint,
+    Adjoint, AdjointOperator, BandedDiagonal, BandedInverse, BlockDiagonal, BlockLayout, BlockOperator, Diagonal,
+    FnOperator, Identity, LinearOperator, Product, Scaled, Sum, check_adjoint,
 };
 pub use redistribute::Redistribute;
 pub use reduce::{BinnedSum, Reduction};

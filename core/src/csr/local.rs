@@ -28,6 +28,8 @@ mod avx2 {
 }
 mod ffi;
 
+pub(crate) use ffi::{AHEAD, prefetch};
+
 use std::ops::Range;
 
 use crate::index::{Lid, at, to_lid};

@@ -13,22 +13,31 @@ const LARGE: usize = 4 << 20;
 
 /// Appends to an array, which grows in large pages.
 #[inline(always)]
-pub(super) fn push<T>(to: &mut Vec<T>, value: T) {
+pub(crate) fn push<T>(to: &mut Vec<T>, value: T) {
     if to.len() == to.capacity() {
         reserve(to, 1);
     }
     to.push(value);
 }
 
+/// Appends a copy of `values` to an array, which grows in large pages.
+#[inline(always)]
+pub(crate) fn extend<T: Copy>(to: &mut Vec<T>, values: &[T]) {
+    if values.len() > to.capacity() - to.len() {
+        reserve(to, values.len());
+    }
+    to.extend_from_slice(values);
+}
+
 /// Makes room for `additional` more elements.
 #[inline(never)]
-pub(super) fn reserve<T>(to: &mut Vec<T>, additional: usize) {
+pub(crate) fn reserve<T>(to: &mut Vec<T>, additional: usize) {
     to.reserve(additional);
     advise(to);
 }
 
 /// `len` zeros, not touched yet.
-pub(super) fn zeros<T: Pod>(len: usize) -> Vec<T> {
+pub(crate) fn zeros<T: Pod>(len: usize) -> Vec<T> {
     let zeros = bytemuck::zeroed_vec(len);
     advise(&zeros);
     zeros

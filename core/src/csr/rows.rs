@@ -10,6 +10,9 @@
 
 use std::cmp::Ordering;
 
+use bytemuck::Pod;
+
+use crate::csr::columns::{ColumnCodes, Columns};
 use crate::csr::memory;
 use crate::index::{Lid, at};
 use crate::scalar::{Real, Scalar};
@@ -27,7 +30,7 @@ pub enum Duplicates {
 impl Duplicates {
     /// The value of an entry from its contributions, in order of ranks; they may be reordered.
     #[inline]
-    pub(super) fn combine<T: Scalar>(self, contributions: &mut [T]) -> T {
+    pub(crate) fn combine<T: Scalar>(self, contributions: &mut [T]) -> T {
         match (self, &mut *contributions) {
             (_, []) => T::ZERO,
             (Duplicates::Insert, [.., last]) => *last,
@@ -61,36 +64,37 @@ fn by_size<R: Real>(a: R, b: R) -> Ordering {
     a.abs().total_cmp(&b.abs()).then(a.total_cmp(&b))
 }
 
-/// Entries of one rank in order of arrival: local rows, numbers of columns, values.
+/// Entries of one rank in order of arrival: local rows, numbers of columns, and what an entry
+/// holds, a value or the place of a block of values.
 #[derive(Default)]
-pub(super) struct Entries<T> {
-    pub(super) rows: Vec<Lid>,
-    pub(super) columns: Vec<Lid>,
-    pub(super) values: Vec<T>,
+pub(crate) struct Entries<T> {
+    pub(crate) rows: Vec<Lid>,
+    pub(crate) columns: Vec<Lid>,
+    pub(crate) values: Vec<T>,
 }
 
-impl<T: Scalar> Entries<T> {
+impl<T: Pod> Entries<T> {
     #[inline(always)]
-    pub(super) fn push(&mut self, row: Lid, column: Lid, value: T) {
+    pub(crate) fn push(&mut self, row: Lid, column: Lid, value: T) {
         memory::push(&mut self.rows, row);
         memory::push(&mut self.columns, column);
         memory::push(&mut self.values, value);
     }
 
-    pub(super) fn reserve(&mut self, additional: usize) {
+    pub(crate) fn reserve(&mut self, additional: usize) {
         memory::reserve(&mut self.rows, additional);
         memory::reserve(&mut self.columns, additional);
         memory::reserve(&mut self.values, additional);
     }
 
-    pub(super) fn append(&mut self, mut other: Entries<T>) {
+    pub(crate) fn append(&mut self, mut other: Entries<T>) {
         self.rows.append(&mut other.rows);
         self.columns.append(&mut other.columns);
         self.values.append(&mut other.values);
     }
 
     /// The entries by rows, those of one row in order of arrival.
-    pub(super) fn into_rows(self, count: usize) -> Rows<T> {
+    pub(crate) fn into_rows(self, count: usize) -> Rows<T> {
         let starts = row_starts(&self.rows, count);
         if self.rows.is_sorted() {
             return Rows { starts, columns: self.columns, values: self.values };
@@ -109,7 +113,7 @@ impl<T: Scalar> Entries<T> {
 }
 
 /// Where each of `count` rows starts when entries of `rows` are grouped by row.
-pub(super) fn row_starts(rows: &[Lid], count: usize) -> Vec<usize> {
+pub(crate) fn row_starts(rows: &[Lid], count: usize) -> Vec<usize> {
     let mut starts = memory::zeros::<usize>(count + 1);
     for &row in rows {
         starts[at(row) + 1] += 1;
@@ -121,15 +125,16 @@ pub(super) fn row_starts(rows: &[Lid], count: usize) -> Vec<usize> {
 }
 
 /// Compressed rows: entries of row `i` are `starts[i]..starts[i + 1]`.
-pub(super) struct Rows<T> {
-    pub(super) starts: Vec<usize>,
-    pub(super) columns: Vec<Lid>,
-    pub(super) values: Vec<T>,
+pub(crate) struct Rows<T> {
+    pub(crate) starts: Vec<usize>,
+    pub(crate) columns: Vec<Lid>,
+    pub(crate) values: Vec<T>,
 }
 
-impl<T: Scalar> Rows<T> {
-    /// Sorts each row by `key` of its columns and combines entries of the same column.
-    pub(super) fn normalise(&mut self, key: impl Fn(Lid) -> Lid, duplicates: Duplicates) {
+impl<T: Pod> Rows<T> {
+    /// Sorts each row by `key` of its columns and combines entries of the same column, which are
+    /// given in order of arrival.
+    fn normalise(&mut self, key: impl Fn(Lid) -> Lid, mut combine: impl FnMut(&mut [T]) -> T) {
         let mut row = Vec::new();
         let mut same = Vec::new();
         let (mut from, mut end) = (0, 0);
@@ -149,7 +154,7 @@ impl<T: Scalar> Rows<T> {
                     same.clear();
                     same.extend(group.iter().map(|&(.., value)| value));
                     self.columns[end] = group[0].1;
-                    self.values[end] = duplicates.combine(&mut same);
+                    self.values[end] = combine(&mut same);
                     end += 1;
                 }
             }
@@ -158,6 +163,21 @@ impl<T: Scalar> Rows<T> {
         }
         self.columns.truncate(end);
         self.values.truncate(end);
+    }
+
+    /// Replaces codes of columns by their final numbers, and sorts and combines the entries of each
+    /// row by global column.
+    pub(crate) fn number(&mut self, codes: ColumnCodes, combine: impl FnMut(&mut [T]) -> T) -> Columns {
+        let (columns, renumbered) = codes.finish();
+        if columns.ghosts().is_empty() {
+            self.normalise(|number| number, combine);
+        } else {
+            for number in self.columns.iter_mut().filter(|number| at(**number) >= columns.owned()) {
+                *number = renumbered[at(*number) - columns.owned()];
+            }
+            self.normalise(|number| columns.rank_of(number), combine);
+        }
+        columns
     }
 }
 
@@ -181,7 +201,7 @@ mod tests {
 
     fn normalised(duplicates: Duplicates, key: impl Fn(Lid) -> Lid) -> Rows<f64> {
         let mut rows = entries().into_rows(3);
-        rows.normalise(key, duplicates);
+        rows.normalise(key, |same| duplicates.combine(same));
         rows
     }
 
@@ -211,7 +231,7 @@ mod tests {
         [(0, 1, 1.0), (0, 2, 2.0), (2, 0, 3.0)].into_iter().for_each(|(r, c, v)| entries.push(r, c, v));
         let place = entries.values.as_ptr();
         let mut rows = entries.into_rows(3);
-        rows.normalise(|column| column, Duplicates::Add);
+        rows.normalise(|column| column, |same| Duplicates::Add.combine(same));
         assert_eq!((rows.values.as_ptr(), &rows.starts[..]), (place, &[0, 2, 2, 3][..]));
     }
 

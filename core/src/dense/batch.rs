@@ -98,6 +98,22 @@ impl<T: Scalar> SmallBlocks<T> {
         Ok(())
     }
 
+    /// `y = A^H x`, block by block. Every row of the adjoint is summed in ascending columns.
+    ///
+    /// # Errors
+    /// [`Error::LocalLength`] if a vector has not one entry for each row.
+    pub fn multiply_adjoint(&self, x: &[T], y: &mut [T]) -> Result<()> {
+        self.require_rows("operand of small blocks", x.len())?;
+        self.require_rows("result of small blocks", y.len())?;
+        let n = self.order.max(1);
+        for ((block, x), y) in self.entries.chunks_exact(n * n).zip(x.chunks_exact(n)).zip(y.chunks_exact_mut(n)) {
+            for (y, column) in y.iter_mut().zip(block.chunks_exact(n)) {
+                *y = column.iter().zip(x).fold(T::ZERO, |sum, (a, &x)| sum + a.conj() * x);
+            }
+        }
+        Ok(())
+    }
+
     fn require_rows(&self, what: &'static str, found: usize) -> Result<()> {
         let expected = self.len() * self.order;
         if found == expected { Ok(()) } else { Err(Error::LocalLength { what, expected, found }) }

@@ -125,7 +125,8 @@ pub(crate) fn factor_lu<T: Scalar>(order: impl Order, a: &mut [T], pivots: &mut 
             a.swap(j * n + k, j * n + pivot);
         }
         for i in k + 1..n {
-            a[k * n + i] = a[k * n + i] / a[k * n + k];
+            let pivot = a[k * n + k];
+            a[k * n + i] /= pivot;
         }
         for j in k + 1..n {
             for i in k + 1..n {
@@ -155,7 +156,7 @@ pub(crate) fn solve_lu<T: Scalar>(order: impl Order, lu: &[T], pivots: &[usize],
             let product = lu[k * n + i] * b[k];
             b[i] -= product;
         }
-        b[i] = b[i] / lu[i * n + i];
+        b[i] /= lu[i * n + i];
     }
 }
 

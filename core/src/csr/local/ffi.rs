@@ -17,7 +17,7 @@ use crate::scalar::Scalar;
 
 /// How far ahead of use values are prefetched, in bytes; columns half as far.
 /// Flat between 6 and 16 KiB on Zen 5; hardware prefetchers stop at 4 KiB pages.
-pub(super) const AHEAD: usize = 8192;
+pub(crate) const AHEAD: usize = 8192;
 
 /// Entries that are asked for at once, at most.
 pub(super) const AT_ONCE: usize = 256;
@@ -145,7 +145,7 @@ pub(super) unsafe fn multiply_rows<T: Scalar, const K: usize>(a: Table<'_, T>, r
 
 /// Asks for the cache lines that `count` elements at `at` will be followed by, `ahead` bytes on.
 #[inline(always)]
-pub(super) fn prefetch<E>(at: *const E, count: usize, ahead: usize) {
+pub(crate) fn prefetch<E>(at: *const E, count: usize, ahead: usize) {
     #[cfg(all(target_arch = "x86_64", not(miri)))]
     for line in (0..count * size_of::<E>()).step_by(64) {
         use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};

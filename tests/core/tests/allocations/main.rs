@@ -32,7 +32,9 @@ fn nothing_is_allocated(comm: &Comm) -> TestResult {
     multi_vectors::<f64>(comm)?;
     operators::<f64>(comm)?;
     csr::products::<f32>(comm)?;
-    csr::products::<dolmen_core::Complex64>(comm)
+    csr::products::<dolmen_core::Complex64>(comm)?;
+    csr::block_products::<f64>(comm)?;
+    csr::block_products::<dolmen_core::Complex32>(comm)
 }
 
 fn vectors<T: Scalar>(comm: &Comm) -> TestResult {
