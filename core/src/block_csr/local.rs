@@ -141,24 +141,25 @@ impl<T: Scalar> LocalBlocks<T> {
             let blocks = &self.values[start * n * n..];
             let y = &mut y[row * n..][..n];
             for first in (0..n).step_by(LANES) {
-                let sums = sum::<T, LANES>(order, &blocks[first..], columns, operand);
+                let sums = sum::<T, LANES>(order, first, blocks, columns, operand);
                 y[first..].iter_mut().zip(sums).for_each(|(y, sum)| *y = sum);
             }
         }
     }
 }
 
-/// Sums of `LANES` rows of blocks that start with the first of these rows.
+/// Sums of `LANES` rows of blocks, from row `first` of each.
 #[inline(always)]
 fn sum<'x, T: Scalar, const LANES: usize>(
     order: impl Order,
+    first: usize,
     blocks: &[T],
     columns: &[Lid],
     operand: &impl Fn(usize, usize) -> &'x [T],
 ) -> [T; LANES] {
     let n = order.get();
     let mut sums = [T::ZERO; LANES];
-    for (&column, from) in columns.iter().zip((0..).step_by(n * n)) {
+    for (&column, from) in columns.iter().zip((first..).step_by(n * n)) {
         let x = operand(n, at(column));
         // To the last lane of the last column.
         let block = &blocks[from..][..n * (n - 1) + LANES];

@@ -6,7 +6,7 @@ use dolmen_core::{AdjointOperator, BlockCsrMatrix, Comm, Duplicates, Gid, Linear
 use dolmen_core_tests::{layout, value};
 use dolmen_tests::{Checksums, TestResult};
 
-const POINTS: u64 = 60;
+const POINTS: u64 = 80;
 
 /// Uneven numbers of points, none on the second rank.
 fn lengths(comm: &Comm) -> Vec<u64> {
