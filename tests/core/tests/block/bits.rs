@@ -2,11 +2,16 @@
 //! the same bits all the same, and those of the matrix without blocks.
 
 use bytemuck::{bytes_of, cast_slice};
-use dolmen_core::{AdjointOperator, BlockCsrMatrix, Comm, Duplicates, Gid, LinearOperator, Scalar, Vector};
+use dolmen_core::{AdjointOperator, BlockCsrMatrix, Comm, Duplicates, Gid, LinearOperator, Real, Scalar, Vector};
 use dolmen_core_tests::{layout, value};
 use dolmen_tests::{Checksums, TestResult};
 
 const POINTS: u64 = 80;
+
+/// A number with a full mantissa, so that the order of a sum shows in double precision too.
+fn number<T: Scalar>(seed: u64, index: u64) -> T {
+    value::<T>(seed, index).scale(T::Real::from_f64(1.0 / 3.0))
+}
 
 /// Uneven numbers of points, none on the second rank.
 fn lengths(comm: &Comm) -> Vec<u64> {
@@ -28,7 +33,7 @@ fn checksum<T: Scalar>(x: &Vector<T>) -> u64 {
 fn triplets<T: Scalar>(comm: &Comm, order: usize) -> Vec<(Gid, Gid, Vec<T>)> {
     let size = comm.size() as u64;
     let mine = (0..600u64).filter(|t| (t * t / 7) % size == comm.rank() as u64);
-    let block = |t: u64| (0..(order * order) as u64).map(|part| value(t, part)).collect();
+    let block = |t: u64| (0..(order * order) as u64).map(|part| number(t, part)).collect();
     let mut mine: Vec<_> = mine.map(|t| (t % POINTS, (t % POINTS + t * t % 11 * (t % 7)) % POINTS, block(t))).collect();
     if size.is_multiple_of(2) {
         mine.reverse();
@@ -41,7 +46,7 @@ pub(crate) fn checksums<T: Scalar>(comm: &Comm) -> TestResult<Checksums> {
     let points = layout(comm, &lengths(comm));
     for order in 1..7 {
         let a = BlockCsrMatrix::from_triplets(order, &points, &points, triplets::<T>(comm, order), Duplicates::Add)?;
-        let x = Vector::from_fn(a.domain(), |row| value(7, row));
+        let x = Vector::from_fn(a.domain(), |row| number(7, row));
         let (mut y, mut z) = (x.clone(), x.clone());
         a.apply(&x, &mut y)?;
         let plain = a.to_csr()?;
