@@ -5,6 +5,7 @@
     core  <-  io                              (io never sees solvers)
     core, solvers, io  <-  examples, bindings, tests
     examples  <-  tests                       (tests run what the examples show)
+    tests     <-  tests                       (each crate has its tests, all the harness)
 
 Reads `cargo metadata`; prints each forbidden dependency and ends with 1 if there is one.
 """
@@ -21,7 +22,7 @@ ALLOWED = {
     "io": {"core"},
     "examples": LIBRARIES,
     "bindings": LIBRARIES,
-    "tests": LIBRARIES | {"examples"},
+    "tests": LIBRARIES | {"examples", "tests"},
 }
 
 

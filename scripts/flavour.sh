@@ -22,8 +22,8 @@ esac
 target_dir=${CARGO_TARGET_DIR:-$PWD/target}
 
 # Debian has an HDF5 for each MPI, and `hdf5` is whichever its alternatives point to.
-hdf5_libdir() { pkg-config --variable=libdir "$1" 2>/dev/null; }
-if [ -z "${HDF5_DIR:-}" ] && hdf5_wanted=$(hdf5_libdir "hdf5-$MPI") &&
+hdf5_libdir() { pkg-config --libs-only-L "$1" 2>/dev/null | sed 's/^-L//; s/ .*//'; }
+if [ -z "${HDF5_DIR:-}" ] && hdf5_wanted=$(hdf5_libdir "hdf5-$MPI") && [ -n "$hdf5_wanted" ] &&
     [ "$hdf5_wanted" != "$(hdf5_libdir hdf5)" ]; then
     export HDF5_DIR="$hdf5_wanted"
 fi

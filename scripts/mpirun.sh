@@ -30,6 +30,7 @@ case ${MPI:-openmpi} in
         ;;
     mpich)
         launcher=${MPIRUN:-$(first_of mpirun.mpich mpiexec.hydra)}
+        export MPIR_CVAR_POLLS_BEFORE_YIELD="${MPIR_CVAR_POLLS_BEFORE_YIELD:-1}"
         exec "$launcher" -bind-to none "$@"
         ;;
     *)

@@ -23,6 +23,7 @@ pub(crate) mod memory;
 mod norms;
 pub(crate) mod places;
 mod refill;
+mod renumber;
 pub(crate) mod rows;
 mod transfer;
 mod values;

@@ -122,6 +122,34 @@ pub enum Error {
         /// What is wrong with them.
         reason: String,
     },
+    /// New numbers of rows that are not a permutation of them.
+    #[error("renumbering: new row {row} is given to {times} rows, not to one")]
+    NotAPermutation {
+        /// The first new row that is missing or repeated.
+        row: u64,
+        /// How many rows have it.
+        times: u64,
+    },
+    /// A graph that is too large for an algorithm that works on one rank.
+    #[error(
+        "{operation}: the graph has {size} vertices and edge ends, more than the {limit} that one rank can number; work on a coarser graph, or on the blocks of the ranks"
+    )]
+    GraphTooLarge {
+        /// The operation that was asked for.
+        operation: &'static str,
+        /// Vertices and edge ends over all ranks.
+        size: u64,
+        /// The largest supported size.
+        limit: u64,
+    },
+    /// A graph that cannot be cut into parts as was asked.
+    #[error("partition into {parts} parts: {reason}")]
+    Partition {
+        /// The number of parts that was asked for.
+        parts: usize,
+        /// What stands in the way.
+        reason: String,
+    },
     /// A size exceeds what an index type can count.
     #[error("{what}: {size} is more than the {limit} that one rank can hold; use more ranks")]
     TooLarge {

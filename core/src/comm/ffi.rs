@@ -42,6 +42,16 @@ pub trait Reducible: Pod {
     /// The MPI datatype of `Self`.
     #[doc(hidden)]
     fn datatype() -> Datatype;
+
+    /// The MPI datatype in which minima and maxima are found.
+    #[doc(hidden)]
+    fn ordered() -> Datatype {
+        Self::datatype()
+    }
+
+    /// Maps values to the order of [`Self::ordered`], and back.
+    #[doc(hidden)]
+    fn reorder(_values: &mut [Self]) {}
 }
 
 /// An MPI datatype handle.
@@ -49,12 +59,24 @@ pub trait Reducible: Pod {
 pub struct Datatype(ffi::MPI_Datatype);
 
 macro_rules! reducible {
-    ($t:ty, $handle:ident) => {
+    ($t:ty, $handle:ident $(, $ordered:ident)?) => {
         impl Reducible for $t {
             fn datatype() -> Datatype {
                 // SAFETY: a constant initialised by the MPI library before main.
                 Datatype(unsafe { ffi::$handle })
             }
+            $(
+                fn ordered() -> Datatype {
+                    // SAFETY: as above.
+                    Datatype(unsafe { ffi::$ordered })
+                }
+
+                fn reorder(values: &mut [Self]) {
+                    for value in values {
+                        *value ^= 1 << (Self::BITS - 1);
+                    }
+                }
+            )?
         }
     };
 }
@@ -62,8 +84,9 @@ reducible!(f32, RSMPI_FLOAT);
 reducible!(f64, RSMPI_DOUBLE);
 reducible!(i32, RSMPI_INT32_T);
 reducible!(i64, RSMPI_INT64_T);
-reducible!(u32, RSMPI_UINT32_T);
-reducible!(u64, RSMPI_UINT64_T);
+// MPICH 4.0.2 as Debian builds it compares unsigned integers as signed ones.
+reducible!(u32, RSMPI_UINT32_T, RSMPI_INT32_T);
+reducible!(u64, RSMPI_UINT64_T, RSMPI_INT64_T);
 
 /// The predefined reduction operations in use.
 #[derive(Clone, Copy)]
@@ -171,6 +194,11 @@ impl RawComm {
 
     pub(crate) fn all_reduce<T: Reducible>(self, values: &mut [T], op: Op) {
         thread_local!(static INPUT: Cell<Vec<u64>> = const { Cell::new(Vec::new()) });
+        let compares = matches!(op, Op::Min | Op::Max);
+        let datatype = if compares { T::ordered() } else { T::datatype() };
+        if compares {
+            T::reorder(values);
+        }
         // MPI_IN_PLACE is not exported by the bindings; the copy lives in a reused buffer.
         let mut words = INPUT.take();
         let bytes = size_of_val(values);
@@ -186,13 +214,16 @@ impl RawComm {
                     input.as_ptr().add(start * size_of::<T>()).cast(),
                     values.as_mut_ptr().add(start).cast(),
                     count(n),
-                    T::datatype().0,
+                    datatype.0,
                     op.handle(),
                     self.0,
                 );
             }
         }
         INPUT.set(words);
+        if compares {
+            T::reorder(values);
+        }
     }
 
     pub(crate) fn all_reduce_merge<T: Merge>(self, input: &[T], output: &mut [T]) {
@@ -293,14 +324,16 @@ impl Pending {
     }
 
     pub(crate) fn minimum(comm: RawComm, value: u64) -> Pending {
-        let mut pending = Pending::new(value);
+        let mut value = [value];
+        u64::reorder(&mut value);
+        let mut pending = Pending::new(value[0]);
         // SAFETY: both words are boxed, so they do not move while the request is pending.
         unsafe {
             ffi::MPI_Iallreduce(
                 (&raw const *pending.input).cast(),
                 (&raw mut *pending.output).cast(),
                 1,
-                ffi::RSMPI_UINT64_T,
+                u64::ordered().0,
                 ffi::RSMPI_MIN,
                 comm.0,
                 &raw mut pending.request,
@@ -309,19 +342,25 @@ impl Pending {
         pending
     }
 
-    /// The reduced word (zero for a barrier) once all ranks have arrived.
+    fn output(&self) -> u64 {
+        let mut value = [*self.output];
+        u64::reorder(&mut value);
+        value[0]
+    }
+
+    /// The reduced word (of no meaning for a barrier) once all ranks have arrived.
     pub(crate) fn test(&mut self) -> Option<u64> {
         let mut done = 0;
         // SAFETY: a live request (or the null request after completion) and out-parameter.
         unsafe { ffi::MPI_Test(&raw mut self.request, &raw mut done, ffi::RSMPI_STATUS_IGNORE) };
-        (done != 0).then_some(*self.output)
+        (done != 0).then(|| self.output())
     }
 
     /// Waits for all ranks and returns the reduced word.
     pub(crate) fn wait(mut self) -> u64 {
         // SAFETY: a live request.
         unsafe { ffi::MPI_Wait(&raw mut self.request, ffi::RSMPI_STATUS_IGNORE) };
-        *self.output
+        self.output()
     }
 }
 

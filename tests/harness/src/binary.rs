@@ -17,19 +17,32 @@ const OF_THE_TEST: [&str; 5] = ["CARGO_BIN_", "CARGO_CRATE_", "CARGO_MANIFEST_",
 /// # Errors
 /// When the test does not run from a Cargo target directory or the program does not build.
 pub fn binary(name: &str) -> io::Result<PathBuf> {
+    built(name, &["--package", &format!("dolmen-{name}"), "--bin", name], Path::new(name))
+}
+
+/// The built example `name` of the package `dolmen-examples`; otherwise as [`binary`].
+///
+/// # Errors
+/// As [`binary`].
+pub fn example(name: &str) -> io::Result<PathBuf> {
+    built(name, &["--package", "dolmen-examples", "--example", name], &Path::new("examples").join(name))
+}
+
+/// What `cargo build` with `selection` leaves at `place` in the folder of the running test's profile.
+fn built(name: &str, selection: &[&str], place: &Path) -> io::Result<PathBuf> {
     static BUILT: Mutex<Option<HashMap<String, PathBuf>>> = Mutex::new(None);
     let mut built = BUILT.lock().unwrap_or_else(PoisonError::into_inner);
     let built = built.get_or_insert_default();
     if let Some(path) = built.get(name) {
         return Ok(path.clone());
     }
-    let path = build(name, &env::current_exe()?)?;
+    let path = build(name, selection, &env::current_exe()?)?.join(place);
     built.insert(name.to_owned(), path.clone());
     Ok(path)
 }
 
-/// Builds `name` beside `test`, which lies in `TARGET/PROFILE/deps`.
-fn build(name: &str, test: &Path) -> io::Result<PathBuf> {
+/// Builds `selection` beside `test`, which lies in `TARGET/PROFILE/deps`; the folder of the profile.
+fn build(name: &str, selection: &[&str], test: &Path) -> io::Result<PathBuf> {
     let mut parents = test.ancestors().skip(2);
     let place = (parents.next(), parents.next());
     let (Some(folder), Some(target)) = place else {
@@ -47,7 +60,8 @@ fn build(name: &str, test: &Path) -> io::Result<PathBuf> {
         }
     }
     let status = cargo
-        .args(["build", "--quiet", "--package", &format!("dolmen-{name}"), "--bin", name])
+        .args(["build", "--quiet"])
+        .args(selection)
         .arg("--profile")
         .arg(profile)
         .arg("--target-dir")
@@ -57,5 +71,5 @@ fn build(name: &str, test: &Path) -> io::Result<PathBuf> {
     if !status.success() {
         return Err(io::Error::other(format!("building {name} ended with {status}")));
     }
-    Ok(folder.join(name))
+    Ok(folder.to_owned())
 }

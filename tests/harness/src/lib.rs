@@ -44,7 +44,7 @@ mod shared;
 mod status;
 mod trial;
 
-pub use binary::binary;
+pub use binary::{binary, example};
 pub use case::{Case, Checksums, TestResult, case, same_bits, serial};
 pub use dolmen_core::Comm;
 pub use folder::Folder;

@@ -1,5 +1,6 @@
 //! The side of a trial that watches: starts the ranks, judges how they ended, reports.
 
+use std::env;
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
 use std::path::Path;
@@ -68,20 +69,28 @@ struct Passed {
     checksums: Checksums,
 }
 
+/// The factor on all deadlines: `DOLMEN_TEST_PATIENCE`, for slow machines. Ranks under MPICH never
+/// sleep while they wait, and where they outnumber the cores they take each other's time.
+fn patience() -> u32 {
+    let asked = env::var("DOLMEN_TEST_PATIENCE").ok().and_then(|factor| factor.parse().ok());
+    asked.unwrap_or(if env::var_os("MPI").is_some_and(|flavour| flavour == "mpich") { 5 } else { 1 })
+}
+
 /// Runs a case on one number of ranks.
 fn run(case: &Case, ranks: usize) -> Result<Passed, Failed> {
     let folder = tempfile::Builder::new().prefix("dolmen-test-").tempdir()?;
     let folder = folder.path();
+    let deadline = case.deadline * patience();
     let job = Mpirun::new(ranks)
-        .program(std::env::current_exe()?)
+        .program(env::current_exe()?)
         .env(rank::CASE, case.key())
         .env(rank::FOLDER, folder)
-        .deadline(case.deadline)
+        .deadline(deadline)
         .spawn()?;
     let mut watch = Watch::new(folder, ranks);
     let output = job.wait_unless(|| watch.failure_is_final())?;
     let records: Vec<Vec<Event>> = (0..ranks).map(|rank| status::read(folder, rank)).collect();
-    let complaints = judge(&records, &output, case.deadline);
+    let complaints = judge(&records, &output, deadline);
     if !complaints.is_empty() {
         let title = format!("{} on {ranks} ranks: {}", case.name, complaints.join("\n  "));
         return Err(format!("{title}\n{}", logs(folder, ranks, &output)?).into());
