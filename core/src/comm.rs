@@ -83,6 +83,8 @@ impl Comm {
     /// All of `main` is in a `tracing` span `rank` with the number of the rank, so that what a
     /// subscriber shows says where it comes from. Install the subscriber before.
     ///
+    /// BLAS and LAPACK run on one thread a rank unless `OPENBLAS_NUM_THREADS` is in the environment.
+    ///
     /// # Collective
     /// Every process of the job calls this once, at the top of its `main` function.
     pub fn run<E>(main: impl FnOnce(&Comm) -> std::result::Result<ExitCode, E>) -> ExitCode

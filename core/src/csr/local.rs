@@ -29,6 +29,8 @@ mod avx2 {
 mod clip;
 mod ffi;
 
+pub(crate) use ffi::AHEAD;
+
 use std::ops::Range;
 
 use crate::csr::rows::Rows;

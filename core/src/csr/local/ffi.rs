@@ -19,7 +19,7 @@ use crate::simd::prefetch;
 
 /// How far ahead of use values are prefetched, in bytes; columns half as far.
 /// Flat between 6 and 16 KiB on Zen 5; hardware prefetchers stop at 4 KiB pages.
-pub(super) const AHEAD: usize = 8192;
+pub(crate) const AHEAD: usize = 8192;
 
 /// Entries that are asked for at once, at most.
 pub(super) const AT_ONCE: usize = 256;

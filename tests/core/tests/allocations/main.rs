@@ -34,6 +34,8 @@ fn nothing_is_allocated(comm: &Comm) -> TestResult {
     operators::<f64>(comm)?;
     csr::products::<f32>(comm)?;
     csr::products::<dolmen_core::Complex64>(comm)?;
+    csr::block_products::<f64>(comm)?;
+    csr::block_products::<dolmen_core::Complex32>(comm)?;
     profile::events(comm)
 }
 
