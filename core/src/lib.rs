@@ -50,6 +50,7 @@ mod redistribute;
 pub mod reduce;
 mod scalar;
 mod simd;
+mod snapshot;
 pub mod threads;
 mod vector;
 
@@ -75,4 +76,5 @@ pub use operator::{
 pub use redistribute::Redistribute;
 pub use reduce::{BinnedSum, Reduction};
 pub use scalar::{Complex32, Complex64, Real, Scalar};
-pub use vector::{Vector, dots, dots_into};
+pub use snapshot::Snapshot;
+pub use vector::{Vector, dots, dots_into, dots_with};

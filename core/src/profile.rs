@@ -49,8 +49,8 @@
 //! Messages are those that a rank sends to another one by itself, with their bytes; what MPI sends
 //! inside of collective operations is not known. They belong to the innermost event.
 //!
-//! dolmen-solvers adds `CG` and in it `PCApply`; dolmen-io adds `H5Read`, `H5Write`, `FitsRead` and
-//! `FitsWrite`, whose bytes are those moved to or from the file.
+//! dolmen-solvers adds an event of each method's name and in it `PCApply`; dolmen-io adds `H5Read`,
+//! `H5Write`, `FitsRead` and `FitsWrite`, whose bytes are those moved to or from the file.
 
 mod event;
 mod recorder;

@@ -57,6 +57,19 @@ pub(crate) fn dot_sums<'v, T: Scalar, S: Scalar>(
     out: &mut [S],
     operands: impl Fn(usize) -> [&'v [T]; 2],
 ) {
+    dot_sums_with(layout, reduction, form, (out, &mut []), operands);
+}
+
+/// [`dot_sums`], and in the same reduction the sums over the ranks of a few numbers of each.
+///
+/// # Collective
+pub(crate) fn dot_sums_with<'v, T: Scalar, S: Scalar>(
+    layout: &Layout,
+    reduction: Reduction,
+    form: Form,
+    out: (&mut [S], &mut [f64]),
+    operands: impl Fn(usize) -> [&'v [T]; 2],
+) {
     if !T::COMPLEX {
         return sums(layout, reduction, out, operands, |a: T, b: T| [a.re().to_f64() * b.re().to_f64()]);
     }
@@ -78,7 +91,7 @@ pub(crate) fn real_sums<'v, T: Scalar, R: Real>(
     operand: impl Fn(usize) -> &'v [T],
     f: impl Fn(T) -> f64 + Sync,
 ) {
-    sums(layout, reduction, out, |j| [operand(j); 2], |a, _| [f(a)]);
+    sums(layout, reduction, (out, &mut []), |j| [operand(j); 2], |a, _| [f(a)]);
 }
 
 /// The sum of all entries of a vector over all ranks, in one reduction.
@@ -87,31 +100,34 @@ pub(crate) fn real_sums<'v, T: Scalar, R: Real>(
 pub(crate) fn entry_sum<T: Scalar>(layout: &Layout, reduction: Reduction, entries: &[T]) -> T::Double {
     let mut out = [T::Double::ZERO];
     if T::COMPLEX {
-        sums(layout, reduction, &mut out, |_| [entries; 2], |x, _| [x.re().to_f64(), x.im().to_f64()]);
+        sums(layout, reduction, (&mut out, &mut []), |_| [entries; 2], |x, _| [x.re().to_f64(), x.im().to_f64()]);
     } else {
-        sums(layout, reduction, &mut out, |_| [entries; 2], |x, _| [x.re().to_f64()]);
+        sums(layout, reduction, (&mut out, &mut []), |_| [entries; 2], |x, _| [x.re().to_f64()]);
     }
     out[0]
 }
 
-/// Sums of `f(a[i], b[i])`, in double precision, over all ranks, in one reduction.
+/// Sums of `f(a[i], b[i])`, in double precision, over all ranks, in one reduction, with which a few
+/// other numbers of each rank are added up too.
 ///
 /// # Collective
 fn sums<'v, S: Scalar, A: Copy + Sync + 'v, const P: usize>(
     layout: &Layout,
     reduction: Reduction,
-    out: &mut [S],
+    (out, riders): (&mut [S], &mut [f64]),
     operands: impl Fn(usize) -> [&'v [A]; 2],
     f: impl Fn(A, A) -> [f64; P] + Sync,
 ) {
     if reduction == Reduction::Reproducible {
-        return blocked::sum(layout, out, operands, f);
+        return blocked::sum(layout, (out, riders), operands, f);
     }
     PLAIN.with_borrow_mut(|Plain { sums, of_parts }| {
         sums.clear();
         sums.resize(out.len() * P, 0.0);
         parts::add_blocks(&(0..layout.local_len()), sums, of_parts, &operands, &f);
+        sums.extend_from_slice(riders);
         layout.comm().all_reduce_sum(sums);
+        riders.copy_from_slice(&sums[out.len() * P..]);
         for (sum, parts) in out.iter_mut().zip(sums.as_chunks::<P>().0) {
             *sum = S::from_parts(parts[0], parts.get(1).copied().unwrap_or(0.0));
         }

@@ -4,13 +4,39 @@
 //! [`SolveReport`]. There is nothing global and no options database. "Converged" is said only
 //! after the residual `b - A x` was computed and checked, and every rank sees the same reason.
 //! Solvers branch on reduced scalars only, so all ranks take the same path.
+//!
+//! Settings common to all methods are those of [`Settings`], and each method has their setters too.
+//! A [`Monitor`] watches a solve, can stop it, and takes [`Snapshot`](dolmen_core::Snapshot)s from
+//! which a later run goes on with the same bits.
 
 mod error;
 mod krylov;
 mod monitor;
+mod null_space;
 mod report;
+mod settings;
 
 pub use error::{Error, Result};
+pub use krylov::Solver;
+pub use krylov::bicgstab::BiCgStab;
+pub use krylov::by_name::{LEAST_SQUARES_SOLVERS, SOLVERS, least_squares_by_name, solver_by_name};
 pub use krylov::cg::Cg;
-pub use monitor::Progress;
+pub use krylov::cgls::Cgls;
+pub use krylov::chebyshev::Chebyshev;
+pub use krylov::fgmres::Fgmres;
+pub use krylov::flexible_cg::FlexibleCg;
+pub use krylov::gcr::Gcr;
+pub use krylov::gmres::{Gmres, Side};
+pub use krylov::idr::Idr;
+pub use krylov::least_squares::LeastSquaresSolver;
+pub use krylov::lsmr::Lsmr;
+pub use krylov::lsqr::Lsqr;
+pub use krylov::minres::Minres;
+pub use krylov::pipelined_cg::PipelinedCg;
+pub use krylov::richardson::Richardson;
+pub use krylov::spectrum::estimate_spectrum;
+pub use krylov::symmlq::Symmlq;
+pub use monitor::{Monitor, Progress, Request};
+pub use null_space::NullSpace;
 pub use report::{SolveReport, StopReason};
+pub use settings::{Norm, Settings};

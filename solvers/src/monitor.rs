@@ -1,4 +1,8 @@
-//! What a solver tells while it runs.
+//! What a solver tells while it runs, and what it can be asked.
+
+use dolmen_core::{Scalar, Snapshot};
+
+use crate::error::Result;
 
 /// The state of a solve after an iteration.
 #[non_exhaustive]
@@ -10,4 +14,48 @@ pub struct Progress {
     pub residual: f64,
     /// The residual norm to be reached.
     pub target: f64,
+}
+
+/// What a monitor wants. One rank's wish is enough: wishes travel with the sums of the next iteration,
+/// and all ranks act on them after it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Request {
+    /// Nothing: go on.
+    #[default]
+    Continue,
+    /// A snapshot, and go on.
+    Snapshot,
+    /// A snapshot, and stop as [`StopReason::Requested`](crate::StopReason::Requested).
+    Stop,
+}
+
+impl From<()> for Request {
+    fn from((): ()) -> Request {
+        Request::Continue
+    }
+}
+
+/// Watches a solve. A closure `|progress: &Progress| ...` is one, whether it returns a [`Request`]
+/// or nothing.
+pub trait Monitor<T: Scalar> {
+    /// Called on every rank with the initial residual and after each iteration.
+    fn progress(&mut self, progress: &Progress) -> Request;
+
+    /// Takes a snapshot that was asked for, on all ranks after the same iteration. Does nothing
+    /// unless implemented.
+    ///
+    /// # Collective
+    ///
+    /// # Errors
+    /// An error of any rank ends the solve on all of them.
+    fn snapshot(&mut self, snapshot: &Snapshot<T>) -> Result<()> {
+        let _ = snapshot;
+        Ok(())
+    }
+}
+
+impl<T: Scalar, F: FnMut(&Progress) -> R, R: Into<Request>> Monitor<T> for F {
+    fn progress(&mut self, progress: &Progress) -> Request {
+        self(progress).into()
+    }
 }

@@ -4,6 +4,7 @@ use std::fmt;
 use std::time::Duration;
 
 use crate::error::{Error, Result};
+use crate::settings::Norm;
 
 /// Why a solve stopped; the same on all ranks.
 #[non_exhaustive]
@@ -22,8 +23,12 @@ pub enum StopReason {
     /// A NaN or an infinity turned up.
     NotFinite,
     /// The recurrence says converged, the true residual does not, and restarting from it no
-    /// longer helps: the tolerance is below what rounding allows.
+    /// longer helps: the tolerance is below what rounding allows. Or restarts gain nothing.
     Stagnated,
+    /// The recurrence divides by zero, and starting again from the true residual does not help.
+    Breakdown,
+    /// The monitor of some rank asked to stop.
+    Requested,
 }
 
 impl StopReason {
@@ -45,9 +50,11 @@ impl StopReason {
             }
             StopReason::NotFinite => "a NaN or infinity appeared; check the input for values that are not finite",
             StopReason::Stagnated => {
-                "the estimate converged but the true residual did not; ask for a larger tolerance, \
-                 or improve the conditioning of the operator"
+                "the estimate converged but the true residual did not, or restarts gain nothing; ask for a larger \
+                 tolerance, restart less often, or improve the conditioning of the operator"
             }
+            StopReason::Breakdown => "the recurrence broke down; check whether the operator is singular, or use GMRES",
+            StopReason::Requested => "stopped because a monitor asked for it; resume from the snapshot to go on",
         }
     }
 }
@@ -64,14 +71,21 @@ pub struct SolveReport {
     /// Residual norms: the initial one and one for each iteration. They are the recurrence's, and the
     /// true ones at the start and wherever the recurrence claimed convergence.
     pub history: Vec<f64>,
+    /// The norm of `history` and `target`.
+    pub norm: Norm,
     /// Norm of the right-hand side (of its projected part, where the solve had a projection).
     pub rhs_norm: f64,
     /// The residual norm at or below which the solve was to stop.
     pub target: f64,
     /// `|b - A x|`, computed afresh at the end (of its projected part, where the solve had a projection).
     pub true_residual: f64,
-    /// Applications of the operator.
+    /// In least squares, `|A^H (b - A x)|`, computed afresh at the end; with a preconditioner that of
+    /// the preconditioned problem, `|M^H A^H (b - A x)|`.
+    pub normal_residual: Option<f64>,
+    /// Applications of the operator, and of its adjoint.
     pub applications: usize,
+    /// Applications of the preconditioner, and of its adjoint.
+    pub preconditionings: usize,
     /// Wall time on this rank.
     pub time: Duration,
 }
@@ -103,9 +117,25 @@ impl SolveReport {
     }
 }
 
+/// The outcome and, on further lines, what was asked for and what it took.
 impl fmt::Display for SolveReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} ({:.3} s)", self.outcome(), self.time.as_secs_f64())
+        writeln!(f, "{}", self.outcome())?;
+        let (last, norm) = (self.history.last().copied().unwrap_or(f64::NAN), self.norm);
+        let norm = match norm {
+            Norm::True => "|r|",
+            Norm::Preconditioned => "|M r|",
+            Norm::Natural => "(r*Mr)^(1/2)",
+        };
+        write!(f, "  {norm} = {last:.3e}, to be at most {:.3e}", self.target)?;
+        if let Some(normal) = self.normal_residual {
+            write!(f, "; |A*r| = {normal:.3e}")?;
+        }
+        write!(f, "\n  {} products with the operator", self.applications)?;
+        if self.preconditionings > 0 {
+            write!(f, ", {} with the preconditioner", self.preconditionings)?;
+        }
+        write!(f, " in {:.3} s", self.time.as_secs_f64())
     }
 }
 
@@ -119,10 +149,13 @@ mod tests {
             reason,
             iterations: 12,
             history: vec![2.0, 1e-9],
+            norm: Norm::True,
             rhs_norm: 2.0,
             target: 2e-8,
             true_residual: 1e-9,
+            normal_residual: None,
             applications: 14,
+            preconditionings: 13,
             time: Duration::from_millis(1500),
         }
     }
@@ -133,6 +166,14 @@ mod tests {
         assert!(text.starts_with("CG: 12 iterations; |b - Ax| / |b| = 5.00e-10; "), "{text}");
         assert!(text.contains("MINRES"), "{text}");
         assert!(report(StopReason::Converged).require_converged().is_ok());
+    }
+
+    #[test]
+    fn a_report_reads_well() {
+        let expected = "CG: 12 iterations; |b - Ax| / |b| = 5.00e-10; converged: the true residual meets the tolerance\n  \
+                        |r| = 1.000e-9, to be at most 2.000e-8\n  \
+                        14 products with the operator, 13 with the preconditioner in 1.500 s";
+        assert_eq!(report(StopReason::Converged).to_string(), expected);
     }
 
     #[test]

@@ -61,12 +61,13 @@ struct Scratch {
 thread_local!(static SCRATCH: RefCell<Scratch> = RefCell::default());
 
 /// Sums of `f(a[i], b[i])` over all ranks, in one reduction, where `operands(j)` gives `a` and `b`
-/// of sum `j`: this rank's entries of vectors on `layout`.
+/// of sum `j`: this rank's entries of vectors on `layout`. The riders of the ranks are added up in the
+/// same reduction.
 ///
 /// # Collective
 pub(super) fn sum<'v, S: Scalar, A: Copy + Sync + 'v, const P: usize>(
     layout: &Layout,
-    out: &mut [S],
+    (out, riders): (&mut [S], &mut [f64]),
     operands: impl Fn(usize) -> [&'v [A]; 2],
     f: impl Fn(A, A) -> [f64; P] + Sync,
 ) {
@@ -81,11 +82,19 @@ pub(super) fn sum<'v, S: Scalar, A: Copy + Sync + 'v, const P: usize>(
         if !cut.tail.is_empty() {
             add_tail(cut, count, transfers, partial, &operands, &f);
         }
+        partial.extend(riders.iter().map(|&rider| {
+            let mut sum = BinnedSum::default();
+            sum.add(&[rider]);
+            sum
+        }));
         total.clear();
         total.resize(partial.len(), BinnedSum::default());
         comm.all_reduce_merge(partial, total);
         for (sum, parts) in out.iter_mut().zip(total.as_chunks::<P>().0) {
             *sum = S::from_parts(parts[0].value(), parts.get(1).map_or(0.0, BinnedSum::value));
+        }
+        for (rider, sum) in riders.iter_mut().zip(&total[count * P..]) {
+            *rider = sum.value();
         }
     });
 }

@@ -14,7 +14,7 @@ use crate::comm::Merge;
 use crate::error::{Error, Result};
 use crate::index::Gid;
 use crate::profile::{self, Event, entrywise};
-use crate::reduce::{Form, Reduction, dot_sums, entry_sum, real_sums};
+use crate::reduce::{Form, Reduction, dot_sums, dot_sums_with, entry_sum, real_sums};
 use crate::scalar::{Real, Scalar};
 use crate::threads;
 use crate::vector::Vector;
@@ -74,13 +74,32 @@ impl<T: Scalar> Vector<T> {
     /// # Errors
     /// [`Error::LayoutMismatch`], or [`Error::Shape`] if `out` is not as long as `xs`.
     pub fn multi_dot(&self, xs: &[impl Borrow<Vector<T>>], reduction: Reduction, out: &mut [T::Double]) -> Result<()> {
+        self.multi_dot_with(xs, reduction, out, &mut [])
+    }
+
+    /// [`Vector::multi_dot`], and in the same reduction the sums over the ranks of a few numbers of
+    /// each, as [`dots_with`] adds them.
+    ///
+    /// # Collective
+    /// One reduction. All ranks give the same number of vectors and of riders.
+    ///
+    /// # Errors
+    /// As [`Vector::multi_dot`].
+    pub fn multi_dot_with(
+        &self,
+        xs: &[impl Borrow<Vector<T>>],
+        reduction: Reduction,
+        out: &mut [T::Double],
+        riders: &mut [f64],
+    ) -> Result<()> {
         let operation = "multi-dot";
         require_len(operation, xs.len(), out.len())?;
         for x in xs {
             self.layout.require_same(&x.borrow().layout, operation)?;
         }
         let _event = entrywise::<T>("VecMDot", self.owned.len(), xs.len(), xs.len(), xs.len() + 1);
-        dot_sums(&self.layout, reduction, Form::Conjugated, out, |j| [&xs[j].borrow().owned, &self.owned]);
+        let operands = |j: usize| [&*xs[j].borrow().owned, &*self.owned];
+        dot_sums_with(&self.layout, reduction, Form::Conjugated, (out, riders), operands);
         Ok(())
     }
 
@@ -258,8 +277,24 @@ pub fn dots<T: Scalar, const N: usize>(
     pairs: [(&Vector<T>, &Vector<T>); N],
     reduction: Reduction,
 ) -> Result<[T::Double; N]> {
+    dots_with(pairs, reduction, &mut [])
+}
+
+/// [`dots`], and in the same reduction the sums over the ranks of a few numbers of each: votes,
+/// counts, times. Each rider becomes its sum.
+///
+/// # Collective
+/// All ranks give the same number of riders.
+///
+/// # Errors
+/// As [`dots`].
+pub fn dots_with<T: Scalar, const N: usize>(
+    pairs: [(&Vector<T>, &Vector<T>); N],
+    reduction: Reduction,
+    riders: &mut [f64],
+) -> Result<[T::Double; N]> {
     let mut out = [T::Double::ZERO; N];
-    dots_into(&pairs, reduction, &mut out)?;
+    sum_pairs(&pairs, reduction, &mut out, riders)?;
     Ok(out)
 }
 
@@ -276,6 +311,15 @@ pub fn dots_into<T: Scalar>(
     reduction: Reduction,
     out: &mut [T::Double],
 ) -> Result<()> {
+    sum_pairs(pairs, reduction, out, &mut [])
+}
+
+fn sum_pairs<T: Scalar>(
+    pairs: &[(&Vector<T>, &Vector<T>)],
+    reduction: Reduction,
+    out: &mut [T::Double],
+    riders: &mut [f64],
+) -> Result<()> {
     require_len("dots", pairs.len(), out.len())?;
     let Some((first, _)) = pairs.first() else {
         return Ok(());
@@ -286,7 +330,8 @@ pub fn dots_into<T: Scalar>(
     }
     let name = if pairs.len() == 1 { "VecDot" } else { "VecMDot" };
     let _event = entrywise::<T>(name, first.owned.len(), pairs.len(), pairs.len(), 2 * pairs.len());
-    dot_sums(&first.layout, reduction, Form::Conjugated, out, |j| [&pairs[j].0.owned, &pairs[j].1.owned]);
+    let operands = |j: usize| [&*pairs[j].0.owned, &*pairs[j].1.owned];
+    dot_sums_with(&first.layout, reduction, Form::Conjugated, (out, riders), operands);
     Ok(())
 }
 

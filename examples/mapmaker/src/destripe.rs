@@ -129,7 +129,7 @@ impl<'a, const N: usize> Destriper<'a, N> {
     ///
     /// # Errors
     /// The solve diverged, stalled or reached its iteration limit.
-    pub fn solve(&self, config: &DestripeConfig, monitor: &mut dyn FnMut(&Progress)) -> Result<Offsets> {
+    pub fn solve(&self, config: &DestripeConfig, mut monitor: &mut dyn FnMut(&Progress)) -> Result<Offsets> {
         let rhs = self.right_hand_side();
         let preconditioner = self.preconditioner();
         let mut amplitudes = Vector::zeros(self.baselines);
@@ -137,7 +137,7 @@ impl<'a, const N: usize> Destriper<'a, N> {
             .rtol(config.tolerance)
             .max_iterations(config.max_iterations)
             .preconditioner(&preconditioner)
-            .monitor(monitor);
+            .monitor(&mut monitor);
         // A constant is a sky of constant intensity; a map of Q and U alone cannot hold it.
         let has_intensity = N != 2;
         let means = has_intensity.then(|| ComponentMeans::find(self.pixels(), self.samples(), self.baselines));

@@ -1,0 +1,199 @@
+//! Arnoldi's process with the least-squares problem it leads to, for GMRES and its relatives (Saad,
+//! "Iterative Methods for Sparse Linear Systems", 2nd ed., sections 6.3 and 6.5).
+//!
+//! New vectors are orthogonalised by classical Gram-Schmidt, all inner products in one reduction,
+//! and a second time when they lose more than half of their square (the criterion of Daniel, Gragg,
+//! Kaufman and Stewart, Math. Comp. 30 (1976) 772). What remains of the square is known without
+//! another sum. So an iteration takes one reduction, or two.
+
+use dolmen_core::{Real, Scalar, Vector};
+
+use crate::error::Result;
+use crate::krylov::context::Context;
+use crate::krylov::iteration::Archive;
+
+/// An orthonormal basis and the triangular factor of the Hessenberg matrix `A` becomes in it.
+pub(crate) struct Arnoldi<T: Scalar> {
+    /// One more than the longest cycle.
+    pub(crate) basis: Vec<Vector<T>>,
+    /// Steps of this cycle.
+    pub(crate) len: usize,
+    /// Columns of the triangle, each as long as the basis.
+    triangle: Vec<T::Double>,
+    rotations: Vec<Rotation<T::Double>>,
+    /// The rotated right-hand side; its last entry is the residual.
+    rhs: Vec<T::Double>,
+    coefficients: Vec<T::Double>,
+    factors: Vec<T>,
+}
+
+/// How a step ended.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) enum Expansion {
+    /// The norm of the residual.
+    Residual(f64),
+    /// The operator does not lead out of the space and is singular in it.
+    Singular,
+}
+
+impl<T: Scalar> Arnoldi<T> {
+    pub(crate) fn new(cx: &Context<'_, T>, cycle: usize) -> Arnoldi<T> {
+        Arnoldi {
+            basis: (0..=cycle).map(|_| cx.zeros()).collect(),
+            len: 0,
+            triangle: vec![T::Double::ZERO; cycle * (cycle + 1)],
+            rotations: vec![Rotation { c: 1.0, s: T::Double::ZERO }; cycle],
+            rhs: vec![T::Double::ZERO; cycle + 1],
+            coefficients: vec![T::Double::ZERO; cycle + 2],
+            factors: vec![T::ZERO; cycle + 1],
+        }
+    }
+
+    /// Steps that a cycle can have.
+    pub(crate) fn cycle(&self) -> usize {
+        self.basis.len() - 1
+    }
+
+    /// Begins with the vector in `basis[0]`; its norm.
+    pub(crate) fn start(&mut self, cx: &Context<'_, T>) -> Result<f64> {
+        let norm = cx.square_of(&self.basis[0])?.sqrt();
+        self.len = 0;
+        self.rhs.fill(T::Double::ZERO);
+        self.rhs[0] = T::Double::from_parts(norm, 0.0);
+        if norm > 0.0 {
+            self.basis[0].scale(T::from_parts(1.0 / norm, 0.0));
+        }
+        Ok(norm)
+    }
+
+    /// Makes `basis[len + 1]`, which holds the image of the last vector, the next vector of the basis.
+    pub(crate) fn expand(&mut self, cx: &Context<'_, T>) -> Result<Expansion> {
+        let (j, rows) = (self.len, self.basis.len());
+        self.triangle[j * rows..][..rows].fill(T::Double::ZERO);
+        let whole = self.orthogonalise(cx)?;
+        let mut rest = self.remainder(whole);
+        if rest < whole / 2.0 {
+            let again = self.orthogonalise(cx)?;
+            rest = self.remainder(again);
+        }
+        let noise = T::Real::EPSILON.to_f64().powi(2) * whole;
+        let norm = if rest <= noise { 0.0 } else { rest.sqrt() };
+        if norm > 0.0 {
+            self.basis[j + 1].scale(T::from_parts(1.0 / norm, 0.0));
+        }
+        let column = &mut self.triangle[j * rows..][..rows];
+        for (i, rotation) in self.rotations[..j].iter().enumerate() {
+            (column[i], column[i + 1]) = rotation.apply(column[i], column[i + 1]);
+        }
+        if norm == 0.0 && column[j].abs() <= noise.sqrt() {
+            return Ok(Expansion::Singular);
+        }
+        let (rotation, pivot) = Rotation::eliminating(column[j], norm);
+        column[j] = pivot;
+        self.rotations[j] = rotation;
+        (self.rhs[j], self.rhs[j + 1]) = rotation.apply(self.rhs[j], T::Double::ZERO);
+        self.len += 1;
+        Ok(Expansion::Residual(self.rhs[j + 1].abs()))
+    }
+
+    /// Subtracts from `basis[len + 1]` its parts along the others, once; the square of its norm before.
+    fn orthogonalise(&mut self, cx: &Context<'_, T>) -> Result<f64> {
+        let (j, rows) = (self.len, self.basis.len());
+        let coefficients = &mut self.coefficients[..j + 2];
+        // The product of the vector with itself is the square of its norm.
+        cx.multi_dot(&self.basis[j + 1], &self.basis[..j + 2], coefficients)?;
+        for (factor, coefficient) in self.factors.iter_mut().zip(&coefficients[..=j]) {
+            *factor = -T::from_double(*coefficient);
+        }
+        let (known, new) = self.basis.split_at_mut(j + 1);
+        new[0].multi_axpy(&self.factors[..=j], known)?;
+        for (entry, coefficient) in self.triangle[j * rows..].iter_mut().zip(&coefficients[..=j]) {
+            *entry += *coefficient;
+        }
+        Ok(coefficients[j + 1].re())
+    }
+
+    /// What the last pass left of a vector whose square was `whole`.
+    fn remainder(&self, whole: f64) -> f64 {
+        whole - self.coefficients[..=self.len].iter().map(|c| c.abs_sqr()).sum::<f64>()
+    }
+
+    /// Adds to `x` the combination with the smallest residual, of `vectors` in place of those of the
+    /// basis if there are any, and ends the cycle.
+    pub(crate) fn add_solution(&mut self, x: &mut Vector<T>, vectors: Option<&[Vector<T>]>) -> Result<()> {
+        let (len, rows) = (self.len, self.basis.len());
+        for i in (0..len).rev() {
+            let mut sum = self.rhs[i];
+            for k in i + 1..len {
+                sum -= self.triangle[k * rows + i] * self.coefficients[k];
+            }
+            self.coefficients[i] = sum / self.triangle[i * rows + i];
+            self.factors[i] = T::from_double(self.coefficients[i]);
+        }
+        let vectors = vectors.unwrap_or(&self.basis);
+        x.multi_axpy(&self.factors[..len], &vectors[..len])?;
+        self.len = 0;
+        Ok(())
+    }
+
+    pub(crate) fn archive(&mut self, archive: &mut Archive<'_, T>) {
+        archive.integer("steps in cycle", &mut self.len);
+        self.len = self.len.min(self.cycle());
+        let rows = self.basis.len();
+        archive.vectors("basis", &mut self.basis[..=self.len]);
+        archive.doubles("triangle", &mut self.triangle[..self.len * rows]);
+        archive.doubles("rotated right-hand side", &mut self.rhs);
+        let mut cosines: Vec<f64> = self.rotations.iter().map(|rotation| rotation.c).collect();
+        let mut sines: Vec<T::Double> = self.rotations.iter().map(|rotation| rotation.s).collect();
+        archive.reals("cosines", &mut cosines);
+        archive.doubles("sines", &mut sines);
+        for (rotation, (c, s)) in self.rotations.iter_mut().zip(cosines.into_iter().zip(sines)) {
+            *rotation = Rotation { c, s };
+        }
+    }
+}
+
+/// A Givens rotation `(c, s; -conj(s), c)`.
+#[derive(Clone, Copy)]
+struct Rotation<D> {
+    c: f64,
+    s: D,
+}
+
+impl<D: Scalar<Real = f64>> Rotation<D> {
+    /// The rotation that takes `(a, b)` to `(r, 0)`, for a `b` that is not negative; and `r`.
+    fn eliminating(a: D, b: f64) -> (Rotation<D>, D) {
+        let size = a.abs();
+        if size == 0.0 {
+            return (Rotation { c: 0.0, s: D::ONE }, D::from_real(b));
+        }
+        let length = (size * size + b * b).sqrt();
+        let direction = a.scale(1.0 / size);
+        (Rotation { c: size / length, s: direction.scale(b / length) }, direction.scale(length))
+    }
+
+    fn apply(&self, a: D, b: D) -> (D, D) {
+        (a.scale(self.c) + self.s * b, b.scale(self.c) - self.s.conj() * a)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use dolmen_core::Complex64;
+
+    #[test]
+    fn rotations_eliminate_and_keep_lengths() {
+        for a in [Complex64::new(3.0, 0.0), Complex64::new(0.0, -3.0), Complex64::ZERO, Complex64::new(1.0, 2.0)] {
+            for b in [0.0, 4.0] {
+                if a == Complex64::ZERO && b == 0.0 {
+                    continue;
+                }
+                let (rotation, r) = Rotation::eliminating(a, b);
+                let (top, bottom) = rotation.apply(a, Complex64::new(b, 0.0));
+                assert!((top - r).norm() < 1e-15 && bottom.norm() < 1e-15, "{a} {b}: {top} {bottom}, not {r}");
+                assert!((r.norm_sqr() - a.norm_sqr() - b * b).abs() < 1e-14);
+            }
+        }
+    }
+}

@@ -1,0 +1,251 @@
+//! What a method computes with: the operators of a solve and sums over vectors, all counted.
+
+use std::cell::{Cell, RefCell};
+use std::time::Instant;
+
+use dolmen_core::{AdjointOperator, LinearOperator, Reduction, Scalar, Vector, dots_with, profile};
+
+use crate::error::{Error, Result};
+use crate::settings::{Norm, Settings};
+
+/// The operators of a solve.
+pub(crate) struct Context<'s, T: Scalar> {
+    pub(crate) start: Instant,
+    pub(crate) method: &'static str,
+    pub(crate) a: &'s dyn LinearOperator<T>,
+    pub(crate) b: &'s Vector<T>,
+    preconditioner: Option<&'s dyn LinearOperator<T>>,
+    projection: Option<&'s dyn LinearOperator<T>>,
+    adjoint: Option<Adjoints<'s, T>>,
+    pub(crate) reduction: Reduction,
+    pub(crate) norm: Norm,
+    pub(crate) max_iterations: usize,
+    pub(crate) applications: Cell<usize>,
+    pub(crate) preconditionings: Cell<usize>,
+    /// The largest `|A v| / |v|` seen so far, in least squares.
+    pub(crate) operator_norm: Cell<f64>,
+    /// What this rank's monitor asked for, to stop and a snapshot, until the next reduction carries it to
+    /// the others; `None` without a monitor.
+    pub(crate) wishes: Cell<Option<[f64; 2]>>,
+    /// What the reductions of this iteration brought from the monitors of all ranks.
+    pub(crate) heard: Cell<[bool; 2]>,
+    /// Takes projections, which do not work in place, and adjoints before they are preconditioned.
+    scratch: RefCell<Vector<T>>,
+}
+
+/// The operators of a least-squares problem once more, with their adjoints.
+struct Adjoints<'s, T> {
+    a: &'s dyn AdjointOperator<T>,
+    preconditioner: Option<&'s dyn AdjointOperator<T>>,
+}
+
+impl<'s, T: Scalar> Context<'s, T> {
+    /// For a square system.
+    pub(crate) fn square<'a: 's>(
+        method: &'static str,
+        settings: &Settings<'a, T>,
+        a: &'s dyn LinearOperator<T>,
+        b: &'s Vector<T>,
+        x: &Vector<T>,
+    ) -> Result<Context<'s, T>> {
+        settings.check(method)?;
+        require_same(method, "operator", a.domain(), a.range())?;
+        require_same(method, "right-hand side", a.range(), b.layout())?;
+        require_same(method, "initial guess", a.domain(), x.layout())?;
+        for inner in [settings.preconditioner, settings.projection].into_iter().flatten() {
+            require_same(method, "preconditioner or projection", a.range(), inner.domain())?;
+            require_same(method, "preconditioner or projection", a.domain(), inner.range())?;
+        }
+        Ok(Context::new(method, settings, a, b, settings.preconditioner))
+    }
+
+    /// For a least-squares problem, preconditioned from the right: `A M y = b`, `x = M y`.
+    pub(crate) fn least_squares<'a: 's>(
+        method: &'static str,
+        settings: &Settings<'a, T>,
+        preconditioner: Option<&'s dyn AdjointOperator<T>>,
+        a: &'s dyn AdjointOperator<T>,
+        b: &'s Vector<T>,
+        x: &Vector<T>,
+    ) -> Result<Context<'s, T>> {
+        settings.check(method)?;
+        let refused = [
+            ("preconditioner", settings.preconditioner.is_some()),
+            ("projection", settings.projection.is_some()),
+            ("norm", settings.norm != Norm::True),
+        ];
+        if let Some((setting, _)) = refused.into_iter().find(|(_, given)| *given) {
+            return Err(Error::NotForLeastSquares { method, setting });
+        }
+        require_same(method, "right-hand side", a.range(), b.layout())?;
+        require_same(method, "initial guess", a.domain(), x.layout())?;
+        if let Some(m) = preconditioner {
+            require_same(method, "preconditioner", a.domain(), m.domain())?;
+            require_same(method, "preconditioner", a.domain(), m.range())?;
+        }
+        let forward = preconditioner.map(|m| m as &dyn LinearOperator<T>);
+        Ok(Context { adjoint: Some(Adjoints { a, preconditioner }), ..Context::new(method, settings, a, b, forward) })
+    }
+
+    fn new<'a: 's>(
+        method: &'static str,
+        settings: &Settings<'a, T>,
+        a: &'s dyn LinearOperator<T>,
+        b: &'s Vector<T>,
+        preconditioner: Option<&'s dyn LinearOperator<T>>,
+    ) -> Context<'s, T> {
+        Context {
+            start: Instant::now(),
+            method,
+            a,
+            b,
+            preconditioner,
+            projection: settings.projection,
+            adjoint: None,
+            reduction: settings.reduction,
+            norm: settings.norm,
+            max_iterations: settings.max_iterations,
+            applications: Cell::new(0),
+            preconditionings: Cell::new(0),
+            operator_norm: Cell::new(0.0),
+            wishes: Cell::new(settings.monitor.is_some().then_some([0.0; 2])),
+            heard: Cell::default(),
+            scratch: RefCell::new(Vector::zeros(a.domain())),
+        }
+    }
+
+    /// A vector of zeros on the domain.
+    pub(crate) fn zeros(&self) -> Vector<T> {
+        Vector::zeros(self.a.domain())
+    }
+
+    /// Refuses other norms than the true one, for methods that know no other. Without a
+    /// preconditioner all are the same.
+    pub(crate) fn require_true_norm(&self) -> Result<()> {
+        if self.norm == Norm::True || !self.is_preconditioned() {
+            return Ok(());
+        }
+        Err(Error::Norm { method: self.method, norm: self.norm })
+    }
+
+    pub(crate) fn is_preconditioned(&self) -> bool {
+        self.preconditioner.is_some()
+    }
+
+    pub(crate) fn is_least_squares(&self) -> bool {
+        self.adjoint.is_some()
+    }
+
+    /// `y = A x`.
+    pub(crate) fn apply(&self, x: &Vector<T>, y: &mut Vector<T>) -> Result<()> {
+        self.applications.set(self.applications.get() + 1);
+        Ok(self.a.apply(x, y)?)
+    }
+
+    /// `y = P A x`, for methods that orthogonalise what `A` gives.
+    pub(crate) fn apply_projected(&self, x: &Vector<T>, y: &mut Vector<T>) -> Result<()> {
+        self.apply(x, y)?;
+        self.project(y)
+    }
+
+    /// `r = P (b - A x)`.
+    pub(crate) fn residual(&self, x: &Vector<T>, r: &mut Vector<T>) -> Result<()> {
+        self.apply(x, r)?;
+        r.axpby(T::ONE, self.b, -T::ONE)?;
+        self.project(r)
+    }
+
+    /// `z = P M r`.
+    pub(crate) fn precondition(&self, r: &Vector<T>, z: &mut Vector<T>) -> Result<()> {
+        match self.preconditioner {
+            Some(m) => {
+                self.preconditionings.set(self.preconditionings.get() + 1);
+                let _event = profile::event("PCApply");
+                m.apply(r, z)?;
+            }
+            None => z.copy_from(r)?,
+        }
+        self.project(z)
+    }
+
+    /// `v = P v`.
+    pub(crate) fn project(&self, v: &mut Vector<T>) -> Result<()> {
+        if let Some(projection) = self.projection {
+            let scratch = &mut *self.scratch.borrow_mut();
+            projection.apply(v, scratch)?;
+            std::mem::swap(v, scratch);
+        }
+        Ok(())
+    }
+
+    /// `v = M^H A^H u`, in least squares.
+    pub(crate) fn apply_adjoint(&self, u: &Vector<T>, v: &mut Vector<T>) -> Result<()> {
+        let adjoint = self.adjoint.as_ref().expect("invariant: least-squares methods have adjoints");
+        self.applications.set(self.applications.get() + 1);
+        let Some(m) = adjoint.preconditioner else {
+            return Ok(adjoint.a.apply_adjoint(u, v)?);
+        };
+        let scratch = &mut *self.scratch.borrow_mut();
+        adjoint.a.apply_adjoint(u, scratch)?;
+        self.preconditionings.set(self.preconditionings.get() + 1);
+        let _event = profile::event("PCApply");
+        Ok(m.apply_adjoint(scratch, v)?)
+    }
+
+    /// Learns that `|A v| / |v|` is this large for some `v`.
+    pub(crate) fn note_operator_norm(&self, ratio: f64) {
+        if ratio > self.operator_norm.get() {
+            self.operator_norm.set(ratio);
+        }
+    }
+
+    /// Makes a reduction in which the wishes of the monitors ride.
+    fn carrying_wishes<V>(&self, reduce: impl FnOnce(&mut [f64]) -> dolmen_core::Result<V>) -> Result<V> {
+        let Some(mut riders) = self.wishes.get() else {
+            return Ok(reduce(&mut [])?);
+        };
+        let value = reduce(&mut riders)?;
+        self.wishes.set(Some([0.0; 2]));
+        let heard = self.heard.get();
+        self.heard.set(std::array::from_fn(|i| heard[i] || riders[i] > 0.0));
+        Ok(value)
+    }
+
+    /// Several inner products in one reduction.
+    pub(crate) fn dots<const N: usize>(&self, pairs: [(&Vector<T>, &Vector<T>); N]) -> Result<[T::Double; N]> {
+        self.carrying_wishes(|riders| dots_with(pairs, self.reduction, riders))
+    }
+
+    /// `|v|^2`.
+    pub(crate) fn square_of(&self, v: &Vector<T>) -> Result<f64> {
+        let [square] = self.dots([(v, v)])?;
+        Ok(square.re())
+    }
+
+    /// The norm that was asked for, of a residual and what the preconditioner made of it. NaN where the
+    /// preconditioner is not positive.
+    pub(crate) fn residual_norm(&self, r: &Vector<T>, z: &Vector<T>) -> Result<f64> {
+        let [left, right] = match self.norm {
+            Norm::True => [r, r],
+            Norm::Preconditioned => [z, z],
+            Norm::Natural => [r, z],
+        };
+        let [square] = self.dots([(left, right)])?;
+        Ok(square.re().sqrt())
+    }
+
+    /// `out[j] = xs[j]^H w`, in one reduction.
+    pub(crate) fn multi_dot(&self, w: &Vector<T>, xs: &[Vector<T>], out: &mut [T::Double]) -> Result<()> {
+        self.carrying_wishes(|riders| w.multi_dot_with(xs, self.reduction, out, riders))
+    }
+}
+
+fn require_same(
+    method: &'static str,
+    what: &'static str,
+    left: &dolmen_core::Layout,
+    right: &dolmen_core::Layout,
+) -> Result<()> {
+    let error = |_| Error::Layout { method, what, left: left.global_len(), right: right.global_len() };
+    left.require_same(right, what).map_err(error)
+}

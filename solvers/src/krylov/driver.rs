@@ -1,0 +1,302 @@
+//! The one loop around all methods: when to stop, and whether to believe it.
+//!
+//! A solve stops when `|r| <= max(rtol |b|, atol)` in the norm that was asked for. The recurrences of
+//! a method drift away from the true residual in rounding, so their word is only taken after
+//! `b - A x` has been computed: if that is too large, the method starts again from it. Each such
+//! start should gain at least half; two in a row that do not end as [`StopReason::Stagnated`]. One
+//! alone may be a guess that was nearly good enough.
+//!
+//! A least-squares problem is also solved when `|A^H r| <= rtol |A| |r|` (test 2 of Paige and
+//! Saunders, ACM TOMS 8 (1982) 43), computed afresh as well, where `|A|` is the largest `|A v| / |v|`
+//! met on the way, a lower bound.
+//!
+//! With a projection `P`, `r` and `b` in all of this are `P r` and `P b`: the parts that any `x` can
+//! influence.
+
+use dolmen_core::{Real, Scalar, Snapshot, Vector, profile};
+
+use crate::error::{Error, Result};
+use crate::krylov::context::Context;
+use crate::krylov::iteration::{Archive, Estimate, Iteration, Step};
+use crate::monitor::{Progress, Request};
+use crate::report::{SolveReport, StopReason};
+use crate::settings::{Norm, Settings};
+
+/// Entries of the history for which there is room beforehand, so that an ordinary solve does not
+/// allocate while it iterates.
+const RESERVED: usize = 10_000;
+/// Starts in a row that may gain less than half.
+const PATIENCE: usize = 2;
+
+/// Solves by a method.
+pub(crate) fn drive<'s, T: Scalar, I: Iteration<T>>(
+    cx: Context<'s, T>,
+    settings: &'s Settings<'_, T>,
+    iteration: I,
+    x: &mut Vector<T>,
+) -> Result<SolveReport> {
+    let start = cx.start;
+    let _event = profile::event(cx.method);
+    let mut drive = Drive::new(cx, settings, iteration)?;
+    match settings.resume {
+        Some(snapshot) => drive.load(snapshot, x)?,
+        None => drive.begin(x)?,
+    }
+    let reason = loop {
+        if let Some(reason) = drive.verdict(x)? {
+            break reason;
+        }
+        if let Some(reason) = drive.step(x)? {
+            break reason;
+        }
+    };
+    let mut report = drive.conclude(reason, x)?;
+    report.time = start.elapsed();
+    Ok(report)
+}
+
+/// A solve under way.
+struct Drive<'s, 'a, T: Scalar, I> {
+    cx: Context<'s, T>,
+    settings: &'s Settings<'a, T>,
+    iteration: I,
+    r: Vector<T>,
+    /// `M r` for the norms that need it, `M^H A^H r` in least squares.
+    z: Option<Vector<T>>,
+    /// What is believed of the residual.
+    estimate: Estimate,
+    /// Whether `estimate` comes from a residual that has just been computed as `b - A x`.
+    is_true: bool,
+    /// The last residual that was computed, in the norm asked for.
+    last_true: f64,
+    /// The residual above which the solve has diverged.
+    limit: f64,
+    /// Starts in a row that gained less than half.
+    idle: usize,
+    /// Whether the last start followed a breakdown.
+    broke: bool,
+    report: SolveReport,
+}
+
+impl<'s, 'a, T: Scalar, I: Iteration<T>> Drive<'s, 'a, T, I> {
+    fn new(cx: Context<'s, T>, settings: &'s Settings<'a, T>, iteration: I) -> Result<Self> {
+        let needs_z = cx.is_least_squares() || cx.norm != Norm::True;
+        let mut r = cx.b.clone();
+        let mut z = needs_z.then(|| cx.zeros());
+        cx.project(&mut r)?;
+        let rhs_norm = r.norm2();
+        let size = measure(&cx, &r, rhs_norm, z.as_mut())?;
+        let report = SolveReport {
+            method: cx.method,
+            reason: StopReason::IterationLimit,
+            iterations: 0,
+            history: Vec::with_capacity(settings.max_iterations.min(RESERVED) + 1),
+            norm: cx.norm,
+            rhs_norm,
+            target: (settings.rtol * size).max(settings.atol),
+            true_residual: f64::INFINITY,
+            normal_residual: None,
+            applications: 0,
+            preconditionings: 0,
+            time: std::time::Duration::ZERO,
+        };
+        let estimate = Estimate::from(f64::INFINITY);
+        let (is_true, last_true, limit, idle, broke) = (false, f64::INFINITY, settings.dtol * size, 0, false);
+        Ok(Drive { cx, settings, iteration, r, z, estimate, is_true, last_true, limit, idle, broke, report })
+    }
+
+    /// The first residual and start.
+    fn begin(&mut self, x: &mut Vector<T>) -> Result<()> {
+        if self.report.rhs_norm == 0.0 {
+            x.fill(T::ZERO);
+        }
+        self.start(x)?;
+        // A guess better than zero may lose some of its lead on the way.
+        self.limit = self.limit.max(self.settings.dtol * self.estimate.residual);
+        self.record(x)
+    }
+
+    /// `r = b - A x`, and its norms.
+    fn compute_residual(&mut self, x: &Vector<T>) -> Result<()> {
+        self.cx.residual(x, &mut self.r)?;
+        self.report.true_residual = self.r.norm2();
+        self.last_true = measure(&self.cx, &self.r, self.report.true_residual, self.z.as_mut())?;
+        self.estimate = self.last_true.into();
+        self.is_true = true;
+        if let (true, Some(s)) = (self.cx.is_least_squares(), &mut self.z) {
+            self.cx.apply_adjoint(&self.r, s)?;
+            self.estimate.normal = s.norm2();
+            self.cx.note_operator_norm(self.estimate.normal / self.report.true_residual);
+            self.report.normal_residual = Some(self.estimate.normal);
+        }
+        Ok(())
+    }
+
+    /// Computes the residual, and starts the method from it if it is still too large.
+    fn start(&mut self, x: &Vector<T>) -> Result<()> {
+        self.compute_residual(x)?;
+        if !self.is_met() && self.estimate.residual.is_finite() {
+            self.iteration.start(&self.cx, &self.r)?;
+        }
+        Ok(())
+    }
+
+    /// Whether the estimate meets a tolerance.
+    fn is_met(&self) -> bool {
+        let Estimate { residual, normal } = self.estimate;
+        residual <= self.report.target || normal <= self.settings.rtol * self.cx.operator_norm.get() * residual
+    }
+
+    /// Whether to stop before the next step.
+    fn verdict(&mut self, x: &mut Vector<T>) -> Result<Option<StopReason>> {
+        let residual = self.estimate.residual;
+        Ok(if !residual.is_finite() {
+            Some(StopReason::NotFinite)
+        } else if self.is_true && self.is_met() {
+            Some(StopReason::Converged)
+        } else if self.idle >= PATIENCE {
+            Some(if self.broke { StopReason::Breakdown } else { StopReason::Stagnated })
+        } else if residual > self.limit {
+            Some(StopReason::Diverged)
+        } else if self.cx.heard.get()[0] {
+            self.hand_out(x)?;
+            Some(StopReason::Requested)
+        } else if self.report.iterations >= self.settings.max_iterations {
+            Some(StopReason::IterationLimit)
+        } else {
+            None
+        })
+    }
+
+    /// One iteration, or a new start in its place.
+    fn step(&mut self, x: &mut Vector<T>) -> Result<Option<StopReason>> {
+        self.cx.heard.set([false; 2]);
+        let step = self.iteration.step(&self.cx, x, &mut self.r)?;
+        let (Step::Next(estimate) | Step::Cycle(estimate)) = step else {
+            if let Step::Stop(reason) = step {
+                return Ok(Some(reason));
+            }
+            self.broke = true;
+            self.start_again(x, 0.5)?;
+            return Ok(None);
+        };
+        self.report.iterations += 1;
+        self.estimate = estimate;
+        self.is_true = false;
+        if self.is_met() {
+            self.broke = false;
+            self.start_again(x, 0.5)?;
+        } else if matches!(step, Step::Cycle(_)) && estimate.residual.is_finite() {
+            self.broke = false;
+            self.start_again(x, 1.0 - 100.0 * T::Real::EPSILON.to_f64())?;
+        }
+        self.record(x)?;
+        Ok(None)
+    }
+
+    /// Replaces the estimate by the truth and goes on from there; `expected` is what a useful start
+    /// leaves of the residual of the last one.
+    fn start_again(&mut self, x: &mut Vector<T>, expected: f64) -> Result<()> {
+        let before = self.last_true;
+        self.iteration.finish(&self.cx, x)?;
+        self.start(x)?;
+        self.idle = if self.estimate.residual > expected * before { self.idle + 1 } else { 0 };
+        Ok(())
+    }
+
+    /// Notes the residual, tells the monitor, and hands out a snapshot if it is time.
+    fn record(&mut self, x: &mut Vector<T>) -> Result<()> {
+        self.report.history.push(self.estimate.residual);
+        let SolveReport { iterations: iteration, target, .. } = self.report;
+        if let Some(monitor) = &self.settings.monitor {
+            let progress = Progress { iteration, residual: self.estimate.residual, target };
+            let request = monitor.borrow_mut().progress(&progress);
+            let wishes = [Request::Stop, Request::Snapshot].map(|kind| f64::from(u8::from(request == kind)));
+            self.cx.wishes.set(Some(wishes));
+        }
+        let every = self.settings.snapshot_every;
+        if self.cx.heard.get()[1] || (every > 0 && iteration > 0 && iteration.is_multiple_of(every)) {
+            self.hand_out(x)?;
+        }
+        Ok(())
+    }
+
+    /// Gives the monitor a snapshot.
+    fn hand_out(&mut self, x: &mut Vector<T>) -> Result<()> {
+        if let Some(monitor) = &self.settings.monitor {
+            let mut snapshot = Snapshot::new(self.cx.method);
+            self.archive(&mut Archive::Save(&mut snapshot), x);
+            let outcome = monitor.borrow_mut().snapshot(&snapshot);
+            self.cx.b.comm().agree(outcome)?;
+        }
+        Ok(())
+    }
+
+    /// Takes the state from a snapshot.
+    fn load(&mut self, snapshot: &Snapshot<T>, x: &mut Vector<T>) -> Result<()> {
+        let mut archive = Archive::Load(snapshot, Ok(()));
+        if snapshot.method() == self.cx.method {
+            self.archive(&mut archive, x);
+        } else {
+            let (method, found) = (self.cx.method, snapshot.method().to_owned());
+            archive = Archive::Load(snapshot, Err(Error::SnapshotMethod { method, found }));
+        }
+        if let Archive::Load(_, outcome) = archive {
+            self.cx.b.comm().agree(outcome)?;
+        }
+        Ok(())
+    }
+
+    fn archive(&mut self, archive: &mut Archive<'_, T>, x: &mut Vector<T>) {
+        archive.vector("x", x);
+        archive.vector("r", &mut self.r);
+        archive.integer("iterations", &mut self.report.iterations);
+        archive.series("history", &mut self.report.history);
+        for (name, count) in [("applications", &self.cx.applications), ("preconditionings", &self.cx.preconditionings)]
+        {
+            let mut value = count.get();
+            archive.integer(name, &mut value);
+            count.set(value);
+        }
+        let mut operator_norm = self.cx.operator_norm.get();
+        archive.real("operator norm", &mut operator_norm);
+        self.cx.operator_norm.set(operator_norm);
+        archive.real("residual", &mut self.estimate.residual);
+        archive.real("normal residual", &mut self.estimate.normal);
+        archive.real("last true residual", &mut self.last_true);
+        archive.real("limit", &mut self.limit);
+        archive.integer("idle starts", &mut self.idle);
+        archive.flag("residual is true", &mut self.is_true);
+        archive.flag("breakdown", &mut self.broke);
+        self.iteration.archive(archive);
+    }
+
+    /// The report of a solve that ends for `reason`. Whatever ended it, a true residual that meets
+    /// the tolerance is convergence.
+    fn conclude(mut self, reason: StopReason, x: &mut Vector<T>) -> Result<SolveReport> {
+        if !self.is_true {
+            if reason != StopReason::NotFinite {
+                self.iteration.finish(&self.cx, x)?;
+            }
+            self.compute_residual(x)?;
+        }
+        let met = self.estimate.residual.is_finite() && self.is_met();
+        self.report.reason = if met { StopReason::Converged } else { reason };
+        self.report.applications = self.cx.applications.get();
+        self.report.preconditionings = self.cx.preconditionings.get();
+        Ok(self.report)
+    }
+}
+
+/// The size of a residual, whose Euclidean norm is known, in the norm asked for.
+fn measure<T: Scalar>(cx: &Context<'_, T>, r: &Vector<T>, euclidean: f64, z: Option<&mut Vector<T>>) -> Result<f64> {
+    let (false, Some(z)) = (cx.norm == Norm::True, z) else {
+        return Ok(euclidean);
+    };
+    cx.precondition(r, z)?;
+    if cx.norm == Norm::Preconditioned {
+        return Ok(z.norm2());
+    }
+    let [energy] = cx.dots([(r, z)])?;
+    Ok(energy.re().sqrt())
+}

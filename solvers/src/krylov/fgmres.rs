@@ -1,0 +1,80 @@
+//! Flexible GMRES (Saad, SIAM J. Sci. Comput. 14 (1993) 461; "Iterative Methods for Sparse Linear
+//! Systems", 2nd ed., algorithm 9.6), for preconditioners that change from step to step: an inner
+//! solve, a smoother with its own stopping test.
+//!
+//! Stops when `|r| <= max(rtol |b|, atol)`. One or two reductions an iteration (see
+//! [`super::arnoldi`]). Traffic of step `j` of a cycle beside the operator and the preconditioner, in
+//! vectors of `n` entries: `2 j + 6` reads and 3 writes, or `4 j + 9` and 4 where the second pass is
+//! needed. Memory is twice that of GMRES.
+
+use dolmen_core::{Scalar, Vector};
+
+use crate::error::Result;
+use crate::krylov::arnoldi::{Arnoldi, Expansion};
+use crate::krylov::context::Context;
+use crate::krylov::gmres::{cycle, end_of_step};
+use crate::krylov::iteration::{Archive, Iteration, Step};
+use crate::settings::{Settings, square_solver};
+
+/// Restarted flexible GMRES, for any nonsingular operator and a preconditioner that may vary.
+pub struct Fgmres<'a, T> {
+    settings: Settings<'a, T>,
+    restart: usize,
+}
+
+impl<'a, T: Scalar> From<Settings<'a, T>> for Fgmres<'a, T> {
+    fn from(settings: Settings<'a, T>) -> Self {
+        Fgmres { settings, restart: 30 }
+    }
+}
+
+square_solver!(Fgmres, "FGMRES");
+
+impl<T: Scalar> Fgmres<'_, T> {
+    /// Steps before a restart, 30 by default; two vectors are kept for each.
+    #[must_use]
+    pub fn restart(mut self, restart: usize) -> Self {
+        self.restart = restart;
+        self
+    }
+
+    fn iteration(&self, cx: &Context<'_, T>) -> Result<Run<T>> {
+        cx.require_true_norm()?;
+        let cycle = cycle(cx, self.restart)?;
+        Ok(Run { arnoldi: Arnoldi::new(cx, cycle), preconditioned: (0..cycle).map(|_| cx.zeros()).collect() })
+    }
+}
+
+struct Run<T: Scalar> {
+    arnoldi: Arnoldi<T>,
+    /// What the preconditioner made of the basis.
+    preconditioned: Vec<Vector<T>>,
+}
+
+impl<T: Scalar> Iteration<T> for Run<T> {
+    fn start(&mut self, cx: &Context<'_, T>, r: &Vector<T>) -> Result<()> {
+        self.arnoldi.basis[0].copy_from(r)?;
+        self.arnoldi.start(cx)?;
+        Ok(())
+    }
+
+    fn step(&mut self, cx: &Context<'_, T>, _x: &mut Vector<T>, _r: &mut Vector<T>) -> Result<Step> {
+        let j = self.arnoldi.len;
+        let z = &mut self.preconditioned[j];
+        cx.precondition(&self.arnoldi.basis[j], z)?;
+        cx.apply_projected(z, &mut self.arnoldi.basis[j + 1])?;
+        Ok(match self.arnoldi.expand(cx)? {
+            Expansion::Singular => Step::Breakdown,
+            Expansion::Residual(residual) => end_of_step(&self.arnoldi, residual.into()),
+        })
+    }
+
+    fn finish(&mut self, _cx: &Context<'_, T>, x: &mut Vector<T>) -> Result<()> {
+        self.arnoldi.add_solution(x, Some(&self.preconditioned))
+    }
+
+    fn archive(&mut self, archive: &mut Archive<'_, T>) {
+        self.arnoldi.archive(archive);
+        archive.vectors("preconditioned", &mut self.preconditioned[..self.arnoldi.len]);
+    }
+}

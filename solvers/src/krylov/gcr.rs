@@ -1,0 +1,117 @@
+//! GCR(m) (Eisenstat, Elman and Schultz, SIAM J. Numer. Anal. 20 (1983) 345; Saad, "Iterative
+//! Methods for Sparse Linear Systems", 2nd ed., algorithm 6.22), preconditioned from the right, for any
+//! `A` and a preconditioner that may change from step to step.
+//!
+//! The residual and the solution are up to date in every iteration, which GMRES has only at the end of a
+//! cycle; the price is the memory of flexible GMRES and a breakdown where the residual is
+//! orthogonal to its own image.
+//!
+//! Stops when `|r| <= max(rtol |b|, atol)`. Three reductions an iteration, four where a new image loses
+//! more than half of its square in the first orthogonalisation. Traffic of step `j` of a cycle beside
+//! the operator and the preconditioner, in vectors of `n` entries: `3 j + 12` reads and 4 writes;
+//! `3 j + 6` and 2 more for a second pass.
+
+use dolmen_core::{Real, Scalar, Vector};
+
+use crate::error::Result;
+use crate::krylov::context::Context;
+use crate::krylov::gmres::cycle;
+use crate::krylov::iteration::{Archive, Iteration, Step};
+use crate::settings::{Settings, square_solver};
+
+/// Restarted GCR, for any operator and a preconditioner that may vary.
+pub struct Gcr<'a, T> {
+    settings: Settings<'a, T>,
+    restart: usize,
+}
+
+impl<'a, T: Scalar> From<Settings<'a, T>> for Gcr<'a, T> {
+    fn from(settings: Settings<'a, T>) -> Self {
+        Gcr { settings, restart: 30 }
+    }
+}
+
+square_solver!(Gcr, "GCR");
+
+impl<T: Scalar> Gcr<'_, T> {
+    /// Steps before a restart, 30 by default; two vectors are kept for each.
+    #[must_use]
+    pub fn restart(mut self, restart: usize) -> Self {
+        self.restart = restart;
+        self
+    }
+
+    fn iteration(&self, cx: &Context<'_, T>) -> Result<Run<T>> {
+        cx.require_true_norm()?;
+        let cycle = cycle(cx, self.restart)?;
+        let vectors = || (0..cycle).map(|_| cx.zeros()).collect();
+        let (products, factors) = (vec![T::Double::ZERO; cycle + 1], vec![T::ZERO; cycle]);
+        Ok(Run { p: vectors(), q: vectors(), squares: vec![0.0; cycle], len: 0, products, factors })
+    }
+}
+
+struct Run<T: Scalar> {
+    p: Vec<Vector<T>>,
+    /// `A p`, orthogonal to each other.
+    q: Vec<Vector<T>>,
+    /// `|q|^2`.
+    squares: Vec<f64>,
+    len: usize,
+    products: Vec<T::Double>,
+    factors: Vec<T>,
+}
+
+impl<T: Scalar> Run<T> {
+    /// Makes the newest image orthogonal to the others, once; what it keeps of its square.
+    fn orthogonalise(&mut self, cx: &Context<'_, T>) -> Result<f64> {
+        let k = self.len;
+        let products = &mut self.products[..=k];
+        cx.multi_dot(&self.q[k], &self.q[..=k], products)?;
+        let mut lost = 0.0;
+        for i in 0..k {
+            lost += products[i].abs_sqr() / self.squares[i];
+            self.factors[i] = -T::from_double(products[i].scale(1.0 / self.squares[i]));
+        }
+        for vectors in [&mut self.q, &mut self.p] {
+            let (known, new) = vectors.split_at_mut(k);
+            new[0].multi_axpy(&self.factors[..k], known)?;
+        }
+        Ok(1.0 - lost / self.products[k].re())
+    }
+}
+
+impl<T: Scalar> Iteration<T> for Run<T> {
+    fn start(&mut self, _cx: &Context<'_, T>, _r: &Vector<T>) -> Result<()> {
+        self.len = 0;
+        Ok(())
+    }
+
+    fn step(&mut self, cx: &Context<'_, T>, x: &mut Vector<T>, r: &mut Vector<T>) -> Result<Step> {
+        let k = self.len;
+        cx.precondition(r, &mut self.p[k])?;
+        cx.apply_projected(&self.p[k], &mut self.q[k])?;
+        if k > 0 && self.orthogonalise(cx)? < 0.5 {
+            self.orthogonalise(cx)?;
+        }
+        let q = &self.q[k];
+        let [along, square, size] = cx.dots([(q, r), (q, q), (r, r)])?;
+        let (square, size) = (square.re(), size.re());
+        if along.abs() <= T::Real::EPSILON.to_f64().powi(2) * (square * size).sqrt() {
+            return Ok(Step::Breakdown);
+        }
+        let alpha = T::from_double(along.scale(1.0 / square));
+        x.axpy(alpha, &self.p[k])?;
+        r.axpy(-alpha, q)?;
+        self.squares[k] = square;
+        self.len = if k + 1 == self.p.len() { 0 } else { k + 1 };
+        Step::next(cx.square_of(r)?.sqrt())
+    }
+
+    fn archive(&mut self, archive: &mut Archive<'_, T>) {
+        archive.integer("steps in cycle", &mut self.len);
+        self.len = self.len.min(self.p.len());
+        archive.vectors("p", &mut self.p[..self.len]);
+        archive.vectors("q", &mut self.q[..self.len]);
+        archive.reals("squares", &mut self.squares[..self.len]);
+    }
+}

@@ -1,0 +1,209 @@
+//! IDR(s) (Sonneveld and van Gijzen, SIAM J. Sci. Comput. 31 (2008) 1035) in the biorthogonal form
+//! (van Gijzen and Sonneveld, ACM TOMS 38 (2011) 5, algorithm 913), preconditioned from the right, for
+//! any `A`. Memory and work do not grow, as with BiCGStab, which IDR(1) nearly is; with `s` of 4 or
+//! more it takes fewer products.
+//!
+//! An iteration is one product; `s` of them make a cycle that ends with one more. Stops when
+//! `|r| <= max(rtol |b|, atol)`.
+//!
+//! Two reductions an iteration, one more in a cycle; the inner products with the shadow space are one
+//! reduction, and biorthogonality follows from them. Traffic of step `k` of a cycle beside operator and
+//! preconditioner, in vectors of `n` entries: `2 (s - k) + 2 k + s + 13` reads and 7 writes.
+
+use dolmen_core::random::Philox;
+use dolmen_core::{Real, Scalar, Vector};
+
+use crate::error::Result;
+use crate::krylov::context::Context;
+use crate::krylov::iteration::{Archive, Iteration, Step};
+use crate::settings::{Settings, require, square_solver};
+
+/// IDR(s), for any operator.
+pub struct Idr<'a, T> {
+    settings: Settings<'a, T>,
+    shadow_dimension: usize,
+}
+
+impl<'a, T: Scalar> From<Settings<'a, T>> for Idr<'a, T> {
+    fn from(settings: Settings<'a, T>) -> Self {
+        Idr { settings, shadow_dimension: 4 }
+    }
+}
+
+square_solver!(Idr, "IDR(s)");
+
+const SEED: u64 = 0x1d25;
+/// Below this cosine the minimising step is enlarged (section 4.3 of the paper).
+const KAPPA: f64 = 0.7;
+
+impl<T: Scalar> Idr<'_, T> {
+    /// The dimension `s` of the shadow space, 4 by default; three vectors are kept for each.
+    #[must_use]
+    pub fn shadow_dimension(mut self, s: usize) -> Self {
+        self.shadow_dimension = s;
+        self
+    }
+
+    fn iteration(&self, cx: &Context<'_, T>) -> Result<Run<T>> {
+        cx.require_true_norm()?;
+        let s = self.shadow_dimension;
+        require(cx.method, "shadow_dimension", s as f64, s > 0, "one or more")?;
+        let vectors = || -> Vec<Vector<T>> { (0..s).map(|_| cx.zeros()).collect() };
+        let mut shadow = vectors();
+        let random = Philox::new(SEED);
+        for (stream, vector) in (0..).zip(&mut shadow) {
+            vector.fill_normal(&random, stream);
+            cx.project(vector)?;
+        }
+        let zeros = || vec![T::Double::ZERO; s];
+        Ok(Run {
+            shadow,
+            g: vectors(),
+            u: vectors(),
+            v: cx.zeros(),
+            z: cx.zeros(),
+            m: vec![T::Double::ZERO; s * s],
+            f: zeros(),
+            c: zeros(),
+            factors: vec![T::ZERO; s],
+            omega: T::Double::ONE,
+            k: 0,
+        })
+    }
+}
+
+struct Run<T: Scalar> {
+    /// The shadow space, `P` in the paper.
+    shadow: Vec<Vector<T>>,
+    g: Vec<Vector<T>>,
+    u: Vec<Vector<T>>,
+    v: Vector<T>,
+    z: Vector<T>,
+    /// `P^H G`, lower triangular, by columns.
+    m: Vec<T::Double>,
+    /// `P^H r`.
+    f: Vec<T::Double>,
+    c: Vec<T::Double>,
+    factors: Vec<T>,
+    omega: T::Double,
+    /// Place in the cycle.
+    k: usize,
+}
+
+impl<T: Scalar> Run<T> {
+    /// Solves the part of `M c = f` from `k` on.
+    fn solve(&mut self) {
+        let s = self.f.len();
+        for i in self.k..s {
+            let mut sum = self.f[i];
+            for j in self.k..i {
+                sum -= self.m[j * s + i] * self.c[j];
+            }
+            self.c[i] = sum / self.m[i * s + i];
+        }
+    }
+
+    /// Makes the newest image orthogonal to the first `k` shadow vectors; its products with the others
+    /// become a column of `M`.
+    fn biorthogonalise(&mut self, cx: &Context<'_, T>) -> Result<()> {
+        let (k, s) = (self.k, self.f.len());
+        cx.multi_dot(&self.g[k], &self.shadow, &mut self.c)?;
+        for i in 0..k {
+            let alpha = self.c[i] / self.m[i * s + i];
+            for j in i + 1..s {
+                let product = self.m[i * s + j] * alpha;
+                self.c[j] -= product;
+            }
+            self.factors[i] = -T::from_double(alpha);
+        }
+        for vectors in [&mut self.g, &mut self.u] {
+            let (known, new) = vectors.split_at_mut(k);
+            new[0].multi_axpy(&self.factors[..k], known)?;
+        }
+        self.m[k * s + k..(k + 1) * s].copy_from_slice(&self.c[k..]);
+        Ok(())
+    }
+
+    /// A step in the space, one of `s`.
+    fn inner(&mut self, cx: &Context<'_, T>, x: &mut Vector<T>, r: &mut Vector<T>) -> Result<Step> {
+        let (k, s) = (self.k, self.f.len());
+        self.solve();
+        for i in k..s {
+            self.factors[i] = -T::from_double(self.c[i]);
+        }
+        self.v.copy_from(r)?;
+        self.v.multi_axpy(&self.factors[k..], &self.g[k..])?;
+        cx.precondition(&self.v, &mut self.z)?;
+        self.factors[k..].iter_mut().for_each(|factor| *factor = -*factor);
+        let (newest, others) = self.u[k..].split_first_mut().expect("invariant: k is below s");
+        newest.axpby(T::from_double(self.omega), &self.z, self.factors[k])?;
+        newest.multi_axpy(&self.factors[k + 1..], others)?;
+        cx.apply_projected(newest, &mut self.g[k])?;
+        self.biorthogonalise(cx)?;
+        let pivot = self.m[k * s + k];
+        if pivot == T::Double::ZERO {
+            return Ok(Step::Breakdown);
+        }
+        let beta = self.f[k] / pivot;
+        r.axpy(-T::from_double(beta), &self.g[k])?;
+        x.axpy(T::from_double(beta), &self.u[k])?;
+        for i in k + 1..s {
+            let product = self.m[k * s + i] * beta;
+            self.f[i] -= product;
+        }
+        self.k += 1;
+        Step::next(cx.square_of(r)?.sqrt())
+    }
+
+    /// The step to the next, smaller space.
+    fn outer(&mut self, cx: &Context<'_, T>, x: &mut Vector<T>, r: &mut Vector<T>) -> Result<Step> {
+        cx.precondition(r, &mut self.z)?;
+        cx.apply_projected(&self.z, &mut self.v)?;
+        let [along, square, size] = cx.dots([(&self.v, r), (&self.v, &self.v), (r, r)])?;
+        let lengths = (square.re() * size.re()).sqrt();
+        if along.abs() <= T::Real::EPSILON.to_f64().powi(2) * lengths {
+            return Ok(Step::Breakdown);
+        }
+        self.omega = along.scale(1.0 / square.re());
+        let cosine = along.abs() / lengths;
+        if cosine < KAPPA {
+            self.omega = self.omega.scale(KAPPA / cosine);
+        }
+        x.axpy(T::from_double(self.omega), &self.z)?;
+        r.axpy(-T::from_double(self.omega), &self.v)?;
+        self.k = 0;
+        Step::next(cx.square_of(r)?.sqrt())
+    }
+}
+
+impl<T: Scalar> Iteration<T> for Run<T> {
+    fn start(&mut self, _cx: &Context<'_, T>, _r: &Vector<T>) -> Result<()> {
+        let s = self.f.len();
+        self.g.iter_mut().chain(&mut self.u).for_each(|vector| vector.fill(T::ZERO));
+        self.m.fill(T::Double::ZERO);
+        self.m.iter_mut().step_by(s + 1).for_each(|entry| *entry = T::Double::ONE);
+        self.omega = T::Double::ONE;
+        self.k = 0;
+        Ok(())
+    }
+
+    fn step(&mut self, cx: &Context<'_, T>, x: &mut Vector<T>, r: &mut Vector<T>) -> Result<Step> {
+        if self.k == self.f.len() {
+            return self.outer(cx, x, r);
+        }
+        if self.k == 0 {
+            cx.multi_dot(r, &self.shadow, &mut self.f)?;
+        }
+        self.inner(cx, x, r)
+    }
+
+    fn archive(&mut self, archive: &mut Archive<'_, T>) {
+        archive.vectors("g", &mut self.g);
+        archive.vectors("u", &mut self.u);
+        archive.doubles("m", &mut self.m);
+        archive.doubles("f", &mut self.f);
+        archive.double("omega", &mut self.omega);
+        archive.integer("place in cycle", &mut self.k);
+        self.k = self.k.min(self.f.len());
+    }
+}

@@ -1,0 +1,152 @@
+//! What a method is to the driver.
+
+use dolmen_core::{Scalar, Snapshot, Vector};
+
+use crate::error::{Error, Result};
+use crate::krylov::context::Context;
+use crate::report::StopReason;
+
+/// What the recurrences of a method say about the residual.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Estimate {
+    /// Its norm, in the norm that was asked for.
+    pub(crate) residual: f64,
+    /// In least squares `|A^H r|`; infinite otherwise, where it plays no part.
+    pub(crate) normal: f64,
+}
+
+impl From<f64> for Estimate {
+    fn from(residual: f64) -> Estimate {
+        Estimate { residual, normal: f64::INFINITY }
+    }
+}
+
+/// How an iteration ended.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) enum Step {
+    /// Made; the method can go on.
+    Next(Estimate),
+    /// Made; the method wants to go on from the true residual.
+    Cycle(Estimate),
+    /// Not made: a division by zero was ahead. A start from the true residual may help.
+    Breakdown,
+    /// Not made, and nothing will help.
+    Stop(StopReason),
+}
+
+impl Step {
+    /// An iteration that was made.
+    pub(crate) fn next(residual: f64) -> Result<Step> {
+        Ok(Step::Next(residual.into()))
+    }
+}
+
+/// A method under way. `r` belongs to the driver, which sets it to `b - A x` before each start; a
+/// method may keep its recursive residual there.
+pub(crate) trait Iteration<T: Scalar> {
+    /// Starts from a true residual, at the beginning and whenever the driver had to compute one.
+    fn start(&mut self, cx: &Context<'_, T>, r: &Vector<T>) -> Result<()>;
+
+    /// Makes one iteration.
+    fn step(&mut self, cx: &Context<'_, T>, x: &mut Vector<T>, r: &mut Vector<T>) -> Result<Step>;
+
+    /// Brings `x` up to date, for methods that do not in each step. A start or the end follows.
+    fn finish(&mut self, _cx: &Context<'_, T>, _x: &mut Vector<T>) -> Result<()> {
+        Ok(())
+    }
+
+    /// Names all of the state that lives from one iteration to the next, beside `x` and `r`.
+    fn archive(&mut self, archive: &mut Archive<'_, T>);
+}
+
+/// Saves to a snapshot or loads from one: the same list of names serves both ways.
+pub(crate) enum Archive<'s, T> {
+    /// To a snapshot.
+    Save(&'s mut Snapshot<T>),
+    /// From a snapshot, with the first thing that is missing or does not fit.
+    Load(&'s Snapshot<T>, Result<()>),
+}
+
+impl<T: Scalar> Archive<'_, T> {
+    fn exchange<V>(
+        &mut self,
+        name: &str,
+        state: &mut V,
+        save: impl FnOnce(&mut Snapshot<T>, &V),
+        load: impl FnOnce(&Snapshot<T>, &mut V) -> Option<()>,
+    ) {
+        match self {
+            Archive::Save(snapshot) => save(snapshot, state),
+            Archive::Load(snapshot, outcome) => {
+                if load(snapshot, state).is_none() && outcome.is_ok() {
+                    let method = snapshot.method().to_owned();
+                    *outcome = Err(Error::Snapshot { method, name: name.to_owned() });
+                }
+            }
+        }
+    }
+
+    pub(crate) fn integer(&mut self, name: &str, value: &mut usize) {
+        let load = |s: &Snapshot<T>, value: &mut usize| {
+            *value = s.integer(name)?.try_into().ok()?;
+            Some(())
+        };
+        self.exchange(name, value, |s, value| s.set_integer(name, *value as u64), load);
+    }
+
+    pub(crate) fn flag(&mut self, name: &str, value: &mut bool) {
+        let mut number = usize::from(*value);
+        self.integer(name, &mut number);
+        *value = number == 1;
+    }
+
+    pub(crate) fn real(&mut self, name: &str, value: &mut f64) {
+        let mut list = [*value];
+        self.reals(name, &mut list);
+        *value = list[0];
+    }
+
+    /// A list whose length is known.
+    pub(crate) fn reals(&mut self, name: &str, mut values: &mut [f64]) {
+        let load = |s: &Snapshot<T>, values: &mut &mut [f64]| {
+            let saved = s.reals(name).filter(|saved| saved.len() == values.len())?;
+            values.copy_from_slice(saved);
+            Some(())
+        };
+        self.exchange(name, &mut values, |s, values| s.set_reals(name, values.to_vec()), load);
+    }
+
+    /// A list that grows.
+    pub(crate) fn series(&mut self, name: &str, values: &mut Vec<f64>) {
+        let load = |s: &Snapshot<T>, values: &mut Vec<f64>| {
+            values.clear();
+            values.extend_from_slice(s.reals(name)?);
+            Some(())
+        };
+        self.exchange(name, values, |s, values| s.set_reals(name, values.clone()), load);
+    }
+
+    /// Sums, or numbers made from them; real or complex.
+    pub(crate) fn doubles(&mut self, name: &str, values: &mut [T::Double]) {
+        let mut parts: Vec<f64> = values.iter().flat_map(|value| [value.re(), value.im()]).collect();
+        self.reals(name, &mut parts);
+        for (value, parts) in values.iter_mut().zip(parts.as_chunks::<2>().0) {
+            *value = T::Double::from_parts(parts[0], parts[1]);
+        }
+    }
+
+    pub(crate) fn double(&mut self, name: &str, value: &mut T::Double) {
+        self.doubles(name, std::slice::from_mut(value));
+    }
+
+    pub(crate) fn vector(&mut self, name: &str, vector: &mut Vector<T>) {
+        let load = |s: &Snapshot<T>, vector: &mut Vector<T>| vector.copy_from(s.vector(name)?).ok();
+        self.exchange(name, vector, |s, vector| s.set_vector(name, vector.clone()), load);
+    }
+
+    pub(crate) fn vectors(&mut self, name: &str, vectors: &mut [Vector<T>]) {
+        for (number, vector) in vectors.iter_mut().enumerate() {
+            self.vector(&format!("{name} {number}"), vector);
+        }
+    }
+}

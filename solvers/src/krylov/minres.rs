@@ -1,0 +1,194 @@
+//! Preconditioned MINRES (Paige and Saunders, SIAM J. Numer. Anal. 12 (1975) 617; Elman, Silvester
+//! and Wathen, "Finite Elements and Fast Iterative Solvers", 2nd ed., algorithm 4.1) for Hermitian
+//! `A`, definite or not, and Hermitian positive definite `M`.
+//!
+//! The recurrence gives the residual in the natural norm, `(r* M r)^(1/2)`. Without a preconditioner
+//! that is the true norm; with one the residual itself is carried along for it, unless the natural norm
+//! is asked for. Stops when `|r| <= max(rtol |b|, atol)`.
+//!
+//! Two reductions an iteration. Traffic of an iteration beside operator and preconditioner, in
+//! vectors of `n` entries: 14 reads and 6 writes; 3 and 1 more for a residual carried along.
+
+use dolmen_core::{Real, Scalar, Vector};
+
+use crate::error::{Error, Result};
+use crate::krylov::context::Context;
+use crate::krylov::iteration::{Archive, Iteration, Step};
+use crate::report::StopReason;
+use crate::settings::{Norm, Settings, square_solver};
+
+/// MINRES, for Hermitian operators and Hermitian positive definite preconditioners.
+pub struct Minres<'a, T> {
+    settings: Settings<'a, T>,
+}
+
+impl<'a, T: Scalar> From<Settings<'a, T>> for Minres<'a, T> {
+    fn from(settings: Settings<'a, T>) -> Self {
+        Minres { settings }
+    }
+}
+
+square_solver!(Minres, "MINRES");
+
+impl<T: Scalar> Minres<'_, T> {
+    fn iteration(&self, cx: &Context<'_, T>) -> Result<Run<T>> {
+        if cx.norm == Norm::Preconditioned {
+            return Err(Error::Norm { method: cx.method, norm: cx.norm });
+        }
+        Ok(Run {
+            lanczos: Lanczos::new(cx),
+            w: std::array::from_fn(|_| cx.zeros()),
+            eta: 0.0,
+            c: [1.0; 2],
+            s: [0.0; 2],
+            carries_residual: cx.is_preconditioned() && cx.norm == Norm::True,
+        })
+    }
+}
+
+/// Lanczos' process in the inner product of `M`: residual-like vectors `v` and their images `M v`.
+pub(crate) struct Lanczos<T> {
+    /// The newest vector and the one before, each of them `gamma` times a normalised one.
+    pub(crate) v: [Vector<T>; 2],
+    /// `M v` of the newest.
+    pub(crate) z: Vector<T>,
+    /// Norms of the newest vectors, newest first; the square of the first as it was computed.
+    pub(crate) gamma: [f64; 2],
+    pub(crate) square: f64,
+    image: Vector<T>,
+}
+
+impl<T: Scalar> Lanczos<T> {
+    pub(crate) fn new(cx: &Context<'_, T>) -> Lanczos<T> {
+        let v = std::array::from_fn(|_| cx.zeros());
+        Lanczos { v, z: cx.zeros(), gamma: [0.0, 1.0], square: 0.0, image: cx.zeros() }
+    }
+
+    pub(crate) fn start(&mut self, cx: &Context<'_, T>, r: &Vector<T>) -> Result<()> {
+        self.v[0].copy_from(r)?;
+        self.v[1].fill(T::ZERO);
+        self.gamma = [0.0, 1.0];
+        self.normalise(cx)
+    }
+
+    /// `z = M v`, and the norm of `v`.
+    fn normalise(&mut self, cx: &Context<'_, T>) -> Result<()> {
+        cx.precondition(&self.v[0], &mut self.z)?;
+        let [square] = cx.dots([(&self.v[0], &self.z)])?;
+        self.square = square.re();
+        self.gamma[0] = self.square.max(0.0).sqrt();
+        Ok(())
+    }
+
+    /// Why no step can be made.
+    pub(crate) fn refuse(&self) -> Option<StopReason> {
+        if !self.square.is_finite() {
+            Some(StopReason::NotFinite)
+        } else {
+            (self.square < 0.0).then_some(StopReason::IndefinitePreconditioner)
+        }
+    }
+
+    /// The next vector; the diagonal entry of the tridiagonal matrix. `z` still is the normalised
+    /// `M v` from before; [`Lanczos::advance`] replaces it.
+    pub(crate) fn expand(&mut self, cx: &Context<'_, T>) -> Result<f64> {
+        let [gamma, before] = self.gamma;
+        self.z.scale(T::from_parts(1.0 / gamma, 0.0));
+        cx.apply_projected(&self.z, &mut self.image)?;
+        let [delta] = cx.dots([(&self.image, &self.z)])?;
+        let delta = delta.re();
+        let [newest, older] = &mut self.v;
+        older.axpby(T::ONE, &self.image, T::from_parts(-gamma / before, 0.0))?;
+        older.axpy(T::from_parts(-delta / gamma, 0.0), newest)?;
+        self.v.swap(0, 1);
+        self.gamma = [0.0, gamma];
+        Ok(delta)
+    }
+
+    /// Preconditions the vector that [`Lanczos::expand`] made.
+    pub(crate) fn advance(&mut self, cx: &Context<'_, T>, delta: f64) -> Result<()> {
+        self.normalise(cx)?;
+        // What rounding leaves of a space that is exhausted.
+        let noise = T::Real::EPSILON.to_f64() * (delta.abs() + self.gamma[1]);
+        if self.gamma[0] <= noise {
+            self.gamma[0] = 0.0;
+        }
+        Ok(())
+    }
+
+    pub(crate) fn archive(&mut self, archive: &mut Archive<'_, T>) {
+        archive.vectors("v", &mut self.v);
+        archive.vector("z", &mut self.z);
+        archive.reals("gamma", &mut self.gamma);
+        archive.real("square", &mut self.square);
+    }
+}
+
+struct Run<T> {
+    lanczos: Lanczos<T>,
+    /// Directions, newest first.
+    w: [Vector<T>; 2],
+    /// The residual in the natural norm, with a sign.
+    eta: f64,
+    /// Rotations, newest first.
+    c: [f64; 2],
+    s: [f64; 2],
+    carries_residual: bool,
+}
+
+impl<T: Scalar> Iteration<T> for Run<T> {
+    fn start(&mut self, cx: &Context<'_, T>, r: &Vector<T>) -> Result<()> {
+        self.lanczos.start(cx, r)?;
+        self.w.iter_mut().for_each(|w| w.fill(T::ZERO));
+        self.eta = self.lanczos.gamma[0];
+        (self.c, self.s) = ([1.0; 2], [0.0; 2]);
+        Ok(())
+    }
+
+    fn step(&mut self, cx: &Context<'_, T>, x: &mut Vector<T>, r: &mut Vector<T>) -> Result<Step> {
+        if let Some(reason) = self.lanczos.refuse() {
+            return Ok(Step::Stop(reason));
+        }
+        let gamma = self.lanczos.gamma[0];
+        if gamma == 0.0 {
+            return Ok(Step::Breakdown);
+        }
+        let delta = self.lanczos.expand(cx)?;
+        let [c, c_before] = self.c;
+        let [s, s_before] = self.s;
+        let above = s * delta + c_before * c * gamma;
+        let top = s_before * gamma;
+        // The direction in all but its length, before z makes way for the next one.
+        let [newest, older] = &mut self.w;
+        older.axpby(T::ONE, &self.lanczos.z, T::from_parts(-top, 0.0))?;
+        older.axpy(T::from_parts(-above, 0.0), newest)?;
+        self.lanczos.advance(cx, delta)?;
+        let next = self.lanczos.gamma[0];
+        let diagonal = c * delta - c_before * s * gamma;
+        let length = (diagonal * diagonal + next * next).sqrt();
+        if length == 0.0 {
+            return Ok(Step::Breakdown);
+        }
+        older.scale(T::from_parts(1.0 / length, 0.0));
+        self.w.swap(0, 1);
+        (self.c, self.s) = ([diagonal / length, c], [next / length, s]);
+        x.axpy(T::from_parts(self.c[0] * self.eta, 0.0), &self.w[0])?;
+        self.eta *= -self.s[0];
+        if !self.carries_residual {
+            return Step::next(self.eta.abs());
+        }
+        r.scale(T::from_parts(self.s[0] * self.s[0], 0.0));
+        if next > 0.0 {
+            r.axpy(T::from_parts(self.c[0] * self.eta / next, 0.0), &self.lanczos.v[0])?;
+        }
+        Step::next(cx.square_of(r)?.sqrt())
+    }
+
+    fn archive(&mut self, archive: &mut Archive<'_, T>) {
+        self.lanczos.archive(archive);
+        archive.vectors("w", &mut self.w);
+        archive.real("eta", &mut self.eta);
+        archive.reals("c", &mut self.c);
+        archive.reals("s", &mut self.s);
+    }
+}

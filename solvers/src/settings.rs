@@ -1,0 +1,231 @@
+//! What all methods are told in the same way.
+//!
+//! [`Settings`] has the setters once; each method holds a `Settings` and forwards to it, by a macro,
+//! so that `Gmres::new().rtol(1e-8)` and `Gmres::from(Settings::new().rtol(1e-8))` are the same.
+
+use std::cell::RefCell;
+
+use dolmen_core::{LinearOperator, Reduction, Scalar, Snapshot};
+
+use crate::error::{Error, Result};
+use crate::monitor::Monitor;
+
+/// The norm in which residuals are measured, estimated and checked.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Norm {
+    /// `|r|`, the Euclidean norm of the residual itself.
+    #[default]
+    True,
+    /// `|M r|`, of the preconditioned residual.
+    Preconditioned,
+    /// `(r* M r)^(1/2)`; the energy norm of the error if `M` were the inverse of `A`.
+    Natural,
+}
+
+/// Tolerances, limits and helpers of a solve, common to all methods.
+pub struct Settings<'a, T> {
+    pub(crate) rtol: f64,
+    pub(crate) atol: f64,
+    pub(crate) dtol: f64,
+    pub(crate) max_iterations: usize,
+    pub(crate) norm: Norm,
+    pub(crate) reduction: Reduction,
+    pub(crate) preconditioner: Option<&'a dyn LinearOperator<T>>,
+    pub(crate) projection: Option<&'a dyn LinearOperator<T>>,
+    pub(crate) monitor: Option<RefCell<&'a mut dyn Monitor<T>>>,
+    pub(crate) snapshot_every: usize,
+    pub(crate) resume: Option<&'a Snapshot<T>>,
+}
+
+impl<T: Scalar> Default for Settings<'_, T> {
+    fn default() -> Self {
+        Settings {
+            rtol: 1e-8,
+            atol: 0.0,
+            dtol: 1e5,
+            max_iterations: 10_000,
+            norm: Norm::True,
+            reduction: Reduction::Reproducible,
+            preconditioner: None,
+            projection: None,
+            monitor: None,
+            snapshot_every: 0,
+            resume: None,
+        }
+    }
+}
+
+/// Declares the setters: on [`Settings`] they set, on a method they forward.
+macro_rules! setters {
+    ($($(#[$doc:meta])* $name:ident: $kind:ty => |$settings:ident| $assign:expr;)*) => {
+        impl<'a, T: Scalar> Settings<'a, T> {
+            /// Relative tolerance 1e-8, no absolute one, divergence limit 1e5, at most 10 000
+            /// iterations, true norm, reproducible sums, no preconditioner.
+            pub fn new() -> Self {
+                Self::default()
+            }
+
+            $($(#[$doc])*
+            #[must_use]
+            pub fn $name(mut self, $name: $kind) -> Self {
+                let $settings = &mut self;
+                $assign;
+                self
+            })*
+        }
+    };
+}
+
+setters! {
+    /// Relative tolerance: stop at `|r| <= rtol |b|`.
+    rtol: f64 => |s| s.rtol = rtol;
+    /// Absolute tolerance: stop at `|r| <= atol`.
+    atol: f64 => |s| s.atol = atol;
+    /// Divergence limit, 1e5 by default: give up at `|r| > dtol max(|b|, |r0|)`.
+    dtol: f64 => |s| s.dtol = dtol;
+    /// Largest number of iterations.
+    max_iterations: usize => |s| s.max_iterations = max_iterations;
+    /// The norm of residuals and right-hand side in all of these inequalities.
+    norm: Norm => |s| s.norm = norm;
+    /// How inner products are summed over the ranks.
+    reduction: Reduction => |s| s.reduction = reduction;
+    /// An operator that approximates the inverse of `A`.
+    preconditioner: &'a dyn LinearOperator<T> => |s| s.preconditioner = Some(preconditioner);
+    /// For a singular `A`: the orthogonal projection onto the complement of its null space, which has
+    /// to be that of `A^H` too. Right-hand side, residuals and preconditioned residuals are projected,
+    /// so that an initial guess of zero leads to the least-squares solution without a null-space
+    /// component. A null-space component of the initial guess stays as it is.
+    /// [`NullSpace`](crate::NullSpace) makes one from vectors.
+    projection: &'a dyn LinearOperator<T> => |s| s.projection = Some(projection);
+    /// Called on every rank with the initial residual and after each iteration, before it is decided
+    /// whether to go on.
+    monitor: &'a mut dyn Monitor<T> => |s| s.monitor = Some(RefCell::new(monitor));
+    /// Hands a [`Snapshot`] to the monitor every so many iterations; never if zero.
+    snapshot_every: usize => |s| s.snapshot_every = snapshot_every;
+    /// Goes on from a snapshot of the same method with the same settings, instead of from an initial
+    /// guess: with the bits of the run that was interrupted.
+    resume: &'a Snapshot<T> => |s| s.resume = Some(resume);
+}
+
+impl<T: Scalar> Settings<'_, T> {
+    /// Refuses values out of range.
+    pub(crate) fn check(&self, method: &'static str) -> Result<()> {
+        for (setting, value, least) in [("rtol", self.rtol, 0.0), ("atol", self.atol, 0.0), ("dtol", self.dtol, 1.0)] {
+            let expected = if least > 0.0 { "one or more" } else { "zero or more" };
+            require(method, setting, value, value >= least, expected)?;
+        }
+        Ok(())
+    }
+}
+
+/// Refuses a value of a setting.
+pub(crate) fn require(
+    method: &'static str,
+    setting: &'static str,
+    value: f64,
+    good: bool,
+    expected: &'static str,
+) -> Result<()> {
+    if good { Ok(()) } else { Err(Error::Setting { method, setting, value, expected }) }
+}
+
+/// Setters of a method that forward to its `settings`.
+macro_rules! forward {
+    ($solver:ident: $($name:ident: $kind:ty, $text:literal;)*) => {
+        impl<'a, T: dolmen_core::Scalar> $solver<'a, T> {
+            $(#[doc = $text]
+            #[must_use]
+            pub fn $name(mut self, $name: $kind) -> Self {
+                self.settings = self.settings.$name($name);
+                self
+            })*
+        }
+    };
+}
+pub(crate) use forward;
+
+/// What all methods have: `new`, and the setters that make sense for any of them.
+macro_rules! common_setters {
+    ($solver:ident) => {
+        impl<T: dolmen_core::Scalar> $solver<'_, T> {
+            /// The method with the settings of [`Settings::new`](crate::Settings::new).
+            pub fn new() -> Self {
+                Self::from(crate::settings::Settings::default())
+            }
+        }
+
+        impl<T: dolmen_core::Scalar> Default for $solver<'_, T> {
+            fn default() -> Self {
+                Self::new()
+            }
+        }
+
+        crate::settings::forward! { $solver:
+            rtol: f64, "Relative tolerance; see [`Settings::rtol`](crate::Settings::rtol).";
+            atol: f64, "Absolute tolerance; see [`Settings::atol`](crate::Settings::atol).";
+            dtol: f64, "Divergence limit; see [`Settings::dtol`](crate::Settings::dtol).";
+            max_iterations: usize, "Largest number of iterations.";
+            reduction: dolmen_core::Reduction, "How inner products are summed over the ranks.";
+            monitor: &'a mut dyn crate::monitor::Monitor<T>,
+                "Called after each iteration; see [`Settings::monitor`](crate::Settings::monitor).";
+            snapshot_every: usize,
+                "Hands out snapshots; see [`Settings::snapshot_every`](crate::Settings::snapshot_every).";
+            resume: &'a dolmen_core::Snapshot<T>,
+                "Goes on from a snapshot; see [`Settings::resume`](crate::Settings::resume).";
+        }
+    };
+}
+pub(crate) use common_setters;
+
+/// What methods for square systems have: setters, and `solve` by their `iteration(&Context)`.
+macro_rules! square_solver {
+    ($solver:ident, $name:expr) => {
+        crate::settings::common_setters!($solver);
+
+        crate::settings::forward! { $solver:
+            norm: crate::settings::Norm, "The norm of residuals; see [`Settings::norm`](crate::Settings::norm).";
+            preconditioner: &'a dyn dolmen_core::LinearOperator<T>, "An operator that approximates the inverse of `A`.";
+            projection: &'a dyn dolmen_core::LinearOperator<T>,
+                "Projects out a null space; see [`Settings::projection`](crate::Settings::projection).";
+        }
+
+        impl<T: dolmen_core::Scalar> $solver<'_, T> {
+            /// Solves `A x = b`; `x` holds the initial guess and becomes the solution. For `b = 0` it
+            /// becomes zero, whatever the guess.
+            ///
+            /// # Collective
+            /// All ranks have the same settings.
+            ///
+            /// # Errors
+            /// Mismatched layouts, a setting out of range, or a failure in an operator or a monitor; the
+            /// same on all ranks. Not converging is not an error but a
+            /// [`StopReason`](crate::StopReason).
+            pub fn solve(
+                &self,
+                a: &dyn dolmen_core::LinearOperator<T>,
+                b: &dolmen_core::Vector<T>,
+                x: &mut dolmen_core::Vector<T>,
+            ) -> crate::error::Result<crate::report::SolveReport> {
+                let cx = crate::krylov::context::Context::square($name, &self.settings, a, b, x)?;
+                let iteration = self.iteration(&cx)?;
+                crate::krylov::driver::drive(cx, &self.settings, iteration, x)
+            }
+        }
+
+        impl<T: dolmen_core::Scalar> crate::krylov::Solver<T> for $solver<'_, T> {
+            fn name(&self) -> &'static str {
+                $name
+            }
+
+            fn solve(
+                &self,
+                a: &dyn dolmen_core::LinearOperator<T>,
+                b: &dolmen_core::Vector<T>,
+                x: &mut dolmen_core::Vector<T>,
+            ) -> crate::error::Result<crate::report::SolveReport> {
+                $solver::solve(self, a, b, x)
+            }
+        }
+    };
+}
+pub(crate) use square_solver;

@@ -1,0 +1,149 @@
+//! A solve that was stopped goes on with the bits of one that was not.
+
+use dolmen_core::random::Philox;
+use dolmen_core::{Complex64, CsrMatrix, Diagonal, Layout, Scalar, Snapshot, Vector};
+use dolmen_solvers::{
+    Cg, Error, LEAST_SQUARES_SOLVERS, Minres, Monitor, Progress, Request, Result, SOLVERS, Settings, SolveReport,
+    StopReason, least_squares_by_name, solver_by_name,
+};
+use dolmen_tests::{Comm, TestResult};
+
+use crate::references::matrix;
+use crate::stencil::{grid, neighbours, ones};
+
+/// Asks to stop after an iteration, on one rank only, and keeps snapshots.
+struct Stopper<T> {
+    after: Option<usize>,
+    snapshots: Vec<Snapshot<T>>,
+}
+
+impl<T: Scalar> Monitor<T> for Stopper<T> {
+    fn progress(&mut self, progress: &Progress) -> Request {
+        if self.after == Some(progress.iteration) { Request::Stop } else { Request::Continue }
+    }
+
+    fn snapshot(&mut self, snapshot: &Snapshot<T>) -> Result<()> {
+        self.snapshots.push(snapshot.clone());
+        Ok(())
+    }
+}
+
+impl<T: Scalar> Stopper<T> {
+    fn new(comm: &Comm, after: usize) -> Stopper<T> {
+        let last = comm.rank() + 1 == comm.size();
+        Stopper { after: last.then_some(after), snapshots: Vec::new() }
+    }
+}
+
+/// A diagonally dominant Hermitian matrix, complex where `T` is.
+fn hermitian<T: Scalar>(layout: &Layout) -> TestResult<CsrMatrix<T>> {
+    matrix(layout, layout, |i| {
+        let around = neighbours(i, &[20, 15]).into_iter();
+        let value = |j: u64| T::from_parts(-0.8, if j < i { 0.5 } else { -0.5 });
+        around.map(|j| (j, value(j))).chain([(i, T::from_parts(4.0, 0.0))]).collect()
+    })
+}
+
+fn assert_same<T: Scalar>(name: &str, whole: (&SolveReport, &Vector<T>), resumed: (&SolveReport, &Vector<T>)) {
+    let ((report, x), (other, y)) = (whole, resumed);
+    assert_eq!(report.reason, other.reason, "{name}");
+    assert_eq!(report.history, other.history, "{name}");
+    assert_eq!(report.true_residual.to_bits(), other.true_residual.to_bits(), "{name}");
+    assert_eq!((report.iterations, report.preconditionings), (other.iterations, other.preconditionings), "{name}");
+    assert_eq!(x.owned(), y.owned(), "{name}");
+}
+
+pub(crate) fn stop_and_resume(comm: &Comm) -> TestResult {
+    square::<f64>(comm)?;
+    square::<Complex64>(comm)?;
+    square::<f32>(comm)?;
+    least_squares(comm)
+}
+
+fn settings<T: Scalar>(m: &Diagonal<T>) -> Settings<'_, T> {
+    Settings::new().rtol(if T::NAME == "f32" { 1e-5 } else { 1e-10 }).preconditioner(m)
+}
+
+fn square<T: Scalar>(comm: &Comm) -> TestResult {
+    let layout = Layout::uniform(comm, 300);
+    let a = hermitian::<T>(&layout)?;
+    let random = Philox::new(3);
+    let b = Vector::from_fn(&layout, |i| T::from_parts(random.normal(0, i), random.normal(1, i)));
+    let m = Diagonal::new(Vector::from_fn(&layout, |i| T::from_parts(0.2 + 0.1 * random.uniform(2, i), 0.0)));
+    for name in SOLVERS {
+        let solve = |settings: Settings<'_, T>, x: &mut Vector<T>| -> TestResult<SolveReport> {
+            Ok(solver_by_name(name, settings).ok_or("no such method")?.solve(&a, &b, x)?)
+        };
+        let mut x = Vector::zeros(&layout);
+        let whole = solve(settings(&m), &mut x)?;
+        for after in [0, 1, 2, 5] {
+            let mut stopper = Stopper::new(comm, after);
+            let mut y = Vector::zeros(&layout);
+            let stopped = solve(settings(&m).monitor(&mut stopper), &mut y)?;
+            // One iteration later, since wishes are heard in the next one.
+            assert_eq!((stopped.reason, stopped.iterations), (StopReason::Requested, after + 1), "{name}");
+            let [snapshot] = &stopper.snapshots[..] else { return Err("not one snapshot".into()) };
+            assert_eq!(snapshot.method(), whole.method);
+            let mut y = ones_like(&layout);
+            let resumed = solve(settings(&m).resume(snapshot), &mut y)?;
+            assert_same(name, (&whole, &x), (&resumed, &y));
+        }
+    }
+    Ok(())
+}
+
+fn ones_like<T: Scalar>(layout: &Layout) -> Vector<T> {
+    Vector::from_fn(layout, |_| T::ONE)
+}
+
+fn least_squares(comm: &Comm) -> TestResult {
+    let layout = Layout::uniform(comm, 300);
+    let a = hermitian::<Complex64>(&layout)?;
+    let b = Vector::from_fn(&layout, |i| Complex64::new(1.0 + (i % 7) as f64, (i % 3) as f64));
+    for name in LEAST_SQUARES_SOLVERS {
+        let solve = |settings: Settings<'_, Complex64>, x: &mut Vector<Complex64>| -> TestResult<SolveReport> {
+            Ok(least_squares_by_name(name, settings).ok_or("no such method")?.solve(&a, &b, x)?)
+        };
+        let mut x = Vector::zeros(&layout);
+        let whole = solve(Settings::new(), &mut x)?;
+        let mut stopper = Stopper::new(comm, 3);
+        solve(Settings::new().monitor(&mut stopper), &mut Vector::zeros(&layout))?;
+        let mut y = Vector::zeros(&layout);
+        let resumed = solve(Settings::new().resume(&stopper.snapshots[0]), &mut y)?;
+        assert_same(name, (&whole, &x), (&resumed, &y));
+    }
+    Ok(())
+}
+
+/// A snapshot every so many iterations, each of them good to go on from.
+pub(crate) fn periodic_snapshots(comm: &Comm) -> TestResult {
+    let (layout, a) = grid(comm, 20)?;
+    let b = ones(&layout);
+    let mut keeper = Stopper { after: None, snapshots: Vec::new() };
+    let mut x = Vector::zeros(&layout);
+    let whole = Cg::new().snapshot_every(10).monitor(&mut keeper).solve(&a, &b, &mut x)?;
+    assert_eq!(keeper.snapshots.len(), whole.iterations / 10);
+    assert_eq!(keeper.snapshots[1].integer("iterations"), Some(20));
+    for snapshot in &keeper.snapshots {
+        let mut y = Vector::zeros(&layout);
+        let resumed = Cg::new().resume(snapshot).solve(&a, &b, &mut y)?;
+        assert_same("CG", (&whole, &x), (&resumed, &y));
+    }
+    Ok(())
+}
+
+pub(crate) fn foreign_snapshots(comm: &Comm) -> TestResult {
+    let (layout, a) = grid(comm, 8)?;
+    let b = ones(&layout);
+    let mut x: Vector<f64> = Vector::zeros(&layout);
+    let mut refused = |snapshot: &Snapshot<f64>, text: &str| {
+        let error = Minres::new().resume(snapshot).solve(&a, &b, &mut x).expect_err("resumed");
+        assert!(matches!(&error, Error::Core(_)) && error.to_string().contains(text), "{error}");
+    };
+    refused(&Snapshot::new("CG"), "MINRES cannot resume from a snapshot of CG");
+    refused(&Snapshot::new("MINRES"), "no fitting \"x\"");
+    let mut snapshot = Snapshot::new("MINRES");
+    snapshot.set_vector("x", Vector::zeros(&Layout::uniform(comm, 65)));
+    refused(&snapshot, "no fitting \"x\"");
+    Ok(())
+}
