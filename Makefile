@@ -24,6 +24,7 @@ test: setup python ## run all tests, multi-rank and Python ones included
 lint: setup ## formatting, clippy without warnings, dependency direction
 	@cargo fmt --all --check
 	@$(CARGO) clippy --workspace --all-targets -- -D warnings
+	@$(CARGO) clippy -p dolmen-core -p dolmen-core-tests --all-targets --features threads -- -D warnings
 	@scripts/check-layers.py
 
 doc: setup ## build the API documentation, refusing warnings

@@ -17,6 +17,7 @@ PEER_CASES = {
     "c.spmv.27pt": ["c.spmv.27pt.aij", "c.spmv.27pt.crs"],
     "c.spmvT.7pt": ["c.spmvT.7pt.aij", "c.spmvT.7pt.crs"],
     "c.spmvT.27pt": ["c.spmvT.27pt.aij", "c.spmvT.27pt.crs"],
+    "c.spmv.block3": ["c.spmv.block3.baij", "c.spmv.block3.bcrs"],
     # Other values on the same pattern: the peers' time does not depend on values.
     "c.spmv.jump": ["c.spmv.7pt.aij", "c.spmv.7pt.crs"],
     "c.spmvT.jump": ["c.spmvT.7pt.aij", "c.spmvT.7pt.crs"],

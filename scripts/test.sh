@@ -18,6 +18,8 @@ run() {
 }
 
 run cargo cargo test --workspace --no-fail-fast --color never
+# What differs with threads is in core alone.
+run threads cargo test -p dolmen-core -p dolmen-core-tests --features threads --lib --test threads --color never
 run pytest out/venv/bin/python -m pytest -q --color=no tests/python
 
 scripts/count-tests.sh "$logs" | tee "$logs/summary"

@@ -9,8 +9,7 @@ extern crate openblas_src as _;
 
 mod ffi;
 
-pub(crate) use ffi::Blas;
-pub(crate) use ffi::MAX_DIMENSION;
+pub(crate) use ffi::{Blas, MAX_DIMENSION, int};
 
 /// Holds OpenBLAS to one thread: ranks are the parallelism, and unbound ranks would otherwise
 /// each start as many threads as there are cores. `OPENBLAS_NUM_THREADS` in the environment wins.

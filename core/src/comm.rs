@@ -26,6 +26,8 @@ use bytemuck::Pod;
 use mpi::Threading;
 
 use crate::error::{Error, Result};
+use crate::profile;
+use crate::threads;
 pub(crate) use ffi::RawComm;
 pub use ffi::{Merge, Reducible};
 use ffi::{Op, Pending};
@@ -76,6 +78,13 @@ impl Comm {
     /// Returns what `main` returned, or exit code 2 after printing its error in one line,
     /// `error: ...`, from the lowest rank that has one. A panic on any rank ends all of them.
     ///
+    /// The number of threads of each rank is taken from the environment; see [`crate::threads`].
+    ///
+    /// All of `main` is in a `tracing` span `rank` with the number of the rank, so that what a
+    /// subscriber shows says where it comes from. Install the subscriber before.
+    ///
+    /// BLAS and LAPACK run on one thread a rank unless `OPENBLAS_NUM_THREADS` is in the environment.
+    ///
     /// # Collective
     /// Every process of the job calls this once, at the top of its `main` function.
     pub fn run<E>(main: impl FnOnce(&Comm) -> std::result::Result<ExitCode, E>) -> ExitCode
@@ -90,7 +99,8 @@ impl Comm {
         let control = RawComm::world().duplicate();
         abort_on_panic(control);
         let comm = Comm::new(RawComm::world().duplicate());
-        let code = match main(&comm) {
+        let _span = tracing::info_span!(target: "dolmen", "rank", rank = comm.rank()).entered();
+        let code = match threads::from_environment(&comm).map_err(E::from).and_then(|()| main(&comm)) {
             Ok(code) => {
                 Pending::minimum(control, u64::MAX).wait();
                 code
@@ -256,6 +266,7 @@ impl Comm {
     ///
     /// # Collective
     pub fn gather<T: Pod>(&self, root: usize, mine: &[T]) -> Option<Vec<Vec<T>>> {
+        let _event = profile::event("Gather");
         let lengths = self.all_gather(mine.len() as u64);
         let mut transfers = Transfers::default();
         if self.rank() != root {
@@ -288,6 +299,7 @@ impl Comm {
     /// # Collective
     /// Each rank exchanges messages with its partners only (non-blocking consensus).
     pub fn sparse_exchange<T: Pod>(&self, messages: &[(usize, Vec<T>)]) -> Vec<(usize, Vec<T>)> {
+        let _event = profile::event("SparseExchange");
         let round = self.0.round.replace(!self.0.round.get());
         let bytes: Vec<(usize, Vec<u8>)> =
             messages.iter().map(|(to, values)| (*to, bytemuck::cast_slice(values).to_vec())).collect();

@@ -11,22 +11,23 @@
 //!
 //! A number says nothing about the global order of a ghost and an owned column; [`columns`] does.
 //!
-//! [`assemble`] turns triplets from any rank into rows, [`rows`] sorts them and merges
-//! repetitions, [`local`] holds and multiplies the rows of one rank, [`matrix`] is the whole.
+//! [`assemble`] turns triplets from any rank into rows, by way of [`places`]; [`rows`] sorts them
+//! and merges repetitions, [`local`] holds and multiplies the rows of one rank, [`matrix`] is the whole.
 
 mod add;
 mod apply;
 mod assemble;
 mod blocks;
-mod columns;
+pub(crate) mod columns;
 mod gather;
-mod local;
-mod matrix;
+pub(crate) mod local;
+pub(crate) mod matrix;
 mod norms;
+pub(crate) mod places;
 mod product;
 mod refill;
 mod renumber;
-mod rows;
+pub(crate) mod rows;
 mod serial;
 mod submatrix;
 mod transfer;

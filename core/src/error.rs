@@ -86,6 +86,42 @@ pub enum Error {
         /// The repeated index.
         index: u64,
     },
+    /// A matrix that should be positive definite is not.
+    #[error(
+        "{operation}: the pivot of row {row} is not positive, so the matrix is not positive definite; use an LU factorization, or add to the diagonal"
+    )]
+    NotPositiveDefinite {
+        /// The operation that was asked for.
+        operation: &'static str,
+        /// The first row whose pivot is not positive, counted in the whole matrix.
+        row: u64,
+    },
+    /// A matrix has no inverse, to working precision.
+    #[error("{operation}: the pivot of row {row} is zero, so the matrix is singular; solve by its SVD instead")]
+    Singular {
+        /// The operation that was asked for.
+        operation: &'static str,
+        /// The first row whose pivot is zero, counted in the whole matrix.
+        row: u64,
+    },
+    /// An iteration inside LAPACK did not converge.
+    #[error("{operation}: {count} values did not converge; scale the matrix")]
+    NoConvergence {
+        /// The operation that was asked for.
+        operation: &'static str,
+        /// How many values are missing.
+        count: u64,
+    },
+    /// A matrix to be factored holds an infinity or a NaN.
+    #[error("{operation}: entry ({row}, {column}) is not finite")]
+    NotFinite {
+        /// The operation that was asked for.
+        operation: &'static str,
+        /// Row of the first such entry.
+        row: u64,
+        /// Its column.
+        column: u64,
+    },
     /// A rank number past the end of the communicator.
     #[error("{operation}: there is no rank {rank} among {size}")]
     NoSuchRank {
@@ -143,6 +179,15 @@ pub enum Error {
     /// The library was asked to start twice, or after MPI was finalised.
     #[error("MPI is already initialised or finalised in this process; call Comm::run once, at the top of main")]
     AlreadyInitialised,
+    /// A number of threads that cannot be had.
+    #[error("threads: {reason}")]
+    Threads {
+        /// What is wrong with it and what to do.
+        reason: String,
+    },
+    /// A profile was started while another one is running.
+    #[error("a profile is running already; finish it before the next one starts")]
+    AlreadyRecording,
 }
 
 fn suffix(rank: usize, everywhere: bool) -> String {

@@ -28,6 +28,7 @@ use crate::comm::{Comm, EXCHANGE_TAG, Transfers};
 use crate::error::Result;
 use crate::index_map::IndexMap;
 use crate::layout::Layout;
+use crate::profile;
 use plan::{Routes, Share};
 pub(crate) use rows::ImportedRows;
 
@@ -66,6 +67,7 @@ impl ExchangePlan {
     /// # Errors
     /// An id past the layout's end on any rank, or layouts that differ between the ranks.
     pub fn new(layout: &Layout, map: &IndexMap) -> Result<ExchangePlan> {
+        let _event = profile::event("ExchangePlan");
         let comm = layout.comm();
         let copies = comm.agree(plan::requests(layout.blocks(), map))?;
         let ids = |share: &Share| (share.rank, map.gids()[share.span.clone()].to_vec());
@@ -105,6 +107,7 @@ impl ExchangePlan {
     /// If `owned` is not `width` times the rank's block, which is a bug of the caller: the job ends.
     pub fn start_import<T: Pod>(&self, owned: &[T], width: usize) -> Import<'_, T> {
         assert_eq!(owned.len(), self.routes.owned_len * width, "invariant: {width} owned values an id");
+        let _event = profile::event("ExchangeBegin");
         let bytes = width * size_of::<T>();
         let mut transfers = self.pool.borrow_mut().pop().unwrap_or_default();
         transfers.reset(self.routes.asked_len() * bytes, self.copies_len() * bytes);
@@ -137,6 +140,7 @@ impl ExchangePlan {
     /// If `copies` is not `width` times the number of copies, which is a bug of the caller.
     pub fn start_export<T: Combinable>(&self, copies: &[T], width: usize) -> Export<'_, T> {
         assert_eq!(copies.len(), self.copies_len() * width, "invariant: {width} copied values an id");
+        let _event = profile::event("ExchangeBegin");
         let bytes = width * size_of::<T>();
         let mut transfers = self.pool.borrow_mut().pop().unwrap_or_default();
         transfers.reset(self.copies_len() * bytes, self.routes.asked_len() * bytes);
@@ -158,6 +162,7 @@ pub struct Import<'p, T> {
 impl<'p, T: Pod> Import<'p, T> {
     /// Waits for the copies: `width` values for each id of the map, in local order.
     pub fn finish(mut self) -> Imported<'p, T> {
+        let _event = profile::event("ExchangeEnd");
         self.transfers.wait();
         let transfers = std::mem::take(&mut self.transfers);
         Imported { plan: self.plan, transfers, len: self.len, values: PhantomData }
@@ -202,6 +207,7 @@ impl<T: Combinable> Export<'_, T> {
     pub fn finish(mut self, combine: Combine, owned: &mut [T]) {
         let (plan, width) = (self.plan, self.width);
         assert_eq!(owned.len(), plan.routes.owned_len * width, "invariant: {width} owned values an id");
+        let _event = profile::event("ExchangeEnd");
         self.transfers.wait();
         plan.routes.combine(self.transfers.received(), width, combine, owned);
         plan.pool.borrow_mut().push(std::mem::take(&mut self.transfers));

@@ -104,6 +104,32 @@ impl Blocks {
         Blocks(self.0.iter().map(|offset| (*offset).clamp(rows.start, rows.end) - rows.start).collect())
     }
 
+    /// The blocks of as many times the rows: each is replaced by `factor` rows that follow each other.
+    ///
+    /// # Errors
+    /// [`Error::Offsets`] if that is more rows than 64 bits can count.
+    pub fn refined(&self, factor: usize) -> Result<Blocks> {
+        let offset = |&offset: &Gid| offset.checked_mul(factor as u64);
+        let reason = || format!("{} times {factor} rows are more than 2^64 - 1", self.len());
+        let offsets: Option<_> = self.0.iter().map(offset).collect();
+        offsets.map(Blocks).ok_or_else(|| Error::Offsets { reason: reason() })
+    }
+
+    /// The blocks of groups of `factor` rows that follow each other: the opposite of
+    /// [`Blocks::refined`].
+    ///
+    /// # Errors
+    /// [`Error::Offsets`] if a group would belong to two ranks, or the last one is not whole.
+    pub fn coarsened(&self, factor: usize) -> Result<Blocks> {
+        let factor = factor as u64;
+        let whole = |&offset: &Gid| (factor > 0 && offset.is_multiple_of(factor)).then(|| offset / factor);
+        if let Some(offset) = self.0.iter().find(|offset| whole(offset).is_none()) {
+            let reason = format!("a rank starts or ends at {offset}, which is not a multiple of {factor}");
+            return Err(Error::Offsets { reason });
+        }
+        Ok(Blocks(self.0.iter().filter_map(whole).collect()))
+    }
+
     /// The most rows that any rank owns.
     pub fn longest(&self) -> u64 {
         self.0.windows(2).map(|pair| pair[1] - pair[0]).max().unwrap_or(0)
@@ -191,6 +217,24 @@ impl Layout {
         Ok(Layout { comm: self.comm.clone(), blocks: Rc::new(self.blocks.restricted(rows)) })
     }
 
+    /// Each row replaced by `factor` rows that follow each other, with the same owner: from block
+    /// rows to rows.
+    ///
+    /// # Errors
+    /// [`Error::Offsets`] if that is more rows than 64 bits can count, on all ranks alike.
+    pub fn refined(&self, factor: usize) -> Result<Layout> {
+        Ok(Layout { comm: self.comm.clone(), blocks: Rc::new(self.blocks.refined(factor)?) })
+    }
+
+    /// Groups of `factor` rows that follow each other as rows: from rows to block rows.
+    ///
+    /// # Errors
+    /// [`Error::Offsets`] if a group would belong to two ranks, or the last one is not whole; on all
+    /// ranks alike.
+    pub fn coarsened(&self, factor: usize) -> Result<Layout> {
+        Ok(Layout { comm: self.comm.clone(), blocks: Rc::new(self.blocks.coarsened(factor)?) })
+    }
+
     /// The ranks that share the rows.
     pub fn comm(&self) -> &Comm {
         &self.comm
@@ -269,6 +313,17 @@ mod tests {
         assert_eq!(blocks.restricted(&(2..8)), Blocks::from_lengths(&[1, 0, 4, 1]).unwrap());
         assert_eq!(blocks.restricted(&(4..4)), Blocks::from_lengths(&[0, 0, 0, 0]).unwrap());
         assert_eq!(blocks.longest(), 4);
+    }
+
+    #[test]
+    fn block_rows_and_rows() {
+        let blocks = Blocks::from_lengths(&[2, 0, 1]).unwrap();
+        let rows = Blocks::from_lengths(&[6, 0, 3]).unwrap();
+        assert_eq!(blocks.refined(3), Ok(rows.clone()));
+        assert_eq!(rows.coarsened(3), Ok(blocks.clone()));
+        assert!(rows.coarsened(2).unwrap_err().to_string().contains("at 9, which is not a multiple of 2"));
+        assert!(rows.coarsened(0).is_err());
+        assert!(blocks.refined(usize::MAX).unwrap_err().to_string().contains("more than 2^64 - 1"));
     }
 
     #[test]

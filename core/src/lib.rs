@@ -30,25 +30,31 @@
 //! ```
 
 mod blas;
+mod block_csr;
 mod comm;
 mod csr;
+pub mod dense;
 mod error;
 mod exchange;
 mod graph;
 pub mod index;
 mod index_map;
+mod lapack;
 mod layout;
 mod memory;
 mod multi_vector;
 mod operator;
+pub mod profile;
 pub mod random;
 mod redistribute;
 pub mod reduce;
 mod scalar;
 mod simd;
 mod snapshot;
+pub mod threads;
 mod vector;
 
+pub use block_csr::{BlockCsrBuilder, BlockCsrMatrix, BlockRow, BlockRowBuilder};
 pub use comm::{Comm, Merge, Reducible};
 pub use csr::{
     AddPlan, CsrBuilder, CsrMatrix, Duplicates, MatrixRow, MultiplyPlan, RefillPlan, RowBuilder, SerialCsr,
@@ -64,11 +70,11 @@ pub use multi_vector::MultiVector;
 /// The small dense blocks of a [`MultiVector`] are `ndarray` arrays; this is the version in use.
 pub use ndarray;
 pub use operator::{
-    Adjoint, AdjointOperator, BlockLayout, BlockOperator, Diagonal, FnOperator, Identity, LinearOperator, Product,
-    Scaled, Sum, check_adjoint,
+    Adjoint, AdjointOperator, BandedDiagonal, BandedInverse, BlockDiagonal, BlockLayout, BlockOperator, Diagonal,
+    FnOperator, Identity, LinearOperator, Product, Scaled, Sum, check_adjoint,
 };
 pub use redistribute::Redistribute;
 pub use reduce::{BinnedSum, Reduction};
 pub use scalar::{Complex32, Complex64, Real, Scalar};
 pub use snapshot::Snapshot;
-pub use vector::{Vector, dots, dots_into};
+pub use vector::{Vector, dots, dots_into, dots_with};

@@ -21,6 +21,15 @@ pub(crate) fn push<T>(to: &mut Vec<T>, value: T) {
     to.push(value);
 }
 
+/// Appends a copy of `values` to an array, which grows in large pages.
+#[inline(always)]
+pub(crate) fn extend<T: Copy>(to: &mut Vec<T>, values: &[T]) {
+    if values.len() > to.capacity() - to.len() {
+        reserve(to, values.len());
+    }
+    to.extend_from_slice(values);
+}
+
 /// Makes room for `additional` more elements.
 #[inline(never)]
 pub(crate) fn reserve<T>(to: &mut Vec<T>, additional: usize) {

@@ -17,9 +17,11 @@ use crate::error::{Error, Result};
 use crate::index::Gid;
 use crate::layout::Layout;
 use crate::memory;
+use crate::profile::entrywise;
 use crate::random::Philox;
 use crate::scalar::Scalar;
 use crate::simd;
+use crate::threads;
 use crate::vector::{Vector, fill_normal, fill_uniform};
 
 /// Vectors on one [`Layout`], as columns.
@@ -186,7 +188,8 @@ impl<T: Scalar> MultiVector<T> {
 
     /// `self = alpha self`.
     pub fn scale(&mut self, alpha: T) {
-        simd::dispatch(|| self.owned.iter_mut().for_each(|y| *y = alpha * *y));
+        let _event = entrywise::<T>("MVScale", self.owned.len(), 0, 1, 2);
+        scale(&mut self.owned, alpha);
     }
 
     /// Multiplies column `j` by `alphas[j]`.
@@ -195,8 +198,9 @@ impl<T: Scalar> MultiVector<T> {
     /// [`Error::Shape`] if there is not one factor for each column.
     pub fn scale_columns(&mut self, alphas: &[T]) -> Result<()> {
         self.require_columns(alphas.len(), "column scaling")?;
+        let _event = entrywise::<T>("MVScale", self.owned.len(), 0, 1, 2);
         for (column, &alpha) in alphas.iter().enumerate() {
-            simd::dispatch(|| self.column_mut(column).iter_mut().for_each(|y| *y = alpha * *y));
+            scale(self.column_mut(column), alpha);
         }
         Ok(())
     }
@@ -207,7 +211,8 @@ impl<T: Scalar> MultiVector<T> {
     /// [`Error::LayoutMismatch`] or [`Error::Shape`].
     pub fn axpy(&mut self, alpha: T, x: &MultiVector<T>) -> Result<()> {
         self.require_like(x, "axpy")?;
-        simd::dispatch(|| self.owned.iter_mut().zip(&x.owned).for_each(|(y, &x)| *y += alpha * x));
+        let _event = entrywise::<T>("MVAXPY", self.owned.len(), 1, 1, 3);
+        axpy(&mut self.owned, alpha, &x.owned);
         Ok(())
     }
 
@@ -218,9 +223,9 @@ impl<T: Scalar> MultiVector<T> {
     pub fn axpy_columns(&mut self, alphas: &[T], x: &MultiVector<T>) -> Result<()> {
         self.require_like(x, "axpy of columns")?;
         self.require_columns(alphas.len(), "axpy of columns")?;
+        let _event = entrywise::<T>("MVAXPY", self.owned.len(), 1, 1, 3);
         for (column, &alpha) in alphas.iter().enumerate() {
-            let (ys, xs) = (self.column_mut(column), x.column(column));
-            simd::dispatch(|| ys.iter_mut().zip(xs).for_each(|(y, &x)| *y += alpha * x));
+            axpy(self.column_mut(column), alpha, x.column(column));
         }
         Ok(())
     }
@@ -239,4 +244,14 @@ impl<T: Scalar> MultiVector<T> {
         let rows = self.layout.global_len();
         Err(Error::Shape { operation, expected: (rows, self.columns as u64), found: (rows, found as u64) })
     }
+}
+
+fn scale<T: Scalar>(ys: &mut [T], alpha: T) {
+    threads::for_entries(ys, &|_, ys| simd::dispatch(|| ys.iter_mut().for_each(|y| *y = alpha * *y)));
+}
+
+fn axpy<T: Scalar>(ys: &mut [T], alpha: T, xs: &[T]) {
+    threads::for_entries(ys, &|start, ys| {
+        simd::dispatch(|| ys.iter_mut().zip(&xs[start..]).for_each(|(y, &x)| *y += alpha * x));
+    });
 }

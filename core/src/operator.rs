@@ -8,7 +8,9 @@
 //! References and boxes of operators are operators, so a composition owns its parts or borrows them
 //! as it is given them. Compositions allocate their work vectors once, when they are made.
 
+mod banded;
 mod block;
+mod block_diagonal;
 mod check;
 mod compose;
 mod elementary;
@@ -20,7 +22,9 @@ use crate::layout::Layout;
 use crate::scalar::Scalar;
 use crate::vector::Vector;
 
+pub use banded::{BandedDiagonal, BandedInverse};
 pub use block::{BlockLayout, BlockOperator};
+pub use block_diagonal::BlockDiagonal;
 pub use check::check_adjoint;
 pub use compose::{Product, Sum};
 pub use elementary::{Adjoint, Diagonal, FnOperator, Identity, Scaled};

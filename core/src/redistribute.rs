@@ -13,6 +13,7 @@ use crate::error::Result;
 use crate::index::local;
 use crate::layout::{Blocks, Layout};
 use crate::multi_vector::MultiVector;
+use crate::profile;
 use crate::scalar::Scalar;
 use crate::vector::Vector;
 
@@ -135,6 +136,7 @@ impl Redistribute {
 
     /// Moves the columns of `input` to `output`; both are column-major and fill their sides.
     fn transfer<T: Scalar>(&self, source: &Side, target: &Side, input: &[T], output: &mut [T]) {
+        let _event = profile::event("Redistribute");
         let comm = self.from.layout.comm();
         let mut transfers = self.transfers.borrow_mut();
         transfers.reset(size_of_val(input), size_of_val(output));

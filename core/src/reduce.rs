@@ -1,4 +1,4 @@
-//! Sums that do not depend on the number of ranks.
+//! Sums that do not depend on the number of ranks, nor on that of threads.
 //!
 //! A floating-point sum changes with its order, so a norm computed on 4 ranks differs in its last
 //! bits from the one on 3, and an iterative solver then takes another path. Here the order is fixed
@@ -16,6 +16,7 @@
 mod binned;
 mod blocked;
 mod chunks;
+mod parts;
 
 use std::cell::RefCell;
 
@@ -28,10 +29,10 @@ pub use binned::BinnedSum;
 /// How sums over all ranks are computed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Reduction {
-    /// The same bits on any number of ranks.
+    /// The same bits on any number of ranks and threads.
     #[default]
     Reproducible,
-    /// Plain floating-point sums, whose last bits depend on the distribution.
+    /// Plain floating-point sums, whose last bits depend on the distribution and on the number of threads.
     Fast,
 }
 
@@ -56,6 +57,19 @@ pub(crate) fn dot_sums<'v, T: Scalar, S: Scalar>(
     out: &mut [S],
     operands: impl Fn(usize) -> [&'v [T]; 2],
 ) {
+    dot_sums_with(layout, reduction, form, (out, &mut []), operands);
+}
+
+/// [`dot_sums`], and in the same reduction the sums over the ranks of a few numbers of each.
+///
+/// # Collective
+pub(crate) fn dot_sums_with<'v, T: Scalar, S: Scalar>(
+    layout: &Layout,
+    reduction: Reduction,
+    form: Form,
+    out: (&mut [S], &mut [f64]),
+    operands: impl Fn(usize) -> [&'v [T]; 2],
+) {
     if !T::COMPLEX {
         return sums(layout, reduction, out, operands, |a: T, b: T| [a.re().to_f64() * b.re().to_f64()]);
     }
@@ -75,9 +89,9 @@ pub(crate) fn real_sums<'v, T: Scalar, R: Real>(
     reduction: Reduction,
     out: &mut [R],
     operand: impl Fn(usize) -> &'v [T],
-    f: impl Fn(T) -> f64,
+    f: impl Fn(T) -> f64 + Sync,
 ) {
-    sums(layout, reduction, out, |j| [operand(j); 2], |a, _| [f(a)]);
+    sums(layout, reduction, (out, &mut []), |j| [operand(j); 2], |a, _| [f(a)]);
 }
 
 /// The sum of all entries of a vector over all ranks, in one reduction.
@@ -86,33 +100,34 @@ pub(crate) fn real_sums<'v, T: Scalar, R: Real>(
 pub(crate) fn entry_sum<T: Scalar>(layout: &Layout, reduction: Reduction, entries: &[T]) -> T::Double {
     let mut out = [T::Double::ZERO];
     if T::COMPLEX {
-        sums(layout, reduction, &mut out, |_| [entries; 2], |x, _| [x.re().to_f64(), x.im().to_f64()]);
+        sums(layout, reduction, (&mut out, &mut []), |_| [entries; 2], |x, _| [x.re().to_f64(), x.im().to_f64()]);
     } else {
-        sums(layout, reduction, &mut out, |_| [entries; 2], |x, _| [x.re().to_f64()]);
+        sums(layout, reduction, (&mut out, &mut []), |_| [entries; 2], |x, _| [x.re().to_f64()]);
     }
     out[0]
 }
 
-/// Sums of `f(a[i], b[i])`, in double precision, over all ranks, in one reduction.
+/// Sums of `f(a[i], b[i])`, in double precision, over all ranks, in one reduction, with which a few
+/// other numbers of each rank are added up too.
 ///
 /// # Collective
-fn sums<'v, S: Scalar, A: Copy + 'v, const P: usize>(
+fn sums<'v, S: Scalar, A: Copy + Sync + 'v, const P: usize>(
     layout: &Layout,
     reduction: Reduction,
-    out: &mut [S],
+    (out, riders): (&mut [S], &mut [f64]),
     operands: impl Fn(usize) -> [&'v [A]; 2],
-    f: impl Fn(A, A) -> [f64; P],
+    f: impl Fn(A, A) -> [f64; P] + Sync,
 ) {
     if reduction == Reduction::Reproducible {
-        return blocked::sum(layout, out, operands, f);
+        return blocked::sum(layout, (out, riders), operands, f);
     }
-    PLAIN.with_borrow_mut(|Plain { kept, sums }| {
+    PLAIN.with_borrow_mut(|Plain { sums, of_parts }| {
         sums.clear();
         sums.resize(out.len() * P, 0.0);
-        chunks::sum_blocks(&(0..layout.local_len()), out.len(), kept, &operands, &f, |sum, blocks| {
-            sums[sum] += blocks.iter().sum::<f64>();
-        });
+        parts::add_blocks(&(0..layout.local_len()), sums, of_parts, &operands, &f);
+        sums.extend_from_slice(riders);
         layout.comm().all_reduce_sum(sums);
+        riders.copy_from_slice(&sums[out.len() * P..]);
         for (sum, parts) in out.iter_mut().zip(sums.as_chunks::<P>().0) {
             *sum = S::from_parts(parts[0], parts.get(1).copied().unwrap_or(0.0));
         }
@@ -122,8 +137,8 @@ fn sums<'v, S: Scalar, A: Copy + 'v, const P: usize>(
 /// Memory of plain sums, kept from one reduction to the next.
 #[derive(Default)]
 struct Plain {
-    kept: Vec<f64>,
     sums: Vec<f64>,
+    of_parts: Vec<f64>,
 }
 
 thread_local!(static PLAIN: RefCell<Plain> = RefCell::default());

@@ -24,6 +24,7 @@ mod sealed {
 pub trait Scalar:
     sealed::Sealed
     + crate::blas::Blas
+    + crate::lapack::Lapack
     + Pod
     + Default
     + PartialEq

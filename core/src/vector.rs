@@ -22,7 +22,7 @@ mod reductions;
 mod transfer;
 
 pub(crate) use entries::{fill_normal, fill_uniform};
-pub use reductions::{dots, dots_into};
+pub use reductions::{dots, dots_into, dots_with};
 
 /// A distributed vector: each rank holds the entries that its [`Layout`] says it owns.
 pub struct Vector<T> {

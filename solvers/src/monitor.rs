@@ -16,8 +16,8 @@ pub struct Progress {
     pub target: f64,
 }
 
-/// What a monitor wants. One rank's wish is enough: while there is a monitor, wishes are combined over
-/// all ranks in each iteration, and all act on them after the same one, the next.
+/// What a monitor wants. One rank's wish is enough: wishes travel with the sums of the next iteration,
+/// and all ranks act on them after it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Request {
     /// Nothing: go on.

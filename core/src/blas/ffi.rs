@@ -20,7 +20,7 @@ pub(super) fn set_num_threads(threads: c_int) {
     unsafe { openblas_set_num_threads(threads) }
 }
 
-fn int(dimension: usize) -> c_int {
+pub(crate) fn int(dimension: usize) -> c_int {
     c_int::try_from(dimension).expect("invariant: dimensions are checked against MAX_DIMENSION")
 }
 
@@ -29,17 +29,10 @@ pub trait Blas: Sized {
     /// `c = alpha op(a) b + beta c` for `c` of `m` by `n`, summed over `k`; `op(a)` is `a`, of `m`
     /// by `k`, or the conjugate transpose of `a`, of `k` by `m`.
     fn gemm(adjoint: bool, shape: [usize; 3], alpha: Self, a: &[Self], b: &[Self], beta: Self, c: &mut [Self]);
-
-    /// Householder QR of `a` of `m` by `n`: R in and above the diagonal, reflectors below, their
-    /// factors in `tau` of length `min(m, n)`.
-    fn geqrf(m: usize, n: usize, a: &mut [Self], tau: &mut [Self]);
-
-    /// The first `tau.len()` columns of Q from the reflectors of [`Blas::geqrf`], in place.
-    fn ungqr(m: usize, a: &mut [Self], tau: &[Self]);
 }
 
 macro_rules! blas {
-    ($t:ty, $zero:expr, $adjoint:literal, $gemm:ident, $geqrf:ident, $ungqr:ident) => {
+    ($t:ty, $adjoint:literal, $gemm:ident) => {
         unsafe extern "C" {
             fn $gemm(
                 transa: *const c_char,
@@ -55,27 +48,6 @@ macro_rules! blas {
                 beta: *const $t,
                 c: *mut $t,
                 ldc: *const c_int,
-            );
-            fn $geqrf(
-                m: *const c_int,
-                n: *const c_int,
-                a: *mut $t,
-                lda: *const c_int,
-                tau: *mut $t,
-                work: *mut $t,
-                lwork: *const c_int,
-                info: *mut c_int,
-            );
-            fn $ungqr(
-                m: *const c_int,
-                n: *const c_int,
-                k: *const c_int,
-                a: *mut $t,
-                lda: *const c_int,
-                tau: *const $t,
-                work: *mut $t,
-                lwork: *const c_int,
-                info: *mut c_int,
             );
         }
 
@@ -105,41 +77,14 @@ macro_rules! blas {
                     );
                 }
             }
-
-            fn geqrf(m: usize, n: usize, a: &mut [$t], tau: &mut [$t]) {
-                assert!(a.len() == m * n && tau.len() == m.min(n), "invariant: arrays fit the shape");
-                let mut work = vec![$zero; 64 * n.max(1)];
-                let lwork = int(work.len());
-                let (m, n, lda) = (int(m), int(n), int(m.max(1)));
-                let mut info = 0;
-                // SAFETY: the arrays have the lengths that the shape asks for, checked above.
-                unsafe {
-                    $geqrf(&m, &n, a.as_mut_ptr(), &lda, tau.as_mut_ptr(), work.as_mut_ptr(), &lwork, &mut info);
-                }
-                assert_eq!(info, 0, "invariant: the arguments of geqrf are valid");
-            }
-
-            fn ungqr(m: usize, a: &mut [$t], tau: &[$t]) {
-                let k = tau.len();
-                assert!(a.len() == m * k && k <= m, "invariant: arrays fit the shape");
-                let mut work = vec![$zero; 64 * k.max(1)];
-                let lwork = int(work.len());
-                let (m, k, lda) = (int(m), int(k), int(m.max(1)));
-                let mut info = 0;
-                // SAFETY: the arrays have the lengths that the shape asks for, checked above.
-                unsafe {
-                    $ungqr(&m, &k, &k, a.as_mut_ptr(), &lda, tau.as_ptr(), work.as_mut_ptr(), &lwork, &mut info);
-                }
-                assert_eq!(info, 0, "invariant: the arguments of ungqr are valid");
-            }
         }
     };
 }
 
-blas!(f32, 0.0, b'T', sgemm_, sgeqrf_, sorgqr_);
-blas!(f64, 0.0, b'T', dgemm_, dgeqrf_, dorgqr_);
-blas!(Complex32, Complex32::ZERO, b'C', cgemm_, cgeqrf_, cungqr_);
-blas!(Complex64, Complex64::ZERO, b'C', zgemm_, zgeqrf_, zungqr_);
+blas!(f32, b'T', sgemm_);
+blas!(f64, b'T', dgemm_);
+blas!(Complex32, b'C', cgemm_);
+blas!(Complex64, b'C', zgemm_);
 
 #[cfg(test)]
 mod tests {
@@ -158,18 +103,5 @@ mod tests {
         let mut gram = [Complex64::ZERO; 4];
         Blas::gemm(true, [2, 2, 3], one, &a, &a, Complex64::ZERO, &mut gram);
         assert_eq!(gram, [one * 5.0, -i, i, one * 2.0]);
-    }
-
-    #[test]
-    fn qr_of_a_column_is_its_length() {
-        let mut a = [3.0, 0.0, -4.0];
-        let mut tau = [0.0];
-        Blas::geqrf(3, 1, &mut a, &mut tau);
-        assert!((f64::abs(a[0]) - 5.0).abs() < 1e-15);
-        let sign = a[0].signum();
-        Blas::ungqr(3, &mut a, &tau);
-        for (q, expected) in a.iter().zip([0.6, 0.0, -0.8]) {
-            assert!((q * sign - expected).abs() < 1e-15);
-        }
     }
 }

@@ -17,6 +17,8 @@ use std::ops::Range;
 use bytemuck::Pod;
 use mpi::ffi;
 
+use crate::profile;
+
 /// Largest payload of one MPI call.
 pub(crate) const MAX_MESSAGE_BYTES: usize = 1 << 30;
 
@@ -178,11 +180,13 @@ impl RawComm {
     }
 
     pub(crate) fn barrier(self) {
+        let _event = profile::event("Barrier");
         // SAFETY: a valid communicator.
         unsafe { ffi::MPI_Barrier(self.0) };
     }
 
     pub(crate) fn broadcast(self, root: usize, buffer: &mut [u8]) {
+        let _event = profile::event("Broadcast");
         for piece in pieces(buffer.len()) {
             let part = &mut buffer[piece];
             // SAFETY: the buffer is live and as long as the count; all ranks pass equal lengths.
@@ -194,6 +198,7 @@ impl RawComm {
 
     pub(crate) fn all_reduce<T: Reducible>(self, values: &mut [T], op: Op) {
         thread_local!(static INPUT: Cell<Vec<u64>> = const { Cell::new(Vec::new()) });
+        let _event = profile::event("AllReduce");
         let compares = matches!(op, Op::Min | Op::Max);
         let datatype = if compares { T::ordered() } else { T::datatype() };
         if compares {
@@ -228,6 +233,7 @@ impl RawComm {
 
     pub(crate) fn all_reduce_merge<T: Merge>(self, input: &[T], output: &mut [T]) {
         assert_eq!(input.len(), output.len(), "invariant: one output per input");
+        let _event = profile::event("AllReduce");
         let (op, datatype) = merge_op::<T>();
         // SAFETY: both buffers hold `len` elements of the committed type of size_of::<T>() bytes.
         unsafe {
@@ -245,6 +251,7 @@ impl RawComm {
     /// Gathers equal-sized contributions from all ranks, in rank order.
     pub(crate) fn all_gather(self, mine: &[u8], all: &mut [u8]) {
         assert_eq!(all.len(), mine.len() * self.size(), "invariant: room for all ranks");
+        let _event = profile::event("AllGather");
         // SAFETY: the receive buffer holds size() times the send buffer.
         unsafe {
             ffi::MPI_Allgather(

@@ -3,9 +3,11 @@
 use crate::csr::local::Update;
 use crate::csr::matrix::{CsrMatrix, Shape};
 use crate::error::{Error, Result};
+use crate::index::Lid;
 use crate::layout::Layout;
 use crate::multi_vector::MultiVector;
 use crate::operator::{AdjointOperator, LinearOperator};
+use crate::profile::{self, Event};
 use crate::scalar::Scalar;
 use crate::vector::Vector;
 
@@ -37,16 +39,27 @@ impl<T: Scalar> LinearOperator<T> for CsrMatrix<T> {
 /// first call after a change of values.
 impl<T: Scalar> AdjointOperator<T> for CsrMatrix<T> {
     fn compute_adjoint(&self, x: &Vector<T>, y: &mut Vector<T>) -> Result<()> {
+        let _event = profile::event("MatMultTranspose");
         self.adjoint()?.compute(x, y)
     }
 }
 
 impl<T: Scalar> CsrMatrix<T> {
     fn multiply_vectors<const K: usize>(&self, x: [&[T]; K], mut y: [&mut [T]; K], update: Update) {
+        let _event = self.product_event(K, update);
         let halos = x.map(|x| self.shape.plan.start_import(x, 1));
         self.local.multiply_interior(x, y.each_mut().map(|y| &mut **y), update);
         let halos = halos.map(|halo| halo.finish());
         self.local.multiply_boundary(x, halos.each_ref().map(|halo| &**halo), y, update);
+    }
+
+    fn product_event(&self, vectors: usize, update: Update) -> Event {
+        let (entries, rows, columns) = (self.local_entries(), self.local.rows(), self.local.columns());
+        let flops = vectors * entries * if T::COMPLEX { 8 } else { 2 };
+        let results = rows * if update == Update::Add { 2 } else { 1 };
+        let matrix = entries * (size_of::<T>() + size_of::<Lid>()) + rows * size_of::<usize>();
+        let bytes = matrix + vectors * (results + columns) * size_of::<T>();
+        profile::event("MatMult").flops(flops as u64).bytes(bytes as u64)
     }
 
     /// `y = y + A x`: each row is summed as by [`LinearOperator::apply`], then added.
@@ -107,6 +120,7 @@ impl<T: Scalar> CsrMatrix<T> {
     pub fn apply_transpose(&self, x: &Vector<T>, y: &mut Vector<T>) -> Result<()> {
         self.shape.range.require_same(x.layout(), "operand of a transposed product")?;
         self.shape.domain.require_same(y.layout(), "result of a transposed product")?;
+        let _event = profile::event("MatMultTranspose");
         let adjoint = self.adjoint()?;
         if !T::COMPLEX {
             return adjoint.compute(x, y);

@@ -4,37 +4,20 @@
 //! path, entries of own rows in order, costs one pass over its input. Only triplets for rows of
 //! other ranks are kept apart and sent, once, when the matrix is built.
 
-use crate::comm::Comm;
 use crate::csr::columns::ColumnCodes;
 use crate::csr::matrix::CsrMatrix;
+use crate::csr::places::{Places, Side, codes, in_order};
 use crate::csr::rows::{Duplicates, Entries, Rows};
-use crate::csr::transfer::{Place, Routing};
 use crate::error::{Error, Result};
-use crate::index::{Gid, Lid, to_lid};
+use crate::index::{Gid, Lid};
 use crate::layout::Layout;
 use crate::memory;
+use crate::profile;
 use crate::scalar::Scalar;
 
 /// From the first of so many parts of the rows it is guessed how much room the rest will take: to
 /// grow again and again moves what is there, out of its huge pages.
 const SAMPLE: usize = 16;
-
-/// Column codes of a rank, for a matrix with these layouts.
-///
-/// # Errors
-/// Layouts on different communicators; more rows or columns than a rank can count.
-fn codes(range: &Layout, domain: &Layout) -> Result<ColumnCodes> {
-    if range.comm() != domain.comm() {
-        return Err(Error::LayoutMismatch {
-            operation: "rows and columns of a matrix",
-            left: range.global_len(),
-            right: domain.global_len(),
-        });
-    }
-    to_lid("rows of the matrix on one rank", range.local_len())?;
-    let owned = to_lid("columns of the matrix on one rank", domain.local_len())?;
-    Ok(ColumnCodes::new(domain.range().start, owned, domain.global_len()))
-}
 
 /// Collects triplets on all ranks and builds a [`CsrMatrix`] of them.
 ///
@@ -42,16 +25,10 @@ fn codes(range: &Layout, domain: &Layout) -> Result<ColumnCodes> {
 /// [`CsrBuilder::build`]. Memory until then: 8 bytes and a value for each triplet of an own row,
 /// 16 bytes and a value for each of another rank's.
 pub struct CsrBuilder<T> {
-    range: Layout,
-    domain: Layout,
     duplicates: Duplicates,
-    codes: ColumnCodes,
-    first_row: Gid,
-    rows: Lid,
+    places: Places,
     own: Entries<T>,
-    foreign: Vec<Place>,
     foreign_values: Vec<T>,
-    valid: Result<()>,
 }
 
 impl<T: Scalar> CsrBuilder<T> {
@@ -59,22 +36,8 @@ impl<T: Scalar> CsrBuilder<T> {
     ///
     /// Not collective; what is wrong with the layouts is reported by [`CsrBuilder::build`].
     pub fn new(range: &Layout, domain: &Layout, duplicates: Duplicates) -> CsrBuilder<T> {
-        let (codes, valid) = match codes(range, domain) {
-            Ok(codes) => (codes, Ok(())),
-            Err(error) => (ColumnCodes::new(0, 0, 0), Err(error)),
-        };
-        CsrBuilder {
-            range: range.clone(),
-            domain: domain.clone(),
-            duplicates,
-            codes,
-            first_row: range.range().start,
-            rows: to_lid("rows", range.local_len()).unwrap_or(0),
-            own: Entries { rows: Vec::new(), columns: Vec::new(), values: Vec::new() },
-            foreign: Vec::new(),
-            foreign_values: Vec::new(),
-            valid,
-        }
+        let own = Entries { rows: Vec::new(), columns: Vec::new(), values: Vec::new() };
+        CsrBuilder { duplicates, places: Places::new(range, domain), own, foreign_values: Vec::new() }
     }
 
     /// Makes room for so many more triplets of own rows.
@@ -86,29 +49,10 @@ impl<T: Scalar> CsrBuilder<T> {
     /// [`CsrBuilder::build`].
     #[inline]
     pub fn push(&mut self, row: Gid, column: Gid, value: T) {
-        match Lid::try_from(row.wrapping_sub(self.first_row)) {
-            Ok(offset) if offset < self.rows => match self.codes.code(column) {
-                Ok(code) => self.own.push(offset, code, value),
-                Err(error) => self.refuse(error),
-            },
-            _ => self.push_foreign(row, column, value),
-        }
-    }
-
-    fn push_foreign(&mut self, row: Gid, column: Gid, value: T) {
-        let bound = self.domain.global_len();
-        if column >= bound {
-            self.refuse(Error::IndexOutOfRange { what: "matrix column", index: column, bound });
-        } else {
-            self.foreign.push([row, column]);
-            self.foreign_values.push(value);
-        }
-    }
-
-    #[cold]
-    fn refuse(&mut self, error: Error) {
-        if self.valid.is_ok() {
-            self.valid = Err(error);
+        match self.places.sort(row, column) {
+            Side::Own(row, code) => self.own.push(row, code, value),
+            Side::Foreign => self.foreign_values.push(value),
+            Side::Refused => {}
         }
     }
 
@@ -120,50 +64,15 @@ impl<T: Scalar> CsrBuilder<T> {
     /// # Errors
     /// A row or column past the end of its layout, given on any rank; layouts on different
     /// communicators; more than 2^32 - 1 rows or columns on one rank.
-    pub fn build(mut self) -> Result<CsrMatrix<T>> {
-        let comm = self.range.comm().clone();
-        let valid = std::mem::replace(&mut self.valid, Ok(()));
-        let positions = 0..self.foreign.len();
-        let routing = valid.and_then(|()| Routing::new(self.range.blocks(), &self.foreign, positions));
-        let routing = comm.agree(routing)?;
-        let received = self.receive(&comm, &routing);
-        let received = comm.agree(received)?;
-        let rank = comm.rank();
-        self.own = match self.duplicates {
-            // The order of summands does not matter, so the many own ones stay where they are.
-            Duplicates::Add => received.into_iter().fold(self.own, |all, (_, part)| joined(all, part)),
-            Duplicates::Insert => {
-                let at = received.partition_point(|&(from, _)| from < rank);
-                let mut parts: Vec<_> = received.into_iter().map(|(_, part)| part).collect();
-                parts.insert(at, self.own);
-                parts.into_iter().reduce(joined).expect("invariant: the rank's own part is there")
-            }
-        };
-        let rows = self.own.into_rows(self.range.local_len());
-        CsrMatrix::from_coded(&self.range, &self.domain, self.codes, rows, self.duplicates)
+    pub fn build(self) -> Result<CsrMatrix<T>> {
+        let _event = profile::event("MatAssembly");
+        let CsrBuilder { duplicates, mut places, own, foreign_values } = self;
+        let received = places.exchange(&foreign_values, 1)?;
+        let all = in_order(places.range.comm().rank(), duplicates, own, received);
+        let rows = all.into_rows(places.range.local_len());
+        let Places { range, domain, codes, .. } = places;
+        CsrMatrix::from_coded(&range, &domain, codes, rows, duplicates)
     }
-
-    /// Triplets of this rank's rows from other ranks, by ascending rank.
-    fn receive(&mut self, comm: &Comm, routing: &Routing) -> Result<Vec<(usize, Entries<T>)>> {
-        let places = routing.send(comm, &self.foreign);
-        let values = routing.send(comm, &self.foreign_values);
-        let mut received = Vec::with_capacity(places.len());
-        for ((rank, places), (_, values)) in places.into_iter().zip(values) {
-            let mut rows = Vec::with_capacity(places.len());
-            let mut columns = Vec::with_capacity(places.len());
-            for [row, column] in places {
-                rows.push(to_lid("rows", self.range.global_to_owned(row).expect("invariant: sent to its owner"))?);
-                columns.push(self.codes.code(column)?);
-            }
-            received.push((rank, Entries { rows, columns, values }));
-        }
-        Ok(received)
-    }
-}
-
-fn joined<T: Scalar>(mut all: Entries<T>, part: Entries<T>) -> Entries<T> {
-    all.append(part);
-    all
 }
 
 /// Takes the entries of one row; see [`CsrMatrix::from_rows`].
@@ -222,6 +131,7 @@ impl<T: Scalar> CsrMatrix<T> {
         domain: &Layout,
         mut row: impl FnMut(Gid, &mut RowBuilder<'_, T>),
     ) -> Result<CsrMatrix<T>> {
+        let _event = profile::event("MatAssembly");
         let mut codes = range.comm().agree(codes(range, domain))?;
         let count = range.local_len();
         let mut starts = memory::with_capacity(count + 1);
@@ -255,6 +165,7 @@ impl<T: Scalar> CsrMatrix<T> {
         columns: &[Gid],
         values: Vec<T>,
     ) -> Result<CsrMatrix<T>> {
+        let _event = profile::event("MatAssembly");
         let mut codes = range.comm().agree(codes(range, domain))?;
         let coded = check_parts(range.local_len(), &starts, columns.len(), values.len())
             .and_then(|()| columns.iter().map(|&column| codes.code(column)).collect::<Result<_>>());

@@ -29,7 +29,7 @@ impl Hasher for GidHasher {
 }
 
 /// Numbers of columns in the order in which they are met.
-pub(super) struct ColumnCodes {
+pub(crate) struct ColumnCodes {
     first: Gid,
     owned: Lid,
     bound: Gid,
@@ -38,7 +38,7 @@ pub(super) struct ColumnCodes {
 
 impl ColumnCodes {
     /// For a rank that owns columns `first..first + owned` of `bound`.
-    pub(super) fn new(first: Gid, owned: Lid, bound: Gid) -> ColumnCodes {
+    pub(crate) fn new(first: Gid, owned: Lid, bound: Gid) -> ColumnCodes {
         ColumnCodes { first, owned, bound, ghosts: HashMap::default() }
     }
 
@@ -47,7 +47,7 @@ impl ColumnCodes {
     /// # Errors
     /// A column past the end, or more of them than 32 bits can count.
     #[inline(always)]
-    pub(super) fn code(&mut self, column: Gid) -> Result<Lid> {
+    pub(crate) fn code(&mut self, column: Gid) -> Result<Lid> {
         match Lid::try_from(column.wrapping_sub(self.first)) {
             Ok(offset) if offset < self.owned => Ok(offset),
             _ => self.ghost(column),
@@ -69,7 +69,7 @@ impl ColumnCodes {
     }
 
     /// The final numbers, and for each ghost code, in their order, its final number.
-    pub(super) fn finish(self) -> (Columns, Vec<Lid>) {
+    pub(crate) fn finish(self) -> (Columns, Vec<Lid>) {
         let mut met: Vec<(Gid, Lid)> = self.ghosts.into_iter().collect();
         met.sort_unstable();
         let mut renumbered = vec![0; met.len()];
@@ -86,7 +86,7 @@ impl ColumnCodes {
 
 /// The columns that are present on a rank and their local numbers.
 #[derive(Clone, Debug)]
-pub(super) struct Columns {
+pub(crate) struct Columns {
     first: Gid,
     owned: Lid,
     /// Ghosts that come before the owned columns in global order.
@@ -96,7 +96,7 @@ pub(super) struct Columns {
 
 impl Columns {
     /// The columns that other ranks own.
-    pub(super) fn ghosts(&self) -> &IndexMap {
+    pub(crate) fn ghosts(&self) -> &IndexMap {
         &self.ghosts
     }
 
@@ -153,13 +153,13 @@ impl Columns {
     }
 
     /// Number of owned columns.
-    pub(super) fn owned(&self) -> usize {
+    pub(crate) fn owned(&self) -> usize {
         at(self.owned)
     }
 
     /// A key that sorts local numbers in global order.
     #[inline(always)]
-    pub(super) fn rank_of(&self, number: Lid) -> Lid {
+    pub(crate) fn rank_of(&self, number: Lid) -> Lid {
         if number < self.owned {
             return number + self.below;
         }
@@ -178,12 +178,12 @@ impl Columns {
 
     /// The global column of a local number.
     #[inline]
-    pub(super) fn to_global(&self, number: Lid) -> Gid {
+    pub(crate) fn to_global(&self, number: Lid) -> Gid {
         if number < self.owned { self.first + u64::from(number) } else { self.ghosts.gids()[at(number - self.owned)] }
     }
 
     /// The local number of a global column, if it is present here.
-    pub(super) fn to_local(&self, column: Gid) -> Option<Lid> {
+    pub(crate) fn to_local(&self, column: Gid) -> Option<Lid> {
         if (self.first..self.first + u64::from(self.owned)).contains(&column) {
             return to_lid("columns", local(column - self.first)).ok();
         }

@@ -26,13 +26,18 @@ mod avx2 {
     mod ffi;
     pub(super) use ffi::multiply;
 }
+mod clip;
 mod ffi;
+
+pub(crate) use ffi::AHEAD;
 
 use std::ops::Range;
 
 use crate::csr::rows::Rows;
 use crate::index::{Lid, at, to_lid};
 use crate::scalar::Scalar;
+use crate::threads;
+use clip::Clipped;
 
 /// What a product does with the result vector.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -115,6 +120,11 @@ impl<T: Scalar> LocalCsr<T> {
         self.starts.len() - 1
     }
 
+    /// Number of columns, owned and ghost.
+    pub(super) fn columns(&self) -> usize {
+        self.owned + self.ghosts
+    }
+
     /// Columns and values of a row, in stored order.
     pub(super) fn row(&self, row: usize) -> (&[u32], &[T]) {
         let entries = self.starts[row]..self.starts[row + 1];
@@ -195,24 +205,39 @@ impl<T: Scalar> LocalCsr<T> {
         &self,
         x: [&[T]; K],
         ghosts: [&[T]; K],
-        mut y: [&mut [T]; K],
+        y: [&mut [T]; K],
         update: Update,
     ) {
         self.check_lengths(&x, &y);
         assert!(ghosts.iter().all(|g| g.len() == self.ghosts), "invariant: ghosts were received by this matrix's plan");
-        for row in self.boundary.iter().flat_map(Run::range) {
-            let (columns, values) = self.row(row);
-            let mut sums = [T::ZERO; K];
-            for (&c, &value) in columns.iter().zip(values) {
-                let c = at(c);
-                for (sum, (x, ghosts)) in sums.iter_mut().zip(x.iter().zip(&ghosts)) {
-                    *sum += value * if c < self.owned { x[c] } else { ghosts[c - self.owned] };
+        self.for_rows(y, |rows, mut y| {
+            for row in Clipped::new(&self.boundary, &rows, 0).rows() {
+                let (columns, values) = self.row(row);
+                let mut sums = [T::ZERO; K];
+                for (&c, &value) in columns.iter().zip(values) {
+                    let c = at(c);
+                    for (sum, (x, ghosts)) in sums.iter_mut().zip(x.iter().zip(&ghosts)) {
+                        *sum += value * if c < self.owned { x[c] } else { ghosts[c - self.owned] };
+                    }
+                }
+                for (y, sum) in y.iter_mut().zip(sums) {
+                    let y = &mut y[row - rows.start];
+                    *y = if update == Update::Add { *y + sum } else { sum };
                 }
             }
-            for (y, sum) in y.iter_mut().zip(sums) {
-                y[row] = if update == Update::Add { y[row] + sum } else { sum };
-            }
-        }
+        });
+    }
+
+    /// Runs `multiply` on ranges of rows with about as many entries each, each on a thread, with the
+    /// rows' pieces of `y`.
+    fn for_rows<const K: usize>(&self, y: [&mut [T]; K], multiply: impl Fn(Range<usize>, [&mut [T]; K]) + Sync) {
+        let (rows, entries) = (self.rows(), self.values.len());
+        let parts = threads::parts(entries * K);
+        let cut = |part: usize| match threads::equal_part(part, parts, entries, 1).start {
+            _ if part == parts => rows,
+            entry => self.starts[..rows].partition_point(|&start| start < entry),
+        };
+        threads::for_parts(parts, y, &cut, &|part, y| multiply(cut(part)..cut(part + 1), y));
     }
 
     fn check_lengths<const K: usize>(&self, x: &[&[T]; K], y: &[&mut [T]; K]) {

@@ -8,7 +8,7 @@ use crate::csr::local::LocalCsr;
 use crate::csr::rows::{Duplicates, Rows};
 use crate::error::Result;
 use crate::exchange::ExchangePlan;
-use crate::index::{Gid, Lid, at};
+use crate::index::{Gid, Lid};
 use crate::layout::Layout;
 use crate::scalar::Scalar;
 
@@ -30,12 +30,40 @@ pub struct CsrMatrix<T> {
 }
 
 /// What matrices of one pattern share.
-pub(super) struct Shape {
-    pub(super) range: Layout,
-    pub(super) domain: Layout,
-    pub(super) columns: Columns,
-    pub(super) plan: ExchangePlan,
-    entries: u64,
+pub(crate) struct Shape {
+    pub(crate) range: Layout,
+    pub(crate) domain: Layout,
+    pub(crate) columns: Columns,
+    pub(crate) plan: ExchangePlan,
+    pub(crate) entries: u64,
+}
+
+impl Shape {
+    /// Plans the product of a matrix with so many entries in this rank's rows.
+    ///
+    /// # Collective
+    pub(crate) fn new(range: &Layout, domain: &Layout, columns: Columns, local_entries: usize) -> Result<Shape> {
+        let plan = ExchangePlan::new(domain, columns.ghosts())?;
+        let mut entries = [local_entries as u64];
+        range.comm().all_reduce_sum(&mut entries);
+        Ok(Shape { range: range.clone(), domain: domain.clone(), columns, plan, entries: entries[0] })
+    }
+
+    /// Position of an entry among this rank's, if its row is owned and it is stored. `local_row`
+    /// gives where a local row starts and its columns.
+    pub(crate) fn slot<'m>(
+        &self,
+        row: Gid,
+        column: Gid,
+        local_row: impl FnOnce(usize) -> (usize, &'m [Lid]),
+    ) -> Option<usize> {
+        let row = self.range.global_to_owned(row)?;
+        let columns = &self.columns;
+        let wanted = columns.rank_of(columns.to_local(column)?);
+        let (start, numbers) = local_row(row);
+        let position = numbers.binary_search_by_key(&wanted, |&number| columns.rank_of(number)).ok()?;
+        Some(start + position)
+    }
 }
 
 impl<T: Scalar> Clone for CsrMatrix<T> {
@@ -66,15 +94,7 @@ impl<T: Scalar> CsrMatrix<T> {
         mut rows: Rows<T>,
         duplicates: Duplicates,
     ) -> Result<CsrMatrix<T>> {
-        let (columns, renumbered) = codes.finish();
-        if columns.ghosts().is_empty() {
-            rows.normalise(|number| number, duplicates);
-        } else {
-            for number in rows.columns.iter_mut().filter(|number| at(**number) >= columns.owned()) {
-                *number = renumbered[at(*number) - columns.owned()];
-            }
-            rows.normalise(|number| columns.rank_of(number), duplicates);
-        }
+        let columns = rows.number(codes, |same| duplicates.combine(same));
         CsrMatrix::from_numbered(range, domain, columns, rows)
     }
 
@@ -90,11 +110,9 @@ impl<T: Scalar> CsrMatrix<T> {
         let Rows { starts, columns: mut numbers, mut values } = rows;
         numbers.shrink_to_fit();
         values.shrink_to_fit();
-        let plan = ExchangePlan::new(domain, columns.ghosts())?;
-        let mut entries = [numbers.len() as u64];
-        range.comm().all_reduce_sum(&mut entries);
+        let shape = Shape::new(range, domain, columns, numbers.len())?;
+        let columns = &shape.columns;
         let local = LocalCsr::new(columns.owned(), columns.ghosts().len(), starts, numbers, values);
-        let shape = Shape { range: range.clone(), domain: domain.clone(), columns, plan, entries: entries[0] };
         Ok(CsrMatrix::assembled(Rc::new(shape), local))
     }
 
@@ -129,12 +147,7 @@ impl<T: Scalar> CsrMatrix<T> {
 
     /// Position of an entry among this rank's values, if its row is owned and it is stored.
     pub(super) fn slot(&self, row: Gid, column: Gid) -> Option<usize> {
-        let row = self.shape.range.global_to_owned(row)?;
-        let columns = &self.shape.columns;
-        let wanted = columns.rank_of(columns.to_local(column)?);
-        let (numbers, _) = self.local.row(row);
-        let position = numbers.binary_search_by_key(&wanted, |&number| columns.rank_of(number)).ok()?;
-        Some(self.local.row_start(row) + position)
+        self.shape.slot(row, column, |row| (self.local.row_start(row), self.local.row(row).0))
     }
 
     /// The rows of this rank, to change; what was derived from the old values is dropped.

@@ -13,21 +13,124 @@ use crate::csr::values::Missing;
 use crate::error::{Error, Result};
 use crate::index::Gid;
 use crate::memory;
+use crate::profile;
 use crate::scalar::Scalar;
+use crate::threads;
 
 /// Where the values of a sequence of triplets go in a matrix of one pattern; made by
-/// [`CsrMatrix::plan_refill`].
+/// [`CsrMatrix::plan_refill`] and [`BlockCsrMatrix::plan_refill`](crate::BlockCsrMatrix::plan_refill).
 ///
 /// Memory: 8 bytes for each given or received triplet and for each stored entry.
 pub struct RefillPlan {
     shape: Rc<Shape>,
+    routing: Routing,
+    contributions: Contributions,
+}
+
+/// Which of the given and received values make each stored entry.
+pub(crate) struct Contributions {
     duplicates: Duplicates,
     given: usize,
-    routing: Routing,
     /// Entry `slot` combines contributions `sources[starts[slot]..starts[slot + 1]]`, in order of
     /// the ranks that give them. Contributions are numbered: own ones, then received ones.
     starts: Box<[usize]>,
     sources: Box<[usize]>,
+}
+
+impl RefillPlan {
+    /// Plans for a pattern of which `slot` knows where this rank's `entries` are.
+    ///
+    /// # Collective
+    pub(crate) fn new(
+        shape: &Rc<Shape>,
+        entries: usize,
+        slot: impl Fn(Gid, Gid) -> Option<usize>,
+        places: impl IntoIterator<Item = (Gid, Gid)>,
+        duplicates: Duplicates,
+    ) -> Result<RefillPlan> {
+        let (range, comm) = (&shape.range, shape.range.comm());
+        let mut slots = Vec::new();
+        let (mut foreign, mut positions): (Vec<Place>, Vec<usize>) = (Vec::new(), Vec::new());
+        let mut valid = Ok(());
+        for (position, (row, column)) in places.into_iter().enumerate() {
+            slots.push(None);
+            if range.global_to_owned(row).is_none() {
+                foreign.push([row, column]);
+                positions.push(position);
+            } else if let Some(slot) = slot(row, column) {
+                slots[position] = Some(slot);
+            } else if valid.is_ok() {
+                valid = Err(Missing::Entry { row, column });
+            }
+        }
+        comm.agree(valid)?;
+        let routing = comm.agree(Routing::new(range.blocks(), &foreign, positions.iter().copied()))?;
+        // Routed items are picked by position among all that are given.
+        let mut at_position = vec![[0; 2]; slots.len()];
+        positions.iter().zip(&foreign).for_each(|(&position, &place)| at_position[position] = place);
+        let received = routing.send(comm, &at_position, 1);
+        let slot = |&[row, column]: &Place| slot(row, column).ok_or(Missing::Entry { row, column });
+        let slots_of = |places: &[Place]| places.iter().map(slot).collect::<Result<Vec<usize>, Missing>>();
+        let found = received.iter().map(|(from, places)| Ok((*from, slots_of(places)?))).collect();
+        let received: Vec<(usize, Vec<usize>)> = comm.agree::<_, Missing>(found)?;
+        let given = slots.len();
+        let (starts, sources) = group(comm.rank(), &slots, &received, entries);
+        let contributions = Contributions { duplicates, given, starts, sources };
+        Ok(RefillPlan { shape: Rc::clone(shape), routing, contributions })
+    }
+
+    /// Sends values, `width` for each planned place, and returns what this rank receives.
+    ///
+    /// # Collective
+    pub(crate) fn exchange<T: Scalar>(&self, shape: &Rc<Shape>, values: &[T], width: usize) -> Result<Vec<T>> {
+        let comm = shape.range.comm();
+        comm.agree(self.check(shape, values.len(), width))?;
+        let received = self.routing.send(comm, values, width);
+        Ok(received.into_iter().flat_map(|(_, values)| values).collect())
+    }
+
+    fn check(&self, shape: &Rc<Shape>, found: usize, width: usize) -> Result<()> {
+        if !Rc::ptr_eq(shape, &self.shape) {
+            return Err(Error::LayoutMismatch {
+                operation: "refill with a plan made for another matrix",
+                left: shape.range.global_len(),
+                right: self.shape.range.global_len(),
+            });
+        }
+        let expected = self.contributions.given * width;
+        if found == expected { Ok(()) } else { Err(Error::LocalLength { what: "values of a refill", expected, found }) }
+    }
+
+    /// What the values of the entries are made of.
+    pub(crate) fn contributions(&self) -> &Contributions {
+        &self.contributions
+    }
+}
+
+impl Contributions {
+    /// Combines what was given and received to the values of the entries from number `first` on,
+    /// `width` each.
+    #[inline(always)]
+    pub(crate) fn fill<T: Scalar>(&self, [given, received]: [&[T]; 2], width: usize, first: usize, entries: &mut [T]) {
+        let contribution = |&source: &usize, part: usize| match source.checked_sub(self.given) {
+            None => given[source * width + part],
+            Some(position) => received[position * width + part],
+        };
+        let mut same = Vec::new();
+        for (entry, bounds) in entries.chunks_exact_mut(width).zip(self.starts[first..].windows(2)) {
+            let sources = &self.sources[bounds[0]..bounds[1]];
+            for (part, value) in entry.iter_mut().enumerate() {
+                *value = match sources {
+                    [one] => contribution(one, part),
+                    many => {
+                        same.clear();
+                        same.extend(many.iter().map(|source| contribution(source, part)));
+                        self.duplicates.combine(&mut same)
+                    }
+                };
+            }
+        }
+    }
 }
 
 impl<T: Scalar> CsrMatrix<T> {
@@ -44,37 +147,9 @@ impl<T: Scalar> CsrMatrix<T> {
         places: impl IntoIterator<Item = (Gid, Gid)>,
         duplicates: Duplicates,
     ) -> Result<RefillPlan> {
-        let (range, comm) = (&self.shape.range, self.comm());
-        let mut slots = Vec::new();
-        let (mut foreign, mut positions): (Vec<Place>, Vec<usize>) = (Vec::new(), Vec::new());
-        let mut valid = Ok(());
-        for (position, (row, column)) in places.into_iter().enumerate() {
-            slots.push(None);
-            if range.global_to_owned(row).is_none() {
-                foreign.push([row, column]);
-                positions.push(position);
-            } else if let Some(slot) = self.slot(row, column) {
-                slots[position] = Some(slot);
-            } else if valid.is_ok() {
-                valid = Err(Missing::Entry { row, column });
-            }
-        }
-        comm.agree(valid)?;
-        let routing = comm.agree(Routing::new(range.blocks(), &foreign, positions.iter().copied()))?;
-        // Routed items are picked by position among all that are given.
-        let mut at_position = vec![[0; 2]; slots.len()];
-        positions.iter().zip(&foreign).for_each(|(&position, &place)| at_position[position] = place);
-        let received = routing.send(comm, &at_position);
-        let found = received.iter().map(|(from, places)| Ok((*from, self.slots_of(places)?))).collect();
-        let received: Vec<(usize, Vec<usize>)> = comm.agree::<_, Missing>(found)?;
-        let given = slots.len();
-        let (starts, sources) = group(comm.rank(), &slots, &received, self.local_entries());
-        Ok(RefillPlan { shape: Rc::clone(&self.shape), duplicates, given, routing, starts, sources })
-    }
-
-    fn slots_of(&self, places: &[Place]) -> Result<Vec<usize>, Missing> {
-        let slot = |&[row, column]: &Place| self.slot(row, column).ok_or(Missing::Entry { row, column });
-        places.iter().map(slot).collect()
+        let _event = profile::event("MatRefillPlan");
+        let slot = |row, column| self.slot(row, column);
+        RefillPlan::new(&self.shape, self.local_entries(), slot, places, duplicates)
     }
 
     /// Replaces all values by those of triplets whose places were planned, in the same order;
@@ -87,39 +162,12 @@ impl<T: Scalar> CsrMatrix<T> {
     /// A plan for another pattern, or not one value for each place, on any rank; the matrix is
     /// then unchanged.
     pub fn refill(&mut self, plan: &RefillPlan, values: &[T]) -> Result<()> {
-        self.comm().agree(self.check_refill(plan, values.len()))?;
-        let received = plan.routing.send(self.comm(), values);
-        let received: Vec<T> = received.into_iter().flat_map(|(_, values)| values).collect();
-        let contribution = |&source: &usize| match source.checked_sub(plan.given) {
-            None => values[source],
-            Some(position) => received[position],
-        };
-        let mut same = Vec::new();
-        self.local_mut().update_values(|entries| {
-            for (entry, bounds) in entries.iter_mut().zip(plan.starts.windows(2)) {
-                *entry = match &plan.sources[bounds[0]..bounds[1]] {
-                    [one] => contribution(one),
-                    many => {
-                        same.clear();
-                        same.extend(many.iter().map(contribution));
-                        plan.duplicates.combine(&mut same)
-                    }
-                };
-            }
-        });
+        let _event = profile::event("MatRefill");
+        let received = plan.exchange(&self.shape, values, 1)?;
+        let contributions = plan.contributions();
+        let fill = |first: usize, entries: &mut [T]| contributions.fill([values, &received], 1, first, entries);
+        self.local_mut().update_values(|entries| threads::for_entries(entries, &fill));
         Ok(())
-    }
-
-    fn check_refill(&self, plan: &RefillPlan, found: usize) -> Result<()> {
-        if !Rc::ptr_eq(&self.shape, &plan.shape) {
-            return Err(Error::LayoutMismatch {
-                operation: "refill with a plan made for another matrix",
-                left: self.shape.range.global_len(),
-                right: plan.shape.range.global_len(),
-            });
-        }
-        let expected = plan.given;
-        if found == expected { Ok(()) } else { Err(Error::LocalLength { what: "values of a refill", expected, found }) }
     }
 
     /// Replaces all values by triplets (global row, global column, value) given on any rank, as

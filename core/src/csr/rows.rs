@@ -10,9 +10,13 @@
 
 use std::cmp::Ordering;
 
+use bytemuck::Pod;
+
+use crate::csr::columns::{ColumnCodes, Columns};
 use crate::index::{Lid, at};
 use crate::memory;
 use crate::scalar::{Real, Scalar};
+use crate::threads::{self, Split};
 
 /// Rows up to this length are sorted by insertion, which suits rows that are sorted but for a few
 /// entries from elsewhere.
@@ -31,7 +35,7 @@ pub enum Duplicates {
 impl Duplicates {
     /// The value of an entry from its contributions, in order of ranks; they may be reordered.
     #[inline]
-    pub(super) fn combine<T: Scalar>(self, contributions: &mut [T]) -> T {
+    pub(crate) fn combine<T: Scalar>(self, contributions: &mut [T]) -> T {
         match (self, &mut *contributions) {
             (_, []) => T::ZERO,
             (Duplicates::Insert, [.., last]) => *last,
@@ -65,55 +69,65 @@ fn by_size<R: Real>(a: R, b: R) -> Ordering {
     a.abs().total_cmp(&b.abs()).then(a.total_cmp(&b))
 }
 
-/// Entries of one rank in order of arrival: local rows, numbers of columns, values.
+/// Entries of one rank in order of arrival: local rows, numbers of columns, and what an entry
+/// holds, a value or the place of a block of values.
 #[derive(Default)]
-pub(super) struct Entries<T> {
-    pub(super) rows: Vec<Lid>,
-    pub(super) columns: Vec<Lid>,
-    pub(super) values: Vec<T>,
+pub(crate) struct Entries<T> {
+    pub(crate) rows: Vec<Lid>,
+    pub(crate) columns: Vec<Lid>,
+    pub(crate) values: Vec<T>,
 }
 
-impl<T: Scalar> Entries<T> {
+impl<T: Pod + Send + Sync> Entries<T> {
     #[inline(always)]
-    pub(super) fn push(&mut self, row: Lid, column: Lid, value: T) {
+    pub(crate) fn push(&mut self, row: Lid, column: Lid, value: T) {
         memory::push(&mut self.rows, row);
         memory::push(&mut self.columns, column);
         memory::push(&mut self.values, value);
     }
 
-    pub(super) fn reserve(&mut self, additional: usize) {
+    pub(crate) fn reserve(&mut self, additional: usize) {
         memory::reserve(&mut self.rows, additional);
         memory::reserve(&mut self.columns, additional);
         memory::reserve(&mut self.values, additional);
     }
 
-    pub(super) fn append(&mut self, mut other: Entries<T>) {
+    pub(crate) fn append(&mut self, mut other: Entries<T>) {
         self.rows.append(&mut other.rows);
         self.columns.append(&mut other.columns);
         self.values.append(&mut other.values);
     }
 
     /// The entries by rows, those of one row in order of arrival.
-    pub(super) fn into_rows(self, count: usize) -> Rows<T> {
+    pub(crate) fn into_rows(self, count: usize) -> Rows<T> {
         let starts = row_starts(&self.rows, count);
         if self.rows.is_sorted() {
             return Rows { starts, columns: self.columns, values: self.values };
         }
-        let mut next = starts.clone();
         let mut columns = memory::zeros::<Lid>(self.columns.len());
         let mut values = memory::zeros::<T>(self.values.len());
-        for ((&row, &column), &value) in self.rows.iter().zip(&self.columns).zip(&self.values) {
-            let slot = next[at(row)];
-            next[at(row)] = slot + 1;
-            columns[slot] = column;
-            values[slot] = value;
-        }
+        let parts = threads::parts(values.len());
+        let bounds = row_parts(&starts, parts);
+        let cut = |part: usize| starts[bounds[part]];
+        // Each thread looks at all entries and takes those of its rows.
+        threads::for_parts(parts, (&mut columns[..], &mut values[..]), &cut, &|part, (columns, values)| {
+            let rows = bounds[part]..bounds[part + 1];
+            let mut next: Vec<usize> = starts[rows.clone()].iter().map(|start| start - cut(part)).collect();
+            for ((&row, &column), &value) in self.rows.iter().zip(&self.columns).zip(&self.values) {
+                let Some(next) = at(row).checked_sub(rows.start).and_then(|row| next.get_mut(row)) else {
+                    continue;
+                };
+                columns[*next] = column;
+                values[*next] = value;
+                *next += 1;
+            }
+        });
         Rows { starts, columns, values }
     }
 }
 
 /// Where each of `count` rows starts when entries of `rows` are grouped by row.
-pub(super) fn row_starts(rows: &[Lid], count: usize) -> Vec<usize> {
+pub(crate) fn row_starts(rows: &[Lid], count: usize) -> Vec<usize> {
     let mut starts = memory::zeros::<usize>(count + 1);
     for &row in rows {
         starts[at(row) + 1] += 1;
@@ -125,60 +139,128 @@ pub(super) fn row_starts(rows: &[Lid], count: usize) -> Vec<usize> {
 }
 
 /// Compressed rows: entries of row `i` are `starts[i]..starts[i + 1]`.
-pub(super) struct Rows<T> {
-    pub(super) starts: Vec<usize>,
-    pub(super) columns: Vec<Lid>,
-    pub(super) values: Vec<T>,
+pub(crate) struct Rows<T> {
+    pub(crate) starts: Vec<usize>,
+    pub(crate) columns: Vec<Lid>,
+    pub(crate) values: Vec<T>,
 }
 
-impl<T: Scalar> Rows<T> {
+/// The first row of each of so many parts with about as many entries each, and the end of the last.
+fn row_parts(starts: &[usize], parts: usize) -> Vec<usize> {
+    let rows = starts.len() - 1;
+    let entry = |part| threads::equal_part(part, parts, starts[rows], 1).start;
+    let first = |part| starts[..rows].partition_point(|&start| start < entry(part));
+    (0..parts).map(first).chain([rows]).collect()
+}
+
+impl<T: Pod + Send + Sync> Rows<T> {
     /// No rows yet.
-    pub(super) fn empty() -> Rows<T> {
+    pub(crate) fn empty() -> Rows<T> {
         Rows { starts: vec![0], columns: Vec::new(), values: Vec::new() }
     }
 
     /// Columns and values of a row, in stored order.
     #[inline(always)]
-    pub(super) fn row(&self, row: usize) -> (&[Lid], &[T]) {
+    pub(crate) fn row(&self, row: usize) -> (&[Lid], &[T]) {
         let entries = self.starts[row]..self.starts[row + 1];
         (&self.columns[entries.clone()], &self.values[entries])
     }
 
-    /// Sorts each row by `key` of its columns and combines entries of the same column.
-    pub(super) fn normalise(&mut self, key: impl Fn(Lid) -> Lid, duplicates: Duplicates) {
+    /// Sorts each row by `key` of its columns and combines entries of the same column, which are
+    /// given in order of arrival.
+    fn normalise(&mut self, key: impl Fn(Lid) -> Lid + Sync, combine: impl Fn(&mut [T]) -> T + Sync) {
+        let parts = threads::parts(self.columns.len());
+        let bounds = row_parts(&self.starts, parts);
+        let entries: Vec<usize> = bounds.iter().map(|&row| self.starts[row]).collect();
+        let Rows { starts, columns, values } = self;
+        let whole = Piece { first: 0, ends: &mut starts[1..], columns, values };
+        threads::for_parts(parts, whole, &|part| bounds[part], &|_, piece| piece.normalise(&key, &combine));
+        // Parts that have become shorter leave gaps.
+        let mut end = 0;
+        for (rows, &from) in bounds.windows(2).zip(&entries) {
+            let to = if rows[0] < rows[1] { starts[rows[1]] } else { from };
+            if from != end {
+                columns.copy_within(from..to, end);
+                values.copy_within(from..to, end);
+                starts[rows[0] + 1..=rows[1]].iter_mut().for_each(|row_end| *row_end -= from - end);
+            }
+            end += to - from;
+        }
+        columns.truncate(end);
+        values.truncate(end);
+    }
+
+    /// Replaces codes of columns by their final numbers, and sorts and combines the entries of each
+    /// row by global column.
+    pub(crate) fn number(&mut self, codes: ColumnCodes, combine: impl Fn(&mut [T]) -> T + Sync) -> Columns {
+        let (columns, renumbered) = codes.finish();
+        if columns.ghosts().is_empty() {
+            self.normalise(|number| number, combine);
+        } else {
+            for number in self.columns.iter_mut().filter(|number| at(**number) >= columns.owned()) {
+                *number = renumbered[at(*number) - columns.owned()];
+            }
+            self.normalise(|number| columns.rank_of(number), combine);
+        }
+        columns
+    }
+}
+
+/// Consecutive rows: where each ends, counted from the first entry of all rows, and their entries,
+/// the first of which is number `first` of all.
+struct Piece<'r, T> {
+    first: usize,
+    ends: &'r mut [usize],
+    columns: &'r mut [Lid],
+    values: &'r mut [T],
+}
+
+impl<T: Send> Split for Piece<'_, T> {
+    fn split(self, at: usize) -> (Self, Self) {
+        let (ends, ends_rest) = self.ends.split_at_mut(at);
+        let cut = ends.last().map_or(0, |end| end - self.first);
+        let (columns, columns_rest) = self.columns.split_at_mut(cut);
+        let (values, values_rest) = self.values.split_at_mut(cut);
+        let rest = Piece { first: self.first + cut, ends: ends_rest, columns: columns_rest, values: values_rest };
+        (Piece { first: self.first, ends, columns, values }, rest)
+    }
+}
+
+impl<T: Pod> Piece<'_, T> {
+    /// [`Rows::normalise`]; what is left of the entries moves to the front.
+    fn normalise(self, key: &impl Fn(Lid) -> Lid, combine: &impl Fn(&mut [T]) -> T) {
+        let Piece { first, ends, columns, values } = self;
         let mut row = Vec::new();
         let mut same = Vec::new();
         let (mut from, mut end) = (0, 0);
-        for i in 0..self.starts.len() - 1 {
-            let to = self.starts[i + 1];
-            let sorted = is_ascending(&self.columns[from..to], &key)
+        for row_end in ends {
+            let to = *row_end - first;
+            let sorted = is_ascending(&columns[from..to], key)
                 || to - from <= SHORT && {
-                    sort_short(&mut self.columns[from..to], &mut self.values[from..to], &key);
-                    is_ascending(&self.columns[from..to], &key)
+                    sort_short(&mut columns[from..to], &mut values[from..to], key);
+                    is_ascending(&columns[from..to], key)
                 };
             if sorted {
                 if from != end {
-                    self.columns.copy_within(from..to, end);
-                    self.values.copy_within(from..to, end);
+                    columns.copy_within(from..to, end);
+                    values.copy_within(from..to, end);
                 }
                 end += to - from;
             } else {
                 row.clear();
-                row.extend((from..to).map(|entry| (key(self.columns[entry]), self.columns[entry], self.values[entry])));
+                row.extend((from..to).map(|entry| (key(columns[entry]), columns[entry], values[entry])));
                 row.sort_by_key(|&(key, ..)| key);
                 for group in row.chunk_by(|one, other| one.0 == other.0) {
                     same.clear();
                     same.extend(group.iter().map(|&(.., value)| value));
-                    self.columns[end] = group[0].1;
-                    self.values[end] = duplicates.combine(&mut same);
+                    columns[end] = group[0].1;
+                    values[end] = combine(&mut same);
                     end += 1;
                 }
             }
-            self.starts[i + 1] = end;
+            *row_end = first + end;
             from = to;
         }
-        self.columns.truncate(end);
-        self.values.truncate(end);
     }
 }
 
@@ -216,9 +298,9 @@ mod tests {
         entries
     }
 
-    fn normalised(duplicates: Duplicates, key: impl Fn(Lid) -> Lid) -> Rows<f64> {
+    fn normalised(duplicates: Duplicates, key: impl Fn(Lid) -> Lid + Sync) -> Rows<f64> {
         let mut rows = entries().into_rows(3);
-        rows.normalise(key, duplicates);
+        rows.normalise(key, |same| duplicates.combine(same));
         rows
     }
 
@@ -248,7 +330,7 @@ mod tests {
         [(0, 1, 1.0), (0, 2, 2.0), (2, 0, 3.0)].into_iter().for_each(|(r, c, v)| entries.push(r, c, v));
         let place = entries.values.as_ptr();
         let mut rows = entries.into_rows(3);
-        rows.normalise(|column| column, Duplicates::Add);
+        rows.normalise(|column| column, |same| Duplicates::Add.combine(same));
         assert_eq!((rows.values.as_ptr(), &rows.starts[..]), (place, &[0, 2, 2, 3][..]));
     }
 
@@ -262,7 +344,7 @@ mod tests {
                 entries.push(0, 7 * i % len, f64::from(7 * i % len));
             }
             let mut rows = entries.into_rows(1);
-            rows.normalise(|column| column, Duplicates::Add);
+            rows.normalise(|column| column, |same| Duplicates::Add.combine(same));
             assert_eq!(rows.columns, (0..len).collect::<Vec<_>>());
             assert_eq!(rows.values, (0..len).map(|column| 2.0 * f64::from(column)).collect::<Vec<_>>());
         }

@@ -34,12 +34,13 @@ impl Routing {
         Ok(Routing(by_owner.into_iter().collect()))
     }
 
-    /// Sends the items on their way; what arrives here comes by ascending rank, the items of one
-    /// rank in its order.
+    /// Sends the items, each `width` of `parts`, on their way; what arrives here comes by ascending
+    /// rank, the items of one rank in its order.
     ///
     /// # Collective
-    pub(super) fn send<E: Pod>(&self, comm: &Comm, items: &[E]) -> Vec<(usize, Vec<E>)> {
-        let packed = |positions: &Vec<usize>| positions.iter().map(|&position| items[position]).collect();
+    pub(super) fn send<E: Pod>(&self, comm: &Comm, parts: &[E], width: usize) -> Vec<(usize, Vec<E>)> {
+        let item = |&position: &usize| &parts[position * width..][..width];
+        let packed = |positions: &Vec<usize>| positions.iter().flat_map(item).copied().collect();
         let messages: Vec<_> = self.0.iter().map(|(rank, positions)| (*rank, packed(positions))).collect();
         comm.sparse_exchange(&messages)
     }

@@ -94,7 +94,7 @@ impl<T: Scalar> CsrMatrix<T> {
         let planned = planned.then_some(()).ok_or(Error::PatternMismatch { operation: "refill of a transpose" });
         self.comm().agree(planned)?;
         let values = source.ghost_entries().1;
-        let received = plan.routing.send(self.comm(), &values);
+        let received = plan.routing.send(self.comm(), &values, 1);
         let parts: Vec<(&[Lid], Vec<T>)> =
             plan.received.iter().map(Vec::as_slice).zip(received.into_iter().map(|(_, values)| values)).collect();
         self.local_mut().update(|starts, _, values| {
@@ -121,7 +121,7 @@ impl<T: Scalar> CsrMatrix<T> {
         let (places, values) = self.ghost_entries();
         let routing = Routing::new(domain.blocks(), &places, 0..places.len());
         let routing = routing.expect("invariant: columns of a matrix lie in its domain");
-        let received = routing.send(comm, &places).into_iter().zip(routing.send(comm, &values));
+        let received = routing.send(comm, &places, 1).into_iter().zip(routing.send(comm, &values, 1));
         let owned = to_lid("rows", range.local_len()).expect("invariant: rows were counted");
         let mut codes = ColumnCodes::new(range.range().start, owned, range.global_len());
         let mut lower = 0;

@@ -10,6 +10,7 @@ use crate::blas::MAX_DIMENSION;
 use crate::error::{Error, Result};
 use crate::layout::Layout;
 use crate::multi_vector::MultiVector;
+use crate::profile::entrywise;
 use crate::reduce::{Form, Reduction, add_ranks, dot_sums, real_sums};
 use crate::scalar::{Real, Scalar};
 use crate::simd;
@@ -39,6 +40,8 @@ impl<T: Scalar> MultiVector<T> {
         let operation = "block product";
         self.layout.require_same(&x.layout, operation)?;
         require_shape(operation, b.dim(), (x.columns, self.columns))?;
+        let (products, moved) = (x.columns * self.columns, x.columns + self.columns);
+        let _event = entrywise::<T>("MVMult", self.layout.local_len(), products, products, moved);
         if reduction == Reduction::Fast {
             require_blas_size(&self.layout)?;
             let shape = [self.layout.local_len(), self.columns, x.columns];
@@ -102,6 +105,8 @@ impl<T: Scalar> MultiVector<T> {
             return Err(Error::Shape { operation, expected: (rows, columns), found: (columns, rows) });
         };
         let rows = self.layout.local_len();
+        let (products, moved) = (self.columns * y.columns, self.columns + y.columns);
+        let _event = entrywise::<T>("MVDot", rows, products, products, moved);
         if reduction == Reduction::Fast {
             require_blas_size(&self.layout)?;
             T::gemm(true, [self.columns, y.columns, rows], T::ONE, &self.owned, &y.owned, T::ZERO, sums);
@@ -123,6 +128,7 @@ impl<T: Scalar> MultiVector<T> {
     pub fn column_dots(&self, y: &MultiVector<T>, reduction: Reduction, out: &mut [T]) -> Result<()> {
         self.require_like(y, "column dots")?;
         self.require_columns(out.len(), "column dots")?;
+        let _event = entrywise::<T>("MVDot", self.layout.local_len(), out.len(), out.len(), 2 * out.len());
         dot_sums(&self.layout, reduction, Form::Conjugated, out, |j| [self.column(j), y.column(j)]);
         Ok(())
     }
@@ -136,6 +142,7 @@ impl<T: Scalar> MultiVector<T> {
     /// [`Error::Shape`] if `out` has not one entry for each column.
     pub fn column_norms(&self, reduction: Reduction, out: &mut [T::Real]) -> Result<()> {
         self.require_columns(out.len(), "column norms")?;
+        let _event = entrywise::<T>("MVDot", self.layout.local_len(), out.len(), out.len(), out.len());
         let sqr = |x: T| {
             let (re, im) = (x.re().to_f64(), x.im().to_f64());
             re * re + im * im

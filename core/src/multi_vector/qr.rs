@@ -21,6 +21,7 @@ use crate::layout::Layout;
 use crate::multi_vector::MultiVector;
 use crate::multi_vector::block::ROWS_AT_ONCE;
 use crate::multi_vector::block::require_blas_size;
+use crate::profile;
 use crate::reduce::Reduction;
 use crate::scalar::{Real, Scalar};
 use crate::simd;
@@ -39,6 +40,7 @@ impl<T: Scalar> MultiVector<T> {
     /// [`Error::Shape`] if there are more columns than rows, or [`Error::TooLarge`] above 2^31 - 1
     /// rows on a rank or in the stack of triangles; on all ranks alike.
     pub fn tsqr(&mut self) -> Result<Array2<T>> {
+        let _event = profile::event("MVQR");
         require_tall(&self.layout, self.columns)?;
         require_blas_size(&self.layout)?;
         let columns = self.columns;
@@ -72,6 +74,7 @@ impl<T: Scalar> MultiVector<T> {
     /// [`Error::RankDeficient`] if the columns are too close to dependent, or [`Error::Shape`] if
     /// there are more columns than rows; on all ranks alike. After the former `self` may be half done.
     pub fn cholesky_qr2(&mut self) -> Result<Array2<T>> {
+        let _event = profile::event("MVQR");
         require_tall(&self.layout, self.columns)?;
         let first = cholesky(self.gram(self, Reduction::Reproducible)?)?;
         self.divide_by_triangle(first.view());

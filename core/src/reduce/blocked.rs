@@ -7,7 +7,8 @@ use crate::comm::{REDUCE_TAG, Transfers};
 use crate::index::local;
 use crate::layout::{Blocks, Layout};
 use crate::reduce::binned::BinnedSum;
-use crate::reduce::chunks::{BLOCK, add_block, sum_blocks};
+use crate::reduce::chunks::{BLOCK, add_block};
+use crate::reduce::parts;
 use crate::scalar::Scalar;
 
 /// What a rank does with the blocks that its rows touch. Positions are local.
@@ -51,39 +52,49 @@ impl Cut {
 struct Scratch {
     cut: Cut,
     transfers: Transfers,
-    kept: Vec<f64>,
     partial: Vec<BinnedSum>,
+    /// Sums of each thread.
+    of_parts: Vec<BinnedSum>,
     total: Vec<BinnedSum>,
 }
 
 thread_local!(static SCRATCH: RefCell<Scratch> = RefCell::default());
 
 /// Sums of `f(a[i], b[i])` over all ranks, in one reduction, where `operands(j)` gives `a` and `b`
-/// of sum `j`: this rank's entries of vectors on `layout`.
+/// of sum `j`: this rank's entries of vectors on `layout`. The riders of the ranks are added up in the
+/// same reduction.
 ///
 /// # Collective
-pub(super) fn sum<'v, S: Scalar, A: Copy + 'v, const P: usize>(
+pub(super) fn sum<'v, S: Scalar, A: Copy + Sync + 'v, const P: usize>(
     layout: &Layout,
-    out: &mut [S],
+    (out, riders): (&mut [S], &mut [f64]),
     operands: impl Fn(usize) -> [&'v [A]; 2],
-    f: impl Fn(A, A) -> [f64; P],
+    f: impl Fn(A, A) -> [f64; P] + Sync,
 ) {
-    SCRATCH.with_borrow_mut(|Scratch { cut, transfers, kept, partial, total }| {
+    SCRATCH.with_borrow_mut(|Scratch { cut, transfers, partial, of_parts, total }| {
         let (comm, count) = (layout.comm(), out.len());
         cut.set(layout.blocks(), comm.rank());
         post(layout, cut, count, transfers, &operands, &f);
         partial.clear();
         partial.resize(count * P, BinnedSum::default());
-        sum_blocks(&cut.whole, count, kept, &operands, &f, |sum, blocks| partial[sum].add(blocks));
+        parts::add_blocks(&cut.whole, partial, of_parts, &operands, &f);
         transfers.wait();
         if !cut.tail.is_empty() {
             add_tail(cut, count, transfers, partial, &operands, &f);
         }
+        partial.extend(riders.iter().map(|&rider| {
+            let mut sum = BinnedSum::default();
+            sum.add(&[rider]);
+            sum
+        }));
         total.clear();
         total.resize(partial.len(), BinnedSum::default());
         comm.all_reduce_merge(partial, total);
         for (sum, parts) in out.iter_mut().zip(total.as_chunks::<P>().0) {
             *sum = S::from_parts(parts[0].value(), parts.get(1).map_or(0.0, BinnedSum::value));
+        }
+        for (rider, sum) in riders.iter_mut().zip(&total[count * P..]) {
+            *rider = sum.value();
         }
     });
 }

@@ -1,11 +1,14 @@
 //! Operations on each entry by itself. No communication; the same bits on any number of ranks,
 //! since products and sums are never contracted.
 
+use std::array;
 use std::borrow::Borrow;
 
 use crate::error::{Error, Result};
+use crate::profile::entrywise;
 use crate::scalar::Scalar;
 use crate::simd;
+use crate::threads;
 use crate::vector::Vector;
 
 /// Bytes of a vector that stay in the first-level cache while others are added to it.
@@ -14,11 +17,14 @@ const CHUNK_BYTES: usize = 8 << 10;
 const LANES: usize = 16;
 /// Vectors that are added in one pass over a chunk.
 const AT_ONCE: usize = 4;
+/// Vectors that are added in one pass over all entries.
+const IN_A_PASS: usize = 32;
 
 impl<T: Scalar> Vector<T> {
     /// Sets every entry.
     pub fn fill(&mut self, value: T) {
-        self.owned.fill(value);
+        let _event = entrywise::<T>("VecSet", self.owned.len(), 0, 0, 1);
+        threads::for_entries(&mut self.owned, &|_, ys| ys.fill(value));
     }
 
     /// `self = x`.
@@ -27,12 +33,15 @@ impl<T: Scalar> Vector<T> {
     /// [`Error::LayoutMismatch`].
     pub fn copy_from(&mut self, x: &Vector<T>) -> Result<()> {
         self.layout.require_same(&x.layout, "copy")?;
-        self.owned.copy_from_slice(&x.owned);
+        let _event = entrywise::<T>("VecCopy", self.owned.len(), 0, 0, 2);
+        let xs = &*x.owned;
+        threads::for_entries(&mut self.owned, &|start, ys| ys.copy_from_slice(&xs[start..][..ys.len()]));
         Ok(())
     }
 
     /// `self[i] = f(self[i])`.
     pub fn map(&mut self, f: impl Fn(T) -> T) {
+        let _event = entrywise::<T>("VecMap", self.owned.len(), 0, 0, 2);
         simd::dispatch(|| self.owned.iter_mut().for_each(|y| *y = f(*y)));
     }
 
@@ -41,17 +50,22 @@ impl<T: Scalar> Vector<T> {
     /// # Errors
     /// [`Error::LayoutMismatch`].
     pub fn map_with(&mut self, x: &Vector<T>, f: impl Fn(T, T) -> T) -> Result<()> {
-        self.combine(x, "pointwise map", f)
+        self.layout.require_same(&x.layout, "pointwise map")?;
+        let _event = entrywise::<T>("VecMap", self.owned.len(), 0, 0, 3);
+        simd::dispatch(|| self.owned.iter_mut().zip(&x.owned).for_each(|(y, &x)| *y = f(*y, x)));
+        Ok(())
     }
 
     /// `self = alpha self`.
     pub fn scale(&mut self, alpha: T) {
-        self.map(|y| alpha * y);
+        let _event = entrywise::<T>("VecScale", self.owned.len(), 0, 1, 2);
+        self.replace(|y| alpha * y);
     }
 
     /// `self[i] = self[i] + alpha`.
     pub fn shift(&mut self, alpha: T) {
-        self.map(|y| y + alpha);
+        let _event = entrywise::<T>("VecShift", self.owned.len(), 1, 0, 2);
+        self.replace(|y| y + alpha);
     }
 
     /// `self[i] = conj(self[i])`.
@@ -74,7 +88,10 @@ impl<T: Scalar> Vector<T> {
     /// # Errors
     /// [`Error::LayoutMismatch`].
     pub fn axpy(&mut self, alpha: T, x: &Vector<T>) -> Result<()> {
-        self.combine(x, "axpy", |y, x| y + alpha * x)
+        self.layout.require_same(&x.layout, "axpy")?;
+        let _event = entrywise::<T>("VecAXPY", self.owned.len(), 1, 1, 3);
+        self.combine(x, |y, x| y + alpha * x);
+        Ok(())
     }
 
     /// `self = alpha x + beta self`. With `beta` zero the old entries do not count, NaN included.
@@ -82,10 +99,14 @@ impl<T: Scalar> Vector<T> {
     /// # Errors
     /// [`Error::LayoutMismatch`].
     pub fn axpby(&mut self, alpha: T, x: &Vector<T>, beta: T) -> Result<()> {
+        self.layout.require_same(&x.layout, "axpby")?;
+        let _event = entrywise::<T>("VecAXPBY", self.owned.len(), 1, 2, 3);
         if beta == T::ZERO {
-            return self.combine(x, "axpby", |_, x| alpha * x);
+            self.combine(x, |_, x| alpha * x);
+        } else {
+            self.combine(x, |y, x| alpha * x + beta * y);
         }
-        self.combine(x, "axpby", |y, x| alpha * x + beta * y)
+        Ok(())
     }
 
     /// `self = alpha x + y`.
@@ -95,10 +116,13 @@ impl<T: Scalar> Vector<T> {
     pub fn waxpy(&mut self, alpha: T, x: &Vector<T>, y: &Vector<T>) -> Result<()> {
         self.layout.require_same(&x.layout, "waxpy")?;
         self.layout.require_same(&y.layout, "waxpy")?;
-        simd::dispatch(|| {
-            for ((w, &x), &y) in self.owned.iter_mut().zip(&x.owned).zip(&y.owned) {
-                *w = alpha * x + y;
-            }
+        let _event = entrywise::<T>("VecWAXPY", self.owned.len(), 1, 1, 3);
+        let (xs, ys) = (&*x.owned, &*y.owned);
+        threads::for_entries(&mut self.owned, &|start, ws| {
+            simd::dispatch(|| {
+                let operands = xs[start..].iter().zip(&ys[start..]);
+                ws.iter_mut().zip(operands).for_each(|(w, (&x, &y))| *w = alpha * x + y);
+            });
         });
         Ok(())
     }
@@ -118,24 +142,12 @@ impl<T: Scalar> Vector<T> {
         for x in xs {
             self.layout.require_same(&x.borrow().layout, operation)?;
         }
-        let chunk = CHUNK_BYTES / size_of::<T>();
-        for (number, ys) in self.owned.chunks_mut(chunk).enumerate() {
-            let len = ys.len();
-            let piece = |j: usize| &xs[j].borrow().owned[number * chunk..][..len];
-            // What comes next: the same piece of the vectors after these, or the next of the first.
-            let next = |j: usize| match xs.get(j) {
-                Some(x) => x.borrow().owned.as_ptr().wrapping_add(number * chunk),
-                None => xs[j % AT_ONCE % xs.len()].borrow().owned.as_ptr().wrapping_add((number + 1) * chunk),
-            };
-            let mut j = 0;
-            while j + AT_ONCE <= xs.len() {
-                let group: [usize; AT_ONCE] = std::array::from_fn(|k| j + k);
-                add_group(ys, group.map(|j| alphas[j]), group.map(piece), group.map(|j| next(j + AT_ONCE)));
-                j += AT_ONCE;
-            }
-            for j in j..xs.len() {
-                add_group(ys, [alphas[j]], [piece(j)], [next(j + AT_ONCE)]);
-            }
+        let _event = entrywise::<T>("VecMAXPY", self.owned.len(), xs.len(), xs.len(), xs.len() + 2);
+        for (alphas, xs) in alphas.chunks(IN_A_PASS).zip(xs.chunks(IN_A_PASS)) {
+            // Threads can have slices, but not vectors.
+            let slices: [&[T]; IN_A_PASS] = array::from_fn(|j| xs.get(j).map_or(&[][..], |x| &x.borrow().owned));
+            let slices = &slices[..xs.len()];
+            threads::for_entries(&mut self.owned, &|start, ys| add_multiples(start, ys, alphas, slices));
         }
         Ok(())
     }
@@ -145,7 +157,10 @@ impl<T: Scalar> Vector<T> {
     /// # Errors
     /// [`Error::LayoutMismatch`].
     pub fn multiply(&mut self, x: &Vector<T>) -> Result<()> {
-        self.combine(x, "pointwise product", |y, x| y * x)
+        self.layout.require_same(&x.layout, "pointwise product")?;
+        let _event = entrywise::<T>("VecPointwiseMult", self.owned.len(), 0, 1, 3);
+        self.combine(x, |y, x| y * x);
+        Ok(())
     }
 
     /// `self[i] = self[i] / x[i]`; infinite or NaN where an entry of `x` is zero.
@@ -153,17 +168,46 @@ impl<T: Scalar> Vector<T> {
     /// # Errors
     /// [`Error::LayoutMismatch`].
     pub fn divide(&mut self, x: &Vector<T>) -> Result<()> {
-        self.combine(x, "pointwise quotient", |y, x| y / x)
+        self.layout.require_same(&x.layout, "pointwise quotient")?;
+        let _event = entrywise::<T>("VecPointwiseDivide", self.owned.len(), 0, 1, 3);
+        self.combine(x, |y, x| y / x);
+        Ok(())
     }
 
-    fn combine(&mut self, x: &Vector<T>, operation: &'static str, f: impl Fn(T, T) -> T) -> Result<()> {
-        self.layout.require_same(&x.layout, operation)?;
-        simd::dispatch(|| {
-            for (y, &x) in self.owned.iter_mut().zip(&x.owned) {
-                *y = f(*y, x);
-            }
+    /// `self[i] = f(self[i])`, on all threads.
+    fn replace(&mut self, f: impl Fn(T) -> T + Sync) {
+        threads::for_entries(&mut self.owned, &|_, ys| simd::dispatch(|| ys.iter_mut().for_each(|y| *y = f(*y))));
+    }
+
+    /// `self[i] = f(self[i], x[i])`, on all threads.
+    fn combine(&mut self, x: &Vector<T>, f: impl Fn(T, T) -> T + Sync) {
+        let xs = &*x.owned;
+        threads::for_entries(&mut self.owned, &|start, ys| {
+            simd::dispatch(|| ys.iter_mut().zip(&xs[start..]).for_each(|(y, &x)| *y = f(*y, x)));
         });
-        Ok(())
+    }
+}
+
+/// Adds multiples of vectors to the entries `ys` from `start` on.
+fn add_multiples<T: Scalar>(start: usize, ys: &mut [T], alphas: &[T], xs: &[&[T]]) {
+    let chunk = CHUNK_BYTES / size_of::<T>();
+    for (number, ys) in ys.chunks_mut(chunk).enumerate() {
+        let (at, len) = (start + number * chunk, ys.len());
+        let piece = |j: usize| &xs[j][at..][..len];
+        // What comes next: the same piece of the vectors after these, or the next of the first.
+        let next = |j: usize| match xs.get(j) {
+            Some(x) => x.as_ptr().wrapping_add(at),
+            None => xs[j % AT_ONCE % xs.len()].as_ptr().wrapping_add(at + chunk),
+        };
+        let mut j = 0;
+        while j + AT_ONCE <= xs.len() {
+            let group: [usize; AT_ONCE] = array::from_fn(|k| j + k);
+            add_group(ys, group.map(|j| alphas[j]), group.map(piece), group.map(|j| next(j + AT_ONCE)));
+            j += AT_ONCE;
+        }
+        for j in j..xs.len() {
+            add_group(ys, [alphas[j]], [piece(j)], [next(j + AT_ONCE)]);
+        }
     }
 }
 

@@ -6,14 +6,17 @@
 //! Nothing is allocated once a reduction of the same size was made before.
 
 use std::borrow::Borrow;
+use std::ops::Range;
 
 use bytemuck::{Pod, Zeroable};
 
 use crate::comm::Merge;
 use crate::error::{Error, Result};
 use crate::index::Gid;
-use crate::reduce::{Form, Reduction, dot_sums, entry_sum, real_sums};
+use crate::profile::{self, Event, entrywise};
+use crate::reduce::{Form, Reduction, dot_sums, dot_sums_with, entry_sum, real_sums};
 use crate::scalar::{Real, Scalar};
+use crate::threads;
 use crate::vector::Vector;
 
 /// Sums of squares outside this range may have overflowed or lost small entries.
@@ -39,8 +42,8 @@ impl<T: Scalar> Vector<T> {
     /// # Errors
     /// [`Error::LayoutMismatch`].
     pub fn dot_with(&self, x: &Vector<T>, reduction: Reduction) -> Result<T::Double> {
-        let [value] = dots([(self, x)], reduction)?;
-        Ok(value)
+        self.layout.require_same(&x.layout, "dot")?;
+        Ok(self.product(x, reduction, Form::Conjugated))
     }
 
     /// The bilinear product `sum self[i] x[i]`, without conjugation (BLAS `dotu`, PETSc `VecTDot`).
@@ -52,9 +55,14 @@ impl<T: Scalar> Vector<T> {
     /// [`Error::LayoutMismatch`].
     pub fn dotu(&self, x: &Vector<T>, reduction: Reduction) -> Result<T::Double> {
         self.layout.require_same(&x.layout, "dotu")?;
+        Ok(self.product(x, reduction, Form::Bilinear))
+    }
+
+    fn product(&self, x: &Vector<T>, reduction: Reduction, form: Form) -> T::Double {
+        let _event = entrywise::<T>("VecDot", self.owned.len(), 1, 1, 2);
         let mut value = [T::Double::ZERO];
-        dot_sums(&self.layout, reduction, Form::Bilinear, &mut value, |_| [&self.owned, &x.owned]);
-        Ok(value[0])
+        dot_sums(&self.layout, reduction, form, &mut value, |_| [&self.owned, &x.owned]);
+        value[0]
     }
 
     /// The inner products of many vectors with this one, `out[j] = sum conj(xs[j][i]) self[i]`, in
@@ -66,12 +74,32 @@ impl<T: Scalar> Vector<T> {
     /// # Errors
     /// [`Error::LayoutMismatch`], or [`Error::Shape`] if `out` is not as long as `xs`.
     pub fn multi_dot(&self, xs: &[impl Borrow<Vector<T>>], reduction: Reduction, out: &mut [T::Double]) -> Result<()> {
+        self.multi_dot_with(xs, reduction, out, &mut [])
+    }
+
+    /// [`Vector::multi_dot`], and in the same reduction the sums over the ranks of a few numbers of
+    /// each, as [`dots_with`] adds them.
+    ///
+    /// # Collective
+    /// One reduction. All ranks give the same number of vectors and of riders.
+    ///
+    /// # Errors
+    /// As [`Vector::multi_dot`].
+    pub fn multi_dot_with(
+        &self,
+        xs: &[impl Borrow<Vector<T>>],
+        reduction: Reduction,
+        out: &mut [T::Double],
+        riders: &mut [f64],
+    ) -> Result<()> {
         let operation = "multi-dot";
         require_len(operation, xs.len(), out.len())?;
         for x in xs {
             self.layout.require_same(&x.borrow().layout, operation)?;
         }
-        dot_sums(&self.layout, reduction, Form::Conjugated, out, |j| [&xs[j].borrow().owned, &self.owned]);
+        let _event = entrywise::<T>("VecMDot", self.owned.len(), xs.len(), xs.len(), xs.len() + 1);
+        let operands = |j: usize| [&*xs[j].borrow().owned, &*self.owned];
+        dot_sums_with(&self.layout, reduction, Form::Conjugated, (out, riders), operands);
         Ok(())
     }
 
@@ -80,6 +108,7 @@ impl<T: Scalar> Vector<T> {
     /// # Collective
     /// One reduction.
     pub fn sum(&self, reduction: Reduction) -> T::Double {
+        let _event = entrywise::<T>("VecSum", self.owned.len(), 1, 0, 1);
         entry_sum(&self.layout, reduction, &self.owned)
     }
 
@@ -136,25 +165,33 @@ impl<T: Scalar> Vector<T> {
     /// # Collective
     /// One reduction.
     pub fn norm_inf(&self) -> T::Real {
-        let mut largest = [0.0f64; 2];
-        for value in &self.owned {
-            let size = value.abs().to_f64();
-            if size.is_nan() {
-                largest[1] = 1.0;
-            } else {
-                largest[0] = largest[0].max(size);
-            }
-        }
+        let _event = norm_event(self);
+        let owned = &*self.owned;
+        // The largest number, and one if there is a NaN.
+        let of_piece = |range: Range<usize>| {
+            owned[range].iter().fold([0.0f64; 2], |largest, value| {
+                let size = value.abs().to_f64();
+                if size.is_nan() { [largest[0], 1.0] } else { [largest[0].max(size), largest[1]] }
+            })
+        };
+        let mut largest = threads::reduce(owned.len(), &of_piece, &|a, b| [a[0].max(b[0]), a[1].max(b[1])]);
         self.comm().all_reduce_max(&mut largest);
         T::Real::from_f64(if largest[1] > 0.0 { f64::NAN } else { largest[0] })
     }
 
     /// The sum of a real function of the entries over all ranks.
-    fn sum_of(&self, f: impl Fn(T) -> f64, reduction: Reduction) -> f64 {
+    fn sum_of(&self, f: impl Fn(T) -> f64 + Sync, reduction: Reduction) -> f64 {
+        let _event = norm_event(self);
         let mut total = [0.0f64];
         real_sums(&self.layout, reduction, &mut total, |_| &self.owned, f);
         total[0]
     }
+}
+
+/// Two operations for each real number.
+fn norm_event<T: Scalar>(x: &Vector<T>) -> Event {
+    let numbers = x.owned.len() * (1 + usize::from(T::COMPLEX));
+    profile::event("VecNorm").flops(2 * numbers as u64).bytes(size_of_val(&*x.owned) as u64)
 }
 
 /// `|scale x|^2` in double precision.
@@ -190,10 +227,18 @@ impl<T: Real> Vector<T> {
 
     /// The extreme of the entries times `sign`.
     fn extreme(&self, sign: f64) -> Option<(Gid, T)> {
-        let mut best = Extreme { value: f64::NEG_INFINITY, index: Gid::MAX };
-        for (index, value) in self.range().zip(&self.owned) {
-            best.merge(&Extreme { value: sign * value.to_f64(), index });
-        }
+        let _event = entrywise::<T>("VecMax", self.owned.len(), 1, 0, 1);
+        let (first, owned) = (self.range().start, &*self.owned);
+        let merged = |mut best: Extreme, other: Extreme| {
+            best.merge(&other);
+            best
+        };
+        let of_piece = |range: Range<usize>| {
+            let sized = |(index, value): (Gid, &T)| Extreme { value: sign * value.to_f64(), index };
+            let none = Extreme { value: f64::NEG_INFINITY, index: Gid::MAX };
+            (first + range.start as Gid..).zip(&owned[range]).map(sized).fold(none, merged)
+        };
+        let best = threads::reduce(owned.len(), &of_piece, &merged);
         let mut total = [best];
         self.comm().all_reduce_merge(&[best], &mut total);
         let [Extreme { value, index }] = total;
@@ -232,8 +277,24 @@ pub fn dots<T: Scalar, const N: usize>(
     pairs: [(&Vector<T>, &Vector<T>); N],
     reduction: Reduction,
 ) -> Result<[T::Double; N]> {
+    dots_with(pairs, reduction, &mut [])
+}
+
+/// [`dots`], and in the same reduction the sums over the ranks of a few numbers of each: votes,
+/// counts, times. Each rider becomes its sum.
+///
+/// # Collective
+/// All ranks give the same number of riders.
+///
+/// # Errors
+/// As [`dots`].
+pub fn dots_with<T: Scalar, const N: usize>(
+    pairs: [(&Vector<T>, &Vector<T>); N],
+    reduction: Reduction,
+    riders: &mut [f64],
+) -> Result<[T::Double; N]> {
     let mut out = [T::Double::ZERO; N];
-    dots_into(&pairs, reduction, &mut out)?;
+    sum_pairs(&pairs, reduction, &mut out, riders)?;
     Ok(out)
 }
 
@@ -250,6 +311,15 @@ pub fn dots_into<T: Scalar>(
     reduction: Reduction,
     out: &mut [T::Double],
 ) -> Result<()> {
+    sum_pairs(pairs, reduction, out, &mut [])
+}
+
+fn sum_pairs<T: Scalar>(
+    pairs: &[(&Vector<T>, &Vector<T>)],
+    reduction: Reduction,
+    out: &mut [T::Double],
+    riders: &mut [f64],
+) -> Result<()> {
     require_len("dots", pairs.len(), out.len())?;
     let Some((first, _)) = pairs.first() else {
         return Ok(());
@@ -258,7 +328,10 @@ pub fn dots_into<T: Scalar>(
         first.layout.require_same(&a.layout, "dot")?;
         first.layout.require_same(&b.layout, "dot")?;
     }
-    dot_sums(&first.layout, reduction, Form::Conjugated, out, |j| [&pairs[j].0.owned, &pairs[j].1.owned]);
+    let name = if pairs.len() == 1 { "VecDot" } else { "VecMDot" };
+    let _event = entrywise::<T>(name, first.owned.len(), pairs.len(), pairs.len(), 2 * pairs.len());
+    let operands = |j: usize| [&*pairs[j].0.owned, &*pairs[j].1.owned];
+    dot_sums_with(&first.layout, reduction, Form::Conjugated, (out, riders), operands);
     Ok(())
 }
 

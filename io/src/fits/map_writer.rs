@@ -8,7 +8,7 @@ use super::header::{BLOCK, Header};
 use super::map::{MapHeader, UNSEEN, nside_is_legal};
 use crate::error::{Error, Result};
 use crate::staged::StagedFile;
-use dolmen_core::Layout;
+use dolmen_core::{Layout, profile};
 use std::fs::{File, OpenOptions};
 use std::ops::Range;
 use std::os::unix::fs::FileExt;
@@ -96,6 +96,8 @@ impl MapData<'_> {
 pub fn write_map(layout: &Layout, path: impl AsRef<Path>, header: &MapHeader, columns: &[MapColumn<'_>]) -> Result<()> {
     let (path, comm) = (path.as_ref(), layout.comm());
     let plan = comm.agree(Plan::new(path, header, layout, columns))?;
+    let pixel_bytes: u64 = columns.iter().map(|column| column.data.element_bytes()).sum();
+    let _event = profile::event("FitsWrite").bytes(pixel_bytes * layout.local_len() as u64);
     let staged = StagedFile::create(comm, path)?;
     comm.agree(plan.write(staged.temporary(), columns, comm.rank() == 0))?;
     staged.publish(comm)

@@ -3,6 +3,7 @@
 use super::file::{FitsFile, Hdu};
 use super::header::{Header, Value};
 use crate::error::{Error, Result};
+use dolmen_core::profile;
 use std::ops::Range;
 
 /// Rows are read in blocks of about this many bytes.
@@ -226,6 +227,7 @@ impl FitsFile {
         let row_bytes = to_usize(hdu.row_bytes);
         let cell = to_usize(column.offset)..to_usize(column.offset + column.width);
         let block = (READ_BYTES / hdu.row_bytes).max(1);
+        let _event = profile::event("FitsRead").bytes((rows.end - rows.start) * hdu.row_bytes);
         let mut buffer = Vec::new();
         let mut row = rows.start;
         while row < rows.end {

@@ -12,6 +12,7 @@ use super::ffi::{self, Buffer};
 use super::file::{H5File, reason};
 use super::slab::Slab;
 use crate::error::{Error, Result};
+use dolmen_core::profile;
 use hdf5::types::{CompoundField, CompoundType, TypeDescriptor};
 use std::mem;
 
@@ -164,6 +165,7 @@ impl<'file> Dataset<'file> {
         let prepared = prepared.and_then(|prepared| self.require_length(prepared, values.len()));
         let (memory_type, slab) = self.agree(prepared)?;
         let mut rest: &[u8] = bytemuck::cast_slice(values);
+        let _event = profile::event("H5Write").bytes(rest.len() as u64);
         self.transfer_in_parts(&memory_type, &slab, true, |bytes| {
             let (part, after) = rest.split_at(bytes);
             rest = after;
@@ -192,6 +194,7 @@ impl<'file> Dataset<'file> {
     ) -> Result<Transfer> {
         let (memory_type, slab) = self.agree(prepared)?;
         let mut rest: &mut [u8] = bytemuck::cast_slice_mut(values);
+        let _event = profile::event("H5Read").bytes(rest.len() as u64);
         self.transfer_in_parts(&memory_type, &slab, !self.dataset.is_chunked(), |bytes| {
             let (part, after) = mem::take(&mut rest).split_at_mut(bytes);
             rest = after;

@@ -11,6 +11,7 @@ use super::ffi::Buffer;
 use super::file::H5File;
 use super::slab::Slab;
 use crate::error::Result;
+use dolmen_core::profile;
 use hdf5::types::{CompoundField, CompoundType, FloatSize, IntSize, TypeDescriptor};
 
 /// A column of a table.
@@ -141,6 +142,7 @@ impl H5File {
         };
         let mut bytes = self.comm().agree(allocated())?;
         let slab = Slab { start: vec![0], count: vec![rows] };
+        let _event = profile::event("H5Read").bytes(bytes.len() as u64);
         let mut rest = bytes.as_mut_slice();
         table.transfer_in_parts(&memory_type, &slab, false, |size| {
             let (part, after) = std::mem::take(&mut rest).split_at_mut(size);
@@ -181,6 +183,7 @@ impl H5File {
                 columns.iter().for_each(|(_, column)| column.pack(row, &mut bytes));
             }
         }
+        let _event = profile::event("H5Write").bytes(bytes.len() as u64);
         let mut rest = bytes.as_slice();
         table.transfer_in_parts(&memory_type, &slab, false, |size| {
             let (part, after) = rest.split_at(size);

@@ -29,7 +29,6 @@ impl<'a, T: Scalar> From<Settings<'a, T>> for BiCgStab<'a, T> {
 square_solver!(BiCgStab, "BiCGStab");
 
 impl<T: Scalar> BiCgStab<'_, T> {
-    #[expect(clippy::unused_self, reason = "the signature that all methods have")]
     fn iteration(&self, cx: &Context<'_, T>) -> Result<Run<T>> {
         cx.require_true_norm()?;
         let [shadow, p, v, z, t] = std::array::from_fn(|_| cx.zeros());

@@ -38,7 +38,6 @@ impl<'a, T: Scalar> From<Settings<'a, T>> for Cg<'a, T> {
 square_solver!(Cg, "CG");
 
 impl<T: Scalar> Cg<'_, T> {
-    #[expect(clippy::unused_self, clippy::unnecessary_wraps, reason = "the signature that all methods have")]
     fn iteration(&self, cx: &Context<'_, T>) -> Result<Run<T>> {
         Ok(Run { z: cx.zeros(), p: cx.zeros(), q: cx.zeros(), rho: 0.0 })
     }

@@ -24,7 +24,6 @@ pub struct Cgls<'a, T> {
 least_squares_solver!(Cgls, "CGLS");
 
 impl<T: Scalar> Cgls<'_, T> {
-    #[expect(clippy::unused_self, clippy::unnecessary_wraps, reason = "the signature that all methods have")]
     fn iteration(&self, cx: &Context<'_, T>) -> Result<Run<T>> {
         let [s, p, t] = std::array::from_fn(|_| cx.zeros());
         Ok(Run { s, p, t, q: Vector::zeros(cx.a.range()), gamma: 0.0 })

@@ -3,7 +3,7 @@
 use std::cell::{Cell, RefCell};
 use std::time::Instant;
 
-use dolmen_core::{AdjointOperator, LinearOperator, Reduction, Scalar, Vector, dots};
+use dolmen_core::{AdjointOperator, LinearOperator, Reduction, Scalar, Vector, dots_with, profile};
 
 use crate::error::{Error, Result};
 use crate::settings::{Norm, Settings};
@@ -24,8 +24,11 @@ pub(crate) struct Context<'s, T: Scalar> {
     pub(crate) preconditionings: Cell<usize>,
     /// The largest `|A v| / |v|` seen so far, in least squares.
     pub(crate) operator_norm: Cell<f64>,
-    /// What this rank's monitor asked for last: to stop, a snapshot.
-    pub(crate) wish: Cell<[bool; 2]>,
+    /// What this rank's monitor asked for, to stop and a snapshot, until the next reduction carries it to
+    /// the others; `None` without a monitor.
+    pub(crate) wishes: Cell<Option<[f64; 2]>>,
+    /// What the reductions of this iteration brought from the monitors of all ranks.
+    pub(crate) heard: Cell<[bool; 2]>,
     /// Takes projections, which do not work in place, and adjoints before they are preconditioned.
     scratch: RefCell<Vector<T>>,
 }
@@ -105,7 +108,8 @@ impl<'s, T: Scalar> Context<'s, T> {
             applications: Cell::new(0),
             preconditionings: Cell::new(0),
             operator_norm: Cell::new(0.0),
-            wish: Cell::default(),
+            wishes: Cell::new(settings.monitor.is_some().then_some([0.0; 2])),
+            heard: Cell::default(),
             scratch: RefCell::new(Vector::zeros(a.domain())),
         }
     }
@@ -156,6 +160,7 @@ impl<'s, T: Scalar> Context<'s, T> {
         match self.preconditioner {
             Some(m) => {
                 self.preconditionings.set(self.preconditionings.get() + 1);
+                let _event = profile::event("PCApply");
                 m.apply(r, z)?;
             }
             None => z.copy_from(r)?,
@@ -183,6 +188,7 @@ impl<'s, T: Scalar> Context<'s, T> {
         let scratch = &mut *self.scratch.borrow_mut();
         adjoint.a.apply_adjoint(u, scratch)?;
         self.preconditionings.set(self.preconditionings.get() + 1);
+        let _event = profile::event("PCApply");
         Ok(m.apply_adjoint(scratch, v)?)
     }
 
@@ -193,9 +199,21 @@ impl<'s, T: Scalar> Context<'s, T> {
         }
     }
 
+    /// Makes a reduction in which the wishes of the monitors ride.
+    fn carrying_wishes<V>(&self, reduce: impl FnOnce(&mut [f64]) -> dolmen_core::Result<V>) -> Result<V> {
+        let Some(mut riders) = self.wishes.get() else {
+            return Ok(reduce(&mut [])?);
+        };
+        let value = reduce(&mut riders)?;
+        self.wishes.set(Some([0.0; 2]));
+        let heard = self.heard.get();
+        self.heard.set(std::array::from_fn(|i| heard[i] || riders[i] > 0.0));
+        Ok(value)
+    }
+
     /// Several inner products in one reduction.
     pub(crate) fn dots<const N: usize>(&self, pairs: [(&Vector<T>, &Vector<T>); N]) -> Result<[T::Double; N]> {
-        Ok(dots(pairs, self.reduction)?)
+        self.carrying_wishes(|riders| dots_with(pairs, self.reduction, riders))
     }
 
     /// `|v|^2`.
@@ -218,7 +236,7 @@ impl<'s, T: Scalar> Context<'s, T> {
 
     /// `out[j] = xs[j]^H w`, in one reduction.
     pub(crate) fn multi_dot(&self, w: &Vector<T>, xs: &[Vector<T>], out: &mut [T::Double]) -> Result<()> {
-        Ok(w.multi_dot(xs, self.reduction, out)?)
+        self.carrying_wishes(|riders| w.multi_dot_with(xs, self.reduction, out, riders))
     }
 }
 

@@ -13,7 +13,7 @@
 //! With a projection `P`, `r` and `b` in all of this are `P r` and `P b`: the parts that any `x` can
 //! influence.
 
-use dolmen_core::{Real, Scalar, Snapshot, Vector};
+use dolmen_core::{Real, Scalar, Snapshot, Vector, profile};
 
 use crate::error::{Error, Result};
 use crate::krylov::context::Context;
@@ -36,6 +36,7 @@ pub(crate) fn drive<'s, T: Scalar, I: Iteration<T>>(
     x: &mut Vector<T>,
 ) -> Result<SolveReport> {
     let start = cx.start;
+    let _event = profile::event(cx.method);
     let mut drive = Drive::new(cx, settings, iteration)?;
     match settings.resume {
         Some(snapshot) => drive.load(snapshot, x)?,
@@ -74,8 +75,6 @@ struct Drive<'s, 'a, T: Scalar, I> {
     idle: usize,
     /// Whether the last start followed a breakdown.
     broke: bool,
-    /// What the monitors of all ranks asked for, from most to least urgent.
-    wishes: [bool; 2],
     report: SolveReport,
 }
 
@@ -101,9 +100,9 @@ impl<'s, 'a, T: Scalar, I: Iteration<T>> Drive<'s, 'a, T, I> {
             preconditionings: 0,
             time: std::time::Duration::ZERO,
         };
-        let (estimate, wishes) = (Estimate::from(f64::INFINITY), [false; 2]);
+        let estimate = Estimate::from(f64::INFINITY);
         let (is_true, last_true, limit, idle, broke) = (false, f64::INFINITY, settings.dtol * size, 0, false);
-        Ok(Drive { cx, settings, iteration, r, z, estimate, is_true, last_true, limit, idle, broke, wishes, report })
+        Ok(Drive { cx, settings, iteration, r, z, estimate, is_true, last_true, limit, idle, broke, report })
     }
 
     /// The first residual and start.
@@ -159,7 +158,7 @@ impl<'s, 'a, T: Scalar, I: Iteration<T>> Drive<'s, 'a, T, I> {
             Some(if self.broke { StopReason::Breakdown } else { StopReason::Stagnated })
         } else if residual > self.limit {
             Some(StopReason::Diverged)
-        } else if self.wishes[0] {
+        } else if self.cx.heard.get()[0] {
             self.hand_out(x)?;
             Some(StopReason::Requested)
         } else if self.report.iterations >= self.settings.max_iterations {
@@ -171,6 +170,7 @@ impl<'s, 'a, T: Scalar, I: Iteration<T>> Drive<'s, 'a, T, I> {
 
     /// One iteration, or a new start in its place.
     fn step(&mut self, x: &mut Vector<T>) -> Result<Option<StopReason>> {
+        self.cx.heard.set([false; 2]);
         let step = self.iteration.step(&self.cx, x, &mut self.r)?;
         let (Step::Next(estimate) | Step::Cycle(estimate)) = step else {
             if let Step::Stop(reason) = step {
@@ -190,7 +190,6 @@ impl<'s, 'a, T: Scalar, I: Iteration<T>> Drive<'s, 'a, T, I> {
             self.broke = false;
             self.start_again(x, 1.0 - 100.0 * T::Real::EPSILON.to_f64())?;
         }
-        self.gather_wishes();
         self.record(x)?;
         Ok(None)
     }
@@ -212,22 +211,14 @@ impl<'s, 'a, T: Scalar, I: Iteration<T>> Drive<'s, 'a, T, I> {
         if let Some(monitor) = &self.settings.monitor {
             let progress = Progress { iteration, residual: self.estimate.residual, target };
             let request = monitor.borrow_mut().progress(&progress);
-            self.cx.wish.set([request == Request::Stop, request == Request::Snapshot]);
+            let wishes = [Request::Stop, Request::Snapshot].map(|kind| f64::from(u8::from(request == kind)));
+            self.cx.wishes.set(Some(wishes));
         }
         let every = self.settings.snapshot_every;
-        if self.wishes[1] || (every > 0 && iteration > 0 && iteration.is_multiple_of(every)) {
+        if self.cx.heard.get()[1] || (every > 0 && iteration > 0 && iteration.is_multiple_of(every)) {
             self.hand_out(x)?;
         }
         Ok(())
-    }
-
-    /// Learns what the monitors of all ranks asked for before this step.
-    fn gather_wishes(&mut self) {
-        if self.settings.monitor.is_some() {
-            let mut wishes = self.cx.wish.get().map(|wish| f64::from(u8::from(wish)));
-            self.cx.b.comm().all_reduce_max(&mut wishes);
-            self.wishes = wishes.map(|wish| wish > 0.0);
-        }
     }
 
     /// Gives the monitor a snapshot.

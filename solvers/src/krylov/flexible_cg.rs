@@ -31,7 +31,6 @@ impl<'a, T: Scalar> From<Settings<'a, T>> for FlexibleCg<'a, T> {
 square_solver!(FlexibleCg, "flexible CG");
 
 impl<T: Scalar> FlexibleCg<'_, T> {
-    #[expect(clippy::unused_self, reason = "the signature that all methods have")]
     fn iteration(&self, cx: &Context<'_, T>) -> Result<Run<T>> {
         cx.require_true_norm()?;
         Ok(Run { z: cx.zeros(), p: cx.zeros(), q: cx.zeros(), rho: 0.0 })

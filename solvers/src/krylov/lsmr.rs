@@ -25,7 +25,6 @@ pub struct Lsmr<'a, T> {
 least_squares_solver!(Lsmr, "LSMR");
 
 impl<T: Scalar> Lsmr<'_, T> {
-    #[expect(clippy::unused_self, clippy::unnecessary_wraps, reason = "the signature that all methods have")]
     fn iteration(&self, cx: &Context<'_, T>) -> Result<Run<T>> {
         Ok(Run { bidiagonal: GolubKahan::new(cx), h: cx.zeros(), h_bar: cx.zeros(), scalars: Scalars::default() })
     }

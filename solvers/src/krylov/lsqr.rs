@@ -26,7 +26,6 @@ pub struct Lsqr<'a, T> {
 least_squares_solver!(Lsqr, "LSQR");
 
 impl<T: Scalar> Lsqr<'_, T> {
-    #[expect(clippy::unused_self, clippy::unnecessary_wraps, reason = "the signature that all methods have")]
     fn iteration(&self, cx: &Context<'_, T>) -> Result<Run<T>> {
         Ok(Run { bidiagonal: GolubKahan::new(cx), w: cx.zeros(), phi_bar: 0.0, rho_bar: 0.0 })
     }

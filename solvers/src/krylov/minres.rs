@@ -31,7 +31,6 @@ impl<'a, T: Scalar> From<Settings<'a, T>> for Minres<'a, T> {
 square_solver!(Minres, "MINRES");
 
 impl<T: Scalar> Minres<'_, T> {
-    #[expect(clippy::unused_self, reason = "the signature that all methods have")]
     fn iteration(&self, cx: &Context<'_, T>) -> Result<Run<T>> {
         if cx.norm == Norm::Preconditioned {
             return Err(Error::Norm { method: cx.method, norm: cx.norm });

@@ -36,7 +36,6 @@ square_solver!(PipelinedCg, "pipelined CG");
 const REPLACEMENT: usize = 50;
 
 impl<T: Scalar> PipelinedCg<'_, T> {
-    #[expect(clippy::unused_self, clippy::unnecessary_wraps, reason = "the signature that all methods have")]
     fn iteration(&self, cx: &Context<'_, T>) -> Result<Run<T>> {
         let [u, w, m, n, p, s, q, z] = std::array::from_fn(|_| cx.zeros());
         Ok(Run { u, w, m, n, p, s, q, z, gamma: 0.0, delta: 0.0, before: None, age: 0 })

@@ -32,7 +32,6 @@ impl<'a, T: Scalar> From<Settings<'a, T>> for Symmlq<'a, T> {
 square_solver!(Symmlq, "SYMMLQ");
 
 impl<T: Scalar> Symmlq<'_, T> {
-    #[expect(clippy::unused_self, reason = "the signature that all methods have")]
     fn iteration(&self, cx: &Context<'_, T>) -> Result<Run<T>> {
         if cx.norm == Norm::Preconditioned && cx.is_preconditioned() {
             return Err(Error::Norm { method: cx.method, norm: cx.norm });

@@ -1,13 +1,14 @@
 //! Assembly, products and a solve.
 
-use dolmen_core::{CsrMatrix, Diagonal, Duplicates, Layout, LinearOperator, Reduction, Result, Vector};
+use dolmen_core::{BlockCsrMatrix, CsrMatrix, Diagonal, Duplicates, Layout, LinearOperator, Reduction, Result, Vector};
 use dolmen_solvers::Cg;
 
 use crate::measure::{Bench, Case};
-use crate::problems::{Problem, is_shipped, row};
+use crate::problems::{Problem, block_row, is_shipped, row};
 
 pub(crate) fn run(bench: &Bench) -> Result<()> {
     products(bench)?;
+    block_product(bench)?;
     assembly(bench)?;
     solves(bench)
 }
@@ -39,6 +40,27 @@ fn products(bench: &Bench) -> Result<()> {
         bench.case(&case(name), || a.apply(&x, &mut y).expect("layouts of the matrix"));
         bench.case(&case(transposed), || a.apply_transpose(&x, &mut y).expect("layouts of the matrix"));
     }
+    Ok(())
+}
+
+/// 3 by 3 blocks on the 27 points around each of 40^3.
+fn block_product(bench: &Bench) -> Result<()> {
+    const N: u64 = 40;
+    let name = "c.spmv.block3";
+    if !bench.wants(name) {
+        return Ok(());
+    }
+    let points = Layout::uniform(&bench.comm, N * N * N);
+    let a = BlockCsrMatrix::from_rows(3, &points, &points, |i, blocks| {
+        block_row(N, i, |column, block| blocks.push(column, block));
+    })?;
+    let x = Vector::from_fn(a.domain(), |row| 1.0 + (row % 13) as f64 / 16.0);
+    let mut y = Vector::zeros(a.range());
+    let (blocks, rows) = (a.global_blocks() as f64, a.range().global_len());
+    // Values, a column a block and a start a block row once, both vectors once.
+    let bytes = 72.0 * blocks + 4.0 * (blocks + rows as f64 / 3.0) + 16.0 * rows as f64;
+    let case = Case { name, n: rows, entries: 9 * a.global_blocks(), bytes };
+    bench.case(&case, || a.apply(&x, &mut y).expect("layouts of the matrix"));
     Ok(())
 }
 

@@ -41,6 +41,25 @@ pub(crate) fn row(problem: Problem, n: u64, row: u64, mut entry: impl FnMut(u64,
     }
 }
 
+/// Gives the 3 by 3 blocks of a block row, by columns, in ascending block columns: 27 points with
+/// blocks `-(I + d d^T / |d|^2)` at distance `d`, as in elasticity.
+pub(crate) fn block_row(n: u64, row: u64, mut entry: impl FnMut(u64, &[f64; 9])) {
+    let cell = |index: u64| [index % n, index / n % n, index / (n * n)].map(|c| c as f64);
+    let here = cell(row);
+    self::row(Problem::TwentySeven, n, row, |column, _| {
+        let there = cell(column);
+        let d: [f64; 3] = std::array::from_fn(|k| there[k] - here[k]);
+        let length = d.iter().map(|d| d * d).sum::<f64>();
+        let mut block = [0.0; 9];
+        for (at, value) in block.iter_mut().enumerate() {
+            let (i, j) = (at % 3, at / 3);
+            let unit = if i == j { 1.0 } else { 0.0 };
+            *value = if column == row { unit * (26.0 + 26.0 / 3.0) } else { -(unit + d[i] * d[j] / length) };
+        }
+        entry(column, &block);
+    });
+}
+
 fn seven(n: u64, row: u64, cell: [u64; 3], k: &dyn Fn(u64, u64, u64) -> f64, entry: &mut dyn FnMut(u64, f64)) {
     let here = k(cell[0], cell[1], cell[2]);
     let strides = [1, n, n * n];

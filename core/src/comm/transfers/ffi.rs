@@ -7,6 +7,7 @@ use bytemuck::Pod;
 use mpi::ffi;
 
 use crate::comm::ffi::{MAX_MESSAGE_BYTES, Pending, RawComm, count, pieces, rank_arg};
+use crate::profile::count_message;
 
 /// Requests in flight together with the buffers that MPI reads and writes.
 ///
@@ -73,6 +74,7 @@ impl Transfers {
         unsafe {
             let start = self.send.as_ptr().cast::<u8>().add(range.start);
             for piece in pieces(range.len()) {
+                count_message(piece.len());
                 let mut request = ffi::RSMPI_REQUEST_NULL;
                 ffi::MPI_Isend(
                     start.add(piece.start).cast(),
@@ -128,6 +130,7 @@ pub(crate) fn sparse_exchange(comm: RawComm, tag: i32, messages: &[(usize, Vec<u
         // the pieces, which MPI delivers in order; the barrier tells it that there are no more.
         for start in (0..=bytes.len()).step_by(MAX_MESSAGE_BYTES) {
             let part = &bytes[start..bytes.len().min(start + MAX_MESSAGE_BYTES)];
+            count_message(part.len());
             // SAFETY: `messages` outlives the requests, which complete below.
             unsafe {
                 let mut request = ffi::RSMPI_REQUEST_NULL;

@@ -11,14 +11,15 @@
 
 #[cfg(all(target_arch = "x86_64", not(miri)))]
 use super::avx2;
-use super::{LocalCsr, Run, Update};
+use super::clip::Clipped;
+use super::{LocalCsr, Run, Update, min_run};
 use crate::index::at;
 use crate::scalar::Scalar;
 use crate::simd::prefetch;
 
 /// How far ahead of use values are prefetched, in bytes; columns half as far.
 /// Flat between 6 and 16 KiB on Zen 5; hardware prefetchers stop at 4 KiB pages.
-pub(super) const AHEAD: usize = 8192;
+pub(crate) const AHEAD: usize = 8192;
 
 /// Entries that are asked for at once, at most.
 pub(super) const AT_ONCE: usize = 256;
@@ -76,13 +77,18 @@ impl<T: Scalar> LocalCsr<T> {
     ///
     /// # Panics
     /// If a vector has the wrong length.
-    pub(in crate::csr) fn multiply_interior<const K: usize>(&self, x: [&[T]; K], mut y: [&mut [T]; K], update: Update) {
+    pub(in crate::csr) fn multiply_interior<const K: usize>(&self, x: [&[T]; K], y: [&mut [T]; K], update: Update) {
         self.check_lengths(&x, &y);
-        let (x, y) = (x.map(<[T]>::as_ptr), y.each_mut().map(|y| y.as_mut_ptr()));
         let table = Table { starts: &self.starts, columns: &self.columns, values: &self.values };
-        // SAFETY: the invariants of `Self`, and the lengths just checked: columns of interior rows
-        // are below `owned == x[k].len()`, rows below `y[k].len()`.
-        unsafe { multiply(table, &self.interior, x, y, update == Update::Add) }
+        self.for_rows(y, |rows, y| {
+            // From the first of all rows, like the runs.
+            let (x, y) = (x.map(<[T]>::as_ptr), y.map(|y| y.as_mut_ptr().wrapping_sub(rows.start)));
+            for runs in Clipped::new(&self.interior, &rows, min_run::<T>()).slices() {
+                // SAFETY: the invariants of `Self`, and the lengths just checked: columns of interior
+                // rows are below `owned == x[k].len()`, and the clipped runs lie in `rows`, those of `y`.
+                unsafe { multiply(table, runs, x, y, update == Update::Add) }
+            }
+        });
     }
 }
 

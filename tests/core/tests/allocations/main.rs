@@ -2,6 +2,7 @@
 
 mod csr;
 mod ffi;
+mod profile;
 
 use dolmen_core::{
     Adjoint, AdjointOperator, BlockLayout, BlockOperator, Comm, Diagonal, Identity, Layout, LinearOperator,
@@ -32,7 +33,10 @@ fn nothing_is_allocated(comm: &Comm) -> TestResult {
     multi_vectors::<f64>(comm)?;
     operators::<f64>(comm)?;
     csr::products::<f32>(comm)?;
-    csr::products::<dolmen_core::Complex64>(comm)
+    csr::products::<dolmen_core::Complex64>(comm)?;
+    csr::block_products::<f64>(comm)?;
+    csr::block_products::<dolmen_core::Complex32>(comm)?;
+    profile::events(comm)
 }
 
 fn vectors<T: Scalar>(comm: &Comm) -> TestResult {

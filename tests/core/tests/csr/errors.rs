@@ -3,16 +3,8 @@
 use dolmen_core::{
     AdjointOperator, Comm, CsrBuilder, CsrMatrix, Duplicates, Gid, Layout, LinearOperator, MultiVector, Result, Vector,
 };
+use dolmen_core_tests::fails;
 use dolmen_tests::TestResult;
-
-/// All ranks fail alike, with a message that contains `part`.
-fn fails<V>(comm: &Comm, result: Result<V>, part: &str) -> TestResult {
-    let message = result.err().ok_or_else(|| format!("no error that says '{part}'"))?.to_string();
-    assert!(message.contains(part), "'{message}' does not say '{part}'");
-    let first = comm.gather(0, message.as_bytes());
-    let same = first.is_none_or(|all| all.iter().all(|other| *other == all[0]));
-    Ok(comm.agree(if same { Ok(()) } else { Err("the ranks say different things") })?)
-}
 
 /// Rows `i` with 2 on the diagonal and -1 left and right of it.
 fn laplacian(layout: &Layout) -> Result<CsrMatrix<f64>> {

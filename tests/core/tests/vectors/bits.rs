@@ -5,7 +5,7 @@ use dolmen_core::random::Philox;
 use dolmen_core::{Comm, Layout, MultiVector, Real, Reduction, Scalar, Vector, dots_into};
 use dolmen_tests::{Checksums, TestResult};
 
-use crate::oracle::all_scalars;
+use dolmen_core_tests::all_scalars;
 
 const ROWS: u64 = 12_345;
 

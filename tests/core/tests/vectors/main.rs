@@ -5,7 +5,6 @@ mod bits;
 mod errors;
 mod multi;
 mod operators;
-mod oracle;
 mod transfer;
 mod vector;
 

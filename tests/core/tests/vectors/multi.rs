@@ -4,7 +4,7 @@ use dolmen_core::ndarray::Array2;
 use dolmen_core::{Comm, Error, Layout, MultiVector, Real, Reduction, Scalar, Vector};
 use dolmen_tests::TestResult;
 
-use crate::oracle::{
+use dolmen_core_tests::{
     all_scalars, close, dense, inner, layout, lengths, multi_vector, property, require, value, vector, verdict,
 };
 

@@ -7,7 +7,7 @@ use dolmen_core::{
 };
 use dolmen_tests::TestResult;
 
-use crate::oracle::{
+use dolmen_core_tests::{
     all_scalars, close, dense, layout, lengths, property, require, same_entries, value, vector, verdict,
 };
 

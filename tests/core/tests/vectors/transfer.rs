@@ -4,7 +4,7 @@ use dolmen_core::{Comm, Layout, Redistribute, Scalar, Vector};
 use dolmen_tests::TestResult;
 use proptest::prelude::*;
 
-use crate::oracle::{
+use dolmen_core_tests::{
     all_scalars, close, dense, inner, layout, lengths, multi_vector, property, require, same_entries, two_lengths,
     value, vector, verdict,
 };

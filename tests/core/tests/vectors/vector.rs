@@ -4,7 +4,7 @@ use dolmen_core::random::Philox;
 use dolmen_core::{Comm, Layout, Real, Reduction, Scalar, Vector, dots, dots_into};
 use dolmen_tests::TestResult;
 
-use crate::oracle::{
+use dolmen_core_tests::{
     all_scalars, close, dense, inner, layout, lengths, property, require, same_entries, value, vector,
 };
 

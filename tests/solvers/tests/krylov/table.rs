@@ -130,6 +130,8 @@ pub(crate) fn least_squares_methods(comm: &Comm) -> TestResult {
 
 const TALL: u64 = 31;
 
+type Solve<'a, T> = &'a dyn Fn(&CsrMatrix<T>, &mut Vector<T>) -> dolmen_solvers::Result<SolveReport>;
+
 fn least_squares<T: Scalar>(comm: &Comm) -> TestResult {
     let (rows, columns) = (layout(comm, TALL)?, layout(comm, ORDER)?);
     let a = matrix::<T>(&rows, &columns, |i| (0..ORDER).map(|j| (j, scalar(entry(Kind::General, i, j)))).collect())?;
@@ -138,7 +140,7 @@ fn least_squares<T: Scalar>(comm: &Comm) -> TestResult {
         (0..TALL).map(|i| (0..ORDER).map(|j| double::<T>(entry(Kind::General, i, j))).collect()).collect();
     let exact = dense_least_squares(&dense, &(0..TALL).map(|i| double::<T>(rhs(i))).collect::<Vec<_>>());
     let scaling = Diagonal::new(Vector::from_fn(&columns, |j| T::from_parts(1.0 / (1.0 + (j % 4) as f64), 0.3)));
-    let from_guess = |solve: &dyn Fn(&CsrMatrix<T>, &mut Vector<T>) -> dolmen_solvers::Result<SolveReport>| {
+    let from_guess = |solve: Solve<'_, T>| {
         let mut x = Vector::from_fn(&columns, |i| T::from_parts((i % 2) as f64, 0.0));
         let report = solve(&a, &mut x)?;
         assert!(report.converged(), "{}: {report}", T::NAME);

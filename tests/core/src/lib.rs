@@ -1,4 +1,4 @@
-//! What the cases share: distributions, values, comparison, and property tests in step.
+//! What test targets share: distributions, values, comparison, and property tests in step.
 //!
 //! A property test runs on all ranks at once, with the same random numbers on each, and whether a
 //! case fails is agreed. So all ranks see the same cases and shrink in the same steps.
@@ -14,7 +14,7 @@ thread_local!(static FAILURE: RefCell<Option<String>> = const { RefCell::new(Non
 
 /// Notes a failure. What one rank finds must not make it leave the operations that all of them make
 /// together, so cases go on to their end, and [`verdict`] tells.
-pub(crate) fn require(holds: bool, what: impl FnOnce() -> String) {
+pub fn require(holds: bool, what: impl FnOnce() -> String) {
     if !holds {
         FAILURE.with_borrow_mut(|failure| {
             failure.get_or_insert_with(what);
@@ -23,12 +23,18 @@ pub(crate) fn require(holds: bool, what: impl FnOnce() -> String) {
 }
 
 /// The first failure of the case so far, agreed over the ranks.
-pub(crate) fn verdict(comm: &Comm) -> Result<()> {
+///
+/// # Errors
+/// A failure noted on any rank.
+pub fn verdict(comm: &Comm) -> Result<()> {
     comm.agree(FAILURE.take().map_or(Ok(()), Err))
 }
 
 /// Runs `test` on random cases, in step on all ranks, and shrinks what fails.
-pub(crate) fn property<S: Strategy>(
+///
+/// # Errors
+/// The smallest failing case.
+pub fn property<S: Strategy>(
     comm: &Comm,
     cases: u32,
     strategy: S,
@@ -48,8 +54,23 @@ pub(crate) fn property<S: Strategy>(
     Ok(result.map_err(|error| error.to_string())?)
 }
 
+/// All ranks fail alike, with a message that contains `part`.
+///
+/// # Errors
+/// Success, or messages that differ between the ranks.
+///
+/// # Panics
+/// On a message without `part`.
+pub fn fails<V>(comm: &Comm, result: Result<V>, part: &str) -> TestResult {
+    let message = result.err().ok_or_else(|| format!("no error that says '{part}'"))?.to_string();
+    assert!(message.contains(part), "'{message}' does not say '{part}'");
+    let first = comm.gather(0, message.as_bytes());
+    let same = first.is_none_or(|all| all.iter().all(|other| *other == all[0]));
+    Ok(comm.agree(if same { Ok(()) } else { Err("the ranks say different things") })?)
+}
+
 /// Rows for each rank; often none.
-pub(crate) fn lengths(ranks: usize) -> impl Strategy<Value = Vec<u64>> {
+pub fn lengths(ranks: usize) -> impl Strategy<Value = Vec<u64>> {
     let length = prop_oneof![2 => 0..9u64, 1 => Just(0), 1 => 20..40u64];
     prop_oneof![
         8 => prop::collection::vec(length, ranks),
@@ -59,7 +80,7 @@ pub(crate) fn lengths(ranks: usize) -> impl Strategy<Value = Vec<u64>> {
 }
 
 /// Two distributions of the same rows.
-pub(crate) fn two_lengths(ranks: usize) -> impl Strategy<Value = (Vec<u64>, Vec<u64>)> {
+pub fn two_lengths(ranks: usize) -> impl Strategy<Value = (Vec<u64>, Vec<u64>)> {
     lengths(ranks).prop_flat_map(move |first| {
         let len: u64 = first.iter().sum();
         let second = prop::collection::vec(0..=len, ranks - 1).prop_map(move |mut cuts| {
@@ -72,12 +93,16 @@ pub(crate) fn two_lengths(ranks: usize) -> impl Strategy<Value = (Vec<u64>, Vec<
     })
 }
 
-pub(crate) fn layout(comm: &Comm, lengths: &[u64]) -> Layout {
+/// The layout of these numbers of rows.
+///
+/// # Panics
+/// If there is not one for each rank.
+pub fn layout(comm: &Comm, lengths: &[u64]) -> Layout {
     Layout::from_blocks(comm, Blocks::from_lengths(lengths).expect("short")).expect("one length a rank")
 }
 
 /// A number between -1 and 1 with both parts, from a seed and a row; never zero.
-pub(crate) fn value<T: Scalar>(seed: u64, row: u64) -> T {
+pub fn value<T: Scalar>(seed: u64, row: u64) -> T {
     let part = |salt: u64| {
         let mixed = (row + 1).wrapping_mul(0x9E37_79B9_7F4A_7C15) ^ (seed + salt).wrapping_mul(0xD6E8_FEB8_6659_FD93);
         let top = u32::try_from(mixed.wrapping_mul(0xFF51_AFD7_ED55_8CCD) >> 40).expect("24 bits");
@@ -87,28 +112,29 @@ pub(crate) fn value<T: Scalar>(seed: u64, row: u64) -> T {
 }
 
 /// All entries of the vector of a seed.
-pub(crate) fn dense<T: Scalar>(seed: u64, len: u64) -> Vec<T> {
+pub fn dense<T: Scalar>(seed: u64, len: u64) -> Vec<T> {
     (0..len).map(|row| value(seed, row)).collect()
 }
 
-pub(crate) fn vector<T: Scalar>(layout: &Layout, seed: u64) -> Vector<T> {
+/// The vector of a seed.
+pub fn vector<T: Scalar>(layout: &Layout, seed: u64) -> Vector<T> {
     Vector::from_fn(layout, |row| value(seed, row))
 }
 
 /// Column `j` is the vector of seed `seed + j`.
-pub(crate) fn multi_vector<T: Scalar>(layout: &Layout, columns: usize, seed: u64) -> MultiVector<T> {
+pub fn multi_vector<T: Scalar>(layout: &Layout, columns: usize, seed: u64) -> MultiVector<T> {
     MultiVector::from_fn(layout, columns, |row, column| value(seed + column as u64, row))
 }
 
 /// Compares numbers to a few roundings of a size.
-pub(crate) fn close<T: Scalar>(what: &str, found: T, expected: T, size: f64) {
+pub fn close<T: Scalar>(what: &str, found: T, expected: T, size: f64) {
     let error = (found - expected).abs().to_f64();
     let holds = error <= 32.0 * T::Real::EPSILON.to_f64() * size;
     require(holds, || format!("{what} of {}: {found} instead of {expected}", T::NAME));
 }
 
 /// Compares this rank's part of a vector with the whole.
-pub(crate) fn same_entries<T: Scalar>(what: &str, found: &Vector<T>, expected: &[T]) {
+pub fn same_entries<T: Scalar>(what: &str, found: &Vector<T>, expected: &[T]) {
     let right = found.global_len() == expected.len() as u64;
     require(right, || format!("{what}: {} entries instead of {}", found.global_len(), expected.len()));
     for (row, &entry) in found.range().zip(found.owned()) {
@@ -118,11 +144,12 @@ pub(crate) fn same_entries<T: Scalar>(what: &str, found: &Vector<T>, expected: &
 }
 
 /// The inner product, conjugating the first.
-pub(crate) fn inner<T: Scalar>(a: &[T], b: &[T]) -> T {
+pub fn inner<T: Scalar>(a: &[T], b: &[T]) -> T {
     a.iter().zip(b).map(|(&a, &b)| a.conj() * b).sum()
 }
 
 /// Calls a generic function for all four scalars.
+#[macro_export]
 macro_rules! all_scalars {
     ($function:ident($($argument:expr),*)) => {{
         $function::<f32>($($argument),*)?;
@@ -131,4 +158,3 @@ macro_rules! all_scalars {
         $function::<dolmen_core::Complex64>($($argument),*)?;
     }};
 }
-pub(crate) use all_scalars;

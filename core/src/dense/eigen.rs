@@ -1,0 +1,68 @@
+//! Eigenvalues and eigenvectors of a Hermitian (real: symmetric) matrix.
+
+use ndarray::{Array2, ArrayView2};
+
+use crate::dense::{matrix, require_columns, square_entries};
+use crate::error::{Error, Result};
+use crate::lapack::Info;
+use crate::scalar::{Real, Scalar};
+
+/// `A = V diag(w) V^H` with V unitary (LAPACK `heevd`: divide and conquer).
+#[derive(Clone, Debug)]
+pub struct HermitianEigen<T: Scalar> {
+    values: Vec<T::Real>,
+    vectors: Vec<T>,
+}
+
+impl<T: Scalar> HermitianEigen<T> {
+    /// Finds all eigenvalues and eigenvectors of a matrix of which the lower triangle is read.
+    ///
+    /// # Errors
+    /// [`Error::NoConvergence`]; [`Error::Shape`] if the matrix is not square; [`Error::NotFinite`].
+    pub fn factor(a: ArrayView2<'_, T>) -> Result<HermitianEigen<T>> {
+        let operation = "eigenvalues";
+        let (n, mut vectors) = square_entries(operation, a)?;
+        let missing = |Info(count)| Error::NoConvergence { operation, count: count as u64 };
+        let values = if n > 0 { T::heevd(n, &mut vectors).map_err(missing)? } else { Vec::new() };
+        Ok(HermitianEigen { values: values.into_iter().map(T::Real::from_f64).collect(), vectors })
+    }
+
+    /// The eigenvalues, ascending.
+    pub fn values(&self) -> &[T::Real] {
+        &self.values
+    }
+
+    /// The orthonormal eigenvectors, as columns in the order of the values.
+    pub fn vectors(&self) -> Array2<T> {
+        matrix(self.values.len(), self.values.len(), self.vectors.clone())
+    }
+
+    /// The solutions of `A x = b` for right-hand sides that follow each other column after column,
+    /// as the solutions do.
+    ///
+    /// # Errors
+    /// [`Error::Singular`], naming the first eigenvalue that is zero to working precision;
+    /// [`Error::Shape`] if `b` is not whole columns.
+    pub fn solve(&self, b: &[T]) -> Result<Vec<T>> {
+        let operation = "solve by eigenvectors";
+        let n = self.values.len();
+        require_columns(operation, n, b.len())?;
+        if b.is_empty() {
+            return Ok(Vec::new());
+        }
+        let largest = self.values.iter().fold(0.0f64, |largest, value| largest.max(value.to_f64().abs()));
+        let noise = T::Real::EPSILON.to_f64() * n as f64 * largest;
+        if let Some(row) = self.values.iter().position(|value| value.to_f64().abs() <= noise) {
+            return Err(Error::Singular { operation, row: row as u64 });
+        }
+        let count = b.len() / n;
+        let mut parts = vec![T::ZERO; b.len()];
+        T::gemm(true, [n, count, n], T::ONE, &self.vectors, b, T::ZERO, &mut parts);
+        for part in parts.chunks_exact_mut(n) {
+            part.iter_mut().zip(&self.values).for_each(|(part, &value)| *part = part.scale(T::Real::ONE / value));
+        }
+        let mut x = vec![T::ZERO; b.len()];
+        T::gemm(false, [n, count, n], T::ONE, &self.vectors, &parts, T::ZERO, &mut x);
+        Ok(x)
+    }
+}

@@ -1,0 +1,76 @@
+//! QR factorization of a matrix with no more columns than rows, for least squares.
+
+use ndarray::{Array2, ArrayView2};
+
+use crate::dense::{entries, matrix, require_columns};
+use crate::error::{Error, Result};
+use crate::scalar::{Real, Scalar};
+
+/// `A = Q R` with orthonormal columns of Q and R upper triangular (LAPACK `geqrf`, `ungqr`).
+#[derive(Clone, Debug)]
+pub struct Qr<T> {
+    rows: usize,
+    columns: usize,
+    q: Vec<T>,
+    r: Vec<T>,
+}
+
+impl<T: Scalar> Qr<T> {
+    /// Factors a matrix with no more columns than rows; they may depend on each other.
+    ///
+    /// # Errors
+    /// [`Error::Shape`] if there are more columns than rows; [`Error::NotFinite`].
+    pub fn factor(a: ArrayView2<'_, T>) -> Result<Qr<T>> {
+        let operation = "QR factorization";
+        let (rows, columns) = a.dim();
+        if columns > rows {
+            let (rows, columns) = (rows as u64, columns as u64);
+            return Err(Error::Shape { operation, expected: (rows, rows), found: (rows, columns) });
+        }
+        let mut q = entries(operation, a)?;
+        let mut tau = vec![T::ZERO; columns];
+        T::geqrf(rows, columns, &mut q, &mut tau);
+        let mut r = vec![T::ZERO; columns * columns];
+        for j in 0..columns {
+            r[j * columns..][..=j].copy_from_slice(&q[j * rows..][..=j]);
+        }
+        T::ungqr(rows, &mut q, &tau);
+        Ok(Qr { rows, columns, q, r })
+    }
+
+    /// The orthonormal columns Q.
+    pub fn q(&self) -> Array2<T> {
+        matrix(self.rows, self.columns, self.q.clone())
+    }
+
+    /// The upper triangle R.
+    pub fn r(&self) -> Array2<T> {
+        matrix(self.columns, self.columns, self.r.clone())
+    }
+
+    /// The `x` with the least `|A x - b|` for each of the right-hand sides, which follow each other
+    /// column after column, as the solutions do.
+    ///
+    /// # Errors
+    /// [`Error::Singular`], naming the first column that depends on those before it to working
+    /// precision; [`Error::Shape`] if `b` is not whole columns.
+    pub fn solve(&self, b: &[T]) -> Result<Vec<T>> {
+        let operation = "least squares by QR";
+        require_columns(operation, self.rows, b.len())?;
+        if b.is_empty() || self.columns == 0 {
+            return Ok(Vec::new());
+        }
+        let noise = T::Real::EPSILON.to_f64() * self.rows as f64;
+        for (j, column) in self.r.chunks_exact(self.columns).enumerate() {
+            let size = column.iter().map(|entry| entry.abs_sqr().to_f64()).sum::<f64>().sqrt();
+            if column[j].abs().to_f64() <= noise * size {
+                return Err(Error::Singular { operation, row: j as u64 });
+            }
+        }
+        let count = b.len() / self.rows;
+        let mut x = vec![T::ZERO; self.columns * count];
+        T::gemm(true, [self.columns, count, self.rows], T::ONE, &self.q, b, T::ZERO, &mut x);
+        T::trtrs(self.columns, &self.r, &mut x).expect("invariant: no pivot is zero");
+        Ok(x)
+    }
+}

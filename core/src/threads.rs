@@ -1,0 +1,170 @@
+//! Threads inside a rank: products, vector operations, sums and assembly share them.
+//!
+//! They need the feature `threads`. One thread calls MPI; the others see slices. Work is cut into
+//! one part a thread, entries and rows keep their own order of operations, and sums are added
+//! exactly ([`crate::reduce`]), so results have the same bits with any number of threads, those of
+//! [`Reduction::Fast`](crate::Reduction::Fast) excepted.
+//!
+//! A rank has one thread unless `DOLMEN_NUM_THREADS` or else `RAYON_NUM_THREADS` says otherwise, or
+//! the program does (`threads::start`). More threads than cores make every wait a wait for the
+//! scheduler, so all ranks of a node together may not have more than there are cores to run on,
+//! unless `DOLMEN_OVERSUBSCRIBE=1` is set.
+//!
+//! The thread that calls MPI is one of the threads, so `mpirun -n 2` with two threads each fills four
+//! cores. MPI launchers often bind a rank to one core; `--bind-to none`, or `--map-by slot:PE=2` of
+//! Open MPI, gives it more.
+
+#[cfg(feature = "threads")]
+mod pool;
+
+use std::ops::Range;
+
+#[cfg(feature = "threads")]
+pub(crate) use pool::from_environment;
+#[cfg(feature = "threads")]
+pub use pool::{count, start};
+
+/// Entries of a vector or a matrix that are worth a thread: ten times what it takes to wake one.
+const GRAIN: usize = 1 << 15;
+
+/// Number of threads of this rank: one without the feature `threads`.
+#[cfg(not(feature = "threads"))]
+pub fn count() -> usize {
+    1
+}
+
+/// Says so where threads are asked for in vain.
+#[cfg(not(feature = "threads"))]
+pub(crate) fn from_environment(_comm: &crate::Comm) -> crate::Result<()> {
+    if std::env::var("DOLMEN_NUM_THREADS").is_ok_and(|wanted| !["", "1"].contains(&wanted.trim())) {
+        tracing::warn!("DOLMEN_NUM_THREADS is set, but dolmen-core is built without the feature `threads`");
+    }
+    Ok(())
+}
+
+/// What can be cut in two.
+pub(crate) trait Split: Send + Sized {
+    /// The first `at` elements and the others.
+    fn split(self, at: usize) -> (Self, Self);
+}
+
+impl<T: Send> Split for &mut [T] {
+    fn split(self, at: usize) -> (Self, Self) {
+        self.split_at_mut(at)
+    }
+}
+
+impl<T: Send, const K: usize> Split for [&mut [T]; K] {
+    fn split(self, at: usize) -> (Self, Self) {
+        let mut rest: [&mut [T]; K] = std::array::from_fn(|_| Default::default());
+        let mut slices = self.into_iter();
+        let first = std::array::from_fn(|k| {
+            let (first, after) = slices.next().expect("invariant: K slices").split_at_mut(at);
+            rest[k] = after;
+            first
+        });
+        (first, rest)
+    }
+}
+
+impl<A: Split, B: Split> Split for (A, B) {
+    fn split(self, at: usize) -> (Self, Self) {
+        let ((a, a_rest), (b, b_rest)) = (self.0.split(at), self.1.split(at));
+        ((a, b), (a_rest, b_rest))
+    }
+}
+
+/// How many parts so many entries of work are cut into.
+pub(crate) fn parts(work: usize) -> usize {
+    (work / GRAIN).clamp(1, count())
+}
+
+/// Part `part` of `parts` equal ones of `0..len`, but for the last cut at multiples of `unit`.
+pub(crate) fn equal_part(part: usize, parts: usize, len: usize, unit: usize) -> Range<usize> {
+    let cut = |part: usize| if part == parts { len } else { len / unit * part / parts * unit };
+    cut(part)..cut(part + 1)
+}
+
+/// Runs `run(part, piece)` for all parts, each on a thread; part `p` of `whole` begins at `cut(p)`.
+#[cfg(feature = "threads")]
+pub(crate) fn for_parts<S: Split>(
+    parts: usize,
+    whole: S,
+    cut: &(impl Fn(usize) -> usize + Sync),
+    run: &(impl Fn(usize, S) + Sync),
+) {
+    pool::for_range(0..parts, whole, cut, run);
+}
+
+/// Runs `run(part, piece)` for all parts; part `p` of `whole` begins at `cut(p)`.
+#[cfg(not(feature = "threads"))]
+pub(crate) fn for_parts<S: Split>(
+    parts: usize,
+    whole: S,
+    cut: &(impl Fn(usize) -> usize + Sync),
+    run: &(impl Fn(usize, S) + Sync),
+) {
+    let mut rest = whole;
+    for part in 0..parts - 1 {
+        let (piece, after) = rest.split(cut(part + 1) - cut(part));
+        run(part, piece);
+        rest = after;
+    }
+    run(parts - 1, rest);
+}
+
+/// Runs `run(start, piece)` on pieces of `entries`, each on a thread.
+pub(crate) fn for_entries<T: Send>(entries: &mut [T], run: &(impl Fn(usize, &mut [T]) + Sync)) {
+    let (len, parts) = (entries.len(), parts(entries.len()));
+    // Pieces begin at whole cache lines, as far as the array does.
+    let cut = |part| equal_part(part, parts, len, 64).start;
+    for_parts(parts, entries, &cut, &|part, piece: &mut [T]| run(cut(part), piece));
+}
+
+/// Merges what `map` gives for pieces of `0..len`, each on a thread, in their order.
+pub(crate) fn reduce<R: Send>(
+    len: usize,
+    map: &(impl Fn(Range<usize>) -> R + Sync),
+    merge: &(impl Fn(R, R) -> R + Sync),
+) -> R {
+    let parts = parts(len);
+    let piece = |part| map(equal_part(part, parts, len, 64));
+    #[cfg(feature = "threads")]
+    return pool::reduce_range(0..parts, &piece, merge);
+    #[cfg(not(feature = "threads"))]
+    (1..parts).fold(piece(0), |so_far, part| merge(so_far, piece(part)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn parts_tile_the_whole() {
+        for (len, unit) in [(0, 1), (10, 1), (1000, 64), (63, 64), (65, 64)] {
+            for parts in 1..6 {
+                let mut end = 0;
+                for part in 0..parts {
+                    let range = equal_part(part, parts, len, unit);
+                    assert!(range.start == end && range.start.is_multiple_of(unit) && range.end >= range.start);
+                    end = range.end;
+                }
+                assert_eq!(end, len);
+            }
+        }
+        assert_eq!(equal_part(1, 3, 1000, 64), 320..640);
+    }
+
+    #[test]
+    fn every_part_gets_its_piece() {
+        let (mut ones, mut others) = (vec![0; 10], vec![0; 10]);
+        let cuts = [0, 3, 3, 7];
+        for_parts(4, (&mut ones[..], [&mut others[..]]), &|part| cuts[part], &|part, (ones, [others])| {
+            assert_eq!(ones.len(), others.len());
+            ones.fill(part);
+            others.fill(10 * part);
+        });
+        assert_eq!(ones, [0, 0, 0, 2, 2, 2, 2, 3, 3, 3]);
+        assert_eq!(others, [0, 0, 0, 20, 20, 20, 20, 30, 30, 30]);
+    }
+}
