@@ -41,7 +41,7 @@ pub use monitor::{Monitor, Progress, Request};
 pub use null_space::NullSpace;
 pub use precond::{
     Additive, AdditiveSchwarz, BlockJacobi, ChebyshevPolynomial, Cholesky, Direct, Ic, Ilu, Ilut, Jacobi, Ldlt,
-    LocalSolver, Lu, Multiplicative, Permuted, Schwarz, Sor, Sweep,
+    LocalSolver, Lu, Multiplicative, Permuted, PointBlockJacobi, Schwarz, Sor, Sweep,
 };
 pub use report::{SolveReport, StopReason};
 pub use settings::{Norm, Settings};
