@@ -1,5 +1,6 @@
 //! The command line of a program on several ranks.
 
+use std::io::{self, Write as _};
 use std::process::ExitCode;
 
 use clap::Parser;
@@ -19,4 +20,11 @@ pub fn parse<A: Parser>(comm: &Comm) -> Result<A, ExitCode> {
         }
         if answer.use_stderr() { ExitCode::from(2) } else { ExitCode::SUCCESS }
     })
+}
+
+/// Prints a line on rank 0. A reader that has gone away, such as `head`, is no reason to fail.
+pub fn say(comm: &Comm, text: &str) {
+    if comm.rank() == 0 {
+        let _ = writeln!(io::stdout(), "{text}");
+    }
 }
