@@ -71,14 +71,14 @@ impl<T: Scalar> RightHandSide<T> {
         let ones = Vector::from_fn(a.domain(), |_| T::ONE);
         let mut vector = Vector::zeros(a.range());
         a.apply(&ones, &mut vector)?;
-        let vanishes = vector.norm_inf().to_f64() <= 1e-12 * a.norm_inf().to_f64();
-        if !vanishes || a.global_entries() == 0 {
-            return Ok(RightHandSide { vector, solution: Some(ones), origin: "A * ones".into() });
+        let (size, largest) = (vector.norm_inf().to_f64(), a.norm_inf().to_f64());
+        if size > 1e-12 * largest || largest == 0.0 {
+            return Ok(RightHandSide { vector, solution: Some(ones), origin: "A * ones".to_owned() });
         }
         let last = a.domain().global_len() as f64;
         let ramp = Vector::from_fn(a.domain(), |row| T::from_parts(row as f64 / last, 0.0));
         a.apply(&ramp, &mut vector)?;
-        let origin = "A * x with x from 0 to 1 in equal steps, since A * ones is zero".into();
+        let origin = "A * y with y from 0 to 1 in equal steps, since A * ones is zero".to_owned();
         Ok(RightHandSide { vector, solution: Some(ramp), origin })
     }
 }

@@ -8,7 +8,7 @@ use dolmen_common::command_line::say;
 use dolmen_core::profile::Profile;
 use dolmen_core::{Comm, CsrMatrix, LinearOperator, MultiVector, Scalar, Vector};
 use dolmen_io::{Description, Matrix, Vectors, read_matrix, write_vectors};
-use dolmen_solvers::{Automatic, Progress, Solution};
+use dolmen_solvers::{Automatic, PRECONDITIONERS, Progress, Solution};
 use serde_json::{Value, json};
 
 use crate::error::Result;
@@ -46,7 +46,7 @@ pub(crate) struct Solve {
     /// Print where the time went.
     #[arg(long)]
     profile: bool,
-    /// Print one JSON object on the standard output; the rest goes to the standard error.
+    /// Print one JSON object; monitor and profile go to the standard error.
     #[arg(long)]
     json: bool,
 }
@@ -86,8 +86,10 @@ impl Solve {
             (Some(b), Some(path)) => RightHandSide::given(b, path),
             _ => RightHandSide::of_known_solution(a)?,
         };
-        self.tell(comm, &format!("{}: {}", self.matrix.display(), title(file, a)));
-        self.tell(comm, &format!("b = {}", b.origin));
+        if !self.json {
+            say(comm, &format!("{}: {}", self.matrix.display(), title(file, a)));
+            say(comm, &format!("b = {}", b.origin));
+        }
         let mut x = Vector::zeros(a.domain());
         let mut attempts = 0;
         let mut print = |progress: &Progress| {
@@ -109,17 +111,19 @@ impl Solve {
         } else {
             tell_attempts(comm, &solution);
             if let Some(error) = error {
-                say(comm, &format!("the x that b was made of is known: |x - it| / |it| = {error:.2e}"));
+                say(comm, &format!("|x - y| / |y| = {error:.2e} for the y of which b = A * y was made"));
             }
         }
         if let Some(path) = &self.output {
             write_vectors(path, &wrap(MultiVector::from_vectors(a.domain(), &[&x])?))?;
-            self.tell(comm, &format!("x is in {}", path.display()));
+            if !self.json {
+                say(comm, &format!("x is in {}", path.display()));
+            }
         }
         Ok(solution.solved())
     }
 
-    /// Prints a line of text: on the standard error where the output is for programs.
+    /// Prints what was asked for besides the answer: on the standard error where that is one JSON object.
     fn tell(&self, comm: &Comm, text: &str) {
         match (self.json, comm.rank()) {
             (false, _) => say(comm, text),
@@ -145,7 +149,7 @@ impl Solve {
 }
 
 /// Size and kind of a matrix.
-pub(crate) fn title<T: Scalar>(file: &Description, a: &CsrMatrix<T>) -> String {
+fn title<T: Scalar>(file: &Description, a: &CsrMatrix<T>) -> String {
     let (entries, field, symmetry) = (a.global_entries(), file.field, file.symmetry);
     format!("{} x {}, {entries} entries, {field}, stored as {symmetry}", file.rows, file.columns)
 }
@@ -161,11 +165,9 @@ fn tell_attempts(comm: &Comm, solution: &Solution) {
     let several = solution.attempts.len() > 1;
     for (attempt, number) in solution.attempts.iter().zip(1..) {
         let counted = if several { format!("{number}. ") } else { String::new() };
-        let preconditioner = match attempt.preconditioner {
-            "none" => "without preconditioner".to_owned(),
-            name => format!("with preconditioner {name}"),
-        };
-        say(comm, &format!("{counted}{} {preconditioner}: {}", attempt.method, attempt.reason));
+        let title = PRECONDITIONERS.iter().find(|(name, _)| *name == attempt.preconditioner);
+        let title = title.map(|(_, title)| format!(" ({title})")).unwrap_or_default();
+        say(comm, &format!("{counted}{} with {}{title}: {}", attempt.method, attempt.preconditioner, attempt.reason));
         match &attempt.outcome {
             Ok(report) if attempt.solved => say(comm, &report.to_string()),
             _ => say(comm, &attempt.summary()),

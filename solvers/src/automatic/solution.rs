@@ -38,6 +38,8 @@ impl Attempt {
                 report.method, report.iterations, self.true_relative_residual
             ),
             Ok(report) => report.outcome(),
+            // Which rank met it is of no interest.
+            Err(Error::Core(error)) => format!("the preconditioner could not be made: {}", error.message()),
             Err(error) => format!("the preconditioner could not be made: {error}"),
         }
     }

@@ -16,14 +16,18 @@ struct Reference {
     triplets: Triplets,
 }
 
+fn place(index: u64) -> usize {
+    usize::try_from(index).expect("a small matrix")
+}
+
 impl Reference {
     fn is_square(&self) -> bool {
         self.triplets.rows == self.triplets.columns
     }
 
     fn product(&self, x: &[f64]) -> Vec<f64> {
-        let mut y = vec![0.0; self.triplets.rows as usize];
-        self.triplets.entries.iter().for_each(|&(i, j, value)| y[i as usize] += value.re * x[j as usize]);
+        let mut y = vec![0.0; place(self.triplets.rows)];
+        self.triplets.entries.iter().for_each(|&(i, j, value)| y[place(i)] += value.re * x[place(j)]);
         y
     }
 }
@@ -54,7 +58,7 @@ fn solve(comm: &Comm, matrix: &Reference, b: &[f64]) -> TestResult<(Solution, Ve
     let domain = if rows == columns { range.clone() } else { Layout::uniform(comm, *columns) };
     let own = entries.iter().filter(|(row, ..)| range.range().contains(row)).map(|&(i, j, value)| (i, j, value.re));
     let a = CsrMatrix::from_triplets(&range, &domain, own, Duplicates::Add)?;
-    let b = Vector::from_fn(&range, |row| b[row as usize]);
+    let b = Vector::from_fn(&range, |row| b[place(row)]);
     let mut x = Vector::zeros(&domain);
     let solution = Automatic::new().rtol(RTOL).solve(&a, &b, &mut x)?;
     Ok((solution, x.gather_all()))
@@ -71,7 +75,7 @@ pub(crate) fn square(comm: &Comm) -> TestResult {
     let Some(folder) = shared() else { return Ok(()) };
     for matrix in all(&folder)?.iter().filter(|matrix| matrix.is_square()) {
         let name = &matrix.name;
-        let b = matrix.product(&vec![1.0; matrix.triplets.columns as usize]);
+        let b = matrix.product(&vec![1.0; place(matrix.triplets.columns)]);
         let (solution, x) = solve(comm, matrix, &b)?;
         let relative = norm(&residual(matrix, &x, &b)) / norm(&b);
         let told = solution.kept().true_relative_residual;
@@ -101,7 +105,7 @@ pub(crate) fn rectangular(comm: &Comm) -> TestResult {
             let file = read_matrix(&folder.join("data/matrices/illc1033_rhs1.mtx.gz"))?;
             file.entries.iter().map(|(.., value)| value.re).collect()
         } else {
-            let b = matrix.product(&vec![1.0; matrix.triplets.columns as usize]);
+            let b = matrix.product(&vec![1.0; place(matrix.triplets.columns)]);
             b.iter().enumerate().map(|(i, b)| b + ((37 * i) % 101) as f64 / 128.0 - 0.390_625).collect::<Vec<_>>()
         };
         let (solution, x) = solve(comm, matrix, &b)?;
