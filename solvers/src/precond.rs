@@ -8,7 +8,9 @@
 //! row. One that a program writes itself, PETSc's shell, is a [`FnOperator`](dolmen_core::FnOperator).
 
 mod block_jacobi;
+mod by_name;
 mod chebyshev;
+mod column_scaling;
 mod composite;
 mod condition;
 mod direct;
@@ -26,7 +28,9 @@ mod sor;
 mod triangular;
 
 pub use block_jacobi::BlockJacobi;
+pub use by_name::{PRECONDITIONERS, preconditioner_by_name};
 pub use chebyshev::ChebyshevPolynomial;
+pub use column_scaling::ColumnScaling;
 pub use composite::{Additive, Multiplicative};
 pub use direct::Direct;
 pub use ic::Ic;

@@ -72,13 +72,8 @@ pub fn prepare_folder(comm: &Comm, folder: &Path) -> Result<()> {
 /// # Errors
 /// The file cannot be written.
 pub fn write_file(path: &Path, bytes: &[u8]) -> Result<()> {
-    let temporary = path.with_added_extension("tmp");
-    let written = std::fs::write(&temporary, bytes).and_then(|()| std::fs::rename(&temporary, path));
-    written.map_err(|error| {
-        // The first error is the one to report, whether or not the rest can be removed.
-        let _ = std::fs::remove_file(&temporary);
-        Error::File { path: path.to_owned(), what: format!("cannot write: {error}") }
-    })
+    let what = |error| Error::File { path: path.to_owned(), what: format!("cannot write: {error}") };
+    dolmen_common::files::write(path, bytes).map_err(what)
 }
 
 /// Writes all FITS maps and the offsets of a run; returns the files.
