@@ -167,7 +167,7 @@ pub enum Error {
         reason: String,
     },
     /// A size exceeds what an index type can count.
-    #[error("{what}: {size} is more than the {limit} that one rank can hold; use more ranks")]
+    #[error("{what}: {size} is more than the {limit} that one rank can count; leave less of them to one rank")]
     TooLarge {
         /// What was counted.
         what: &'static str,

@@ -4,7 +4,7 @@ use ndarray::{Array2, ArrayView2};
 
 use crate::dense::{matrix, require_columns, square_entries};
 use crate::error::{Error, Result};
-use crate::lapack::Info;
+use crate::lapack::{Info, require_eigen_size};
 use crate::scalar::{Real, Scalar};
 
 /// `A = V diag(w) V^H` with V unitary (LAPACK `heevd`: divide and conquer).
@@ -18,9 +18,11 @@ impl<T: Scalar> HermitianEigen<T> {
     /// Finds all eigenvalues and eigenvectors of a matrix of which the lower triangle is read.
     ///
     /// # Errors
-    /// [`Error::NoConvergence`]; [`Error::Shape`] if the matrix is not square; [`Error::NotFinite`].
+    /// [`Error::NoConvergence`]; [`Error::Shape`] if the matrix is not square; [`Error::NotFinite`];
+    /// [`Error::TooLarge`] above 32 766 rows, for which LAPACK cannot count its workspace.
     pub fn factor(a: ArrayView2<'_, T>) -> Result<HermitianEigen<T>> {
         let operation = "eigenvalues";
+        require_eigen_size(a.nrows())?;
         let (n, mut vectors) = square_entries(operation, a)?;
         let missing = |Info(count)| Error::NoConvergence { operation, count: count as u64 };
         let values = if n > 0 { T::heevd(n, &mut vectors).map_err(missing)? } else { Vec::new() };

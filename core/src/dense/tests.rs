@@ -252,6 +252,11 @@ fn misfits_are_refused() {
         SmallBlocks::from_entries(2, vec![1.0; 6]).is_err()
             && SmallBlocks::<f64>::zeros(2, 2).multiply(&[0.0; 4], &mut [0.0; 3]).is_err()
     );
+    // One number in all places takes no memory.
+    let huge = ndarray::arr0(1.0f32);
+    let huge = huge.broadcast((50_000, 50_000)).unwrap();
+    assert!(matches!(HermitianEigen::factor(huge), Err(Error::TooLarge { limit: 32_766, .. })));
+    assert!(matches!(Svd::factor(huge), Err(Error::TooLarge { limit: 23_169, .. })));
     // Nothing at all is a matrix too.
     let empty: Array2<f64> = Array2::zeros((0, 0));
     assert!(Cholesky::factor(empty.view()).unwrap().solve(&mut []).is_ok());
