@@ -43,7 +43,7 @@ impl<T: Scalar> HermitianEigen<T> {
     /// as the solutions do.
     ///
     /// # Errors
-    /// [`Error::Singular`], naming the first eigenvalue that is zero to working precision;
+    /// [`Error::ZeroEigenvalue`], naming the first eigenvalue that is zero to working precision;
     /// [`Error::Shape`] if `b` is not whole columns.
     pub fn solve(&self, b: &[T]) -> Result<Vec<T>> {
         let operation = "solve by eigenvectors";
@@ -54,8 +54,8 @@ impl<T: Scalar> HermitianEigen<T> {
         }
         let largest = self.values.iter().fold(0.0f64, |largest, value| largest.max(value.to_f64().abs()));
         let noise = T::Real::EPSILON.to_f64() * n as f64 * largest;
-        if let Some(row) = self.values.iter().position(|value| value.to_f64().abs() <= noise) {
-            return Err(Error::Singular { operation, row: row as u64 });
+        if let Some(index) = self.values.iter().position(|value| value.to_f64().abs() <= noise) {
+            return Err(Error::ZeroEigenvalue { operation, index: index as u64 });
         }
         let count = b.len() / n;
         let mut parts = vec![T::ZERO; b.len()];

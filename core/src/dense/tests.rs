@@ -217,7 +217,7 @@ fn failures_name_their_place() {
     let qr = Qr::factor(not_definite.view()).unwrap();
     assert_eq!(qr.solve(&[1.0; 3]).unwrap_err(), Error::Singular { operation, row: 2 });
     let eigen = HermitianEigen::factor(not_definite.view()).unwrap();
-    assert!(matches!(eigen.solve(&[1.0; 3]), Err(Error::Singular { row: 0, .. })));
+    assert!(matches!(eigen.solve(&[1.0; 3]), Err(Error::ZeroEigenvalue { index: 0, .. })));
     let operation = "banded Cholesky factorization";
     let mut banded = HermitianBanded::toeplitz(4, &[1.0, 0.5]);
     banded.add_to_diagonal(&[0.0, 0.0, 0.0, -0.7]).unwrap();
