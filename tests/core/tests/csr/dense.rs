@@ -67,7 +67,9 @@ impl<T: Scalar> Dense<T> {
     }
 
     pub(crate) fn sizes(&self) -> Vec<f64> {
-        let size = |row: &Vec<Option<T>>| row.iter().flatten().map(|value| value.abs().to_f64()).sum();
+        let size = |row: &Vec<Option<T>>| {
+            row.iter().flatten().map(|value| value.re().to_f64().hypot(value.im().to_f64())).sum()
+        };
         self.rows.iter().map(size).collect()
     }
 }
