@@ -64,6 +64,12 @@ pub trait LinearOperator<T: Scalar> {
     fn diagonal(&self) -> Option<Vector<T>> {
         None
     }
+
+    /// The entries of an operator that is a diagonal matrix, for who multiplies with them on the way:
+    /// `y[i] = x[i] d[i]`. The same answer on all ranks.
+    fn as_diagonal(&self) -> Option<&Vector<T>> {
+        None
+    }
 }
 
 /// An operator that also applies its adjoint, the conjugate transpose `A^H`.
@@ -106,6 +112,10 @@ macro_rules! forward {
 
             fn diagonal(&self) -> Option<Vector<T>> {
                 (**self).diagonal()
+            }
+
+            fn as_diagonal(&self) -> Option<&Vector<T>> {
+                (**self).as_diagonal()
             }
         }
 
