@@ -278,7 +278,7 @@ impl<'s, T: Scalar> Context<'s, T> {
     }
 }
 
-fn require_same(
+pub(crate) fn require_same(
     method: &'static str,
     what: &'static str,
     left: &dolmen_core::Layout,

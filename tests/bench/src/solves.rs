@@ -81,7 +81,8 @@ fn latency(bench: &Bench) -> Result<()> {
     }
     let system = System::new(bench, Problem::Seven, 32)?;
     let jacobi = || Jacobi::new(&system.a).expect("a diagonal of six");
-    bench
-        .solve(&system.case(name), &jacobi, |m| system.solve(&Cg::new().rtol(0.0).max_iterations(60).preconditioner(m)));
+    bench.solve(&system.case(name), &jacobi, |m| {
+        system.solve(&Cg::new().rtol(0.0).max_iterations(60).preconditioner(m))
+    });
     Ok(())
 }
