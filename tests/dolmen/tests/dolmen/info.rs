@@ -29,7 +29,7 @@ pub(crate) fn by_hand() -> TestResult {
     Ok(())
 }
 
-/// All MatrixMarket files of the reference data, on one rank without a launcher.
+/// All matrices of the reference data, on one rank without a launcher.
 pub(crate) fn reference_matrices() -> TestResult {
     let Some(shared) = shared() else { return Ok(()) };
     let manifest = manifest(&shared)?;
