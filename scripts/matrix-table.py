@@ -10,10 +10,11 @@ how they were computed is written down. Needs NumPy and SciPy.
 
 import argparse
 import gzip
-import io
+import itertools
 import json
 import os
 import pathlib
+import re
 import subprocess
 import sys
 import tempfile
@@ -77,28 +78,35 @@ def right_hand_side(folder, reference, name):
     """The file of the right-hand side that the least-squares reference has."""
     if reference["lsq"]["b"] == "rhs file":
         return SHARED / f"data/matrices/{name}_rhs1.mtx.gz"
-    values = numpy.asarray(product_with_ones(folder, name))
+    values = product_with_ones(name)
     values = values + ((37 * numpy.arange(len(values))) % 101) / 128 - 0.390625
     path = folder / f"{name}_b.mtx"
     scipy.io.mmwrite(str(path), values.reshape(-1, 1), precision=17)
     return path
 
 
-def product_with_ones(folder, name):
+def product_with_ones(name):
+    """The row sums of a matrix from MatrixMarket, or from Harwell-Boeing without symmetry."""
     stored = SHARED / "data" / MANIFEST["matrices"][name]["file"]
     if ".mtx" in stored.name:
         matrix = scipy.io.mmread(str(stored))
-    else:
-        opened = gzip.open(stored, "rt") if stored.suffix == ".gz" else open(stored)
-        with opened as text:
-            lines = text.read().splitlines()
-        # SciPy refuses right-hand sides, which come last, and the word for rectangular.
-        if int(lines[1].split()[4]) > 0:
-            lines[1] = lines[1][:56] + f"{0:14d}"
-            del lines[4]
-        lines[2] = lines[2].replace("RRA", "RUA")
-        matrix = scipy.io.hb_read(io.StringIO("\n".join(lines) + "\n"))
-    return numpy.asarray(matrix @ numpy.ones(matrix.shape[1])).ravel()
+        return numpy.asarray(matrix @ numpy.ones(matrix.shape[1])).ravel()
+    with gzip.open(stored, "rt") if stored.suffix == ".gz" else open(stored) as text:
+        lines = text.read().splitlines()
+    _, pointers, indices, values, right_hand_sides = (int(lines[1][at : at + 14]) for at in range(0, 70, 14))
+    lengths = [int(re.search(r"[IEDF](\d+)", part)[1]) for part in re.findall(r"\(([^)]*)\)", lines[3])]
+    first = (5 if right_hand_sides else 4) + pointers
+
+    reference = MANIFEST["matrices"][name]["reference"]
+
+    def numbers(start, count, length):
+        cut = (line[at : at + length] for line in lines[start : start + count] for at in range(0, len(line), length))
+        # Last lines may hold remains of others beyond their numbers.
+        return [part.replace("D", "E") for part in itertools.islice(cut, reference["stored_entries"])]
+
+    rows = numpy.array(numbers(first, indices, lengths[1]), dtype=int) - 1
+    entries = numpy.array(numbers(first + indices, values, lengths[2]), dtype=float)
+    return numpy.bincount(rows, weights=entries, minlength=reference["rows"])
 
 
 def row(dolmen, folder, name, entry):
