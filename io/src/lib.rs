@@ -5,8 +5,11 @@
 //! appear under their name only when they are complete.
 
 pub mod fits;
+pub mod harwell_boeing;
 pub mod hdf5;
 pub mod matrix_market;
+pub mod npz;
+pub mod petsc;
 
 mod dense;
 mod error;
@@ -15,6 +18,8 @@ mod matrix_file;
 mod positioned;
 mod source;
 mod staged;
+mod symmetry;
+mod text;
 
 pub use error::{Error, Result};
 pub use matrix_file::{

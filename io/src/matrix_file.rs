@@ -6,7 +6,10 @@
 //! columns than [`most_rows`] of the text's length, so that memory is bounded by the file.
 
 use crate::error::{Error, Result};
+use crate::harwell_boeing::{self, HarwellBoeing};
 use crate::matrix_market::{self, MatrixMarket};
+use crate::npz::{self, Npz};
+use crate::petsc::{self, IndexWidth, PetscFile};
 use crate::source::Source;
 use dolmen_core::{Comm, Complex64, CsrMatrix, Layout, LinearOperator, MultiVector, Scalar};
 use std::fmt;
@@ -36,6 +39,14 @@ pub enum Vectors {
 pub enum Format {
     /// MatrixMarket text, plain or gzip.
     MatrixMarket,
+    /// Harwell-Boeing text, plain or gzip.
+    HarwellBoeing,
+    /// Rutherford-Boeing text, plain or gzip.
+    RutherfordBoeing,
+    /// A sparse matrix of SciPy in a zip of NumPy arrays.
+    ScipyNpz,
+    /// PETSc's binary format.
+    PetscBinary,
 }
 
 /// How a file lays out the entries.
@@ -46,6 +57,14 @@ pub enum Storage {
     Coordinate,
     /// All entries, none with indices.
     Array,
+    /// Rows, each with the columns of its entries.
+    CompressedRows,
+    /// Columns, each with the rows of its entries.
+    CompressedColumns,
+    /// Rows of dense blocks.
+    BlockRows,
+    /// Diagonals.
+    Diagonals,
 }
 
 /// The kind of numbers that a file holds.
@@ -103,12 +122,21 @@ pub struct Description {
     pub columns: u64,
     /// Entries as stored in the file: symmetry is not expanded, repeated entries are counted each.
     pub entries: u64,
+    /// Vectors that stand behind the matrix, in formats that can have both.
+    pub right_hand_sides: u64,
+    /// Rows and columns of the blocks that the matrix was stored as, or of the points that a vector
+    /// was; 1 where there are none.
+    pub block_size: u64,
 }
 
 impl fmt::Display for Format {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Format::MatrixMarket => "MatrixMarket",
+            Format::HarwellBoeing => "Harwell-Boeing",
+            Format::RutherfordBoeing => "Rutherford-Boeing",
+            Format::ScipyNpz => "SciPy npz",
+            Format::PetscBinary => "PETSc binary",
         })
     }
 }
@@ -118,6 +146,10 @@ impl fmt::Display for Storage {
         f.write_str(match self {
             Storage::Coordinate => "coordinate",
             Storage::Array => "array",
+            Storage::CompressedRows => "compressed rows",
+            Storage::CompressedColumns => "compressed columns",
+            Storage::BlockRows => "block rows",
+            Storage::Diagonals => "diagonals",
         })
     }
 }
@@ -190,23 +222,49 @@ pub(crate) fn check_length(path: &Path, rows: u64, layout: &Layout) -> Result<()
     Err(Error::argument(path, what))
 }
 
+/// Refuses complex numbers where `T` is real.
+pub(crate) fn require_field<T: Scalar>(path: &Path, field: Field) -> Result<()> {
+    if field != Field::Complex || T::COMPLEX {
+        return Ok(());
+    }
+    let what = format!("holds complex numbers, which {} cannot; read it as Complex64 or Complex32", T::NAME);
+    Err(Error::argument(path, what))
+}
+
 /// A file of a known format whose header is read.
 enum Opened<'s> {
     MatrixMarket(MatrixMarket<'s>),
+    HarwellBoeing(HarwellBoeing<'s>),
+    Npz(Npz<'s>),
+    Petsc(PetscFile<'s>),
 }
 
 impl<'s> Opened<'s> {
     /// # Collective
     fn open(comm: &Comm, source: &'s Source) -> Result<Opened<'s>> {
-        if matrix_market::is_matrix_market(&source.head()) {
+        let head = source.head();
+        if matrix_market::is_matrix_market(&head) {
             return Ok(Opened::MatrixMarket(MatrixMarket::open(comm, source)?));
         }
-        Err(Error::argument(source.path(), "is not a file of a known format (MatrixMarket)"))
+        if npz::is_zip(&head) {
+            return Ok(Opened::Npz(Npz::open(comm, source)?));
+        }
+        if petsc::is_petsc(&head) {
+            return Ok(Opened::Petsc(PetscFile::open(comm, source)?));
+        }
+        if harwell_boeing::is_harwell_boeing(&head) {
+            return Ok(Opened::HarwellBoeing(HarwellBoeing::open(comm, source)?));
+        }
+        let known = "MatrixMarket, Harwell-Boeing, Rutherford-Boeing, SciPy npz, PETSc binary";
+        Err(Error::argument(source.path(), format!("is not a file of a known format ({known})")))
     }
 
     fn description(&self) -> Description {
         match self {
             Opened::MatrixMarket(file) => file.description(),
+            Opened::HarwellBoeing(file) => file.description(),
+            Opened::Npz(file) => file.description(),
+            Opened::Petsc(file) => file.description(),
         }
     }
 
@@ -214,6 +272,9 @@ impl<'s> Opened<'s> {
     fn matrix<T: Scalar>(self) -> Result<CsrMatrix<T>> {
         match self {
             Opened::MatrixMarket(file) => file.matrix(),
+            Opened::HarwellBoeing(file) => file.matrix(),
+            Opened::Npz(file) => file.matrix(),
+            Opened::Petsc(file) => file.matrix(),
         }
     }
 
@@ -221,6 +282,9 @@ impl<'s> Opened<'s> {
     fn vectors<T: Scalar>(self, rows: &Layout) -> Result<MultiVector<T>> {
         match self {
             Opened::MatrixMarket(file) => file.vectors(rows),
+            Opened::HarwellBoeing(file) => file.vectors(rows),
+            Opened::Npz(file) => file.vectors(rows),
+            Opened::Petsc(file) => file.vectors(rows),
         }
     }
 }
@@ -277,19 +341,48 @@ pub fn read_vectors(path: impl AsRef<Path>, rows: &Layout) -> Result<(Vectors, D
 /// What the end of a file's name asks for.
 enum Target {
     MatrixMarket,
+    Npz,
+    Petsc,
 }
 
 impl Target {
     fn of(path: &Path) -> Result<Target> {
         let name = path.file_name().unwrap_or_default().to_string_lossy().to_ascii_lowercase();
-        match name.strip_suffix(".gz").unwrap_or(&name).rsplit_once('.') {
-            Some((_, "mtx")) => Ok(Target::MatrixMarket),
-            _ => Err(Error::argument(path, "has no known extension to write to; use .mtx or .mtx.gz")),
+        if name.ends_with(".mtx") || name.ends_with(".mtx.gz") {
+            return Ok(Target::MatrixMarket);
+        }
+        match name.rsplit_once('.') {
+            Some((_, "npz")) => Ok(Target::Npz),
+            Some((_, "petsc")) => Ok(Target::Petsc),
+            _ => Err(Error::argument(path, "has no known extension to write to; use .mtx, .mtx.gz, .npz or .petsc")),
+        }
+    }
+
+    fn write_matrix<T: Scalar>(&self, path: &Path, matrix: &CsrMatrix<T>) -> Result<()> {
+        match self {
+            Target::MatrixMarket => matrix_market::write_matrix(path, matrix, Symmetry::General),
+            Target::Npz => npz::write_matrix(path, matrix),
+            Target::Petsc => {
+                let most = matrix.global_entries().max(matrix.domain().global_len()).max(matrix.range().global_len());
+                petsc::write_matrix(path, matrix, IndexWidth::for_numbers(most), 1)
+            }
+        }
+    }
+
+    fn write_vectors<T: Scalar>(&self, path: &Path, vectors: &MultiVector<T>) -> Result<()> {
+        match self {
+            Target::MatrixMarket => matrix_market::write_vectors(path, vectors),
+            Target::Npz => {
+                Err(Error::argument(path, "npz files hold sparse matrices; write vectors to .mtx or .petsc"))
+            }
+            Target::Petsc => {
+                petsc::write_vectors(path, vectors, IndexWidth::for_numbers(vectors.layout().global_len()))
+            }
         }
     }
 }
 
-/// Writes a matrix in the format of the file's extension: `.mtx` or `.mtx.gz`.
+/// Writes a matrix in the format of the file's extension: `.mtx`, `.mtx.gz`, `.npz` or `.petsc`.
 ///
 /// Reading it again gives the same bits. The file appears under its name when it is complete.
 ///
@@ -299,28 +392,26 @@ impl Target {
 /// An unknown extension; a file that cannot be written.
 pub fn write_matrix(path: impl AsRef<Path>, matrix: &Matrix) -> Result<()> {
     let path = path.as_ref();
-    match Target::of(path)? {
-        Target::MatrixMarket => match matrix {
-            Matrix::Real(matrix) => matrix_market::write_matrix(path, matrix, Symmetry::General),
-            Matrix::Complex(matrix) => matrix_market::write_matrix(path, matrix, Symmetry::General),
-        },
+    let target = Target::of(path)?;
+    match matrix {
+        Matrix::Real(matrix) => target.write_matrix(path, matrix),
+        Matrix::Complex(matrix) => target.write_matrix(path, matrix),
     }
 }
 
-/// Writes vectors in the format of the file's extension: `.mtx` or `.mtx.gz`.
+/// Writes vectors in the format of the file's extension: `.mtx`, `.mtx.gz` or `.petsc`.
 ///
 /// Reading them again gives the same bits. The file appears under its name when it is complete.
 ///
 /// # Collective
 ///
 /// # Errors
-/// An unknown extension; a file that cannot be written.
+/// An unknown extension, or one whose format has no vectors; a file that cannot be written.
 pub fn write_vectors(path: impl AsRef<Path>, vectors: &Vectors) -> Result<()> {
     let path = path.as_ref();
-    match Target::of(path)? {
-        Target::MatrixMarket => match vectors {
-            Vectors::Real(vectors) => matrix_market::write_vectors(path, vectors),
-            Vectors::Complex(vectors) => matrix_market::write_vectors(path, vectors),
-        },
+    let target = Target::of(path)?;
+    match vectors {
+        Vectors::Real(vectors) => target.write_vectors(path, vectors),
+        Vectors::Complex(vectors) => target.write_vectors(path, vectors),
     }
 }
