@@ -98,7 +98,7 @@ fn malformed_files_are_refused_alike(comm: &Comm) -> TestResult {
         (GENERAL, "   1   3   2", "   1   x   2", "line 7: '   x' is not a whole number"),
         (GENERAL, "3.0000D+00", "3.0000X+00", "line 8: '  3.0000X+00' is not a number"),
         (GENERAL, "3.0000D+00", "3.00D+9999", "line 8: '3.00D+9999' is too large"),
-        (no_sides, "cha ", "csx ", "line 3: type csx: 'x' is neither A"),
+        (no_sides, "cha ", "csx ", "line 3: type csx: 'X' is neither A"),
         (no_sides, "   1   2\n", "   2   1\n", "line 7: entry (1, 2) is above the diagonal"),
         (no_sides, "  0.0000E+00", "  0.5000E+00", "line 7: entry (1, 1) is on the diagonal"),
         (no_sides, "  2.0000E+00  3.0000E+00\n", "\n", "line 7: has 2 of the values, not 4"),
@@ -124,7 +124,6 @@ fn malformed_files_are_refused_alike(comm: &Comm) -> TestResult {
     ] {
         assert!(text.contains(from), "{from}");
         let bad = text.replacen(from, to, 1);
-        // Elemental files and unknown types are known by their extension alone, if at all.
         require_refused(comm, &folder, "bad.rb", bad.as_bytes(), expected)?;
         require_refused(comm, &folder, "bad.rb.gz", &packed(bad.as_bytes()), expected)?;
     }
