@@ -7,13 +7,15 @@ cd "$(dirname "$0")/.."
 . scripts/flavour.sh
 
 ranks=${RANKS:-1 2}
-cases=${CASES:-a.triad,b.,c.,d.,f.cg_jacobi}
+cases=${CASES:-a.triad,b.,c.,d.,f.cg_jacobi,j.dd,j.mtx,j.vec_binary.,j.mat_binary.}
 repeats=${REPEATS:-15}
 seconds=${MAXSEC:-1.5}
 peers=${DOLMEN_PEERS:-../shared/peers}
 lines=out/bench.jsonl
+# Files are written here; name a folder on the disk that counts.
+files=${BENCH_DIR:-out/bench-files}
 
-mkdir -p out
+mkdir -p out "$files"
 cargo build --release --quiet -p dolmen-bench
 : >"$lines"
 
@@ -39,7 +41,7 @@ for count in $ranks; do
     export OMPI_MCA_mpi_yield_when_idle=0
     for program in "$target_dir/release/dolmen-bench" "${programs[@]}"; do
         echo "bench: $(basename "$program") on $count rank(s)" >&2
-        scripts/mpirun.sh -n "$count" "$program" --case "$cases" --repeats "$repeats" --maxsec "$seconds" \
+        scripts/mpirun.sh -n "$count" "$program" --case "$cases" --repeats "$repeats" --maxsec "$seconds" --dir "$files" \
             2>/dev/null | grep '^{' >>"$lines" || echo "bench: $(basename "$program") failed" >&2
     done
 done
