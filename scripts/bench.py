@@ -23,13 +23,16 @@ PEER_CASES = {
     "c.spmvT.jump": ["c.spmvT.7pt.aij", "c.spmvT.7pt.crs"],
     "d.triplets": ["d.coo.prealloc"],
 }
-PEERS = ("petsc", "tpetra")
+PEERS = ("petsc", "tpetra", "scipy")
 
 
 def main(source, target):
     with open(source, encoding="utf-8") as file:
         lines = [json.loads(line) for line in file]
     lines = [line for line in lines if "seconds_min" in line]
+    for line in lines:
+        if line["system"] == "petsc-io":
+            line["system"] = "petsc"
     peer_seconds = {(line["system"], line["case"], line["ranks"]): line["seconds_min"] for line in lines}
     entries = []
     print(f"{'case':<24} ranks {'ms':>10} {'GB/s':>8} {'STREAM':>7}" + "".join(f" {p + ' ms':>12} {'ratio':>6}" for p in PEERS))

@@ -8,15 +8,17 @@ cd "$(dirname "$0")/.."
 
 ranks=${RANKS:-1 2}
 solves=f.poisson.cg_jacobi,f.poisson.cg_icc0,f.poisson.cg_ilu0,f.convdiff.bicgstab_ilu0,f.convdiff.gmres30_ilu0,k.cg.32
-cases=${CASES:-a.triad,b.,c.,d.,$solves}
+cases=${CASES:-a.triad,b.,c.,d.,e.,$solves,j.dd,j.mtx,j.vec_binary.,j.mat_binary.}
 # All that we have, and not all that the peers have.
 [ "$cases" != f. ] || cases=$solves
 repeats=${REPEATS:-15}
 seconds=${MAXSEC:-1.5}
 peers=${DOLMEN_PEERS:-../shared/peers}
 lines=out/bench.jsonl
+# Files are written here; name a folder on the disk that counts.
+files=${BENCH_DIR:-out/bench-files}
 
-mkdir -p out
+mkdir -p out "$files"
 cargo build --release --quiet -p dolmen-bench
 : >"$lines"
 
@@ -41,9 +43,13 @@ for count in $ranks; do
     # Spinning while waiting: yielding would cost milliseconds, and there is a core a rank.
     export OMPI_MCA_mpi_yield_when_idle=0
     for program in "$target_dir/release/dolmen-bench" "${programs[@]}"; do
-        echo "bench: $(basename "$program") on $count rank(s)" >&2
-        scripts/mpirun.sh -n "$count" "$program" --case "$cases" --repeats "$repeats" --maxsec "$seconds" \
-            2>/dev/null | grep '^{' >>"$lines" || echo "bench: $(basename "$program") failed" >&2
+        name=$(basename "$program")
+        echo "bench: $name on $count rank(s)" >&2
+        if ! scripts/mpirun.sh -n "$count" "$program" --case "$cases" --repeats "$repeats" --maxsec "$seconds" \
+            --dir "$files" 2>"out/$name.log" | grep '^{' >>"$lines"; then
+            echo "bench: $name failed; see out/$name.log" >&2
+            [ "$name" != dolmen-bench ] || exit 1
+        fi
     done
 done
 . scripts/python.sh

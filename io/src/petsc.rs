@@ -11,7 +11,7 @@
 //! file to its end, the first in this order. Single-precision complex numbers look like `f64` and
 //! cannot be told from them.
 //!
-//! Each rank reads and writes its own rows. Several vectors of one length are read as columns.
+//! Each rank reads and writes its own rows. Vectors of one length are read as columns.
 
 mod objects;
 mod read;
@@ -63,13 +63,13 @@ pub fn read_matrix<T: Scalar>(comm: &Comm, path: impl AsRef<Path>) -> Result<(Cs
     Ok((file.matrix()?, description))
 }
 
-/// Reads all vectors of a file as columns on `rows`; of a file without vectors, the columns of its
-/// matrix.
+/// Reads all vectors of a file that have the length of the layout as columns on `rows`; of a file
+/// without vectors, the columns of its matrix.
 ///
 /// # Collective
 ///
 /// # Errors
-/// As [`read_matrix`]; vectors of another length than the layout's.
+/// As [`read_matrix`]; no vector of the layout's length.
 pub fn read_vectors<T: Scalar>(path: impl AsRef<Path>, rows: &Layout) -> Result<(MultiVector<T>, Description)> {
     let source = Source::open(rows.comm(), path.as_ref())?;
     let file = PetscFile::open(rows.comm(), &source)?;

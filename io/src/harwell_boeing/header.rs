@@ -30,13 +30,11 @@ pub(super) struct RightHandSides {
 }
 
 /// Whether the start of a text is a Harwell-Boeing or Rutherford-Boeing file's: it is told by the
-/// type of the matrix, three letters that start the third line.
+/// third line, where the type of the matrix, three letters, is followed by blanks and a number.
 pub(crate) fn is_harwell_boeing(head: &[u8]) -> bool {
     let third = head.split(|&byte| byte == b'\n').nth(2).unwrap_or_default();
-    third.first_chunk::<3>().is_some_and(|kind| {
-        let [field, symmetry, form] = kind.map(|byte| byte.to_ascii_uppercase());
-        b"RCPIQ".contains(&field) && b"SUHZR".contains(&symmetry) && b"AE".contains(&form)
-    }) && third.get(3).is_some_and(u8::is_ascii_whitespace)
+    let kind = third.get(..3).is_some_and(|kind| kind.iter().all(u8::is_ascii_alphabetic));
+    kind && third.get(3..14).is_some_and(|gap| gap.trim_ascii().is_empty()) && !columns(third, 14, 14).is_empty()
 }
 
 /// Columns of a line, blank where the line is shorter.

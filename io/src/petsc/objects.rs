@@ -3,7 +3,6 @@
 use super::IndexWidth;
 use crate::fault::Fault;
 use crate::source::Source;
-use std::ops::Range;
 
 const MATRIX: i64 = 1_211_216;
 const VECTOR: i64 = 1_211_214;
@@ -32,7 +31,7 @@ impl Numbers {
 pub(super) enum Object {
     Sparse { rows: u64, columns: u64, entries: u64, lengths: u64, indices: u64, values: u64 },
     Dense { rows: u64, columns: u64, values: u64 },
-    Vector { length: u64, values: u64 },
+    Vector { length: u64, values: u64, numbers: Numbers },
 }
 
 /// All that a file holds.
@@ -109,8 +108,16 @@ fn object_at(source: &Source, start: u64, width: IndexWidth, numbers: Numbers) -
     match number(0, "class number")? {
         VECTOR => {
             let (length, values) = (size(1, "length of a vector")?, start + 2 * integer);
-            let end = behind(values, Some(length), numbers.bytes(), "entries of a vector")?;
-            Ok((Some(Object::Vector { length, values }), end))
+            let end = |numbers: Numbers| behind(values, Some(length), numbers.bytes(), "entries of a vector");
+            // A PETSc of complex numbers can have stored texts as vectors of real ones.
+            let real = end(Numbers::F64).ok().filter(|end| leads_on(source, *end, width));
+            match (end(numbers), real) {
+                (Ok(end), _) if leads_on(source, end, width) => {
+                    Ok((Some(Object::Vector { length, values, numbers }), end))
+                }
+                (_, Some(end)) => Ok((Some(Object::Vector { length, values, numbers: Numbers::F64 }), end)),
+                (end, None) => Ok((Some(Object::Vector { length, values, numbers }), end?)),
+            }
         }
         INDEX_SET => {
             let count = size(1, "length of an index set")?;
@@ -136,6 +143,12 @@ fn object_at(source: &Source, start: u64, width: IndexWidth, numbers: Numbers) -
             Err(Fault::new(format!("byte {start}"), what))
         }
     }
+}
+
+/// Whether the file ends at a position, or another object starts there.
+fn leads_on(source: &Source, position: u64, width: IndexWidth) -> bool {
+    let class = || integer_at(source, position, width, "class number").ok();
+    position == source.length() || class().is_some_and(|class| matches!(class, MATRIX | VECTOR | INDEX_SET))
 }
 
 fn integer_at(source: &Source, position: u64, width: IndexWidth, what: &str) -> Result<i64, Fault> {
@@ -167,10 +180,5 @@ impl Contents {
             found.extend(integers(bytes, self.width));
         })?;
         Ok(found)
-    }
-
-    /// The bytes of entries `part` of values that start at a position.
-    pub(super) fn bytes_of(&self, values: u64, part: &Range<u64>) -> Range<u64> {
-        values + part.start * self.numbers.bytes()..values + part.end * self.numbers.bytes()
     }
 }

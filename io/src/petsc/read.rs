@@ -37,25 +37,33 @@ impl<'s> PetscFile<'s> {
         self.contents.objects.iter().find(|object| !matches!(object, Object::Vector { .. }))
     }
 
-    /// Lengths of the vectors and where their values are.
-    fn all_vectors(&self) -> impl Iterator<Item = (u64, u64)> {
+    /// Lengths of the vectors, where their values are and of what kind.
+    fn all_vectors(&self) -> impl Iterator<Item = (u64, u64, Numbers)> {
         self.contents.objects.iter().filter_map(|object| match object {
-            Object::Vector { length, values } => Some((*length, *values)),
+            Object::Vector { length, values, numbers } => Some((*length, *values, *numbers)),
             _ => None,
         })
     }
 
+    /// Where the values of vectors of a length are, and of what kind.
+    fn vectors_of(&self, wanted: u64) -> Vec<(u64, Numbers)> {
+        let fits = |(length, values, numbers)| (length == wanted).then_some((values, numbers));
+        self.all_vectors().filter_map(fits).collect()
+    }
+
     pub(crate) fn description(&self) -> Description {
-        let vectors = self.all_vectors().count() as u64;
+        let vectors = |length: u64| self.vectors_of(length).len() as u64;
+        // Numbers of entries fit into 64 bits, since the file holds them all.
         let (storage, rows, columns, entries, right_hand_sides) = match self.first_matrix() {
             Some(&Object::Sparse { rows, columns, entries, .. }) => {
-                (Storage::CompressedRows, rows, columns, entries, vectors)
+                (Storage::CompressedRows, rows, columns, entries, vectors(rows))
             }
-            // Fits into 64 bits, since the file holds them all.
-            Some(&Object::Dense { rows, columns, .. }) => (Storage::Array, rows, columns, rows * columns, vectors),
+            Some(&Object::Dense { rows, columns, .. }) => {
+                (Storage::Array, rows, columns, rows * columns, vectors(rows))
+            }
             _ => {
-                let length = self.all_vectors().next().map_or(0, |(length, _)| length);
-                (Storage::Array, length, vectors, self.all_vectors().map(|(length, _)| length).sum(), 0)
+                let length = self.all_vectors().next().map_or(0, |(length, ..)| length);
+                (Storage::Array, length, vectors(length), length * vectors(length), 0)
             }
         };
         let field = if self.contents.numbers == Numbers::Complex64 { Field::Complex } else { Field::Real };
@@ -128,7 +136,7 @@ impl<'s> PetscFile<'s> {
     ) -> Result<StdResult<(Vec<u64>, Vec<T>), Fault>> {
         let width = self.contents.width.bytes();
         let found = self.contents.read_integers(self.source, indices + part.start * width, part.end - part.start)?;
-        let values = self.values(values, part.clone())?;
+        let values = self.values(values, self.contents.numbers, part.clone())?;
         let checked = found.into_iter().zip(part).map(|(column, entry)| {
             let valid = u64::try_from(column).ok().filter(|column| *column < columns);
             valid.ok_or_else(|| {
@@ -139,10 +147,10 @@ impl<'s> PetscFile<'s> {
         Ok(checked.collect::<StdResult<_, _>>().map(|columns| (columns, values)))
     }
 
-    fn values<T: Scalar>(&self, values: u64, part: Range<u64>) -> Result<Vec<T>> {
+    fn values<T: Scalar>(&self, values: u64, numbers: Numbers, part: Range<u64>) -> Result<Vec<T>> {
         let mut found = Vec::with_capacity(to_usize(part.end - part.start));
-        let numbers = self.contents.numbers;
-        self.source.read_pieces(self.contents.bytes_of(values, &part), |bytes| match numbers {
+        let bytes = values + part.start * numbers.bytes()..values + part.end * numbers.bytes();
+        self.source.read_pieces(bytes, |bytes| match numbers {
             Numbers::F64 => found.extend(doubles(bytes).map(|re| T::from_parts(re, 0.0))),
             Numbers::F32 => found.extend(bytes.chunks_exact(4).map(|bytes| {
                 let re = f32::from_be_bytes(bytes.try_into().expect("invariant: 4 bytes"));
@@ -163,7 +171,8 @@ impl<'s> PetscFile<'s> {
     fn dense<T: Scalar>(&self, range: &Layout, domain: &Layout, matrix: &Object) -> Result<CsrMatrix<T>> {
         let Object::Dense { columns, values, .. } = *matrix else { unreachable!("invariant: a dense matrix") };
         let rows = range.range();
-        let values = self.comm.agree(self.values(values, rows.start * columns..rows.end * columns))?;
+        let values =
+            self.comm.agree(self.values(values, self.contents.numbers, rows.start * columns..rows.end * columns))?;
         let starts = (0..=range.local_len()).map(|row| row * to_usize(columns)).collect();
         let indices: Vec<u64> = rows.flat_map(|_| 0..columns).collect();
         Ok(CsrMatrix::from_local_parts(range, domain, starts, &indices, values)?)
@@ -173,21 +182,19 @@ impl<'s> PetscFile<'s> {
     pub(crate) fn vectors<T: Scalar>(self, rows: &Layout) -> Result<MultiVector<T>> {
         let path = self.source.path();
         require_field::<T>(path, self.description().field)?;
-        let Some((length, _)) = self.all_vectors().next() else {
+        if self.all_vectors().next().is_none() {
             check_length(path, self.description().rows, rows)?;
             let bytes = self.source.length();
             return dense::columns_of(path, &self.matrix()?, rows, bytes);
-        };
-        if let Some((other, values)) = self.all_vectors().find(|(other, _)| *other != length) {
-            let what = format!(
-                "a vector has {other} entries, the first one has {length}; they cannot be columns of one object"
-            );
-            return Err(Fault::new(format!("byte {values}"), what).of(path));
         }
-        check_length(path, length, rows)?;
-        let mut vectors = MultiVector::zeros(rows, self.all_vectors().count());
-        let read = self.all_vectors().enumerate().try_for_each(|(column, (_, values))| -> Result<()> {
-            vectors.column_mut(column).copy_from_slice(&self.values(values, rows.range())?);
+        let found = self.vectors_of(rows.global_len());
+        if found.is_empty() {
+            let first = self.all_vectors().next().map_or(0, |(length, ..)| length);
+            check_length(path, first, rows)?;
+        }
+        let mut vectors = MultiVector::zeros(rows, found.len());
+        let read = found.iter().enumerate().try_for_each(|(column, &(values, numbers))| -> Result<()> {
+            vectors.column_mut(column).copy_from_slice(&self.values(values, numbers, rows.range())?);
             Ok(())
         });
         self.comm.agree(read)?;

@@ -1,10 +1,11 @@
 //! `dolmen-bench`: speed of the toolkit beside STREAM, as one JSON line for each case.
 //!
-//! Takes `--case PREFIX[,PREFIX...]`, `--repeats N`, `--maxsec S`, like the PETSc and Trilinos
+//! Takes `--case PREFIX[,PREFIX...]`, `--repeats N`, `--maxsec S`, `--dir FOLDER`, like the PETSc and Trilinos
 //! programs that `make bench` runs beside it on the same cases; `scripts/bench.py` joins the
 //! lines. Each case is timed between barriers, the slowest rank counting, and STREAM's triad runs
 //! just before and just after it, so that its share is taken under the same load.
 
+mod files;
 mod matrices;
 mod measure;
 mod problems;
@@ -14,7 +15,8 @@ mod vectors;
 
 use std::process::ExitCode;
 
-use dolmen_core::{Comm, Error};
+use dolmen_core::Comm;
+use dolmen_io::Error;
 use measure::Bench;
 
 fn main() -> ExitCode {
@@ -32,6 +34,7 @@ fn main() -> ExitCode {
         matrices::run(&bench)?;
         products::run(&bench)?;
         solves::run(&bench)?;
+        files::run(&bench)?;
         Ok(ExitCode::SUCCESS)
     })
 }

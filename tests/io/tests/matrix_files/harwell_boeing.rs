@@ -98,8 +98,13 @@ fn malformed_files_are_refused_alike(comm: &Comm) -> TestResult {
         (GENERAL, "   1   3   2", "   1   x   2", "line 7: '   x' is not a whole number"),
         (GENERAL, "3.0000D+00", "3.0000X+00", "line 8: '  3.0000X+00' is not a number"),
         (GENERAL, "3.0000D+00", "3.00D+9999", "line 8: '3.00D+9999' is too large"),
-        (no_sides, "cha ", "csx ", "line 3: type csx: 'x' is neither A"),
-        (no_sides, "   1   2\n", "   2   1\n", "line 7: entry (1, 2) is above the diagonal"),
+        (no_sides, "cha ", "csx ", "line 3: type csx: 'X' is neither A"),
+        (
+            no_sides,
+            "   1   3   3\n   1   2\n",
+            "   1   2   3\n   1   1\n",
+            "line 7: entry (1, 2) is above the diagonal",
+        ),
         (no_sides, "  0.0000E+00", "  0.5000E+00", "line 7: entry (1, 1) is on the diagonal"),
         (no_sides, "  2.0000E+00  3.0000E+00\n", "\n", "line 7: has 2 of the values, not 4"),
         (
@@ -124,15 +129,20 @@ fn malformed_files_are_refused_alike(comm: &Comm) -> TestResult {
     ] {
         assert!(text.contains(from), "{from}");
         let bad = text.replacen(from, to, 1);
-        // Elemental files and unknown types are known by their extension alone, if at all.
         require_refused(comm, &folder, "bad.rb", bad.as_bytes(), expected)?;
         require_refused(comm, &folder, "bad.rb.gz", &packed(bad.as_bytes()), expected)?;
     }
-    let huge = "             3             1  999999999999             0\npua             99999999999999             4             2             0\n(8i4)           (8i4)\n   1   2   3   3   3\n   1   2\n";
-    let huge = format!("{:72}TEST\n{huge}", "A huge header");
-    require_refused(comm, &folder, "huge.rb", huge.as_bytes(), "line 3: columns 15 to 28")?;
-    let huge = huge.replace("             99999999999999", "            99999999999999");
-    require_refused(comm, &folder, "huge.rb", huge.as_bytes(), "line 3: a matrix of 99999999999999 by 4 is too large")?;
+    let huge = |rows: u64, columns: u64| {
+        let counts = format!("{:14}{:14}{:14}{:14}", 2, 1, 1, 0);
+        let kind = format!("pua{:11}{rows:14}{columns:14}{:14}{:14}", "", 2, 0);
+        format!("A huge header\n{counts}\n{kind}\n(8i4)           (8i4)\n   1   2   3   3   3\n   1   2\n")
+    };
+    for (rows, columns, expected) in [
+        (99_999_999_999_999, 4, "line 3: a matrix of 99999999999999 by 4 is too large for a file of"),
+        (4, 99_999_999_999_999, "line 5: has 5 of the column pointers, not 8"),
+    ] {
+        require_refused(comm, &folder, "huge.rb", huge(rows, columns).as_bytes(), expected)?;
+    }
     folder.remove(comm);
     Ok(())
 }

@@ -7,7 +7,7 @@ use dolmen_core::{Complex32, Complex64, LinearOperator, Scalar};
 use dolmen_io::{Field, Matrix, Storage, describe, npz, read_matrix};
 use dolmen_tests::{Case, Comm, Folder, TestResult, case};
 
-use crate::support::{made, put, python, require_refused, require_same};
+use crate::support::{made, python, require_refused, require_same};
 
 pub(crate) fn cases() -> Vec<Case> {
     vec![
