@@ -49,10 +49,11 @@ impl<'m, T: Scalar> Checkpointer<'m, T> {
     /// # Errors
     /// The folder cannot be used.
     pub fn new(comm: &Comm, folder: &Path, every: Duration, config: &str) -> Result<Self> {
-        let store = CheckpointStore::open(comm, folder)?;
+        // First, so that signals are heard from the moment at which the folder is there.
         let watched = Signals::watch();
         let describe = |source| Error::Io { path: folder.to_owned(), action: "watch signals".into(), source };
         let signals = comm.agree(watched.map_err(describe))?;
+        let store = CheckpointStore::open(comm, folder)?;
         let config = config.to_owned();
         let (iteration, newest, monitor) = (None, None, None);
         Ok(Checkpointer { store, config, every, signals, last: Instant::now(), iteration, newest, monitor })

@@ -67,7 +67,7 @@ pub struct Dataset<'file> {
 impl<'file> Dataset<'file> {
     pub(super) fn new(file: &'file H5File, name: &str, dataset: hdf5::Dataset) -> Result<Self> {
         let examined = || -> hdf5::Result<ElementType> {
-            if dataset.space()?.is_simple() {
+            if !dataset.space()?.is_null() {
                 ffi::describe(&dataset.dtype()?)
             } else {
                 Err("has no dataspace of numbers of elements".into())

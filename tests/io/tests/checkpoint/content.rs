@@ -102,7 +102,8 @@ pub(crate) fn h5py_reads_checkpoints(comm: &Comm) -> TestResult {
     let real = Vector::from_fn(&layout, |row| row as f64);
     let complex = Vector::from_fn(&layout, |row| Complex32::new(1.0, (row % 100) as f32));
     let mut store = CheckpointStore::open(comm, folder.path())?;
-    let saved = store.save(&Checkpoint::new("key = 1").integer("step", 3).vector("real", &real).vector("z", &complex))?;
+    let saved =
+        store.save(&Checkpoint::new("key = 1").integer("step", 3).vector("real", &real).vector("z", &complex))?;
     let script = "
 import sys, numpy, h5py
 with h5py.File(sys.argv[1], 'r') as f:

@@ -3,6 +3,8 @@
 mod content;
 mod damage;
 mod disk;
+#[path = "../common/problem.rs"]
+mod problem;
 mod resume;
 
 use std::process::ExitCode;

@@ -3,40 +3,17 @@
 use std::time::Duration;
 
 use dolmen_checkpointing::Checkpointer;
-use dolmen_core::{CsrMatrix, Diagonal, Layout, Vector};
+use dolmen_core::Vector;
 use dolmen_solvers::{Cg, Monitor, Progress, Request, SolveReport, StopReason};
 use dolmen_tests::{Comm, Folder, TestResult};
 
 use crate::first_ranks;
+use crate::problem::problem;
 
-/// Rows of the matrix: a grid of so many points squared.
+/// The problem is a grid of so many points squared.
 const SIDE: u64 = 60;
 /// Where it stops.
 const AFTER: usize = 40;
-
-/// A 5-point Laplacian with coefficients that vary, and its right-hand side.
-pub(crate) fn problem(comm: &Comm) -> TestResult<(CsrMatrix<f64>, Diagonal<f64>, Vector<f64>)> {
-    let layout = Layout::uniform(comm, SIDE * SIDE);
-    let weight = |a: u64, b: u64| 1.0 + ((a + b) % 7) as f64 / 3.0;
-    let matrix = CsrMatrix::from_rows(&layout, &layout, |row, entries| {
-        let (x, y) = (row % SIDE, row / SIDE);
-        let mut diagonal = 0.01;
-        let neighbours = [
-            (y > 0).then(|| row - SIDE),
-            (x > 0).then(|| row - 1),
-            (x + 1 < SIDE).then(|| row + 1),
-            (y + 1 < SIDE).then(|| row + SIDE),
-        ];
-        for other in neighbours.into_iter().flatten() {
-            diagonal += weight(row, other);
-            entries.push(other, -weight(row, other));
-        }
-        entries.push(row, diagonal);
-    })?;
-    let jacobi = Diagonal::new(Vector::from_fn(&layout, |row| 1.0 / (4.0 + (row % 5) as f64)));
-    let rhs = Vector::from_fn(&layout, |row| 1.0 + (row % 13) as f64 / 16.0);
-    Ok((matrix, jacobi, rhs))
-}
 
 /// The report and all of the solution on rank 0, as bits.
 type Outcome = (SolveReport, Vec<u64>);
@@ -56,14 +33,14 @@ impl Monitor<f64> for Stopper {
 }
 
 fn undisturbed(comm: &Comm) -> TestResult<Outcome> {
-    let (matrix, jacobi, rhs) = problem(comm)?;
+    let (matrix, jacobi, rhs) = problem(comm, SIDE)?;
     let mut x = Vector::zeros(rhs.layout());
     let report = Cg::new().rtol(1e-10).preconditioner(&jacobi).solve(&matrix, &rhs, &mut x)?;
     Ok((report.require_converged()?, bits(&x)))
 }
 
 fn write(comm: &Comm, folder: &Folder) -> TestResult {
-    let (matrix, jacobi, rhs) = problem(comm)?;
+    let (matrix, jacobi, rhs) = problem(comm, SIDE)?;
     let mut stopper = Stopper(comm.rank() + 1 == comm.size());
     // Every iteration counts as due, so the one that it stops at is saved.
     let mut saver = Checkpointer::new(comm, folder.path(), Duration::ZERO, "grid")?.monitor(&mut stopper);
@@ -74,7 +51,7 @@ fn write(comm: &Comm, folder: &Folder) -> TestResult {
 }
 
 fn resume(comm: &Comm, folder: &Folder) -> TestResult<Outcome> {
-    let (matrix, jacobi, rhs) = problem(comm)?;
+    let (matrix, jacobi, rhs) = problem(comm, SIDE)?;
     let hour = Duration::from_secs(3600);
     let error = Checkpointer::<f64>::new(comm, folder.path(), hour, "other")?.resume(&[]).expect_err("another config");
     assert!(error.to_string().contains("it had \"grid\", now there is \"other\""), "{error}");
