@@ -1,19 +1,22 @@
 #!/usr/bin/env bash
 # Benchmarks: Dolmen on 1 and 2 ranks, and PETSc and Tpetra on the same cases where they and the
-# folder of their programs (DOLMEN_PEERS, or ../shared/peers) are installed. Prints one table and
-# writes out/bench.json.
+# folder of their programs (DOLMEN_PEERS, or ../shared/peers) are installed. Files of a gigabyte are
+# written in out/, or in the folder that DOLMEN_BENCH_FILES names. Prints one table and writes
+# out/bench.json.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 . scripts/flavour.sh
 
 ranks=${RANKS:-1 2}
-cases=${CASES:-a.triad,b.,c.,d.,f.cg_jacobi}
+cases=${CASES:-a.triad,b.,c.,d.,f.cg_jacobi,j.}
 repeats=${REPEATS:-15}
 seconds=${MAXSEC:-1.5}
 peers=${DOLMEN_PEERS:-../shared/peers}
 lines=out/bench.jsonl
 
 mkdir -p out
+files=$(mktemp -d "${DOLMEN_BENCH_FILES:-out}/files.XXXXXX")
+trap 'rm -rf "$files"' EXIT
 cargo build --release --quiet -p dolmen-bench
 : >"$lines"
 
@@ -40,8 +43,15 @@ for count in $ranks; do
     for program in "$target_dir/release/dolmen-bench" "${programs[@]}"; do
         echo "bench: $(basename "$program") on $count rank(s)" >&2
         scripts/mpirun.sh -n "$count" "$program" --case "$cases" --repeats "$repeats" --maxsec "$seconds" \
+            --dir "$files" \
             2>/dev/null | grep '^{' >>"$lines" || echo "bench: $(basename "$program") failed" >&2
     done
 done
 . scripts/python.sh
+case ,$cases in
+    *,j.* | *,all*)
+        echo "bench: dd and h5py on one process" >&2
+        "$python" scripts/bench-files.py "$files" >>"$lines" || echo "bench: no dd or h5py; left out" >&2
+        ;;
+esac
 "$python" scripts/bench.py "$lines" out/bench.json

@@ -4,7 +4,7 @@
     core  <-  solvers                         (solvers never sees files)
     core  <-  io                              (io never sees solvers)
     core, solvers, io  <-  examples, bindings, tests
-    examples  <-  examples                    (programs share a crate of theirs)
+    examples  <-  examples                    (programs share their command line and pictures)
     examples  <-  tests                       (tests run what the examples show)
     tests     <-  tests                       (each crate has its tests, all the harness)
 

@@ -61,6 +61,17 @@ pub enum Error {
         /// What is wrong with it.
         what: String,
     },
+    /// A file of a matrix or of vectors is malformed, or holds what is not supported. All ranks
+    /// return this with the same text, on any number of ranks.
+    #[error("{}: {place}: {what}", path.display())]
+    Malformed {
+        /// The file.
+        path: PathBuf,
+        /// "line 12" (counted from 1), "byte 80" (from 0), "member indptr.npy".
+        place: String,
+        /// What is wrong there.
+        what: String,
+    },
     /// The arguments of a call contradict each other or the file.
     #[error("{}: {what}", path.display())]
     Argument {

@@ -1,4 +1,5 @@
-//! Files of distributed data: parallel HDF5, checkpoints, and HEALPix maps in FITS.
+//! Files of distributed data: parallel HDF5, checkpoints, matrices and vectors in the field's formats,
+//! and HEALPix maps in FITS.
 //!
 //! Everything that can fail on one rank is agreed over the ranks, and files
 //! appear under their name only when they are complete.
@@ -6,8 +7,18 @@
 pub mod checkpoint;
 pub mod fits;
 pub mod hdf5;
+pub mod matrix_market;
 
+mod dense;
 mod error;
+mod fault;
+mod matrix_file;
+mod positioned;
+mod source;
 mod staged;
 
 pub use error::{Error, Result};
+pub use matrix_file::{
+    Description, Field, Format, Matrix, Storage, Symmetry, Vectors, describe, read_matrix, read_vectors, write_matrix,
+    write_vectors,
+};

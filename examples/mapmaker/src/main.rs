@@ -4,7 +4,8 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use dolmen_checkpointing::{CheckpointArgs, Checkpointer, Resumed, STOPPED};
+use dolmen_common::checkpoints::{CheckpointArgs, Checkpointer, Resumed, STOPPED};
+use dolmen_common::command_line::{self, say};
 use dolmen_core::Comm;
 use dolmen_solvers::Progress;
 use mapmaker::config::Config;
@@ -49,18 +50,9 @@ enum Command {
 }
 
 fn main() -> ExitCode {
-    Comm::run(|comm| -> Result<ExitCode> {
-        // Every rank parses the same arguments; one speaks.
-        match Arguments::try_parse() {
-            Ok(arguments) => execute(comm, arguments.command),
-            Err(answer) => {
-                if comm.rank() == 0 {
-                    // Help that cannot be printed is no reason to fail.
-                    let _ = answer.print();
-                }
-                Ok(if answer.use_stderr() { ExitCode::from(2) } else { ExitCode::SUCCESS })
-            }
-        }
+    Comm::run(|comm| match command_line::parse::<Arguments>(comm) {
+        Ok(arguments) => execute(comm, arguments.command),
+        Err(code) => Ok(code),
     })
 }
 
@@ -100,13 +92,6 @@ fn execute(comm: &Comm, command: Command) -> Result<ExitCode> {
         }
     }
     Ok(ExitCode::SUCCESS)
-}
-
-/// For one rank to print.
-fn say(comm: &Comm, text: &str) {
-    if comm.rank() == 0 {
-        println!("{text}");
-    }
 }
 
 /// Runs with checkpoints, if they are asked for.

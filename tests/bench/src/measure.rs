@@ -1,6 +1,7 @@
 //! Timing, and the lines that are printed.
 
 use std::cell::RefCell;
+use std::path::PathBuf;
 use std::time::Instant;
 
 use dolmen_core::Comm;
@@ -15,6 +16,8 @@ pub(crate) struct Bench {
     prefixes: Vec<String>,
     repeats: usize,
     max_seconds: f64,
+    /// Where files are written.
+    pub(crate) folder: PathBuf,
     stream: RefCell<Stream>,
 }
 
@@ -39,10 +42,12 @@ pub(crate) struct Case<'c> {
 impl Bench {
     pub(crate) fn from_args(comm: &Comm, mut args: impl Iterator<Item = String>) -> Result<Bench, String> {
         let (mut prefixes, mut repeats, mut max_seconds) = (Vec::new(), 10, 2.0);
+        let mut folder = PathBuf::from("io");
         while let Some(option) = args.next() {
             let value = args.next().ok_or_else(|| format!("{option} needs a value"))?;
             let bad = |_| format!("{option} {value} is not a number");
             match option.as_str() {
+                "--dir" => folder = value.into(),
                 "--case" if value == "all" => prefixes.clear(),
                 "--case" => prefixes = value.split(',').map(str::to_owned).collect(),
                 "--repeats" => repeats = value.parse().map_err(bad)?,
@@ -53,12 +58,18 @@ impl Bench {
         let len = STREAM_LEN / comm.size();
         let array = |value: f64| vec![value; len];
         let stream = RefCell::new(Stream { a: array(0.0), b: array(1.0), c: array(2.0) });
-        Ok(Bench { comm: comm.clone(), prefixes, repeats, max_seconds, stream })
+        Ok(Bench { comm: comm.clone(), prefixes, repeats, max_seconds, folder, stream })
     }
 
     /// Whether a case was asked for.
     pub(crate) fn wants(&self, name: &str) -> bool {
         self.prefixes.is_empty() || self.prefixes.iter().any(|prefix| name.starts_with(prefix.as_str()))
+    }
+
+    /// Whether any case whose name starts so was asked for.
+    pub(crate) fn wants_group(&self, group: &str) -> bool {
+        let meets = |prefix: &String| prefix.starts_with(group) || group.starts_with(prefix.as_str());
+        self.prefixes.is_empty() || self.prefixes.iter().any(meets)
     }
 
     /// The slowest rank's times of `work`, ascending.
@@ -99,6 +110,21 @@ impl Bench {
             let seconds = 24.0 * n as f64 / rate;
             self.print(&Case { name: "a.triad", n, entries: 0, bytes: 24.0 * n as f64 }, seconds, seconds, rate);
         }
+    }
+
+    /// Times a case of large files, if it was asked for: three times, each after `prepare`.
+    pub(crate) fn few(&self, case: &Case<'_>, mut prepare: impl FnMut(), mut work: impl FnMut()) {
+        if !self.wants(case.name) {
+            return;
+        }
+        let before = self.triad();
+        let mut times: Vec<f64> = Vec::new();
+        for _ in 0..self.repeats.min(3) {
+            prepare();
+            times.extend(self.times(1, &mut work));
+        }
+        times.sort_by(f64::total_cmp);
+        self.print(case, times[0], times[times.len() / 2], before.max(self.triad()));
     }
 
     /// Times a case, if it was asked for, and prints its line.

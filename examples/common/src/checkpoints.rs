@@ -1,4 +1,4 @@
-//! Solves with checkpoints, for programs: where a solver and the files of its state meet.
+//! Solves with checkpoints: where a solver and the files of its state meet.
 //!
 //! [`CheckpointArgs`] are the options `--checkpoint DIR --checkpoint-every 10m --resume` of a command
 //! line; [`Checkpointer`] is the monitor of a solve that carries them out, together with SIGTERM and
