@@ -4,16 +4,15 @@
 //! A [`CheckpointStore`] keeps the last few generations in a folder, each an ordinary HDF5 file with a
 //! trailer. A new one is written under a temporary name, synced on every rank, read back, renamed, and
 //! the folder synced; a live file is never updated. Loading takes the newest one of which every
-//! byte has its checksum ([`checksums`], [`trailer`]), and says which it has skipped and why. Since
+//! byte has its checksum, and says which it has skipped and why. Since
 //! vectors are stored in global order and checksums do not depend on the ranks, neither does what is
 //! loaded.
 //!
 //! Saving happens in the foreground: all ranks wait for it. To go on computing meanwhile, every rank
 //! would need a second copy of its state, and a point at which all of them learn that the others'
 //! writes have succeeded too, before which the checkpoint does not exist. MPI would allow it, as such
-//! threads need neither MPI nor HDF5; but a checkpoint is written at the rate of the disk
-//! ([`write`]), so waiting costs little where there is room to wait in, and memory is what large
-//! problems do not have.
+//! threads need neither MPI nor HDF5; but a checkpoint is written at about the rate of the disk, so
+//! waiting costs little, and memory is what large problems do not have.
 
 mod checksums;
 mod content;
@@ -42,8 +41,8 @@ pub struct CheckpointStore {
     alone: Comm,
     folder: PathBuf,
     keep: usize,
-    /// Files that were found damaged; the next that is saved replaces them.
-    damaged: Vec<PathBuf>,
+    /// Generations that were found damaged, and do not count among those that are kept.
+    damaged: Vec<u64>,
 }
 
 /// A checkpoint that was written.
@@ -113,8 +112,9 @@ impl CheckpointStore {
         &self.folder
     }
 
-    /// Writes a checkpoint as the newest generation, and then removes those that are too many. When this
-    /// returns it is on disk.
+    /// Writes a checkpoint as the newest generation, and then removes those that are too many: all that
+    /// are older than the last of those that are kept. Damaged ones do not count. When this returns it is
+    /// on disk.
     ///
     /// # Collective
     ///
@@ -149,7 +149,7 @@ impl CheckpointStore {
                 }
                 Err(reason) => {
                     tracing::warn!(path = %path.display(), reason, "skipped a checkpoint");
-                    self.damaged.push(path.clone());
+                    self.damaged.push(generation);
                     skipped.push(Skipped { path, reason });
                 }
             }
@@ -178,21 +178,18 @@ impl CheckpointStore {
         Ok(found)
     }
 
-    /// Removes damaged files, and those that are more than are kept.
-    fn prune(&mut self) -> Result<()> {
-        let damaged = std::mem::take(&mut self.damaged);
-        let valid = self.generations()?.into_iter().map(|generation| self.path(generation));
-        let old: Vec<PathBuf> = valid.filter(|path| !damaged.contains(path)).skip(self.keep).collect();
-        let mut removed = Ok(());
-        for path in old.iter().chain(&damaged).filter(|_| self.comm.rank() == 0) {
-            match fs::remove_file(path) {
-                Err(error) if error.kind() != io::ErrorKind::NotFound => {
-                    removed = Err(Error::io(path, "remove", error));
-                }
-                _ => {}
+    /// Removes what is older than the last generation that is kept.
+    fn prune(&self) -> Result<()> {
+        let all = self.generations()?;
+        let valid = all.iter().filter(|generation| !self.damaged.contains(generation));
+        let oldest = valid.take(self.keep).last().copied().unwrap_or(0);
+        let remove = || -> Result<()> {
+            for path in all.iter().filter(|generation| **generation < oldest).map(|old| self.path(*old)) {
+                fs::remove_file(&path).map_err(|error| Error::io(&path, "remove", error))?;
             }
-        }
-        Ok(self.comm.agree(removed)?)
+            Ok(())
+        };
+        Ok(self.comm.agree(if self.comm.rank() == 0 { remove() } else { Ok(()) })?)
     }
 }
 

@@ -18,7 +18,7 @@ use std::path::Path;
 
 const MAGIC: &[u8; 8] = b"DOLMENck";
 /// Bytes after the list of vectors.
-const FIXED: u64 = 8 + 4 + 4 + 8 + 8;
+const FIXED: usize = 8 + 4 + 4 + 8 + 8;
 /// Bytes that are read at once.
 const PIECE: u64 = 1 << 20;
 
@@ -46,15 +46,15 @@ pub(super) fn check(path: &Path) -> Result<(), String> {
     let unreadable = |error: io::Error| format!("cannot be read: {error}");
     let size = file.metadata().map_err(unreadable)?.len();
     let cut_off = || "is cut off, or was never complete".to_owned();
-    let mut fixed = [0; FIXED as usize];
-    file.read_exact_at(&mut fixed, size.checked_sub(FIXED).ok_or_else(cut_off)?).map_err(unreadable)?;
+    let mut fixed = [0; FIXED];
+    file.read_exact_at(&mut fixed, size.checked_sub(FIXED as u64).ok_or_else(cut_off)?).map_err(unreadable)?;
     let word = |at: usize| u64::from_le_bytes(fixed[at..at + 8].try_into().expect("invariant: eight bytes"));
     let half = |at: usize| u32::from_le_bytes(fixed[at..at + 4].try_into().expect("invariant: four bytes"));
     if &fixed[24..] != MAGIC {
         return Err(cut_off());
     }
     let (length, outside, own, count) = (word(0), half(8), half(12), word(16));
-    let list = count.checked_mul(16).filter(|list| length.checked_add(*list) == Some(size - FIXED));
+    let list = count.checked_mul(16).filter(|list| length.checked_add(*list) == Some(size - FIXED as u64));
     let damaged = || "is damaged: its trailer does not have its checksum".to_owned();
     let list = list.and_then(|list| usize::try_from(list).ok()).ok_or_else(damaged)?;
     let mut bytes = vec![0; list];
