@@ -23,7 +23,13 @@ PEER_CASES = {
     "c.spmvT.jump": ["c.spmvT.7pt.aij", "c.spmvT.7pt.crs"],
     "d.triplets": ["d.coo.prealloc"],
 }
-PEERS = ("petsc", "tpetra", "scipy")
+for work in ("write_fsync", "read_cold", "read_cached"):
+    PEER_CASES["j.checkpoint." + work] = ["j.vec_hdf5." + work]
+    # PETSc writes matrices in a format of its own.
+    PEER_CASES["j.mat_hdf5." + work] = ["j.mat_binary." + work]
+PEERS = ("petsc", "tpetra", "belos", "scipy")
+# Programs of one process beside which files are timed, on any number of ranks.
+SERIAL = {"j.checkpoint.": ("dd", "h5py"), "j.vec_hdf5_coll.": ("dd", "h5py"), "j.vec_binary.": ("dd",), "j.raw.": ("dd",)}
 
 
 def main(source, target):
@@ -31,8 +37,7 @@ def main(source, target):
         lines = [json.loads(line) for line in file]
     lines = [line for line in lines if "seconds_min" in line]
     for line in lines:
-        if line["system"] == "petsc-io":
-            line["system"] = "petsc"
+        line["system"] = line["system"].removesuffix("-io")
     peer_seconds = {(line["system"], line["case"], line["ranks"]): line["seconds_min"] for line in lines}
     entries = []
     print(f"{'case':<24} ranks {'ms':>10} {'GB/s':>8} {'STREAM':>7}" + "".join(f" {p + ' ms':>12} {'ratio':>6}" for p in PEERS))
@@ -51,6 +56,12 @@ def main(source, target):
                 text += f" {1e3*times[0]:>12.3f} {times[0]/seconds:>6.2f}"
             else:
                 text += f" {'-':>12} {'-':>6}"
+        for prefix, programs in SERIAL.items():
+            for peer in programs if case.startswith(prefix) else ():
+                time = peer_seconds.get((peer, "j.file." + case.removeprefix(prefix), 1))
+                if time is not None:
+                    found.append({**entry, "peer": peer, "peer_seconds": time})
+                    text += f"   {peer} {1e3*time:.0f} ms, {time/seconds:.2f}"
         entries += found or [{**entry, "peer": None, "peer_seconds": None}]
         print(text)
     with open(target, "w", encoding="utf-8") as file:

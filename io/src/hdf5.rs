@@ -10,12 +10,17 @@ mod dataset;
 mod element;
 mod ffi;
 mod file;
+mod matrix;
+mod options;
 mod slab;
 mod space;
 mod table;
+mod vector;
 
 pub use attribute::Attribute;
 pub use dataset::{Dataset, Layout, Transfer};
 pub use element::{ByteOrder, Element, ElementType, Member};
 pub use file::H5File;
+pub use options::{CreateOptions, InForce, OpenOptions};
 pub use table::TableColumn;
+pub use vector::Entry;

@@ -6,6 +6,7 @@
 //! just before and just after it, so that its share is taken under the same load.
 
 mod files;
+mod hdf5;
 mod matrices;
 mod measure;
 mod problems;
@@ -20,7 +21,7 @@ use dolmen_io::Error;
 use measure::Bench;
 
 fn main() -> ExitCode {
-    Comm::run(|comm| -> Result<ExitCode, Error> {
+    Comm::run(|comm| -> Result<ExitCode, dolmen_io::Error> {
         let bench = match Bench::from_args(comm, std::env::args().skip(1)) {
             Ok(bench) => bench,
             Err(message) => {
@@ -34,6 +35,7 @@ fn main() -> ExitCode {
         matrices::run(&bench)?;
         products::run(&bench)?;
         solves::run(&bench)?;
+        hdf5::run(&bench)?;
         files::run(&bench)?;
         Ok(ExitCode::SUCCESS)
     })
