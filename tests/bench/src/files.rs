@@ -2,7 +2,7 @@
 //! and MatrixMarket text beside SciPy's reader.
 
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::Command;
 
 use dolmen_core::{CsrMatrix, Layout, LinearOperator, MultiVector};
 use dolmen_io::petsc::{self, IndexWidth};

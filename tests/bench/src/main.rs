@@ -17,7 +17,6 @@ mod vectors;
 use std::process::ExitCode;
 
 use dolmen_core::Comm;
-use dolmen_io::Error;
 use measure::Bench;
 
 fn main() -> ExitCode {

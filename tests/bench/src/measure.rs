@@ -68,7 +68,6 @@ impl Bench {
                 "--dir" => folder = value.into(),
                 "--case" if value == "all" => prefixes.clear(),
                 "--case" => prefixes = value.split(',').map(str::to_owned).collect(),
-                "--dir" => folder = value.into(),
                 "--repeats" => repeats = value.parse().map_err(bad)?,
                 "--maxsec" => max_seconds = value.parse().map_err(|_| format!("--maxsec {value} is not a number"))?,
                 _ => return Err(format!("unknown option {option}")),
