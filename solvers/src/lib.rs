@@ -24,6 +24,7 @@ pub use automatic::{Attempt, Automatic, Solution};
 pub use error::{Defect, Error, Result};
 pub use krylov::Solver;
 pub use krylov::bicgstab::BiCgStab;
+pub use krylov::block_cg::BlockCg;
 pub use krylov::by_name::{
     LEAST_SQUARES_SOLVERS, SOLVERS, least_squares_by_name, preconditioned_least_squares_by_name, solver_by_name,
 };
@@ -47,7 +48,7 @@ pub use monitor::{Monitor, Progress, Request};
 pub use null_space::NullSpace;
 pub use precond::{
     Additive, AdditiveSchwarz, BlockJacobi, ChebyshevPolynomial, Cholesky, ColumnScaling, Direct, Ic, Ilu, Ilut,
-    Jacobi, Ldlt, LocalSolver, Lu, Multiplicative, PRECONDITIONERS, Permuted, Schwarz, Sor, Sweep,
+    Jacobi, Ldlt, LocalSolver, Lu, Multiplicative, PRECONDITIONERS, Permuted, PointBlockJacobi, Schwarz, Sor, Sweep,
     preconditioner_by_name,
 };
 pub use report::{SolveReport, StopReason};

@@ -9,6 +9,7 @@ mod matrices;
 mod measure;
 mod problems;
 mod products;
+mod solves;
 mod vectors;
 
 use std::process::ExitCode;
@@ -30,6 +31,7 @@ fn main() -> ExitCode {
         vectors::run(&bench)?;
         matrices::run(&bench)?;
         products::run(&bench)?;
+        solves::run(&bench)?;
         Ok(ExitCode::SUCCESS)
     })
 }
