@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Benchmarks: Dolmen on 1 and 2 ranks, and PETSc and Tpetra on the same cases where they and the
+# Benchmarks: Dolmen on 1 and 2 ranks, and PETSc, Tpetra and Belos on the same cases where they and the
 # folder of their programs (DOLMEN_PEERS, or ../shared/peers) are installed. Prints one table and
 # writes out/bench.json.
 set -euo pipefail
@@ -7,7 +7,10 @@ cd "$(dirname "$0")/.."
 . scripts/flavour.sh
 
 ranks=${RANKS:-1 2}
-cases=${CASES:-a.triad,b.,c.,d.,f.cg_jacobi,j.dd,j.mtx,j.vec_binary.,j.mat_binary.}
+solves=f.poisson.cg_jacobi,f.poisson.cg_icc0,f.poisson.cg_ilu0,f.convdiff.bicgstab_ilu0,f.convdiff.gmres30_ilu0,k.cg.32
+cases=${CASES:-a.triad,b.,c.,d.,$solves,j.dd,j.mtx,j.vec_binary.,j.mat_binary.}
+# All that we have, and not all that the peers have.
+[ "$cases" != f. ] || cases=$solves
 repeats=${REPEATS:-15}
 seconds=${MAXSEC:-1.5}
 peers=${DOLMEN_PEERS:-../shared/peers}
@@ -25,7 +28,7 @@ if [ "$MPI" = openmpi ] && [ -e "$peers/Makefile" ]; then
     mkdir -p out/peers
     cp -u "$peers"/* out/peers/ 2>/dev/null || true
     chmod -R u+w out/peers
-    for anchor in petsc_anchor tpetra_anchor; do
+    for anchor in petsc_anchor tpetra_anchor belos_anchor; do
         if make -s -C out/peers "bin/$anchor" >"out/peers/$anchor.log" 2>&1; then
             programs+=("out/peers/bin/$anchor")
         else

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
+use dolmen_common::command_line;
 use dolmen_core::Comm;
 use mapmaker::config::Config;
 use mapmaker::run::{Request, run};
@@ -45,18 +46,9 @@ enum Command {
 }
 
 fn main() -> ExitCode {
-    Comm::run(|comm| -> Result<ExitCode> {
-        // Every rank parses the same arguments; one speaks.
-        match Arguments::try_parse() {
-            Ok(arguments) => execute(comm, arguments.command),
-            Err(answer) => {
-                if comm.rank() == 0 {
-                    // Help that cannot be printed is no reason to fail.
-                    let _ = answer.print();
-                }
-                Ok(if answer.use_stderr() { ExitCode::from(2) } else { ExitCode::SUCCESS })
-            }
-        }
+    Comm::run(|comm| match command_line::parse::<Arguments>(comm) {
+        Ok(arguments) => execute(comm, arguments.command),
+        Err(code) => Ok(code),
     })
 }
 

@@ -10,6 +10,7 @@ mod matrices;
 mod measure;
 mod problems;
 mod products;
+mod solves;
 mod vectors;
 
 use std::process::ExitCode;
@@ -32,6 +33,7 @@ fn main() -> ExitCode {
         vectors::run(&bench)?;
         matrices::run(&bench)?;
         products::run(&bench)?;
+        solves::run(&bench)?;
         files::run(&bench)?;
         Ok(ExitCode::SUCCESS)
     })

@@ -213,7 +213,7 @@ fn matrices_round_trip(comm: &Comm) -> TestResult {
     let layout = Layout::uniform(comm, 40);
     for symmetry in [Symmetry::Symmetric, Symmetry::SkewSymmetric, Symmetry::Hermitian] {
         let sign = if symmetry == Symmetry::SkewSymmetric { -1.0 } else { 1.0 };
-        let lower = |row: u64| c(1.0 / (1.0 + row as f64), if row % 2 == 0 { 0.3 } else { -0.0 });
+        let lower = |row: u64| c(1.0 / (1.0 + row as f64), if row.is_multiple_of(2) { 0.3 } else { -0.0 });
         let upper = |row| if symmetry == Symmetry::Hermitian { lower(row).conj() } else { lower(row) * sign };
         let pairs = layout.range().filter(|row| row % 3 > 0);
         let entries = pairs.flat_map(|row| [(row, row - 1, lower(row)), (row - 1, row, upper(row))]);

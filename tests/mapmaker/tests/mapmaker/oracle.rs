@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use dolmen_core::Comm;
 use dolmen_core::random::Philox;
-use dolmen_io::fits::{MapColumn, MapData, MapHeader, UNSEEN, write_map};
+use dolmen_io::fits::{ColumnData, MapColumn, MapHeader, UNSEEN, write_map};
 use dolmen_io::hdf5::{H5File, TableColumn};
 use dolmen_tests::TestResult;
 use mapmaker::config::Config;
@@ -247,7 +247,7 @@ pub(crate) fn masked(comm: &Comm) -> TestResult {
         polarisation: None,
         history: Vec::new(),
     };
-    let column = MapColumn { name: "MASK", unit: "", data: MapData::F64(&values) };
+    let column = MapColumn { name: "MASK", unit: "", data: ColumnData::F64(&values) };
     write_map(&layout, folder.path.join("mask.fits"), &header, &[column])?;
     let timeline = random_timeline(2, 2, 8 * LENGTH, patch);
     let maps = map(comm, &folder, &timeline, &config("IQU", ", mask = 'mask.fits'"))?;
