@@ -95,7 +95,10 @@ impl<'s> HarwellBoeing<'s> {
         let starts = self.pointers()?;
         let mut row_of = Vec::new();
         indices.read(&mut self.lines, "row indices", entries, |field| match indices.index(field)? {
-            row if (1..=rows).contains(&row) => Ok(row_of.push(row - 1)),
+            row if (1..=rows).contains(&row) => {
+                row_of.push(row - 1);
+                Ok(())
+            }
             row => Err(format!("row {row} is outside 1 to {rows}; indices count from 1")),
         })?;
         let column_of =

@@ -237,7 +237,10 @@ mod tests {
         let read = |text: &str, count| {
             let (mut lines, mut found) = (Lines::new(text.as_bytes()), Vec::new());
             let format = format("(3I2)");
-            let result = format.read(&mut lines, "pointers", count, |field| Ok(found.push(format.index(field)?)));
+            let result = format.read(&mut lines, "pointers", count, |field| {
+                found.push(format.index(field)?);
+                Ok(())
+            });
             result.map(|()| found).map_err(|fault| format!("{}: {}", fault.place, fault.what))
         };
         assert_eq!(read(" 1 2 3\n 4 5\n 6", 5), Ok(vec![1, 2, 3, 4, 5]));

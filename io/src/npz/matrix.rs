@@ -77,7 +77,7 @@ pub(super) fn find(source: &Source) -> Result<(u64, u64, Array, Layouts), Fault>
 
 fn block_shape(data: &Array, rows: u64, columns: u64) -> Result<(u64, u64), Fault> {
     let (height, width) = (data.shape[1], data.shape[2]);
-    if height == 0 || width == 0 || rows % height > 0 || columns % width > 0 {
+    if height == 0 || width == 0 || !rows.is_multiple_of(height) || !columns.is_multiple_of(width) {
         return Err(
             data.fault(format!("has blocks of {height} by {width}, which do not tile {rows} by {columns} entries"))
         );
