@@ -31,7 +31,7 @@ pub fn write_matrix<T: Scalar>(
     let (rows, columns, entries) = (matrix.range().global_len(), matrix.domain().global_len(), matrix.global_entries());
     let comm = matrix.range().comm();
     check_width(path, width, &[rows, columns, entries])?;
-    if block_size == 0 || rows % block_size > 0 || columns % block_size > 0 {
+    if block_size == 0 || !rows.is_multiple_of(block_size) || !columns.is_multiple_of(block_size) {
         return Err(Error::argument(path, format!("{rows} by {columns} entries are not blocks of {block_size}")));
     }
     let integer = width.bytes();
