@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Join benchmark lines of Dolmen and its peers: bench.py LINES.jsonl OUT.json
 
-Prints one table and writes a list of {case, ranks, n, seconds, gbps, stream_share, peer,
+Prints tables and writes a list of {case, ranks, n, seconds, gbps, stream_share, setup_seconds, iterations, peer,
 peer_seconds}: an entry for each of Dolmen's cases and each peer that ran the same, and one with
 peer null where none did.
 """
