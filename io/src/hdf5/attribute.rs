@@ -79,7 +79,8 @@ impl H5File {
     /// There is no such group or dataset.
     pub fn attribute_names(&self, object: &str) -> Result<Vec<String>> {
         let names = self.location(object).and_then(|location| location.attr_names());
-        let wrong = |what| Error::Object { path: self.path().to_owned(), object: format!("attributes of {object}"), what };
+        let wrong =
+            |what| Error::Object { path: self.path().to_owned(), object: format!("attributes of {object}"), what };
         let mut names = self.comm().agree(names.map_err(|error| wrong(reason(&error))))?;
         names.sort();
         Ok(names)
