@@ -81,7 +81,7 @@ fn checksum_outside(file: &File, length: u64, regions: &[Range<u64>]) -> io::Res
     let mut sum = Running::default();
     let mut buffer = Vec::new();
     let mut start = 0;
-    for region in regions.iter().cloned().chain([length..length]) {
+    for region in regions.iter().cloned().chain(std::iter::once(length..length)) {
         while start < region.start {
             let piece = (region.start - start).min(PIECE);
             buffer.resize(usize::try_from(piece).expect("invariant: a piece is small"), 0);

@@ -150,11 +150,14 @@ with h5py.File(sys.argv[1], 'r') as f:
     Ok(())
 }
 
+/// A name, and data, indices, starts and shape.
+type Stored<'s> = (&'s str, &'s [f64], &'s [i64], &'s [i64], &'s [i64]);
+
 pub(crate) fn bad(comm: &Comm) -> TestResult {
     let folder = Folder::new(comm)?;
     let path = folder.path().join("bad.h5");
     let file = H5File::create(comm, &path)?;
-    let cases: [(&str, &[f64], &[i64], &[i64], &[i64]); 7] = [
+    let cases: [Stored; 7] = [
         ("good", &[1.0, 2.0], &[1, 0], &[0, 1, 2], &[2, 3]),
         ("falls", &[1.0, 2.0], &[1, 0], &[0, 3, 2], &[2, 3]),
         ("short", &[1.0, 2.0], &[1, 0], &[0, 2], &[2, 3]),
