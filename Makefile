@@ -30,7 +30,7 @@ lint: setup ## formatting, clippy without warnings, dependency direction
 doc: setup ## build the API documentation, refusing warnings
 	@export RUSTDOCFLAGS="-D warnings" && $(CARGO) doc --workspace --no-deps
 
-bench: setup ## time the toolkit beside STREAM, PETSc and Tpetra; writes out/bench.json
+bench: setup ## time the toolkit beside STREAM, PETSc and Trilinos; writes out/bench.json
 	@scripts/bench.sh
 
 python: setup ## build the Python module into out/venv

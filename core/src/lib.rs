@@ -83,4 +83,4 @@ pub use redistribute::Redistribute;
 pub use reduce::{BinnedSum, Reduction};
 pub use scalar::{Complex32, Complex64, Real, Scalar};
 pub use snapshot::Snapshot;
-pub use vector::{Vector, dots, dots_into, dots_with};
+pub use vector::{Vector, dots, dots_into, dots_with, update, update_dots};

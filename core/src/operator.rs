@@ -19,6 +19,7 @@ use std::rc::Rc;
 
 use crate::error::Result;
 use crate::layout::Layout;
+use crate::multi_vector::MultiVector;
 use crate::scalar::Scalar;
 use crate::vector::Vector;
 
@@ -57,11 +58,49 @@ pub trait LinearOperator<T: Scalar> {
         self.compute(x, y)
     }
 
+    /// Computes `Y = A X` column by column, from copies; layouts and numbers of columns have been
+    /// checked. An operator that does it with less traffic says how. Callers use
+    /// [`LinearOperator::apply_many`].
+    ///
+    /// # Collective
+    ///
+    /// # Errors
+    /// As [`LinearOperator::compute`].
+    fn compute_many(&self, x: &MultiVector<T>, y: &mut MultiVector<T>) -> Result<()> {
+        let (mut from, mut to) = (Vector::zeros(x.layout()), Vector::zeros(y.layout()));
+        for column in 0..x.columns() {
+            x.copy_column_to(column, &mut from)?;
+            self.compute(&from, &mut to)?;
+            y.set_column(column, &to)?;
+        }
+        Ok(())
+    }
+
+    /// `Y = A X`, each column with the bits of [`LinearOperator::apply`].
+    ///
+    /// # Collective
+    ///
+    /// # Errors
+    /// [`LayoutMismatch`](crate::Error::LayoutMismatch) if `x` is not on the domain or `y` not on the
+    /// range, or [`Shape`](crate::Error::Shape) if they have different numbers of columns.
+    fn apply_many(&self, x: &MultiVector<T>, y: &mut MultiVector<T>) -> Result<()> {
+        self.domain().require_same(x.layout(), "operator input")?;
+        self.range().require_same(y.layout(), "operator output")?;
+        y.require_columns(x.columns(), "operator on several columns")?;
+        self.compute_many(x, y)
+    }
+
     /// The diagonal, on the range, of an operator that knows it without being applied; `None` of
     /// one that does not, and of one whose domain is not its range. The same answer on all ranks.
     ///
     /// # Collective
     fn diagonal(&self) -> Option<Vector<T>> {
+        None
+    }
+
+    /// The entries of an operator that is a diagonal matrix, for who multiplies with them on the way:
+    /// `y[i] = x[i] d[i]`. The same answer on all ranks.
+    fn as_diagonal(&self) -> Option<&Vector<T>> {
         None
     }
 }
@@ -106,6 +145,14 @@ macro_rules! forward {
 
             fn diagonal(&self) -> Option<Vector<T>> {
                 (**self).diagonal()
+            }
+
+            fn compute_many(&self, x: &MultiVector<T>, y: &mut MultiVector<T>) -> Result<()> {
+                (**self).compute_many(x, y)
+            }
+
+            fn as_diagonal(&self) -> Option<&Vector<T>> {
+                (**self).as_diagonal()
             }
         }
 

@@ -17,14 +17,18 @@ mod binned;
 mod blocked;
 mod chunks;
 mod parts;
+mod summands;
+mod update;
 
 use std::cell::RefCell;
 
 use crate::comm::Comm;
 use crate::layout::Layout;
+use crate::reduce::summands::{Pairs, Summands};
 use crate::scalar::{Real, Scalar};
 
 pub use binned::BinnedSum;
+pub(crate) use update::{update_entries, update_sums};
 
 /// How sums over all ranks are computed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -71,14 +75,24 @@ pub(crate) fn dot_sums_with<'v, T: Scalar, S: Scalar>(
     operands: impl Fn(usize) -> [&'v [T]; 2],
 ) {
     if !T::COMPLEX {
-        return sums(layout, reduction, out, operands, |a: T, b: T| [a.re().to_f64() * b.re().to_f64()]);
+        return sums(layout, reduction, out, operands, real_product::<T>);
     }
     let sign = if form == Form::Conjugated { 1.0 } else { -1.0 };
-    sums(layout, reduction, out, operands, |a: T, b: T| {
-        let (ar, ai) = (a.re().to_f64(), sign * a.im().to_f64());
-        let (br, bi) = (b.re().to_f64(), b.im().to_f64());
-        [ar * br + ai * bi, ar * bi - ai * br]
-    });
+    sums(layout, reduction, out, operands, |a: T, b: T| complex_product(sign, a, b));
+}
+
+/// `a b` of real numbers.
+#[inline(always)]
+fn real_product<T: Scalar>(a: T, b: T) -> [f64; 1] {
+    [a.re().to_f64() * b.re().to_f64()]
+}
+
+/// `conj(a) b`, or `a b` for a `sign` of minus one.
+#[inline(always)]
+fn complex_product<T: Scalar>(sign: f64, a: T, b: T) -> [f64; 2] {
+    let (ar, ai) = (a.re().to_f64(), sign * a.im().to_f64());
+    let (br, bi) = (b.re().to_f64(), b.im().to_f64());
+    [ar * br + ai * bi, ar * bi - ai * br]
 }
 
 /// Sums of a real function of entries over all ranks, in one reduction.
@@ -118,13 +132,27 @@ fn sums<'v, S: Scalar, A: Copy + Sync + 'v, const P: usize>(
     operands: impl Fn(usize) -> [&'v [A]; 2],
     f: impl Fn(A, A) -> [f64; P] + Sync,
 ) {
+    let count = out.len();
+    add_up(layout, reduction, (out, riders), &mut Pairs { count, operands, f });
+}
+
+/// Sums of summands over all ranks, in one reduction, with which a few other numbers of each rank are
+/// added up too.
+///
+/// # Collective
+fn add_up<S: Scalar, const P: usize>(
+    layout: &Layout,
+    reduction: Reduction,
+    (out, riders): (&mut [S], &mut [f64]),
+    summands: &mut impl Summands<P>,
+) {
     if reduction == Reduction::Reproducible {
-        return blocked::sum(layout, (out, riders), operands, f);
+        return blocked::sum(layout, (out, riders), summands);
     }
     PLAIN.with_borrow_mut(|Plain { sums, of_parts }| {
         sums.clear();
         sums.resize(out.len() * P, 0.0);
-        parts::add_blocks(&(0..layout.local_len()), sums, of_parts, &operands, &f);
+        summands.add_blocks(&(0..layout.local_len()), sums, of_parts);
         sums.extend_from_slice(riders);
         layout.comm().all_reduce_sum(sums);
         riders.copy_from_slice(&sums[out.len() * P..]);

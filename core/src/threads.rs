@@ -53,6 +53,12 @@ pub(crate) trait Split: Send + Sized {
     fn split(self, at: usize) -> (Self, Self);
 }
 
+impl Split for () {
+    fn split(self, _at: usize) -> ((), ()) {
+        ((), ())
+    }
+}
+
 impl<T: Send> Split for &mut [T] {
     fn split(self, at: usize) -> (Self, Self) {
         self.split_at_mut(at)
@@ -90,32 +96,54 @@ pub(crate) fn equal_part(part: usize, parts: usize, len: usize, unit: usize) -> 
     cut(part)..cut(part + 1)
 }
 
-/// Runs `run(part, piece)` for all parts, each on a thread; part `p` of `whole` begins at `cut(p)`.
+/// Merges what `map(part, piece)` gives for all parts, each on a thread, in their order; part `p` of
+/// `whole` begins at `cut(p)`.
 #[cfg(feature = "threads")]
-pub(crate) fn for_parts<S: Split>(
+pub(crate) fn reduce_parts<S: Split, R: Send>(
     parts: usize,
     whole: S,
     cut: &(impl Fn(usize) -> usize + Sync),
-    run: &(impl Fn(usize, S) + Sync),
-) {
-    pool::for_range(0..parts, whole, cut, run);
+    map: &(impl Fn(usize, S) -> R + Sync),
+    merge: &(impl Fn(R, R) -> R + Sync),
+) -> R {
+    pool::reduce_range(0..parts, whole, cut, map, merge)
 }
 
-/// Runs `run(part, piece)` for all parts; part `p` of `whole` begins at `cut(p)`.
+/// Merges what `map(part, piece)` gives for all parts in their order; part `p` of `whole` begins at
+/// `cut(p)`.
 #[cfg(not(feature = "threads"))]
+pub(crate) fn reduce_parts<S: Split, R: Send>(
+    parts: usize,
+    whole: S,
+    cut: &(impl Fn(usize) -> usize + Sync),
+    map: &(impl Fn(usize, S) -> R + Sync),
+    merge: &(impl Fn(R, R) -> R + Sync),
+) -> R {
+    let (mut rest, mut merged) = (whole, None);
+    for part in 0..parts - 1 {
+        let (piece, after) = rest.split(cut(part + 1) - cut(part));
+        let value = map(part, piece);
+        merged = Some(match merged {
+            Some(merged) => merge(merged, value),
+            None => value,
+        });
+        rest = after;
+    }
+    let last = map(parts - 1, rest);
+    match merged {
+        Some(merged) => merge(merged, last),
+        None => last,
+    }
+}
+
+/// Runs `run(part, piece)` for all parts, each on a thread; part `p` of `whole` begins at `cut(p)`.
 pub(crate) fn for_parts<S: Split>(
     parts: usize,
     whole: S,
     cut: &(impl Fn(usize) -> usize + Sync),
     run: &(impl Fn(usize, S) + Sync),
 ) {
-    let mut rest = whole;
-    for part in 0..parts - 1 {
-        let (piece, after) = rest.split(cut(part + 1) - cut(part));
-        run(part, piece);
-        rest = after;
-    }
-    run(parts - 1, rest);
+    reduce_parts(parts, whole, cut, run, &|(), ()| ());
 }
 
 /// Runs `run(start, piece)` on pieces of `entries`, each on a thread.
@@ -133,11 +161,7 @@ pub(crate) fn reduce<R: Send>(
     merge: &(impl Fn(R, R) -> R + Sync),
 ) -> R {
     let parts = parts(len);
-    let piece = |part| map(equal_part(part, parts, len, 64));
-    #[cfg(feature = "threads")]
-    return pool::reduce_range(0..parts, &piece, merge);
-    #[cfg(not(feature = "threads"))]
-    (1..parts).fold(piece(0), |so_far, part| merge(so_far, piece(part)))
+    reduce_parts(parts, (), &|_| 0, &|part, ()| map(equal_part(part, parts, len, 64)), merge)
 }
 
 #[cfg(test)]

@@ -4,8 +4,9 @@
 //! between vectors compare layouts first: every rank knows all offsets, hence a mismatch is the
 //! same error on all ranks without a message.
 //!
-//! `arithmetic` acts on entries one by one, `reductions` sums over them, `entries` fills, sets and
-//! gets them, `transfer` moves whole vectors between ranks.
+//! `arithmetic` acts on entries one by one, `reductions` sums over them, `update` does several such
+//! things in one pass, `entries` fills, sets and gets them, `transfer` moves whole vectors between
+//! ranks.
 
 use std::ops::Range;
 
@@ -20,9 +21,11 @@ mod arithmetic;
 mod entries;
 mod reductions;
 mod transfer;
+mod update;
 
 pub(crate) use entries::{fill_normal, fill_uniform};
 pub use reductions::{dots, dots_into, dots_with};
+pub use update::{update, update_dots};
 
 /// A distributed vector: each rank holds the entries that its [`Layout`] says it owns.
 pub struct Vector<T> {

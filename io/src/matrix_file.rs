@@ -5,9 +5,13 @@
 //! a file claims is believed only as far as it has the bytes: a matrix may have no more rows and
 //! columns than [`most_rows`] of the text's length, so that memory is bounded by the file.
 
+mod read;
+mod write;
+
+pub use read::{describe, read_matrix, read_vectors};
+pub use write::{write_matrix, write_vectors};
+
 use crate::error::{Error, Result};
-use crate::matrix_market::{self, MatrixMarket};
-use crate::source::Source;
 use dolmen_core::{Comm, Complex64, CsrMatrix, Layout, LinearOperator, MultiVector, Scalar};
 use std::fmt;
 use std::path::Path;
@@ -36,6 +40,14 @@ pub enum Vectors {
 pub enum Format {
     /// MatrixMarket text, plain or gzip.
     MatrixMarket,
+    /// Harwell-Boeing text, plain or gzip.
+    HarwellBoeing,
+    /// Rutherford-Boeing text, plain or gzip.
+    RutherfordBoeing,
+    /// A sparse matrix of SciPy in a zip of NumPy arrays.
+    ScipyNpz,
+    /// PETSc's binary format.
+    PetscBinary,
 }
 
 /// How a file lays out the entries.
@@ -46,6 +58,14 @@ pub enum Storage {
     Coordinate,
     /// All entries, none with indices.
     Array,
+    /// Rows, each with the columns of its entries.
+    CompressedRows,
+    /// Columns, each with the rows of its entries.
+    CompressedColumns,
+    /// Rows of dense blocks.
+    BlockRows,
+    /// Diagonals.
+    Diagonals,
 }
 
 /// The kind of numbers that a file holds.
@@ -103,12 +123,21 @@ pub struct Description {
     pub columns: u64,
     /// Entries as stored in the file: symmetry is not expanded, repeated entries are counted each.
     pub entries: u64,
+    /// Vectors that stand behind the matrix, in formats that can have both.
+    pub right_hand_sides: u64,
+    /// Rows and columns of the blocks that the matrix was stored as, or of the points that a vector
+    /// was; 1 where there are none.
+    pub block_size: u64,
 }
 
 impl fmt::Display for Format {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Format::MatrixMarket => "MatrixMarket",
+            Format::HarwellBoeing => "Harwell-Boeing",
+            Format::RutherfordBoeing => "Rutherford-Boeing",
+            Format::ScipyNpz => "SciPy npz",
+            Format::PetscBinary => "PETSc binary",
         })
     }
 }
@@ -118,6 +147,10 @@ impl fmt::Display for Storage {
         f.write_str(match self {
             Storage::Coordinate => "coordinate",
             Storage::Array => "array",
+            Storage::CompressedRows => "compressed rows",
+            Storage::CompressedColumns => "compressed columns",
+            Storage::BlockRows => "block rows",
+            Storage::Diagonals => "diagonals",
         })
     }
 }
@@ -190,137 +223,11 @@ pub(crate) fn check_length(path: &Path, rows: u64, layout: &Layout) -> Result<()
     Err(Error::argument(path, what))
 }
 
-/// A file of a known format whose header is read.
-enum Opened<'s> {
-    MatrixMarket(MatrixMarket<'s>),
-}
-
-impl<'s> Opened<'s> {
-    /// # Collective
-    fn open(comm: &Comm, source: &'s Source) -> Result<Opened<'s>> {
-        if matrix_market::is_matrix_market(&source.head()) {
-            return Ok(Opened::MatrixMarket(MatrixMarket::open(comm, source)?));
-        }
-        Err(Error::argument(source.path(), "is not a file of a known format (MatrixMarket)"))
+/// Refuses complex numbers where `T` is real.
+pub(crate) fn require_field<T: Scalar>(path: &Path, field: Field) -> Result<()> {
+    if field != Field::Complex || T::COMPLEX {
+        return Ok(());
     }
-
-    fn description(&self) -> Description {
-        match self {
-            Opened::MatrixMarket(file) => file.description(),
-        }
-    }
-
-    /// # Collective
-    fn matrix<T: Scalar>(self) -> Result<CsrMatrix<T>> {
-        match self {
-            Opened::MatrixMarket(file) => file.matrix(),
-        }
-    }
-
-    /// # Collective
-    fn vectors<T: Scalar>(self, rows: &Layout) -> Result<MultiVector<T>> {
-        match self {
-            Opened::MatrixMarket(file) => file.vectors(rows),
-        }
-    }
-}
-
-/// What a file of any known format holds, by its header alone.
-///
-/// # Collective
-///
-/// # Errors
-/// A file that cannot be read, of no known format, or with a malformed header.
-pub fn describe(comm: &Comm, path: impl AsRef<Path>) -> Result<Description> {
-    let source = Source::open(comm, path.as_ref())?;
-    Ok(Opened::open(comm, &source)?.description())
-}
-
-/// Reads a matrix from a file of any known format.
-///
-/// The format is told by the contents, not by the name. Rows and columns are spread evenly; those
-/// of a square matrix alike. Symmetry is expanded, repeated entries are summed.
-///
-/// # Collective
-///
-/// # Errors
-/// A file that cannot be read, is of no known format, is malformed, or does not hold a matrix.
-pub fn read_matrix(comm: &Comm, path: impl AsRef<Path>) -> Result<(Matrix, Description)> {
-    let source = Source::open(comm, path.as_ref())?;
-    let file = Opened::open(comm, &source)?;
-    let description = file.description();
-    let matrix = match description.field {
-        Field::Complex => Matrix::Complex(file.matrix()?),
-        _ => Matrix::Real(file.matrix()?),
-    };
-    Ok((matrix, description))
-}
-
-/// Reads vectors on the layout `rows` from a file of any known format. [`describe`] tells how long
-/// they are.
-///
-/// # Collective
-///
-/// # Errors
-/// As [`read_matrix`]; vectors of another length than the layout's.
-pub fn read_vectors(path: impl AsRef<Path>, rows: &Layout) -> Result<(Vectors, Description)> {
-    let source = Source::open(rows.comm(), path.as_ref())?;
-    let file = Opened::open(rows.comm(), &source)?;
-    let description = file.description();
-    let vectors = match description.field {
-        Field::Complex => Vectors::Complex(file.vectors(rows)?),
-        _ => Vectors::Real(file.vectors(rows)?),
-    };
-    Ok((vectors, description))
-}
-
-/// What the end of a file's name asks for.
-enum Target {
-    MatrixMarket,
-}
-
-impl Target {
-    fn of(path: &Path) -> Result<Target> {
-        let name = path.file_name().unwrap_or_default().to_string_lossy().to_ascii_lowercase();
-        match name.strip_suffix(".gz").unwrap_or(&name).rsplit_once('.') {
-            Some((_, "mtx")) => Ok(Target::MatrixMarket),
-            _ => Err(Error::argument(path, "has no known extension to write to; use .mtx or .mtx.gz")),
-        }
-    }
-}
-
-/// Writes a matrix in the format of the file's extension: `.mtx` or `.mtx.gz`.
-///
-/// Reading it again gives the same bits. The file appears under its name when it is complete.
-///
-/// # Collective
-///
-/// # Errors
-/// An unknown extension; a file that cannot be written.
-pub fn write_matrix(path: impl AsRef<Path>, matrix: &Matrix) -> Result<()> {
-    let path = path.as_ref();
-    match Target::of(path)? {
-        Target::MatrixMarket => match matrix {
-            Matrix::Real(matrix) => matrix_market::write_matrix(path, matrix, Symmetry::General),
-            Matrix::Complex(matrix) => matrix_market::write_matrix(path, matrix, Symmetry::General),
-        },
-    }
-}
-
-/// Writes vectors in the format of the file's extension: `.mtx` or `.mtx.gz`.
-///
-/// Reading them again gives the same bits. The file appears under its name when it is complete.
-///
-/// # Collective
-///
-/// # Errors
-/// An unknown extension; a file that cannot be written.
-pub fn write_vectors(path: impl AsRef<Path>, vectors: &Vectors) -> Result<()> {
-    let path = path.as_ref();
-    match Target::of(path)? {
-        Target::MatrixMarket => match vectors {
-            Vectors::Real(vectors) => matrix_market::write_vectors(path, vectors),
-            Vectors::Complex(vectors) => matrix_market::write_vectors(path, vectors),
-        },
-    }
+    let what = format!("holds complex numbers, which {} cannot; read it as Complex64 or Complex32", T::NAME);
+    Err(Error::argument(path, what))
 }

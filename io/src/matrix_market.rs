@@ -24,16 +24,17 @@ mod write;
 pub use write::{write_matrix, write_vectors};
 
 use crate::dense;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::fault::{Fault, settle};
-use crate::matrix_file::{Description, Field, Format, Storage, Symmetry, check_length, check_sizes};
+use crate::matrix_file::{Description, Format, Storage, Symmetry, check_length, check_sizes, require_field};
 use crate::source::Source;
+use crate::text::Lines;
 use array::Values;
 use body::{Entries, Passed, Start};
 use coordinate::Triplets;
 use dolmen_core::{Comm, CsrBuilder, CsrMatrix, Duplicates, Layout, MultiVector, Scalar};
 use header::Header;
-use std::io::{BufRead, BufReader};
+use std::io::{BufReader, Read};
 use std::path::Path;
 
 /// Whether the start of a file is that of a MatrixMarket file.
@@ -78,25 +79,27 @@ pub(crate) struct MatrixMarket<'s> {
     source: &'s Source,
     header: Header,
     /// The contents behind the header.
-    text: Box<dyn BufRead + 's>,
+    text: Box<dyn Read + 's>,
 }
 
 impl<'s> MatrixMarket<'s> {
     /// # Collective
     pub(crate) fn open(comm: &Comm, source: &'s Source) -> Result<Self> {
-        let mut text = BufReader::new(source.contents());
-        let header = settle(comm, source.path(), Header::read(&mut text))?;
-        Ok(Self { comm: comm.clone(), source, header, text: Box::new(text) })
+        let mut lines = Lines::new(BufReader::new(source.contents()));
+        let header = settle(comm, source.path(), Header::read(&mut lines))?;
+        Ok(Self { comm: comm.clone(), source, header, text: Box::new(lines.reader) })
     }
 
     pub(crate) fn description(&self) -> Description {
         let Header { storage, field, symmetry, rows, columns, entries, .. } = self.header;
-        Description { format: Format::MatrixMarket, storage, field, symmetry, rows, columns, entries }
+        let (right_hand_sides, block_size) = (0, 1);
+        let format = Format::MatrixMarket;
+        Description { format, storage, field, symmetry, rows, columns, entries, right_hand_sides, block_size }
     }
 
     /// # Collective
     pub(crate) fn matrix<T: Scalar>(mut self) -> Result<CsrMatrix<T>> {
-        self.require_field::<T>()?;
+        require_field::<T>(self.source.path(), self.header.field)?;
         let header = self.header.clone();
         let range = Layout::uniform(&self.comm, header.rows);
         let domain = Layout::uniform(&self.comm, header.columns);
@@ -118,7 +121,7 @@ impl<'s> MatrixMarket<'s> {
     pub(crate) fn vectors<T: Scalar>(mut self, rows: &Layout) -> Result<MultiVector<T>> {
         let path = self.source.path();
         check_length(path, self.header.rows, rows)?;
-        self.require_field::<T>()?;
+        require_field::<T>(self.source.path(), self.header.field)?;
         let header = self.header.clone();
         if header.storage == Storage::Array && header.symmetry == Symmetry::General {
             let mut values = Values::new(&header);
@@ -128,14 +131,6 @@ impl<'s> MatrixMarket<'s> {
         }
         let bytes = self.source.length();
         dense::columns_of(path, &self.matrix()?, rows, bytes)
-    }
-
-    fn require_field<T: Scalar>(&self) -> Result<()> {
-        if self.header.field != Field::Complex || T::COMPLEX {
-            return Ok(());
-        }
-        let what = format!("holds complex numbers, which {} cannot; read it as Complex64 or Complex32", T::NAME);
-        Err(Error::argument(self.source.path(), what))
     }
 
     /// Reads the body and checks its size against the header.

@@ -6,11 +6,15 @@ use dolmen_core::Comm;
 use flate2::read::MultiGzDecoder;
 use std::fs::{self, File};
 use std::io::{self, Read};
+use std::ops::Range;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
 /// As much of a file's start as telling its format takes.
-const HEAD: usize = 64;
+const HEAD: usize = 1024;
+
+/// Bytes that are read at once.
+const PIECE: usize = 1 << 20;
 
 /// A file opened for reading by all ranks.
 #[derive(Debug)]
@@ -68,12 +72,46 @@ impl Source {
         if self.gzip { Box::new(MultiGzDecoder::new(stored)) } else { Box::new(stored) }
     }
 
+    /// The bytes on disk from a position on.
+    pub(crate) fn stored(&self, position: u64) -> impl Read + '_ {
+        Stored { file: &self.file, position }
+    }
+
     /// The first bytes of the contents; fewer if there are no more.
     pub(crate) fn head(&self) -> Vec<u8> {
         let mut head = Vec::with_capacity(HEAD);
         // What cannot be read is reported when the whole is.
         let _ = self.contents().take(HEAD as u64).read_to_end(&mut head);
         head
+    }
+
+    /// Refuses a gzip file, for formats that are read by position.
+    pub(crate) fn require_plain(&self) -> Result<()> {
+        if self.gzip { Err(Error::argument(&self.path, "is packed by gzip; unpack it first")) } else { Ok(()) }
+    }
+
+    /// Gives the bytes of a part of the file to `take`, in pieces that are multiples of 16 bytes but
+    /// for the last.
+    pub(crate) fn read_pieces(&self, part: Range<u64>, mut take: impl FnMut(&[u8])) -> Result<()> {
+        let mut buffer = vec![0; PIECE.min(usize::try_from(part.end - part.start).unwrap_or(PIECE))];
+        let mut position = part.start;
+        while position < part.end {
+            let wanted = usize::try_from(part.end - position).map_or(PIECE, |left| left.min(PIECE));
+            if self.read_at(&mut buffer[..wanted], position)? < wanted {
+                let action = format!("read {wanted} bytes at byte {position}");
+                return Err(Error::io(&self.path, action, io::ErrorKind::UnexpectedEof.into()));
+            }
+            take(&buffer[..wanted]);
+            position += wanted as u64;
+        }
+        Ok(())
+    }
+
+    /// Reads a part of the file, which is at most what the file has.
+    pub(crate) fn read_part(&self, part: Range<u64>) -> Result<Vec<u8>> {
+        let mut bytes = Vec::new();
+        self.read_pieces(part, |piece| bytes.extend_from_slice(piece))?;
+        Ok(bytes)
     }
 
     /// Reads as much as fits the buffer, less only at the end of the file.

@@ -7,12 +7,15 @@
 
 pub(crate) mod arnoldi;
 pub(crate) mod bicgstab;
+pub(crate) mod block_cg;
+pub(crate) mod block_driver;
 pub(crate) mod by_name;
 pub(crate) mod cg;
 pub(crate) mod cgls;
 pub(crate) mod chebyshev;
 pub(crate) mod context;
 pub(crate) mod driver;
+pub(crate) mod energies;
 pub(crate) mod fgmres;
 pub(crate) mod flexible_cg;
 pub(crate) mod gcr;

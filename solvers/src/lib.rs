@@ -24,6 +24,7 @@ pub use automatic::{Attempt, Automatic, Solution};
 pub use error::{Defect, Error, Result};
 pub use krylov::Solver;
 pub use krylov::bicgstab::BiCgStab;
+pub use krylov::block_cg::BlockCg;
 pub use krylov::by_name::{
     LEAST_SQUARES_SOLVERS, SOLVERS, least_squares_by_name, preconditioned_least_squares_by_name, solver_by_name,
 };

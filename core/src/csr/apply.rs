@@ -28,6 +28,10 @@ impl<T: Scalar> LinearOperator<T> for CsrMatrix<T> {
         Ok(())
     }
 
+    fn compute_many(&self, x: &MultiVector<T>, y: &mut MultiVector<T>) -> Result<()> {
+        CsrMatrix::apply_many(self, x, y)
+    }
+
     /// Zero where no entry is stored.
     fn diagonal(&self) -> Option<Vector<T>> {
         let Shape { range, domain, .. } = &*self.shape;

@@ -11,7 +11,7 @@ use crate::error::{Error, Result};
 use crate::layout::Layout;
 use crate::multi_vector::MultiVector;
 use crate::profile::entrywise;
-use crate::reduce::{Form, Reduction, add_ranks, dot_sums, real_sums};
+use crate::reduce::{Form, Reduction, add_ranks, dot_sums, dot_sums_with, real_sums};
 use crate::scalar::{Real, Scalar};
 use crate::simd;
 
@@ -126,10 +126,38 @@ impl<T: Scalar> MultiVector<T> {
     /// # Errors
     /// [`Error::LayoutMismatch`], or [`Error::Shape`] if the numbers of columns or of sums differ.
     pub fn column_dots(&self, y: &MultiVector<T>, reduction: Reduction, out: &mut [T]) -> Result<()> {
+        self.sum_columns(y, reduction, (out, &mut []))
+    }
+
+    /// [`MultiVector::column_dots`] in double precision, and in the same reduction the sums over the
+    /// ranks of a few numbers of each, as [`dots_with`](crate::dots_with) adds them.
+    ///
+    /// # Collective
+    /// One reduction. All ranks give the same number of riders.
+    ///
+    /// # Errors
+    /// As [`MultiVector::column_dots`].
+    pub fn column_dots_with(
+        &self,
+        y: &MultiVector<T>,
+        reduction: Reduction,
+        out: &mut [T::Double],
+        riders: &mut [f64],
+    ) -> Result<()> {
+        self.sum_columns(y, reduction, (out, riders))
+    }
+
+    fn sum_columns<S: Scalar>(
+        &self,
+        y: &MultiVector<T>,
+        reduction: Reduction,
+        (out, riders): (&mut [S], &mut [f64]),
+    ) -> Result<()> {
         self.require_like(y, "column dots")?;
         self.require_columns(out.len(), "column dots")?;
         let _event = entrywise::<T>("MVDot", self.layout.local_len(), out.len(), out.len(), 2 * out.len());
-        dot_sums(&self.layout, reduction, Form::Conjugated, out, |j| [self.column(j), y.column(j)]);
+        let columns = |j| [self.column(j), y.column(j)];
+        dot_sums_with(&self.layout, reduction, Form::Conjugated, (out, riders), columns);
         Ok(())
     }
 

@@ -4,7 +4,7 @@ use crate::error::Result;
 use crate::layout::Layout;
 use crate::operator::{AdjointOperator, LinearOperator};
 use crate::scalar::Scalar;
-use crate::vector::Vector;
+use crate::vector::{Vector, update};
 
 /// The identity on a layout.
 pub struct Identity {
@@ -71,19 +71,21 @@ impl<T: Scalar> LinearOperator<T> for Diagonal<T> {
     }
 
     fn compute(&self, x: &Vector<T>, y: &mut Vector<T>) -> Result<()> {
-        y.copy_from(x)?;
-        y.multiply(&self.entries)
+        update([y], [x, &self.entries], |_, [x, d]| [x * d])
     }
 
     fn diagonal(&self) -> Option<Vector<T>> {
         Some(self.entries.clone())
     }
+
+    fn as_diagonal(&self) -> Option<&Vector<T>> {
+        Some(&self.entries)
+    }
 }
 
 impl<T: Scalar> AdjointOperator<T> for Diagonal<T> {
     fn compute_adjoint(&self, x: &Vector<T>, y: &mut Vector<T>) -> Result<()> {
-        y.copy_from(x)?;
-        y.map_with(&self.entries, |y, d| d.conj() * y)
+        update([y], [x, &self.entries], |_, [x, d]| [d.conj() * x])
     }
 }
 

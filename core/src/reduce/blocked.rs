@@ -8,7 +8,7 @@ use crate::index::local;
 use crate::layout::{Blocks, Layout};
 use crate::reduce::binned::BinnedSum;
 use crate::reduce::chunks::{BLOCK, add_block};
-use crate::reduce::parts;
+use crate::reduce::summands::Summands;
 use crate::scalar::Scalar;
 
 /// What a rank does with the blocks that its rows touch. Positions are local.
@@ -56,31 +56,36 @@ struct Scratch {
     /// Sums of each thread.
     of_parts: Vec<BinnedSum>,
     total: Vec<BinnedSum>,
+    /// Summands of this rank in the block that other ranks share.
+    own: Vec<f64>,
 }
 
 thread_local!(static SCRATCH: RefCell<Scratch> = RefCell::default());
 
-/// Sums of `f(a[i], b[i])` over all ranks, in one reduction, where `operands(j)` gives `a` and `b`
-/// of sum `j`: this rank's entries of vectors on `layout`. The riders of the ranks are added up in the
-/// same reduction.
+/// Sums of summands that belong to rows on `layout` over all ranks, in one reduction. The riders of
+/// the ranks are added up in the same reduction.
 ///
 /// # Collective
-pub(super) fn sum<'v, S: Scalar, A: Copy + Sync + 'v, const P: usize>(
+pub(super) fn sum<S: Scalar, const P: usize>(
     layout: &Layout,
     (out, riders): (&mut [S], &mut [f64]),
-    operands: impl Fn(usize) -> [&'v [A]; 2],
-    f: impl Fn(A, A) -> [f64; P] + Sync,
+    summands: &mut impl Summands<P>,
 ) {
-    SCRATCH.with_borrow_mut(|Scratch { cut, transfers, partial, of_parts, total }| {
+    SCRATCH.with_borrow_mut(|Scratch { cut, transfers, partial, of_parts, total, own }| {
         let (comm, count) = (layout.comm(), out.len());
         cut.set(layout.blocks(), comm.rank());
-        post(layout, cut, count, transfers, &operands, &f);
+        post(layout, cut, count, transfers, summands);
         partial.clear();
         partial.resize(count * P, BinnedSum::default());
-        parts::add_blocks(&cut.whole, partial, of_parts, &operands, &f);
+        summands.add_blocks(&cut.whole, partial, of_parts);
         transfers.wait();
         if !cut.tail.is_empty() {
-            add_tail(cut, count, transfers, partial, &operands, &f);
+            let rows = cut.whole.end..layout.local_len();
+            own.clear();
+            own.resize(rows.len() * count * P, 0.0);
+            let own = own.as_chunks_mut::<P>().0;
+            summands.write(rows.clone(), own);
+            add_tail(cut, own.chunks_exact(rows.len()), transfers, partial);
         }
         partial.extend(riders.iter().map(|&rider| {
             let mut sum = BinnedSum::default();
@@ -99,26 +104,19 @@ pub(super) fn sum<'v, S: Scalar, A: Copy + Sync + 'v, const P: usize>(
     });
 }
 
-/// Sends the products of the head to the owner of its block, and awaits those of the tail.
-fn post<'v, A: Copy + 'v, const P: usize>(
+/// Sends the summands of the head to the owner of its block, and awaits those of the tail.
+fn post<const P: usize>(
     layout: &Layout,
     cut: &Cut,
     count: usize,
     transfers: &mut Transfers,
-    operands: &impl Fn(usize) -> [&'v [A]; 2],
-    f: &impl Fn(A, A) -> [f64; P],
+    summands: &mut impl Summands<P>,
 ) {
     let raw = layout.comm().raw();
     let bytes = |rows: usize| rows * count * size_of::<[f64; P]>();
     let (head, owner) = cut.head.unwrap_or((0, 0));
     transfers.reset(bytes(head), bytes(cut.tail.iter().map(|(_, rows)| rows).sum()));
-    let mut products = transfers.send_buffer::<[f64; P]>().iter_mut();
-    for j in 0..count {
-        let [a, b] = operands(j);
-        for ((&a, &b), product) in a[..head].iter().zip(&b[..head]).zip(&mut products) {
-            *product = f(a, b);
-        }
-    }
+    summands.write(0..head, transfers.send_buffer());
     let mut start = 0;
     for &(rank, rows) in &cut.tail {
         transfers.receive(raw, rank, REDUCE_TAG, bytes(start)..bytes(start + rows));
@@ -127,30 +125,25 @@ fn post<'v, A: Copy + 'v, const P: usize>(
     transfers.send(raw, owner, REDUCE_TAG, 0..bytes(head));
 }
 
-/// Adds the block that begins on this rank and ends on others.
-fn add_tail<'v, A: Copy + 'v, const P: usize>(
+/// Adds the block that begins on this rank, with the summands `own` of each sum, and ends on others.
+fn add_tail<'o, const P: usize>(
     cut: &Cut,
-    count: usize,
+    own: impl Iterator<Item = &'o [[f64; P]]>,
     transfers: &Transfers,
     sums: &mut [BinnedSum],
-    operands: &impl Fn(usize) -> [&'v [A]; 2],
-    f: &impl Fn(A, A) -> [f64; P],
 ) {
     let received = transfers.received::<[f64; P]>();
-    for (j, sums) in sums.as_chunks_mut::<P>().0.iter_mut().enumerate().take(count) {
-        let [a, b] = operands(j).map(|operand| &operand[cut.whole.end..]);
-        let mut products = [[0.0; P]; BLOCK];
-        let mut at = a.len();
-        for (product, (&a, &b)) in products.iter_mut().zip(a.iter().zip(b)) {
-            *product = f(a, b);
-        }
-        let mut start = 0;
+    let count = sums.len() / P;
+    for (j, (sums, own)) in sums.as_chunks_mut::<P>().0.iter_mut().zip(own).enumerate() {
+        let mut block = [[0.0; P]; BLOCK];
+        block[..own.len()].copy_from_slice(own);
+        let (mut at, mut start) = (own.len(), 0);
         for &(_, rows) in &cut.tail {
-            products[at..at + rows].copy_from_slice(&received[start + j * rows..][..rows]);
+            block[at..at + rows].copy_from_slice(&received[start + j * rows..][..rows]);
             at += rows;
             start += rows * count;
         }
-        let values = add_block(&products, &products, |product, _| product, |_| {});
+        let values = add_block(&block, &block, |summand, _| summand, |_| {});
         for (sum, value) in sums.iter_mut().zip(values) {
             sum.add(&[value]);
         }

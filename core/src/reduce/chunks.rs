@@ -18,7 +18,7 @@ pub(super) const BLOCK: usize = 256;
 const CHUNK_BYTES: usize = 16 << 10;
 /// Sums of blocks that are kept before they are handed over, so that adding them exactly costs
 /// little beside the blocks themselves.
-const KEPT: usize = 32;
+pub(super) const KEPT: usize = 32;
 
 /// Sums `f(a[i], b[i])` over the blocks that start at `whole.start`, where `operands(j)` gives `a`
 /// and `b` of sum `j`; hands sums of blocks of part `p` over to `take(j * P + p, ..)`, in order.
@@ -115,16 +115,20 @@ pub(super) fn add_block<A: Copy, const P: usize>(
             lanes[part][i] += values[part];
         }
     }
-    lanes.map(|mut lanes| {
-        let mut width = LANES / 2;
-        while width > 0 {
-            for i in 0..width {
-                lanes[i] += lanes[i + width];
-            }
-            width /= 2;
+    lanes.map(add_lanes)
+}
+
+/// Adds up lanes by halves.
+#[inline(always)]
+pub(super) fn add_lanes(mut lanes: [f64; LANES]) -> f64 {
+    let mut width = LANES / 2;
+    while width > 0 {
+        for i in 0..width {
+            lanes[i] += lanes[i + width];
         }
-        lanes[0]
-    })
+        width /= 2;
+    }
+    lanes[0]
 }
 
 #[cfg(test)]

@@ -137,33 +137,24 @@ fn check_room(threads: usize, mine: &CpuSet, sets: &[CpuSet], counts: &[u64]) ->
     Ok(())
 }
 
-/// Runs `run(part, piece)` for these parts, each on a thread; `pieces` begins with the first of them.
-pub(super) fn for_range<S: Split>(
+/// Merges what `map(part, piece)` gives for these parts, each on a thread, in their order; `pieces`
+/// begins with the first of them.
+pub(super) fn reduce_range<S: Split, R: Send>(
     parts: Range<usize>,
     pieces: S,
     cut: &(impl Fn(usize) -> usize + Sync),
-    run: &(impl Fn(usize, S) + Sync),
-) {
-    if parts.len() == 1 {
-        return run(parts.start, pieces);
-    }
-    let middle = parts.start.midpoint(parts.end);
-    let (low, high) = pieces.split(cut(middle) - cut(parts.start));
-    join(|| for_range(parts.start..middle, low, cut, run), || for_range(middle..parts.end, high, cut, run));
-}
-
-/// Merges what `map` gives for these parts, each on a thread, in their order.
-pub(super) fn reduce_range<R: Send>(
-    parts: Range<usize>,
-    map: &(impl Fn(usize) -> R + Sync),
+    map: &(impl Fn(usize, S) -> R + Sync),
     merge: &(impl Fn(R, R) -> R + Sync),
 ) -> R {
     if parts.len() == 1 {
-        return map(parts.start);
+        return map(parts.start, pieces);
     }
     let middle = parts.start.midpoint(parts.end);
-    let (low, high) =
-        join(|| reduce_range(parts.start..middle, map, merge), || reduce_range(middle..parts.end, map, merge));
+    let (low, high) = pieces.split(cut(middle) - cut(parts.start));
+    let (low, high) = join(
+        || reduce_range(parts.start..middle, low, cut, map, merge),
+        || reduce_range(middle..parts.end, high, cut, map, merge),
+    );
     merge(low, high)
 }
 

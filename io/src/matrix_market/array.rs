@@ -4,10 +4,10 @@
 //! runs: values that follow each other in the file, and the number of the first.
 
 use super::body::Entries;
-use super::coordinate::{check_place, push};
 use super::header::Header;
 use super::number::Words;
 use crate::matrix_file::Symmetry;
+use crate::symmetry::{check_place, push};
 use dolmen_core::{CsrBuilder, Real, Scalar};
 
 /// Collects the values of an array file.

@@ -5,10 +5,11 @@
 //! takes. Either way the ranks together see the lines in the order of the file, and memory holds
 //! pieces of text, not all of it.
 
-use super::header::{LONGEST_LINE, is_comment, too_long};
+use super::header::is_comment;
 use crate::error::Result;
 use crate::fault::{Fault, settle};
 use crate::source::Source;
+use crate::text::{LONGEST_LINE, too_long};
 use dolmen_core::{Blocks, Comm};
 use std::io::{self, Read};
 use std::ops::Range;

@@ -2,10 +2,8 @@
 
 use crate::fault::{Fault, quoted};
 use crate::matrix_file::{Field, Storage, Symmetry};
-use std::io::{BufRead, Read};
-
-/// The longest line that is read; the format allows 1024 bytes.
-pub(super) const LONGEST_LINE: usize = 1 << 20;
+use crate::text::Lines;
+use std::io::BufRead;
 
 /// What the lines above the entries say.
 #[derive(Clone, Debug, PartialEq)]
@@ -24,22 +22,17 @@ pub(super) struct Header {
 }
 
 impl Header {
-    pub(super) fn read(reader: &mut impl BufRead) -> Result<Header, Fault> {
-        let mut lines = Lines { reader, line: Vec::new(), number: 0, bytes: 0 };
-        if !lines.next()? {
-            return Err(Fault::line(1, "the file is empty"));
-        }
-        let (storage, field, symmetry) = banner(&lines.line).map_err(|what| Fault::line(1, what))?;
-        loop {
-            if !lines.next()? {
-                return Err(Fault::line(lines.number, "the file ends before the line with the sizes"));
+    pub(super) fn read(lines: &mut Lines<impl BufRead>) -> Result<Header, Fault> {
+        let Some(line) = lines.next_line()? else { return Err(Fault::line(1, "the file is empty")) };
+        let (storage, field, symmetry) = banner(line).map_err(|what| Fault::line(1, what))?;
+        let sizes = loop {
+            match lines.next_line()? {
+                None => return Err(Fault::line(lines.number, "the file ends before the line with the sizes")),
+                Some(line) if is_comment(line) => {}
+                Some(line) => break sizes(line, storage, symmetry),
             }
-            if !is_comment(&lines.line) {
-                break;
-            }
-        }
-        let sizes = sizes(&lines.line, storage, symmetry).map_err(|what| Fault::line(lines.number, what))?;
-        let [rows, columns, entries] = sizes;
+        };
+        let [rows, columns, entries] = sizes.map_err(|what| Fault::line(lines.number, what))?;
         Ok(Header { storage, field, symmetry, rows, columns, entries, lines: lines.number, bytes: lines.bytes })
     }
 }
@@ -47,33 +40,6 @@ impl Header {
 /// Whether a line holds nothing: blank, or a comment.
 pub(super) fn is_comment(line: &[u8]) -> bool {
     matches!(line.trim_ascii_start().first(), None | Some(b'%'))
-}
-
-struct Lines<'r, R> {
-    reader: &'r mut R,
-    line: Vec<u8>,
-    number: u64,
-    bytes: u64,
-}
-
-impl<R: BufRead> Lines<'_, R> {
-    /// Reads the next line; false at the end of the file.
-    fn next(&mut self) -> Result<bool, Fault> {
-        self.line.clear();
-        let number = self.number + 1;
-        let read = self.reader.by_ref().take(LONGEST_LINE as u64).read_until(b'\n', &mut self.line);
-        let count = read.map_err(|error| Fault::line(number, format!("cannot be read: {error}")))?;
-        if count == LONGEST_LINE && self.line.last() != Some(&b'\n') {
-            return Err(Fault::line(number, too_long()));
-        }
-        self.number += u64::from(count > 0);
-        self.bytes += count as u64;
-        Ok(count > 0)
-    }
-}
-
-pub(super) fn too_long() -> String {
-    format!("the line is longer than {LONGEST_LINE} bytes")
 }
 
 fn banner(line: &[u8]) -> Result<(Storage, Field, Symmetry), String> {
@@ -166,7 +132,7 @@ mod tests {
     use super::*;
 
     fn read(text: &str) -> Result<Header, String> {
-        Header::read(&mut text.as_bytes()).map_err(|fault| format!("{}: {}", fault.place, fault.what))
+        Header::read(&mut Lines::new(text.as_bytes())).map_err(|fault| format!("{}: {}", fault.place, fault.what))
     }
 
     #[test]

@@ -121,15 +121,10 @@ impl<W: Write> Text<W> {
     fn real<R: Real>(&mut self, value: R) -> io::Result<()> {
         let number = value.to_f64();
         if size_of::<R>() == size_of::<f32>() {
-            return self.to.write_all(self.float.format(single(number)).as_bytes());
+            return self.to.write_all(self.float.format(<f32 as Real>::from_f64(number)).as_bytes());
         }
         self.to.write_all(self.float.format(number).as_bytes())
     }
-}
-
-#[expect(clippy::cast_possible_truncation, reason = "the number came from single precision")]
-fn single(number: f64) -> f32 {
-    number as f32
 }
 
 /// Counts what is written.

@@ -3,7 +3,7 @@
 use std::cell::{Cell, RefCell};
 use std::time::Instant;
 
-use dolmen_core::{AdjointOperator, LinearOperator, Reduction, Scalar, Vector, dots_with, profile};
+use dolmen_core::{AdjointOperator, LinearOperator, Reduction, Scalar, Vector, dots_with, profile, update_dots};
 
 use crate::error::{Error, Result};
 use crate::settings::{Norm, Settings};
@@ -168,6 +168,34 @@ impl<'s, T: Scalar> Context<'s, T> {
         self.project(z)
     }
 
+    /// A vector for `P M r`; `None` where that is `r`.
+    pub(crate) fn room(&self) -> Option<Vector<T>> {
+        (!self.leaves_residuals()).then(|| self.zeros())
+    }
+
+    /// `P M r`, in what [`Context::room`] gave.
+    pub(crate) fn preconditioned<'v>(&self, r: &'v Vector<T>, z: &'v mut Option<Vector<T>>) -> Result<&'v Vector<T>> {
+        let Some(z) = z else { return Ok(r) };
+        self.precondition(r, z)?;
+        Ok(z)
+    }
+
+    /// Whether `P M r` is `r`.
+    pub(crate) fn leaves_residuals(&self) -> bool {
+        self.preconditioner.is_none() && self.projection.is_none()
+    }
+
+    /// The entries of `P M` where it is a diagonal matrix, for a method that multiplies with them in the
+    /// pass that needs the products, and counts that.
+    pub(crate) fn diagonal(&self) -> Option<&'s Vector<T>> {
+        self.preconditioner.filter(|_| self.projection.is_none())?.as_diagonal()
+    }
+
+    /// Counts a preconditioning that a method did itself.
+    pub(crate) fn count_preconditioning(&self) {
+        self.preconditionings.set(self.preconditionings.get() + 1);
+    }
+
     /// `v = P v`.
     pub(crate) fn project(&self, v: &mut Vector<T>) -> Result<()> {
         if let Some(projection) = self.projection {
@@ -216,6 +244,16 @@ impl<'s, T: Scalar> Context<'s, T> {
         self.carrying_wishes(|riders| dots_with(pairs, self.reduction, riders))
     }
 
+    /// Changes vectors and sums what comes out of it, in one pass and one reduction.
+    pub(crate) fn update_dots<const W: usize, const R: usize, const N: usize>(
+        &self,
+        outputs: [&mut Vector<T>; W],
+        inputs: [&Vector<T>; R],
+        entry: impl Fn([T; W], [T; R]) -> ([T; W], [(T, T); N]) + Sync,
+    ) -> Result<[T::Double; N]> {
+        self.carrying_wishes(|riders| update_dots(outputs, inputs, self.reduction, riders, entry))
+    }
+
     /// `|v|^2`.
     pub(crate) fn square_of(&self, v: &Vector<T>) -> Result<f64> {
         let [square] = self.dots([(v, v)])?;
@@ -240,7 +278,7 @@ impl<'s, T: Scalar> Context<'s, T> {
     }
 }
 
-fn require_same(
+pub(crate) fn require_same(
     method: &'static str,
     what: &'static str,
     left: &dolmen_core::Layout,

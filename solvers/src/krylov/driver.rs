@@ -24,9 +24,9 @@ use crate::settings::{Norm, Settings};
 
 /// Entries of the history for which there is room beforehand, so that an ordinary solve does not
 /// allocate while it iterates.
-const RESERVED: usize = 10_000;
+pub(crate) const RESERVED: usize = 10_000;
 /// Starts in a row that may gain less than half.
-const PATIENCE: usize = 2;
+pub(crate) const PATIENCE: usize = 2;
 
 /// Solves by a method.
 pub(crate) fn drive<'s, T: Scalar, I: Iteration<T>>(

@@ -68,6 +68,10 @@ impl<T: Scalar> LinearOperator<T> for Jacobi<T> {
     fn diagonal(&self) -> Option<Vector<T>> {
         self.inverse.diagonal()
     }
+
+    fn as_diagonal(&self) -> Option<&Vector<T>> {
+        self.inverse.as_diagonal()
+    }
 }
 
 impl<T: Scalar> AdjointOperator<T> for Jacobi<T> {

@@ -1,7 +1,6 @@
-//! Assembly, products and a solve.
+//! Assembly and products.
 
-use dolmen_core::{BlockCsrMatrix, CsrMatrix, Diagonal, Duplicates, Layout, LinearOperator, Reduction, Result, Vector};
-use dolmen_solvers::Cg;
+use dolmen_core::{BlockCsrMatrix, CsrMatrix, Duplicates, Layout, LinearOperator, Result, Vector};
 
 use crate::measure::{Bench, Case};
 use crate::problems::{Problem, block_row, is_shipped, row};
@@ -9,8 +8,7 @@ use crate::problems::{Problem, block_row, is_shipped, row};
 pub(crate) fn run(bench: &Bench) -> Result<()> {
     products(bench)?;
     block_product(bench)?;
-    assembly(bench)?;
-    solves(bench)
+    assembly(bench)
 }
 
 pub(crate) fn build(bench: &Bench, problem: Problem, n: u64) -> Result<CsrMatrix<f64>> {
@@ -107,30 +105,6 @@ fn assembly(bench: &Bench) -> Result<()> {
         let plan = a.plan_refill(own.iter().map(|&(i, j, _)| (i, j)), Duplicates::Add)?;
         let values: Vec<f64> = own.iter().map(|entry| entry.2).collect();
         bench.case(&case("d.refill"), || a.refill(&plan, &values).expect("the planned pattern"));
-    }
-    Ok(())
-}
-
-/// Conjugate gradients with Jacobi on the 7-point Laplacian, a hundred iterations, with both ways
-/// of summing.
-fn solves(bench: &Bench) -> Result<()> {
-    const N: u64 = 128;
-    const ITERATIONS: usize = 100;
-    if !bench.wants("f.cg_jacobi") {
-        return Ok(());
-    }
-    let a = build(bench, Problem::Seven, N)?;
-    let jacobi = Diagonal::new(Vector::from_fn(a.range(), |_| 1.0 / 6.0));
-    let b = Vector::from_fn(a.range(), |_| 1.0);
-    let mut x = Vector::zeros(a.domain());
-    let ways = [("f.cg_jacobi", Reduction::Fast), ("f.cg_jacobi.reproducible", Reduction::Reproducible)];
-    for (name, reduction) in ways {
-        let case = Case { name, n: N * N * N, entries: a.global_entries(), bytes: 0.0 };
-        bench.case(&case, || {
-            x.fill(0.0);
-            let cg = Cg::new().rtol(0.0).max_iterations(ITERATIONS).preconditioner(&jacobi).reduction(reduction);
-            std::hint::black_box(cg.solve(&a, &b, &mut x).expect("valid settings"));
-        });
     }
     Ok(())
 }

@@ -1,10 +1,12 @@
 //! Timing, and the lines that are printed.
 
 use std::cell::RefCell;
+use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use dolmen_core::Comm;
-use serde_json::json;
+use dolmen_solvers::SolveReport;
+use serde_json::{Value, json};
 
 /// Doubles in each of the triad's arrays over all ranks: far more than caches hold.
 const STREAM_LEN: usize = 20_000_000;
@@ -15,6 +17,7 @@ pub(crate) struct Bench {
     prefixes: Vec<String>,
     repeats: usize,
     max_seconds: f64,
+    folder: PathBuf,
     stream: RefCell<Stream>,
 }
 
@@ -23,6 +26,24 @@ struct Stream {
     a: Vec<f64>,
     b: Vec<f64>,
     c: Vec<f64>,
+}
+
+/// What a case took, repeat by repeat.
+#[derive(Default)]
+struct Times {
+    wall: Vec<f64>,
+    /// Time on a core: on a machine that others use too, what the work itself took.
+    cpu: Vec<f64>,
+}
+
+fn least(times: &[f64]) -> f64 {
+    times.iter().copied().fold(f64::INFINITY, f64::min)
+}
+
+/// Seconds that this process's first thread has spent on a core; zero where the system does not tell.
+fn cpu_seconds() -> f64 {
+    let text = std::fs::read_to_string("/proc/self/schedstat").unwrap_or_default();
+    text.split_whitespace().next().and_then(|number| number.parse::<f64>().ok()).unwrap_or(0.0) * 1e-9
 }
 
 /// The work that a case does.
@@ -39,10 +60,12 @@ pub(crate) struct Case<'c> {
 impl Bench {
     pub(crate) fn from_args(comm: &Comm, mut args: impl Iterator<Item = String>) -> Result<Bench, String> {
         let (mut prefixes, mut repeats, mut max_seconds) = (Vec::new(), 10, 2.0);
+        let mut folder = std::env::temp_dir();
         while let Some(option) = args.next() {
             let value = args.next().ok_or_else(|| format!("{option} needs a value"))?;
             let bad = |_| format!("{option} {value} is not a number");
             match option.as_str() {
+                "--dir" => folder = value.into(),
                 "--case" if value == "all" => prefixes.clear(),
                 "--case" => prefixes = value.split(',').map(str::to_owned).collect(),
                 "--repeats" => repeats = value.parse().map_err(bad)?,
@@ -53,7 +76,7 @@ impl Bench {
         let len = STREAM_LEN / comm.size();
         let array = |value: f64| vec![value; len];
         let stream = RefCell::new(Stream { a: array(0.0), b: array(1.0), c: array(2.0) });
-        Ok(Bench { comm: comm.clone(), prefixes, repeats, max_seconds, stream })
+        Ok(Bench { comm: comm.clone(), prefixes, repeats, max_seconds, folder, stream })
     }
 
     /// Whether a case was asked for.
@@ -61,20 +84,41 @@ impl Bench {
         self.prefixes.is_empty() || self.prefixes.iter().any(|prefix| name.starts_with(prefix.as_str()))
     }
 
-    /// The slowest rank's times of `work`, ascending.
-    fn times(&self, repeats: usize, mut work: impl FnMut()) -> Vec<f64> {
-        let mut times = Vec::new();
-        let mut total = [0.0f64];
-        while times.len() < repeats && (times.len() < 3 || total[0] < self.max_seconds) {
-            self.comm.barrier();
-            let start = Instant::now();
-            work();
-            let mut seconds = [start.elapsed().as_secs_f64()];
-            self.comm.all_reduce_max(&mut seconds);
-            times.push(seconds[0]);
-            total[0] += seconds[0];
+    /// Whether any case was asked for whose name starts so.
+    pub(crate) fn wants_any(&self, start: &str) -> bool {
+        self.prefixes.is_empty()
+            || self.prefixes.iter().any(|prefix| prefix.starts_with(start) || start.starts_with(prefix))
+    }
+
+    /// Where files are written.
+    pub(crate) fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    /// Does `work` between barriers and notes how long the slowest rank took.
+    fn time<V>(&self, times: &mut Times, work: impl FnOnce() -> V) -> V {
+        self.comm.barrier();
+        let (start, busy) = (Instant::now(), cpu_seconds());
+        let value = work();
+        let mut seconds = [start.elapsed().as_secs_f64(), cpu_seconds() - busy];
+        self.comm.all_reduce_max(&mut seconds);
+        times.wall.push(seconds[0]);
+        times.cpu.push(seconds[1]);
+        value
+    }
+
+    /// Whether to go on after these times.
+    fn wants_more(&self, times: &Times, repeats: usize) -> bool {
+        let done = times.wall.len();
+        done < repeats && (done < 3 || times.wall.iter().sum::<f64>() < self.max_seconds)
+    }
+
+    /// The slowest rank's times of `work`.
+    fn times(&self, repeats: usize, mut work: impl FnMut()) -> Times {
+        let mut times = Times::default();
+        while self.wants_more(&times, repeats) {
+            self.time(&mut times, &mut work);
         }
-        times.sort_by(f64::total_cmp);
         times
     }
 
@@ -88,7 +132,7 @@ impl Bench {
             }
             std::hint::black_box(&*a);
         });
-        24.0 * (a.len() * self.comm.size()) as f64 / times[0]
+        24.0 * (a.len() * self.comm.size()) as f64 / least(&times.wall)
     }
 
     /// The triad as a case of its own.
@@ -96,8 +140,8 @@ impl Bench {
         if self.wants("a.triad") {
             let rate = self.triad().max(self.triad());
             let n = (STREAM_LEN / self.comm.size() * self.comm.size()) as u64;
-            let seconds = 24.0 * n as f64 / rate;
-            self.print(&Case { name: "a.triad", n, entries: 0, bytes: 24.0 * n as f64 }, seconds, seconds, rate);
+            let times = Times { wall: vec![24.0 * n as f64 / rate], cpu: Vec::new() };
+            self.print(&Case { name: "a.triad", n, entries: 0, bytes: 24.0 * n as f64 }, &times, rate, json!({}));
         }
     }
 
@@ -111,13 +155,64 @@ impl Bench {
         work();
         let times = self.times(self.repeats, work);
         let rate = before.max(self.triad());
-        self.print(case, times[0], times[times.len() / 2], rate);
+        self.print(case, &times, rate, json!({}));
     }
 
-    fn print(&self, case: &Case<'_>, seconds: f64, median: f64, triad: f64) {
+    /// Times a case of large files, if it was asked for: three times, each after `prepare`.
+    pub(crate) fn few(&self, case: &Case<'_>, mut prepare: impl FnMut(), mut work: impl FnMut()) {
+        if !self.wants(case.name) {
+            return;
+        }
+        let before = self.triad();
+        let mut times = Times::default();
+        for _ in 0..self.repeats.min(3) {
+            prepare();
+            self.time(&mut times, &mut work);
+        }
+        self.print(case, &times, before.max(self.triad()), json!({}));
+    }
+
+    /// Prints the line of another program that did the same work; on rank 0.
+    pub(crate) fn print_peer(&self, system: &str, case: &Case<'_>, seconds: f64) {
+        let Case { name, n, entries, .. } = *case;
+        let line = json!({"system": system, "case": name, "ranks": self.comm.size(), "n": n, "nnz": entries, "seconds_min": seconds});
+        println!("{line}");
+    }
+
+    /// Times a solve and what it needs before it, if it was asked for, and prints its line.
+    pub(crate) fn solve<M>(
+        &self,
+        case: &Case<'_>,
+        mut setup: impl FnMut() -> M,
+        mut solve: impl FnMut(&M) -> SolveReport,
+    ) {
+        if !self.wants(case.name) {
+            return;
+        }
+        let before = self.triad();
+        let (mut setups, mut solves) = (Times::default(), Times::default());
+        let mut report = None;
+        while self.wants_more(&solves, self.repeats) {
+            let made = self.time(&mut setups, &mut setup);
+            report = Some(self.time(&mut solves, || solve(&made)));
+        }
+        let rate = before.max(self.triad());
+        let more = json!({
+            "setup_seconds_min": least(&setups.wall),
+            "setup_cpu_seconds_min": least(&setups.cpu),
+            "iterations": report.as_ref().map(|report| report.iterations),
+            "final_rel_residual": report.as_ref().map(SolveReport::relative_residual),
+        });
+        self.print(case, &solves, rate, more);
+    }
+
+    fn print(&self, case: &Case<'_>, times: &Times, triad: f64, more: Value) {
+        let mut wall = times.wall.clone();
+        wall.sort_by(f64::total_cmp);
+        let (seconds, median) = (wall[0], wall[wall.len() / 2]);
         let rate = case.bytes / seconds;
         let known = case.bytes > 0.0;
-        let line = json!({
+        let mut line = json!({
             "system": "dolmen",
             "case": case.name,
             "ranks": self.comm.size(),
@@ -125,10 +220,14 @@ impl Bench {
             "nnz": case.entries,
             "seconds_min": seconds,
             "seconds_median": median,
+            "cpu_seconds_min": (!times.cpu.is_empty()).then(|| least(&times.cpu)),
             "bytes_model": case.bytes,
             "gbps": known.then_some(rate / 1e9),
             "stream_share": known.then_some(rate / triad),
         });
+        if let (Value::Object(line), Value::Object(more)) = (&mut line, more) {
+            line.extend(more);
+        }
         if self.comm.rank() == 0 {
             println!("{line}");
         }

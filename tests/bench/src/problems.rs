@@ -10,6 +10,8 @@ pub(crate) enum Problem {
     /// 7 points with coefficients that jump between 1000 and 0.001 on cubes of 8: no two
     /// neighbouring rows need be alike.
     Jumping,
+    /// 7 points of convection and diffusion, upwind: velocity (100, 50, 25), grid width `1 / (n + 1)`.
+    Convection,
 }
 
 /// The coefficient of a cell.
@@ -38,6 +40,15 @@ pub(crate) fn row(problem: Problem, n: u64, row: u64, mut entry: impl FnMut(u64,
         }
         Problem::Seven => seven(n, row, cell, &|_, _, _| 1.0, &mut entry),
         Problem::Jumping => seven(n, row, cell, &coefficient, &mut entry),
+        Problem::Convection => {
+            let drift = [100.0, 50.0, 25.0].map(|velocity| velocity / (n + 1) as f64);
+            let upstream = [1, n, n * n].map(|stride| row.wrapping_sub(stride));
+            seven(n, row, cell, &|_, _, _| 1.0, &mut |column, value| {
+                let axis = upstream.iter().position(|&other| other == column);
+                let here = if column == row { drift.iter().sum() } else { 0.0 };
+                entry(column, value + here - axis.map_or(0.0, |axis| drift[axis]));
+            });
+        }
     }
 }
 

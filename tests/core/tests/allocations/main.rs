@@ -6,7 +6,8 @@ mod profile;
 
 use dolmen_core::{
     Adjoint, AdjointOperator, BlockLayout, BlockOperator, Comm, Diagonal, Identity, Layout, LinearOperator,
-    MultiVector, Product, Redistribute, Reduction, Result, Scalar, Scaled, Sum, Vector, dots, dots_into,
+    MultiVector, Product, Redistribute, Reduction, Result, Scalar, Scaled, Sum, Vector, dots, dots_into, update,
+    update_dots,
 };
 use dolmen_tests::{TestResult, case};
 
@@ -49,7 +50,11 @@ fn vectors<T: Scalar>(comm: &Comm) -> TestResult {
     check("axpy", || y.axpy(T::ONE, &x))?;
     check("waxpy", || y.waxpy(T::ONE, &x, &z))?;
     check("multi_axpy", || y.multi_axpy(&[T::ONE; 2], &[&x, &z]))?;
+    check("update", || update([&mut y], [&x, &z], |[y], [x, z]| [y + x * z]))?;
     for reduction in [Reduction::Reproducible, Reduction::Fast] {
+        check("update_dots", || {
+            update_dots([&mut y], [&x], reduction, &mut [], |[y], [x]| ([y - x], [(y, x)])).map(drop)
+        })?;
         check("dots", || dots([(&x, &y), (&x, &x)], reduction).map(drop))?;
         check("dots_into", || dots_into(&[(&x, &y); 5], reduction, &mut out))?;
         check("multi_dot", || x.multi_dot(&[&x, &y, &x, &y, &x], reduction, &mut out))?;

@@ -5,7 +5,7 @@ use std::fmt::Write;
 use dolmen_core::random::Philox;
 use dolmen_core::{
     AdjointOperator, Blocks, Comm, Complex32, CsrMatrix, Duplicates, Gid, Layout, LinearOperator, MultiVector, Real,
-    Reduction, Scalar, Vector, dots_into,
+    Reduction, Scalar, Vector, dots_into, update, update_dots,
 };
 use dolmen_tests::TestResult;
 
@@ -89,6 +89,14 @@ fn vectors<T: Scalar>(comm: &Comm, log: &mut Log) -> TestResult {
     log.add("multi_dot", out);
     dots_into(&[(x, &y), (&y, x)], Reduction::Reproducible, &mut out[..2])?;
     log.add("dots", out);
+    let sums = update_dots([&mut y, &mut z], [x, &xs[7]], Reduction::Reproducible, &mut [], |[y, z], [x, w]| {
+        let [y, z] = [y + alpha * x, w - alpha * z];
+        ([y, z], [(y, z), (z, z)])
+    })?;
+    log.add("updated sums", sums);
+    log.vector("updated", &y);
+    update([&mut y], [&z], |[y], [z]| [z + alpha * y])?;
+    log.vector("updated once more", &y);
     let mut columns = MultiVector::from_vectors(&layout, &[x, &y])?;
     columns.axpy_columns(&[alpha, T::ONE], &MultiVector::from_vectors(&layout, &[&xs[5], &xs[6]])?)?;
     columns.scale_columns(&[T::ONE, alpha])?;

@@ -6,6 +6,7 @@ mod errors;
 mod multi;
 mod operators;
 mod transfer;
+mod update;
 mod vector;
 
 use dolmen_tests::{case, same_bits};
@@ -15,6 +16,8 @@ const RANKS: &[usize] = &[1, 2, 3, 4, 7];
 fn main() -> std::process::ExitCode {
     dolmen_tests::main(&[
         case("vector_operations", RANKS, vector::operations),
+        case("one_pass", RANKS, update::one_pass),
+        case("mismatched_updates", &[2], update::mismatched),
         case("transfers", RANKS, transfer::transfers),
         case("entries", RANKS, transfer::entries),
         case("multi_vectors", RANKS, multi::operations),

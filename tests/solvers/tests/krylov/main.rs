@@ -3,6 +3,7 @@
 //! to end.
 
 mod bits;
+mod block;
 mod cg;
 mod dense;
 mod endings;
@@ -56,6 +57,11 @@ fn main() -> ExitCode {
         case("stop_and_resume", &[1, 2, 3], resume::stop_and_resume).deadline(Duration::from_secs(300)),
         case("periodic_snapshots", &[1, 2], resume::periodic_snapshots),
         case("foreign_snapshots", &[1, 2], resume::foreign_snapshots),
+        case("blocks_against_dense_solves", SOME, block::dense_solves),
+        case("blocks_that_converge_at_different_times", &[1, 3], block::different_times),
+        case("blocks_that_do_not_converge", &[1, 2, 3], block::bad_ends),
+        case("blocks_stop_and_resume", SOME, block::stop_and_resume),
+        same_bits("block_iterates", MANY, block::iterates),
         case("complex_against_a_dense_solve", SOME, cg::complex_against_a_dense_solve),
         case("single_precision", SOME, stopping::single_precision),
         case("tiny_single_precision", SOME, stopping::tiny_single_precision),

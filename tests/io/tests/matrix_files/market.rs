@@ -1,38 +1,24 @@
 //! MatrixMarket files of the tests' own making: what is accepted, what is refused, round trips.
 
 use std::fs;
-use std::io::Write;
-use std::path::Path;
-use std::process::{Command, ExitCode};
 
-use dolmen_core::{Complex32, Complex64, CsrMatrix, Duplicates, Layout, LinearOperator, MultiVector, Scalar};
+use dolmen_core::{Complex32, Complex64, CsrMatrix, Duplicates, Layout, MultiVector, Scalar};
 use dolmen_io::{Symmetry, matrix_market, read_matrix, read_vectors};
-use dolmen_tests::{Checksums, Comm, Folder, TestResult, case, same_bits};
-use flate2::Compression;
-use flate2::write::GzEncoder;
+use dolmen_tests::{Case, Checksums, Comm, Folder, TestResult, case, same_bits};
 
-fn main() -> ExitCode {
-    dolmen_tests::main(&[
-        case("malformed_files_are_refused_alike", &[1, 2, 3], malformed_files_are_refused_alike),
-        case("what_the_format_allows_is_read", &[1, 2, 3], what_the_format_allows_is_read),
-        case("lines_are_cut_anywhere", &[1, 2, 3, 7], lines_are_cut_anywhere),
-        case("large_files_are_read_in_pieces", &[1, 2, 3], large_files_are_read_in_pieces),
-        case("files_that_are_no_files_are_refused", &[1, 2], files_that_are_no_files_are_refused),
-        case("matrices_round_trip", &[1, 2, 3], matrices_round_trip),
-        case("vectors_round_trip", &[1, 2, 3], vectors_round_trip),
-        case("scipy_reads_what_is_written", &[1, 3], scipy_reads_what_is_written),
-        same_bits("files_do_not_depend_on_ranks", &[1, 2, 3, 4], files_do_not_depend_on_ranks),
-    ])
-}
+use crate::support::{bits_of, hard, made, packed, put, python, require_same};
 
-fn put(comm: &Comm, path: &Path, bytes: &[u8]) -> TestResult {
-    let written = if comm.rank() == 0 { fs::write(path, bytes) } else { Ok(()) };
-    Ok(comm.agree(written)?)
-}
-
-fn packed(text: &[u8]) -> Vec<u8> {
-    let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
-    encoder.write_all(text).and_then(|()| encoder.finish()).expect("memory takes all")
+pub(crate) fn cases() -> Vec<Case> {
+    vec![
+        case("market_malformed_files_are_refused_alike", &[1, 2, 3], malformed_files_are_refused_alike),
+        case("market_what_the_format_allows_is_read", &[1, 2, 3], what_the_format_allows_is_read),
+        case("market_lines_are_cut_anywhere", &[1, 2, 3, 7], lines_are_cut_anywhere),
+        case("market_large_files_are_read_in_pieces", &[1, 2, 3], large_files_are_read_in_pieces),
+        case("market_matrices_round_trip", &[1, 2, 3], matrices_round_trip),
+        case("market_vectors_round_trip", &[1, 2, 3], vectors_round_trip),
+        case("market_scipy_reads_what_is_written", &[1, 3], scipy_reads_what_is_written),
+        same_bits("market_files_do_not_depend_on_ranks", &[1, 2, 3, 4], files_do_not_depend_on_ranks),
+    ]
 }
 
 /// The whole matrix on every rank, dense, from a text and from its gzip; both must be alike.
@@ -204,59 +190,6 @@ fn large_files_are_read_in_pieces(comm: &Comm) -> TestResult {
     Ok(())
 }
 
-fn files_that_are_no_files_are_refused(comm: &Comm) -> TestResult {
-    let folder = Folder::new(comm)?;
-    put(comm, &folder.path().join("empty.mtx"), b"")?;
-    put(comm, &folder.path().join("garbage.mtx"), b"\x00\x01\x02garbage")?;
-    put(comm, &folder.path().join("garbage.mtx.gz"), b"\x1f\x8b\x08\x00garbage garbage garbage")?;
-    for (name, expected) in [
-        ("absent.mtx", "absent.mtx: cannot open: "),
-        ("", ": is a folder; name a file"),
-        ("empty.mtx", "empty.mtx: is empty"),
-        ("garbage.mtx", "garbage.mtx: is not a file of a known format"),
-        ("garbage.mtx.gz", "garbage.mtx.gz: is not a file of a known format"),
-    ] {
-        let path = folder.path().join(name);
-        let message = read_matrix(comm, &path).map(|_| ()).expect_err(name).to_string();
-        assert!(message.contains(expected), "{message}");
-    }
-    folder.remove(comm);
-    Ok(())
-}
-
-/// Values whose digits are hard: from random bits, all exponents, and special ones.
-fn hard(place: u64) -> f64 {
-    let special = [0.0, -0.0, f64::MIN_POSITIVE, 5e-324, f64::MAX, f64::INFINITY, f64::NEG_INFINITY, 0.1, 1.0, -1e22];
-    let bits = (place + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15);
-    match usize::try_from(place % 16).ok().and_then(|index| special.get(index)) {
-        Some(&value) => value,
-        None => Some(f64::from_bits(bits)).filter(|value| value.is_finite()).unwrap_or(1.5),
-    }
-}
-
-fn made<T: Scalar>(comm: &Comm, rows: u64, columns: u64) -> TestResult<CsrMatrix<T>> {
-    let (range, domain) = (Layout::uniform(comm, rows), Layout::uniform(comm, columns));
-    let value = |place: u64| T::from_parts(hard(place), hard(place + 3));
-    let entries = range.range().flat_map(|row| (0..row % 5).map(move |k| (row, (row * 7 + k * 3) % columns)));
-    let triplets = entries.map(|(row, column)| (row, column, value(row * columns + column)));
-    Ok(CsrMatrix::from_triplets(&range, &domain, triplets, Duplicates::Insert)?)
-}
-
-fn require_same<T: Scalar>(one: &CsrMatrix<T>, other: &CsrMatrix<T>) {
-    assert_eq!((one.range(), one.domain()), (other.range(), other.domain()));
-    for (one, other) in one.rows().zip(other.rows()) {
-        assert!(one.columns().eq(other.columns()), "row {}", one.index());
-
-        assert_eq!(bits_of(one.values()), bits_of(other.values()), "row {}", one.index());
-    }
-}
-
-/// Bits of numbers, so that -0 is not 0.
-fn bits_of<T: Scalar>(values: &[T]) -> Vec<u64> {
-    use dolmen_core::Real;
-    values.iter().flat_map(|value| [value.re().to_f64().to_bits(), value.im().to_f64().to_bits()]).collect()
-}
-
 fn round_trip<T: Scalar>(comm: &Comm, folder: &Folder) -> TestResult {
     for (rows, columns) in [(50, 50), (7, 90), (90, 7), (0, 5), (3, 0)] {
         let matrix = made::<T>(comm, rows, columns.max(1))?;
@@ -334,17 +267,15 @@ fn scipy_reads_what_is_written(comm: &Comm) -> TestResult {
     matrix_market::write_matrix(folder.path().join("a.mtx.gz"), &matrix, Symmetry::General)?;
     let vectors = MultiVector::from_fn(&Layout::uniform(comm, 30), 2, |row, column| hard(row + 100 * column as u64));
     matrix_market::write_vectors(folder.path().join("v.mtx"), &vectors)?;
-    if comm.rank() == 0 {
-        let script = "import sys, scipy.io as io, numpy as np\nfolder = sys.argv[1]\n\
-            a, b, v = (io.mmread(f'{folder}/{n}') for n in ('a.mtx', 'a.mtx.gz', 'v.mtx'))\n\
-            assert a.shape == (60, 40) and v.shape == (30, 2)\n\
-            assert (a.tocsr() != b.tocsr()).nnz == 0\n\
-            io.mmwrite(f'{folder}/back.mtx', a, precision=17)\n\
-            io.mmwrite(f'{folder}/backv.mtx', v, precision=17)\n";
-        let output = Command::new("/usr/bin/python3").args(["-c", script]).arg(folder.path()).output()?;
-        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let script = "import sys, scipy.io as io\nfolder = sys.argv[1]\n\
+        a, b, v = (io.mmread(f'{folder}/{n}') for n in ('a.mtx', 'a.mtx.gz', 'v.mtx'))\n\
+        assert a.shape == (60, 40) and v.shape == (30, 2)\n\
+        assert (a.tocsr() != b.tocsr()).nnz == 0\n\
+        io.mmwrite(f'{folder}/back.mtx', a, precision=17)\n\
+        io.mmwrite(f'{folder}/backv.mtx', v, precision=17)\n";
+    if !python(comm, script, folder.path())? {
+        return Ok(());
     }
-    comm.barrier();
     require_same(&matrix_market::read_matrix::<Complex64>(comm, folder.path().join("back.mtx"))?.0, &matrix);
     let (back, _) = matrix_market::read_vectors::<f64>(folder.path().join("backv.mtx"), vectors.layout())?;
     assert_eq!(bits_of(back.owned()), bits_of(vectors.owned()));
