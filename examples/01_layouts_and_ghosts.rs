@@ -29,23 +29,9 @@ fn second_differences(comm: &Comm) -> Result<ExitCode, Error> {
     let before = owned.start.checked_sub(1);
     let after = Some(owned.end).filter(|&row| row < ROWS);
     let wanted = if owned.is_empty() { Vec::new() } else { before.into_iter().chain(after).collect() };
-    let ghosts = IndexMap::new(wanted)?;
-    let plan = ExchangePlan::new(&layout, &ghosts)?;
-
-    let halo = plan.start_import(x.owned(), 1);
-    let mut differences = Vector::zeros(&layout);
-    for (row, three) in (1..).zip(x.owned().windows(3)) {
-        differences.owned_mut()[row] = three[0] - 2.0 * three[1] + three[2];
-    }
-    let halo = halo.finish();
-    let value = |row: u64| x.get(row).or_else(|| Some(halo[ghosts.global_to_local(row)? as usize]));
-    for row in [owned.start, owned.end.saturating_sub(1)] {
-        if owned.contains(&row) && row > 0 && row < ROWS - 1 {
-            let [left, middle, right] = [row - 1, row, row + 1].map(|row| value(row).expect("imported above"));
-            differences.owned_mut()[layout.global_to_owned(row).expect("a row of this rank")] =
-                left - 2.0 * middle + right;
-        }
-    }
+    // What can fail on one rank is agreed before the ranks do something together.
+    let ghosts = comm.agree(IndexMap::new(wanted))?;
+    let differences = differences(&x, &ghosts)?;
 
     // The second difference of the squares is 2 everywhere; the two ends were left at zero.
     let wrong = differences.owned().iter().zip(owned.clone()).filter(|&(&difference, row)| {
@@ -64,4 +50,25 @@ fn second_differences(comm: &Comm) -> Result<ExitCode, Error> {
         println!("all second differences of i^2 are 2");
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// Second differences of the rows that have two neighbours; zero in the others.
+fn differences(x: &Vector<f64>, ghosts: &IndexMap) -> Result<Vector<f64>, Error> {
+    let (layout, owned) = (x.layout(), x.range());
+    let plan = ExchangePlan::new(layout, ghosts)?;
+    let halo = plan.start_import(x.owned(), 1);
+    let mut differences = Vector::zeros(layout);
+    for (row, three) in (1..).zip(x.owned().windows(3)) {
+        differences.owned_mut()[row] = three[0] - 2.0 * three[1] + three[2];
+    }
+    let halo = halo.finish();
+    let value = |row: u64| x.get(row).or_else(|| Some(halo[ghosts.global_to_local(row)? as usize]));
+    for row in [owned.start, owned.end.saturating_sub(1)] {
+        if owned.contains(&row) && row > 0 && row < ROWS - 1 {
+            let [left, middle, right] = [row - 1, row, row + 1].map(|row| value(row).expect("imported above"));
+            differences.owned_mut()[layout.global_to_owned(row).expect("a row of this rank")] =
+                left - 2.0 * middle + right;
+        }
+    }
+    Ok(differences)
 }

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Join benchmark lines of Dolmen and its peers: bench.py LINES.jsonl OUT.json
 
-Prints one table and writes a list of {case, ranks, n, seconds, gbps, stream_share, peer,
+Prints tables and writes a list of {case, ranks, n, seconds, gbps, stream_share, setup_seconds, iterations, peer,
 peer_seconds}: an entry for each of Dolmen's cases and each peer that ran the same, and one with
 peer null where none did.
 """
@@ -22,8 +22,32 @@ PEER_CASES = {
     "c.spmv.jump": ["c.spmv.7pt.aij", "c.spmv.7pt.crs"],
     "c.spmvT.jump": ["c.spmvT.7pt.aij", "c.spmvT.7pt.crs"],
     "d.triplets": ["d.coo.prealloc"],
+    "f.poisson.cg_jacobi.fast": ["f.poisson.cg_jacobi"],
 }
-PEERS = ("petsc", "tpetra", "scipy")
+for work in ("write_fsync", "read_cold", "read_cached"):
+    PEER_CASES["j.checkpoint." + work] = ["j.vec_hdf5." + work]
+    # PETSc writes matrices in a format of its own.
+    PEER_CASES["j.mat_hdf5." + work] = ["j.mat_binary." + work]
+PEERS = ("petsc", "tpetra", "trilinos", "scipy")
+# Programs of one process beside which files are timed, on any number of ranks.
+SERIAL = {"j.checkpoint.": ("dd", "h5py"), "j.vec_hdf5_coll.": ("dd", "h5py"), "j.vec_binary.": ("dd",), "j.raw.": ("dd",)}
+
+
+def print_solves(lines):
+    """Solves with their setup, by time on a core, which other programs on the machine do not lengthen."""
+    solves = [line for line in lines if "setup_seconds_min" in line]
+    if not solves:
+        return
+    by_name = {(line["system"], line["case"], line["ranks"]): line for line in solves}
+    total = lambda line: line["setup_cpu_seconds_min"] + line["cpu_seconds_min"]
+    print(f"\n{'solve':<26} ranks {'system':<9} {'iterations':>10} {'setup ms':>10} {'solve ms':>10} {'cpu: setup':>10} {'solve':>10} {'ratio':>6}")
+    for ours in (line for line in solves if line["system"] == "dolmen"):
+        names = PEER_CASES.get(ours["case"], [ours["case"]])
+        peers = [by_name[key] for key in ((peer, name, ours["ranks"]) for peer in PEERS for name in names) if key in by_name]
+        for line in [ours, *peers]:
+            times = [1e3 * line[key] for key in ("setup_seconds_min", "seconds_min", "setup_cpu_seconds_min", "cpu_seconds_min")]
+            text = "".join(f" {time:>10.1f}" for time in times)
+            print(f"{ours['case']:<26} {ours['ranks']:>5} {line['system']:<9} {line['iterations']:>10}{text} {total(line)/total(ours):>6.2f}")
 
 
 def main(source, target):
@@ -31,15 +55,15 @@ def main(source, target):
         lines = [json.loads(line) for line in file]
     lines = [line for line in lines if "seconds_min" in line]
     for line in lines:
-        if line["system"] == "petsc-io":
-            line["system"] = "petsc"
+        line["system"] = line["system"].removesuffix("-io")
     peer_seconds = {(line["system"], line["case"], line["ranks"]): line["seconds_min"] for line in lines}
     entries = []
     print(f"{'case':<24} ranks {'ms':>10} {'GB/s':>8} {'STREAM':>7}" + "".join(f" {p + ' ms':>12} {'ratio':>6}" for p in PEERS))
     for line in (line for line in lines if line["system"] == "dolmen"):
         case, ranks, seconds = line["case"], line["ranks"], line["seconds_min"]
         entry = {"case": case, "ranks": ranks, "n": line["n"], "seconds": seconds,
-                 "gbps": line["gbps"], "stream_share": line["stream_share"]}
+                 "gbps": line["gbps"], "stream_share": line["stream_share"],
+                 "setup_seconds": line.get("setup_seconds_min"), "iterations": line.get("iterations")}
         number = lambda value, form: format(value, form) if value is not None else "-"
         text = f"{case:<24} {ranks:>5} {1e3*seconds:>10.3f} {number(entry['gbps'], '.2f'):>8} {number(entry['stream_share'], '.2f'):>7}"
         found = []
@@ -51,8 +75,15 @@ def main(source, target):
                 text += f" {1e3*times[0]:>12.3f} {times[0]/seconds:>6.2f}"
             else:
                 text += f" {'-':>12} {'-':>6}"
+        for prefix, programs in SERIAL.items():
+            for peer in programs if case.startswith(prefix) else ():
+                time = peer_seconds.get((peer, "j.file." + case.removeprefix(prefix), 1))
+                if time is not None:
+                    found.append({**entry, "peer": peer, "peer_seconds": time})
+                    text += f"   {peer} {1e3*time:.0f} ms, {time/seconds:.2f}"
         entries += found or [{**entry, "peer": None, "peer_seconds": None}]
         print(text)
+    print_solves(lines)
     with open(target, "w", encoding="utf-8") as file:
         json.dump(entries, file, indent=1)
         file.write("\n")

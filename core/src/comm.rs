@@ -179,14 +179,22 @@ impl Comm {
         Comm::new(self.0.raw.split_shared())
     }
 
-    /// Gives a duplicated or split communicator back to MPI. Without it the handle lives until
-    /// the end of the program, because dropping never communicates.
+    /// Gives a duplicated or split communicator back to MPI. Without it the communicator lives until
+    /// the end of the program, because dropping never communicates. So it does if any rank has another
+    /// handle of it left, such as those in layouts and vectors: drop these before, on all ranks.
     ///
     /// # Collective
+    /// One reduction of a word.
     pub fn free(self) {
-        if Rc::strong_count(&self.0) == 1 {
+        let mut last = [u64::from(Rc::strong_count(&self.0) == 1)];
+        self.0.raw.all_reduce(&mut last, Op::Min);
+        if last == [1] {
             self.0.raw.free();
         }
+    }
+
+    fn require_rank(&self, operation: &str, rank: usize) {
+        assert!(rank < self.size(), "{operation}: there is no rank {rank} among {}", self.size());
     }
 
     /// Ends a phase that can fail on one rank: if it failed anywhere, every rank gets the same
@@ -217,7 +225,11 @@ impl Comm {
     /// Copies `values` of rank `root` to all ranks; their vectors take its length.
     ///
     /// # Collective
+    ///
+    /// # Panics
+    /// If there is no rank `root`, which is a bug of the caller: the job ends.
     pub fn broadcast<T: Pod>(&self, root: usize, values: &mut Vec<T>) {
+        self.require_rank("broadcast", root);
         let mut len = [values.len() as u64];
         self.0.raw.broadcast(root, bytemuck::cast_slice_mut(&mut len));
         values.resize(crate::index::local(len[0]), T::zeroed());
@@ -232,14 +244,17 @@ impl Comm {
         self.0.raw.all_reduce(values, Op::Sum);
     }
 
-    /// Replaces each value by its maximum over all ranks.
+    /// Replaces each value by its maximum over all ranks. Of floating-point numbers none may be NaN:
+    /// MPI does not say what the maximum is then. [`Vector::norm_inf`](crate::Vector::norm_inf) and
+    /// [`Vector::max_at`](crate::Vector::max_at) do.
     ///
     /// # Collective
     pub fn all_reduce_max<T: Reducible>(&self, values: &mut [T]) {
         self.0.raw.all_reduce(values, Op::Max);
     }
 
-    /// Replaces each value by its minimum over all ranks.
+    /// Replaces each value by its minimum over all ranks. Of floating-point numbers none may be NaN, as
+    /// in [`Comm::all_reduce_max`].
     ///
     /// # Collective
     pub fn all_reduce_min<T: Reducible>(&self, values: &mut [T]) {
@@ -265,7 +280,11 @@ impl Comm {
     /// All ranks' slices on rank `root`, in rank order; `None` elsewhere.
     ///
     /// # Collective
+    ///
+    /// # Panics
+    /// If there is no rank `root`, which is a bug of the caller: the job ends.
     pub fn gather<T: Pod>(&self, root: usize, mine: &[T]) -> Option<Vec<Vec<T>>> {
+        self.require_rank("gather", root);
         let _event = profile::event("Gather");
         let lengths = self.all_gather(mine.len() as u64);
         let mut transfers = Transfers::default();
@@ -298,7 +317,11 @@ impl Comm {
     ///
     /// # Collective
     /// Each rank exchanges messages with its partners only (non-blocking consensus).
+    ///
+    /// # Panics
+    /// If a message is for a rank that does not exist, which is a bug of the caller: the job ends.
     pub fn sparse_exchange<T: Pod>(&self, messages: &[(usize, Vec<T>)]) -> Vec<(usize, Vec<T>)> {
+        messages.iter().for_each(|(to, _)| self.require_rank("sparse exchange", *to));
         let _event = profile::event("SparseExchange");
         let round = self.0.round.replace(!self.0.round.get());
         let bytes: Vec<(usize, Vec<u8>)> =

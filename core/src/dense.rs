@@ -2,9 +2,10 @@
 //!
 //! A dense matrix is an `ndarray` array; what is returned is column-major, which LAPACK and
 //! [`MultiVector`](crate::MultiVector) read without copying. Each factorization is a type of its own,
-//! made by `factor` and used by `solve`, which works in place on any number of right-hand sides,
-//! column after column, and allocates nothing. Nothing here communicates: a distributed caller ends
-//! its factorizations in [`Comm::agree`](crate::Comm::agree).
+//! made by `factor` and used by `solve` on any number of right-hand sides, column after column.
+//! Triangular factors ([`Cholesky`], [`Lu`], [`BandedCholesky`]) solve in place and allocate nothing;
+//! [`Qr`], [`HermitianEigen`] and [`Svd`] return the solutions. Nothing here communicates: a
+//! distributed caller ends its factorizations in [`Comm::agree`](crate::Comm::agree).
 //!
 //! | type | matrix | stands for |
 //! |---|---|---|

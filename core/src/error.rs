@@ -50,6 +50,22 @@ pub enum Error {
         /// The exclusive upper bound.
         bound: u64,
     },
+    /// An entry of a matrix is given for a column that does not exist.
+    #[error("matrix entry ({row}, {column}): there are only {columns} columns, numbered from 0")]
+    NoSuchColumn {
+        /// The global row of the entry.
+        row: u64,
+        /// Its global column.
+        column: u64,
+        /// The number of columns.
+        columns: u64,
+    },
+    /// Arrays that are not the compressed rows of a matrix.
+    #[error("compressed rows of a matrix: {reason}")]
+    NotRows {
+        /// What is wrong with them.
+        reason: String,
+    },
     /// A small dense block, or a list, has the wrong number of rows or columns.
     #[error("{operation}: expected {} by {} entries, found {} by {}", .expected.0, .expected.1, .found.0, .found.1)]
     Shape {
@@ -72,7 +88,7 @@ pub enum Error {
     },
     /// A matrix has not the pattern that an operation writes, or a plan was made for other patterns.
     #[error(
-        "{operation}: the matrices do not have the patterns that this needs; make the result, and the plan for it, by the same operation on these matrices or clones of them"
+        "{operation}: the matrices do not have the patterns that this needs; make the result, and the plan for it, by the same operation on matrices with the patterns of these"
     )]
     PatternMismatch {
         /// The operation that was asked for.
@@ -103,6 +119,16 @@ pub enum Error {
         operation: &'static str,
         /// The first row whose pivot is zero, counted in the whole matrix.
         row: u64,
+    },
+    /// An eigenvalue is zero, to working precision, so that the matrix has no inverse.
+    #[error(
+        "{operation}: eigenvalue {index}, counted from 0 and ascending, is zero, so the matrix is singular; solve by its SVD instead"
+    )]
+    ZeroEigenvalue {
+        /// The operation that was asked for.
+        operation: &'static str,
+        /// The first eigenvalue that is zero.
+        index: u64,
     },
     /// An iteration inside LAPACK did not converge.
     #[error("{operation}: {count} values did not converge; scale the matrix")]
@@ -167,7 +193,7 @@ pub enum Error {
         reason: String,
     },
     /// A size exceeds what an index type can count.
-    #[error("{what}: {size} is more than the {limit} that one rank can hold; use more ranks")]
+    #[error("{what}: {size} is more than the {limit} that one rank can count; leave less of them to one rank")]
     TooLarge {
         /// What was counted.
         what: &'static str,

@@ -25,10 +25,12 @@ use std::ops::{Add, Deref};
 use bytemuck::Pod;
 
 use crate::comm::{Comm, EXCHANGE_TAG, Transfers};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::index_map::IndexMap;
 use crate::layout::Layout;
 use crate::profile;
+use crate::scalar::Scalar;
+use crate::vector::Vector;
 use plan::{Routes, Share};
 pub(crate) use rows::ImportedRows;
 
@@ -53,6 +55,7 @@ impl<T: Pod + Add<Output = T> + PartialOrd> Combinable for T {}
 
 /// Who sends what to whom between the owners of a [`Layout`] and the copies of an [`IndexMap`].
 pub struct ExchangePlan {
+    layout: Layout,
     comm: Comm,
     routes: Routes,
     pool: RefCell<Vec<Transfers>>,
@@ -73,7 +76,12 @@ impl ExchangePlan {
         let ids = |share: &Share| (share.rank, map.gids()[share.span.clone()].to_vec());
         let asked = comm.sparse_exchange(&copies.iter().map(ids).collect::<Vec<_>>());
         let routes = comm.agree(Routes::new(layout.blocks(), comm.rank(), copies, &asked))?;
-        Ok(ExchangePlan { comm: comm.clone(), routes, pool: RefCell::default() })
+        Ok(ExchangePlan { layout: layout.clone(), comm: comm.clone(), routes, pool: RefCell::default() })
+    }
+
+    /// The layout of the owned values.
+    pub fn layout(&self) -> &Layout {
+        &self.layout
     }
 
     /// Number of copies on this rank.
@@ -95,6 +103,40 @@ impl ExchangePlan {
     pub fn received_len(&self) -> usize {
         let Routes { rank, copies, .. } = &self.routes;
         copies.iter().filter(|share| share.rank != *rank).map(|share| share.span.len()).sum()
+    }
+
+    /// The copies of a vector's entries, in local order. To do other work while they travel, or for
+    /// several values an id, use [`ExchangePlan::start_import`].
+    ///
+    /// # Collective
+    /// Neighbours only.
+    ///
+    /// # Errors
+    /// [`Error::LayoutMismatch`] if the vector is not on the plan's layout, on all ranks alike.
+    pub fn import<T: Scalar>(&self, x: &Vector<T>) -> Result<Imported<'_, T>> {
+        self.layout.require_same(x.layout(), "import")?;
+        Ok(self.start_import(x.owned(), 1).finish())
+    }
+
+    /// Combines copies, one for each id, into their owners' entries of a vector. Of complex numbers the
+    /// real and imaginary parts are combined apart.
+    ///
+    /// # Collective
+    /// All ranks agree on the lengths, neighbours exchange copies. In an inner loop use
+    /// [`ExchangePlan::start_export`], which only talks to neighbours.
+    ///
+    /// # Errors
+    /// [`Error::LayoutMismatch`] if the vector is not on the plan's layout, on all ranks alike;
+    /// [`Error::LocalLength`], agreed over the ranks, if there is not one copy for each id.
+    pub fn export<T: Scalar>(&self, copies: &[T], combine: Combine, y: &mut Vector<T>) -> Result<()> {
+        self.layout.require_same(y.layout(), "export")?;
+        let (expected, found) = (self.copies_len(), copies.len());
+        let fits = if expected == found { Ok(()) } else { Err(Error::LocalLength { what: "export", expected, found }) };
+        self.comm.agree(fits)?;
+        let width = if T::COMPLEX { 2 } else { 1 };
+        let parts = bytemuck::cast_slice_mut::<T, T::Real>(y.owned_mut());
+        self.start_export(T::parts(copies), width).finish(combine, parts);
+        Ok(())
     }
 
     /// Starts to copy owned values to where they are present. `width` consecutive values belong to

@@ -18,7 +18,11 @@ pub struct Blocks(Box<[Gid]>);
 
 impl Blocks {
     /// As even as possible: the first `len % ranks` ranks own one more.
+    ///
+    /// # Panics
+    /// Without ranks, which is a bug of the caller.
     pub fn uniform(len: u64, ranks: usize) -> Blocks {
+        assert!(ranks > 0, "Blocks::uniform: rows need at least one rank");
         let ranks = ranks as u64;
         let (share, extra) = (len / ranks, len % ranks);
         Blocks((0..=ranks).map(|r| r * share + r.min(extra)).collect())
@@ -98,10 +102,12 @@ impl Blocks {
         })
     }
 
-    /// The blocks of the rows of `rows` alone, numbered from zero: every rank keeps those it owns.
+    /// The blocks of the rows of `rows` alone, numbered from zero: every rank keeps those it owns. A
+    /// range that ends before it starts is empty.
     #[must_use]
     pub fn restricted(&self, rows: &Range<Gid>) -> Blocks {
-        Blocks(self.0.iter().map(|offset| (*offset).clamp(rows.start, rows.end) - rows.start).collect())
+        let end = rows.end.max(rows.start);
+        Blocks(self.0.iter().map(|offset| (*offset).clamp(rows.start, end) - rows.start).collect())
     }
 
     /// The blocks of as many times the rows: each is replaced by `factor` rows that follow each other.
@@ -128,6 +134,13 @@ impl Blocks {
             return Err(Error::Offsets { reason });
         }
         Ok(Blocks(self.0.iter().filter_map(whole).collect()))
+    }
+
+    /// A number that is different for other blocks, but for accidents of 1 in 2^64.
+    fn hash(&self) -> u64 {
+        // Each step is one-to-one in the offset and in what was before (Knuth, TAOCP 3, 6.4).
+        let step = |hash: u64, offset: &Gid| (hash ^ offset).wrapping_mul(0x9E37_79B9_7F4A_7C15).rotate_left(31);
+        self.0.iter().fold(self.0.len() as u64, step)
     }
 
     /// The most rows that any rank owns.
@@ -161,9 +174,21 @@ impl PartialEq for Layout {
 impl Layout {
     /// `global_len` rows, split as evenly as possible (PETSc's default split).
     ///
-    /// Not collective, but every rank must give the same length.
+    /// # Collective
+    /// One reduction of two words, which finds ranks that give different lengths.
+    ///
+    /// # Panics
+    /// If the ranks give different lengths, which is a bug of the caller: the job ends. Otherwise they
+    /// would wait for each other later on.
     pub fn uniform(comm: &Comm, global_len: u64) -> Layout {
-        Layout { comm: comm.clone(), blocks: Rc::new(Blocks::uniform(global_len, comm.size())) }
+        let [[least, most]] = extremes(comm, [global_len]);
+        assert_eq!(least, most, "Layout::uniform: the ranks give different lengths; give all of them the same");
+        Layout::agreed(comm, Blocks::uniform(global_len, comm.size()))
+    }
+
+    /// Of blocks that are the same on all ranks by construction.
+    pub(crate) fn agreed(comm: &Comm, blocks: Blocks) -> Layout {
+        Layout { comm: comm.clone(), blocks: Rc::new(blocks) }
     }
 
     /// Each rank brings its own number of rows.
@@ -173,32 +198,48 @@ impl Layout {
     /// # Errors
     /// [`Error::Offsets`] if the lengths add up to more than 64 bits.
     pub fn from_local_len(comm: &Comm, local_len: usize) -> Result<Layout> {
-        let blocks = Blocks::from_lengths(&comm.all_gather(local_len as u64))?;
-        Ok(Layout { comm: comm.clone(), blocks: Rc::new(blocks) })
+        Ok(Layout::agreed(comm, Blocks::from_lengths(&comm.all_gather(local_len as u64))?))
     }
 
     /// Given blocks; every rank must give the same.
     ///
+    /// # Collective
+    /// One reduction of two words, which compares hashes of the blocks.
+    ///
     /// # Errors
-    /// [`Error::Offsets`] if the number of blocks is not the number of ranks.
+    /// [`Error::Offsets`] if the number of blocks is not the number of ranks, or the ranks give
+    /// different blocks; on all ranks alike.
     pub fn from_blocks(comm: &Comm, blocks: Blocks) -> Result<Layout> {
+        let [[least, most]] = extremes(comm, [blocks.hash()]);
+        if least != most {
+            let reason = "the ranks give different blocks; give all of them the same".into();
+            return Err(Error::Offsets { reason });
+        }
         if blocks.ranks() != comm.size() {
             let reason = format!("{} blocks for {} ranks", blocks.ranks(), comm.size());
             return Err(Error::Offsets { reason });
         }
-        Ok(Layout { comm: comm.clone(), blocks: Rc::new(blocks) })
+        Ok(Layout::agreed(comm, blocks))
     }
 
     /// All rows on rank `root`.
     ///
+    /// # Collective
+    /// One reduction of four words, which finds ranks that give different numbers.
+    ///
     /// # Errors
-    /// [`Error::NoSuchRank`], on all ranks alike.
+    /// [`Error::NoSuchRank`], or [`Error::Offsets`] if the ranks give different lengths or roots; on
+    /// all ranks alike.
     pub fn on_one_rank(comm: &Comm, global_len: u64, root: usize) -> Result<Layout> {
+        if extremes(comm, [global_len, root as u64]).iter().any(|[least, most]| least != most) {
+            let reason = "the ranks give different lengths or roots; give all of them the same".into();
+            return Err(Error::Offsets { reason });
+        }
         if root >= comm.size() {
             return Err(Error::NoSuchRank { operation: "layout on one rank", rank: root, size: comm.size() });
         }
         let offsets = (0..=comm.size()).map(|rank| if rank > root { global_len } else { 0 });
-        Ok(Layout { comm: comm.clone(), blocks: Rc::new(Blocks(offsets.collect())) })
+        Ok(Layout::agreed(comm, Blocks(offsets.collect())))
     }
 
     /// The rows of `rows` alone, numbered from zero: every rank keeps those it owns. Nothing moves,
@@ -279,6 +320,16 @@ impl Layout {
     }
 }
 
+/// The smallest and the largest of all ranks' numbers.
+///
+/// # Collective
+/// One reduction.
+fn extremes<const N: usize>(comm: &Comm, numbers: [u64; N]) -> [[u64; 2]; N] {
+    let mut words = numbers.map(|number| [number, !number]);
+    comm.all_reduce_min(words.as_flattened_mut());
+    words.map(|[least, most]| [least, !most])
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -312,6 +363,9 @@ mod tests {
         assert_eq!(owners(9..20), [(3, 9..10)]);
         assert_eq!(blocks.restricted(&(2..8)), Blocks::from_lengths(&[1, 0, 4, 1]).unwrap());
         assert_eq!(blocks.restricted(&(4..4)), Blocks::from_lengths(&[0, 0, 0, 0]).unwrap());
+        #[expect(clippy::reversed_empty_ranges, reason = "the mistake is the point")]
+        let backwards = 8..2;
+        assert!(blocks.restricted(&backwards).is_empty());
         assert_eq!(blocks.longest(), 4);
     }
 
@@ -324,6 +378,15 @@ mod tests {
         assert!(rows.coarsened(2).unwrap_err().to_string().contains("at 9, which is not a multiple of 2"));
         assert!(rows.coarsened(0).is_err());
         assert!(blocks.refined(usize::MAX).unwrap_err().to_string().contains("more than 2^64 - 1"));
+    }
+
+    #[test]
+    fn other_blocks_have_other_hashes() {
+        let lists: [&[u64]; 6] = [&[3, 4], &[4, 3], &[7], &[3, 0, 4], &[0, 3, 4], &[3, 4, 0]];
+        let mut hashes: Vec<u64> = lists.map(|list| Blocks::from_lengths(list).unwrap().hash()).into();
+        hashes.sort_unstable();
+        hashes.dedup();
+        assert_eq!(hashes.len(), 6);
     }
 
     #[test]

@@ -1,13 +1,18 @@
-//! Distributed linear algebra over MPI: vectors, index maps, exchange, reproducible sums.
+//! Distributed linear algebra over MPI: vectors, sparse matrices, graphs, exchange, reproducible sums.
 //!
-//! The crate is cut along four ideas:
+//! The crate is cut along a few ideas:
 //!
 //! - a [`Comm`] is a group of ranks; it is the only thing that talks to MPI;
 //! - a [`Layout`] says which rank owns which global rows, an [`IndexMap`] which global ids a rank
 //!   has besides, and an [`ExchangePlan`] moves values between the two;
 //! - a [`Vector`] holds owned entries only, and its inner products and norms have the same bits on
 //!   any number of ranks ([`reduce`] explains how);
-//! - everything that acts on vectors is a [`LinearOperator`].
+//! - everything that acts on vectors is a [`LinearOperator`]: a sparse matrix ([`CsrMatrix`], or
+//!   [`BlockCsrMatrix`] of small blocks), a closure, a composition;
+//! - a [`Graph`] of a matrix gives orderings, colourings and partitions;
+//! - what one rank does alone is in [`dense`]: factorizations of small and banded matrices.
+//!
+//! Ranks may have [`threads`] each. [`profile`] says where the time goes.
 //!
 //! Every call that all ranks must make says so under *Collective*. An error is the same on all
 //! ranks; see [`Comm::agree`].

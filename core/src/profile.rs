@@ -25,7 +25,13 @@
 //! | --- | --- | --- | --- |
 //! | `MatMult` | [`CsrMatrix`](crate::CsrMatrix) times `k` vectors | `2 k nnz` | `(s + 4) nnz + 8 rows + k s (rows + columns)`, `k s rows` more if added |
 //! | `MatMultTranspose` | transposed and adjoint products; the product is an event inside | | |
+//! | `MatMult` | [`BlockCsrMatrix`](crate::BlockCsrMatrix) times a vector | `2 nnz` | `s nnz + 4 blocks + 8 block rows + s (rows + columns)` |
 //! | `MatAssembly` | from triplets, rows or parts | | |
+//! | `MatMatMult` | product of two matrices, or its values | `2` a summand | |
+//! | `MatPtAP` | triple product, or its values | | |
+//! | `MatAXPY` | sum of two matrices, or its values | `nnz` of both | |
+//! | `MatTranspose` | transpose or adjoint as a matrix, or its values | | |
+//! | `MatCreateSubMatrix`, `MatPermute` | submatrices and renumbered matrices | | |
 //! | `MatRefillPlan`, `MatRefill` | new values in an old pattern | | |
 //! | `VecAXPY`, `VecAXPBY`, `VecWAXPY` | `y + a x`, `a x + b y`, `a x + y` | `2 n`, `3 n`, `2 n` | `3 n s` |
 //! | `VecMAXPY` | `y + a1 x1 + a2 x2 + ...` | `2 k n` | `(k + 2) n s` |
@@ -41,12 +47,14 @@
 //! | `MVMult` | block times small matrix | `2 n` an entry of it | all blocks once |
 //! | `MVScale`, `MVAXPY` | as for vectors | `n`, `2 n` a column | `2 n s`, `3 n s` a column |
 //! | `MVQR` | QR factorizations | | |
+//! | `GraphAssembly` | from edges, from a matrix, squares | | |
+//! | `GraphColouring`, `GraphPartition` | colourings, partitions by METIS | | |
 //! | `ExchangePlan` | making an [`ExchangePlan`](crate::ExchangePlan) | | |
 //! | `ExchangeBegin`, `ExchangeEnd` | packing and posting; waiting and combining | | |
 //! | `Redistribute` | moving vectors to another layout | | |
 //! | `AllReduce`, `AllGather`, `Gather`, `Broadcast`, `Barrier`, `SparseExchange` | communication of [`Comm`] | | |
 //!
-//! Messages are those that a rank sends to another one by itself, with their bytes; what MPI sends
+//! Messages are those that a rank sends to another one, not to itself, on its own, with their bytes; what MPI sends
 //! inside of collective operations is not known. They belong to the innermost event.
 //!
 //! dolmen-solvers adds an event of each method's name and in it `PCApply`; dolmen-io adds `H5Read`,

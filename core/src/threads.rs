@@ -1,6 +1,11 @@
 //! Threads inside a rank: products, vector operations, sums and assembly share them.
 //!
-//! They need the feature `threads`. One thread calls MPI; the others see slices. Work is cut into
+//! Not everything does. On the thread that calls MPI alone run: products of
+//! [`BlockCsrMatrix`](crate::BlockCsrMatrix), of matrices with matrices, and the reproducible
+//! [`multiply_add`](crate::MultiVector::multiply_add); [`map`](crate::Vector::map) and `map_with`, whose
+//! closures may not be shared; `fill_uniform` and `fill_normal`; graphs and factorizations.
+//!
+//! Threads need the feature `threads`. One thread calls MPI; the others see slices. Work is cut into
 //! one part a thread, entries and rows keep their own order of operations, and sums are added
 //! exactly ([`crate::reduce`]), so results have the same bits with any number of threads, those of
 //! [`Reduction::Fast`](crate::Reduction::Fast) excepted.

@@ -1,9 +1,10 @@
-//! Files of distributed data: parallel HDF5, matrices and vectors in the field's formats, and
-//! HEALPix maps in FITS.
+//! Files of distributed data: parallel HDF5, checkpoints, matrices and vectors in the field's formats,
+//! and HEALPix maps in FITS.
 //!
 //! Everything that can fail on one rank is agreed over the ranks, and files
 //! appear under their name only when they are complete.
 
+pub mod checkpoint;
 pub mod fits;
 pub mod harwell_boeing;
 pub mod hdf5;

@@ -90,9 +90,9 @@ impl Analysis {
         }
         let mut analysis = tally.total(a.range().comm());
         (analysis.rows, analysis.columns, analysis.entries) = (rows, columns, a.global_entries());
-        analysis.norm_frobenius = a.norm_frobenius().to_f64();
-        analysis.norm_one = adjoint.norm_inf().to_f64();
-        analysis.norm_inf = a.norm_inf().to_f64();
+        analysis.norm_frobenius = a.norm_frobenius();
+        analysis.norm_one = adjoint.norm_inf();
+        analysis.norm_inf = a.norm_inf();
         analysis.complex = T::COMPLEX;
         Ok(analysis)
     }

@@ -5,9 +5,10 @@ use crate::block_csr::matrix::BlockCsrMatrix;
 use crate::csr::rows::Duplicates;
 use crate::dense::SmallBlocks;
 use crate::error::Result;
-use crate::index::local;
+use crate::index::{Lid, local};
 use crate::layout::Layout;
 use crate::operator::{AdjointOperator, BlockDiagonal, LinearOperator};
+use crate::profile::{self, Event};
 use crate::scalar::Scalar;
 use crate::vector::Vector;
 
@@ -21,6 +22,7 @@ impl<T: Scalar> LinearOperator<T> for BlockCsrMatrix<T> {
     }
 
     fn compute(&self, x: &Vector<T>, y: &mut Vector<T>) -> Result<()> {
+        let _event = self.product_event();
         let halo = self.shape.plan.start_import(x.owned(), self.order());
         self.local.multiply_interior(x.owned(), y.owned_mut());
         self.local.multiply_boundary(x.owned(), &halo.finish(), y.owned_mut());
@@ -43,11 +45,22 @@ impl<T: Scalar> LinearOperator<T> for BlockCsrMatrix<T> {
 /// the first call after a change of values.
 impl<T: Scalar> AdjointOperator<T> for BlockCsrMatrix<T> {
     fn compute_adjoint(&self, x: &Vector<T>, y: &mut Vector<T>) -> Result<()> {
+        let _event = profile::event("MatMultTranspose");
         self.adjoint()?.compute(x, y)
     }
 }
 
 impl<T: Scalar> BlockCsrMatrix<T> {
+    fn product_event(&self) -> Event {
+        let (blocks, entries) = (self.local_blocks(), self.local_blocks() * self.order() * self.order());
+        let block_rows = self.shape.range.local_len();
+        let columns = (self.shape.columns.owned() + self.ghost_columns().len()) * self.order();
+        let flops = entries * if T::COMPLEX { 8 } else { 2 };
+        let values = entries + self.range.local_len() + columns;
+        let bytes = values * size_of::<T>() + blocks * size_of::<Lid>() + block_rows * size_of::<usize>();
+        profile::event("MatMult").flops(flops as u64).bytes(bytes as u64)
+    }
+
     /// The blocks on the diagonal, zero where none is stored; `None` where the domain is not the range.
     pub fn block_diagonal(&self) -> Option<BlockDiagonal<T>> {
         if self.range != self.domain {

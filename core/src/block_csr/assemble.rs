@@ -5,12 +5,13 @@
 
 use crate::block_csr::matrix::{BlockCsrMatrix, vector_layouts};
 use crate::csr::columns::ColumnCodes;
-use crate::csr::places::{Places, Side, codes, in_order};
+use crate::csr::places::{Places, Side, codes, in_order, in_row};
 use crate::csr::rows::{Duplicates, Entries, Rows};
 use crate::error::{Error, Result};
 use crate::index::{Gid, Lid};
 use crate::layout::Layout;
 use crate::memory;
+use crate::profile;
 use crate::scalar::Scalar;
 
 /// Collects triplets of blocks on all ranks and builds a [`BlockCsrMatrix`] of them.
@@ -79,6 +80,7 @@ impl<T: Scalar> BlockCsrBuilder<T> {
     /// given on any rank; an order of zero; layouts on different communicators; more than 2^32 - 1
     /// block rows or columns on one rank.
     pub fn build(self) -> Result<BlockCsrMatrix<T>> {
+        let _event = profile::event("MatAssembly");
         let BlockCsrBuilder { order, duplicates, mut places, own, mut blocks, foreign } = self;
         let layouts = vector_layouts(order, &places.range, &places.domain)?;
         let received = places.exchange(&foreign, order * order)?;
@@ -99,6 +101,7 @@ impl<T: Scalar> BlockCsrBuilder<T> {
 
 /// Takes the blocks of one block row; see [`BlockCsrMatrix::from_rows`].
 pub struct BlockRowBuilder<'a, T> {
+    row: Gid,
     order: usize,
     codes: &'a mut ColumnCodes,
     columns: &'a mut Vec<Lid>,
@@ -116,7 +119,7 @@ impl<T: Scalar> BlockRowBuilder<'_, T> {
                 memory::push(self.columns, code);
                 memory::extend(self.blocks, block);
             }
-            Err(error) if self.valid.is_ok() => *self.valid = Err(error),
+            Err(error) if self.valid.is_ok() => *self.valid = Err(in_row(self.row, error)),
             Err(_) => {}
         }
     }
@@ -155,6 +158,7 @@ impl<T: Scalar> BlockCsrMatrix<T> {
         columns: &Layout,
         mut row: impl FnMut(Gid, &mut BlockRowBuilder<'_, T>),
     ) -> Result<BlockCsrMatrix<T>> {
+        let _event = profile::event("MatAssembly");
         let layouts = vector_layouts(order, rows, columns)?;
         let mut codes = rows.comm().agree(codes(rows, columns))?;
         let mut starts = Vec::with_capacity(rows.local_len() + 1);
@@ -162,7 +166,7 @@ impl<T: Scalar> BlockCsrMatrix<T> {
         starts.push(0);
         for i in rows.range() {
             let (codes, columns, blocks) = (&mut codes, &mut numbers, &mut blocks);
-            row(i, &mut BlockRowBuilder { order, codes, columns, blocks, valid: &mut valid });
+            row(i, &mut BlockRowBuilder { row: i, order, codes, columns, blocks, valid: &mut valid });
             starts.push(numbers.len());
         }
         rows.comm().agree(valid)?;

@@ -4,6 +4,7 @@ use crate::block_csr::matrix::BlockCsrMatrix;
 use crate::csr::{Duplicates, RefillPlan};
 use crate::error::Result;
 use crate::index::Gid;
+use crate::profile;
 use crate::scalar::Scalar;
 
 impl<T: Scalar> BlockCsrMatrix<T> {
@@ -20,6 +21,7 @@ impl<T: Scalar> BlockCsrMatrix<T> {
         places: impl IntoIterator<Item = (Gid, Gid)>,
         duplicates: Duplicates,
     ) -> Result<RefillPlan> {
+        let _event = profile::event("MatRefillPlan");
         let slot = |row, column| self.slot(row, column);
         RefillPlan::new(&self.shape, self.local_blocks(), slot, places, duplicates)
     }
@@ -34,6 +36,7 @@ impl<T: Scalar> BlockCsrMatrix<T> {
     /// A plan for another pattern, or not one block for each place, on any rank; the matrix is then
     /// unchanged.
     pub fn refill(&mut self, plan: &RefillPlan, blocks: &[T]) -> Result<()> {
+        let _event = profile::event("MatRefill");
         let len = self.order() * self.order();
         let received = plan.exchange(&self.shape, blocks, len)?;
         self.adjoint.take();

@@ -3,22 +3,21 @@
 //! Rows of both are in ascending global columns, and so is their union: a merge, and for a result
 //! that is there already a walk along three rows at once.
 
-use std::rc::Rc;
-
 use crate::csr::columns::{Columns, Numbers};
 use crate::csr::local::LocalCsr;
-use crate::csr::matrix::{CsrMatrix, Shape};
+use crate::csr::matrix::{CsrMatrix, Pattern, Shape};
 use crate::csr::rows::Rows;
 use crate::error::{Error, Result};
 use crate::index::Lid;
+use crate::profile::{self, Event};
 use crate::scalar::Scalar;
 
 /// How the columns of two summands are numbered in their sum; made by [`CsrMatrix::plan_add`].
 ///
 /// Memory: 4 bytes for each ghost column of the summands.
 pub struct AddPlan {
-    result: Rc<Shape>,
-    shapes: [Rc<Shape>; 2],
+    result: Pattern,
+    summands: [Pattern; 2],
     numbers: [Numbers; 2],
 }
 
@@ -38,6 +37,7 @@ impl<T: Scalar> CsrMatrix<T> {
     /// [`Error::LayoutMismatch`]; more than 2^32 - 1 columns on one rank.
     pub fn add(&self, alpha: T, other: &CsrMatrix<T>, beta: T) -> Result<CsrMatrix<T>> {
         self.require_same_layouts(other, "sum of two matrices")?;
+        let _event = sum_event([self, other]);
         let Shape { range, domain, columns, .. } = &*self.shape;
         let joined = columns.joined(domain.global_len(), other.shape.columns.ghosts().gids());
         let columns = self.comm().agree(joined)?.0.columns;
@@ -76,8 +76,7 @@ impl<T: Scalar> CsrMatrix<T> {
             add_row(&summands, row, columns, &mut sums)
         });
         self.comm().agree(fits.then_some(()).ok_or(Error::PatternMismatch { operation }))?;
-        let shapes = [a, b].map(|matrix| Rc::clone(&matrix.shape));
-        Ok(AddPlan { result: Rc::clone(&self.shape), shapes, numbers })
+        Ok(AddPlan { result: Pattern::of(self), summands: [a, b].map(Pattern::of), numbers })
     }
 
     /// Replaces all values by those of `alpha A + beta B`; stored entries that neither has become
@@ -89,11 +88,10 @@ impl<T: Scalar> CsrMatrix<T> {
     /// [`Error::PatternMismatch`] if the plan was made for other patterns, on any rank; the matrix
     /// is then unchanged.
     pub fn refill_add(&mut self, plan: &AddPlan, alpha: T, a: &CsrMatrix<T>, beta: T, b: &CsrMatrix<T>) -> Result<()> {
-        let planned = Rc::ptr_eq(&self.shape, &plan.result)
-            && Rc::ptr_eq(&a.shape, &plan.shapes[0])
-            && Rc::ptr_eq(&b.shape, &plan.shapes[1]);
+        let planned = plan.result.is_of(self) && plan.summands[0].is_of(a) && plan.summands[1].is_of(b);
         let operation = "refill with a sum of two matrices";
         self.comm().agree(planned.then_some(()).ok_or(Error::PatternMismatch { operation }))?;
+        let _event = sum_event([a, b]);
         let summands = summands([alpha, beta], [a, b], &plan.numbers);
         self.local_mut().update_rows(|row, columns, values| {
             add_row(&summands, row, columns, values);
@@ -105,6 +103,12 @@ impl<T: Scalar> CsrMatrix<T> {
         self.shape.range.require_same(&other.shape.range, operation)?;
         self.shape.domain.require_same(&other.shape.domain, operation)
     }
+}
+
+/// An event that counts the products with the factors.
+fn sum_event<T: Scalar>(summands: [&CsrMatrix<T>; 2]) -> Event {
+    let products: usize = summands.iter().map(|matrix| matrix.local_entries()).sum();
+    profile::event("MatAXPY").flops((products * if T::COMPLEX { 6 } else { 1 }) as u64)
 }
 
 fn summands<'m, T: Scalar>(

@@ -88,13 +88,15 @@ impl<T: Scalar> CsrMatrix<T> {
     ///
     /// # Errors
     /// [`Error::LayoutMismatch`] if `x` is not on the domain or `y` not on the range, and
-    /// [`Error::LocalLength`] if they have different numbers of columns.
+    /// [`Error::Shape`] if they have different numbers of columns.
     pub fn apply_many(&self, x: &MultiVector<T>, y: &mut MultiVector<T>) -> Result<()> {
         self.shape.domain.require_same(x.layout(), "operands of a product")?;
         self.shape.range.require_same(y.layout(), "results of a product")?;
         let (rows, columns, count) = (y.layout().local_len(), x.layout().local_len(), x.columns());
         if y.columns() != count {
-            return Err(Error::LocalLength { what: "columns of a result", expected: count, found: y.columns() });
+            let rows = y.layout().global_len();
+            let (expected, found) = ((rows, count as u64), (rows, y.columns() as u64));
+            return Err(Error::Shape { operation: "product with several vectors", expected, found });
         }
         let mut rest = y.owned_mut();
         let mut done = 0;

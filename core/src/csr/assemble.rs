@@ -6,7 +6,7 @@
 
 use crate::csr::columns::ColumnCodes;
 use crate::csr::matrix::CsrMatrix;
-use crate::csr::places::{Places, Side, codes, in_order};
+use crate::csr::places::{Places, Side, codes, in_order, in_row};
 use crate::csr::rows::{Duplicates, Entries, Rows};
 use crate::error::{Error, Result};
 use crate::index::{Gid, Lid};
@@ -77,6 +77,7 @@ impl<T: Scalar> CsrBuilder<T> {
 
 /// Takes the entries of one row; see [`CsrMatrix::from_rows`].
 pub struct RowBuilder<'a, T> {
+    row: Gid,
     codes: &'a mut ColumnCodes,
     columns: &'a mut Vec<Lid>,
     values: &'a mut Vec<T>,
@@ -93,7 +94,7 @@ impl<T: Scalar> RowBuilder<'_, T> {
                 memory::push(self.columns, code);
                 memory::push(self.values, value);
             }
-            Err(error) if self.valid.is_ok() => *self.valid = Err(error),
+            Err(error) if self.valid.is_ok() => *self.valid = Err(in_row(self.row, error)),
             Err(_) => {}
         }
     }
@@ -139,7 +140,7 @@ impl<T: Scalar> CsrMatrix<T> {
         starts.push(0);
         for i in range.range() {
             let (codes, columns, values) = (&mut codes, &mut columns, &mut values);
-            row(i, &mut RowBuilder { codes, columns, values, valid: &mut valid });
+            row(i, &mut RowBuilder { row: i, codes, columns, values, valid: &mut valid });
             starts.push(columns.len());
             if starts.len() == count / SAMPLE {
                 memory::reserve(columns, SAMPLE * columns.len());
@@ -168,10 +169,21 @@ impl<T: Scalar> CsrMatrix<T> {
         let _event = profile::event("MatAssembly");
         let mut codes = range.comm().agree(codes(range, domain))?;
         let coded = check_parts(range.local_len(), &starts, columns.len(), values.len())
-            .and_then(|()| columns.iter().map(|&column| codes.code(column)).collect::<Result<_>>());
+            .and_then(|()| coded_rows(range.range().start, &starts, columns, &mut codes));
         let columns = range.comm().agree(coded)?;
         CsrMatrix::from_coded(range, domain, codes, Rows { starts, columns, values }, Duplicates::Add)
     }
+}
+
+/// Codes of the columns of rows from global row `first` on.
+fn coded_rows(first: Gid, starts: &[usize], columns: &[Gid], codes: &mut ColumnCodes) -> Result<Vec<Lid>> {
+    let mut coded = memory::with_capacity(columns.len());
+    for (row, bounds) in (first..).zip(starts.windows(2)) {
+        for &column in &columns[bounds[0]..bounds[1]] {
+            coded.push(codes.code(column).map_err(|error| in_row(row, error))?);
+        }
+    }
+    Ok(coded)
 }
 
 fn check_parts(rows: usize, starts: &[usize], columns: usize, values: usize) -> Result<()> {
@@ -182,9 +194,8 @@ fn check_parts(rows: usize, starts: &[usize], columns: usize, values: usize) -> 
     require("values (one for each column)", columns, values)?;
     require("entries before the first row", 0, starts[0])?;
     if let Some(row) = starts.windows(2).position(|pair| pair[0] > pair[1]) {
-        return Err(Error::Offsets {
-            reason: format!("local row {row} would be {}..{}", starts[row], starts[row + 1]),
-        });
+        let reason = format!("entries of local row {row} would be {}..{}", starts[row], starts[row + 1]);
+        return Err(Error::NotRows { reason });
     }
     require("entries up to the end of the last row", columns, starts[rows])
 }
@@ -205,7 +216,7 @@ mod tests {
         named(&[0, 3], 3, 3, "expected 3 local entries, found 2");
         named(&[0, 2, 3], 3, 4, "values (one for each column): expected 3");
         named(&[1, 2, 3], 3, 3, "before the first row");
-        named(&[0, 4, 3], 3, 3, "local row 1 would be 4..3");
+        named(&[0, 4, 3], 3, 3, "compressed rows of a matrix: entries of local row 1 would be 4..3");
         named(&[0, 1, 2], 3, 3, "end of the last row: expected 3");
     }
 }

@@ -66,6 +66,29 @@ impl Shape {
     }
 }
 
+/// What a plan remembers of a matrix, so that it knows others of the same pattern.
+pub(super) struct Pattern {
+    shape: Rc<Shape>,
+    print: [u64; 2],
+}
+
+impl Pattern {
+    pub(super) fn of<T: Scalar>(matrix: &CsrMatrix<T>) -> Pattern {
+        Pattern { shape: Rc::clone(&matrix.shape), print: matrix.local.pattern_print() }
+    }
+
+    /// Whether this rank's rows of a matrix have the pattern. Clones share it; what was assembled anew
+    /// is compared by its layouts, its ghosts and a hash of its rows.
+    pub(super) fn is_of<T: Scalar>(&self, matrix: &CsrMatrix<T>) -> bool {
+        let (mine, other) = (&self.shape, &matrix.shape);
+        Rc::ptr_eq(mine, other)
+            || (mine.range == other.range
+                && mine.domain == other.domain
+                && mine.columns.ghosts() == other.columns.ghosts()
+                && self.print == matrix.local.pattern_print())
+    }
+}
+
 impl<T: Scalar> Clone for CsrMatrix<T> {
     fn clone(&self) -> CsrMatrix<T> {
         CsrMatrix::assembled(Rc::clone(&self.shape), self.local.clone())

@@ -32,22 +32,25 @@ impl<T: Scalar> CsrMatrix<T> {
     ///
     /// # Collective
     /// One reduction.
-    pub fn norm_frobenius(&self) -> T::Real {
+    pub fn norm_frobenius(&self) -> f64 {
         let (mut sum, mut total) = (BinnedSum::default(), [BinnedSum::default()]);
         let parts = T::parts(self.local.values());
         sum.add_products(parts, parts);
         self.comm().all_reduce_merge(&[sum], &mut total);
-        T::Real::from_f64(total[0].value().sqrt())
+        total[0].value().sqrt()
     }
 
     /// The infinity norm: the largest row sum of absolute values, NaN if any entry is.
     ///
     /// # Collective
     /// One reduction.
-    pub fn norm_inf(&self) -> T::Real {
-        let size = |values: &[T]| values.iter().map(|value| value.abs().to_f64()).sum();
-        let sums = (0..self.local.rows()).map(|row| size(self.local.row(row).1));
-        T::Real::from_f64(largest(self.comm(), sums))
+    pub fn norm_inf(&self) -> f64 {
+        let size = |value: &T| match T::COMPLEX {
+            true => value.re().to_f64().hypot(value.im().to_f64()),
+            false => value.re().to_f64().abs(),
+        };
+        let sums = (0..self.local.rows()).map(|row| self.local.row(row).1.iter().map(size).sum());
+        largest(self.comm(), sums)
     }
 
     /// The 1-norm: the largest column sum of absolute values, NaN if any entry is. Makes the
@@ -58,7 +61,7 @@ impl<T: Scalar> CsrMatrix<T> {
     ///
     /// # Errors
     /// As [`CsrMatrix::adjoint`].
-    pub fn norm_one(&self) -> Result<T::Real> {
+    pub fn norm_one(&self) -> Result<f64> {
         Ok(self.adjoint()?.norm_inf())
     }
 

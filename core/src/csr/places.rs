@@ -29,6 +29,15 @@ pub(crate) fn codes(range: &Layout, domain: &Layout) -> Result<ColumnCodes> {
     Ok(ColumnCodes::new(domain.range().start, owned, domain.global_len()))
 }
 
+/// What is wrong with a column, once it is known whose row it is.
+#[cold]
+pub(crate) fn in_row(row: Gid, error: Error) -> Error {
+    match error {
+        Error::IndexOutOfRange { index: column, bound: columns, .. } => Error::NoSuchColumn { row, column, columns },
+        other => other,
+    }
+}
+
 /// Whose row a triplet belongs to.
 pub(crate) enum Side {
     /// This rank's: the local row and the code of the column.
@@ -73,7 +82,7 @@ impl Places {
         match Lid::try_from(row.wrapping_sub(self.first_row)) {
             Ok(offset) if offset < self.rows => match self.codes.code(column) {
                 Ok(code) => Side::Own(offset, code),
-                Err(error) => self.refuse(error),
+                Err(error) => self.refuse(in_row(row, error)),
             },
             _ => self.sort_foreign(row, column),
         }
@@ -82,7 +91,7 @@ impl Places {
     fn sort_foreign(&mut self, row: Gid, column: Gid) -> Side {
         let bound = self.domain.global_len();
         if column >= bound {
-            return self.refuse(Error::IndexOutOfRange { what: "matrix column", index: column, bound });
+            return self.refuse(Error::NoSuchColumn { row, column, columns: bound });
         }
         self.foreign.push([row, column]);
         Side::Foreign

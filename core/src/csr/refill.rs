@@ -91,11 +91,7 @@ impl RefillPlan {
 
     fn check(&self, shape: &Rc<Shape>, found: usize, width: usize) -> Result<()> {
         if !Rc::ptr_eq(shape, &self.shape) {
-            return Err(Error::LayoutMismatch {
-                operation: "refill with a plan made for another matrix",
-                left: shape.range.global_len(),
-                right: self.shape.range.global_len(),
-            });
+            return Err(Error::PatternMismatch { operation: "refill with a plan made for another matrix" });
         }
         let expected = self.contributions.given * width;
         if found == expected { Ok(()) } else { Err(Error::LocalLength { what: "values of a refill", expected, found }) }

@@ -22,7 +22,7 @@ impl<T: Scalar> SerialCsr<T> {
     /// From the arrays of compressed rows: entries of row `i` are `row_offsets[i]..row_offsets[i + 1]`.
     ///
     /// # Errors
-    /// [`Error::LocalLength`], [`Error::Offsets`] or [`Error::IndexOutOfRange`] if the arrays do not
+    /// [`Error::LocalLength`], [`Error::NotRows`] or [`Error::NoSuchColumn`] if the arrays do not
     /// describe rows of ascending columns below `columns`.
     pub fn new(
         columns: usize,
@@ -36,15 +36,16 @@ impl<T: Scalar> SerialCsr<T> {
         }
         let ends = (row_offsets.first(), row_offsets.last());
         if ends != (Some(&0), Some(&entries)) || !row_offsets.is_sorted() {
-            return Err(Error::Offsets { reason: format!("row offsets do not ascend from 0 to {entries}") });
+            return Err(Error::NotRows { reason: format!("row offsets do not ascend from 0 to {entries}") });
         }
-        if let Some(&column) = column_indices.iter().find(|column| at(**column) >= columns) {
-            let (index, bound) = (u64::from(column), columns as u64);
-            return Err(Error::IndexOutOfRange { what: "matrix column", index, bound });
+        if let Some(entry) = column_indices.iter().position(|&column| at(column) >= columns) {
+            let row = row_offsets.partition_point(|&offset| offset <= entry) as u64 - 1;
+            let column = u64::from(column_indices[entry]);
+            return Err(Error::NoSuchColumn { row, column, columns: columns as u64 });
         }
         let matrix = SerialCsr { columns, row_offsets, column_indices, values };
         match (0..matrix.rows()).find(|&row| !matrix.row(row).0.is_sorted_by(|one, next| one < next)) {
-            Some(row) => Err(Error::Offsets { reason: format!("the columns of row {row} do not ascend") }),
+            Some(row) => Err(Error::NotRows { reason: format!("the columns of row {row} do not ascend") }),
             None => Ok(matrix),
         }
     }
@@ -136,7 +137,7 @@ mod tests {
         assert!(message(&[0, 1], &[0], 2).contains("expected 1 local entries"));
         assert!(message(&[], &[0], 1).contains("from 0 to 1"));
         assert!(message(&[0, 2, 1], &[0], 1).contains("from 0 to 1"));
-        assert!(message(&[0, 1], &[3], 1).contains("index 3 is outside 0..3"));
+        assert!(message(&[0, 0, 1], &[3], 1).contains("matrix entry (1, 3): there are only 3 columns"));
         assert!(message(&[0, 2], &[1, 1], 2).contains("row 0 do not ascend"));
     }
 }

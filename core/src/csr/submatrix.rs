@@ -9,6 +9,7 @@ use crate::exchange::ExchangePlan;
 use crate::index::{Gid, at, local};
 use crate::index_map::IndexMap;
 use crate::layout::Layout;
+use crate::profile;
 use crate::scalar::Scalar;
 
 /// The new number of a column that is left out.
@@ -25,8 +26,13 @@ impl<T: Scalar> CsrMatrix<T> {
     /// # Errors
     /// An index past the end, or a column that is given twice, on any rank.
     pub fn submatrix(&self, rows: &[Gid], columns: &[Gid]) -> Result<CsrMatrix<T>> {
+        let _event = profile::event("MatCreateSubMatrix");
         let comm = self.comm();
-        let map = IndexMap::new(rows.to_vec());
+        let bound = self.shape.range.global_len();
+        let map = match rows.iter().find(|row| **row >= bound) {
+            Some(&index) => Err(Error::IndexOutOfRange { what: "row of a submatrix", index, bound }),
+            None => IndexMap::new(rows.to_vec()),
+        };
         let map = comm.agree(map)?;
         let range = Layout::from_local_len(comm, rows.len())?;
         let domain = Layout::from_local_len(comm, columns.len())?;

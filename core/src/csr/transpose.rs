@@ -4,17 +4,16 @@
 //! then takes what lower ranks sent, own entries and what higher ranks sent, each by ascending
 //! rows, which are its columns: ascending altogether. New values follow the same way once more.
 
-use std::rc::Rc;
-
 use crate::csr::columns::{ColumnCodes, Columns};
 use crate::csr::local::LocalCsr;
-use crate::csr::matrix::{CsrMatrix, Shape};
+use crate::csr::matrix::{CsrMatrix, Pattern, Shape};
 use crate::csr::rows::{Entries, Rows};
 use crate::csr::transfer::{Place, Routing};
 use crate::error::{Error, Result};
 use crate::index::{Lid, at, to_lid};
 use crate::layout::Layout;
 use crate::memory;
+use crate::profile;
 use crate::scalar::Scalar;
 
 /// Rows that are alike are taken so many at once, which stay in cache.
@@ -24,8 +23,8 @@ const AT_ONCE: usize = 256;
 ///
 /// Memory: 12 bytes for each entry of a ghost column, given or received.
 pub struct TransposePlan {
-    target: Rc<Shape>,
-    source: Rc<Shape>,
+    target: Pattern,
+    source: Pattern,
     routing: Routing,
     /// How many of the sending ranks are below this one.
     lower: usize,
@@ -55,6 +54,7 @@ impl<T: Scalar> CsrMatrix<T> {
 
     /// The transpose with `change` of each value.
     pub(super) fn transposed(&self, change: impl Fn(T) -> T) -> Result<CsrMatrix<T>> {
+        let _event = profile::event("MatTranspose");
         let foreign = self.foreign()?;
         let rows = foreign.rows(&self.local, change);
         CsrMatrix::from_numbered(&self.shape.domain, &self.shape.range, foreign.columns, rows)
@@ -78,7 +78,7 @@ impl<T: Scalar> CsrMatrix<T> {
         self.comm().agree(same)?;
         let Foreign { routing, lower, received, .. } = foreign;
         let received = received.into_iter().map(|part| part.rows).collect();
-        Ok(TransposePlan { target: Rc::clone(&self.shape), source: Rc::clone(&source.shape), routing, lower, received })
+        Ok(TransposePlan { target: Pattern::of(self), source: Pattern::of(source), routing, lower, received })
     }
 
     /// Replaces all values by those of the transpose of `source`.
@@ -90,9 +90,10 @@ impl<T: Scalar> CsrMatrix<T> {
     /// [`Error::PatternMismatch`] if the plan was made for other patterns, on any rank; the matrix
     /// is then unchanged.
     pub fn refill_transpose(&mut self, plan: &TransposePlan, source: &CsrMatrix<T>) -> Result<()> {
-        let planned = Rc::ptr_eq(&self.shape, &plan.target) && Rc::ptr_eq(&source.shape, &plan.source);
+        let planned = plan.target.is_of(self) && plan.source.is_of(source);
         let planned = planned.then_some(()).ok_or(Error::PatternMismatch { operation: "refill of a transpose" });
         self.comm().agree(planned)?;
+        let _event = profile::event("MatTranspose");
         let values = source.ghost_entries().1;
         let received = plan.routing.send(self.comm(), &values, 1);
         let parts: Vec<(&[Lid], Vec<T>)> =

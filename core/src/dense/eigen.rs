@@ -4,7 +4,7 @@ use ndarray::{Array2, ArrayView2};
 
 use crate::dense::{matrix, require_columns, square_entries};
 use crate::error::{Error, Result};
-use crate::lapack::Info;
+use crate::lapack::{Info, require_eigen_size};
 use crate::scalar::{Real, Scalar};
 
 /// `A = V diag(w) V^H` with V unitary (LAPACK `heevd`: divide and conquer).
@@ -18,9 +18,11 @@ impl<T: Scalar> HermitianEigen<T> {
     /// Finds all eigenvalues and eigenvectors of a matrix of which the lower triangle is read.
     ///
     /// # Errors
-    /// [`Error::NoConvergence`]; [`Error::Shape`] if the matrix is not square; [`Error::NotFinite`].
+    /// [`Error::NoConvergence`]; [`Error::Shape`] if the matrix is not square; [`Error::NotFinite`];
+    /// [`Error::TooLarge`] above 32 766 rows, for which LAPACK cannot count its workspace.
     pub fn factor(a: ArrayView2<'_, T>) -> Result<HermitianEigen<T>> {
         let operation = "eigenvalues";
+        require_eigen_size(a.nrows())?;
         let (n, mut vectors) = square_entries(operation, a)?;
         let missing = |Info(count)| Error::NoConvergence { operation, count: count as u64 };
         let values = if n > 0 { T::heevd(n, &mut vectors).map_err(missing)? } else { Vec::new() };
@@ -41,7 +43,7 @@ impl<T: Scalar> HermitianEigen<T> {
     /// as the solutions do.
     ///
     /// # Errors
-    /// [`Error::Singular`], naming the first eigenvalue that is zero to working precision;
+    /// [`Error::ZeroEigenvalue`], naming the first eigenvalue that is zero to working precision;
     /// [`Error::Shape`] if `b` is not whole columns.
     pub fn solve(&self, b: &[T]) -> Result<Vec<T>> {
         let operation = "solve by eigenvectors";
@@ -52,8 +54,8 @@ impl<T: Scalar> HermitianEigen<T> {
         }
         let largest = self.values.iter().fold(0.0f64, |largest, value| largest.max(value.to_f64().abs()));
         let noise = T::Real::EPSILON.to_f64() * n as f64 * largest;
-        if let Some(row) = self.values.iter().position(|value| value.to_f64().abs() <= noise) {
-            return Err(Error::Singular { operation, row: row as u64 });
+        if let Some(index) = self.values.iter().position(|value| value.to_f64().abs() <= noise) {
+            return Err(Error::ZeroEigenvalue { operation, index: index as u64 });
         }
         let count = b.len() / n;
         let mut parts = vec![T::ZERO; b.len()];

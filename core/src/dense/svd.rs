@@ -4,7 +4,7 @@ use ndarray::{Array2, ArrayView2};
 
 use crate::dense::{entries, matrix, require_columns};
 use crate::error::{Error, Result};
-use crate::lapack::Info;
+use crate::lapack::{Info, require_svd_size};
 use crate::scalar::{Real, Scalar};
 
 /// `A = U diag(s) V^H`, thin: as many columns of U and V as the smaller side has (LAPACK `gesdd`).
@@ -21,11 +21,13 @@ impl<T: Scalar> Svd<T> {
     /// Finds the singular values and vectors of a matrix.
     ///
     /// # Errors
-    /// [`Error::NoConvergence`] or [`Error::NotFinite`].
+    /// [`Error::NoConvergence`] or [`Error::NotFinite`]; [`Error::TooLarge`] where LAPACK cannot count
+    /// its workspace: if both sides are above 23 169, of complex matrices 18 918.
     pub fn factor(a: ArrayView2<'_, T>) -> Result<Svd<T>> {
         let operation = "singular values";
         let (rows, columns) = a.dim();
         let k = rows.min(columns);
+        require_svd_size(k, T::COMPLEX)?;
         let mut entries = entries(operation, a)?;
         let (mut u, mut vh) = (vec![T::ZERO; rows * k], vec![T::ZERO; k * columns]);
         let missing = |Info(count)| Error::NoConvergence { operation, count: count as u64 };

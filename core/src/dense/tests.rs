@@ -217,7 +217,7 @@ fn failures_name_their_place() {
     let qr = Qr::factor(not_definite.view()).unwrap();
     assert_eq!(qr.solve(&[1.0; 3]).unwrap_err(), Error::Singular { operation, row: 2 });
     let eigen = HermitianEigen::factor(not_definite.view()).unwrap();
-    assert!(matches!(eigen.solve(&[1.0; 3]), Err(Error::Singular { row: 0, .. })));
+    assert!(matches!(eigen.solve(&[1.0; 3]), Err(Error::ZeroEigenvalue { index: 0, .. })));
     let operation = "banded Cholesky factorization";
     let mut banded = HermitianBanded::toeplitz(4, &[1.0, 0.5]);
     banded.add_to_diagonal(&[0.0, 0.0, 0.0, -0.7]).unwrap();
@@ -252,6 +252,11 @@ fn misfits_are_refused() {
         SmallBlocks::from_entries(2, vec![1.0; 6]).is_err()
             && SmallBlocks::<f64>::zeros(2, 2).multiply(&[0.0; 4], &mut [0.0; 3]).is_err()
     );
+    // One number in all places takes no memory.
+    let huge = ndarray::arr0(1.0f32);
+    let huge = huge.broadcast((50_000, 50_000)).unwrap();
+    assert!(matches!(HermitianEigen::factor(huge), Err(Error::TooLarge { limit: 32_766, .. })));
+    assert!(matches!(Svd::factor(huge), Err(Error::TooLarge { limit: 23_169, .. })));
     // Nothing at all is a matrix too.
     let empty: Array2<f64> = Array2::zeros((0, 0));
     assert!(Cholesky::factor(empty.view()).unwrap().solve(&mut []).is_ok());

@@ -58,16 +58,18 @@ impl ExchangePlan {
             sent.push((share.rank, from * each..packed.len() * each));
         }
         let received =
-            self.routes.copies.iter().map(|s| (s.rank, starts[s.span.start] * each..starts[s.span.end] * each));
+            || self.routes.copies.iter().map(|s| (s.rank, starts[s.span.start] * each..starts[s.span.end] * each));
         let len = starts.last().map_or(0, |&end| end);
         let mut transfers = self.pool.borrow_mut().pop().unwrap_or_default();
         transfers.reset(packed.len() * each, len * each);
         transfers.send_buffer::<T>()[..packed.len()].copy_from_slice(&packed);
-        for (rank, to) in received {
-            match sent.iter().find(|(to, _)| *to == me) {
-                Some((_, from)) if rank == me => transfers.keep(from.clone(), to),
-                _ => transfers.receive(comm, rank, EXCHANGE_TAG, to),
-            }
+        // Own values first: buffers are not to be touched once a message is under way.
+        let own = (sent.iter().find(|(rank, _)| *rank == me), received().find(|(rank, _)| *rank == me));
+        if let (Some((_, from)), Some((_, to))) = own {
+            transfers.keep(from.clone(), to);
+        }
+        for (rank, to) in received().filter(|(rank, _)| *rank != me) {
+            transfers.receive(comm, rank, EXCHANGE_TAG, to);
         }
         for (rank, from) in sent.into_iter().filter(|(rank, _)| *rank != me) {
             transfers.send(comm, rank, EXCHANGE_TAG, from);

@@ -14,6 +14,7 @@ use crate::index::{Gid, Lid, at, local, to_lid};
 use crate::index_map::IndexMap;
 use crate::layout::Layout;
 use crate::operator::LinearOperator;
+use crate::profile;
 use crate::scalar::Scalar;
 
 /// An undirected graph whose vertices are the rows of a [`Layout`].
@@ -67,6 +68,7 @@ impl Graph {
     /// [`Error::IndexOutOfRange`] for a vertex past the layout's end and [`Error::TooLarge`] above
     /// 2^32 - 1 owned and ghost vertices on a rank, agreed over the ranks.
     pub fn from_edges(layout: &Layout, edges: impl IntoIterator<Item = (Gid, Gid)>) -> Result<Graph> {
+        let _event = profile::event("GraphAssembly");
         let rows = assembly::symmetric_rows(layout, edges)?;
         Graph::from_rows(layout, rows)
     }

@@ -12,6 +12,7 @@ use crate::error::Result;
 use crate::graph::adjacency::Graph;
 use crate::graph::priority::priority;
 use crate::index::{Gid, Lid, at, local, to_lid};
+use crate::profile;
 
 /// The colour of a vertex that has none yet.
 const NONE: Lid = Lid::MAX;
@@ -44,6 +45,7 @@ impl Graph {
     /// degree the expected length of the longest chain grows more slowly than the logarithm of their
     /// number.
     pub fn colouring(&self) -> Colouring {
+        let _event = profile::event("GraphColouring");
         let priorities: Vec<u64> = self.ids().map(priority).collect();
         let owned = self.layout().local_len();
         let mut waiting: Vec<usize> = (0..owned).collect();

@@ -33,6 +33,22 @@ pub struct Partition {
     edge_cut: u64,
 }
 
+/// Parts of which every rank can keep a record, however few rows there are.
+const PARTS: u64 = 1 << 20;
+
+/// Refuses more parts than can be numbered or kept.
+pub(super) fn require_parts(graph: &Graph, parts: usize) -> Result<()> {
+    let rows = graph.layout().global_len();
+    let reason = if Lid::try_from(parts).is_err() {
+        "parts are numbered by 32 bits".to_owned()
+    } else if parts as u64 > rows.max(PARTS) {
+        format!("a graph of {rows} rows is cut into at most {}", rows.max(PARTS))
+    } else {
+        return Ok(());
+    };
+    Err(Error::Partition { parts, reason })
+}
+
 impl Partition {
     /// From the part, `0..parts`, of each owned row.
     ///
@@ -42,11 +58,9 @@ impl Partition {
     /// # Errors
     /// [`Error::LocalLength`] if there is not one part for each owned row, [`Error::IndexOutOfRange`]
     /// for a part that does not exist, both agreed over the ranks; [`Error::Partition`] above 2^32 - 1
-    /// parts.
+    /// parts, or both a million parts and the number of rows: each rank keeps three words a part.
     pub fn new(graph: &Graph, parts: usize, owned: Vec<Lid>) -> Result<Partition> {
-        if Lid::try_from(parts).is_err() {
-            return Err(Error::Partition { parts, reason: "parts are numbered by 32 bits".into() });
-        }
+        require_parts(graph, parts)?;
         let beyond = owned.iter().find(|&&part| at(part) >= parts);
         let exist = beyond.map_or(Ok(()), |&part| {
             Err(Error::IndexOutOfRange { what: "part of a row", index: part.into(), bound: parts as u64 })
@@ -160,7 +174,7 @@ impl Partition {
         let homes = Blocks::uniform(self.parts() as u64, comm.size());
         let start = |part: Gid| first.get(local(part)).copied().unwrap_or(end);
         let offsets: Vec<Gid> = (0..comm.size()).map(|rank| start(homes.range(rank).start)).chain([end]).collect();
-        let to = Layout::from_blocks(comm, Blocks::from_offsets(&offsets)?)?;
+        let to = Layout::agreed(comm, Blocks::from_offsets(&offsets)?);
         let mut next = self.first_ids(&homes, first);
         let new_ids = self.owned.iter().map(|&part| {
             let id = next[at(part)];

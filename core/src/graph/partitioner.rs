@@ -11,9 +11,10 @@
 
 use crate::error::{Error, Result};
 use crate::graph::adjacency::Graph;
-use crate::graph::partition::{Balance, Partition};
+use crate::graph::partition::{Balance, Partition, require_parts};
 use crate::graph::serial::{SerialGraph, scatter};
 use crate::index::{Lid, local};
+use crate::profile;
 
 /// Vertices and edge ends that METIS counts in 32 bits with a sign.
 const LIMIT: u64 = i32::MAX.unsigned_abs() as u64;
@@ -67,14 +68,16 @@ impl Partitioner {
     /// rank 0 was seen to need 230 MB and a second.
     ///
     /// # Errors
-    /// [`Error::Partition`] for no parts, above 2^32 - 1 parts, or where METIS fails, which is when
+    /// [`Error::Partition`] for no parts, more than [`Partition::new`] takes, or where METIS fails, which is when
     /// its memory does not suffice; [`Error::GraphTooLarge`] above 2^31 - 1 vertices and edge ends. On
     /// all ranks alike.
     pub fn partition(&self, graph: &Graph) -> Result<Partition> {
+        let _event = profile::event("GraphPartition");
         let parts = self.parts;
         if parts == 0 {
             return Err(Error::Partition { parts, reason: "a graph has at least one part".into() });
         }
+        require_parts(graph, parts)?;
         let all = graph.gathered("partition by METIS", LIMIT)?.map(|graph| self.cut(&graph)).transpose();
         let all = graph.comm().agree(all)?;
         Partition::new(graph, parts, scatter(graph.layout(), all.as_deref()))

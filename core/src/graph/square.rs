@@ -6,6 +6,7 @@ use crate::error::Result;
 use crate::graph::adjacency::Graph;
 use crate::graph::assembly::Rows;
 use crate::index::{Gid, at, local};
+use crate::profile;
 
 impl Graph {
     /// The graph whose edges are the pairs of different vertices at distance one or two: the
@@ -19,6 +20,7 @@ impl Graph {
     /// [`TooLarge`](crate::Error::TooLarge) above 2^32 - 1 owned and ghost vertices on a rank,
     /// agreed over the ranks.
     pub fn square(&self) -> Result<Graph> {
+        let _event = profile::event("GraphAssembly");
         let ghosts = self.ghost_rows();
         let owned = self.layout().local_len();
         let mut rows = Rows { starts: vec![0], columns: Vec::new() };

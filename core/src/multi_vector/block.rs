@@ -161,14 +161,15 @@ impl<T: Scalar> MultiVector<T> {
         Ok(())
     }
 
-    /// Euclidean norms of the columns, without the scaling of [`Vector::norm2`](crate::Vector::norm2).
+    /// Euclidean norms of the columns, in double precision, without the scaling of
+    /// [`Vector::norm2`](crate::Vector::norm2): squares beyond its range overflow or vanish.
     ///
     /// # Collective
     /// One reduction.
     ///
     /// # Errors
     /// [`Error::Shape`] if `out` has not one entry for each column.
-    pub fn column_norms(&self, reduction: Reduction, out: &mut [T::Real]) -> Result<()> {
+    pub fn column_norms(&self, reduction: Reduction, out: &mut [f64]) -> Result<()> {
         self.require_columns(out.len(), "column norms")?;
         let _event = entrywise::<T>("MVDot", self.layout.local_len(), out.len(), out.len(), out.len());
         let sqr = |x: T| {

@@ -15,6 +15,7 @@
 
 use ndarray::{Array2, ArrayView2, ShapeBuilder};
 
+use crate::blas::MAX_DIMENSION;
 use crate::error::{Error, Result};
 use crate::index::local;
 use crate::layout::Layout;
@@ -28,6 +29,10 @@ use crate::simd;
 
 /// The rank that factors the stacked triangles; the others get its very bits.
 const ROOT: usize = 0;
+
+/// `2^-40`: columns with entries of at most this size, or at least its inverse, are scaled before
+/// their squares are summed.
+const SMALL: f64 = 1.0 / (1u64 << 40) as f64;
 
 impl<T: Scalar> MultiVector<T> {
     /// QR by Householder reflections, for any columns: `self` becomes Q, R is returned.
@@ -48,7 +53,7 @@ impl<T: Scalar> MultiVector<T> {
             return Ok(Array2::from_elem((0, 0).f(), T::ZERO));
         }
         let heights: Vec<usize> = (0..self.comm().size()).map(|rank| height(&self.layout, rank, columns)).collect();
-        require_blas_size(&Layout::from_blocks(self.comm(), crate::Blocks::from_lengths(&wide(&heights))?)?)?;
+        require_stack_size(&heights)?;
         let (mut local_q, triangle) = factor(self.layout.local_len(), columns, &self.owned);
         let mut second = match self.comm().gather(ROOT, &triangle) {
             Some(triangles) => factor_stack(&heights, columns, &triangles),
@@ -68,7 +73,7 @@ impl<T: Scalar> MultiVector<T> {
     /// bits on any number of ranks.
     ///
     /// # Collective
-    /// Two reductions of `columns^2` sums.
+    /// Two reductions of `columns^2` sums, one of as many as there are columns.
     ///
     /// # Errors
     /// [`Error::RankDeficient`] if the columns are too close to dependent, or [`Error::Shape`] if
@@ -76,11 +81,33 @@ impl<T: Scalar> MultiVector<T> {
     pub fn cholesky_qr2(&mut self) -> Result<Array2<T>> {
         let _event = profile::event("MVQR");
         require_tall(&self.layout, self.columns)?;
+        let scales = self.bring_near_one();
         let first = cholesky(self.gram(self, Reduction::Reproducible)?)?;
         self.divide_by_triangle(first.view());
         let second = cholesky(self.gram(self, Reduction::Reproducible)?)?;
         self.divide_by_triangle(second.view());
-        Ok(triangle_product(&second, &first))
+        let mut r = triangle_product(&second, &first);
+        for (mut column, scale) in r.columns_mut().into_iter().zip(scales) {
+            column.iter_mut().for_each(|entry| *entry = entry.scale(T::Real::ONE / scale));
+        }
+        Ok(r)
+    }
+
+    /// Multiplies columns whose squares could leave the range of the scalar by powers of two, which
+    /// changes no digit; gives the factor of each column.
+    ///
+    /// # Collective
+    /// One reduction.
+    fn bring_near_one(&mut self) -> Vec<T::Real> {
+        let part = |part: &T::Real| part.to_f64().abs();
+        let largest = |column| T::parts(self.column(column)).iter().map(part).fold(0.0, f64::max);
+        let mut sizes: Vec<f64> = (0..self.columns).map(largest).collect();
+        self.comm().all_reduce_max(&mut sizes);
+        let scales: Vec<T::Real> = sizes.into_iter().map(power_of_two).collect();
+        for (column, &scale) in scales.iter().enumerate().filter(|(_, scale)| **scale != T::Real::ONE) {
+            self.column_mut(column).iter_mut().for_each(|entry| *entry = entry.scale(scale));
+        }
+        scales
     }
 
     /// `self = self r^-1`, row by row, in the order of the columns.
@@ -102,14 +129,29 @@ impl<T: Scalar> MultiVector<T> {
     }
 }
 
+/// One for columns of ordinary size, otherwise the power of two nearest to their inverse that leaves
+/// room for its own inverse.
+fn power_of_two<R: Real>(size: f64) -> R {
+    if size == 0.0 || (SMALL..1.0 / SMALL).contains(&size) {
+        return R::ONE;
+    }
+    let range = if R::EPSILON.to_f64() == f64::EPSILON { 1000.0 } else { 120.0 };
+    R::from_f64((-size.log2().round().clamp(-range, range)).exp2())
+}
+
 /// Rows of the triangle of a rank.
 fn height(layout: &Layout, rank: usize, columns: usize) -> usize {
     let rows = layout.blocks().range(rank);
     local(rows.end - rows.start).min(columns)
 }
 
-fn wide(lengths: &[usize]) -> Vec<u64> {
-    lengths.iter().map(|&len| len as u64).collect()
+/// Refuses triangles that LAPACK cannot count when they lie one above the other.
+fn require_stack_size(heights: &[usize]) -> Result<()> {
+    let size = heights.iter().map(|&height| height as u64).sum();
+    if size <= MAX_DIMENSION {
+        return Ok(());
+    }
+    Err(Error::TooLarge { what: "rows of the stacked triangles, columns times ranks", size, limit: MAX_DIMENSION })
 }
 
 fn require_tall(layout: &Layout, columns: usize) -> Result<()> {
@@ -219,6 +261,26 @@ mod tests {
         let error = cholesky(array![[1.0, 1.0], [1.0, 1.0]]).unwrap_err();
         assert_eq!(error, Error::RankDeficient { operation: "CholeskyQR2", column: 1 });
         assert!(cholesky(array![[f64::NAN]]).is_err());
+    }
+
+    #[test]
+    fn sizes_become_one() {
+        for size in [1e-38, 1e-20, 1e-5, 1.0, 1e10, 1e20, 3e38] {
+            let scaled = size * power_of_two::<f32>(size).to_f64();
+            assert!((1e-12..1e12).contains(&scaled), "{size} becomes {scaled}");
+        }
+        for size in [1e-300, 1e300, f64::MAX] {
+            let scaled = size * power_of_two::<f64>(size);
+            assert!((1e-12..1e12).contains(&scaled), "{size} becomes {scaled}");
+        }
+        assert_eq!((power_of_two::<f64>(0.0), power_of_two::<f32>(7.0)), (1.0, 1.0));
+    }
+
+    #[test]
+    fn the_stack_is_as_high_as_all_triangles() {
+        assert_eq!(require_stack_size(&[1 << 30, (1 << 30) - 1]), Ok(()));
+        let error = require_stack_size(&[1 << 30, 1 << 30]).unwrap_err();
+        assert!(matches!(error, Error::TooLarge { size: 2_147_483_648, .. }), "{error}");
     }
 
     #[test]

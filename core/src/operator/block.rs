@@ -42,7 +42,7 @@ impl BlockLayout {
             lengths.fold(0u64, u64::saturating_add)
         };
         let lengths: Vec<u64> = (0..first.comm().size()).map(length).collect();
-        let stacked = Layout::from_blocks(first.comm(), Blocks::from_lengths(&lengths)?)?;
+        let stacked = Layout::agreed(first.comm(), Blocks::from_lengths(&lengths)?);
         Ok(BlockLayout { stacked, blocks: blocks.iter().map(|&block| block.clone()).collect() })
     }
 

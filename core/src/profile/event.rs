@@ -97,6 +97,12 @@ impl Event {
         self.add(Work { flops, ..Work::default() })
     }
 
+    /// Adds floating-point operations that are counted only where somebody wants to know.
+    #[inline]
+    pub(crate) fn flops_of(self, count: impl FnOnce() -> u64) -> Event {
+        if self.number == 0 { self } else { self.flops(count()) }
+    }
+
     /// Adds bytes moved, between memory and processor or to and from a file.
     #[inline]
     pub fn bytes(self, bytes: u64) -> Event {

@@ -9,6 +9,9 @@ use bytemuck::{Pod, Zeroable};
 
 use crate::index::{at, to_lid};
 
+/// Events of the timeline for which there is room beforehand; beyond that it grows.
+const RESERVED: usize = 1 << 17;
+
 /// Depth of nesting for which there is room beforehand.
 const DEPTH: usize = 64;
 
@@ -110,14 +113,15 @@ pub(super) struct Recorder {
 }
 
 impl Recorder {
-    /// A recorder whose memory for so many events of the timeline is reserved, though not used.
+    /// A recorder of at most so many events of the timeline, whose memory is reserved, though not used,
+    /// as long as it is not much.
     pub(super) fn new(limit: usize) -> Recorder {
         let limit = limit.min(at(u32::MAX));
         Recorder {
             zero: Instant::now(),
             nodes: Vec::new(),
             frames: Vec::with_capacity(DEPTH),
-            intervals: Vec::with_capacity(limit),
+            intervals: Vec::with_capacity(limit.min(RESERVED)),
             limit,
             dropped: 0,
         }

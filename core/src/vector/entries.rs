@@ -96,18 +96,22 @@ impl<T: Scalar> Vector<T> {
     /// # Errors
     /// [`Error::IndexOutOfRange`], agreed over the ranks.
     pub fn get_entries(&self, rows: &[Gid]) -> Result<Vec<T>> {
-        let asked: Vec<(Gid, T)> = rows.iter().map(|&row| (row, T::ZERO)).collect();
-        let requests = self.comm().agree(self.by_owner("get_entries", &asked))?;
-        let questions = self.comm().sparse_exchange(&requests);
-        let answers: Vec<(usize, Vec<T>)> = questions
+        self.comm().agree(self.require_rows("get_entries", rows.iter()))?;
+        let positions = self.positions_by_owner(rows);
+        let groups = || positions.chunk_by(|a, b| a.0 == b.0);
+        let question = |group: &[(usize, usize)]| (group[0].0, group.iter().map(|(_, at)| rows[*at]).collect());
+        let questions: Vec<(usize, Vec<Gid>)> = groups().map(question).collect();
+        let answer = |row: Gid| self.owned[self.owned_position(row)];
+        let answers: Vec<(usize, Vec<T>)> = self
+            .comm()
+            .sparse_exchange(&questions)
             .into_iter()
-            .map(|(rank, entries)| (rank, entries.iter().map(|e| self.owned[self.owned_position(e.row)]).collect()))
+            .map(|(rank, rows)| (rank, rows.into_iter().map(answer).collect()))
             .collect();
         let mut values = vec![T::ZERO; rows.len()];
-        let positions = self.positions_by_owner(rows);
-        for (rank, found) in self.comm().sparse_exchange(&answers) {
-            let asked = positions.iter().filter(|(owner, _)| *owner == rank);
-            for ((_, position), value) in asked.zip(found) {
+        // Answers come by ascending owner, as the groups do.
+        for (group, (_, found)) in groups().zip(self.comm().sparse_exchange(&answers)) {
+            for ((_, position), value) in group.iter().zip(found) {
                 values[*position] = value;
             }
         }
@@ -122,10 +126,7 @@ impl<T: Scalar> Vector<T> {
 
     /// The entries grouped by owner, otherwise in the given order.
     fn by_owner(&self, what: &'static str, entries: &[(Gid, T)]) -> Result<Vec<(usize, Vec<Entry>)>> {
-        let bound = self.global_len();
-        if let Some(&(index, _)) = entries.iter().find(|(row, _)| *row >= bound) {
-            return Err(Error::IndexOutOfRange { what, index, bound });
-        }
+        self.require_rows(what, entries.iter().map(|(row, _)| row))?;
         let rows: Vec<Gid> = entries.iter().map(|(row, _)| *row).collect();
         let positions = self.positions_by_owner(&rows);
         let entry = |position: usize| {
@@ -134,6 +135,14 @@ impl<T: Scalar> Vector<T> {
         };
         let of_one = |group: &[(usize, usize)]| (group[0].0, group.iter().map(|(_, at)| entry(*at)).collect());
         Ok(positions.chunk_by(|a, b| a.0 == b.0).map(of_one).collect())
+    }
+
+    fn require_rows<'r>(&self, what: &'static str, mut rows: impl Iterator<Item = &'r Gid>) -> Result<()> {
+        let bound = self.global_len();
+        match rows.find(|row| **row >= bound) {
+            Some(&index) => Err(Error::IndexOutOfRange { what, index, bound }),
+            None => Ok(()),
+        }
     }
 
     /// Owners and positions of `rows`, by owner and then by position.

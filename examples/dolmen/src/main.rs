@@ -2,6 +2,8 @@
 //!
 //! Each subcommand is a file: its arguments, and what it does with them.
 
+mod check;
+mod convert;
 mod error;
 mod info;
 mod json;
@@ -30,6 +32,10 @@ enum Command {
     Solve(solve::Solve),
     /// Describe a matrix.
     Info(info::Info),
+    /// Write a matrix or vectors in another file format.
+    Convert(convert::Convert),
+    /// Show what this machine has, and which of it is a problem. Exit code 0 if nothing is, 1 otherwise.
+    Check(check::Check),
 }
 
 fn main() -> ExitCode {
@@ -37,6 +43,8 @@ fn main() -> ExitCode {
         match command_line::parse::<Arguments>(comm) {
             Ok(Arguments { command: Command::Solve(solve) }) => solve.run(comm),
             Ok(Arguments { command: Command::Info(info) }) => info.run(comm),
+            Ok(Arguments { command: Command::Convert(convert) }) => convert.run(comm),
+            Ok(Arguments { command: Command::Check(check) }) => check.run(comm),
             Err(code) => Ok(code),
         }
     })

@@ -71,7 +71,7 @@ impl<T: Scalar> RightHandSide<T> {
         let ones = Vector::from_fn(a.domain(), |_| T::ONE);
         let mut vector = Vector::zeros(a.range());
         a.apply(&ones, &mut vector)?;
-        let (size, largest) = (vector.norm_inf().to_f64(), a.norm_inf().to_f64());
+        let (size, largest) = (vector.norm_inf().to_f64(), a.norm_inf());
         if size > 1e-12 * largest || largest == 0.0 {
             return Ok(RightHandSide { vector, solution: Some(ones), origin: "A * ones".to_owned() });
         }

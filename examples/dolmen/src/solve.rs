@@ -29,10 +29,10 @@ pub(crate) struct Solve {
     #[arg(long, value_name = "NAME", value_parser = PossibleValuesParser::new(Automatic::<f64>::preconditioners()))]
     preconditioner: Option<String>,
     /// Stop at a residual of so much of the right-hand side.
-    #[arg(long, default_value_t = 1e-8)]
+    #[arg(long, default_value = "1e-8")]
     rtol: f64,
     /// Stop at a residual of this norm.
-    #[arg(long, default_value_t = 0.0)]
+    #[arg(long, default_value = "0")]
     atol: f64,
     /// Most iterations of each attempt.
     #[arg(long, value_name = "N")]

@@ -75,7 +75,7 @@ fn preconditioner_for(facts: &Analysis, method: &str) -> &'static str {
     } else if is_definite_method(method) || ["minres", "symmlq"].contains(&method) {
         if incomplete_cholesky { "ic" } else { NONE }
     } else if facts.zero_diagonal == 0 {
-        "ilu"
+        "schwarz"
     } else {
         NONE
     }

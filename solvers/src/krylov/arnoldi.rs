@@ -1,13 +1,16 @@
 //! Arnoldi's process with the least-squares problem it leads to, for GMRES and its relatives (Saad,
 //! "Iterative Methods for Sparse Linear Systems", 2nd ed., sections 6.3 and 6.5).
 //!
-//! New vectors are orthogonalised by classical Gram-Schmidt, all inner products in one reduction,
-//! and a second time when less than a tenth of their length is left (the criterion of Daniel, Gragg,
-//! Kaufman and Stewart, Math. Comp. 30 (1976) 772, with Rutishauser's factor of ten; Hoffmann, Computing
-//! 41 (1989) 335, shows that the basis then is orthogonal to a few times ten roundings). A smaller
-//! factor would orthogonalise nearly every vector twice where a preconditioner is good, and that is
-//! most of the work. What remains of the square is known without another sum. So an iteration takes
-//! one reduction, or two.
+//! New vectors are orthogonalised by classical Gram-Schmidt, all inner products in one reduction. What
+//! remains of the square is known without another sum, so an iteration takes one reduction, or two: a
+//! second pass is made when less than a tenth of the length is left (the criterion of Daniel, Gragg,
+//! Kaufman and Stewart, Math. Comp. 30 (1976) 772), or when the basis would become too oblique.
+//! A pass leaves of the old vectors what they have of each other, amplified by what the vector lost: if
+//! the products in the basis are at most `w`, those of the new vector are about
+//! `(w lost + eps whole) / left`. As long as that stays far below the square root of `eps`, the
+//! residuals do not notice (semi-orthogonality: Simon, Math. Comp. 42 (1984) 115). Where
+//! preconditioners are good, vectors lose most of their length, and passing twice over the basis
+//! each time would be most of the work.
 
 use dolmen_core::{Real, Scalar, Vector};
 
@@ -24,14 +27,16 @@ pub(crate) struct Arnoldi<T: Scalar> {
     /// Columns of the triangle, each as long as the basis.
     triangle: Vec<T::Double>,
     rotations: Vec<Rotation<T::Double>>,
+    /// Estimate of the largest inner product of two vectors of the basis.
+    products: f64,
     /// The rotated right-hand side; its last entry is the residual.
     rhs: Vec<T::Double>,
     coefficients: Vec<T::Double>,
     factors: Vec<T>,
 }
 
-/// What has to be left of the length of a vector for one pass to be enough.
-const LOSS: f64 = 0.1;
+/// What has to be left of the square of a vector for one pass to be enough.
+const LEFT: f64 = 0.01;
 
 /// How a step ended.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -49,6 +54,7 @@ impl<T: Scalar> Arnoldi<T> {
             len: 0,
             triangle: vec![T::Double::ZERO; cycle * (cycle + 1)],
             rotations: vec![Rotation { c: 1.0, s: T::Double::ZERO }; cycle],
+            products: 0.0,
             rhs: vec![T::Double::ZERO; cycle + 1],
             coefficients: vec![T::Double::ZERO; cycle + 2],
             factors: vec![T::ZERO; cycle + 1],
@@ -64,6 +70,7 @@ impl<T: Scalar> Arnoldi<T> {
     pub(crate) fn start(&mut self, cx: &Context<'_, T>) -> Result<f64> {
         let norm = cx.square_of(&self.basis[0])?.sqrt();
         self.len = 0;
+        self.products = 0.0;
         self.rhs.fill(T::Double::ZERO);
         self.rhs[0] = T::Double::from_parts(norm, 0.0);
         if norm > 0.0 {
@@ -78,11 +85,15 @@ impl<T: Scalar> Arnoldi<T> {
         self.triangle[j * rows..][..rows].fill(T::Double::ZERO);
         let whole = self.orthogonalise(cx)?;
         let mut rest = self.remainder(whole);
-        if rest < LOSS * LOSS * whole {
+        let eps = T::Real::EPSILON.to_f64();
+        let products = (self.products * (whole - rest).max(0.0).sqrt() + eps * whole.sqrt()) / rest.max(0.0).sqrt();
+        if rest < LEFT * whole || products > eps.powf(2.0 / 3.0) {
             let again = self.orthogonalise(cx)?;
             rest = self.remainder(again);
+        } else {
+            self.products = self.products.max(products);
         }
-        let noise = T::Real::EPSILON.to_f64().powi(2) * whole;
+        let noise = eps.powi(2) * whole;
         let norm = if rest <= noise { 0.0 } else { rest.sqrt() };
         if norm > 0.0 {
             self.basis[j + 1].scale(T::from_parts(1.0 / norm, 0.0));
@@ -144,6 +155,7 @@ impl<T: Scalar> Arnoldi<T> {
 
     pub(crate) fn archive(&mut self, archive: &mut Archive<'_, T>) {
         archive.integer("steps in cycle", &mut self.len);
+        archive.real("products in the basis", &mut self.products);
         self.len = self.len.min(self.cycle());
         let rows = self.basis.len();
         archive.vectors("basis", &mut self.basis[..=self.len]);

@@ -1,8 +1,8 @@
 //! Files of matrices and vectors: PETSc's binary format as its own viewers write and read it,
-//! MatrixMarket text beside SciPy's reader, and `dd` for what the disk gives.
+//! and MatrixMarket text beside SciPy's reader.
 
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::Command;
 
 use dolmen_core::{CsrMatrix, Layout, LinearOperator, MultiVector};
 use dolmen_io::petsc::{self, IndexWidth};
@@ -14,34 +14,15 @@ use crate::problems::Problem;
 
 /// Entries of the vector that is written, as in the peer's program.
 const LEN: u64 = 100_000_000;
-const MIB: u64 = 1 << 20;
 
 pub(crate) fn run(bench: &Bench) -> Result<()> {
     if !bench.wants_any("j.") {
         return Ok(());
     }
     let folder = bench.folder();
-    raw(bench, &folder.join("raw.dat"));
     vectors(bench, &folder.join("vector.petsc"))?;
     matrices(bench, &folder.join("matrix.petsc"))?;
     text(bench, &folder.join("matrix.mtx"))
-}
-
-/// What `dd` writes and brings to disk, on one rank.
-fn raw(bench: &Bench, path: &Path) {
-    let bytes = LEN * 8 / MIB * MIB;
-    let case = Case { name: "j.dd.write_fsync", n: bytes / 8, entries: 0, bytes: bytes as f64 };
-    bench.case(&case, || {
-        if bench.comm.rank() == 0 {
-            let count = format!("count={}", bytes / MIB);
-            let target = format!("of={}", path.display());
-            let mut dd = Command::new("dd");
-            dd.args(["if=/dev/zero", "bs=1M", "conv=fsync", &count, &target]).stderr(Stdio::null());
-            assert!(dd.status().is_ok_and(|status| status.success()), "dd writes {}", path.display());
-        }
-        bench.comm.barrier();
-    });
-    remove(bench, path);
 }
 
 fn vectors(bench: &Bench, path: &Path) -> Result<()> {

@@ -6,6 +6,7 @@
 //! just before and just after it, so that its share is taken under the same load.
 
 mod files;
+mod hdf5;
 mod matrices;
 mod measure;
 mod problems;
@@ -16,11 +17,10 @@ mod vectors;
 use std::process::ExitCode;
 
 use dolmen_core::Comm;
-use dolmen_io::Error;
 use measure::Bench;
 
 fn main() -> ExitCode {
-    Comm::run(|comm| -> Result<ExitCode, Error> {
+    Comm::run(|comm| -> Result<ExitCode, dolmen_io::Error> {
         let bench = match Bench::from_args(comm, std::env::args().skip(1)) {
             Ok(bench) => bench,
             Err(message) => {
@@ -34,6 +34,7 @@ fn main() -> ExitCode {
         matrices::run(&bench)?;
         products::run(&bench)?;
         solves::run(&bench)?;
+        hdf5::run(&bench)?;
         files::run(&bench)?;
         Ok(ExitCode::SUCCESS)
     })

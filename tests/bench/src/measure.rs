@@ -65,9 +65,9 @@ impl Bench {
             let value = args.next().ok_or_else(|| format!("{option} needs a value"))?;
             let bad = |_| format!("{option} {value} is not a number");
             match option.as_str() {
+                "--dir" => folder = value.into(),
                 "--case" if value == "all" => prefixes.clear(),
                 "--case" => prefixes = value.split(',').map(str::to_owned).collect(),
-                "--dir" => folder = value.into(),
                 "--repeats" => repeats = value.parse().map_err(bad)?,
                 "--maxsec" => max_seconds = value.parse().map_err(|_| format!("--maxsec {value} is not a number"))?,
                 _ => return Err(format!("unknown option {option}")),
@@ -156,6 +156,20 @@ impl Bench {
         let times = self.times(self.repeats, work);
         let rate = before.max(self.triad());
         self.print(case, &times, rate, json!({}));
+    }
+
+    /// Times a case of large files, if it was asked for: three times, each after `prepare`.
+    pub(crate) fn few(&self, case: &Case<'_>, mut prepare: impl FnMut(), mut work: impl FnMut()) {
+        if !self.wants(case.name) {
+            return;
+        }
+        let before = self.triad();
+        let mut times = Times::default();
+        for _ in 0..self.repeats.min(3) {
+            prepare();
+            self.time(&mut times, &mut work);
+        }
+        self.print(case, &times, before.max(self.triad()), json!({}));
     }
 
     /// Prints the line of another program that did the same work; on rank 0.

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use bytemuck::{Pod, Zeroable};
 use dolmen_core::random::Philox;
-use dolmen_core::{BinnedSum, Complex64, Error, Merge, Reducible};
+use dolmen_core::{BinnedSum, Blocks, Complex64, Error, Layout, Merge, Reducible, Vector};
 use dolmen_tests::{Checksums, Comm, Mpirun, Output, TestResult, case, same_bits, serial};
 
 const PROGRAM: &str = "DOLMEN_PROGRAM";
@@ -27,6 +27,7 @@ fn main() -> ExitCode {
         case("keys_order_the_ranks", ANY, keys_order_the_ranks),
         case("one_node_shares_memory", ANY, one_node_shares_memory),
         case("duplicates_are_apart", ANY, duplicates_are_apart),
+        case("different_blocks_are_refused", &[2, 3, 4], different_blocks_are_refused),
         case("broadcasts_take_the_roots_length", ANY, broadcasts_take_the_roots_length),
         case("gathers_are_in_rank_order", ANY, gathers_are_in_rank_order),
         case("reductions_of_all_types", ANY, reductions_of_all_types),
@@ -35,6 +36,7 @@ fn main() -> ExitCode {
         case("sparse_exchanges_back_to_back", &[1, 2, 3, 4, 7], sparse_exchanges_back_to_back),
         case("sparse_messages_of_any_size", ANY, sparse_messages_of_any_size),
         serial("a_panic_ends_the_job", a_panic_ends_the_job),
+        serial("bugs_of_the_caller_end_the_job", bugs_of_the_caller_end_the_job),
         serial("a_lone_error_ends_the_job", a_lone_error_ends_the_job),
         serial("a_common_error_is_printed_once", a_common_error_is_printed_once),
         serial("an_agreed_error_names_its_rank", an_agreed_error_names_its_rank),
@@ -138,6 +140,21 @@ fn duplicates_are_apart(comm: &Comm) -> TestResult {
         assert_eq!(sums, [comm.size() as u64, 1000 * comm.size() as u64]);
     }
     other.free();
+    Ok(())
+}
+
+fn different_blocks_are_refused(comm: &Comm) -> TestResult {
+    let mut lengths = vec![3; comm.size()];
+    assert!(Layout::from_blocks(comm, Blocks::from_lengths(&lengths)?).is_ok());
+    lengths.push(1);
+    let error = Layout::from_blocks(comm, Blocks::from_lengths(&lengths)?).unwrap_err().to_string();
+    assert!(error.contains("blocks for"), "{error}");
+    lengths.pop();
+    lengths[0] = 3 + comm.rank() as u64;
+    let error = Layout::from_blocks(comm, Blocks::from_lengths(&lengths)?).unwrap_err().to_string();
+    assert!(error.contains("the ranks give different blocks"), "{error}");
+    let error = Layout::on_one_rank(comm, 7, comm.rank()).unwrap_err().to_string();
+    assert!(error.contains("the ranks give different lengths or roots"), "{error}");
     Ok(())
 }
 
@@ -324,6 +341,13 @@ fn main_of(name: &str, comm: &Comm) -> Result<ExitCode, String> {
             }
             comm.barrier();
         }
+        "lengths differ" => {
+            let layout = Layout::uniform(comm, if rank == 0 { 100 } else { 300 });
+            Vector::<f64>::zeros(&layout).norm2();
+        }
+        "no root" => comm.broadcast(3, &mut vec![1u8]),
+        "no gathering root" => drop(comm.gather(3, &[1u8])),
+        "no such partner" => drop(comm.sparse_exchange(&[(3, vec![1u8])])),
         "common error" => return Err("there is no quarry".to_owned()),
         "agreed error" => {
             let stones = if rank == 2 { Err("a stone is missing") } else { Ok(3) };
@@ -383,6 +407,21 @@ fn a_panic_ends_the_job() -> TestResult {
     assert_eq!(output.status.code(), Some(101));
     for text in ["rank 1: panicked at", "the capstone slipped", "rank 1 panicked: this is a bug; the job is aborted"] {
         assert!(output.stderr.contains(text), "{text:?} is missing from\n{}", output.stderr);
+    }
+    Ok(())
+}
+
+fn bugs_of_the_caller_end_the_job() -> TestResult {
+    for (name, message) in [
+        ("lengths differ", "Layout::uniform: the ranks give different lengths"),
+        ("no root", "broadcast: there is no rank 3 among 2"),
+        ("no gathering root", "gather: there is no rank 3 among 2"),
+        ("no such partner", "sparse exchange: there is no rank 3 among 2"),
+    ] {
+        let output = run(name, 2)?;
+        assert!(output.elapsed < Duration::from_secs(10), "{name} took {:?}", output.elapsed);
+        assert_eq!(output.status.code(), Some(101), "{name}");
+        assert!(output.stderr.contains(message), "{message:?} is missing from\n{}", output.stderr);
     }
     Ok(())
 }

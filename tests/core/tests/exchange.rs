@@ -8,7 +8,7 @@ use std::process::ExitCode;
 use bytemuck::Pod;
 use dolmen_core::random::Philox;
 use dolmen_core::{
-    Combinable, Combine, Complex64, Error, ExchangePlan, Export, Import, IndexMap, Layout, Scalar, index,
+    Combinable, Combine, Complex64, Error, ExchangePlan, Export, Import, IndexMap, Layout, Scalar, Vector, index,
 };
 use dolmen_tests::{Checksums, Comm, TestResult, case, same_bits};
 
@@ -18,6 +18,7 @@ fn main() -> ExitCode {
     dolmen_tests::main(&[
         case("imports_of_all_types", MANY, imports_of_all_types),
         case("exports_of_all_types", MANY, exports_of_all_types),
+        case("vectors_are_checked", SOME, vectors_are_checked),
         case("a_plan_knows_its_neighbours", SOME, a_plan_knows_its_neighbours),
         case("nothing_to_exchange", SOME, nothing_to_exchange),
         case("ids_without_an_owner", SOME, ids_without_an_owner),
@@ -221,10 +222,36 @@ fn ids_without_an_owner(comm: &Comm) -> TestResult {
 
 /// Rank 0 has another idea of who owns row 11 than the others.
 fn layouts_that_disagree(comm: &Comm) -> TestResult {
-    let layout = Layout::uniform(comm, if comm.rank() == 0 { 12 } else { 1200 });
+    // Rank 0 leaves out half of its rows.
+    let rows = 12 * comm.size() as u64;
+    let start = if comm.rank() == 0 { 6 } else { 0 };
+    let layout = Layout::uniform(comm, rows).restricted(&(start..rows))?;
     let error = ExchangePlan::new(&layout, &IndexMap::new(vec![11])?).err().ok_or("planned")?;
     let Error::Agreed { rank: 0, message, .. } = error else { return Err(error.into()) };
     assert!(message.contains("rank 1 takes rank 0 for the owner of row 11"), "{message}");
+    Ok(())
+}
+
+/// Imports and exports of vectors; what does not fit is an error on all ranks.
+fn vectors_are_checked(comm: &Comm) -> TestResult {
+    let World { layout, maps, plan } = World::random(comm, 61)?;
+    let map = &maps[comm.rank()];
+    assert_eq!(plan.layout(), &layout);
+    let entry = |row: u64| Complex64::new(row as f64, -1.0);
+    let mut x = Vector::from_fn(&layout, entry);
+    let copies = plan.import(&x)?.to_vec();
+    assert_eq!(copies, map.gids().iter().map(|&row| entry(row)).collect::<Vec<_>>());
+    plan.export(&copies, Combine::Add, &mut x)?;
+    for (row, &found) in layout.range().zip(x.owned()) {
+        let times = 1.0 + maps.iter().filter(|map| map.global_to_local(row).is_some()).count() as f64;
+        assert_eq!(found, entry(row).scale(times));
+    }
+    let elsewhere = Vector::<Complex64>::zeros(&Layout::uniform(comm, layout.global_len() + 1));
+    assert!(matches!(plan.import(&elsewhere).map(drop), Err(Error::LayoutMismatch { .. })));
+    let mut wrong = copies.clone();
+    wrong.extend((comm.rank() + 1 == comm.size()).then_some(Complex64::ZERO));
+    let error = plan.export(&wrong, Combine::Add, &mut x).unwrap_err().to_string();
+    assert!(error.contains("export: expected"), "{error}");
     Ok(())
 }
 

@@ -52,11 +52,7 @@ impl<'m, T: Scalar> Factor<'m, T> {
     /// within reason, since room that is not filled costs nothing. Of rows that are alike it is
     /// enough to give the first one and their number.
     pub(super) fn room(&self, left: &LocalCsr<T>, rows: impl Iterator<Item = (Range<usize>, usize)>) -> Rows<T> {
-        let len = |row: &Lid| match at(*row).checked_sub(self.own.rows()) {
-            None => self.own.row(at(*row)).0.len(),
-            Some(ghost) => self.imported.row(ghost).0.len(),
-        };
-        let summands = |row: usize| left.row(row).0.iter().map(len).sum::<usize>();
+        let summands = |row: usize| self.summands(left, row);
         let all = rows.map(|(rows, times)| times * rows.map(summands).sum::<usize>()).sum::<usize>();
         let room = all.min(8 * (left.values().len() + self.own.values().len()));
         let mut product = Rows::empty();
@@ -64,6 +60,21 @@ impl<'m, T: Scalar> Factor<'m, T> {
         memory::reserve(&mut product.columns, room);
         memory::reserve(&mut product.values, room);
         product
+    }
+
+    /// Number of summands of a row of a product with this factor.
+    fn summands(&self, left: &LocalCsr<T>, row: usize) -> usize {
+        let len = |row: &Lid| match at(*row).checked_sub(self.own.rows()) {
+            None => self.own.row(at(*row)).0.len(),
+            Some(ghost) => self.imported.row(ghost).0.len(),
+        };
+        left.row(row).0.iter().map(len).sum()
+    }
+
+    /// Operations of a product with this factor: a product and a sum for each summand.
+    pub(super) fn flops(&self, left: &LocalCsr<T>) -> u64 {
+        let summands: usize = (0..left.rows()).map(|row| self.summands(left, row)).sum();
+        (summands * if T::COMPLEX { 8 } else { 2 }) as u64
     }
 
     /// Calls `entry(column, value)` for the entries of a row, in stored order.

@@ -1,17 +1,17 @@
 //! The product of two matrices.
 
 use std::cell::RefCell;
-use std::rc::Rc;
 
 use crate::csr::columns::{Columns, Numbering};
 use crate::csr::local::LocalCsr;
-use crate::csr::matrix::{CsrMatrix, Shape};
+use crate::csr::matrix::{CsrMatrix, Pattern};
 use crate::csr::product::accumulator::{Accumulator, Sums};
 use crate::csr::product::factor::Factor;
 use crate::csr::product::stencil::{Kind, Segment, Stencil, segments};
 use crate::csr::rows::Rows;
 use crate::error::{Error, Result};
 use crate::index::{Lid, at};
+use crate::profile;
 use crate::scalar::Scalar;
 
 /// What the ranks have told each other about the patterns of two factors; made by
@@ -19,9 +19,9 @@ use crate::scalar::Scalar;
 ///
 /// Memory: 12 bytes and a value for each row and entry that comes from other ranks.
 pub struct MultiplyPlan<T> {
-    result: Rc<Shape>,
-    left: Rc<Shape>,
-    right: Rc<Shape>,
+    result: Pattern,
+    left: Pattern,
+    right: Pattern,
     numbering: Numbering,
     imported: RefCell<Rows<T>>,
 }
@@ -37,8 +37,10 @@ impl<T: Scalar> CsrMatrix<T> {
     /// matrix; more than 2^32 - 1 columns on one rank.
     pub fn multiply(&self, right: &CsrMatrix<T>) -> Result<CsrMatrix<T>> {
         self.shape.domain.require_same(&right.shape.range, "product of two matrices")?;
+        let event = profile::event("MatMatMult");
         let (numbering, imported) = import_numbered(self, right)?;
         let factor = Factor::new(&right.local, &numbering.own, &imported);
+        let _event = event.flops_of(|| factor.flops(&self.local));
         let mut rows = rows(&self.local, &factor, &numbering.columns);
         let columns = numbering.columns.without_unused(&mut rows.columns);
         CsrMatrix::from_numbered(&self.shape.range, &right.shape.domain, columns, rows)
@@ -60,7 +62,7 @@ impl<T: Scalar> CsrMatrix<T> {
         let fits = self.holds_product(&left.local, &factor, &numbering.columns);
         let fits = fits.then_some(()).ok_or(Error::PatternMismatch { operation: "plan of a product of two matrices" });
         self.comm().agree(fits)?;
-        let [result, left, right] = [self, left, right].map(|matrix| Rc::clone(&matrix.shape));
+        let [result, left, right] = [self, left, right].map(Pattern::of);
         Ok(MultiplyPlan { result, left, right, numbering, imported: RefCell::new(imported) })
     }
 
@@ -74,14 +76,14 @@ impl<T: Scalar> CsrMatrix<T> {
     /// [`Error::PatternMismatch`] if the plan was made for other patterns, on any rank; the matrix
     /// is then unchanged.
     pub fn refill_multiply(&mut self, plan: &MultiplyPlan<T>, left: &CsrMatrix<T>, right: &CsrMatrix<T>) -> Result<()> {
-        let planned = Rc::ptr_eq(&self.shape, &plan.result)
-            && Rc::ptr_eq(&left.shape, &plan.left)
-            && Rc::ptr_eq(&right.shape, &plan.right);
+        let planned = plan.result.is_of(self) && plan.left.is_of(left) && plan.right.is_of(right);
         let operation = "refill with a product of two matrices";
         self.comm().agree(planned.then_some(()).ok_or(Error::PatternMismatch { operation }))?;
+        let event = profile::event("MatMatMult");
         let mut imported = plan.imported.borrow_mut();
         imported.values = right.row_values_along(&left.shape.plan, &imported.starts);
         let factor = Factor::new(&right.local, &plan.numbering.own, &imported);
+        let _event = event.flops_of(|| factor.flops(&left.local));
         let all = &plan.numbering.columns;
         let numbers = self.shape.columns.numbers_in(all);
         let segments = segments(&left.local, &factor, Some(&self.local));

@@ -8,17 +8,17 @@
 //! on the whole matrix and not on the ranks. Rows of `A P` that other ranks own come from there.
 
 use std::cell::RefCell;
-use std::rc::Rc;
 
 use crate::csr::columns::{Columns, Numbering};
 use crate::csr::local::LocalCsr;
-use crate::csr::matrix::{CsrMatrix, Shape};
+use crate::csr::matrix::{CsrMatrix, Pattern};
 use crate::csr::product::accumulator::{Accumulator, Sums};
 use crate::csr::product::factor::Factor;
 use crate::csr::product::multiply::each_summand;
 use crate::csr::rows::Rows;
 use crate::error::{Error, Result};
 use crate::index::{Lid, at};
+use crate::profile;
 use crate::scalar::Scalar;
 
 /// What the ranks have told each other about the patterns of `A` and `P`; made by
@@ -26,9 +26,9 @@ use crate::scalar::Scalar;
 ///
 /// Memory: the rows of `A P`, unless `P` has hardly more than one entry a row.
 pub struct TriplePlan<T> {
-    result: Rc<Shape>,
-    a: Rc<Shape>,
-    p: Rc<Shape>,
+    result: Pattern,
+    a: Pattern,
+    p: Pattern,
     work: RefCell<Work<T>>,
 }
 
@@ -55,6 +55,7 @@ impl<T: Scalar> CsrMatrix<T> {
     /// rows of `p`; more than 2^32 - 1 columns on one rank.
     pub fn triple_product(&self, p: &CsrMatrix<T>) -> Result<CsrMatrix<T>> {
         self.require_fine(p, "triple product")?;
+        let _event = profile::event("MatPtAP");
         let restriction = p.adjoint()?;
         let work = Work::new(self, p, restriction)?;
         let galerkin = work.galerkin(&self.local, &restriction.local, &p.local);
@@ -88,7 +89,7 @@ impl<T: Scalar> CsrMatrix<T> {
         let work = Work::new(a, p, restriction)?;
         let fits = self.holds_triple(&work.galerkin(&a.local, &restriction.local, &p.local), &work.numbering.columns);
         self.comm().agree(fits.then_some(()).ok_or(Error::PatternMismatch { operation }))?;
-        let [result, a, p] = [self, a, p].map(|matrix| Rc::clone(&matrix.shape));
+        let [result, a, p] = [self, a, p].map(Pattern::of);
         Ok(TriplePlan { result, a, p, work: RefCell::new(work) })
     }
 
@@ -102,10 +103,10 @@ impl<T: Scalar> CsrMatrix<T> {
     /// [`Error::PatternMismatch`] if the plan was made for other patterns, on any rank; the matrix
     /// is then unchanged.
     pub fn refill_triple_product(&mut self, plan: &TriplePlan<T>, a: &CsrMatrix<T>, p: &CsrMatrix<T>) -> Result<()> {
-        let planned =
-            Rc::ptr_eq(&self.shape, &plan.result) && Rc::ptr_eq(&a.shape, &plan.a) && Rc::ptr_eq(&p.shape, &plan.p);
+        let planned = plan.result.is_of(self) && plan.a.is_of(a) && plan.p.is_of(p);
         let operation = "refill with a triple product";
         self.comm().agree(planned.then_some(()).ok_or(Error::PatternMismatch { operation }))?;
+        let _event = profile::event("MatPtAP");
         let restriction = p.adjoint()?;
         let mut work = plan.work.borrow_mut();
         work.refresh(a, p, restriction);

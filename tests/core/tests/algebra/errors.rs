@@ -41,7 +41,7 @@ pub(crate) fn indices(comm: &Comm) -> TestResult {
     let a = laplacian(&layout, &layout)?;
     let last = comm.rank() + 1 == comm.size();
     let on_last = |bad: &[Gid]| if last { bad.to_vec() } else { Vec::new() };
-    fails(comm, a.submatrix(&on_last(&[10]), &[]), "index map: global index 10 is outside 0..10")?;
+    fails(comm, a.submatrix(&on_last(&[10]), &[]), "row of a submatrix: global index 10 is outside 0..10")?;
     fails(comm, a.submatrix(&[], &on_last(&[3, 11])), "column of a submatrix: global index 11 is outside 0..10")?;
     fails(comm, a.submatrix(&[], &on_last(&[3, 3])), "column of a submatrix: global index 3 is given twice")?;
     if comm.size() > 1 {
@@ -84,15 +84,15 @@ pub(crate) fn plans(comm: &Comm) -> TestResult {
     fails(comm, same.plan_multiply(&diagonal, &same), pattern)?;
     let (square, transpose, coarse) = (a.multiply(&a)?, p.transpose()?, a.triple_product(&p)?);
     let plan = square.plan_multiply(&a, &a)?;
-    fails(comm, square.clone().refill_multiply(&plan, &a, &same), pattern)?;
+    fails(comm, square.clone().refill_multiply(&plan, &a, &diagonal), pattern)?;
     fails(comm, a.refill_multiply(&plan, &same, &same), pattern)?;
     fails(comm, a.plan_add(&a, &square), pattern)?;
     let plan = square.plan_add(&a, &square)?;
-    fails(comm, square.clone().refill_add(&plan, 1.0, &same, 1.0, &square), pattern)?;
+    fails(comm, square.clone().refill_add(&plan, 1.0, &diagonal, 1.0, &square), pattern)?;
     let plan = transpose.plan_transpose(&p)?;
-    fails(comm, transpose.clone().refill_transpose(&plan, &laplacian(&long, &short)?), pattern)?;
+    fails(comm, transpose.clone().refill_transpose(&plan, &CsrMatrix::from_rows(&long, &short, |_, _| {})?), pattern)?;
     let plan = coarse.plan_triple_product(&a, &p)?;
-    fails(comm, coarse.clone().refill_triple_product(&plan, &same, &p), pattern)?;
+    fails(comm, coarse.clone().refill_triple_product(&plan, &diagonal, &p), pattern)?;
     assert!(a.get(5, 5).is_none_or(|value| value == 2.0), "a refused refill changes nothing");
     Ok(())
 }

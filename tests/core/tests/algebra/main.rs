@@ -33,6 +33,7 @@ fn main() -> std::process::ExitCode {
         case("bad_indices", &[1, 2, 3], errors::indices),
         case("bad_shapes", &[1, 2, 3], errors::shapes),
         case("plans_of_other_patterns", &[1, 2, 3], errors::plans),
+        case("plans_serve_rebuilt_matrices", &[1, 2, 3], products::rebuilt),
         case("facts_of_real_squares", &[1, 3], matrices::facts::<f64>),
         case("facts_of_complex_squares", &[1, 2, 4], matrices::facts::<Complex64>),
     ])

@@ -1,7 +1,7 @@
 //! Transposes and products of random matrices against the dense oracle, exactly: all numbers are
 //! small whole ones.
 
-use dolmen_core::{Comm, CsrMatrix, Scalar};
+use dolmen_core::{Comm, CsrMatrix, Layout, Result, Scalar};
 use dolmen_tests::TestResult;
 
 use crate::cases::{self, Sample, matrix};
@@ -112,4 +112,43 @@ fn triple_products<T: Scalar>(comm: &Comm, sample: &Sample, found: &mut Findings
         }
     }
     Ok(())
+}
+
+/// Plans made for one set of matrices refill others that were assembled anew with the same patterns.
+pub(crate) fn rebuilt(comm: &Comm) -> TestResult {
+    let (fine, coarse) = (Layout::uniform(comm, 40), Layout::uniform(comm, 20));
+    let a = |seed: u64| banded(&fine, &fine, seed, 1);
+    let p = |seed: u64| banded(&fine, &coarse, seed, 2);
+    let same = |what: &str, found: &CsrMatrix<f64>, expected: &CsrMatrix<f64>| {
+        let entries =
+            |a: &CsrMatrix<f64>| a.rows().flat_map(|row| row.entries().collect::<Vec<_>>()).collect::<Vec<_>>();
+        assert_eq!(entries(found), entries(expected), "{what}");
+    };
+    let (a1, p1, a2, p2) = (a(1)?, p(1)?, a(2)?, p(2)?);
+    let plan = a1.multiply(&p1)?.plan_multiply(&a1, &p1)?;
+    let mut product = a1.multiply(&p1)?;
+    product.refill_multiply(&plan, &a2, &p2)?;
+    same("product", &product, &a2.multiply(&p2)?);
+    let plan = a1.triple_product(&p1)?.plan_triple_product(&a1, &p1)?;
+    let mut product = a1.triple_product(&p1)?;
+    product.refill_triple_product(&plan, &a2, &p2)?;
+    same("triple product", &product, &a2.triple_product(&p2)?);
+    let plan = p1.transpose()?.plan_transpose(&p1)?;
+    let mut transpose = p1.transpose()?;
+    transpose.refill_transpose(&plan, &p2)?;
+    same("transpose", &transpose, &p2.transpose()?);
+    let plan = a1.add(1.0, &a2, 1.0)?.plan_add(&a1, &a1)?;
+    let mut sum = a1.add(1.0, &a2, 1.0)?;
+    sum.refill_add(&plan, 2.0, &a2, 3.0, &a1)?;
+    same("sum", &sum, &a2.add(2.0, &a1, 3.0)?);
+    Ok(())
+}
+
+/// Three entries a row around column `row / step`, with whole numbers from a seed.
+fn banded(range: &Layout, domain: &Layout, seed: u64, step: u64) -> Result<CsrMatrix<f64>> {
+    CsrMatrix::from_rows(range, domain, |row, entries| {
+        for column in (row / step).saturating_sub(1)..(row / step + 2).min(domain.global_len()) {
+            entries.push(column, (1 + (row * seed + column) % 5) as f64);
+        }
+    })
 }

@@ -80,7 +80,7 @@ fn multi_vectors<T: Scalar>(comm: &Comm) -> TestResult {
     let mut gram = x.gram(&y, Reduction::Fast)?;
     let b = gram.clone();
     let mut sums = [T::ZERO; 4];
-    let mut norms = [T::Real::default(); 4];
+    let mut norms = [0.0; 4];
     for reduction in [Reduction::Reproducible, Reduction::Fast] {
         check("gram", || x.gram_into(&y, reduction, gram.view_mut()))?;
         check("column_dots", || x.column_dots(&y, reduction, &mut sums))?;

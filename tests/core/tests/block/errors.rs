@@ -28,8 +28,8 @@ pub(crate) fn bad_blocks(comm: &Comm) -> TestResult {
         BlockCsrMatrix::from_triplets(2, &points, &points, bad, Duplicates::Add)
     };
     fails(comm, with(10, 0, 4), "matrix row: global index 10 is outside 0..10")?;
-    fails(comm, with(0, 10, 4), "matrix column: global index 10 is outside 0..10")?;
-    fails(comm, with(9, 12, 4), "matrix column: global index 12 is outside 0..10")?;
+    fails(comm, with(0, 10, 4), "matrix entry (0, 10): there are only 10 columns")?;
+    fails(comm, with(9, 12, 4), "matrix entry (9, 12): there are only 10 columns")?;
     fails(comm, with(9, 9, 3), "block of a block matrix: expected 2 by 2 entries, found 3 by 1")?;
     let short = BlockCsrMatrix::from_rows(2, &points, &points, |row, blocks| {
         blocks.push(row, &[1.0; 4][..if row == 9 { 1 } else { 4 }]);

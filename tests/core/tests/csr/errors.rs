@@ -28,10 +28,13 @@ pub(crate) fn bad_triplets(comm: &Comm) -> TestResult {
     };
     fails(comm, with(10, 0), "matrix row: global index 10 is outside 0..10")?;
     fails(comm, with(u64::MAX, 0), "matrix row: global index 18446744073709551615")?;
-    fails(comm, with(0, 10), "matrix column: global index 10 is outside 0..10")?;
-    fails(comm, with(9, 12), "matrix column: global index 12 is outside 0..10")?;
+    fails(comm, with(0, 10), "matrix entry (0, 10): there are only 10 columns")?;
+    fails(comm, with(9, 12), "matrix entry (9, 12): there are only 10 columns")?;
     let rows = CsrMatrix::from_rows(&layout, &layout, |row, entries| entries.push(row * row, 1.0));
-    fails(comm, rows, "matrix column: global index")?;
+    let first = Layout::range(&layout).find(|row| row * row >= 10).map(|row| (row, row * row));
+    let first = comm.all_gather(first.map_or([u64::MAX; 2], |(row, column)| [row, column]));
+    let [row, column] = first.into_iter().min().unwrap_or_default();
+    fails(comm, rows, &format!("matrix entry ({row}, {column}): there are only 10 columns"))?;
     let elsewhere = Layout::uniform(&comm.duplicate(), 10);
     fails(comm, CsrBuilder::<f64>::new(&layout, &elsewhere, Duplicates::Add).build(), "rows and columns of a matrix")
 }
@@ -49,7 +52,8 @@ pub(crate) fn bad_parts(comm: &Comm) -> TestResult {
     fails(comm, with(vec![0; rows + 1], vec![0]), "end of the last row")?;
     let mut starts = vec![1; rows + 1];
     starts[0] = 0;
-    fails(comm, with(starts.clone(), vec![6]), "matrix column: global index 6")?;
+    let first = Layout::uniform(comm, 6).blocks().range(comm.size() - 1).start;
+    fails(comm, with(starts.clone(), vec![6]), &format!("matrix entry ({first}, 6): there are only 6 columns"))?;
     starts[1] = 2;
     fails(comm, with(starts, vec![0]), "local row 1 would be 2..1")
 }
@@ -70,7 +74,11 @@ pub(crate) fn bad_operands(comm: &Comm) -> TestResult {
     fails(comm, a.clone().scale_columns(&other), mismatch)?;
     let many = |layout: &Layout, columns| MultiVector::zeros(layout, columns);
     fails(comm, a.apply_many(&many(&layout, 2), &mut many(other.layout(), 2)), mismatch)?;
-    fails(comm, a.apply_many(&many(&layout, 2), &mut many(&layout, 3)), "columns of a result: expected 2")
+    fails(
+        comm,
+        a.apply_many(&many(&layout, 2), &mut many(&layout, 3)),
+        "several vectors: expected 10 by 2 entries, found 10 by 3",
+    )
 }
 
 pub(crate) fn failed_changes(comm: &Comm) -> TestResult {

@@ -218,6 +218,6 @@ fn refills<T: Scalar>(comm: &Comm, sample: &Sample, a: &mut CsrMatrix<T>, found:
         products(a, &dense, found)?;
     }
     a.refill_triplets([], Duplicates::Add)?;
-    found.require("emptied", a.norm_inf().to_f64(), 0.0);
+    found.require("emptied", a.norm_inf(), 0.0);
     Ok(())
 }

@@ -2,8 +2,8 @@
 
 use dolmen_core::profile::{self, Profile, Summary};
 use dolmen_core::{
-    Combine, Comm, Complex64, CsrMatrix, ExchangePlan, IndexMap, Layout, LinearOperator, Redistribute, Scalar, Vector,
-    dots,
+    BlockCsrMatrix, Combine, Comm, Complex64, CsrMatrix, ExchangePlan, Graph, IndexMap, Layout, LinearOperator,
+    Redistribute, Scalar, Vector, dots,
 };
 use dolmen_tests::TestResult;
 
@@ -61,6 +61,45 @@ pub(crate) fn complex_products(comm: &Comm) -> TestResult {
     let product = find(&summary, "MatMult").ok_or("no MatMult")?;
     assert_eq!(product.flops, 3 * 8 * (3 * 2 * ROWS - 2));
     assert_eq!((product.messages, product.message_bytes), (3 * 2, 3 * 2 * 16));
+    Ok(())
+}
+
+/// Events of what is made of matrices.
+pub(crate) fn algebra(comm: &Comm) -> TestResult {
+    let a = tridiagonal::<f64>(comm)?;
+    let n = ROWS * comm.size() as u64;
+    let blocks = BlockCsrMatrix::from_csr(2, &a)?;
+    let (x, mut y) = (Vector::from_fn(a.domain(), |_| 1.0), Vector::zeros(a.range()));
+    let profile = Profile::start(comm)?;
+    let mut square = a.multiply(&a)?;
+    let plan = square.plan_multiply(&a, &a)?;
+    square.refill_multiply(&plan, &a, &a)?;
+    a.add(1.0, &a, 2.0)?;
+    a.transpose()?;
+    a.triple_product(&a)?;
+    a.submatrix(&[0], &[])?;
+    blocks.apply(&x, &mut y)?;
+    Graph::from_matrix(&a)?.colouring();
+    let (summary, _) = profile.finish();
+    let ranks = comm.size() as u64;
+    // Row k of three entries meets the three of column k; those at the ends have two.
+    let summands = 9 * (n - 2) + 2 * 4;
+    let entries = 3 * n - 2;
+    // The chain of blocks of two rows.
+    let in_blocks = 4 * (3 * (n / 2) - 2);
+    for (name, count, flops) in [
+        ("MatMatMult", 2, 2 * 2 * summands),
+        ("MatAXPY", 1, 2 * entries),
+        ("MatTranspose", 1, 0),
+        ("MatPtAP", 1, 0),
+        ("MatCreateSubMatrix", 1, 0),
+        ("MatMult", 1, 2 * in_blocks),
+        ("GraphAssembly", 1, 0),
+        ("GraphColouring", 1, 0),
+    ] {
+        let event = find(&summary, name).ok_or(name)?;
+        assert_eq!((event.count, event.flops), (count * ranks, flops), "{name}");
+    }
     Ok(())
 }
 
@@ -131,7 +170,8 @@ pub(crate) fn own_messages(comm: &Comm) -> TestResult {
     if comm.rank() == 1 {
         let _event = profile::event("Mail").messages(2, 700).flops(5).flops(6).bytes(70);
     }
-    let to_next = vec![((comm.rank() + 1) % 3, vec![1u16; 5])];
+    // A message to oneself is none.
+    let to_next = vec![((comm.rank() + 1) % 3, vec![1u16; 5]), (comm.rank(), vec![1; 9])];
     comm.sparse_exchange(&to_next);
     let (summary, _) = profile.finish();
     let mail = find(&summary, "Mail").ok_or("no Mail")?;

@@ -1,21 +1,28 @@
 //! Profiles over several ranks: counts worked by hand, summaries that agree, timelines that nest.
 
 mod counts;
+mod programs;
 mod summaries;
 mod timeline;
 
 use dolmen_core::profile::{EventSummary, Summary};
-use dolmen_tests::case;
+use dolmen_tests::{case, serial};
 
 const RANKS: &[usize] = &[1, 2, 3];
 
 fn main() -> std::process::ExitCode {
+    if let Ok(name) = std::env::var(programs::PROGRAM) {
+        return programs::run(&name);
+    }
     dolmen_tests::main(&[
         case("products_by_hand", RANKS, counts::products),
         case("complex_products_by_hand", &[2], counts::complex_products),
+        case("algebra_by_hand", RANKS, counts::algebra),
         case("exchanges_by_hand", RANKS, counts::exchanges),
         case("vectors_by_hand", RANKS, counts::vectors),
         case("messages_of_a_program", &[3], counts::own_messages),
+        serial("all_of_main_knows_its_rank", programs::all_of_main_knows_its_rank),
+        serial("blas_has_one_thread", programs::blas_has_one_thread),
         case("ranks_with_different_events", RANKS, summaries::different_events),
         case("all_ranks_have_the_same_summary", RANKS, summaries::same_everywhere),
         case("nothing_is_recorded_outside", RANKS, summaries::only_while_running),

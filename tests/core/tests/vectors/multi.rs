@@ -54,14 +54,14 @@ fn columns<T: Scalar>(layout: &Layout, k: usize, seed: u64) -> TestResult {
         require(back.owned() == original.owned() && x.column(j) == original.owned(), || "copy_column_to".to_owned());
     }
     let size = 1.0 + layout.global_len() as f64;
-    let (mut sums, mut norms) = (vec![T::ZERO; k], vec![T::Real::ZERO; k]);
+    let (mut sums, mut norms) = (vec![T::ZERO; k], vec![0.0; k]);
     for reduction in BOTH {
         x.column_dots(&y, reduction, &mut sums)?;
         x.column_norms(reduction, &mut norms)?;
         for (j, (&sum, &norm)) in sums.iter().zip(&norms).enumerate() {
             let [a, b] = [0, 10].map(|salt| dense::<T>(seed + salt + j as u64, layout.global_len()));
             close("column_dots", sum, inner(&a, &b), size);
-            close("column_norms", norm, inner(&a, &a).re().sqrt(), size);
+            close("column_norms", T::Real::from_f64(norm), inner(&a, &a).re().sqrt(), size);
         }
     }
     Ok(())
@@ -96,6 +96,7 @@ pub(crate) fn orthonormal_columns(comm: &Comm) -> TestResult {
         Ok(())
     })?;
     all_scalars!(dependent_columns(comm));
+    all_scalars!(columns_of_any_size(comm));
     Ok(verdict(comm)?)
 }
 
@@ -150,6 +151,40 @@ impl<T: Scalar> DotInOrder<T> for dolmen_core::ndarray::ArrayView2<'_, T> {
         let shape = (self.nrows(), r.ncols());
         Array2::from_shape_fn(shape, |(i, j)| (0..r.nrows()).map(|l| self[(i, l)] * r[(l, j)]).sum())
     }
+}
+
+/// Columns whose squares are no numbers of their precision.
+fn columns_of_any_size<T: Scalar>(comm: &Comm) -> TestResult {
+    let layout = Layout::uniform(comm, 400);
+    let sizes = if T::Real::EPSILON.to_f64() == f64::EPSILON { [1e200, 1e-250, 1.0] } else { [1e20, 1e-25, 1.0] };
+    let sized = |row, j: usize| value::<T>(j as u64, row).scale(T::Real::from_f64(sizes[j]));
+    let x = MultiVector::from_fn(&layout, 3, sized);
+    let mut q = x.clone();
+    let r = q.cholesky_qr2()?;
+    for ((i, j), &entry) in q.gram(&q, Reduction::Reproducible)?.indexed_iter() {
+        close("Q^H Q of sized columns", entry, if i == j { T::ONE } else { T::ZERO }, 10.0);
+    }
+    // In these sizes the triangle is that of the columns without them.
+    let mut plain = MultiVector::from_fn(&layout, 3, |row, j| value::<T>(j as u64, row));
+    let expected = plain.tsqr()?;
+    for ((i, j), &entry) in r.indexed_iter() {
+        close("R of sized columns", entry.scale(T::Real::from_f64(1.0 / sizes[j])), expected[(i, j)], 1000.0);
+    }
+    if T::Real::EPSILON.to_f64() > f64::EPSILON {
+        let mut norms = [0.0; 3];
+        x.column_norms(Reduction::Reproducible, &mut norms)?;
+        for (j, (norm, size)) in norms.into_iter().zip(sizes).enumerate() {
+            let length = plain_length::<T>(j as u64);
+            require((norm / size - length).abs() < 1e-5 * length, || format!("norm of size {size}: {norm}"));
+        }
+    }
+    Ok(())
+}
+
+/// The length of the first 400 numbers of a seed.
+fn plain_length<T: Scalar>(seed: u64) -> f64 {
+    let square = |part: f64| part * part;
+    dense::<T>(seed, 400).iter().map(|x| square(x.re().to_f64()) + square(x.im().to_f64())).sum::<f64>().sqrt()
 }
 
 /// The third column is the sum of the others: Householder copes, Cholesky says so.

@@ -73,8 +73,8 @@ pub(crate) fn pictures() -> TestResult {
         // The map begins below the title, inside of a frame, and is as high as wide; on its diagonal are entries.
         let at = |x: usize, y: usize| points[y * width + x];
         let side = width - 2 * 24;
-        let top = (0..height).rev().find(|&y| at(width / 2, y) == at(24, y) && at(24, y) != WHITE && y < height / 2);
-        let top = top.ok_or("no frame")? + 1;
+        let is_line = |y: &usize| (24..24 + side).all(|x| at(x, *y) == at(23, *y) && at(x, *y) != WHITE);
+        let top = (0..height).find(is_line).ok_or("no frame")? + 1;
         let places = [0, side / 3, side / 2, side - 1];
         assert!(places.iter().all(|&place| at(24 + place, top + place) != WHITE), "{n}: no diagonal");
         assert!(at(24 + side / 8, top + 7 * side / 8) == WHITE && at(24 + 7 * side / 8, top + side / 8) == WHITE);

@@ -1,6 +1,7 @@
 //! The command `dolmen` on files: what it prints, what it writes, and its exit code.
 
 mod info;
+mod machine;
 mod refusals;
 mod solve;
 
@@ -22,6 +23,8 @@ fn main() -> ExitCode {
         serial("matrices_are_described", info::by_hand),
         serial("reference_matrices_are_described", info::reference_matrices),
         serial("pictures", info::pictures),
+        serial("machines_are_checked", machine::check),
+        serial("files_are_converted", machine::convert),
         serial("bad_input_ends_in_one_line", refusals::bad_input),
         serial("bad_arguments_are_named", refusals::bad_arguments),
     ])

@@ -5,6 +5,7 @@ mod facts;
 mod reference_data;
 
 use std::process::ExitCode;
+use std::time::Duration;
 
 use dolmen_core::{Complex32, Complex64};
 use dolmen_tests::case;
@@ -25,7 +26,7 @@ fn main() -> ExitCode {
         case("names", RANKS, choices::names),
         case("not_finite", RANKS, choices::not_finite),
         case("watched", RANKS, choices::watched),
-        case("square_matrices", &[2], reference_data::square),
+        case("square_matrices", &[2], reference_data::square).deadline(Duration::from_secs(180)),
         case("rectangular_matrices", &[1, 2], reference_data::rectangular),
     ])
 }

@@ -8,6 +8,9 @@ use dolmen_tests::{TestResult, Triplets, manifest, read_matrix, shared};
 use serde_json::Value;
 
 const RTOL: f64 = 1e-8;
+/// A circuit stored as a pattern: numerically singular, and no method brings its residual down. Some
+/// iterations show as much as many.
+const UNSOLVED: &str = "rajat01";
 
 /// A matrix of the reference data with what is known of it.
 struct Reference {
@@ -60,16 +63,15 @@ fn solve(comm: &Comm, matrix: &Reference, b: &[f64]) -> TestResult<(Solution, Ve
     let a = CsrMatrix::from_triplets(&range, &domain, own, Duplicates::Add)?;
     let b = Vector::from_fn(&range, |row| b[place(row)]);
     let mut x = Vector::zeros(&domain);
-    let solution = Automatic::new().rtol(RTOL).solve(&a, &b, &mut x)?;
+    let automatic = Automatic::new().rtol(RTOL);
+    let automatic = if matrix.name == UNSOLVED { automatic.max_iterations(500) } else { automatic };
+    let solution = automatic.solve(&a, &b, &mut x)?;
     Ok((solution, x.gather_all()))
 }
 
 fn residual(matrix: &Reference, x: &[f64], b: &[f64]) -> Vec<f64> {
     matrix.product(x).iter().zip(b).map(|(y, b)| b - y).collect()
 }
-
-/// A circuit stored as a pattern: numerically singular, and no method brings its residual down.
-const UNSOLVED: &str = "rajat01";
 
 pub(crate) fn square(comm: &Comm) -> TestResult {
     let Some(folder) = shared() else { return Ok(()) };
