@@ -6,6 +6,7 @@
 
 use crate::error::{Error, Result};
 use dolmen_core::Comm;
+use std::fmt::Debug;
 use std::path::Path;
 
 /// What is wrong with a file, and where.
@@ -48,6 +49,18 @@ pub(crate) fn settle<T>(comm: &Comm, path: &Path, result: std::result::Result<T,
     texts.iter_mut().for_each(|text| comm.broadcast(root, text));
     let [place, what] = texts.map(|text| String::from_utf8_lossy(&text).into_owned());
     Err(Fault { place, what }.of(path))
+}
+
+/// Refuses a file of which the ranks have not seen the same: what they then do together depends on it.
+///
+/// # Collective
+pub(crate) fn require_same(comm: &Comm, path: &Path, seen: &impl Debug) -> Result<()> {
+    let hash = u64::from(crc32fast::hash(format!("{seen:?}").as_bytes()));
+    if comm.all_gather(hash).iter().all(|other| *other == hash) {
+        return Ok(());
+    }
+    let what = "the ranks see different contents; is it one file for all of them, and is no program writing to it?";
+    Err(Error::argument(path, what))
 }
 
 /// A piece of the file as an error message shows it.

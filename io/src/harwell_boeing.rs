@@ -16,7 +16,7 @@ pub(crate) use header::is_harwell_boeing;
 
 use crate::dense;
 use crate::error::{Error, Result};
-use crate::fault::{Fault, settle};
+use crate::fault::{Fault, require_same, settle};
 use crate::matrix_file::{Description, Field, Storage, check_length, check_sizes, require_field};
 use crate::source::Source;
 use crate::symmetry::{check_place, push};
@@ -69,6 +69,7 @@ impl<'s> HarwellBoeing<'s> {
     pub(crate) fn open(comm: &Comm, source: &'s Source) -> Result<Self> {
         let mut lines = Lines::new(BufReader::new(source.contents()));
         let header = settle(comm, source.path(), Header::read(&mut lines))?;
+        require_same(comm, source.path(), &header)?;
         Ok(Self { comm: comm.clone(), source, header, lines })
     }
 

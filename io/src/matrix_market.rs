@@ -25,7 +25,7 @@ pub use write::{write_matrix, write_vectors};
 
 use crate::dense;
 use crate::error::Result;
-use crate::fault::{Fault, settle};
+use crate::fault::{Fault, require_same, settle};
 use crate::matrix_file::{Description, Format, Storage, Symmetry, check_length, check_sizes, require_field};
 use crate::source::Source;
 use crate::text::Lines;
@@ -87,6 +87,7 @@ impl<'s> MatrixMarket<'s> {
     pub(crate) fn open(comm: &Comm, source: &'s Source) -> Result<Self> {
         let mut lines = Lines::new(BufReader::new(source.contents()));
         let header = settle(comm, source.path(), Header::read(&mut lines))?;
+        require_same(comm, source.path(), &header)?;
         Ok(Self { comm: comm.clone(), source, header, text: Box::new(lines.reader) })
     }
 

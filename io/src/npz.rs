@@ -19,7 +19,7 @@ pub(crate) use zip::is_zip;
 
 use crate::dense;
 use crate::error::Result;
-use crate::fault::{Fault, settle};
+use crate::fault::{Fault, require_same, settle};
 use crate::matrix_file::{Description, Format, Symmetry, check_length, check_sizes, require_field};
 use crate::source::Source;
 use array::Array;
@@ -56,7 +56,9 @@ impl<'s> Npz<'s> {
     /// # Collective
     pub(crate) fn open(comm: &Comm, source: &'s Source) -> Result<Self> {
         source.require_plain()?;
-        let (rows, columns, data, layouts) = settle(comm, source.path(), matrix::find(source))?;
+        let found = settle(comm, source.path(), matrix::find(source))?;
+        require_same(comm, source.path(), &found)?;
+        let (rows, columns, data, layouts) = found;
         Ok(Self { comm: comm.clone(), source, rows, columns, data, layouts })
     }
 

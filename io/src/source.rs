@@ -2,6 +2,7 @@
 //! which have no positions and are decoded from their start.
 
 use crate::error::{Error, Result};
+use crate::fault::require_same;
 use dolmen_core::Comm;
 use flate2::read::MultiGzDecoder;
 use std::fs::{self, File};
@@ -30,7 +31,9 @@ impl Source {
     ///
     /// # Collective
     pub(crate) fn open(comm: &Comm, path: &Path) -> Result<Self> {
-        Ok(comm.agree(Self::open_here(path))?)
+        let source = comm.agree(Self::open_here(path))?;
+        require_same(comm, path, &(source.length, source.gzip))?;
+        Ok(source)
     }
 
     fn open_here(path: &Path) -> Result<Self> {
@@ -75,6 +78,15 @@ impl Source {
     /// The bytes on disk from a position on.
     pub(crate) fn stored(&self, position: u64) -> impl Read + '_ {
         Stored { file: &self.file, position }
+    }
+
+    /// The first bytes of the contents, as rank 0 sees them; fewer if there are no more.
+    ///
+    /// # Collective
+    pub(crate) fn shared_head(&self, comm: &Comm) -> Vec<u8> {
+        let mut head = if comm.rank() == 0 { self.head() } else { Vec::new() };
+        comm.broadcast(0, &mut head);
+        head
     }
 
     /// The first bytes of the contents; fewer if there are no more.

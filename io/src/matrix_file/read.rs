@@ -21,7 +21,7 @@ enum Opened<'s> {
 impl<'s> Opened<'s> {
     /// # Collective
     fn open(comm: &Comm, source: &'s Source) -> Result<Opened<'s>> {
-        let head = source.head();
+        let head = source.shared_head(comm);
         if matrix_market::is_matrix_market(&head) {
             return Ok(Opened::MatrixMarket(MatrixMarket::open(comm, source)?));
         }

@@ -12,6 +12,7 @@ use dolmen_core::{Blocks, Comm, CsrBuilder, Scalar};
 use std::ops::Range;
 
 /// The arrays beside the values, by the format of the matrix.
+#[derive(Debug)]
 pub(super) enum Layouts {
     /// `csr` and `csc`.
     Compressed { by_rows: bool, indices: Array, starts: Array },

@@ -161,15 +161,23 @@ fn integer_at(source: &Source, position: u64, width: IndexWidth, what: &str) -> 
         }
         Err(error) => return Err(Fault::new(format!("byte {position}"), error.to_string())),
     }
-    Ok(integers(bytes, width).next().expect("invariant: one integer was read"))
+    let mut found = Vec::new();
+    extend_integers(&mut found, bytes, width);
+    Ok(found[0])
 }
 
-/// Big-endian integers.
-pub(super) fn integers(bytes: &[u8], width: IndexWidth) -> impl Iterator<Item = i64> {
-    bytes.chunks_exact(if width == IndexWidth::Bits32 { 4 } else { 8 }).map(|bytes| match bytes {
-        [a, b, c, d] => i64::from(i32::from_be_bytes([*a, *b, *c, *d])),
-        wide => i64::from_be_bytes(wide.try_into().expect("invariant: 8 bytes")),
-    })
+/// Appends big-endian integers.
+pub(super) fn extend_integers(found: &mut Vec<i64>, bytes: &[u8], width: IndexWidth) {
+    match width {
+        IndexWidth::Bits32 => {
+            let narrow = |bytes: &[u8]| i32::from_be_bytes(bytes.try_into().expect("invariant: 4 bytes"));
+            found.extend(bytes.chunks_exact(4).map(|bytes| i64::from(narrow(bytes))));
+        }
+        IndexWidth::Bits64 => {
+            let wide = |bytes: &[u8]| i64::from_be_bytes(bytes.try_into().expect("invariant: 8 bytes"));
+            found.extend(bytes.chunks_exact(8).map(wide));
+        }
+    }
 }
 
 impl Contents {
@@ -177,7 +185,7 @@ impl Contents {
     pub(super) fn read_integers(&self, source: &Source, position: u64, count: u64) -> crate::error::Result<Vec<i64>> {
         let mut found = Vec::new();
         source.read_pieces(position..position + count * self.width.bytes(), |bytes| {
-            found.extend(integers(bytes, self.width));
+            extend_integers(&mut found, bytes, self.width);
         })?;
         Ok(found)
     }

@@ -4,7 +4,7 @@ use super::info_path;
 use super::objects::{Contents, Numbers, Object};
 use crate::dense;
 use crate::error::{Error, Result};
-use crate::fault::{Fault, settle};
+use crate::fault::{Fault, require_same, settle};
 use crate::matrix_file::{Description, Field, Format, Storage, Symmetry, check_length, check_sizes, require_field};
 use crate::source::Source;
 use dolmen_core::{Comm, CsrMatrix, Layout, MultiVector, Scalar};
@@ -26,6 +26,7 @@ impl<'s> PetscFile<'s> {
     pub(crate) fn open(comm: &Comm, source: &'s Source) -> Result<Self> {
         source.require_plain()?;
         let contents = settle(comm, source.path(), Contents::find(source))?;
+        require_same(comm, source.path(), &contents)?;
         if contents.objects.is_empty() {
             return Err(Error::argument(source.path(), "holds neither a matrix nor a vector"));
         }
@@ -136,33 +137,34 @@ impl<'s> PetscFile<'s> {
     ) -> Result<StdResult<(Vec<u64>, Vec<T>), Fault>> {
         let width = self.contents.width.bytes();
         let found = self.contents.read_integers(self.source, indices + part.start * width, part.end - part.start)?;
-        let values = self.values(values, self.contents.numbers, part.clone())?;
-        let checked = found.into_iter().zip(part).map(|(column, entry)| {
-            let valid = u64::try_from(column).ok().filter(|column| *column < columns);
-            valid.ok_or_else(|| {
-                let place = format!("byte {}", indices + entry * width);
-                Fault::new(place, format!("column {column} is outside 0 to {columns} - 1"))
-            })
-        });
-        Ok(checked.collect::<StdResult<_, _>>().map(|columns| (columns, values)))
+        let mut stored = bytemuck::zeroed_vec(to_usize(part.end - part.start));
+        self.values(values, self.contents.numbers, part.start, &mut stored)?;
+        let valid = |column: &i64| u64::try_from(*column).is_ok_and(|column| column < columns);
+        if let Some(place) = found.iter().position(|column| !valid(column)) {
+            let entry = part.start + place as u64;
+            let what = format!("column {} is outside 0 to {columns} - 1", found[place]);
+            return Ok(Err(Fault::new(format!("byte {}", indices + entry * width), what)));
+        }
+        Ok(Ok((bytemuck::cast_vec(found), stored)))
     }
 
-    fn values<T: Scalar>(&self, values: u64, numbers: Numbers, part: Range<u64>) -> Result<Vec<T>> {
-        let mut found = Vec::with_capacity(to_usize(part.end - part.start));
-        let bytes = values + part.start * numbers.bytes()..values + part.end * numbers.bytes();
-        self.source.read_pieces(bytes, |bytes| match numbers {
-            Numbers::F64 => found.extend(doubles(bytes).map(|re| T::from_parts(re, 0.0))),
-            Numbers::F32 => found.extend(bytes.chunks_exact(4).map(|bytes| {
+    /// Reads values from number `first` on, as many as `to` takes.
+    fn values<T: Scalar>(&self, values: u64, numbers: Numbers, first: u64, to: &mut [T]) -> Result<()> {
+        let start = values + first * numbers.bytes();
+        let mut rest = to.iter_mut();
+        self.source.read_pieces(start..start + rest.len() as u64 * numbers.bytes(), |bytes| match numbers {
+            // The numbers come first: zip takes no value for which there are no bytes left.
+            Numbers::F64 => {
+                bytes.chunks_exact(8).zip(&mut rest).for_each(|(bytes, to)| *to = T::from_parts(double(bytes), 0.0))
+            }
+            Numbers::F32 => bytes.chunks_exact(4).zip(&mut rest).for_each(|(bytes, to)| {
                 let re = f32::from_be_bytes(bytes.try_into().expect("invariant: 4 bytes"));
-                T::from_parts(f64::from(re), 0.0)
-            })),
-            Numbers::Complex64 => found.extend(bytes.chunks_exact(16).map(|bytes| {
-                let mut parts = doubles(bytes);
-                let mut part = || parts.next().expect("invariant: 16 bytes");
-                T::from_parts(part(), part())
-            })),
-        })?;
-        Ok(found)
+                *to = T::from_parts(f64::from(re), 0.0);
+            }),
+            Numbers::Complex64 => bytes.chunks_exact(16).zip(&mut rest).for_each(|(bytes, to)| {
+                *to = T::from_parts(double(&bytes[..8]), double(&bytes[8..]));
+            }),
+        })
     }
 
     /// All entries of a dense matrix, zeros too.
@@ -171,11 +173,11 @@ impl<'s> PetscFile<'s> {
     fn dense<T: Scalar>(&self, range: &Layout, domain: &Layout, matrix: &Object) -> Result<CsrMatrix<T>> {
         let Object::Dense { columns, values, .. } = *matrix else { unreachable!("invariant: a dense matrix") };
         let rows = range.range();
-        let values =
-            self.comm.agree(self.values(values, self.contents.numbers, rows.start * columns..rows.end * columns))?;
+        let mut stored = bytemuck::zeroed_vec(to_usize((rows.end - rows.start) * columns));
+        self.comm.agree(self.values(values, self.contents.numbers, rows.start * columns, &mut stored))?;
         let starts = (0..=range.local_len()).map(|row| row * to_usize(columns)).collect();
         let indices: Vec<u64> = rows.flat_map(|_| 0..columns).collect();
-        Ok(CsrMatrix::from_local_parts(range, domain, starts, &indices, values)?)
+        Ok(CsrMatrix::from_local_parts(range, domain, starts, &indices, stored)?)
     }
 
     /// # Collective
@@ -193,17 +195,16 @@ impl<'s> PetscFile<'s> {
             check_length(path, first, rows)?;
         }
         let mut vectors = MultiVector::zeros(rows, found.len());
-        let read = found.iter().enumerate().try_for_each(|(column, &(values, numbers))| -> Result<()> {
-            vectors.column_mut(column).copy_from_slice(&self.values(values, numbers, rows.range())?);
-            Ok(())
+        let read = found.iter().enumerate().try_for_each(|(column, &(values, numbers))| {
+            self.values(values, numbers, rows.range().start, vectors.column_mut(column))
         });
         self.comm.agree(read)?;
         Ok(vectors)
     }
 }
 
-fn doubles(bytes: &[u8]) -> impl Iterator<Item = f64> {
-    bytes.chunks_exact(8).map(|bytes| f64::from_be_bytes(bytes.try_into().expect("invariant: 8 bytes")))
+fn double(bytes: &[u8]) -> f64 {
+    f64::from_be_bytes(bytes.try_into().expect("invariant: 8 bytes"))
 }
 
 fn to_usize(count: u64) -> usize {

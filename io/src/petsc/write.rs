@@ -47,7 +47,7 @@ pub fn write_matrix<T: Scalar>(
         let first = matrix.range().range().start;
         write_integers(file, lengths + first * integer, width, matrix.rows().map(|row| row.values().len() as u64))?;
         write_integers(file, indices + before * integer, width, matrix.rows().flat_map(|row| row.columns()))?;
-        write_values(file, values + before * value, matrix.rows().flat_map(|row| row.values()))
+        write_values(file, values + before * value, matrix.rows().map(|row| row.values()))
     })?;
     write_info(comm, path, block_size)
 }
@@ -75,13 +75,15 @@ pub fn write_vectors<T: Scalar>(path: impl AsRef<Path>, vectors: &MultiVector<T>
             if comm.rank() == 0 {
                 write_integers(file, start, width, [VECTOR, length])?;
             }
-            write_values(file, start + header + first, vectors.column(column))?;
+            write_values(file, start + header + first, [vectors.column(column)])?;
         }
         Ok(())
     })?;
     write_info(comm, path, 1)
 }
 
+/// Values, and bytes, that are turned over at once.
+const AT_ONCE: usize = 1 << 15;
 const MATRIX: u64 = 1_211_216;
 const VECTOR: u64 = 1_211_214;
 
@@ -112,17 +114,27 @@ fn write_integers(
     writer.flush()
 }
 
-fn write_values<'v, T: Scalar>(file: &File, position: u64, values: impl IntoIterator<Item = &'v T>) -> io::Result<()> {
+fn write_values<'v, T: Scalar>(
+    file: &File,
+    position: u64,
+    values: impl IntoIterator<Item = &'v [T]>,
+) -> io::Result<()> {
     let mut writer = PositionedWriter::new(file, position);
-    for value in values {
-        for &part in T::parts(std::slice::from_ref(value)) {
+    let mut bytes = Vec::new();
+    for part in values.into_iter().flat_map(|values| values.chunks(AT_ONCE)) {
+        for &part in T::parts(part) {
             if size_of::<T::Real>() == size_of::<f32>() {
-                writer.write_all(&<f32 as Real>::from_f64(part.to_f64()).to_be_bytes())?;
+                bytes.extend_from_slice(&<f32 as Real>::from_f64(part.to_f64()).to_be_bytes());
             } else {
-                writer.write_all(&part.to_f64().to_be_bytes())?;
+                bytes.extend_from_slice(&part.to_f64().to_be_bytes());
             }
         }
+        if bytes.len() > AT_ONCE {
+            writer.write_all(&bytes)?;
+            bytes.clear();
+        }
     }
+    writer.write_all(&bytes)?;
     writer.flush()
 }
 

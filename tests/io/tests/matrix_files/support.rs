@@ -11,8 +11,9 @@ use dolmen_tests::{Comm, Folder, TestResult, skip};
 use flate2::Compression;
 use flate2::write::GzEncoder;
 
-/// Writes a file on rank 0, for all.
+/// Writes a file on rank 0, for all, when none reads it any more.
 pub(crate) fn put(comm: &Comm, path: &Path, bytes: &[u8]) -> TestResult {
+    comm.barrier();
     let written = if comm.rank() == 0 { fs::write(path, bytes) } else { Ok(()) };
     Ok(comm.agree(written)?)
 }
