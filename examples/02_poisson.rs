@@ -13,8 +13,8 @@
 use std::error::Error;
 use std::process::ExitCode;
 
-use dolmen_core::{Comm, CsrMatrix, Diagonal, Layout, LinearOperator, Vector};
-use dolmen_solvers::Cg;
+use dolmen_core::{Comm, CsrMatrix, Layout, LinearOperator, Vector};
+use dolmen_solvers::{Cg, Jacobi};
 
 /// Inner points in each direction.
 const SIDE: u64 = 63;
@@ -47,9 +47,7 @@ fn poisson(comm: &Comm) -> Result<ExitCode, Box<dyn Error>> {
         2.0 * (x * (1.0 - x) + y * (1.0 - y))
     });
 
-    let mut inverse_diagonal = a.diagonal().ok_or("the matrix is square")?;
-    inverse_diagonal.reciprocal();
-    let jacobi = Diagonal::new(inverse_diagonal);
+    let jacobi = Jacobi::new(&a)?;
     let mut u = Vector::zeros(&layout);
     let report = Cg::new().rtol(1e-10).preconditioner(&jacobi).solve(&a, &b, &mut u)?.require_converged()?;
 

@@ -24,7 +24,13 @@ PEER_CASES = {
     "d.triplets": ["d.coo.prealloc"],
     "f.poisson.cg_jacobi.fast": ["f.poisson.cg_jacobi"],
 }
-PEERS = ("petsc", "tpetra", "trilinos")
+for work in ("write_fsync", "read_cold", "read_cached"):
+    PEER_CASES["j.checkpoint." + work] = ["j.vec_hdf5." + work]
+    # PETSc writes matrices in a format of its own.
+    PEER_CASES["j.mat_hdf5." + work] = ["j.mat_binary." + work]
+PEERS = ("petsc", "tpetra", "trilinos", "scipy")
+# Programs of one process beside which files are timed, on any number of ranks.
+SERIAL = {"j.checkpoint.": ("dd", "h5py"), "j.vec_hdf5_coll.": ("dd", "h5py"), "j.vec_binary.": ("dd",), "j.raw.": ("dd",)}
 
 
 def print_solves(lines):
@@ -48,6 +54,8 @@ def main(source, target):
     with open(source, encoding="utf-8") as file:
         lines = [json.loads(line) for line in file]
     lines = [line for line in lines if "seconds_min" in line]
+    for line in lines:
+        line["system"] = line["system"].removesuffix("-io")
     peer_seconds = {(line["system"], line["case"], line["ranks"]): line["seconds_min"] for line in lines}
     entries = []
     print(f"{'case':<24} ranks {'ms':>10} {'GB/s':>8} {'STREAM':>7}" + "".join(f" {p + ' ms':>12} {'ratio':>6}" for p in PEERS))
@@ -67,6 +75,12 @@ def main(source, target):
                 text += f" {1e3*times[0]:>12.3f} {times[0]/seconds:>6.2f}"
             else:
                 text += f" {'-':>12} {'-':>6}"
+        for prefix, programs in SERIAL.items():
+            for peer in programs if case.startswith(prefix) else ():
+                time = peer_seconds.get((peer, "j.file." + case.removeprefix(prefix), 1))
+                if time is not None:
+                    found.append({**entry, "peer": peer, "peer_seconds": time})
+                    text += f"   {peer} {1e3*time:.0f} ms, {time/seconds:.2f}"
         entries += found or [{**entry, "peer": None, "peer_seconds": None}]
         print(text)
     print_solves(lines)

@@ -1,14 +1,15 @@
 #!/usr/bin/env bash
 # Benchmarks: Dolmen on 1 and 2 ranks, and PETSc, Tpetra and Belos on the same cases where they and the
-# folder of their programs (DOLMEN_PEERS, or ../shared/peers) are installed. Prints one table and
-# writes out/bench.json.
+# folder of their programs (DOLMEN_PEERS, or ../shared/peers) are installed. Files of a gigabyte are
+# written in out/, or in the folder that DOLMEN_BENCH_FILES names. Prints one table and writes
+# out/bench.json. RANKS, CASES, REPEATS and MAXSEC in the environment choose less or more.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 . scripts/flavour.sh
 
 ranks=${RANKS:-1 2}
 solves=f.poisson.cg_jacobi,f.poisson.cg_icc0,f.poisson.cg_ilu0,f.convdiff.bicgstab_ilu0,f.convdiff.gmres30_ilu0,k.cg.32
-cases=${CASES:-a.triad,b.,c.,d.,$solves}
+cases=${CASES:-a.triad,b.,c.,d.,e.,$solves,j.}
 # All that we have, and not all that the peers have.
 [ "$cases" != f. ] || cases=$solves
 repeats=${REPEATS:-15}
@@ -17,6 +18,8 @@ peers=${DOLMEN_PEERS:-../shared/peers}
 lines=out/bench.jsonl
 
 mkdir -p out
+files=$(mktemp -d "${DOLMEN_BENCH_FILES:-out}/files.XXXXXX")
+trap 'rm -rf "$files"' EXIT
 cargo build --release --quiet -p dolmen-bench
 : >"$lines"
 
@@ -41,10 +44,20 @@ for count in $ranks; do
     # Spinning while waiting: yielding would cost milliseconds, and there is a core a rank.
     export OMPI_MCA_mpi_yield_when_idle=0
     for program in "$target_dir/release/dolmen-bench" "${programs[@]}"; do
-        echo "bench: $(basename "$program") on $count rank(s)" >&2
-        scripts/mpirun.sh -n "$count" "$program" --case "$cases" --repeats "$repeats" --maxsec "$seconds" \
-            2>/dev/null | grep '^{' >>"$lines" || echo "bench: $(basename "$program") failed" >&2
+        name=$(basename "$program")
+        echo "bench: $name on $count rank(s)" >&2
+        if ! scripts/mpirun.sh -n "$count" "$program" --case "$cases" --repeats "$repeats" --maxsec "$seconds" \
+            --dir "$files" 2>"out/$name.log" | grep '^{' >>"$lines"; then
+            echo "bench: $name failed; see out/$name.log" >&2
+            [ "$name" != dolmen-bench ] || exit 1
+        fi
     done
 done
 . scripts/python.sh
+case ,$cases in
+    *,j.* | *,all*)
+        echo "bench: dd and h5py on one process" >&2
+        "$python" scripts/bench-files.py "$files" >>"$lines" || echo "bench: no dd or h5py; left out" >&2
+        ;;
+esac
 "$python" scripts/bench.py "$lines" out/bench.json

@@ -4,6 +4,7 @@
     core  <-  solvers                         (solvers never sees files)
     core  <-  io                              (io never sees solvers)
     core, solvers, io  <-  examples, bindings, tests
+    examples  <-  examples                    (programs share their command line and pictures)
     examples  <-  tests                       (tests run what the examples show)
     tests     <-  tests                       (each crate has its tests, all the harness)
 
@@ -20,7 +21,7 @@ ALLOWED = {
     "core": set(),
     "solvers": {"core"},
     "io": {"core"},
-    "examples": LIBRARIES,
+    "examples": LIBRARIES | {"examples"},
     "bindings": LIBRARIES,
     "tests": LIBRARIES | {"examples", "tests"},
 }

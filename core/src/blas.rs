@@ -9,6 +9,8 @@ extern crate openblas_src as _;
 
 mod ffi;
 
+use crate::environment::BlasLibrary;
+
 pub(crate) use ffi::{Blas, MAX_DIMENSION, int};
 
 /// Holds OpenBLAS to one thread: ranks are the parallelism, and unbound ranks would otherwise
@@ -17,4 +19,10 @@ pub(crate) fn use_one_thread() {
     if std::env::var_os("OPENBLAS_NUM_THREADS").is_none() {
         ffi::set_num_threads(1);
     }
+}
+
+/// What the library says of itself.
+pub(crate) fn library() -> BlasLibrary {
+    let [description, core] = ffi::descriptions();
+    BlasLibrary { description, core, threads: usize::try_from(ffi::num_threads()).unwrap_or_default() }
 }

@@ -34,6 +34,7 @@ mod block_csr;
 mod comm;
 mod csr;
 pub mod dense;
+pub mod environment;
 mod error;
 mod exchange;
 mod graph;

@@ -4,7 +4,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 /// Result of an operation of this crate.
-pub type Result<T> = std::result::Result<T, Error>;
+pub type Result<T, E = Error> = std::result::Result<T, E>;
 
 /// An error of reading or writing a file.
 ///
@@ -59,6 +59,17 @@ pub enum Error {
         /// "HDU 1", "HDU 1, column TEMPERATURE", "header of HDU 0".
         place: String,
         /// What is wrong with it.
+        what: String,
+    },
+    /// A file of a matrix or of vectors is malformed, or holds what is not supported. All ranks
+    /// return this with the same text, on any number of ranks.
+    #[error("{}: {place}: {what}", path.display())]
+    Malformed {
+        /// The file.
+        path: PathBuf,
+        /// "line 12" (counted from 1), "byte 80" (from 0), "member indptr.npy".
+        place: String,
+        /// What is wrong there.
         what: String,
     },
     /// The arguments of a call contradict each other or the file.

@@ -6,14 +6,17 @@
 //! with plain positioned I/O, which a FITS library would do through one rank or
 //! not at all.
 
+mod column;
 mod file;
 mod header;
 mod map;
 mod map_writer;
 mod table;
+mod table_writer;
 
+pub use column::{Column, ColumnType};
 pub use file::{FitsFile, Hdu, HduKind};
 pub use header::{BLOCK, Card, Header, Value};
 pub use map::{Coordinates, MapFile, MapHeader, Ordering, PolarisationConvention, UNSEEN};
-pub use map_writer::{MapColumn, MapData, write_map};
-pub use table::{Column, ColumnType};
+pub use map_writer::{MapColumn, write_map, write_partial_map};
+pub use table_writer::{ColumnData, TableColumn, write_table};

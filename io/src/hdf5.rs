@@ -10,12 +10,23 @@ mod dataset;
 mod element;
 mod ffi;
 mod file;
+mod matrix;
+mod options;
 mod slab;
 mod space;
 mod table;
+mod vector;
 
 pub use attribute::Attribute;
 pub use dataset::{Dataset, Layout, Transfer};
 pub use element::{ByteOrder, Element, ElementType, Member};
 pub use file::H5File;
+pub use options::{CreateOptions, InForce, OpenOptions};
 pub use table::TableColumn;
+pub use vector::Entry;
+
+/// Major, minor and patch version of the HDF5 library that is in use.
+#[must_use]
+pub fn library_version() -> (u8, u8, u8) {
+    ::hdf5::library_version()
+}

@@ -1,12 +1,29 @@
-//! Files of distributed data: parallel HDF5 and HEALPix maps in FITS.
+//! Files of distributed data: parallel HDF5, checkpoints, matrices and vectors in the field's formats,
+//! and HEALPix maps in FITS.
 //!
 //! Everything that can fail on one rank is agreed over the ranks, and files
 //! appear under their name only when they are complete.
 
+pub mod checkpoint;
 pub mod fits;
+pub mod harwell_boeing;
 pub mod hdf5;
+pub mod matrix_market;
+pub mod npz;
+pub mod petsc;
 
+mod dense;
 mod error;
+mod fault;
+mod matrix_file;
+mod positioned;
+mod source;
 mod staged;
+mod symmetry;
+mod text;
 
 pub use error::{Error, Result};
+pub use matrix_file::{
+    Description, Field, Format, Matrix, Storage, Symmetry, Vectors, describe, read_matrix, read_vectors, write_matrix,
+    write_vectors,
+};

@@ -33,9 +33,7 @@ impl StagedFile {
     ///
     /// # Collective
     pub(crate) fn create(comm: &Comm, target: &Path) -> Result<Self> {
-        let mut name = OsString::from(target);
-        name.push(".tmp");
-        let temporary = PathBuf::from(name);
+        let temporary = temporary_path(target);
         let create = || -> Result<bool> {
             if comm.rank() != 0 {
                 return Ok(false);
@@ -122,6 +120,13 @@ impl Drop for StagedFile {
             tracing::warn!(path = %self.temporary.display(), %error, "cannot remove a temporary file");
         }
     }
+}
+
+/// The name under which a file is written.
+pub(crate) fn temporary_path(target: &Path) -> PathBuf {
+    let mut name = OsString::from(target);
+    name.push(".tmp");
+    PathBuf::from(name)
 }
 
 /// Creates a file in the place of what a program that was killed has left. That is removed and not

@@ -121,6 +121,26 @@ pub enum Error {
         /// The factorisation.
         method: &'static str,
     },
+    /// A method or a preconditioner that is not known by its name.
+    #[error("there is no {kind} named \"{name}\"; known are {known}")]
+    UnknownName {
+        /// `solver` or `preconditioner`.
+        kind: &'static str,
+        /// The name that was given.
+        name: String,
+        /// All names, separated by commas.
+        known: String,
+    },
+    /// A method and a preconditioner that do not go together.
+    #[error(
+        "{solver} cannot take the preconditioner {preconditioner}; least squares take column-scaling or none, direct only itself, and all others any but column-scaling"
+    )]
+    Mismatch {
+        /// The method.
+        solver: &'static str,
+        /// The preconditioner.
+        preconditioner: &'static str,
+    },
     /// [`SolveReport::require_converged`](crate::SolveReport::require_converged) on a solve that
     /// did not converge.
     #[error("{0}")]

@@ -9,6 +9,8 @@
 //! A [`Monitor`] watches a solve, can stop it, and takes [`Snapshot`](dolmen_core::Snapshot)s from
 //! which a later run goes on with the same bits.
 
+mod analysis;
+mod automatic;
 mod error;
 mod krylov;
 mod monitor;
@@ -17,11 +19,15 @@ mod precond;
 mod report;
 mod settings;
 
+pub use analysis::Analysis;
+pub use automatic::{Attempt, Automatic, Solution};
 pub use error::{Defect, Error, Result};
 pub use krylov::Solver;
 pub use krylov::bicgstab::BiCgStab;
 pub use krylov::block_cg::BlockCg;
-pub use krylov::by_name::{LEAST_SQUARES_SOLVERS, SOLVERS, least_squares_by_name, solver_by_name};
+pub use krylov::by_name::{
+    LEAST_SQUARES_SOLVERS, SOLVERS, least_squares_by_name, preconditioned_least_squares_by_name, solver_by_name,
+};
 pub use krylov::cg::Cg;
 pub use krylov::cgls::Cgls;
 pub use krylov::chebyshev::Chebyshev;
@@ -41,8 +47,9 @@ pub use krylov::symmlq::Symmlq;
 pub use monitor::{Monitor, Progress, Request};
 pub use null_space::NullSpace;
 pub use precond::{
-    Additive, AdditiveSchwarz, BlockJacobi, ChebyshevPolynomial, Cholesky, Direct, Ic, Ilu, Ilut, Jacobi, Ldlt,
-    LocalSolver, Lu, Multiplicative, Permuted, Schwarz, Sor, Sweep,
+    Additive, AdditiveSchwarz, BlockJacobi, ChebyshevPolynomial, Cholesky, ColumnScaling, Direct, Ic, Ilu, Ilut,
+    Jacobi, Ldlt, LocalSolver, Lu, Multiplicative, PRECONDITIONERS, Permuted, PointBlockJacobi, Schwarz, Sor, Sweep,
+    preconditioner_by_name,
 };
 pub use report::{SolveReport, StopReason};
 pub use settings::{Norm, Settings};

@@ -8,7 +8,9 @@
 //! row. One that a program writes itself, PETSc's shell, is a [`FnOperator`](dolmen_core::FnOperator).
 
 mod block_jacobi;
+mod by_name;
 mod chebyshev;
+mod column_scaling;
 mod composite;
 mod condition;
 mod direct;
@@ -20,12 +22,15 @@ mod jacobi;
 mod local;
 mod lu;
 mod permuted;
+mod point_block_jacobi;
 mod schwarz;
 mod sor;
 mod triangular;
 
 pub use block_jacobi::BlockJacobi;
+pub use by_name::{PRECONDITIONERS, preconditioner_by_name};
 pub use chebyshev::ChebyshevPolynomial;
+pub use column_scaling::ColumnScaling;
 pub use composite::{Additive, Multiplicative};
 pub use direct::Direct;
 pub use ic::Ic;
@@ -35,5 +40,6 @@ pub use jacobi::Jacobi;
 pub use local::LocalSolver;
 pub use lu::{Cholesky, Ldlt, Lu};
 pub use permuted::Permuted;
+pub use point_block_jacobi::PointBlockJacobi;
 pub use schwarz::{AdditiveSchwarz, Schwarz};
 pub use sor::{Sor, Sweep};

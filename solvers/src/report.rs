@@ -105,7 +105,12 @@ impl SolveReport {
     pub fn outcome(&self) -> String {
         let (method, iterations) = (self.method, self.iterations);
         let residual = self.relative_residual();
-        format!("{method}: {iterations} iterations; |b - Ax| / |b| = {residual:.2e}; {}", self.reason.explain())
+        let least_squares = self.converged() && self.normal_residual.is_some() && self.true_residual > self.target;
+        let explanation = match least_squares {
+            true => "converged: the residual is orthogonal to all columns, as in least squares it should be",
+            false => self.reason.explain(),
+        };
+        format!("{method}: {iterations} iterations; |b - Ax| / |b| = {residual:.2e}; {explanation}")
     }
 
     /// The report, or an error if the solve did not converge.

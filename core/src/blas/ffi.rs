@@ -4,7 +4,7 @@
 //! lengths of character arguments, which Fortran compilers append, are not read by OpenBLAS.
 #![allow(unsafe_code)]
 
-use std::ffi::{c_char, c_int};
+use std::ffi::{CStr, c_char, c_int};
 
 use crate::scalar::{Complex32, Complex64};
 
@@ -13,11 +13,26 @@ pub(crate) const MAX_DIMENSION: u64 = i32::MAX.unsigned_abs() as u64;
 
 unsafe extern "C" {
     fn openblas_set_num_threads(threads: c_int);
+    fn openblas_get_num_threads() -> c_int;
+    fn openblas_get_config() -> *const c_char;
+    fn openblas_get_corename() -> *const c_char;
 }
 
 pub(super) fn set_num_threads(threads: c_int) {
     // SAFETY: takes any positive count; called once, before other threads use BLAS.
     unsafe { openblas_set_num_threads(threads) }
+}
+
+pub(super) fn num_threads() -> c_int {
+    // SAFETY: takes nothing and reads a number.
+    unsafe { openblas_get_num_threads() }
+}
+
+/// Configuration and name of the processor, in the library's words.
+pub(super) fn descriptions() -> [String; 2] {
+    // SAFETY: take nothing and return strings that end in zero and live as long as the library.
+    let texts = unsafe { [openblas_get_config(), openblas_get_corename()].map(|text| CStr::from_ptr(text)) };
+    texts.map(|text| text.to_string_lossy().trim().to_owned())
 }
 
 pub(crate) fn int(dimension: usize) -> c_int {

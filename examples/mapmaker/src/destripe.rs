@@ -7,8 +7,8 @@
 
 use std::cell::RefCell;
 
-use dolmen_core::{Diagonal, Layout, LinearOperator, Vector, index::at};
-use dolmen_solvers::{Cg, Progress, SolveReport};
+use dolmen_core::{Diagonal, Layout, LinearOperator, Snapshot, Vector, index::at};
+use dolmen_solvers::{Cg, Monitor, SolveReport, StopReason};
 
 use crate::binning::{Binning, Workspace, largest, weights};
 use crate::components::ComponentMeans;
@@ -123,21 +123,30 @@ impl<'a, const N: usize> Destriper<'a, N> {
         Diagonal::new(inverse)
     }
 
-    /// Solves for the offsets by conjugate gradients.
+    /// Solves for the offsets by conjugate gradients, from the start or from a snapshot.
     ///
     /// # Collective
     ///
     /// # Errors
-    /// The solve diverged, stalled or reached its iteration limit.
-    pub fn solve(&self, config: &DestripeConfig, mut monitor: &mut dyn FnMut(&Progress)) -> Result<Offsets> {
+    /// The solve diverged, stalled, reached its iteration limit or was asked to stop; or the snapshot is
+    /// one of another solve.
+    pub fn solve(
+        &self,
+        config: &DestripeConfig,
+        monitor: &mut dyn Monitor<f64>,
+        resume: Option<&Snapshot<f64>>,
+    ) -> Result<Offsets> {
         let rhs = self.right_hand_side();
         let preconditioner = self.preconditioner();
         let mut amplitudes = Vector::zeros(self.baselines);
-        let cg = Cg::new()
+        let mut cg = Cg::new()
             .rtol(config.tolerance)
             .max_iterations(config.max_iterations)
             .preconditioner(&preconditioner)
-            .monitor(&mut monitor);
+            .monitor(monitor);
+        if let Some(snapshot) = resume {
+            cg = cg.resume(snapshot);
+        }
         // A constant is a sky of constant intensity; a map of Q and U alone cannot hold it.
         let has_intensity = N != 2;
         let means = has_intensity.then(|| ComponentMeans::find(self.pixels(), self.samples(), self.baselines));
@@ -145,6 +154,9 @@ impl<'a, const N: usize> Destriper<'a, N> {
             Some(means) => cg.projection(means).solve(self, &rhs, &mut amplitudes)?,
             None => cg.solve(self, &rhs, &mut amplitudes)?,
         };
+        if report.reason == StopReason::Requested {
+            return Err(Error::Stopped { iterations: report.iterations });
+        }
         if !report.converged() {
             return Err(Error::NotConverged(report.outcome()));
         }

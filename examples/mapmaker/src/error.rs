@@ -47,6 +47,12 @@ pub enum Error {
     /// Destriping did not converge.
     #[error("destriping: {0}")]
     NotConverged(String),
+    /// Destriping was asked to stop.
+    #[error("destriping was asked to stop and did so after {iterations} iterations")]
+    Stopped {
+        /// Iterations made.
+        iterations: usize,
+    },
     /// A failure of the toolkit, or one that the ranks agreed on. Its text names a place in the
     /// input, which is the same on any number of ranks; the failing rank is left out.
     #[error("{}", .0.message())]

@@ -3,13 +3,14 @@
 
 use std::path::{Path, PathBuf};
 
+use dolmen_common::picture::{Palette, Range};
 use dolmen_core::{Comm, ExchangePlan, IndexMap, Reduction, Vector, index::at};
 use dolmen_io::fits::UNSEEN;
 
 use crate::error::Result;
 use crate::maps::Maps;
 use crate::output::{stokes_names, write_file};
-use crate::picture::{Mollweide, Palette, Range, Style};
+use crate::picture::{Mollweide, Style};
 use crate::report::{Figure, FigureGroup};
 
 /// Width of the pictures in points.

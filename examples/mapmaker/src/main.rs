@@ -4,9 +4,12 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
+use dolmen_common::checkpoints::{CheckpointArgs, Checkpointer, Resumed, STOPPED};
+use dolmen_common::command_line::{self, say};
 use dolmen_core::Comm;
+use dolmen_solvers::Progress;
 use mapmaker::config::Config;
-use mapmaker::run::{Request, run};
+use mapmaker::run::{Outcome, Request, checkpoint_config, run};
 use mapmaker::simulate::simulate;
 use mapmaker::{Error, Result};
 
@@ -30,6 +33,8 @@ enum Command {
         /// Timelines, instead of input.tod.
         #[arg(long)]
         tod: Option<PathBuf>,
+        #[command(flatten)]
+        checkpoints: CheckpointArgs,
     },
     /// Simulate the timelines of a satellite.
     Simulate {
@@ -45,29 +50,16 @@ enum Command {
 }
 
 fn main() -> ExitCode {
-    Comm::run(|comm| -> Result<ExitCode> {
-        // Every rank parses the same arguments; one speaks.
-        match Arguments::try_parse() {
-            Ok(arguments) => execute(comm, arguments.command),
-            Err(answer) => {
-                if comm.rank() == 0 {
-                    // Help that cannot be printed is no reason to fail.
-                    let _ = answer.print();
-                }
-                Ok(if answer.use_stderr() { ExitCode::from(2) } else { ExitCode::SUCCESS })
-            }
-        }
+    Comm::run(|comm| match command_line::parse::<Arguments>(comm) {
+        Ok(arguments) => execute(comm, arguments.command),
+        Err(code) => Ok(code),
     })
 }
 
 fn execute(comm: &Comm, command: Command) -> Result<ExitCode> {
-    let say = |text: &str| {
-        if comm.rank() == 0 {
-            println!("{text}");
-        }
-    };
+    let say = |text: &str| say(comm, text);
     match command {
-        Command::Run { config: path, output, tod } => {
+        Command::Run { config: path, output, tod, checkpoints } => {
             let (mut config, text) = load(comm, &path)?;
             config.input.tod = tod_or(tod, &config, &path, "--tod")?;
             let folder = output.or(config.output.folder.clone()).ok_or_else(|| Error::Config {
@@ -77,7 +69,14 @@ fn execute(comm: &Comm, command: Command) -> Result<ExitCode> {
             })?;
             say(&format!("mapping {} on {} rank(s)", config.input.tod.display(), comm.size()));
             let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-            let outcome = run(comm, &Request { config, text, name, folder }, &mut |_| {})?;
+            let request = Request { config, text, name, folder, resume: None };
+            let outcome = match run_with(comm, request, &checkpoints) {
+                Err(error @ Error::Stopped { .. }) => {
+                    say(&format!("{error}; --resume goes on from there"));
+                    return Ok(ExitCode::from(STOPPED));
+                }
+                outcome => outcome?,
+            };
             let (solved, seen) = outcome.maps.pixel_counts();
             say(&format!("{solved} of {seen} observed pixels solved"));
             say(outcome.summary().trim_end());
@@ -93,6 +92,27 @@ fn execute(comm: &Comm, command: Command) -> Result<ExitCode> {
         }
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// Runs with checkpoints, if they are asked for.
+fn run_with(comm: &Comm, request: Request<'_>, options: &CheckpointArgs) -> Result<Outcome> {
+    let Some(folder) = &options.checkpoint else {
+        return run(comm, &request, &mut |_: &Progress| {});
+    };
+    let config = checkpoint_config(comm, &request.config)?;
+    let mut checkpointer = Checkpointer::new(comm, folder, options.every(), &config)?;
+    let resumed = if options.resume { checkpointer.resume(&[])? } else { None };
+    if let Some(Resumed { snapshot, path, skipped }) = &resumed {
+        for skipped in skipped {
+            say(comm, &format!("skipped {}, which {}", skipped.path.display(), skipped.reason));
+        }
+        let iterations = snapshot.integer("iterations").unwrap_or(0);
+        say(comm, &format!("going on from {} after iteration {iterations}", path.display()));
+    } else if options.resume {
+        say(comm, &format!("no checkpoint in {}: starting anew", folder.display()));
+    }
+    let request = Request { resume: resumed.as_ref().map(|resumed| &resumed.snapshot), ..request };
+    run(comm, &request, &mut checkpointer)
 }
 
 /// The file of timelines: that of the option, or that of the configuration.

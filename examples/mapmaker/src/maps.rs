@@ -1,8 +1,8 @@
 //! From timelines to maps in memory: the whole computation of a run, without its output.
 
-use dolmen_core::{Comm, Layout};
+use dolmen_core::{Comm, Layout, Snapshot};
 use dolmen_io::fits::UNSEEN;
-use dolmen_solvers::Progress;
+use dolmen_solvers::Monitor;
 
 use crate::baselines::Baselines;
 use crate::binning::{Binning, Bound, count_hits};
@@ -47,23 +47,25 @@ pub struct Maps {
     pub samples: u64,
 }
 
-/// Computes the maps of a configuration.
+/// Computes the maps of a configuration. The monitor watches the solve for offsets, which may go on from
+/// a snapshot.
 ///
 /// # Collective
 ///
 /// # Errors
-/// Bad input, or a destriping solve that did not converge; the same on all ranks.
+/// Bad input, or a destriping solve that did not converge or was asked to stop; the same on all ranks.
 pub fn make_maps(
     comm: &Comm,
     config: &Config,
     phases: &mut Phases,
-    monitor: &mut dyn FnMut(&Progress),
+    monitor: &mut dyn Monitor<f64>,
+    resume: Option<&Snapshot<f64>>,
 ) -> Result<Maps> {
     require_map(comm, &config.map)?;
     match config.map.stokes {
-        Stokes::I => make::<1>(comm, config, phases, monitor),
-        Stokes::QU => make::<2>(comm, config, phases, monitor),
-        Stokes::IQU => make::<3>(comm, config, phases, monitor),
+        Stokes::I => make::<1>(comm, config, phases, monitor, resume),
+        Stokes::QU => make::<2>(comm, config, phases, monitor, resume),
+        Stokes::IQU => make::<3>(comm, config, phases, monitor, resume),
     }
 }
 
@@ -71,7 +73,8 @@ fn make<const N: usize>(
     comm: &Comm,
     config: &Config,
     phases: &mut Phases,
-    monitor: &mut dyn FnMut(&Progress),
+    monitor: &mut dyn Monitor<f64>,
+    resume: Option<&Snapshot<f64>>,
 ) -> Result<Maps> {
     let healpix = Healpix::new(config.map.nside, config.map.ordering).expect("invariant: validated");
     let tod = Tod::open(comm, &config.input, config.map.stokes)?;
@@ -102,7 +105,7 @@ fn make<const N: usize>(
     let mut offsets = None;
     let mut destriped = None;
     if config.destripe.enabled {
-        let solution = phases.time("destripe", || destriper.solve(&config.destripe, monitor))?;
+        let solution = phases.time("destripe", || destriper.solve(&config.destripe, monitor, resume))?;
         let map = phases.time("bin destriped", || destriper.map(Some(&solution.amplitudes)));
         destriped = Some(hide_unsolved(map, &solved, N));
         offsets = Some(solution);

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use dolmen_core::Comm;
-use dolmen_io::fits::{Coordinates, MapColumn, MapData, MapHeader, PolarisationConvention, write_map};
+use dolmen_io::fits::{ColumnData, Coordinates, MapColumn, MapHeader, PolarisationConvention, write_map};
 use dolmen_io::hdf5::{H5File, Layout};
 
 use crate::config::{Config, Convention, Frame};
@@ -72,13 +72,8 @@ pub fn prepare_folder(comm: &Comm, folder: &Path) -> Result<()> {
 /// # Errors
 /// The file cannot be written.
 pub fn write_file(path: &Path, bytes: &[u8]) -> Result<()> {
-    let temporary = path.with_added_extension("tmp");
-    let written = std::fs::write(&temporary, bytes).and_then(|()| std::fs::rename(&temporary, path));
-    written.map_err(|error| {
-        // The first error is the one to report, whether or not the rest can be removed.
-        let _ = std::fs::remove_file(&temporary);
-        Error::File { path: path.to_owned(), what: format!("cannot write: {error}") }
-    })
+    let what = |error| Error::File { path: path.to_owned(), what: format!("cannot write: {error}") };
+    dolmen_common::files::write(path, bytes).map_err(what)
 }
 
 /// Writes all FITS maps and the offsets of a run; returns the files.
@@ -115,8 +110,8 @@ pub fn write_products(config: &Config, maps: &Maps, history: &[String], folder: 
             write(name, &real_columns(&stokes, units, &parts))?;
         }
     }
-    write("hits.fits", &[MapColumn { name: "HITS", unit: "", data: MapData::I64(&maps.hits) }])?;
-    write("rcond.fits", &[MapColumn { name: "RCOND", unit: "", data: MapData::F64(&maps.rcond) }])?;
+    write("hits.fits", &[MapColumn { name: "HITS", unit: "", data: ColumnData::I64(&maps.hits) }])?;
+    write("rcond.fits", &[MapColumn { name: "RCOND", unit: "", data: ColumnData::F64(&maps.rcond) }])?;
     let pairs = covariance_names(maps.width);
     let names: Vec<&str> = pairs.iter().map(String::as_str).collect();
     let squared = if units.is_empty() { String::new() } else { format!("{units}^2") };
@@ -134,7 +129,7 @@ fn split(values: &[f64], width: usize) -> Vec<Vec<f64>> {
 }
 
 fn real_columns<'a>(names: &[&'a str], unit: &'a str, parts: &'a [Vec<f64>]) -> Vec<MapColumn<'a>> {
-    names.iter().zip(parts).map(|(name, values)| MapColumn { name, unit, data: MapData::F64(values) }).collect()
+    names.iter().zip(parts).map(|(name, values)| MapColumn { name, unit, data: ColumnData::F64(values) }).collect()
 }
 
 /// `II`, `IQ`, ... in the order of a packed block.

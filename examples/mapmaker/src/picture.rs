@@ -6,14 +6,10 @@
 //!
 //! As on all maps of the sky, longitude grows to the left, and longitude 0 is in the centre.
 
-mod canvas;
 mod mollweide;
-mod palette;
-mod range;
 
+use dolmen_common::picture::{Palette, Range};
 pub use mollweide::{Mollweide, PictureError};
-pub use palette::{Palette, Rgb};
-pub use range::{Limits, Range};
 
 /// How a map is painted and labelled.
 #[derive(Clone, Debug, PartialEq)]

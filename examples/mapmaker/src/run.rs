@@ -7,8 +7,8 @@ use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use crc32fast::Hasher;
-use dolmen_core::Comm;
-use dolmen_solvers::{Progress, SolveReport};
+use dolmen_core::{Comm, Snapshot};
+use dolmen_solvers::{Monitor, SolveReport};
 
 use crate::config::Config;
 use crate::error::{Error, Result};
@@ -19,7 +19,7 @@ use crate::phases::{PhaseTime, Phases, peak_memory};
 use crate::report::{Phase, Rank, Report, Solve};
 
 /// What a run was asked to do.
-pub struct Request {
+pub struct Request<'r> {
     /// The validated configuration.
     pub config: Config,
     /// Its text, for the record.
@@ -28,6 +28,8 @@ pub struct Request {
     pub name: String,
     /// Where results go.
     pub folder: PathBuf,
+    /// Where the solve for offsets goes on.
+    pub resume: Option<&'r Snapshot<f64>>,
 }
 
 /// What a run did.
@@ -49,12 +51,12 @@ pub struct Outcome {
 /// # Errors
 /// Bad input, an output folder that cannot be written, or a solve that did not converge; the same
 /// on all ranks. Nothing half-written is left behind.
-pub fn run(comm: &Comm, request: &Request, monitor: &mut dyn FnMut(&Progress)) -> Result<Outcome> {
+pub fn run(comm: &Comm, request: &Request<'_>, monitor: &mut dyn Monitor<f64>) -> Result<Outcome> {
     let (config, folder) = (&request.config, request.folder.as_path());
     let start = Instant::now();
     let mut phases = Phases::default();
     prepare_folder(comm, folder)?;
-    let maps = make_maps(comm, config, &mut phases, monitor)?;
+    let maps = make_maps(comm, config, &mut phases, monitor, request.resume)?;
     let checksum = phases.time("checksum input", || checksum(comm, &config.input.tod))?;
     let history = history(request, &checksum);
     let mut files = phases.time("write maps", || write_products(config, &maps, &history, folder))?;
@@ -105,7 +107,7 @@ fn file_name(path: &Path) -> String {
 }
 
 /// Provenance, the same on any number of ranks.
-fn history(request: &Request, checksum: &str) -> Vec<String> {
+fn history(request: &Request<'_>, checksum: &str) -> Vec<String> {
     let mut lines = vec![
         format!("Dolmen map-maker {}", env!("CARGO_PKG_VERSION")),
         format!("input {} CRC32 {checksum}", file_name(&request.config.input.tod)),
@@ -164,6 +166,25 @@ fn ranks(comm: &Comm, maps: &Maps, start: Instant) -> Vec<Rank> {
             memory,
         })
         .collect()
+}
+
+/// What a checkpoint of this run has to agree with: the input and all settings that decide about the
+/// bits of the solve.
+///
+/// # Collective
+///
+/// # Errors
+/// The timelines or the mask cannot be read.
+pub fn checkpoint_config(comm: &Comm, config: &Config) -> Result<String> {
+    let mut input = config.input.clone();
+    let mut destripe = config.destripe.clone();
+    let timelines = checksum(comm, &std::mem::take(&mut input.tod))?;
+    let mask = destripe.mask.take().map(|mask| checksum(comm, &mask)).transpose()?;
+    // A run that has reached its limit may go on with a higher one.
+    destripe.max_iterations = 0;
+    let mask = mask.unwrap_or_else(|| "none".into());
+    let (input, map) = (format!("{input:?}"), format!("{:?}", config.map));
+    Ok(format!("mapmaker\ntimelines CRC32 {timelines}\nmask CRC32 {mask}\n{input}\n{map}\n{destripe:?}\n"))
 }
 
 /// CRC-32 of a file, each rank reading its share, in hexadecimal.

@@ -13,7 +13,9 @@ use std::path::{Path, PathBuf};
 
 use dolmen_core::random::Philox;
 use dolmen_core::{Comm, ExchangePlan, IndexMap, Layout};
-use dolmen_io::fits::{Coordinates, MapColumn, MapData, MapFile, MapHeader, PolarisationConvention, UNSEEN, write_map};
+use dolmen_io::fits::{
+    ColumnData, Coordinates, MapColumn, MapFile, MapHeader, PolarisationConvention, UNSEEN, write_map,
+};
 
 use crate::baselines::cut;
 use crate::config::{Convention, Frame, SimulateConfig};
@@ -212,7 +214,7 @@ fn write_sky(sky: &Sky, path: &Path) -> Result<()> {
     let columns: Vec<MapColumn<'_>> = names
         .iter()
         .zip(&parts)
-        .map(|(name, values)| MapColumn { name, unit: "K_CMB", data: MapData::F64(values) })
+        .map(|(name, values)| MapColumn { name, unit: "K_CMB", data: ColumnData::F64(values) })
         .collect();
     Ok(write_map(&sky.layout, path, &header, &columns)?)
 }

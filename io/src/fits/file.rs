@@ -1,7 +1,8 @@
 //! FITS files as a list of header-data units, plain or gzip-compressed.
 
+use super::column::{Column, parse_columns};
 use super::header::{BLOCK, Header, HeaderError};
-use super::table::{Column, parse_columns};
+
 use crate::error::{Error, Result};
 use flate2::read::MultiGzDecoder;
 use std::fs::File;
@@ -41,6 +42,8 @@ pub struct Hdu {
     pub(super) header: Header,
     pub(super) kind: HduKind,
     pub(super) data: Range<u64>,
+    /// Where arrays of varying length are kept.
+    pub(super) heap: Range<u64>,
     pub(super) columns: Vec<Column>,
     pub(super) row_bytes: u64,
     pub(super) rows: u64,
@@ -219,6 +222,7 @@ fn read_hdu(path: &Path, source: &Source, position: u64, index: usize) -> Result
         },
         header,
         data: data_start..data_end,
+        heap: data_end..data_end,
         columns: Vec::new(),
         row_bytes: 0,
         rows: 0,
@@ -227,6 +231,7 @@ fn read_hdu(path: &Path, source: &Source, position: u64, index: usize) -> Result
         hdu.row_bytes = axis(&hdu.header, "NAXIS1").map_err(malformed)?;
         hdu.rows = axis(&hdu.header, "NAXIS2").map_err(malformed)?;
         hdu.columns = parse_columns(&hdu.header, hdu.row_bytes).map_err(malformed)?;
+        hdu.heap.start = data_start + heap_offset(&hdu, length).map_err(malformed)?;
     }
     Ok(Some(hdu))
 }
@@ -259,6 +264,18 @@ fn data_length(header: &Header) -> std::result::Result<u64, String> {
         .and_then(|elements| elements.checked_mul(groups))
         .and_then(|elements| elements.checked_mul(bits / 8))
         .ok_or_else(|| "the announced size of the data exceeds 2^64 bytes".into())
+}
+
+/// Where in the data of a table its heap starts.
+fn heap_offset(table: &Hdu, length: u64) -> std::result::Result<u64, String> {
+    let rows = table.row_bytes.checked_mul(table.rows).filter(|rows| *rows <= length);
+    let rows = rows.ok_or("the table has two axes, and NAXIS says otherwise")?;
+    let offset = match table.header.get("THEAP") {
+        None => rows,
+        Some(_) => axis(&table.header, "THEAP")?,
+    };
+    let end = format!("THEAP is not between the end of the rows ({rows}) and that of the data ({length})");
+    (rows..=length).contains(&offset).then_some(offset).ok_or(end)
 }
 
 fn axis(header: &Header, keyword: &str) -> std::result::Result<u64, String> {
@@ -351,6 +368,7 @@ mod tests {
             ("NAXIS   =                    2", "NAXIS   =            999999999"),
             ("GCOUNT  =                    1", "GCOUNT  =  9223372036854775807"),
             ("TFIELDS =                    2", "TFIELDS =  9223372036854775807"),
+            ("NAXIS   =                    2", "NAXIS   =                    1"),
             ("TFORM2  = '2E      '          ", "TFORM2  = '99999999999999999E'"),
             ("TFORM2  = '2E      '          ", "TFORM2  = '3E      '          "),
             ("BITPIX  =                    8", "BITPIX  =                    9"),
@@ -363,18 +381,75 @@ mod tests {
         }
     }
 
+    /// A primary header and a table of two rows of bits and lists of numbers: 3X, PE(2).
+    fn heap_file() -> Vec<u8> {
+        let mut primary = Header::new();
+        primary.push("SIMPLE", true, "");
+        primary.push("BITPIX", 8, "");
+        primary.push("NAXIS", 0, "");
+        let mut table = Header::new();
+        table.push("XTENSION", "BINTABLE", "");
+        for (keyword, value) in
+            [("BITPIX", 8), ("NAXIS", 2), ("NAXIS1", 9), ("NAXIS2", 2), ("PCOUNT", 14), ("GCOUNT", 1), ("TFIELDS", 2)]
+        {
+            table.push(keyword, value, "");
+        }
+        table.push("THEAP", 20, "");
+        table.push("TFORM1", "3X", "");
+        table.push("TTYPE1", "BITS", "");
+        table.push("TFORM2", "1PE(2)", "");
+        table.push("TTYPE2", "LIST", "");
+        let mut bytes = [primary.to_bytes().unwrap(), table.to_bytes().unwrap()].concat();
+        bytes.extend([0b1010_0000, 0, 0, 0, 2, 0, 0, 0, 4]);
+        bytes.extend([0b0110_0000, 0, 0, 0, 1, 0, 0, 0, 0]);
+        bytes.extend([0, 0]);
+        [3.0_f32, 1.0, 2.0].iter().for_each(|value| bytes.extend(value.to_be_bytes()));
+        bytes.resize(bytes.len().next_multiple_of(BLOCK), 0);
+        bytes
+    }
+
+    #[test]
+    fn bits_and_lists_are_read() {
+        let file = open(&heap_file()).unwrap();
+        let table = file.first_table().unwrap();
+        assert_eq!(file.read_column_i64(table, "BITS", 0..2).unwrap(), [1, 0, 1, 0, 1, 1]);
+        assert_eq!(file.read_column_lengths(table, "LIST", 0..2).unwrap(), [2, 1]);
+        assert_eq!(file.read_column_f64(table, "LIST", 0..2).unwrap(), [1.0, 2.0, 3.0]);
+        assert_eq!(file.read_column_f64(table, "LIST", 1..2).unwrap(), [3.0]);
+    }
+
+    #[test]
+    fn lists_outside_of_the_heap_are_errors() {
+        let row = 2 * BLOCK;
+        for (place, bytes, expected) in [
+            (row + 5, [0, 0, 0, 5], "2 elements at byte 5 of a heap of 12 bytes"),
+            (row + 1, [0, 0, 0, 3], "3 elements at byte 4"),
+            (row + 1, [255; 4], "-1 elements"),
+            (row + 10, [0, 0, 0, 2], "overlap in the heap"),
+        ] {
+            let mut lie = heap_file();
+            lie[place..place + 4].copy_from_slice(&bytes);
+            let file = open(&lie).unwrap();
+            let message = file.read_column_f64(file.first_table().unwrap(), "LIST", 0..2).unwrap_err().to_string();
+            assert!(message.contains("column LIST") && message.contains(expected), "{message}");
+        }
+    }
+
     #[test]
     fn no_garbage_panics() {
-        let good = table_file();
+        [table_file(), heap_file()].iter().for_each(|good| mutate(good));
+    }
+
+    fn mutate(good: &[u8]) {
         let mut state = 1_u64;
         let mut random = move |bound: usize| {
             state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
             usize::try_from(state >> 33).unwrap() % bound
         };
         for _ in 0..2000 {
-            let mut bytes = good.clone();
+            let mut bytes = good.to_vec();
             for _ in 0..=random(4) {
-                let position = random(2 * BLOCK);
+                let position = random(2 * BLOCK + 40);
                 bytes[position] = b" '=/0123456789TEPQ\0\xff"[random(20)];
             }
             if let Ok(file) = open(&bytes) {
@@ -382,6 +457,10 @@ mod tests {
                     for index in 0..hdu.columns.len() {
                         let _ = file.read_f64(hdu, index, 0..hdu.rows);
                         let _ = file.read_i64(hdu, index, 0..hdu.rows);
+                        let name = &hdu.columns[index].name;
+                        let _ = file.read_column_text(hdu, name, 0..hdu.rows);
+                        let _ = file.read_column_complex(hdu, name, 0..hdu.rows);
+                        let _ = file.read_column_lengths(hdu, name, 0..hdu.rows);
                     }
                 }
             }

@@ -141,6 +141,12 @@ impl Header {
         }
     }
 
+    /// These cards and then others.
+    pub(super) fn followed_by(mut self, others: &Header) -> Header {
+        self.cards.extend_from_slice(&others.cards);
+        self
+    }
+
     /// The header as bytes: all cards, END, blanks up to a whole block.
     ///
     /// # Errors

@@ -1,123 +1,16 @@
-//! Columns of binary tables (FITS Standard 4.0, section 7.3).
+//! Reading binary tables (FITS Standard 4.0, section 7.3).
 
+use super::column::{Column, ColumnType, Storage};
 use super::file::{FitsFile, Hdu};
-use super::header::{Header, Value};
 use crate::error::{Error, Result};
-use dolmen_core::profile;
+use dolmen_core::{Complex64, profile};
 use std::ops::Range;
 
 /// Rows are read in blocks of about this many bytes.
 const READ_BYTES: u64 = 4 << 20;
 
-/// The type of a column's elements as they are stored.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum ColumnType {
-    /// `L`: true, false or null.
-    Logical,
-    /// `B`: an unsigned byte.
-    Byte,
-    /// `I`: a 16-bit integer.
-    Int16,
-    /// `J`: a 32-bit integer.
-    Int32,
-    /// `K`: a 64-bit integer.
-    Int64,
-    /// `E`: a 32-bit floating-point number.
-    Float32,
-    /// `D`: a 64-bit floating-point number.
-    Float64,
-    /// A type that is not read: bits, characters, complex numbers, arrays of
-    /// variable length. The letter is that of TFORM.
-    Unsupported(char),
-}
-
-/// A column of a binary table.
-#[derive(Clone, Debug)]
-pub struct Column {
-    /// TTYPE, or empty.
-    pub name: String,
-    /// TUNIT, or empty.
-    pub unit: String,
-    /// The type of its elements.
-    pub kind: ColumnType,
-    /// The number of elements in a row.
-    pub repeat: u64,
-    offset: u64,
-    width: u64,
-    scale: f64,
-    zero: f64,
-    /// TZERO, where the stored integers are only shifted by a whole number: the
-    /// convention for unsigned integers.
-    whole_zero: Option<i128>,
-    null: Option<i64>,
-}
-
-/// Reads the column descriptions of a table whose rows have `row_bytes` bytes.
-pub(super) fn parse_columns(header: &Header, row_bytes: u64) -> std::result::Result<Vec<Column>, String> {
-    let fields = header.integer("TFIELDS").ok_or("TFIELDS is missing or not an integer")?;
-    let mut columns = Vec::new();
-    let mut offset = 0_u64;
-    for number in 1..=fields {
-        let column = parse_column(header, number, offset)?;
-        offset = offset
-            .checked_add(column.width)
-            .filter(|end| *end <= row_bytes)
-            .ok_or_else(|| format!("column {number} ends beyond the row of {row_bytes} bytes"))?;
-        columns.push(column);
-    }
-    Ok(columns)
-}
-
-fn parse_column(header: &Header, number: i64, offset: u64) -> std::result::Result<Column, String> {
-    let keyword = |root: &str| format!("{root}{number}");
-    let text = |root: &str| header.text(&keyword(root)).unwrap_or_default().to_owned();
-    let real = |root: &str, default: f64| match header.get(&keyword(root)) {
-        None => Ok(default),
-        Some(_) => (header.real(&keyword(root))).ok_or_else(|| format!("{} is not a number", keyword(root))),
-    };
-    let form = text("TFORM");
-    let (kind, repeat, width) =
-        parse_form(&form).ok_or_else(|| format!("TFORM{number} = {form:?} is not a column format"))?;
-    let null = match header.get(&keyword("TNULL")) {
-        None => None,
-        Some(Value::Integer(null)) => Some(*null),
-        Some(_) => return Err(format!("TNULL{number} is not an integer")),
-    };
-    let (scale, zero) = (real("TSCAL", 1.0)?, real("TZERO", 0.0)?);
-    // Unsigned 64-bit integers have 2^63. The formatting is exact and spares a cast that
-    // could truncate.
-    let whole_zero =
-        (scale == 1.0 && zero.fract() == 0.0 && zero.abs() < 1e19).then(|| format!("{zero:.0}").parse().ok()).flatten();
-    Ok(Column { name: text("TTYPE"), unit: text("TUNIT"), kind, repeat, offset, width, scale, zero, whole_zero, null })
-}
-
-/// Splits TFORM into type, repeat count and width in bytes.
-fn parse_form(form: &str) -> Option<(ColumnType, u64, u64)> {
-    let form = form.trim();
-    let letter_at = form.find(|c: char| !c.is_ascii_digit())?;
-    let (digits, rest) = form.split_at(letter_at);
-    let repeat: u64 = match digits {
-        "" => 1,
-        digits => digits.parse().ok()?,
-    };
-    let letter = rest.chars().next()?;
-    let (kind, bytes) = match letter {
-        'L' => (ColumnType::Logical, 1),
-        'B' => (ColumnType::Byte, 1),
-        'I' => (ColumnType::Int16, 2),
-        'J' => (ColumnType::Int32, 4),
-        'K' => (ColumnType::Int64, 8),
-        'E' => (ColumnType::Float32, 4),
-        'D' => (ColumnType::Float64, 8),
-        'X' => return Some((ColumnType::Unsupported('X'), repeat, repeat.div_ceil(8))),
-        'A' => (ColumnType::Unsupported('A'), 1),
-        'C' | 'P' => (ColumnType::Unsupported(letter), 8),
-        'M' | 'Q' => (ColumnType::Unsupported(letter), 16),
-        _ => return None,
-    };
-    Some((kind, repeat, repeat.checked_mul(bytes)?))
-}
+/// Types that have numbers to read; bits and logical values are 0 and 1.
+const NUMBERS: &str = "LXBIJKED";
 
 impl FitsFile {
     /// The position of a column, by its name; the case of letters only matters
@@ -137,7 +30,9 @@ impl FitsFile {
     }
 
     /// Reads rows of a numeric column as doubles: scaled by TSCAL and TZERO, null
-    /// as NaN, true and false as 1 and 0. The values of a row follow each other.
+    /// as NaN, bits and true and false as 1 and 0. The values of a row follow each
+    /// other; [`FitsFile::read_column_lengths`] says how many each row has where that
+    /// varies.
     ///
     /// # Errors
     ///
@@ -158,11 +53,75 @@ impl FitsFile {
         self.read_i64(hdu, self.column_index(hdu, name)?, rows)
     }
 
+    /// Reads rows of a column of complex numbers.
+    ///
+    /// # Errors
+    ///
+    /// As [`FitsFile::read_column_f64`]; also if the column is scaled, for which
+    /// complex numbers have no rule that programs agree on.
+    pub fn read_column_complex(&self, hdu: &Hdu, name: &str, rows: Range<u64>) -> Result<Vec<Complex64>> {
+        let column = &hdu.columns[self.column_index(hdu, name)?];
+        let mut values = Vec::with_capacity(self.value_count(hdu, column, &rows, "CM")?);
+        if column.scale != 1.0 || column.zero != 0.0 {
+            return Err(self.column_error(hdu, column, "scaled complex numbers are not supported"));
+        }
+        self.for_each_cell(hdu, column, rows, |cell, _| {
+            if column.kind == ColumnType::Complex32 {
+                let parts = cell.as_chunks().0.iter().map(|bytes| f64::from(f32::from_be_bytes(*bytes)));
+                push_pairs(parts, &mut values);
+            } else {
+                push_pairs(cell.as_chunks().0.iter().map(|bytes| f64::from_be_bytes(*bytes)), &mut values);
+            }
+            Ok(())
+        })?;
+        Ok(values)
+    }
+
+    /// Reads rows of a column of characters: a string for each row, up to a NUL
+    /// and without blanks at its end.
+    ///
+    /// # Errors
+    ///
+    /// As [`FitsFile::read_column_f64`]; also if a string is not of printable ASCII.
+    pub fn read_column_text(&self, hdu: &Hdu, name: &str, rows: Range<u64>) -> Result<Vec<String>> {
+        let column = &hdu.columns[self.column_index(hdu, name)?];
+        self.value_count(hdu, column, &rows, "A")?;
+        let mut texts = Vec::new();
+        self.for_each_cell(hdu, column, rows.clone(), |cell, _| {
+            let text = cell.split(|byte| *byte == 0).next().unwrap_or_default().trim_ascii_end();
+            let readable =
+                str::from_utf8(text).ok().filter(|text| text.bytes().all(|byte| matches!(byte, b' '..=b'~')));
+            let Some(readable) = readable else {
+                let what = format!("row {} has bytes that are not printable ASCII", rows.start + texts.len() as u64);
+                return Err(self.column_error(hdu, column, &what));
+            };
+            texts.push(readable.to_owned());
+            Ok(())
+        })?;
+        Ok(texts)
+    }
+
+    /// How many elements each of the rows has.
+    ///
+    /// # Errors
+    ///
+    /// There is no such column or row, or the file cannot be read.
+    pub fn read_column_lengths(&self, hdu: &Hdu, name: &str, rows: Range<u64>) -> Result<Vec<u64>> {
+        let column = &hdu.columns[self.column_index(hdu, name)?];
+        self.value_count(hdu, column, &rows, "LXBIJKAEDCM")?;
+        let mut lengths = Vec::new();
+        self.for_each_cell(hdu, column, rows, |_, length| {
+            lengths.push(length as u64);
+            Ok(())
+        })?;
+        Ok(lengths)
+    }
+
     pub(super) fn read_f64(&self, hdu: &Hdu, index: usize, rows: Range<u64>) -> Result<Vec<f64>> {
         let column = &hdu.columns[index];
-        let mut values = Vec::with_capacity(self.value_count(hdu, column, &rows)?);
-        self.for_each_cell(hdu, column, rows, |cell| {
-            decode_f64(column, cell, &mut values);
+        let mut values = Vec::with_capacity(self.value_count(hdu, column, &rows, NUMBERS)?);
+        self.for_each_cell(hdu, column, rows, |cell, length| {
+            decode_f64(column, cell, length, &mut values);
             Ok(())
         })?;
         Ok(values)
@@ -170,13 +129,13 @@ impl FitsFile {
 
     pub(super) fn read_i64(&self, hdu: &Hdu, index: usize, rows: Range<u64>) -> Result<Vec<i64>> {
         let column = &hdu.columns[index];
-        let mut values = Vec::with_capacity(self.value_count(hdu, column, &rows)?);
+        let mut values = Vec::with_capacity(self.value_count(hdu, column, &rows, NUMBERS)?);
         let zero = (column.whole_zero)
             .filter(|_| !matches!(column.kind, ColumnType::Float32 | ColumnType::Float64))
             .ok_or_else(|| self.column_error(hdu, column, "does not hold integers"))?;
-        self.for_each_cell(hdu, column, rows, |cell| {
+        self.for_each_cell(hdu, column, rows, |cell, length| {
             let mut fits = true;
-            for_each_integer(column.kind, cell, |raw| {
+            for_each_integer(column.kind, cell, length, |raw| {
                 let value = raw.map(|raw| i64::try_from(i128::from(raw) + zero));
                 match value {
                     Some(Ok(value)) => values.push(value),
@@ -197,10 +156,13 @@ impl FitsFile {
         Error::fits(self.path(), place, what)
     }
 
-    /// Checks that rows of a column can be read; how many values they have.
-    fn value_count(&self, hdu: &Hdu, column: &Column, rows: &Range<u64>) -> Result<usize> {
-        if let ColumnType::Unsupported(letter) = column.kind {
-            let what = format!("its type {letter} is not one of L, B, I, J, K, E, D");
+    /// Checks that rows of a column can be read as one of some types; how many values they have, if
+    /// that does not vary.
+    fn value_count(&self, hdu: &Hdu, column: &Column, rows: &Range<u64>, letters: &str) -> Result<usize> {
+        let letter = column.kind.letter();
+        if !letters.contains(letter) {
+            let known: Vec<String> = letters.chars().map(String::from).collect();
+            let what = format!("its type {letter} is not one of {}", known.join(", "));
             return Err(self.column_error(hdu, column, &what));
         }
         if rows.start > rows.end || rows.end > hdu.rows {
@@ -213,38 +175,85 @@ impl FitsFile {
             .ok_or_else(|| self.column_error(hdu, column, "too many values for the memory"))
     }
 
+    /// Visits the bytes of each row's elements and their number.
     fn for_each_cell(
         &self,
         hdu: &Hdu,
         column: &Column,
         rows: Range<u64>,
-        mut visit: impl FnMut(&[u8]) -> Result<()>,
+        mut visit: impl FnMut(&[u8], usize) -> Result<()>,
     ) -> Result<()> {
-        if column.width == 0 {
-            return Ok(());
-        }
         let to_usize = |bytes: u64| usize::try_from(bytes).expect("invariant: within a file that was measured");
+        if column.width == 0 {
+            return (rows.start..rows.end).try_for_each(|_| visit(&[], 0));
+        }
         let row_bytes = to_usize(hdu.row_bytes);
         let cell = to_usize(column.offset)..to_usize(column.offset + column.width);
         let block = (READ_BYTES / hdu.row_bytes).max(1);
         let _event = profile::event("FitsRead").bytes((rows.end - rows.start) * hdu.row_bytes);
-        let mut buffer = Vec::new();
+        let (mut buffer, mut elements, mut taken) = (Vec::new(), Vec::new(), 0);
         let mut row = rows.start;
         while row < rows.end {
             let count = block.min(rows.end - row);
             buffer.resize(to_usize(count * hdu.row_bytes), 0);
             self.read_exact_at(&mut buffer, hdu.data.start + row * hdu.row_bytes)?;
             for row in buffer.chunks_exact(row_bytes) {
-                visit(&row[cell.clone()])?;
+                if column.storage == Storage::Row {
+                    visit(&row[cell.clone()], to_usize(column.repeat))?;
+                } else {
+                    let length = self.read_heap(hdu, column, &row[cell.clone()], &mut elements, &mut taken)?;
+                    visit(&elements, length)?;
+                }
             }
             row += count;
         }
         Ok(())
     }
+
+    /// Reads what a row has in the heap; its number of elements. Together the rows cannot have more
+    /// than the heap (`taken` counts it), so that memory is bounded by the file.
+    fn read_heap(
+        &self,
+        hdu: &Hdu,
+        column: &Column,
+        descriptor: &[u8],
+        elements: &mut Vec<u8>,
+        taken: &mut u64,
+    ) -> Result<usize> {
+        let mut parts = [0_i64; 2];
+        if column.storage == Storage::Heap32 {
+            let found = descriptor.as_chunks().0.iter().map(|bytes| i32::from_be_bytes(*bytes).into());
+            parts.iter_mut().zip(found).for_each(|(part, found)| *part = found);
+        } else {
+            let found = descriptor.as_chunks().0.iter().map(|bytes| i64::from_be_bytes(*bytes));
+            parts.iter_mut().zip(found).for_each(|(part, found)| *part = found);
+        }
+        let size = hdu.heap.end - hdu.heap.start;
+        let place = || -> Option<(u64, u64, u64)> {
+            let [length, start] = [u64::try_from(parts[0]).ok()?, u64::try_from(parts[1]).ok()?];
+            let bytes = column.kind.bytes(length)?;
+            start.checked_add(bytes).filter(|end| *end <= size || length == 0)?;
+            Some((length, start, bytes))
+        };
+        let Some((length, start, bytes)) = place() else {
+            let what = format!("{} elements at byte {} of a heap of {size} bytes", parts[0], parts[1]);
+            return Err(self.column_error(hdu, column, &what));
+        };
+        *taken += bytes;
+        if *taken > size {
+            return Err(self.column_error(hdu, column, "the arrays of its rows overlap in the heap"));
+        }
+        let fits = |count: u64| usize::try_from(count).expect("invariant: within a file that was measured");
+        elements.resize(fits(bytes), 0);
+        if length > 0 {
+            self.read_exact_at(elements, hdu.heap.start + start)?;
+        }
+        Ok(fits(length))
+    }
 }
 
 /// Visits the stored integers of a cell; `None` is a logical null.
-fn for_each_integer(kind: ColumnType, cell: &[u8], mut visit: impl FnMut(Option<i64>)) {
+fn for_each_integer(kind: ColumnType, cell: &[u8], length: usize, mut visit: impl FnMut(Option<i64>)) {
     match kind {
         ColumnType::Logical => cell.iter().for_each(|byte| {
             visit(match byte {
@@ -253,6 +262,8 @@ fn for_each_integer(kind: ColumnType, cell: &[u8], mut visit: impl FnMut(Option<
                 _ => None,
             });
         }),
+        // The first element is the most significant bit.
+        ColumnType::Bit => (0..length).for_each(|bit| visit(Some((cell[bit / 8] >> (7 - bit % 8) & 1).into()))),
         ColumnType::Byte => cell.iter().for_each(|byte| visit(Some((*byte).into()))),
         ColumnType::Int16 => {
             (cell.as_chunks().0.iter()).for_each(|bytes| visit(Some(i16::from_be_bytes(*bytes).into())))
@@ -263,13 +274,15 @@ fn for_each_integer(kind: ColumnType, cell: &[u8], mut visit: impl FnMut(Option<
         ColumnType::Int64 => {
             (cell.as_chunks().0.iter()).for_each(|bytes| visit(Some(i64::from_be_bytes(*bytes))));
         }
-        ColumnType::Float32 | ColumnType::Float64 | ColumnType::Unsupported(_) => {
-            unreachable!("invariant: only called for integer columns")
-        }
+        ColumnType::Text
+        | ColumnType::Float32
+        | ColumnType::Float64
+        | ColumnType::Complex32
+        | ColumnType::Complex64 => unreachable!("invariant: only called for integer columns"),
     }
 }
 
-fn decode_f64(column: &Column, cell: &[u8], values: &mut Vec<f64>) {
+fn decode_f64(column: &Column, cell: &[u8], length: usize, values: &mut Vec<f64>) {
     let scaled = |value: f64| value * column.scale + column.zero;
     match column.kind {
         ColumnType::Float32 => {
@@ -279,7 +292,7 @@ fn decode_f64(column: &Column, cell: &[u8], values: &mut Vec<f64>) {
             values.extend((cell.as_chunks().0.iter()).map(|bytes| scaled(f64::from_be_bytes(*bytes))))
         }
         kind => {
-            for_each_integer(kind, cell, |raw| {
+            for_each_integer(kind, cell, length, |raw| {
                 values.push(match (raw.filter(|raw| Some(*raw) != column.null), column.whole_zero) {
                     (None, _) => f64::NAN,
                     // One rounding for 64-bit unsigned integers, not two.
@@ -288,5 +301,12 @@ fn decode_f64(column: &Column, cell: &[u8], values: &mut Vec<f64>) {
                 });
             });
         }
+    }
+}
+
+fn push_pairs(parts: impl Iterator<Item = f64>, values: &mut Vec<Complex64>) {
+    let mut parts = parts;
+    while let (Some(re), Some(im)) = (parts.next(), parts.next()) {
+        values.push(Complex64::new(re, im));
     }
 }

@@ -15,8 +15,10 @@ pub enum Attribute {
     Integer(i64),
     /// A floating-point number.
     Real(f64),
-    /// A list of numbers.
+    /// A list of floating-point numbers.
     Reals(Vec<f64>),
+    /// A list of integers.
+    Integers(Vec<i64>),
 }
 
 impl Attribute {
@@ -26,6 +28,7 @@ impl Attribute {
             Self::Text(text) => text.len(),
             Self::Integer(_) | Self::Real(_) => 8,
             Self::Reals(values) => 8 * values.len(),
+            Self::Integers(values) => 8 * values.len(),
         }
     }
 }
@@ -60,7 +63,29 @@ impl From<&[f64]> for Attribute {
     }
 }
 
+impl From<&[i64]> for Attribute {
+    fn from(value: &[i64]) -> Self {
+        Self::Integers(value.to_vec())
+    }
+}
+
 impl H5File {
+    /// The names of the attributes of a group or dataset (`/` is the file), sorted.
+    ///
+    /// # Collective
+    ///
+    /// # Errors
+    ///
+    /// There is no such group or dataset.
+    pub fn attribute_names(&self, object: &str) -> Result<Vec<String>> {
+        let names = self.location(object).and_then(|location| location.attr_names());
+        let wrong =
+            |what| Error::Object { path: self.path().to_owned(), object: format!("attributes of {object}"), what };
+        let mut names = self.comm().agree(names.map_err(|error| wrong(reason(&error))))?;
+        names.sort();
+        Ok(names)
+    }
+
     /// The value of an attribute of a group or dataset (`/` is the file), or none if
     /// there is no such attribute.
     ///
@@ -167,6 +192,7 @@ impl H5File {
             Some(Attribute::Integer(value)) => format!("found the integer {value}"),
             Some(Attribute::Real(value)) => format!("found {value}"),
             Some(Attribute::Reals(values)) => format!("found {} numbers", values.len()),
+            Some(Attribute::Integers(values)) => format!("found {} integers", values.len()),
         };
         self.attribute_error(object, name, format!("expected {wanted}; {found}"))
     }
@@ -186,8 +212,11 @@ fn read_value(attribute: &hdf5::Attribute) -> hdf5::Result<Attribute> {
             i64::try_from(value).map(Attribute::Integer).map_err(|_| format!("{value} exceeds 2^63").into())
         }
         TypeDescriptor::Float(_) if single => first::<f64>(attribute).map(Attribute::Real),
-        TypeDescriptor::Float(_) | TypeDescriptor::Integer(_) | TypeDescriptor::Unsigned(_) => {
-            attribute.read_raw::<f64>().map(Attribute::Reals)
+        TypeDescriptor::Float(_) => attribute.read_raw::<f64>().map(Attribute::Reals),
+        TypeDescriptor::Integer(_) => attribute.read_raw::<i64>().map(Attribute::Integers),
+        TypeDescriptor::Unsigned(_) => {
+            let values = attribute.read_raw::<u64>()?.into_iter().map(|value| i64::try_from(value).ok()).collect();
+            Option::map(values, Attribute::Integers).ok_or_else(|| "an integer exceeds 2^63".into())
         }
         TypeDescriptor::VarLenUnicode if single => {
             first::<VarLenUnicode>(attribute).map(|text| Attribute::Text(text.to_string()))
@@ -217,6 +246,9 @@ fn write_value(location: &hdf5::Location, name: &str, value: &Attribute) -> hdf5
         Attribute::Real(value) => location.new_attr::<f64>().create(name)?.write_scalar(value),
         Attribute::Reals(values) => {
             location.new_attr::<f64>().shape(values.len()).create(name)?.write_raw(values.as_slice())
+        }
+        Attribute::Integers(values) => {
+            location.new_attr::<i64>().shape(values.len()).create(name)?.write_raw(values.as_slice())
         }
     }
 }

@@ -35,6 +35,22 @@ pub enum Layout {
     Contiguous,
     /// In chunks of this shape.
     Chunked(Vec<u64>),
+    /// In chunks, shuffled and deflated. Ranks that share the file write such data together.
+    Compressed {
+        /// The shape of a chunk.
+        chunk: Vec<u64>,
+        /// Level of compression, 0 to 9.
+        level: u8,
+    },
+}
+
+impl Layout {
+    pub(super) fn chunk(&self) -> Option<&[u64]> {
+        match self {
+            Self::Contiguous => None,
+            Self::Chunked(chunk) | Self::Compressed { chunk, .. } => Some(chunk),
+        }
+    }
 }
 
 /// A dataset of an open file.
@@ -51,7 +67,7 @@ pub struct Dataset<'file> {
 impl<'file> Dataset<'file> {
     pub(super) fn new(file: &'file H5File, name: &str, dataset: hdf5::Dataset) -> Result<Self> {
         let examined = || -> hdf5::Result<ElementType> {
-            if dataset.space()?.is_simple() {
+            if !dataset.space()?.is_null() {
                 ffi::describe(&dataset.dtype()?)
             } else {
                 Err("has no dataspace of numbers of elements".into())
@@ -67,6 +83,10 @@ impl<'file> Dataset<'file> {
     #[must_use]
     pub fn name(&self) -> &str {
         &self.name
+    }
+
+    pub(super) fn file(&self) -> &'file H5File {
+        self.file
     }
 
     /// The number of elements in each dimension; empty for a scalar.
@@ -163,6 +183,7 @@ impl<'file> Dataset<'file> {
     pub fn write_slab<T: Element>(&self, start: &[u64], count: &[u64], values: &[T]) -> Result<Transfer> {
         let prepared = self.prepare::<T>(None, start, count, false);
         let prepared = prepared.and_then(|prepared| self.require_length(prepared, values.len()));
+        let prepared = prepared.and_then(|prepared| self.require_together(prepared));
         let (memory_type, slab) = self.agree(prepared)?;
         let mut rest: &[u8] = bytemuck::cast_slice(values);
         let _event = profile::event("H5Write").bytes(rest.len() as u64);
@@ -214,11 +235,11 @@ impl<'file> Dataset<'file> {
         let memory_type = match member {
             None => {
                 self.require_conversion(&self.element, &T::number(), reading)?;
-                T::type_descriptor()
+                T::descriptor()
             }
             Some(member) => {
                 self.require_conversion(self.member(member)?, &T::number(), reading)?;
-                let (name, ty) = (member.to_owned(), T::type_descriptor());
+                let (name, ty) = (member.to_owned(), T::descriptor());
                 let fields = vec![CompoundField { name, ty, offset: 0, index: 0 }];
                 TypeDescriptor::Compound(CompoundType { fields, size: size_of::<T>() })
             }
@@ -251,6 +272,20 @@ impl<'file> Dataset<'file> {
         }
         let (verb, preposition) = if reading { ("read", "as") } else { ("written", "from") };
         Err(self.error(format!("holds {element}, which cannot be {verb} {preposition} {number} without loss")))
+    }
+
+    /// HDF5 1.10 filters what ranks write only if they write it together.
+    fn require_together<P>(&self, prepared: P) -> Result<P> {
+        let alone = self.transfer == Transfer::Independent && self.file.is_shared();
+        if alone && !self.dataset.filters().is_empty() {
+            return Err(self.error("compressed data of several ranks are written collectively only"));
+        }
+        Ok(prepared)
+    }
+
+    /// Where the data are in the file, if they lie there in one piece.
+    pub(crate) fn offset(&self) -> Option<u64> {
+        self.dataset.offset()
     }
 
     fn require_length(&self, prepared: (hdf5::Datatype, Slab), length: usize) -> Result<(hdf5::Datatype, Slab)> {

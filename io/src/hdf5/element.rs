@@ -1,6 +1,8 @@
 //! The types of dataset elements: what a file may hold, and what is read from it.
 
+use dolmen_core::{Complex32, Complex64};
 use hdf5::H5Type;
+use hdf5::types::{CompoundField, CompoundType, TypeDescriptor};
 use std::fmt;
 
 mod sealed {
@@ -101,6 +103,7 @@ impl fmt::Display for ElementType {
 #[doc(hidden)]
 pub enum Number {
     Float,
+    Complex,
     Integer { bytes: usize, signed: bool },
     Array { length: usize, element: Box<Number> },
 }
@@ -109,6 +112,7 @@ impl fmt::Display for Number {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Float => write!(f, "a float"),
+            Self::Complex => write!(f, "a complex number"),
             Self::Integer { bytes, signed } => {
                 let sign = if *signed { "signed" } else { "unsigned" };
                 write!(f, "a {}-bit {sign} integer", 8 * bytes)
@@ -119,10 +123,14 @@ impl fmt::Display for Number {
 }
 
 /// A type that elements are read as and written from: integers and floats of one to
-/// eight bytes, and arrays `[T; N]` of them for array-valued members of tables.
-pub trait Element: bytemuck::Pod + H5Type + sealed::Sealed {
+/// eight bytes, complex numbers, and arrays `[T; N]` for array-valued members of tables.
+///
+/// Complex numbers are stored as h5py stores them, as compounds of `r` and `i`.
+pub trait Element: bytemuck::Pod + sealed::Sealed {
     #[doc(hidden)]
     fn number() -> Number;
+    #[doc(hidden)]
+    fn descriptor() -> TypeDescriptor;
 }
 
 macro_rules! integer_elements {
@@ -131,6 +139,9 @@ macro_rules! integer_elements {
         impl Element for $type {
             fn number() -> Number {
                 Number::Integer { bytes: size_of::<$type>(), signed: $signed }
+            }
+            fn descriptor() -> TypeDescriptor {
+                <$type>::type_descriptor()
             }
         }
     )*};
@@ -146,17 +157,43 @@ macro_rules! float_elements {
             fn number() -> Number {
                 Number::Float
             }
+            fn descriptor() -> TypeDescriptor {
+                <$type>::type_descriptor()
+            }
         }
     )*};
 }
 
 float_elements!(f32, f64);
 
+macro_rules! complex_elements {
+    ($($type:ty: $real:ty),*) => {$(
+        impl sealed::Sealed for $type {}
+        impl Element for $type {
+            fn number() -> Number {
+                Number::Complex
+            }
+            fn descriptor() -> TypeDescriptor {
+                let size = size_of::<$real>();
+                let field = |name: &str, index: usize| {
+                    CompoundField { name: name.to_owned(), ty: <$real>::type_descriptor(), offset: index * size, index }
+                };
+                TypeDescriptor::Compound(CompoundType { fields: vec![field("r", 0), field("i", 1)], size: 2 * size })
+            }
+        }
+    )*};
+}
+
+complex_elements!(Complex32: f32, Complex64: f64);
+
 impl<T: Element, const N: usize> sealed::Sealed for [T; N] {}
 
 impl<T: Element, const N: usize> Element for [T; N] {
     fn number() -> Number {
         Number::Array { length: N, element: Box::new(T::number()) }
+    }
+    fn descriptor() -> TypeDescriptor {
+        TypeDescriptor::FixedArray(Box::new(T::descriptor()), N)
     }
 }
 
@@ -170,6 +207,11 @@ impl ElementType {
     pub(super) fn converts(&self, number: &Number, reading: bool) -> bool {
         match (self, number) {
             (Self::Float { .. }, Number::Float) => true,
+            (Self::Compound { members, .. }, Number::Complex) => {
+                let part =
+                    |name: &str, member: &Member| member.name == name && matches!(member.element, Self::Float { .. });
+                matches!(members.as_slice(), [re, im] if part("r", re) && part("i", im))
+            }
             (Self::Integer { .. }, Number::Float) => reading,
             (Self::Float { .. }, Number::Integer { .. }) => !reading,
             (Self::Boolean, Number::Integer { bytes, .. }) => reading && *bytes == 1,

@@ -11,19 +11,27 @@
 //!
 //! Disk space for all that a new file is to hold is reserved before it is created:
 //! Open MPI 4.1 reports a full disk in a collective write as success, or hangs.
+//!
+//! Each new file says by an attribute of its root, `dolmen_schema`, by which version of these
+//! modules it was written. A file of a later one is refused.
 
+use super::attribute::Attribute;
 use super::dataset::{Dataset, Layout};
 use super::element::Element;
+use super::options::{CreateOptions, InForce, OpenOptions};
 use super::space;
 use crate::error::{Error, Result};
 use crate::staged::StagedFile;
 use dolmen_core::Comm;
 use hdf5::dataset::{AllocTime, FillTime};
-use hdf5::file::{FileBuilder, FileCloseDegree};
 use std::cell::Cell;
 use std::fs;
 use std::mem;
 use std::path::{Path, PathBuf};
+
+/// The version of how objects are stored in files.
+const SCHEMA: i64 = 1;
+const SCHEMA_NAME: &str = "dolmen_schema";
 
 /// An HDF5 file, open for reading or being created.
 #[derive(Debug)]
@@ -35,6 +43,8 @@ pub struct H5File {
     staged: Option<StagedFile>,
     /// The disk space that a new file was reserved.
     reserved: Cell<u64>,
+    /// Of a new file.
+    options: CreateOptions,
     /// Whether writing failed on this rank; then the file is never published.
     damaged: Cell<bool>,
 }
@@ -46,18 +56,37 @@ impl H5File {
     ///
     /// # Errors
     ///
-    /// There is no such file, it is not HDF5, or it is truncated.
+    /// There is no such file, it is not HDF5, it is truncated, or a later version of this library
+    /// has written it.
     pub fn open(comm: &Comm, path: impl AsRef<Path>) -> Result<Self> {
+        Self::open_with(comm, path, &OpenOptions::default())
+    }
+
+    /// As [`H5File::open`], with other than the default options.
+    ///
+    /// # Collective
+    ///
+    /// # Errors
+    ///
+    /// As [`H5File::open`].
+    pub fn open_with(comm: &Comm, path: impl AsRef<Path>, options: &OpenOptions) -> Result<Self> {
         let path = path.as_ref();
         // Looked at by one rank first: a file that cannot be opened over MPI-IO fails
         // late and with a message that does not say why.
-        let looked_at = if comm.rank() == 0 { open_alone(path).map(Some) } else { Ok(None) };
+        let looked_at = if comm.rank() == 0 { open_alone(path, options).map(Some) } else { Ok(None) };
         let alone = comm.agree(looked_at)?.filter(|_| comm.size() == 1);
         let opened = match alone {
             Some(file) => Ok(file),
-            None => builder(comm).open(path).map_err(|error| unreadable(path, &error)),
+            None => options.builder(comm).open(path).map_err(|error| unreadable(path, &error)),
         };
-        Ok(comm.agree(opened.map(|file| Self::new(comm, path, file, None)))?)
+        let file = comm.agree(opened.map(|file| Self::new(comm, path, file, None)))?;
+        match file.attribute("/", SCHEMA_NAME)? {
+            Some(Attribute::Integer(found)) if found > SCHEMA => {
+                let what = format!("is of schema {found}; this version of the library reads up to {SCHEMA}");
+                Err(Error::File { path: path.to_owned(), what })
+            }
+            _ => Ok(file),
+        }
     }
 
     /// Creates a file, which appears under its name when it is closed. A file of that
@@ -69,11 +98,27 @@ impl H5File {
     ///
     /// The folder does not exist or cannot be written.
     pub fn create(comm: &Comm, path: impl AsRef<Path>) -> Result<Self> {
+        Self::create_with(comm, path, &CreateOptions::default())
+    }
+
+    /// As [`H5File::create`], with other than the default options.
+    ///
+    /// # Collective
+    ///
+    /// With the same options on all ranks.
+    ///
+    /// # Errors
+    ///
+    /// As [`H5File::create`].
+    pub fn create_with(comm: &Comm, path: impl AsRef<Path>, options: &CreateOptions) -> Result<Self> {
         let path = path.as_ref();
         let staged = StagedFile::create(comm, path)?;
-        let created = writer(comm).create(staged.temporary()).map_err(|error| unreadable(staged.temporary(), &error));
-        let file = comm.agree(created.map(|file| Self::new(comm, path, file, Some(staged))))?;
+        let created = options.builder(comm).create(staged.temporary());
+        let created = created.map_err(|error| unreadable(staged.temporary(), &error));
+        let mut file = comm.agree(created.map(|file| Self::new(comm, path, file, Some(staged))))?;
+        file.options = options.clone();
         file.reserve(space::FILE_BYTES)?;
+        file.write_attribute("/", SCHEMA_NAME, SCHEMA)?;
         Ok(file)
     }
 
@@ -81,7 +126,8 @@ impl H5File {
     /// dropped as files of this type are: without communicating.
     fn new(comm: &Comm, path: &Path, file: hdf5::File, staged: Option<StagedFile>) -> Self {
         let (reserved, damaged) = (Cell::new(0), Cell::new(false));
-        Self { comm: comm.clone(), path: path.to_owned(), file: Some(file), staged, reserved, damaged }
+        let options = CreateOptions::default();
+        Self { comm: comm.clone(), path: path.to_owned(), file: Some(file), staged, reserved, options, damaged }
     }
 
     /// Reserves disk space for `bytes` more bytes, if the file is new.
@@ -107,10 +153,25 @@ impl H5File {
     /// What was written could not be brought to disk, or an earlier write had failed;
     /// then there is no new file.
     pub fn close(mut self) -> Result<()> {
+        let comm = self.comm.clone();
+        match self.finish()? {
+            Some(staged) => {
+                staged.sync(&comm)?;
+                staged.publish(&comm)
+            }
+            None => Ok(()),
+        }
+    }
+
+    /// Closes the file; one that was created has its temporary name still, and may not be on disk.
+    ///
+    /// # Collective
+    pub(crate) fn finish(&mut self) -> Result<Option<StagedFile>> {
         let file = self.file.take().expect("invariant: taken only here and by drop");
         let path = self.path.clone();
         let Some(staged) = self.staged.take() else {
-            return Ok(self.comm.agree(file.close().map_err(|error| unreadable(&path, &error)))?);
+            self.comm.agree(file.close().map_err(|error| unreadable(&path, &error)))?;
+            return Ok(None);
         };
         let flushed = if self.damaged.get() {
             Err(Error::File { path: path.clone(), what: "is incomplete: data could not be written".to_owned() })
@@ -122,8 +183,19 @@ impl H5File {
             return Err(error.into());
         }
         self.comm.agree(file.close().map_err(|error| unwritable(&path, &error)))?;
-        staged.sync(&self.comm)?;
-        staged.publish(&self.comm)
+        Ok(Some(staged))
+    }
+
+    /// What the library says is in force for this file.
+    ///
+    /// # Collective
+    ///
+    /// # Errors
+    ///
+    /// The library does not say.
+    pub fn in_force(&self) -> Result<InForce> {
+        let asked = InForce::of(self.file());
+        Ok(self.comm.agree(asked.map_err(|error| unreadable(&self.path, &error)))?)
     }
 
     /// Where the file is or will be.
@@ -204,10 +276,10 @@ impl H5File {
     /// There is something of this name already, the shape or the chunks are not
     /// possible, or the file is only read.
     pub fn create_dataset<T: Element>(&self, name: &str, shape: &[u64], layout: &Layout) -> Result<Dataset<'_>> {
-        self.create_dataset_as(name, &T::type_descriptor(), shape, layout)
+        self.create_dataset_as(name, &T::descriptor(), shape, layout)
     }
 
-    pub(super) fn create_dataset_as(
+    pub(crate) fn create_dataset_as(
         &self,
         name: &str,
         element: &hdf5::types::TypeDescriptor,
@@ -226,6 +298,10 @@ impl H5File {
                 None => builder.no_chunk(),
                 Some(chunk) => builder.chunk(chunk),
             };
+            let builder = match layout {
+                Layout::Compressed { level, .. } => builder.shuffle().deflate(*level),
+                Layout::Contiguous | Layout::Chunked(_) => builder,
+            };
             let created = builder.empty_as(element.clone()).shape(extents).create(name);
             let created = created.map_err(|refused| self.dataset_error(name, reason(&refused)))?;
             Dataset::new(self, name, created)
@@ -243,18 +319,33 @@ impl H5File {
     ) -> Result<(Vec<usize>, Option<Vec<usize>>, u64)> {
         let error = |what: &str| self.dataset_error(name, what);
         let extents = to_usize(shape).ok_or_else(|| error("too large for this machine"))?;
-        let chunk = match layout {
-            Layout::Contiguous => None,
-            Layout::Chunked(chunk) => {
+        let chunk = match layout.chunk() {
+            None => None,
+            Some(chunk) => {
                 if chunk.len() != shape.len() || chunk.contains(&0) {
                     return Err(error(&format!("chunks {chunk:?} do not suit the shape {shape:?}")));
                 }
                 Some(to_usize(chunk).ok_or_else(|| error("chunks too large"))?)
             }
         };
+        if let Layout::Compressed { level: 10.., .. } = layout {
+            return Err(error("the level of compression is 0 to 9"));
+        }
         let bytes = space::dataset_bytes(name, element_bytes, shape, layout);
+        let bytes = bytes.and_then(|bytes| bytes.checked_add(self.alignment_bytes(bytes, layout)));
         let bytes = bytes.ok_or_else(|| error("exceeds 2^64 bytes"))?;
         Ok((extents, chunk, bytes))
+    }
+
+    /// What alignment may add to a dataset of so many bytes.
+    fn alignment_bytes(&self, bytes: u64, layout: &Layout) -> u64 {
+        let CreateOptions { threshold, alignment, .. } = self.options;
+        let pieces = match layout {
+            Layout::Contiguous => 1,
+            // Each chunk may be aligned; chunks below the threshold are not, and so are not so many.
+            Layout::Chunked(_) | Layout::Compressed { .. } => bytes / threshold.max(1) + 1,
+        };
+        if bytes < threshold { 0 } else { pieces.saturating_mul(alignment) }
     }
 
     pub(super) fn file(&self) -> &hdf5::File {
@@ -294,40 +385,15 @@ fn to_usize(lengths: &[u64]) -> Option<Vec<usize>> {
     lengths.iter().map(|length| usize::try_from(*length).ok()).collect()
 }
 
-fn builder(comm: &Comm) -> FileBuilder {
-    let mut builder = local_builder();
-    if comm.size() > 1 {
-        // Collective metadata reads stay off: they are broken in HDF5 1.10.5 to 1.10.8.
-        builder.fapl().mpio(comm.as_raw(), None).coll_metadata_write(true);
-    }
-    builder
-}
-
-/// Nothing of the data is held back: a failure to write is one of the call that wrote.
-fn writer(comm: &Comm) -> FileBuilder {
-    let mut builder = builder(comm);
-    builder.fapl().sieve_buf_size(0).chunk_cache(1, 0, 0.0);
-    builder
-}
-
-/// Closing such a file closes its datasets too. Rust sees to it that none of them is
-/// used any more; but one may still be waiting to be dropped, which otherwise would
-/// keep the file open, or the closing from succeeding.
-fn local_builder() -> FileBuilder {
-    let mut builder = FileBuilder::new();
-    builder.fapl().fclose_degree(FileCloseDegree::Strong);
-    builder
-}
-
 /// Opens a file on this rank only, without MPI-IO.
-fn open_alone(path: &Path) -> Result<hdf5::File> {
+fn open_alone(path: &Path, options: &OpenOptions) -> Result<hdf5::File> {
     // Distinguishes what the library reports alike: missing, forbidden, a folder.
     let file = fs::File::open(path).map_err(|error| Error::io(path, "open", error))?;
     let metadata = file.metadata().map_err(|error| Error::io(path, "examine", error))?;
     if !metadata.is_file() {
         return Err(Error::argument(path, "is not a regular file"));
     }
-    local_builder().open(path).map_err(|error| unreadable(path, &error))
+    options.builder_alone().open(path).map_err(|error| unreadable(path, &error))
 }
 
 fn unreadable(path: &Path, error: &hdf5::Error) -> Error {

@@ -26,9 +26,9 @@ pub(super) fn attribute_bytes(name: &str, value_bytes: usize) -> u64 {
 /// A dataset; none if that is more than 2^64 bytes.
 pub(super) fn dataset_bytes(name: &str, element_bytes: usize, shape: &[u64], layout: &Layout) -> Option<u64> {
     let product = |lengths: &[u64]| lengths.iter().try_fold(1_u64, |product, length| product.checked_mul(*length));
-    let data = match layout {
-        Layout::Contiguous => product(shape)?.checked_mul(element_bytes as u64)?,
-        Layout::Chunked(chunk) => {
+    let data = match layout.chunk() {
+        None => product(shape)?.checked_mul(element_bytes as u64)?,
+        Some(chunk) => {
             let counts: Vec<u64> = shape.iter().zip(chunk).map(|(length, chunk)| length.div_ceil(*chunk)).collect();
             let chunks = product(&counts)?;
             let stored = chunks.checked_mul(product(chunk)?)?.checked_mul(element_bytes as u64)?;

@@ -1,6 +1,6 @@
 //! Methods picked by name, for commands and bindings.
 
-use dolmen_core::Scalar;
+use dolmen_core::{AdjointOperator, Scalar};
 
 use crate::krylov::Solver;
 use crate::krylov::bicgstab::BiCgStab;
@@ -57,13 +57,40 @@ by_name! {
     "richardson" => Richardson,
 }
 
-by_name! {
-    /// The names that [`least_squares_by_name`] knows.
-    LEAST_SQUARES_SOLVERS,
-    /// A method for least squares without a preconditioner; `None` for a name that is not one of
-    /// [`LEAST_SQUARES_SOLVERS`].
-    least_squares_by_name -> LeastSquaresSolver:
-    "lsqr" => Lsqr,
-    "lsmr" => Lsmr,
-    "cgls" => Cgls,
+/// The names that [`least_squares_by_name`] knows.
+pub const LEAST_SQUARES_SOLVERS: &[&str] = &["lsqr", "lsmr", "cgls"];
+
+/// A method for least squares without a preconditioner; `None` for a name that is not one of
+/// [`LEAST_SQUARES_SOLVERS`].
+pub fn least_squares_by_name<'a, T: Scalar>(
+    name: &str,
+    settings: Settings<'a, T>,
+) -> Option<Box<dyn LeastSquaresSolver<T> + 'a>> {
+    preconditioned_least_squares_by_name(name, settings, None)
+}
+
+/// A method for least squares with a preconditioner, an operator on the domain; `None` for a name that
+/// is not one of [`LEAST_SQUARES_SOLVERS`].
+pub fn preconditioned_least_squares_by_name<'a, T: Scalar>(
+    name: &str,
+    settings: Settings<'a, T>,
+    m: Option<&'a dyn AdjointOperator<T>>,
+) -> Option<Box<dyn LeastSquaresSolver<T> + 'a>> {
+    Some(match name {
+        "lsqr" => with(Lsqr::from(settings), m, Lsqr::preconditioner),
+        "lsmr" => with(Lsmr::from(settings), m, Lsmr::preconditioner),
+        "cgls" => with(Cgls::from(settings), m, Cgls::preconditioner),
+        _ => return None,
+    })
+}
+
+fn with<'a, T: Scalar, S: LeastSquaresSolver<T> + 'a>(
+    solver: S,
+    m: Option<&'a dyn AdjointOperator<T>>,
+    precondition: impl FnOnce(S, &'a dyn AdjointOperator<T>) -> S,
+) -> Box<dyn LeastSquaresSolver<T> + 'a> {
+    match m {
+        Some(m) => Box::new(precondition(solver, m)),
+        None => Box::new(solver),
+    }
 }

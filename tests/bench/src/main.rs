@@ -1,10 +1,12 @@
 //! `dolmen-bench`: speed of the toolkit beside STREAM, as one JSON line for each case.
 //!
-//! Takes `--case PREFIX[,PREFIX...]`, `--repeats N`, `--maxsec S`, like the PETSc and Trilinos
+//! Takes `--case PREFIX[,PREFIX...]`, `--repeats N`, `--maxsec S`, `--dir FOLDER`, like the PETSc and Trilinos
 //! programs that `make bench` runs beside it on the same cases; `scripts/bench.py` joins the
 //! lines. Each case is timed between barriers, the slowest rank counting, and STREAM's triad runs
 //! just before and just after it, so that its share is taken under the same load.
 
+mod files;
+mod hdf5;
 mod matrices;
 mod measure;
 mod problems;
@@ -14,11 +16,11 @@ mod vectors;
 
 use std::process::ExitCode;
 
-use dolmen_core::{Comm, Error};
+use dolmen_core::Comm;
 use measure::Bench;
 
 fn main() -> ExitCode {
-    Comm::run(|comm| -> Result<ExitCode, Error> {
+    Comm::run(|comm| -> Result<ExitCode, dolmen_io::Error> {
         let bench = match Bench::from_args(comm, std::env::args().skip(1)) {
             Ok(bench) => bench,
             Err(message) => {
@@ -32,6 +34,8 @@ fn main() -> ExitCode {
         matrices::run(&bench)?;
         products::run(&bench)?;
         solves::run(&bench)?;
+        hdf5::run(&bench)?;
+        files::run(&bench)?;
         Ok(ExitCode::SUCCESS)
     })
 }

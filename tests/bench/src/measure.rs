@@ -1,6 +1,7 @@
 //! Timing, and the lines that are printed.
 
 use std::cell::RefCell;
+use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use dolmen_core::Comm;
@@ -16,6 +17,7 @@ pub(crate) struct Bench {
     prefixes: Vec<String>,
     repeats: usize,
     max_seconds: f64,
+    folder: PathBuf,
     stream: RefCell<Stream>,
 }
 
@@ -58,10 +60,12 @@ pub(crate) struct Case<'c> {
 impl Bench {
     pub(crate) fn from_args(comm: &Comm, mut args: impl Iterator<Item = String>) -> Result<Bench, String> {
         let (mut prefixes, mut repeats, mut max_seconds) = (Vec::new(), 10, 2.0);
+        let mut folder = std::env::temp_dir();
         while let Some(option) = args.next() {
             let value = args.next().ok_or_else(|| format!("{option} needs a value"))?;
             let bad = |_| format!("{option} {value} is not a number");
             match option.as_str() {
+                "--dir" => folder = value.into(),
                 "--case" if value == "all" => prefixes.clear(),
                 "--case" => prefixes = value.split(',').map(str::to_owned).collect(),
                 "--repeats" => repeats = value.parse().map_err(bad)?,
@@ -72,12 +76,23 @@ impl Bench {
         let len = STREAM_LEN / comm.size();
         let array = |value: f64| vec![value; len];
         let stream = RefCell::new(Stream { a: array(0.0), b: array(1.0), c: array(2.0) });
-        Ok(Bench { comm: comm.clone(), prefixes, repeats, max_seconds, stream })
+        Ok(Bench { comm: comm.clone(), prefixes, repeats, max_seconds, folder, stream })
     }
 
     /// Whether a case was asked for.
     pub(crate) fn wants(&self, name: &str) -> bool {
         self.prefixes.is_empty() || self.prefixes.iter().any(|prefix| name.starts_with(prefix.as_str()))
+    }
+
+    /// Whether any case was asked for whose name starts so.
+    pub(crate) fn wants_any(&self, start: &str) -> bool {
+        self.prefixes.is_empty()
+            || self.prefixes.iter().any(|prefix| prefix.starts_with(start) || start.starts_with(prefix))
+    }
+
+    /// Where files are written.
+    pub(crate) fn folder(&self) -> &Path {
+        &self.folder
     }
 
     /// Does `work` between barriers and notes how long the slowest rank took.
@@ -141,6 +156,27 @@ impl Bench {
         let times = self.times(self.repeats, work);
         let rate = before.max(self.triad());
         self.print(case, &times, rate, json!({}));
+    }
+
+    /// Times a case of large files, if it was asked for: three times, each after `prepare`.
+    pub(crate) fn few(&self, case: &Case<'_>, mut prepare: impl FnMut(), mut work: impl FnMut()) {
+        if !self.wants(case.name) {
+            return;
+        }
+        let before = self.triad();
+        let mut times = Times::default();
+        for _ in 0..self.repeats.min(3) {
+            prepare();
+            self.time(&mut times, &mut work);
+        }
+        self.print(case, &times, before.max(self.triad()), json!({}));
+    }
+
+    /// Prints the line of another program that did the same work; on rank 0.
+    pub(crate) fn print_peer(&self, system: &str, case: &Case<'_>, seconds: f64) {
+        let Case { name, n, entries, .. } = *case;
+        let line = json!({"system": system, "case": name, "ranks": self.comm.size(), "n": n, "nnz": entries, "seconds_min": seconds});
+        println!("{line}");
     }
 
     /// Times a solve and what it needs before it, if it was asked for, and prints its line.

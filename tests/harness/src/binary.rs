@@ -11,13 +11,14 @@ use std::sync::{Mutex, PoisonError};
 /// and all that depends on them be compiled again.
 const OF_THE_TEST: [&str; 5] = ["CARGO_BIN_", "CARGO_CRATE_", "CARGO_MANIFEST_", "CARGO_PKG_", "CARGO_TARGET_TMPDIR"];
 
-/// The built program `name` of the package `dolmen-{name}`, up to date and of the same profile as
+/// The built program `name` of the package in `examples/{name}`, up to date and of the same profile as
 /// the running test. Cargo is asked once per process.
 ///
 /// # Errors
 /// When the test does not run from a Cargo target directory or the program does not build.
 pub fn binary(name: &str) -> io::Result<PathBuf> {
-    built(name, &["--package", &format!("dolmen-{name}"), "--bin", name], Path::new(name))
+    let manifest = format!("../../examples/{name}/Cargo.toml");
+    built(name, &["--manifest-path", &manifest, "--bin", name], Path::new(name))
 }
 
 /// The built example `name` of the package `dolmen-examples`; otherwise as [`binary`].

@@ -320,7 +320,7 @@ with h5py.File(sys.argv[1], 'w') as f:
             assert_eq!(file.attribute_text("/", name)?, "text", "{name}");
         }
         assert_eq!(file.attribute_f64("/", "be")?, 2.5);
-        assert_eq!(file.attribute("/", "list")?, Some(Attribute::Reals(vec![1.0, 2.0])));
+        assert_eq!(file.attribute("/", "list")?, Some(Attribute::Integers(vec![1, 2])));
         file.close()?;
     }
     folder.remove(comm);

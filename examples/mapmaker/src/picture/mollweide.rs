@@ -7,17 +7,15 @@
 
 use std::f64::consts::{FRAC_PI_2, PI};
 
+use dolmen_common::picture::{Align, Canvas, Font, INK, Limits, Rgb, byte, label};
+
 use super::Style;
-use super::canvas::{Align, Canvas, Font};
-use super::palette::{Rgb, byte};
-use super::range::{Limits, label};
 use crate::healpix::Healpix;
 
 /// Samples along each side of a point of the picture: their colours are averaged, so that the
 /// borders of pixels are smooth.
 const SAMPLES: usize = 2;
 
-const INK: Rgb = [34, 34, 40];
 const UNSEEN: Rgb = [196, 198, 202];
 
 /// Why there is no picture.
@@ -248,7 +246,8 @@ fn distance_to_ellipse([x, y]: [f64; 2]) -> f64 {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{Palette, Range};
+    use dolmen_common::picture::{Palette, Range};
+
     use super::*;
     use crate::healpix::Ordering;
 

@@ -5,6 +5,7 @@ use std::path::Path;
 use dolmen_core::Comm;
 use dolmen_io::fits::MapFile;
 use dolmen_io::hdf5::H5File;
+use dolmen_solvers::Progress;
 use dolmen_tests::TestResult;
 use mapmaker::config::Config;
 use mapmaker::output::product_names;
@@ -35,9 +36,15 @@ pub(crate) fn outputs(comm: &Comm) -> TestResult<Checksums> {
     let folder = Folder::new(comm)?;
     let config = Config::parse(CONFIG, &folder.path.join("case.toml"))?;
     simulate(comm, &config.simulate, None, &config.input.tod)?;
-    let request = Request { folder: folder.path.join("out"), config, text: String::new(), name: "case.toml".into() };
+    let request = Request {
+        folder: folder.path.join("out"),
+        config,
+        text: String::new(),
+        name: "case.toml".into(),
+        resume: None,
+    };
     let mut norms = Vec::new();
-    let outcome = run(comm, &request, &mut |progress| norms.push(progress.residual.to_bits()))?;
+    let outcome = run(comm, &request, &mut |progress: &Progress| norms.push(progress.residual.to_bits()))?;
     let known = product_names();
     let name = |path: &Path| path.file_name().unwrap_or_default().to_string_lossy().into_owned();
     let unknown = outcome.files.iter().find(|path| !known.contains(&name(path)));

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use dolmen_core::Comm;
 use dolmen_io::hdf5::{Element, H5File, Layout, TableColumn};
+use dolmen_solvers::Progress;
 use dolmen_tests::TestResult;
 use mapmaker::config::Config;
 use mapmaker::maps::{Maps, make_maps};
@@ -136,7 +137,7 @@ fn put<T: Element, const N: usize>(file: &H5File, name: &str, shape: [u64; N], v
 pub(crate) fn map(comm: &Comm, folder: &Folder, timeline: &Timeline, config: &str) -> TestResult<Maps> {
     timeline.write(comm, &folder.path.join("tod.h5"))?;
     let config = Config::parse(config, &folder.path.join("case.toml"))?;
-    Ok(make_maps(comm, &config, &mut Phases::default(), &mut |_| {})?)
+    Ok(make_maps(comm, &config, &mut Phases::default(), &mut |_: &Progress| {}, None)?)
 }
 
 /// A distributed interleaved array, whole, on every rank.

@@ -1,6 +1,7 @@
 //! The map-maker against exact answers, bad input and a killed rank.
 
 mod bits;
+mod checkpoints;
 #[path = "../common/mod.rs"]
 mod common;
 mod fixture;
@@ -38,6 +39,9 @@ fn main() -> std::process::ExitCode {
         serial("odd_input_is_mapped", programs::odd_input).deadline(minute),
         serial("healpy_reads_the_maps", programs::healpy).deadline(minute),
         serial("the_program_is_built_beside_the_tests", programs::is_beside),
+        serial("stopped_runs_end_with_the_same_maps", checkpoints::stopped_and_resumed).deadline(2 * minute),
+        serial("saving_on_the_way_changes_nothing", checkpoints::saved_on_the_way).deadline(minute),
+        serial("checkpoints_of_other_runs_are_refused", checkpoints::refused).deadline(2 * minute),
         serial("a_killed_rank_ends_the_job", programs::killed_rank),
     ])
 }

@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 
 use dolmen_core::Comm;
 use dolmen_core::random::Philox;
-use dolmen_io::fits::{MapColumn, MapData, MapHeader, UNSEEN, write_map};
+use dolmen_io::fits::{ColumnData, MapColumn, MapHeader, UNSEEN, write_map};
 use dolmen_io::hdf5::{H5File, TableColumn};
+use dolmen_solvers::Progress;
 use dolmen_tests::TestResult;
 use mapmaker::config::Config;
 use mapmaker::healpix::Ordering;
@@ -247,7 +248,7 @@ pub(crate) fn masked(comm: &Comm) -> TestResult {
         polarisation: None,
         history: Vec::new(),
     };
-    let column = MapColumn { name: "MASK", unit: "", data: MapData::F64(&values) };
+    let column = MapColumn { name: "MASK", unit: "", data: ColumnData::F64(&values) };
     write_map(&layout, folder.path.join("mask.fits"), &header, &[column])?;
     let timeline = random_timeline(2, 2, 8 * LENGTH, patch);
     let maps = map(comm, &folder, &timeline, &config("IQU", ", mask = 'mask.fits'"))?;
@@ -296,7 +297,7 @@ pub(crate) fn dst_table(comm: &Comm) -> TestResult {
         let text =
             config(stokes, "").replace("input.tod = 'tod.h5'", &format!("input = {{ tod = 'tod.h5', {described} }}"));
         let config = Config::parse(&text, &folder.path.join("case.toml"))?;
-        let maps = make_maps(comm, &config, &mut Phases::default(), &mut |_| {})?;
+        let maps = make_maps(comm, &config, &mut Phases::default(), &mut |_: &Progress| {}, None)?;
         // Both channels look at the same pixel; U is sensitive at 45 degrees to Q.
         let first = |values: &[f64]| values[..samples_each].to_vec();
         let twice = |values: &[f64]| [first(values), first(values)].concat();

@@ -2,6 +2,7 @@
 
 use dolmen_core::Comm;
 use dolmen_io::fits::{MapFile, UNSEEN};
+use dolmen_solvers::Progress;
 use dolmen_tests::TestResult;
 use mapmaker::config::Config;
 use mapmaker::maps::make_maps;
@@ -25,7 +26,7 @@ pub(crate) fn noiseless(comm: &Comm) -> TestResult {
         );
         let config = Config::parse(&text, &folder.path.join("case.toml"))?;
         let simulated = simulate(comm, &config.simulate, None, &config.input.tod)?;
-        let maps = make_maps(comm, &config, &mut Phases::default(), &mut |_| {})?;
+        let maps = make_maps(comm, &config, &mut Phases::default(), &mut |_: &Progress| {}, None)?;
         let file = MapFile::open(&simulated.sky)?;
         let sky = [0, 1, 2].map(|column| file.read(column, 0..file.header().pixels()));
         let [i, q, u] = sky.map(|values| values.expect("a full-sky column"));

@@ -7,6 +7,7 @@ mod block;
 mod cg;
 mod dense;
 mod endings;
+mod preconditioned;
 mod references;
 mod resume;
 mod stencil;
@@ -16,6 +17,7 @@ mod table;
 use std::process::ExitCode;
 use std::time::Duration;
 
+use dolmen_core::{Complex32, Complex64};
 use dolmen_tests::{case, same_bits};
 
 fn main() -> ExitCode {
@@ -40,6 +42,10 @@ fn main() -> ExitCode {
         case("no_false_converged", &[1, 2], references::no_false_converged).deadline(Duration::from_secs(300)),
         case("square_methods_against_a_dense_solve", &[1, 2, 3], table::square_methods),
         case("least_squares_against_a_dense_solve", &[1, 2, 3], table::least_squares_methods),
+        case("methods_with_preconditioners_f32", &[1, 2, 3], preconditioned::table::<f32>),
+        case("methods_with_preconditioners_f64", &[1, 2, 3], preconditioned::table::<f64>),
+        case("methods_with_preconditioners_c32", &[1, 2, 3], preconditioned::table::<Complex32>),
+        case("methods_with_preconditioners_c64", &[1, 2, 3], preconditioned::table::<Complex64>),
         case("gmres_from_both_sides", &[1, 2], table::gmres_sides),
         case("norms", &[1, 2], table::norms),
         same_bits("methods", MANY, bits::methods).deadline(Duration::from_secs(300)),

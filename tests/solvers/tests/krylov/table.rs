@@ -18,14 +18,14 @@ const ORDER: u64 = 23;
 
 /// What a matrix of the table is like.
 #[derive(Clone, Copy, Debug, PartialEq)]
-enum Kind {
+pub(crate) enum Kind {
     Definite,
     Indefinite,
     General,
 }
 
 /// Entries of a well-conditioned matrix: a diagonal, and beside it small numbers.
-fn entry(kind: Kind, row: u64, column: u64) -> Complex64 {
+pub(crate) fn entry(kind: Kind, row: u64, column: u64) -> Complex64 {
     let random = Philox::new(17);
     let number = |i: u64, j: u64| Complex64::new(random.normal(i, 2 * j), random.normal(i, 2 * j + 1)) * 0.03;
     if row == column {
@@ -39,15 +39,15 @@ fn entry(kind: Kind, row: u64, column: u64) -> Complex64 {
     }
 }
 
-fn rhs(row: u64) -> Complex64 {
+pub(crate) fn rhs(row: u64) -> Complex64 {
     Complex64::new(1.0 + row as f64, if row % 2 == 1 { -2.0 } else { 0.5 })
 }
 
-fn scalar<T: Scalar>(value: Complex64) -> T {
+pub(crate) fn scalar<T: Scalar>(value: Complex64) -> T {
     T::from_parts(value.re, value.im)
 }
 
-fn double<T: Scalar>(value: Complex64) -> T::Double {
+pub(crate) fn double<T: Scalar>(value: Complex64) -> T::Double {
     let rounded: T = scalar(value);
     T::Double::from_parts(rounded.re().to_f64(), rounded.im().to_f64())
 }
@@ -65,7 +65,7 @@ fn layout(comm: &Comm, rows: u64) -> TestResult<Layout> {
 }
 
 /// The methods that a kind of matrix is for.
-fn methods(kind: Kind) -> impl Iterator<Item = &'static str> {
+pub(crate) fn methods(kind: Kind) -> impl Iterator<Item = &'static str> {
     SOLVERS.iter().copied().filter(move |name| match kind {
         Kind::Definite => true,
         Kind::Indefinite => ["minres", "symmlq", "gmres", "fgmres", "gcr", "bicgstab", "idr"].contains(name),
@@ -73,11 +73,11 @@ fn methods(kind: Kind) -> impl Iterator<Item = &'static str> {
     })
 }
 
-fn tolerance<T: Scalar>() -> f64 {
+pub(crate) fn tolerance<T: Scalar>() -> f64 {
     if T::Real::EPSILON.to_f64() < 1e-10 { 1e-11 } else { 1e-5 }
 }
 
-fn assert_solution<T: Scalar>(report: &SolveReport, x: &Vector<T>, exact: &[T::Double]) -> TestResult {
+pub(crate) fn assert_solution<T: Scalar>(report: &SolveReport, x: &Vector<T>, exact: &[T::Double]) -> TestResult {
     let size = exact.iter().map(|x| x.abs()).fold(0.0, f64::max);
     for (row, value) in x.range().zip(x.owned()) {
         let value = T::Double::from_parts(value.re().to_f64(), value.im().to_f64());

@@ -4,7 +4,7 @@
 use dolmen_core::{AdjointOperator, CsrMatrix, FnOperator, Layout, LinearOperator, Scalar, Vector};
 use dolmen_solvers::{
     Additive, AdditiveSchwarz, BlockJacobi, ChebyshevPolynomial, Cholesky, Direct, Ic, Ilu, Jacobi, LocalSolver, Lu,
-    Multiplicative, Schwarz,
+    Multiplicative, PointBlockJacobi, Schwarz,
 };
 use dolmen_tests::{Checksums, Comm, TestResult};
 
@@ -77,6 +77,26 @@ pub(crate) fn jacobi<T: Scalar>(comm: &Comm) -> TestResult {
     check("Jacobi", &m, &expected(&dense))?;
     m.refill(&matrix(&layout, &changed(&dense))?)?;
     check("refilled Jacobi", &m, &expected(&changed(&dense)))
+}
+
+pub(crate) fn point_block_jacobi<T: Scalar>(comm: &Comm) -> TestResult {
+    let dense = sample::<T>(N - 1, 24, false);
+    let share = match (comm.rank(), comm.size()) {
+        (0, size) => N - 1 - (0..size).map(|rank| if rank > 1 { 3 } else { 0 }).sum::<usize>(),
+        (1, _) => 0,
+        _ => 3,
+    };
+    let layout = Layout::from_local_len(comm, share)?;
+    let a = matrix(&layout, &dense)?;
+    let expected = |a: &Dense<T>, order: usize| inverse(&part(a, |i, j| i / order == j / order));
+    for order in [1, 3] {
+        let mut m = PointBlockJacobi::new(&a, order)?;
+        check(&format!("blocks of {order}"), &m, &expected(&dense, order))?;
+        let other = changed(&dense);
+        m.refill(&matrix(&layout, &other)?)?;
+        check(&format!("refilled blocks of {order}"), &m, &expected(&other, order))?;
+    }
+    Ok(())
 }
 
 pub(crate) fn block_jacobi<T: Scalar>(comm: &Comm) -> TestResult {

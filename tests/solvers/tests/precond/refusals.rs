@@ -3,7 +3,7 @@
 use dolmen_core::{CsrMatrix, FnOperator, Layout, Vector};
 use dolmen_solvers::{
     AdditiveSchwarz, BlockJacobi, ChebyshevPolynomial, Cholesky, Direct, Ic, Ilu, Ilut, Jacobi, Ldlt, LocalSolver, Lu,
-    Result, Schwarz, Sor, Sweep,
+    PointBlockJacobi, Result, Schwarz, Sor, Sweep,
 };
 use dolmen_tests::{Comm, TestResult};
 
@@ -54,7 +54,10 @@ pub(crate) fn rows_are_named(comm: &Comm) -> TestResult {
     let nan = [row, "NaN or infinite"];
     fails(comm, block_jacobi(comm, &infinite, |a| Ilut::new(a, 0.0, 9))?, &nan)?;
     fails(comm, Direct::factor(&matrix(&layout(comm)?, &infinite)?), &nan)?;
-    fails(comm, Jacobi::new(&matrix(&layout(comm)?, &with(ROW, ROW, f64::NAN))?), &nan)?;
+    let diagonal = with(ROW, ROW, f64::NAN);
+    fails(comm, Jacobi::new(&matrix(&layout(comm)?, &diagonal)?), &nan)?;
+    fails(comm, PointBlockJacobi::new(&matrix(&layout(comm)?, &diagonal)?, 1), &nan)?;
+    fails(comm, PointBlockJacobi::new(&matrix(&layout(comm)?, &missing)?, 1), &[row, "pivot of zero"])?;
     let negative = with(ROW, ROW, -3.0);
     let indefinite = [row, "not positive"];
     fails(comm, block_jacobi(comm, &negative, Ic::new)?, &indefinite)?;
@@ -93,6 +96,11 @@ pub(crate) fn shapes_and_patterns(comm: &Comm) -> TestResult {
     fails(comm, BlockJacobi::new(&tall, Ic::new), &square)?;
     fails(comm, Direct::factor(&tall), &square)?;
     fails(comm, AdditiveSchwarz::new(&tall, 1, Schwarz::Restricted, Lu::new), &square)?;
+    fails(comm, PointBlockJacobi::new(&tall, 1), &square)?;
+    for order in [0, 2] {
+        let cut = ["a multiple of", &order.to_string()];
+        fails(comm, PointBlockJacobi::new(&matrix(&rows, &with(0, 0, 2.0))?, order), &cut)?;
+    }
     let shell = FnOperator::new(&rows, &rows, |x: &Vector<f64>, y: &mut Vector<f64>| y.copy_from(x));
     fails(comm, Jacobi::new(&shell), &["does not know its diagonal"])?;
     fails(comm, ChebyshevPolynomial::new(shell, 2), &["does not know its diagonal"])?;

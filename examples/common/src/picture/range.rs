@@ -67,7 +67,7 @@ impl Range {
 
 impl Limits {
     /// Where `value` lies between the limits, from 0 to 1; `None` if it cannot be shown.
-    pub(super) fn fraction(self, value: f64) -> Option<f64> {
+    pub fn fraction(self, value: f64) -> Option<f64> {
         let shown = value.is_finite() && (value > 0.0 || !self.logarithmic);
         let scale = |value: f64| if self.logarithmic { value.ln() } else { value };
         let (min, max) = (scale(self.min), scale(self.max));
@@ -88,7 +88,7 @@ fn percentile(values: &mut [f64], share: f64) -> Option<f64> {
 }
 
 /// A number for a label: three significant digits, without useless zeros.
-pub(super) fn label(value: f64) -> String {
+pub fn label(value: f64) -> String {
     let size = value.abs();
     if value == 0.0 {
         return "0".to_owned();

@@ -2,13 +2,16 @@
 
 use noto_sans_mono_bitmap::{FontWeight, RasterHeight, get_raster, get_raster_width};
 
-use super::palette::Rgb;
+use super::palette::{Rgb, byte};
 
 /// Text that the font does not hold is shown as this.
 const REPLACEMENT: char = '?';
 
+/// The colour of text and lines.
+pub const INK: Rgb = [34, 34, 40];
+
 /// A picture with 8-bit sRGB points, from the upper left corner, row by row.
-pub(super) struct Canvas {
+pub struct Canvas {
     width: usize,
     height: usize,
     points: Vec<Rgb>,
@@ -16,22 +19,25 @@ pub(super) struct Canvas {
 
 /// Where a text's reference point lies.
 #[derive(Clone, Copy)]
-pub(super) enum Align {
+pub enum Align {
+    /// At its left end.
     Left,
+    /// In its middle.
     Centre,
+    /// At its right end.
     Right,
 }
 
 /// A size of the font: a raster and how many points wide and high each of its points is drawn.
 #[derive(Clone, Copy)]
-pub(super) struct Font {
+pub struct Font {
     raster: RasterHeight,
     scale: usize,
 }
 
 impl Font {
     /// The largest size that is at most `height` points high, or else the smallest.
-    pub(super) fn at_most(height: usize) -> Self {
+    pub fn at_most(height: usize) -> Self {
         let largest = RasterHeight::Size32;
         let scale = (height / largest.val()).max(1);
         let sizes = [largest, RasterHeight::Size24, RasterHeight::Size20];
@@ -40,12 +46,12 @@ impl Font {
     }
 
     /// Height of a line, in points.
-    pub(super) fn height(self) -> usize {
+    pub fn height(self) -> usize {
         self.scale * self.raster.val()
     }
 
     /// Width of `text`, in points.
-    pub(super) fn width(self, text: &str) -> usize {
+    pub fn width(self, text: &str) -> usize {
         self.scale * text.chars().count() * get_raster_width(FontWeight::Regular, self.raster)
     }
 
@@ -66,12 +72,12 @@ impl Font {
 
 impl Canvas {
     /// A white picture.
-    pub(super) fn new(width: usize, height: usize) -> Self {
+    pub fn new(width: usize, height: usize) -> Self {
         Self { width, height, points: vec![[255; 3]; width * height] }
     }
 
     /// Covers the share `alpha` of a point with `colour`; a point outside the picture is ignored.
-    pub(super) fn blend(&mut self, x: usize, y: usize, colour: Rgb, alpha: f64) {
+    pub fn blend(&mut self, x: usize, y: usize, colour: Rgb, alpha: f64) {
         if x < self.width && y < self.height {
             let point = &mut self.points[y * self.width + x];
             *point = mix(*point, colour, alpha);
@@ -79,7 +85,7 @@ impl Canvas {
     }
 
     /// Fills a box with the colours that `column` gives for each of its columns.
-    pub(super) fn fill(&mut self, [left, top]: [usize; 2], [width, height]: [usize; 2], column: impl Fn(usize) -> Rgb) {
+    pub fn fill(&mut self, [left, top]: [usize; 2], [width, height]: [usize; 2], column: impl Fn(usize) -> Rgb) {
         for x in 0..width {
             let colour = column(x);
             for y in 0..height {
@@ -91,7 +97,7 @@ impl Canvas {
     /// Writes `text` with its upper edge at `y` and its left end, centre or right end at `x`.
     ///
     /// Text longer than the picture is cut at the right.
-    pub(super) fn text(&mut self, x: usize, y: usize, align: Align, font: Font, colour: Rgb, text: &str) {
+    pub fn text(&mut self, x: usize, y: usize, align: Align, font: Font, colour: Rgb, text: &str) {
         let width = font.width(text);
         let mut left = match align {
             Align::Left => x,
@@ -107,7 +113,7 @@ impl Canvas {
     }
 
     /// The picture as a PNG file.
-    pub(super) fn into_png(self) -> Vec<u8> {
+    pub fn into_png(self) -> Vec<u8> {
         let mut file = Vec::new();
         let side = |length| u32::try_from(length).expect("invariant: a picture's width is checked");
         let mut encoder = png::Encoder::new(&mut file, side(self.width), side(self.height));
@@ -126,10 +132,10 @@ impl Canvas {
 }
 
 /// `under` covered to the share `alpha` by `over`.
-pub(super) fn mix(under: Rgb, over: Rgb, alpha: f64) -> Rgb {
+fn mix(under: Rgb, over: Rgb, alpha: f64) -> Rgb {
     [0, 1, 2].map(|i| {
         let (under, over) = (f64::from(under[i]), f64::from(over[i]));
-        super::palette::byte(under + alpha * (over - under))
+        byte(under + alpha * (over - under))
     })
 }
 

@@ -100,7 +100,7 @@ fn gamma(linear: f64) -> f64 {
     clippy::cast_sign_loss,
     reason = "rounded and clamped to the range of a byte"
 )]
-pub(super) fn byte(value: f64) -> u8 {
+pub fn byte(value: f64) -> u8 {
     value.round().clamp(0.0, 255.0) as u8
 }
 

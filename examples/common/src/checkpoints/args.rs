@@ -1,0 +1,58 @@
+//! The options of a command line.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::Args;
+
+/// Time between checkpoints where none is given.
+const EVERY: Duration = Duration::from_secs(600);
+
+/// Options about checkpoints.
+#[derive(Args, Clone, Debug, Default)]
+pub struct CheckpointArgs {
+    /// Folder of checkpoints. Also SIGUSR1 writes one, and SIGTERM writes one and stops (exit code 75).
+    #[arg(long, value_name = "DIR")]
+    pub checkpoint: Option<PathBuf>,
+    /// Time between checkpoints, as 90s, 10m or 2h [default: 10m].
+    #[arg(long, value_name = "TIME", requires = "checkpoint", value_parser = duration)]
+    pub checkpoint_every: Option<Duration>,
+    /// Go on from the newest valid checkpoint, if there is one.
+    #[arg(long, requires = "checkpoint")]
+    pub resume: bool,
+}
+
+impl CheckpointArgs {
+    /// Time between checkpoints.
+    pub fn every(&self) -> Duration {
+        self.checkpoint_every.unwrap_or(EVERY)
+    }
+}
+
+fn duration(text: &str) -> Result<Duration, String> {
+    let digits = text.trim_end_matches(|letter: char| letter.is_ascii_alphabetic());
+    let factor = match &text[digits.len()..] {
+        "s" => 1.0,
+        "m" => 60.0,
+        "h" => 3600.0,
+        _ => return Err("expected a number with s, m or h, such as 10m".into()),
+    };
+    let number: f64 = digits.parse().map_err(|_| format!("{digits:?} is not a number"))?;
+    Duration::try_from_secs_f64(number * factor).map_err(|error| error.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_have_units() {
+        assert_eq!(duration("90s"), Ok(Duration::from_secs(90)));
+        assert_eq!(duration("10m"), Ok(EVERY));
+        assert_eq!(duration("0.5h"), Ok(Duration::from_secs(1800)));
+        assert_eq!(duration("0s"), Ok(Duration::ZERO));
+        for bad in ["", "10", "m", "-1s", "1d", "infs", "1e300h", "10 m"] {
+            assert!(duration(bad).is_err(), "{bad}");
+        }
+    }
+}

@@ -1,0 +1,48 @@
+//! What ends the command with exit code 2, each in one line that names the place.
+
+use std::path::PathBuf;
+
+/// Bad input.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Error {
+    /// A file that can be read does not fit, or one cannot be written.
+    #[error("{}: {what}", path.display())]
+    File { path: PathBuf, what: String },
+    /// A failure of the toolkit, or one that the ranks agreed on. Its text names a place in the input,
+    /// which is the same on any number of ranks; the failing rank is left out.
+    #[error("{}", .0.message())]
+    Core(dolmen_core::Error),
+    /// A file that cannot be read.
+    #[error("{0}")]
+    Io(dolmen_io::Error),
+    /// A system that cannot be solved as asked.
+    #[error("{0}")]
+    Solver(dolmen_solvers::Error),
+}
+
+impl From<dolmen_core::Error> for Error {
+    fn from(error: dolmen_core::Error) -> Error {
+        Error::Core(error)
+    }
+}
+
+impl From<dolmen_io::Error> for Error {
+    fn from(error: dolmen_io::Error) -> Error {
+        match error {
+            dolmen_io::Error::Agreed(error) => Error::Core(error),
+            other => Error::Io(other),
+        }
+    }
+}
+
+impl From<dolmen_solvers::Error> for Error {
+    fn from(error: dolmen_solvers::Error) -> Error {
+        match error {
+            dolmen_solvers::Error::Core(error) => Error::Core(error),
+            other => Error::Solver(other),
+        }
+    }
+}
+
+/// Result of a step of the command.
+pub(crate) type Result<T, E = Error> = std::result::Result<T, E>;

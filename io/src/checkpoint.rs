@@ -1,0 +1,222 @@
+//! Checkpoints: the state of a program, written so that no crash at any moment loses the last good one,
+//! and loaded on any number of ranks.
+//!
+//! A [`CheckpointStore`] keeps the last few generations in a folder, each an ordinary HDF5 file with a
+//! trailer. A new one is written under a temporary name, synced on every rank, read back, renamed, and
+//! the folder synced; a live file is never updated. Loading takes the newest one of which every
+//! byte has its checksum, and says which it has skipped and why. Since
+//! vectors are stored in global order and checksums do not depend on the ranks, neither does what is
+//! loaded.
+//!
+//! Saving happens in the foreground: all ranks wait for it. To go on computing meanwhile, every rank
+//! would need a second copy of its state, and a point at which all of them learn that the others'
+//! writes have succeeded too, before which the checkpoint does not exist. MPI would allow it, as such
+//! threads need neither MPI nor HDF5; but a checkpoint is written at about the rate of the disk, so
+//! waiting costs little, and memory is what large problems do not have.
+
+mod checksums;
+mod content;
+mod read;
+mod restored;
+mod signals;
+mod trailer;
+mod write;
+
+pub use content::Checkpoint;
+pub use restored::Restored;
+pub use signals::{Signals, Wish};
+
+use crate::error::{Error, Result};
+use dolmen_core::Comm;
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+use write::Place;
+
+/// A folder of checkpoints of one program.
+#[derive(Debug)]
+pub struct CheckpointStore {
+    comm: Comm,
+    /// This rank on its own.
+    alone: Comm,
+    folder: PathBuf,
+    keep: usize,
+    /// Generations that were found damaged, and do not count among those that are kept.
+    damaged: Vec<u64>,
+}
+
+/// A checkpoint that was written.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Saved {
+    /// Its number.
+    pub generation: u64,
+    /// Its file.
+    pub path: PathBuf,
+    /// Bytes of its vectors.
+    pub bytes: u64,
+}
+
+/// A checkpoint that is not valid.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Skipped {
+    /// Its file.
+    pub path: PathBuf,
+    /// What is wrong with it.
+    pub reason: String,
+}
+
+impl CheckpointStore {
+    /// Opens a folder, or makes it, and removes what a program that was killed has left half-written.
+    /// Keeps two generations.
+    ///
+    /// # Collective
+    ///
+    /// # Errors
+    ///
+    /// The folder cannot be made or read.
+    pub fn open(comm: &Comm, folder: impl AsRef<Path>) -> Result<Self> {
+        let folder = folder.as_ref();
+        let prepare = || -> io::Result<()> {
+            fs::create_dir_all(folder)?;
+            for name in names(folder)? {
+                if name.strip_suffix(".tmp").is_some_and(|name| generation_of(name).is_some()) {
+                    fs::remove_file(folder.join(name))?;
+                }
+            }
+            Ok(())
+        };
+        let prepared = if comm.rank() == 0 { prepare() } else { Ok(()) };
+        comm.agree(prepared.map_err(|error| Error::io(folder, "use as folder of checkpoints", error)))?;
+        let alone = comm.split(u32::try_from(comm.rank()).ok(), 0)?.expect("invariant: a rank has a colour");
+        Ok(Self { comm: comm.clone(), alone, folder: folder.to_owned(), keep: 2, damaged: Vec::new() })
+    }
+
+    /// Sets how many generations are kept, at least one.
+    #[must_use]
+    pub fn keep(mut self, generations: usize) -> Self {
+        self.keep = generations.max(1);
+        self
+    }
+
+    /// The ranks that share it.
+    #[must_use]
+    pub fn comm(&self) -> &Comm {
+        &self.comm
+    }
+
+    /// Where the checkpoints are.
+    #[must_use]
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    /// Writes a checkpoint as the newest generation, and then removes those that are too many: all that
+    /// are older than the last of those that are kept. Damaged ones do not count. When this returns it is
+    /// on disk.
+    ///
+    /// # Collective
+    ///
+    /// # Errors
+    ///
+    /// The disk is full, or something else has failed on any rank; the generations before are as they
+    /// were.
+    pub fn save(&mut self, checkpoint: &Checkpoint<'_>) -> Result<Saved> {
+        let generation = self.generations()?.first().map_or(1, |newest| newest + 1);
+        let path = self.path(generation);
+        let bytes = write::write(&Place { comm: &self.comm, alone: &self.alone, path: &path, generation }, checkpoint)?;
+        self.prune()?;
+        tracing::debug!(path = %path.display(), bytes, "wrote a checkpoint");
+        Ok(Saved { generation, path, bytes })
+    }
+
+    /// Loads the newest checkpoint that is valid; none if there are none at all.
+    ///
+    /// # Collective
+    ///
+    /// # Errors
+    ///
+    /// There are checkpoints, but none of them is valid: says what is wrong with each.
+    pub fn load(&mut self) -> Result<Option<Restored>> {
+        let mut skipped = Vec::new();
+        for generation in self.generations()? {
+            let path = self.path(generation);
+            match read::read(&self.comm, &self.alone, &path) {
+                Ok(mut restored) => {
+                    restored.skipped = skipped;
+                    return Ok(Some(restored));
+                }
+                Err(reason) => {
+                    tracing::warn!(path = %path.display(), reason, "skipped a checkpoint");
+                    self.damaged.push(generation);
+                    skipped.push(Skipped { path, reason });
+                }
+            }
+        }
+        if skipped.is_empty() {
+            return Ok(None);
+        }
+        let reason = |skipped: &Skipped| format!("{} {}", file_name(&skipped.path), skipped.reason);
+        let reasons: Vec<String> = skipped.iter().map(reason).collect();
+        Err(Error::File { path: self.folder.clone(), what: format!("no checkpoint is valid: {}", reasons.join("; ")) })
+    }
+
+    fn path(&self, generation: u64) -> PathBuf {
+        self.folder.join(format!("checkpoint-{generation:08}.h5"))
+    }
+
+    /// The numbers of what is there, the newest first.
+    ///
+    /// # Collective
+    fn generations(&self) -> Result<Vec<u64>> {
+        let found = if self.comm.rank() == 0 { names(&self.folder) } else { Ok(Vec::new()) };
+        let found = found.map_err(|error| Error::io(&self.folder, "list", error));
+        let mut found: Vec<u64> = self.comm.agree(found)?.iter().filter_map(|name| generation_of(name)).collect();
+        found.sort_unstable_by(|a, b| b.cmp(a));
+        self.comm.broadcast(0, &mut found);
+        Ok(found)
+    }
+
+    /// Removes what is older than the last generation that is kept.
+    fn prune(&self) -> Result<()> {
+        let all = self.generations()?;
+        let valid = all.iter().filter(|generation| !self.damaged.contains(generation));
+        let oldest = valid.take(self.keep).last().copied().unwrap_or(0);
+        let remove = || -> Result<()> {
+            for path in all.iter().filter(|generation| **generation < oldest).map(|old| self.path(*old)) {
+                fs::remove_file(&path).map_err(|error| Error::io(&path, "remove", error))?;
+            }
+            Ok(())
+        };
+        Ok(self.comm.agree(if self.comm.rank() == 0 { remove() } else { Ok(()) })?)
+    }
+}
+
+fn names(folder: &Path) -> io::Result<Vec<String>> {
+    fs::read_dir(folder)?.map(|entry| Ok(entry?.file_name().to_string_lossy().into_owned())).collect()
+}
+
+fn file_name(path: &Path) -> String {
+    path.file_name().unwrap_or_default().to_string_lossy().into_owned()
+}
+
+/// The generation that a file's name tells, if it is that of a checkpoint.
+fn generation_of(name: &str) -> Option<u64> {
+    let digits = name.strip_prefix("checkpoint-")?.strip_suffix(".h5")?;
+    digits.bytes().all(|byte| byte.is_ascii_digit()).then(|| digits.parse().ok())?
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_names_of_checkpoints_have_a_generation() {
+        assert_eq!(generation_of("checkpoint-00000012.h5"), Some(12));
+        assert_eq!(generation_of("checkpoint-123456789.h5"), Some(123_456_789));
+        for other in ["checkpoint-00000012.h5.tmp", "checkpoint-.h5", "checkpoint-+1.h5", "map.h5"] {
+            assert_eq!(generation_of(other), None, "{other}");
+        }
+    }
+}

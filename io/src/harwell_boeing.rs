@@ -1,0 +1,223 @@
+//! Harwell-Boeing and Rutherford-Boeing files: compressed columns in Fortran's formats.
+//!
+//! Formats: I. Duff, R. Grimes, J. Lewis, *Users' Guide for the Harwell-Boeing Sparse Matrix
+//! Collection* (1992); I. Duff, R. Grimes, J. Lewis, *The Rutherford-Boeing Sparse Matrix Collection*,
+//! RAL-TR-97-031 (1997). Assembled matrices of all fields and symmetries are read, and full
+//! right-hand sides; elemental matrices, and right-hand sides stored like a matrix, are refused.
+//! Symmetric files store the lower triangle: an entry above the diagonal is refused.
+//!
+//! Rank 0 reads the text, plain or gzip, and sends entries to their owners. These are collections
+//! of small matrices; large ones come as MatrixMarket or binary files.
+
+mod fortran;
+mod header;
+
+pub(crate) use header::is_harwell_boeing;
+
+use crate::dense;
+use crate::error::{Error, Result};
+use crate::fault::{Fault, settle};
+use crate::matrix_file::{Description, Field, Storage, check_length, check_sizes, require_field};
+use crate::source::Source;
+use crate::symmetry::{check_place, push};
+use crate::text::Lines;
+use dolmen_core::{Comm, CsrBuilder, CsrMatrix, Duplicates, Layout, MultiVector, Scalar};
+use fortran::FortranFormat;
+use header::{Header, RightHandSides};
+use std::io::{BufRead, BufReader, Read};
+use std::path::Path;
+use std::result::Result as StdResult;
+
+/// Reads a matrix, on uniform layouts. Symmetry is expanded, repeated entries are summed.
+///
+/// # Collective
+/// Rank 0 reads the file.
+///
+/// # Errors
+/// A file that cannot be read, is malformed or elemental; complex numbers where `T` is real.
+pub fn read_matrix<T: Scalar>(comm: &Comm, path: impl AsRef<Path>) -> Result<(CsrMatrix<T>, Description)> {
+    let source = Source::open(comm, path.as_ref())?;
+    let file = HarwellBoeing::open(comm, &source)?;
+    let description = file.description();
+    Ok((file.matrix()?, description))
+}
+
+/// Reads the right-hand sides that stand behind the matrix, as vectors on `rows`.
+///
+/// # Collective
+/// Rank 0 reads the file.
+///
+/// # Errors
+/// As [`read_matrix`]; a file without right-hand sides, or of another length than the layout's.
+pub fn read_vectors<T: Scalar>(path: impl AsRef<Path>, rows: &Layout) -> Result<(MultiVector<T>, Description)> {
+    let source = Source::open(rows.comm(), path.as_ref())?;
+    let file = HarwellBoeing::open(rows.comm(), &source)?;
+    let description = file.description();
+    Ok((file.vectors(rows)?, description))
+}
+
+/// A file whose header is read.
+pub(crate) struct HarwellBoeing<'s> {
+    comm: Comm,
+    source: &'s Source,
+    header: Header,
+    lines: Lines<BufReader<Box<dyn Read + 's>>>,
+}
+
+impl<'s> HarwellBoeing<'s> {
+    /// # Collective
+    pub(crate) fn open(comm: &Comm, source: &'s Source) -> Result<Self> {
+        let mut lines = Lines::new(BufReader::new(source.contents()));
+        let header = settle(comm, source.path(), Header::read(&mut lines))?;
+        Ok(Self { comm: comm.clone(), source, header, lines })
+    }
+
+    pub(crate) fn description(&self) -> Description {
+        let Header { format, field, symmetry, rows, columns, entries, .. } = self.header;
+        let right_hand_sides = self.header.right_hand_sides.as_ref().map_or(0, |sides| sides.count);
+        let storage = Storage::CompressedColumns;
+        Description { format, storage, field, symmetry, rows, columns, entries, right_hand_sides, block_size: 1 }
+    }
+
+    /// # Collective
+    pub(crate) fn matrix<T: Scalar>(mut self) -> Result<CsrMatrix<T>> {
+        require_field::<T>(self.source.path(), self.header.field)?;
+        let Header { rows, columns, .. } = self.header;
+        let (range, domain) = (Layout::uniform(&self.comm, rows), Layout::uniform(&self.comm, columns));
+        let mut builder = CsrBuilder::new(&range, &domain, Duplicates::Add);
+        let read = if self.comm.rank() == 0 { self.read_matrix(&mut builder) } else { Ok(()) };
+        settle(&self.comm, self.source.path(), read)?;
+        Ok(builder.build()?)
+    }
+
+    fn read_matrix<T: Scalar>(&mut self, builder: &mut CsrBuilder<T>) -> StdResult<(), Fault> {
+        let Header { rows, columns, entries, symmetry, indices, values, .. } = self.header;
+        let starts = self.pointers()?;
+        let mut row_of = Vec::new();
+        indices.read(&mut self.lines, "row indices", entries, |field| match indices.index(field)? {
+            row if (1..=rows).contains(&row) => {
+                row_of.push(row - 1);
+                Ok(())
+            }
+            row => Err(format!("row {row} is outside 1 to {rows}; indices count from 1")),
+        })?;
+        let column_of =
+            (0..columns).zip(starts.windows(2)).flat_map(|(column, ends)| (ends[0]..ends[1]).map(move |_| column));
+        let mut places = row_of.into_iter().zip(column_of);
+        let mut add = |re: f64, im: f64| {
+            let (row, column) = places.next().expect("invariant: the pointers count the entries");
+            check_place(symmetry, row, column, (re, im))?;
+            push(builder, symmetry, row, column, T::from_parts(re, im));
+            Ok(())
+        };
+        match values {
+            Some(format) => read_values(&mut self.lines, &format, "values", entries, self.header.field, &mut add)?,
+            None => {
+                (0..entries).try_for_each(|_| add(1.0, 0.0)).map_err(|what| Fault::line(self.lines.number, what))?
+            }
+        }
+        self.end()?;
+        check_sizes(rows, columns, self.lines.bytes).map_err(|what| Fault::line(3, what))
+    }
+
+    /// Where each column starts among the entries, from 1, and the last one ends.
+    fn pointers(&mut self) -> StdResult<Vec<u64>, Fault> {
+        let Header { columns, entries, pointers, .. } = self.header;
+        let count = columns.checked_add(1).ok_or_else(|| Fault::line(3, "has 2^64 - 1 columns"))?;
+        let mut starts: Vec<u64> = Vec::new();
+        pointers.read(&mut self.lines, "column pointers", count, |field| {
+            let (start, last) = (pointers.index(field)?, starts.last().copied());
+            let last_one = starts.len() as u64 == columns;
+            if start < last.unwrap_or(1) || (last.is_none() && start != 1) || start - 1 > entries {
+                let column = starts.len() + 1;
+                return Err(format!("the pointer of column {column} is {start}; they ascend from 1 to {entries} + 1"));
+            }
+            if last_one && start - 1 != entries {
+                return Err(format!("the last pointer is {start}, but {entries} entries are announced"));
+            }
+            starts.push(start);
+            Ok(())
+        })?;
+        Ok(starts)
+    }
+
+    /// Refuses more lines than were announced.
+    fn end(&mut self) -> StdResult<(), Fault> {
+        while self.header.right_hand_sides.is_none()
+            && let Some(line) = self.lines.next_line()?
+        {
+            if !line.trim_ascii().is_empty() {
+                return Err(Fault::line(self.lines.number, "follows the last number of the matrix"));
+            }
+        }
+        Ok(())
+    }
+
+    /// # Collective
+    pub(crate) fn vectors<T: Scalar>(mut self, rows: &Layout) -> Result<MultiVector<T>> {
+        let path = self.source.path();
+        let Some(RightHandSides { count, .. }) = self.header.right_hand_sides else {
+            return Err(Error::argument(path, "has no right-hand sides; read its matrix"));
+        };
+        check_length(path, self.header.rows, rows)?;
+        require_field::<T>(path, self.header.field)?;
+        let read = if self.comm.rank() == 0 { self.read_right_hand_sides() } else { Ok(Vec::new()) };
+        let values: Vec<T> = settle(&self.comm, path, read)?;
+        let columns = usize::try_from(count).expect("invariant: bounded by the length of the file");
+        Ok(dense::place_columns(rows, columns, [(0, &values[..])].into_iter()))
+    }
+
+    fn read_right_hand_sides<T: Scalar>(&mut self) -> StdResult<Vec<T>, Fault> {
+        let Header { rows, columns, entries, field, pointers, indices, values, .. } = self.header;
+        let Some(RightHandSides { count, format }) = self.header.right_hand_sides.clone() else {
+            return Ok(Vec::new());
+        };
+        let value_count = entries.saturating_mul(1 + u64::from(field == Field::Complex));
+        let skipped = [
+            pointers.lines(columns.saturating_add(1)),
+            indices.lines(entries),
+            values.map_or(0, |format| format.lines(value_count)),
+        ];
+        for _ in 0..skipped.iter().fold(0, |sum: u64, lines| sum.saturating_add(*lines)) {
+            if self.lines.next_line()?.is_none() {
+                return Err(Fault::line(self.lines.number, "the file ends before the right-hand sides"));
+            }
+        }
+        let total = rows
+            .checked_mul(count)
+            .ok_or_else(|| Fault::line(5, "the right-hand sides have more than 2^64 - 1 entries"))?;
+        let mut found = Vec::new();
+        read_values(&mut self.lines, &format, "values of right-hand sides", total, field, &mut |re, im| {
+            found.push(T::from_parts(re, im));
+            Ok(())
+        })?;
+        check_sizes(rows, count, self.lines.bytes).map_err(|what| Fault::line(5, what))?;
+        Ok(found)
+    }
+}
+
+/// Reads so many values, complex ones as pairs of numbers.
+fn read_values(
+    lines: &mut Lines<impl BufRead>,
+    format: &FortranFormat,
+    what: &str,
+    count: u64,
+    field: Field,
+    take: &mut impl FnMut(f64, f64) -> StdResult<(), String>,
+) -> StdResult<(), Fault> {
+    if field != Field::Complex {
+        return format.read(lines, what, count, |number| take(format.value(number)?, 0.0));
+    }
+    let numbers = count.checked_mul(2).ok_or_else(|| Fault::line(3, "announces more than 2^64 - 1 numbers"))?;
+    let mut re = None;
+    format.read(lines, what, numbers, |number| {
+        let value = format.value(number)?;
+        match re.take() {
+            Some(re) => take(re, value),
+            None => {
+                re = Some(value);
+                Ok(())
+            }
+        }
+    })
+}

@@ -1,0 +1,283 @@
+//! Sparse matrices as groups of compressed rows or columns.
+//!
+//! A matrix is written as AnnData and SciPy have it: a group with the datasets `data`, `indices` and
+//! `indptr`, its `shape` as an attribute and as a dataset, and the attributes `encoding-type` and
+//! `encoding-version`. Indices are of 32 bits where they suffice.
+//!
+//! Read are compressed rows and columns of AnnData, of the Cell Ranger files of 10x Genomics (columns,
+//! `shape` as a dataset) and of MATLAB (columns; `data`, `ir`, `jc`).
+
+use super::attribute::Attribute;
+use super::dataset::{Dataset, Layout};
+use super::element::{Element, ElementType};
+use super::file::H5File;
+use super::vector::{Entry, Flat};
+use crate::error::{Error, Result};
+use dolmen_core::{Blocks, CsrBuilder, CsrMatrix, Duplicates, Layout as Distribution, LinearOperator};
+use std::ops::Range;
+
+/// How a group holds a sparse matrix.
+#[derive(Debug)]
+struct Encoding {
+    /// Compressed rows, else columns.
+    by_rows: bool,
+    rows: u64,
+    columns: u64,
+    data: String,
+    indices: String,
+    starts: String,
+}
+
+/// The entries of some compressed rows or columns, on one rank.
+struct Part<T> {
+    /// Which rows or columns.
+    lines: Range<u64>,
+    /// Where each starts among `indices`, and the end of the last.
+    starts: Vec<usize>,
+    indices: Vec<u64>,
+    values: Vec<T>,
+}
+
+impl H5File {
+    /// Writes a sparse matrix as a group.
+    ///
+    /// # Collective
+    ///
+    /// # Errors
+    ///
+    /// The name is taken, the layout (of datasets of one dimension) does not suit, the matrix lives on
+    /// another communicator than the file, or the disk is full.
+    pub fn write_matrix<T: Entry>(&self, group: &str, matrix: &CsrMatrix<T>, layout: &Layout) -> Result<()> {
+        self.require_comm(group, matrix.range())?;
+        let shape = [matrix.range().global_len(), matrix.domain().global_len()];
+        let fits = shape.map(i64::try_from);
+        let [Ok(rows), Ok(columns)] = fits else {
+            return Err(self.dataset_error(group, "has more than 2^63 rows or columns"));
+        };
+        self.create_group(group)?;
+        self.write_attribute(group, "encoding-type", "csr_matrix")?;
+        self.write_attribute(group, "encoding-version", "0.1.0")?;
+        self.write_attribute(group, "shape", [rows, columns].as_slice())?;
+        let dataset = self.create_dataset::<i64>(&format!("{group}/shape"), &[2], &Layout::Contiguous)?;
+        let count = if self.comm().rank() == 0 { 2 } else { 0 };
+        dataset.write_slab(&[0], &[count as u64], &[rows, columns][..count])?;
+        if matrix.global_entries().max(shape[1]) <= i32::MAX.unsigned_abs().into() {
+            self.write_entries::<T, i32>(group, matrix, layout)
+        } else {
+            self.write_entries::<T, i64>(group, matrix, layout)
+        }
+    }
+
+    fn write_entries<T: Entry, I: Element + TryFrom<u64>>(
+        &self,
+        group: &str,
+        matrix: &CsrMatrix<T>,
+        layout: &Layout,
+    ) -> Result<()> {
+        let index = |value: u64| I::try_from(value).ok().expect("invariant: the type was chosen to fit");
+        let lengths = self.comm().all_gather(matrix.local_entries() as u64);
+        let first: u64 = lengths[..self.comm().rank()].iter().sum();
+        let slab = (&[first], &[matrix.local_entries() as u64]);
+        let total = [matrix.global_entries()];
+        // One array at a time: each is a copy.
+        {
+            let values: Vec<T> = matrix.rows().flat_map(|row| row.values().iter().copied()).collect();
+            let data = self.create_dataset::<T>(&format!("{group}/data"), &total, layout)?;
+            data.write_slab(slab.0, slab.1, &values)?;
+        }
+        {
+            let columns: Vec<I> = matrix.rows().flat_map(|row| row.columns().map(index)).collect();
+            let indices = self.create_dataset::<I>(&format!("{group}/indices"), &total, layout)?;
+            indices.write_slab(slab.0, slab.1, &columns)?;
+        }
+        let mut ends = Vec::with_capacity(matrix.range().local_len() + 1);
+        let mut end = first;
+        let mut start = matrix.range().range().start;
+        if self.comm().rank() == 0 {
+            ends.push(index(0));
+        } else {
+            start += 1;
+        }
+        for row in matrix.rows() {
+            end += row.values().len() as u64;
+            ends.push(index(end));
+        }
+        let starts = [matrix.range().global_len() + 1];
+        let indptr = self.create_dataset::<I>(&format!("{group}/indptr"), &starts, layout)?;
+        indptr.write_slab(&[start], &[ends.len() as u64], &ends)?;
+        Ok(())
+    }
+
+    /// The numbers of rows and columns of the sparse matrix in a group.
+    ///
+    /// # Collective
+    ///
+    /// # Errors
+    ///
+    /// There is no such group, or it holds no sparse matrix.
+    pub fn matrix_shape(&self, group: &str) -> Result<(u64, u64)> {
+        let encoding = self.encoding(group)?;
+        Ok((encoding.rows, encoding.columns))
+    }
+
+    /// Reads the sparse matrix in a group, of compressed rows or columns. Entries that are stored
+    /// twice are summed.
+    ///
+    /// # Collective
+    ///
+    /// # Errors
+    ///
+    /// There is no such group, it holds no sparse matrix, the matrix has another shape than `range`
+    /// and `domain`, its index arrays contradict each other, or its values cannot be read as `T`.
+    pub fn read_matrix<T: Entry>(
+        &self,
+        group: &str,
+        range: &Distribution,
+        domain: &Distribution,
+    ) -> Result<CsrMatrix<T>> {
+        self.require_comm(group, range)?;
+        self.require_comm(group, domain)?;
+        let encoding = self.encoding(group)?;
+        let (found, expected) = ((encoding.rows, encoding.columns), (range.global_len(), domain.global_len()));
+        if found != expected {
+            let what = format!("is {} by {}, expected {} by {}", found.0, found.1, expected.0, expected.1);
+            return Err(self.group_error(group, what));
+        }
+        if encoding.by_rows {
+            let part = self.read_part::<T>(group, &encoding, range.range(), encoding.columns)?;
+            return Ok(CsrMatrix::from_rows(range, domain, |row, entries| {
+                part.entries(row).for_each(|(column, value)| entries.push(column, value));
+            })?);
+        }
+        let blocks = Blocks::uniform(encoding.columns, self.comm().size());
+        let part = self.read_part::<T>(group, &encoding, blocks.range(self.comm().rank()), encoding.rows)?;
+        let mut builder = CsrBuilder::new(range, domain, Duplicates::Add);
+        builder.reserve(part.values.len());
+        for column in part.lines.clone() {
+            part.entries(column).for_each(|(row, value)| builder.push(row, column, value));
+        }
+        Ok(builder.build()?)
+    }
+
+    /// How the group holds a matrix.
+    fn encoding(&self, group: &str) -> Result<Encoding> {
+        let name = |part: &str| format!("{group}/{part}");
+        if let Some(rows) = self.attribute(group, "MATLAB_sparse")? {
+            let columns = self.vector_len(&name("jc"))?.saturating_sub(1);
+            let Attribute::Integer(rows) = rows else {
+                return Err(self.group_error(group, "its attribute MATLAB_sparse is not a number of rows"));
+            };
+            let rows = rows.max(0).unsigned_abs();
+            let (data, indices, starts) = (name("data"), name("ir"), name("jc"));
+            return Ok(Encoding { by_rows: false, rows, columns, data, indices, starts });
+        }
+        let kind = match self.attribute(group, "encoding-type")? {
+            Some(Attribute::Text(kind)) => kind,
+            // 10x Genomics: columns, with a dataset for the shape.
+            None if self.exists(&name("shape")) => "csc_matrix".to_owned(),
+            _ => String::new(),
+        };
+        if kind != "csr_matrix" && kind != "csc_matrix" {
+            let what = "holds no sparse matrix: no attribute encoding-type says csr_matrix or csc_matrix, nor is \
+                        there a dataset shape, nor an attribute MATLAB_sparse";
+            return Err(self.group_error(group, what));
+        }
+        let [rows, columns] = self.stored_shape(group, &name("shape"))?;
+        let (data, indices, starts) = (name("data"), name("indices"), name("indptr"));
+        Ok(Encoding { by_rows: kind == "csr_matrix", rows, columns, data, indices, starts })
+    }
+
+    fn stored_shape(&self, group: &str, dataset: &str) -> Result<[u64; 2]> {
+        let lengths = match self.attribute(group, "shape")? {
+            Some(Attribute::Integers(lengths)) => lengths,
+            None => {
+                let dataset = self.dataset(dataset)?;
+                dataset.read_slab::<i64>(&[0], &dataset.dimensions::<1>()?)?
+            }
+            Some(_) => Vec::new(),
+        };
+        match *lengths.as_slice() {
+            [rows, columns] if rows.min(columns) >= 0 => Ok([rows.unsigned_abs(), columns.unsigned_abs()]),
+            _ => Err(self.group_error(group, format!("its shape is {lengths:?}, not two lengths"))),
+        }
+    }
+
+    /// Reads some rows or columns; their indices have to be below `bound`.
+    fn read_part<T: Entry>(&self, group: &str, encoding: &Encoding, lines: Range<u64>, bound: u64) -> Result<Part<T>> {
+        let total = if encoding.by_rows { encoding.rows } else { encoding.columns };
+        let flat = Flat::new(&self.dataset(&encoding.data)?)?;
+        let starts = self.dataset(&encoding.starts)?;
+        let indices = self.dataset(&encoding.indices)?;
+        let (counts, lengths) = (starts.dimensions::<1>()?, indices.dimensions::<1>()?);
+        if total.checked_add(1) != Some(counts[0]) || lengths[0] != flat.len() {
+            let what = format!(
+                "{} values, {} indices and {} starts do not make {total} rows or columns",
+                flat.len(),
+                lengths[0],
+                counts[0]
+            );
+            return Err(self.group_error(group, what));
+        }
+        let count = if lines.is_empty() { 0 } else { lines.end - lines.start + 1 };
+        let begin = if lines.is_empty() { 0 } else { lines.start };
+        let bounds = read_indices(&starts, begin, count)?;
+        let bounds = self.comm().agree(self.check_starts(group, &lines, bounds, total, flat.len()))?;
+        let entries = bounds.first().copied().unwrap_or(0)..bounds.last().copied().unwrap_or(0);
+        let indices = read_indices(&indices, entries.start, entries.end - entries.start)?;
+        let bad = indices.iter().find(|index| **index >= bound);
+        let checked = bad.map_or(Ok(()), |bad| {
+            let bad = bad.cast_signed();
+            Err(self.group_error(group, format!("an index is {bad}, not in 0..{bound}")))
+        });
+        self.comm().agree(checked)?;
+        let values = flat.read::<T>(self, &encoding.data, entries.clone())?;
+        let position = |start: &u64| usize::try_from(start - entries.start).expect("invariant: in memory");
+        Ok(Part { starts: bounds.iter().map(position).collect(), lines, indices, values })
+    }
+
+    /// Starts of rows or columns: from zero to the number of entries, never falling.
+    fn check_starts(
+        &self,
+        group: &str,
+        lines: &Range<u64>,
+        starts: Vec<u64>,
+        total: u64,
+        entries: u64,
+    ) -> Result<Vec<u64>> {
+        let falls = starts.windows(2).position(|pair| pair[0] > pair[1]);
+        let first = lines.start == 0 && starts.first().is_some_and(|start| *start != 0);
+        let last = lines.end == total && starts.last().is_some_and(|end| *end != entries);
+        let beyond = starts.last().is_some_and(|end| *end > entries);
+        match falls {
+            Some(line) => {
+                let line = lines.start + line as u64;
+                Err(self.group_error(group, format!("row or column {line} ends before it starts")))
+            }
+            None if first || last || beyond => {
+                Err(self.group_error(group, format!("its starts do not go from 0 to {entries}")))
+            }
+            None => Ok(starts),
+        }
+    }
+
+    fn group_error(&self, group: &str, what: impl Into<String>) -> Error {
+        Error::Object { path: self.path().to_owned(), object: format!("group {group}"), what: what.into() }
+    }
+}
+
+/// Reads indices of any type of integer. Negative numbers become larger than any count.
+fn read_indices(dataset: &Dataset<'_>, start: u64, count: u64) -> Result<Vec<u64>> {
+    if let ElementType::Integer { bytes: 8, signed: false, .. } = dataset.element_type() {
+        return dataset.read_slab::<u64>(&[start], &[count]);
+    }
+    Ok(dataset.read_slab::<i64>(&[start], &[count])?.into_iter().map(i64::cast_unsigned).collect())
+}
+
+impl<T: Copy> Part<T> {
+    /// Index and value of each entry of a row or column.
+    fn entries(&self, line: u64) -> impl Iterator<Item = (u64, T)> {
+        let line = usize::try_from(line - self.lines.start).expect("invariant: a line of this part");
+        let entries = self.starts[line]..self.starts[line + 1];
+        self.indices[entries.clone()].iter().copied().zip(self.values[entries].iter().copied())
+    }
+}

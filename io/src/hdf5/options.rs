@@ -1,0 +1,160 @@
+//! How the library opens and lays out files, and its defaults here.
+//!
+//! What is written is never held back in the library's buffers, so that a failure to write is one of
+//! the call that wrote; buffers are settings of reading only. Collective metadata reads are
+//! broken in HDF5 1.10.5 to 1.10.8, and therefore off and no setting.
+
+use dolmen_core::Comm;
+use hdf5::file::{FileBuilder, FileCloseDegree};
+
+/// How a new file is laid out and written.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CreateOptions {
+    pub(super) threshold: u64,
+    pub(super) alignment: u64,
+    metadata_block: u64,
+    collective_metadata: bool,
+}
+
+impl Default for CreateOptions {
+    fn default() -> Self {
+        Self { threshold: 1 << 20, alignment: 1 << 20, metadata_block: 1 << 16, collective_metadata: true }
+    }
+}
+
+impl CreateOptions {
+    /// Data of 1 MiB and more start at multiples of 1 MiB; metadata in blocks of 64 KiB, written
+    /// collectively.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Data of at least `threshold` bytes start at multiples of `alignment` bytes: the stripe of a
+    /// parallel file system, or its block. What lies between is a hole.
+    #[must_use]
+    pub fn alignment(mut self, threshold: u64, alignment: u64) -> Self {
+        (self.threshold, self.alignment) = (threshold, alignment.max(1));
+        self
+    }
+
+    /// Metadata are set aside in blocks of so many bytes, so that they lie together.
+    #[must_use]
+    pub fn metadata_block(mut self, bytes: u64) -> Self {
+        self.metadata_block = bytes;
+        self
+    }
+
+    /// Whether ranks write metadata together. A file of one rank has none to share.
+    #[must_use]
+    pub fn collective_metadata(mut self, collective: bool) -> Self {
+        self.collective_metadata = collective;
+        self
+    }
+
+    pub(super) fn builder(&self, comm: &Comm) -> FileBuilder {
+        let mut builder = local_builder();
+        let list = builder.fapl();
+        list.alignment(self.threshold, self.alignment).meta_block_size(self.metadata_block);
+        list.sieve_buf_size(0).chunk_cache(1, 0, 0.0);
+        if comm.size() > 1 {
+            list.mpio(comm.as_raw(), None).coll_metadata_write(self.collective_metadata);
+        }
+        builder
+    }
+}
+
+/// How a file is read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OpenOptions {
+    chunk_cache: usize,
+    sieve_buffer: usize,
+}
+
+impl Default for OpenOptions {
+    fn default() -> Self {
+        Self { chunk_cache: 16 << 20, sieve_buffer: 1 << 20 }
+    }
+}
+
+impl OpenOptions {
+    /// A cache of 16 MiB for the chunks of each dataset, and a buffer of 1 MiB for scattered reads.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Keeps so many bytes of each dataset's chunks, uncompressed: at least one chunk, or slabs that
+    /// share a chunk decompress it again.
+    #[must_use]
+    pub fn chunk_cache(mut self, bytes: usize) -> Self {
+        self.chunk_cache = bytes;
+        self
+    }
+
+    /// Reads at least so many bytes at once where a slab lies scattered. Of a file that one rank
+    /// opened: shared files are read over MPI-IO, which has its own buffers.
+    #[must_use]
+    pub fn sieve_buffer(mut self, bytes: usize) -> Self {
+        self.sieve_buffer = bytes;
+        self
+    }
+
+    pub(super) fn builder(&self, comm: &Comm) -> FileBuilder {
+        let mut builder = self.builder_alone();
+        if comm.size() > 1 {
+            builder.fapl().mpio(comm.as_raw(), None);
+        }
+        builder
+    }
+
+    /// Without MPI-IO.
+    pub(super) fn builder_alone(&self) -> FileBuilder {
+        let mut builder = local_builder();
+        // A prime, ten times the number of chunks of 64 KiB in the default cache.
+        builder.fapl().sieve_buf_size(self.sieve_buffer).chunk_cache(2557, self.chunk_cache, 0.75);
+        builder
+    }
+}
+
+/// What the library says is in force for an open file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct InForce {
+    /// Data of so many bytes and more are aligned.
+    pub threshold: u64,
+    /// To multiples of so many bytes.
+    pub alignment: u64,
+    /// The size of blocks of metadata.
+    pub metadata_block: u64,
+    /// Whether metadata are written collectively.
+    pub collective_metadata: bool,
+    /// The size of the cache for chunks.
+    pub chunk_cache: usize,
+    /// The size of the buffer for scattered reads.
+    pub sieve_buffer: usize,
+}
+
+impl InForce {
+    pub(super) fn of(file: &hdf5::File) -> hdf5::Result<Self> {
+        let list = file.access_plist()?;
+        let aligned = list.get_alignment()?;
+        Ok(Self {
+            threshold: aligned.threshold,
+            alignment: aligned.alignment,
+            metadata_block: list.get_meta_block_size()?,
+            collective_metadata: list.get_coll_metadata_write()?,
+            chunk_cache: list.get_chunk_cache()?.nbytes,
+            sieve_buffer: list.get_sieve_buf_size()?,
+        })
+    }
+}
+
+/// Closing such a file closes its datasets too. Rust sees to it that none of them is
+/// used any more; but one may still be waiting to be dropped, which otherwise would
+/// keep the file open, or the closing from succeeding.
+fn local_builder() -> FileBuilder {
+    let mut builder = FileBuilder::new();
+    builder.fapl().fclose_degree(FileCloseDegree::Strong);
+    builder
+}

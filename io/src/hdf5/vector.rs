@@ -1,0 +1,206 @@
+//! Vectors and multi-vectors as datasets.
+//!
+//! A vector is a dataset of one dimension; a multi-vector has a row for each row and a column for
+//! each column, as NumPy arrays have. What others store as a vector is read too, whatever its
+//! dimensions, in row-major order: PETSc gives vectors of blocks a second dimension, and complex
+//! ones a last one of two with an attribute `complex`; MATLAB's vectors are matrices of one row.
+
+use super::dataset::{Dataset, Layout};
+use super::element::{Element, ElementType};
+use super::file::H5File;
+use crate::error::{Error, Result};
+use dolmen_core::{Layout as Distribution, MultiVector, Scalar, Vector};
+use std::ops::Range;
+
+/// An entry of a vector or a matrix that files can hold: all four scalars.
+pub trait Entry: Scalar<Real: Element> + Element {}
+
+impl<T: Scalar<Real: Element> + Element> Entry for T {}
+
+impl H5File {
+    /// Writes a vector as a dataset, with the groups above it.
+    ///
+    /// # Collective
+    ///
+    /// # Errors
+    ///
+    /// The name is taken, the layout does not suit, the vector lives on another communicator than
+    /// the file, or the disk is full.
+    pub fn write_vector<T: Entry>(&self, name: &str, vector: &Vector<T>, layout: &Layout) -> Result<()> {
+        self.require_comm(name, vector.layout())?;
+        let dataset = self.create_dataset::<T>(name, &[vector.global_len()], layout)?;
+        dataset.write_slab(&[vector.range().start], &[vector.owned().len() as u64], vector.owned())?;
+        Ok(())
+    }
+
+    /// The number of entries of a dataset read as a vector.
+    ///
+    /// # Collective
+    ///
+    /// # Errors
+    ///
+    /// There is no such dataset.
+    pub fn vector_len(&self, name: &str) -> Result<u64> {
+        Ok(Flat::new(&self.dataset(name)?)?.len())
+    }
+
+    /// Reads a dataset of any dimensions as a vector, in row-major order; real numbers also as complex
+    /// ones.
+    ///
+    /// # Collective
+    ///
+    /// # Errors
+    ///
+    /// There is no such dataset, it has another number of entries than `distribution`, or they cannot
+    /// be read as `T`.
+    pub fn read_vector<T: Entry>(&self, name: &str, distribution: &Distribution) -> Result<Vector<T>> {
+        self.require_comm(name, distribution)?;
+        let flat = Flat::new(&self.dataset(name)?)?;
+        if flat.len() != distribution.global_len() {
+            let (found, wanted) = (flat.len(), distribution.global_len());
+            return Err(self.dataset_error(name, format!("has {found} entries, expected {wanted}")));
+        }
+        Ok(Vector::from_owned(distribution, flat.read(self, name, distribution.range())?)?)
+    }
+
+    /// Writes a multi-vector as a dataset of two dimensions, rows and columns.
+    ///
+    /// # Collective
+    ///
+    /// # Errors
+    ///
+    /// As [`H5File::write_vector`].
+    pub fn write_multi_vector<T: Entry>(&self, name: &str, vectors: &MultiVector<T>, layout: &Layout) -> Result<()> {
+        self.require_comm(name, vectors.layout())?;
+        let (rows, columns) = (vectors.layout().global_len(), vectors.columns() as u64);
+        let dataset = self.create_dataset::<T>(name, &[rows, columns], layout)?;
+        let local = vectors.layout().local_len();
+        let entry = |row: usize| (0..vectors.columns()).map(move |column| vectors.column(column)[row]);
+        let by_rows: Vec<T> = (0..local).flat_map(entry).collect();
+        dataset.write_slab(&[vectors.layout().range().start, 0], &[local as u64, columns], &by_rows)?;
+        Ok(())
+    }
+
+    /// Reads a dataset of two dimensions, rows and columns, as a multi-vector.
+    ///
+    /// # Collective
+    ///
+    /// # Errors
+    ///
+    /// There is no such dataset, it has other dimensions or another number of rows than
+    /// `distribution`, or its elements cannot be read as `T`.
+    pub fn read_multi_vector<T: Entry>(&self, name: &str, distribution: &Distribution) -> Result<MultiVector<T>> {
+        self.require_comm(name, distribution)?;
+        let flat = Flat::new(&self.dataset(name)?)?;
+        let expected = distribution.global_len();
+        let [rows, columns] = flat.shape[..] else {
+            return Err(self.dataset_error(name, format!("expected 2 dimensions, found {}", flat.shape.len())));
+        };
+        if rows != expected {
+            return Err(self.dataset_error(name, format!("has {rows} rows, expected {expected}")));
+        }
+        let owned = distribution.range();
+        let by_rows = flat.read::<T>(self, name, owned.start * columns..owned.end * columns)?;
+        let columns = usize::try_from(columns).map_err(|_| "too many columns");
+        let columns = self.comm().agree(columns)?;
+        let first = owned.start;
+        Ok(MultiVector::from_fn(distribution, columns, |row, column| {
+            by_rows[usize::try_from(row - first).expect("invariant: an owned row") * columns + column]
+        }))
+    }
+
+    /// Distributions that are not of the file's ranks are refused alike on all of them.
+    pub(super) fn require_comm(&self, name: &str, distribution: &Distribution) -> Result<()> {
+        if distribution.comm() == self.comm() {
+            return Ok(());
+        }
+        Err(Error::Argument {
+            path: self.path().to_owned(),
+            what: format!("{name} is laid out on another communicator than the file was opened with"),
+        })
+    }
+}
+
+/// A dataset as a list of entries in row-major order.
+pub(super) struct Flat {
+    /// Without a last dimension for the parts of complex numbers.
+    shape: Vec<u64>,
+    /// Whether complex numbers are pairs in a last dimension.
+    pairs: bool,
+    /// Whether the elements are real numbers.
+    real: bool,
+}
+
+impl Flat {
+    pub(super) fn new(dataset: &Dataset<'_>) -> Result<Self> {
+        let real = matches!(dataset.element_type(), ElementType::Float { .. } | ElementType::Integer { .. });
+        let mut shape = dataset.shape().to_vec();
+        let mut pairs = false;
+        if real && shape.len() > 1 && shape.last() == Some(&2) {
+            let complex = dataset.file().attribute(dataset.name(), "complex")?;
+            pairs = complex == Some(super::Attribute::Integer(1));
+            shape.truncate(shape.len() - usize::from(pairs));
+        }
+        Ok(Self { shape, pairs, real })
+    }
+
+    pub(super) fn len(&self) -> u64 {
+        self.shape.iter().product()
+    }
+
+    /// The entries of a range.
+    ///
+    /// # Collective
+    pub(super) fn read<T: Entry>(&self, file: &H5File, name: &str, range: Range<u64>) -> Result<Vec<T>> {
+        let dataset = file.dataset(name)?;
+        // The first dimension that is more than one; all entries of the others make a row.
+        let outer = self.shape.iter().position(|length| *length != 1).unwrap_or(0);
+        let width: u64 = self.shape.iter().skip(outer + 1).product();
+        let rows = rows_around(&range, width);
+        let (mut start, mut count) = (vec![0; dataset.shape().len()], dataset.shape().to_vec());
+        // Of a scalar there is no part: every rank reads it.
+        if !self.shape.is_empty() {
+            (start[outer], count[outer]) = (rows.start, rows.end - rows.start);
+        }
+        if self.pairs && !T::COMPLEX {
+            return Err(file.dataset_error(name, "holds complex numbers"));
+        }
+        let mut values: Vec<T> = if self.pairs {
+            bytemuck::pod_collect_to_vec(&dataset.read_slab::<T::Real>(&start, &count)?)
+        } else if self.real && T::COMPLEX {
+            dataset.read_slab::<T::Real>(&start, &count)?.into_iter().map(T::from_real).collect()
+        } else {
+            dataset.read_slab::<T>(&start, &count)?
+        };
+        if range.is_empty() {
+            return Ok(Vec::new());
+        }
+        let position = |entries: u64| usize::try_from(entries).expect("invariant: the slab is in memory");
+        values.truncate(position(range.end - rows.start * width));
+        values.drain(..position(range.start - rows.start * width));
+        Ok(values)
+    }
+}
+
+/// The rows of `width` entries that hold those of a range.
+fn rows_around(range: &Range<u64>, width: u64) -> Range<u64> {
+    if range.is_empty() {
+        return 0..0;
+    }
+    range.start / width..range.end.div_ceil(width)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rows_cover_the_range() {
+        assert_eq!(rows_around(&(0..7), 1), 0..7);
+        assert_eq!(rows_around(&(4..7), 3), 1..3);
+        assert_eq!(rows_around(&(3..6), 3), 1..2);
+        assert_eq!(rows_around(&(5..5), 3), 0..0);
+        let giant = 1 << 40;
+        assert_eq!(rows_around(&(giant..giant + 1), 1 << 20), 1 << 20..(1 << 20) + 1);
+    }
+}

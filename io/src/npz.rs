@@ -1,0 +1,105 @@
+//! Sparse matrices of SciPy: `scipy.sparse.save_npz`, a zip of NumPy arrays.
+//!
+//! All that SciPy writes is read: `csr`, `csc`, `coo`, `bsr` and `dia`, packed or not, with real,
+//! complex, whole and boolean numbers of either byte order. Whole numbers that `f64` does not hold
+//! are refused. Repeated entries are summed; zeros that a `dia` array stores are no entries, as in
+//! SciPy. Formats of files: PKWARE's APPNOTE 6.3.10 (with zip64), NumPy's NEP 1.
+//!
+//! Each rank reads its share of arrays that are not packed; packed ones have no positions, and
+//! every rank unpacks them from their start, keeping its share. Checksums are verified. Written are
+//! `csr` matrices that are not packed, by all ranks side by side.
+
+mod array;
+mod matrix;
+mod write;
+mod zip;
+
+pub use write::write_matrix;
+pub(crate) use zip::is_zip;
+
+use crate::dense;
+use crate::error::Result;
+use crate::fault::{Fault, settle};
+use crate::matrix_file::{Description, Format, Symmetry, check_length, check_sizes, require_field};
+use crate::source::Source;
+use array::Array;
+use dolmen_core::{Comm, CsrBuilder, CsrMatrix, Duplicates, Layout, MultiVector, Scalar};
+use matrix::Layouts;
+use std::path::Path;
+
+/// Reads a matrix, on uniform layouts.
+///
+/// # Collective
+///
+/// # Errors
+/// A file that cannot be read, is malformed or holds something else; complex numbers where `T` is
+/// real.
+pub fn read_matrix<T: Scalar>(comm: &Comm, path: impl AsRef<Path>) -> Result<(CsrMatrix<T>, Description)> {
+    let source = Source::open(comm, path.as_ref())?;
+    let file = Npz::open(comm, &source)?;
+    let description = file.description();
+    Ok((file.matrix()?, description))
+}
+
+/// A file whose arrays are found.
+pub(crate) struct Npz<'s> {
+    comm: Comm,
+    source: &'s Source,
+    rows: u64,
+    columns: u64,
+    /// The values, and how the other arrays place them.
+    data: Array,
+    layouts: Layouts,
+}
+
+impl<'s> Npz<'s> {
+    /// # Collective
+    pub(crate) fn open(comm: &Comm, source: &'s Source) -> Result<Self> {
+        source.require_plain()?;
+        let (rows, columns, data, layouts) = settle(comm, source.path(), matrix::find(source))?;
+        Ok(Self { comm: comm.clone(), source, rows, columns, data, layouts })
+    }
+
+    pub(crate) fn description(&self) -> Description {
+        Description {
+            format: Format::ScipyNpz,
+            storage: self.layouts.storage(),
+            field: self.data.field(),
+            symmetry: Symmetry::General,
+            rows: self.rows,
+            columns: self.columns,
+            entries: self.data.count(),
+            right_hand_sides: 0,
+            block_size: self.layouts.block_size(),
+        }
+    }
+
+    /// # Collective
+    pub(crate) fn matrix<T: Scalar>(self) -> Result<CsrMatrix<T>> {
+        let path = self.source.path();
+        require_field::<T>(path, self.data.field())?;
+        check_sizes(self.rows, self.columns, self.data_bytes())
+            .map_err(|what| Fault::new("member shape.npy", what).of(path))?;
+        for array in self.layouts.arrays().chain([&self.data]) {
+            array.verify(&self.comm, self.source)?;
+        }
+        let (range, domain) = (Layout::uniform(&self.comm, self.rows), Layout::uniform(&self.comm, self.columns));
+        let mut builder = CsrBuilder::new(&range, &domain, Duplicates::Add);
+        let pushed = self.layouts.push_to(&self.comm, self.source, &self.data, (self.rows, self.columns), &mut builder);
+        settle(&self.comm, path, pushed)?;
+        Ok(builder.build()?)
+    }
+
+    /// Bytes of all arrays, unpacked.
+    fn data_bytes(&self) -> u64 {
+        self.layouts.arrays().chain([&self.data]).map(Array::bytes).sum()
+    }
+
+    /// # Collective
+    pub(crate) fn vectors<T: Scalar>(self, rows: &Layout) -> Result<MultiVector<T>> {
+        let path = self.source.path();
+        check_length(path, self.rows, rows)?;
+        let bytes = self.data_bytes();
+        dense::columns_of(path, &self.matrix()?, rows, bytes)
+    }
+}

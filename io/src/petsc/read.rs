@@ -1,0 +1,227 @@
+//! Reading: each rank its own rows.
+
+use super::info_path;
+use super::objects::{Contents, Numbers, Object};
+use crate::dense;
+use crate::error::{Error, Result};
+use crate::fault::{Fault, settle};
+use crate::matrix_file::{Description, Field, Format, Storage, Symmetry, check_length, check_sizes, require_field};
+use crate::source::Source;
+use dolmen_core::{Comm, CsrMatrix, Layout, MultiVector, Scalar};
+use std::fs;
+use std::io::Read;
+use std::ops::Range;
+use std::result::Result as StdResult;
+
+/// A file whose objects are found.
+pub(crate) struct PetscFile<'s> {
+    comm: Comm,
+    source: &'s Source,
+    contents: Contents,
+    block_size: u64,
+}
+
+impl<'s> PetscFile<'s> {
+    /// # Collective
+    pub(crate) fn open(comm: &Comm, source: &'s Source) -> Result<Self> {
+        source.require_plain()?;
+        let contents = settle(comm, source.path(), Contents::find(source))?;
+        if contents.objects.is_empty() {
+            return Err(Error::argument(source.path(), "holds neither a matrix nor a vector"));
+        }
+        let block_size = comm.agree(block_size(source))?;
+        Ok(Self { comm: comm.clone(), source, contents, block_size })
+    }
+
+    fn first_matrix(&self) -> Option<&Object> {
+        self.contents.objects.iter().find(|object| !matches!(object, Object::Vector { .. }))
+    }
+
+    /// Lengths of the vectors, where their values are and of what kind.
+    fn all_vectors(&self) -> impl Iterator<Item = (u64, u64, Numbers)> {
+        self.contents.objects.iter().filter_map(|object| match object {
+            Object::Vector { length, values, numbers } => Some((*length, *values, *numbers)),
+            _ => None,
+        })
+    }
+
+    /// Where the values of vectors of a length are, and of what kind.
+    fn vectors_of(&self, wanted: u64) -> Vec<(u64, Numbers)> {
+        let fits = |(length, values, numbers)| (length == wanted).then_some((values, numbers));
+        self.all_vectors().filter_map(fits).collect()
+    }
+
+    pub(crate) fn description(&self) -> Description {
+        let vectors = |length: u64| self.vectors_of(length).len() as u64;
+        // Numbers of entries fit into 64 bits, since the file holds them all.
+        let (storage, rows, columns, entries, right_hand_sides) = match self.first_matrix() {
+            Some(&Object::Sparse { rows, columns, entries, .. }) => {
+                (Storage::CompressedRows, rows, columns, entries, vectors(rows))
+            }
+            Some(&Object::Dense { rows, columns, .. }) => {
+                (Storage::Array, rows, columns, rows * columns, vectors(rows))
+            }
+            _ => {
+                let length = self.all_vectors().next().map_or(0, |(length, ..)| length);
+                (Storage::Array, length, vectors(length), length * vectors(length), 0)
+            }
+        };
+        let field = if self.contents.numbers == Numbers::Complex64 { Field::Complex } else { Field::Real };
+        let (format, symmetry, block_size) = (Format::PetscBinary, Symmetry::General, self.block_size);
+        Description { format, storage, field, symmetry, rows, columns, entries, right_hand_sides, block_size }
+    }
+
+    /// # Collective
+    pub(crate) fn matrix<T: Scalar>(self) -> Result<CsrMatrix<T>> {
+        let path = self.source.path();
+        require_field::<T>(path, self.description().field)?;
+        let Some(matrix) = self.first_matrix() else {
+            return Err(Error::argument(path, "holds vectors and no matrix; read them as vectors"));
+        };
+        let (Object::Sparse { rows, columns, .. } | Object::Dense { rows, columns, .. }) = *matrix else {
+            unreachable!("invariant: a vector is no matrix");
+        };
+        check_sizes(rows, columns, self.source.length()).map_err(|what| Fault::new("header", what).of(path))?;
+        let (range, domain) = (Layout::uniform(&self.comm, rows), Layout::uniform(&self.comm, columns));
+        match *matrix {
+            Object::Sparse { entries, lengths, indices, values, .. } => {
+                let starts = self.row_starts(&range, entries, lengths)?;
+                let (first, last) = (starts[0], starts[starts.len() - 1]);
+                let read = self.entries(columns, indices, values, first..last);
+                let (columns, values) = settle(&self.comm, path, self.comm.agree(read)?)?;
+                let starts = starts.iter().map(|start| to_usize(start - first)).collect();
+                Ok(CsrMatrix::from_local_parts(&range, &domain, starts, &columns, values)?)
+            }
+            _ => self.dense(&range, &domain, matrix),
+        }
+    }
+
+    /// Where this rank's rows start among all entries, and where the last one ends.
+    ///
+    /// # Collective
+    fn row_starts(&self, range: &Layout, entries: u64, lengths: u64) -> Result<Vec<u64>> {
+        let rows = range.range();
+        let position = lengths + rows.start * self.contents.width.bytes();
+        let read = self.contents.read_integers(self.source, position, rows.end - rows.start);
+        let mut starts = vec![0_u64];
+        let counted = self.comm.agree(read)?.into_iter().zip(rows).try_for_each(|(length, row)| {
+            let end = u64::try_from(length).ok().and_then(|length| starts.last()?.checked_add(length));
+            let end = end.filter(|end| *end <= entries).ok_or_else(|| {
+                let what = format!("row {row} (from 0) has {length} entries, of {entries} in all");
+                Fault::new(format!("byte {}", lengths + row * self.contents.width.bytes()), what)
+            })?;
+            starts.push(end);
+            Ok(())
+        });
+        settle(&self.comm, self.source.path(), counted)?;
+        let counts = self.comm.all_gather(starts[starts.len() - 1]);
+        let total = counts.iter().map(|count| u128::from(*count)).sum::<u128>();
+        if total != u128::from(entries) {
+            let what = format!("{entries} entries are announced, but the rows have {total}");
+            return Err(Fault::new(format!("byte {lengths}"), what).of(self.source.path()));
+        }
+        let before: u64 = counts[..self.comm.rank()].iter().sum();
+        starts.iter_mut().for_each(|start| *start += before);
+        Ok(starts)
+    }
+
+    /// Columns and values of some entries.
+    #[expect(clippy::type_complexity, reason = "two failures, of the file system and of the file")]
+    fn entries<T: Scalar>(
+        &self,
+        columns: u64,
+        indices: u64,
+        values: u64,
+        part: Range<u64>,
+    ) -> Result<StdResult<(Vec<u64>, Vec<T>), Fault>> {
+        let width = self.contents.width.bytes();
+        let found = self.contents.read_integers(self.source, indices + part.start * width, part.end - part.start)?;
+        let values = self.values(values, self.contents.numbers, part.clone())?;
+        let checked = found.into_iter().zip(part).map(|(column, entry)| {
+            let valid = u64::try_from(column).ok().filter(|column| *column < columns);
+            valid.ok_or_else(|| {
+                let place = format!("byte {}", indices + entry * width);
+                Fault::new(place, format!("column {column} is outside 0 to {columns} - 1"))
+            })
+        });
+        Ok(checked.collect::<StdResult<_, _>>().map(|columns| (columns, values)))
+    }
+
+    fn values<T: Scalar>(&self, values: u64, numbers: Numbers, part: Range<u64>) -> Result<Vec<T>> {
+        let mut found = Vec::with_capacity(to_usize(part.end - part.start));
+        let bytes = values + part.start * numbers.bytes()..values + part.end * numbers.bytes();
+        self.source.read_pieces(bytes, |bytes| match numbers {
+            Numbers::F64 => found.extend(doubles(bytes).map(|re| T::from_parts(re, 0.0))),
+            Numbers::F32 => found.extend(bytes.chunks_exact(4).map(|bytes| {
+                let re = f32::from_be_bytes(bytes.try_into().expect("invariant: 4 bytes"));
+                T::from_parts(f64::from(re), 0.0)
+            })),
+            Numbers::Complex64 => found.extend(bytes.chunks_exact(16).map(|bytes| {
+                let mut parts = doubles(bytes);
+                let mut part = || parts.next().expect("invariant: 16 bytes");
+                T::from_parts(part(), part())
+            })),
+        })?;
+        Ok(found)
+    }
+
+    /// All entries of a dense matrix, zeros too.
+    ///
+    /// # Collective
+    fn dense<T: Scalar>(&self, range: &Layout, domain: &Layout, matrix: &Object) -> Result<CsrMatrix<T>> {
+        let Object::Dense { columns, values, .. } = *matrix else { unreachable!("invariant: a dense matrix") };
+        let rows = range.range();
+        let values =
+            self.comm.agree(self.values(values, self.contents.numbers, rows.start * columns..rows.end * columns))?;
+        let starts = (0..=range.local_len()).map(|row| row * to_usize(columns)).collect();
+        let indices: Vec<u64> = rows.flat_map(|_| 0..columns).collect();
+        Ok(CsrMatrix::from_local_parts(range, domain, starts, &indices, values)?)
+    }
+
+    /// # Collective
+    pub(crate) fn vectors<T: Scalar>(self, rows: &Layout) -> Result<MultiVector<T>> {
+        let path = self.source.path();
+        require_field::<T>(path, self.description().field)?;
+        if self.all_vectors().next().is_none() {
+            check_length(path, self.description().rows, rows)?;
+            let bytes = self.source.length();
+            return dense::columns_of(path, &self.matrix()?, rows, bytes);
+        }
+        let found = self.vectors_of(rows.global_len());
+        if found.is_empty() {
+            let first = self.all_vectors().next().map_or(0, |(length, ..)| length);
+            check_length(path, first, rows)?;
+        }
+        let mut vectors = MultiVector::zeros(rows, found.len());
+        let read = found.iter().enumerate().try_for_each(|(column, &(values, numbers))| -> Result<()> {
+            vectors.column_mut(column).copy_from_slice(&self.values(values, numbers, rows.range())?);
+            Ok(())
+        });
+        self.comm.agree(read)?;
+        Ok(vectors)
+    }
+}
+
+fn doubles(bytes: &[u8]) -> impl Iterator<Item = f64> {
+    bytes.chunks_exact(8).map(|bytes| f64::from_be_bytes(bytes.try_into().expect("invariant: 8 bytes")))
+}
+
+fn to_usize(count: u64) -> usize {
+    usize::try_from(count).expect("invariant: bounded by the length of the file")
+}
+
+/// The block size in the file beside, 1 without it.
+fn block_size(source: &Source) -> Result<u64> {
+    /// More than PETSc writes into such a file.
+    const LONGEST: u64 = 1 << 16;
+    let path = info_path(source.path());
+    let Ok(file) = fs::File::open(&path) else { return Ok(1) };
+    let mut text = Vec::new();
+    file.take(LONGEST).read_to_end(&mut text).map_err(|error| Error::io(&path, "read", error))?;
+    let text = String::from_utf8_lossy(&text);
+    let mut words = text.split_ascii_whitespace();
+    let named = words.find(|word| matches!(*word, "-matload_block_size" | "-vecload_block_size"));
+    let Some(name) = named else { return Ok(1) };
+    let size = words.next().and_then(|size| size.parse().ok()).filter(|size| *size > 0);
+    size.ok_or_else(|| Fault::new(name, "is not followed by a block size").of(&path))
+}

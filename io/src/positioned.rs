@@ -1,0 +1,73 @@
+//! Parts of one file, written by all ranks side by side.
+
+use crate::error::{Error, Result};
+use crate::staged::StagedFile;
+use dolmen_core::Comm;
+use std::fs::{File, OpenOptions};
+use std::io::{self, Write};
+use std::os::unix::fs::FileExt;
+use std::path::Path;
+
+/// Bytes that are collected before they are written.
+const BUFFER: usize = 1 << 20;
+
+/// Writes on from a position of a file.
+pub(crate) struct PositionedWriter<'f> {
+    file: &'f File,
+    position: u64,
+    buffer: Vec<u8>,
+}
+
+impl<'f> PositionedWriter<'f> {
+    pub(crate) fn new(file: &'f File, position: u64) -> Self {
+        Self { file, position, buffer: Vec::with_capacity(BUFFER) }
+    }
+}
+
+impl Write for PositionedWriter<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        if self.buffer.len() + bytes.len() > BUFFER {
+            self.flush()?;
+        }
+        if bytes.len() >= BUFFER {
+            self.file.write_all_at(bytes, self.position)?;
+            self.position += bytes.len() as u64;
+        } else {
+            self.buffer.extend_from_slice(bytes);
+        }
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.file.write_all_at(&self.buffer, self.position)?;
+        self.position += self.buffer.len() as u64;
+        self.buffer.clear();
+        Ok(())
+    }
+}
+
+/// Writes a whole file under a temporary name, `write` on every rank, then syncs and renames it.
+///
+/// # Collective
+pub(crate) fn write_staged(
+    comm: &Comm,
+    target: &Path,
+    bytes: u64,
+    write: impl FnOnce(&File) -> io::Result<()>,
+) -> Result<()> {
+    let staged = StagedFile::create(comm, target)?;
+    staged.reserve(comm, bytes)?;
+    let written = OpenOptions::new().write(true).open(staged.temporary()).and_then(|file| write(&file));
+    comm.agree(written.map_err(|error| Error::io(staged.temporary(), "write", error)))?;
+    staged.sync(comm)?;
+    staged.publish(comm)
+}
+
+/// Where each rank's part of the file starts, and where the last one ends, if they follow each
+/// other from `start` on.
+///
+/// # Collective
+pub(crate) fn parts(comm: &Comm, start: u64, mine: u64) -> (u64, u64) {
+    let all = comm.all_gather(mine);
+    (start + all[..comm.rank()].iter().sum::<u64>(), start + all.iter().sum::<u64>())
+}

@@ -1,0 +1,173 @@
+#!/usr/bin/env python3
+"""Solve every real matrix of the reference data by what `dolmen solve` chooses, and tabulate it.
+
+    scripts/matrix-table.py [--dolmen PATH] > docs/matrices.md
+
+Every number comes from a run: ours from `dolmen solve --json`, those of PETSc and the reference
+solutions from the manifest of the data (DOLMEN_SHARED, or ../shared beside the checkout), where
+how they were computed is written down. Needs NumPy and SciPy.
+"""
+
+import argparse
+import gzip
+import itertools
+import json
+import os
+import pathlib
+import re
+import subprocess
+import sys
+import tempfile
+
+import numpy
+import scipy.io
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+SHARED = pathlib.Path(os.environ.get("DOLMEN_SHARED", ROOT.parent / "shared"))
+
+INTRODUCTION = """# Real matrices
+
+Every real matrix of the reference data, solved by what `dolmen solve` chooses by itself (see
+[dolmen.md](dolmen.md)), to a true residual of 1e-8. Written by `scripts/matrix-table.py`; no
+number is entered by hand. All columns are of runs on one rank, but for "on 2 ranks": there
+preconditioners are made of the blocks of the ranks, so iterations differ.
+
+- Square systems have the right-hand side `A * ones`, so that the solution is known; the error is
+  `|x - ones| / |ones|`. Where the matrix is singular to working precision there are other solutions,
+  and the error is in brackets.
+- Rectangular systems have the right-hand side `A * ones + ((37 i) mod 101) / 128 - 0.390625`, or
+  that of the data. Their least-squares solution is compared to that of LAPACK's `gelsd`: the error
+  is the difference of `|x|`, relative to it. What counts there is `|A^T r|`, not the residual.
+- Attempts that failed before the method in the table are named after it, in their order.
+- PETSc's best is the fewest iterations of the combinations that were run with PETSc 3.18 on one
+  rank to the same residual: for symmetric positive definite matrices CG without preconditioner, with
+  Jacobi, ICC, GAMG and hypre; for others GMRES with Jacobi and ILU, BiCGStab with ILU, and FGMRES
+  with hypre. "None" is where all of them failed. Multigrid (GAMG, hypre) has no counterpart here yet.
+
+"""
+
+
+def solve(dolmen, ranks, *arguments):
+    """The object that dolmen prints, or None with a message on standard error."""
+    command = [ROOT / "scripts/mpirun.sh", "-n", str(ranks), dolmen, "solve", *arguments, "--json"]
+    run = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    if run.returncode not in (0, 1):
+        error = next((line for line in run.stderr.splitlines() if line.startswith("error: ")), run.stderr)
+        return None, error
+    return json.loads(run.stdout), None
+
+
+def peers(reference):
+    """PETSc's combination with the fewest iterations, or what became of them."""
+    runs = reference.get("petsc_ksp") or {}
+    good = {name: run["its"] for name, run in runs.items() if (run.get("reason") or 0) > 0}
+    if not runs:
+        return "not run"
+    if not good:
+        return "none"
+    name = min(good, key=good.get)
+    plain = {name: its for name, its in good.items() if not name.endswith(("gamg", "hypre"))}
+    text = f"{name} {good[name]}"
+    if plain and name not in plain:
+        name = min(plain, key=plain.get)
+        text += f"; {name} {plain[name]}"
+    return text
+
+
+def right_hand_side(folder, reference, name):
+    """The file of the right-hand side that the least-squares reference has."""
+    if reference["lsq"]["b"] == "rhs file":
+        return SHARED / f"data/matrices/{name}_rhs1.mtx.gz"
+    values = product_with_ones(name)
+    values = values + ((37 * numpy.arange(len(values))) % 101) / 128 - 0.390625
+    path = folder / f"{name}_b.mtx"
+    scipy.io.mmwrite(str(path), values.reshape(-1, 1), precision=17)
+    return path
+
+
+def product_with_ones(name):
+    """The row sums of a matrix from MatrixMarket, or from Harwell-Boeing without symmetry."""
+    stored = SHARED / "data" / MANIFEST["matrices"][name]["file"]
+    if ".mtx" in stored.name:
+        matrix = scipy.io.mmread(str(stored))
+        return numpy.asarray(matrix @ numpy.ones(matrix.shape[1])).ravel()
+    with gzip.open(stored, "rt") if stored.suffix == ".gz" else open(stored) as text:
+        lines = text.read().splitlines()
+    _, pointers, indices, values, right_hand_sides = (int(lines[1][at : at + 14]) for at in range(0, 70, 14))
+    lengths = [int(re.search(r"[IEDF](\d+)", part)[1]) for part in re.findall(r"\(([^)]*)\)", lines[3])]
+    first = (5 if right_hand_sides else 4) + pointers
+
+    reference = MANIFEST["matrices"][name]["reference"]
+
+    def numbers(start, count, length):
+        cut = (line[at : at + length] for line in lines[start : start + count] for at in range(0, len(line), length))
+        # Last lines may hold remains of others beyond their numbers.
+        return [part.replace("D", "E") for part in itertools.islice(cut, reference["stored_entries"])]
+
+    rows = numpy.array(numbers(first, indices, lengths[1]), dtype=int) - 1
+    entries = numpy.array(numbers(first + indices, values, lengths[2]), dtype=float)
+    return numpy.bincount(rows, weights=entries, minlength=reference["rows"])
+
+
+def row(dolmen, folder, name, entry):
+    reference = entry["reference"]
+    path = SHARED / "data" / entry["file"]
+    square = reference["rows"] == reference["cols"]
+    least_squares = reference.get("lsq")
+    with_b = ["--rhs", right_hand_side(folder, reference, name)] if least_squares else []
+    output = folder / "x.mtx"
+    system = [path, *with_b]
+    found, error = solve(dolmen, 1, *system, "--output", output)
+    size = f"{reference['rows']} x {reference['cols']}"
+    if found is None:
+        return [name, size, "refused", "", "", "", "", error.split(": ", 2)[-1], peers(reference)]
+    twice, _ = solve(dolmen, 2, *system)
+    same = (twice["method"], twice["preconditioner"]) == (found["method"], found["preconditioner"])
+    other = "" if same else f"{twice['method']} + {twice['preconditioner']} "
+    on_two = f"{other}{twice['iterations']}{'' if twice['converged'] else ', **not solved**'}"
+    method = f"{found['method']} + {found['preconditioner']}"
+    failed = [f"{a['method']} + {a['preconditioner']}" for a in found["attempts"] if not a["converged"]]
+    after = f" (after {', '.join(failed)})" if failed and found["converged"] else ""
+    if least_squares:
+        difference = abs(numpy.linalg.norm(scipy.io.mmread(str(output))) / least_squares["norm2_x"] - 1)
+        # The reference of a matrix that lacks rank divides by a rounding error.
+        full = least_squares["rank"] == reference.get("sv", {}).get("rank", least_squares["rank"])
+        error = f"{difference:.1e}" if full else "no reference"
+    else:
+        error = f"{found['relative_error']:.1e}" if found["relative_error"] is not None else ""
+        usable = (reference.get("direct") or {}).get("usable")
+        if square and (not usable or found["warnings"]):
+            error = f"({error})"
+    return [
+        name,
+        size,
+        f"{method}{after}",
+        "yes" if found["converged"] else "**no**",
+        str(found["iterations"]),
+        on_two,
+        f"{found['true_relative_residual']:.1e}",
+        error,
+        peers(reference),
+    ]
+
+
+def main():
+    global MANIFEST
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--dolmen", default=str(ROOT / "target/release/dolmen"), help="the command")
+    arguments = parser.parse_args()
+    MANIFEST = json.loads((SHARED / "data/MANIFEST.json").read_text())
+    header = ["matrix", "size", "method", "solved", "iterations", "on 2 ranks", "true residual", "error", "PETSc's best"]
+    print(INTRODUCTION, end="")
+    print("| " + " | ".join(header) + " |\n|" + " --- |" * len(header))
+    with tempfile.TemporaryDirectory() as folder:
+        for name, entry in sorted(MANIFEST["matrices"].items(), key=lambda item: item[0].lower()):
+            reference = entry["reference"]
+            if reference["field"] == "complex" or reference["cols"] == 1:
+                continue
+            cells = row(arguments.dolmen, pathlib.Path(folder), name, entry)
+            print("| " + " | ".join(cells) + " |", flush=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

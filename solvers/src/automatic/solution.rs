@@ -1,0 +1,97 @@
+//! What an automatic solve says about itself: every attempt, whether it succeeded or not.
+
+use std::time::Duration;
+
+use crate::analysis::Analysis;
+use crate::error::Error;
+use crate::report::{SolveReport, StopReason};
+
+/// One way that was tried to solve a system.
+#[non_exhaustive]
+#[derive(Clone, Debug, PartialEq)]
+pub struct Attempt {
+    /// The method, by its name in [`SOLVERS`](crate::SOLVERS) or
+    /// [`LEAST_SQUARES_SOLVERS`](crate::LEAST_SQUARES_SOLVERS).
+    pub method: &'static str,
+    /// The preconditioner, by its name in [`PRECONDITIONERS`](crate::PRECONDITIONERS), `column-scaling`, or
+    /// `none`.
+    pub preconditioner: &'static str,
+    /// Why it was tried.
+    pub reason: String,
+    /// Wall time on this rank to make the preconditioner.
+    pub setup: Duration,
+    /// The report of the solve, or why the preconditioner could not be made.
+    pub outcome: Result<SolveReport, Error>,
+    /// `|b - A x| / |b|` of the solution and the system that was given; `|b - A x|` where `b` is zero.
+    pub true_relative_residual: f64,
+    /// Whether the solution is as good as was asked for: of a square system, the true residual meets the
+    /// tolerance; of a rectangular one, the report says converged.
+    pub solved: bool,
+}
+
+impl Attempt {
+    /// What happened, in one line.
+    pub fn summary(&self) -> String {
+        match &self.outcome {
+            Ok(report) if report.converged() && !self.solved => format!(
+                "{}: {} iterations; |b - Ax| / |b| = {:.2e}; a solution of least squares: no x meets the tolerance",
+                report.method, report.iterations, self.true_relative_residual
+            ),
+            Ok(report) => report.outcome(),
+            // Which rank met it is of no interest.
+            Err(Error::Core(error)) => format!("the preconditioner could not be made: {}", error.message()),
+            Err(error) => format!("the preconditioner could not be made: {error}"),
+        }
+    }
+
+    /// Whether its solution is to be kept rather than those of `others`.
+    pub(super) fn is_better_than_all(&self, others: &[Attempt]) -> bool {
+        self.solved || others.iter().all(|other| self.true_relative_residual < other.true_relative_residual)
+    }
+
+    /// Whether no other attempt can do better: the solution is one of least squares, or a monitor wants
+    /// no more.
+    pub(super) fn is_final(&self) -> bool {
+        matches!(&self.outcome, Ok(report) if report.converged() || report.reason == StopReason::Requested)
+    }
+}
+
+/// The outcome of an [`Automatic`](crate::Automatic) solve.
+#[non_exhaustive]
+#[derive(Clone, Debug, PartialEq)]
+pub struct Solution {
+    /// The facts by which the attempts were chosen.
+    pub analysis: Analysis,
+    /// All attempts in their order, at least one.
+    pub attempts: Vec<Attempt>,
+    /// The relative tolerance that was asked for.
+    pub rtol: f64,
+}
+
+impl Solution {
+    /// Whether the last attempt solved the system.
+    pub fn solved(&self) -> bool {
+        self.attempts.last().is_some_and(|last| last.solved)
+    }
+
+    /// What makes a small residual say less than it seems to, for each a sentence.
+    pub fn warnings(&self) -> Vec<String> {
+        let Analysis { smallest_row: smallest, norm_inf: largest, .. } = self.analysis;
+        let invisible = smallest < self.rtol * largest;
+        let unscaled = format!(
+            "the rows of A differ in size by {:.0e}: a residual of {:.0e} says nothing about the smallest; scale the rows, or ask \
+             for a smaller tolerance",
+            largest / smallest,
+            self.rtol
+        );
+        invisible.then_some(unscaled).into_iter().collect()
+    }
+
+    /// The attempt whose solution was kept: the one that solved the system, or else the one with the
+    /// smallest true residual.
+    pub fn kept(&self) -> &Attempt {
+        let kept = |at: &usize| self.attempts[*at].is_better_than_all(&self.attempts[..*at]);
+        let last = (0..self.attempts.len()).rev().find(kept);
+        &self.attempts[last.expect("invariant: nothing comes before the first attempt")]
+    }
+}

@@ -1,0 +1,60 @@
+//! The command `dolmen` on files: what it prints, what it writes, and its exit code.
+
+mod info;
+mod machine;
+mod refusals;
+mod solve;
+
+use std::path::Path;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use dolmen_tests::{Mpirun, Output, TestResult, binary, serial};
+use serde_json::Value;
+
+fn main() -> ExitCode {
+    dolmen_tests::main(&[
+        serial("systems_are_solved", solve::systems),
+        serial("failures_are_told", solve::failures),
+        serial("solutions_are_written", solve::written),
+        serial("right_hand_sides", solve::right_hand_sides),
+        serial("monitor_and_profile", solve::monitor_and_profile),
+        serial("reference_matrices_are_solved", solve::reference_matrices),
+        serial("matrices_are_described", info::by_hand),
+        serial("reference_matrices_are_described", info::reference_matrices),
+        serial("pictures", info::pictures),
+        serial("machines_are_checked", machine::check),
+        serial("files_are_converted", machine::convert),
+        serial("bad_input_ends_in_one_line", refusals::bad_input),
+        serial("bad_arguments_are_named", refusals::bad_arguments),
+    ])
+}
+
+/// Runs the command in a folder.
+fn dolmen(ranks: usize, folder: &Path, args: &[&str]) -> TestResult<Output> {
+    let job = Mpirun::new(ranks).program(binary("dolmen")?).args(args).current_dir(folder);
+    Ok(job.deadline(Duration::from_secs(60)).run()?)
+}
+
+/// The one JSON object that the command prints, and its exit code.
+fn object(ranks: usize, folder: &Path, args: &[&str]) -> TestResult<(Value, Option<i32>)> {
+    let output = dolmen(ranks, folder, &[args, &["--json"]].concat())?;
+    let object: Value = serde_json::from_str(&output.stdout).map_err(|error| format!("{error}: {output:?}"))?;
+    assert!(object.is_object(), "{object}");
+    Ok((object, output.status.code()))
+}
+
+/// Writes a MatrixMarket file of real numbers.
+fn matrix(folder: &Path, name: &str, symmetry: &str, size: [u64; 2], entries: &[(u64, u64, f64)]) -> TestResult {
+    let mut text =
+        format!("%%MatrixMarket matrix coordinate real {symmetry}\n{} {} {}\n", size[0], size[1], entries.len());
+    entries.iter().for_each(|(row, column, value)| text += &format!("{row} {column} {value:?}\n"));
+    Ok(std::fs::write(folder.join(name), text)?)
+}
+
+/// The symmetric tridiagonal matrix with a diagonal, and -1 beside it.
+fn tridiagonal(folder: &Path, name: &str, n: u64, diagonal: f64) -> TestResult {
+    let mut entries: Vec<(u64, u64, f64)> = (1..=n).map(|i| (i, i, diagonal)).collect();
+    entries.extend((2..=n).map(|i| (i, i - 1, -1.0)));
+    matrix(folder, name, "symmetric", [n, n], &entries)
+}

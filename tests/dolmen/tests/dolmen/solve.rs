@@ -1,0 +1,121 @@
+//! `dolmen solve`.
+
+use std::fs;
+
+use dolmen_tests::{TestResult, manifest, shared};
+use tempfile::tempdir;
+
+use crate::{dolmen, matrix, object, tridiagonal};
+
+pub(crate) fn systems() -> TestResult {
+    let folder = tempdir()?;
+    tridiagonal(folder.path(), "a.mtx", 50, 2.0)?;
+    for ranks in [1, 2, 3] {
+        let (solved, code) = object(ranks, folder.path(), &["solve", "a.mtx", "--rtol", "1e-10"])?;
+        assert_eq!((code, &solved["converged"]), (Some(0), &true.into()), "{solved}");
+        assert_eq!((&solved["method"], &solved["preconditioner"]), (&"cg".into(), &"ic".into()));
+        assert!(solved["true_relative_residual"].as_f64().is_some_and(|residual| residual <= 1e-10), "{solved}");
+        assert!(solved["relative_error"].as_f64().is_some_and(|error| error <= 1e-7), "{solved}");
+        assert!(solved["setup_seconds"].is_f64() && solved["solve_seconds"].is_f64(), "{solved}");
+        assert!(solved["reason"].as_str().is_some_and(|reason| reason.contains("dominant")), "{solved}");
+    }
+    let output = dolmen(2, folder.path(), &["solve", "a.mtx", "--solver", "bicgstab", "--preconditioner", "jacobi"])?;
+    assert_eq!(output.status.code(), Some(0), "{output:?}");
+    let lines: Vec<&str> = output.stdout.lines().collect();
+    assert_eq!(lines[0], "a.mtx: 50 x 50, 148 entries, real, stored as symmetric");
+    assert_eq!(lines[1], "b = A * ones");
+    assert_eq!(lines[2], "bicgstab with jacobi (division by the diagonal): named by the user");
+    assert!(lines[3].starts_with("BiCGStab: ") && lines[3].contains("converged"), "{}", lines[3]);
+    Ok(())
+}
+
+pub(crate) fn failures() -> TestResult {
+    let folder = tempdir()?;
+    tridiagonal(folder.path(), "a.mtx", 50, 2.0)?;
+    let few = ["solve", "a.mtx", "--solver", "cg", "--preconditioner", "none", "--max-iterations", "3"];
+    let (solved, code) = object(2, folder.path(), &few)?;
+    assert_eq!((code, &solved["converged"], &solved["iterations"]), (Some(1), &false.into(), &3.into()), "{solved}");
+    let output = dolmen(2, folder.path(), &few)?;
+    assert!(output.stdout.contains("not solved: the best x has |b - Ax| / |b| = "), "{output:?}");
+    // Indefinite, so CG fails and a factorisation follows; both are told.
+    tridiagonal(folder.path(), "indefinite.mtx", 50, 0.5)?;
+    let (solved, code) = object(2, folder.path(), &["solve", "indefinite.mtx"])?;
+    assert_eq!((code, &solved["preconditioner"]), (Some(0), &"direct".into()), "{solved}");
+    let first = &solved["attempts"][0];
+    assert_eq!((&first["method"], &first["converged"]), (&"cg".into(), &false.into()));
+    assert!(first["outcome"].as_str().is_some_and(|outcome| outcome.contains("not positive definite")), "{first}");
+    // x + y = 1 and x + y = 2.
+    matrix(folder.path(), "twice.mtx", "general", [2, 2], &[(1, 1, 1.0), (1, 2, 1.0), (2, 1, 1.0), (2, 2, 1.0)])?;
+    fs::write(folder.path().join("b.mtx"), "%%MatrixMarket matrix array real general\n2 1\n1\n2\n")?;
+    let (solved, code) = object(1, folder.path(), &["solve", "twice.mtx", "--rhs", "b.mtx"])?;
+    assert_eq!((code, &solved["converged"]), (Some(1), &false.into()), "{solved}");
+    Ok(())
+}
+
+pub(crate) fn written() -> TestResult {
+    let folder = tempdir()?;
+    tridiagonal(folder.path(), "a.mtx", 5, 4.0)?;
+    let output = dolmen(2, folder.path(), &["solve", "a.mtx", "--rtol", "1e-14", "--output", "x.mtx"])?;
+    assert_eq!(output.status.code(), Some(0), "{output:?}");
+    let text = fs::read_to_string(folder.path().join("x.mtx"))?;
+    let mut lines = text.lines().filter(|line| !line.starts_with('%'));
+    assert_eq!(lines.next().map(str::trim), Some("5 1"), "{text}");
+    let x = lines.map(|line| line.trim().parse::<f64>()).collect::<Result<Vec<_>, _>>()?;
+    assert!(x.len() == 5 && x.iter().all(|x| (x - 1.0).abs() < 1e-12), "{x:?}");
+    Ok(())
+}
+
+pub(crate) fn right_hand_sides() -> TestResult {
+    let folder = tempdir()?;
+    let file = |name: &str, text: &str| fs::write(folder.path().join(name), text);
+    // (2 0; 0 4) (1, i) = (2, 4i).
+    matrix(folder.path(), "a.mtx", "general", [2, 2], &[(1, 1, 2.0), (2, 2, 4.0)])?;
+    file("b.mtx", "%%MatrixMarket matrix array complex general\n2 1\n2 0\n0 4\n")?;
+    let (solved, code) = object(2, folder.path(), &["solve", "a.mtx", "--rhs", "b.mtx", "--output", "x.mtx"])?;
+    assert_eq!((code, &solved["right_hand_side"]), (Some(0), &"b.mtx".into()), "{solved}");
+    let x = fs::read_to_string(folder.path().join("x.mtx"))?;
+    let numbers: Vec<f64> =
+        x.lines().skip(1).flat_map(str::split_whitespace).filter_map(|word| word.parse().ok()).collect();
+    assert!(x.contains("complex"), "{x}");
+    let expected = [2.0, 1.0, 1.0, 0.0, 0.0, 1.0];
+    assert!(numbers.len() == 6 && numbers.iter().zip(expected).all(|(x, y)| (x - y).abs() < 1e-12), "{x}");
+    // A complex matrix with a real right-hand side: (i) x = 1.
+    file("c.mtx", "%%MatrixMarket matrix coordinate complex general\n1 1 1\n1 1 0 1\n")?;
+    file("one.mtx", "%%MatrixMarket matrix array real general\n1 1\n1\n")?;
+    let (solved, code) = object(1, folder.path(), &["solve", "c.mtx", "--rhs", "one.mtx"])?;
+    assert_eq!(code, Some(0), "{solved}");
+    // Rows sum to zero, so that A * ones says nothing.
+    matrix(folder.path(), "n.mtx", "general", [2, 2], &[(1, 1, 1.0), (1, 2, -1.0), (2, 1, -1.0), (2, 2, 1.0)])?;
+    let (solved, code) = object(2, folder.path(), &["solve", "n.mtx"])?;
+    let origin = solved["right_hand_side"].as_str().unwrap_or_default();
+    assert!(code == Some(0) && origin.contains("since A * ones is zero"), "{solved}");
+    Ok(())
+}
+
+pub(crate) fn monitor_and_profile() -> TestResult {
+    let folder = tempdir()?;
+    tridiagonal(folder.path(), "a.mtx", 50, 2.0)?;
+    let output = dolmen(2, folder.path(), &["solve", "a.mtx", "--monitor", "--profile"])?;
+    assert_eq!(output.status.code(), Some(0), "{output:?}");
+    let iterations = output.stdout.lines().filter(|line| line.starts_with("attempt 1 iteration ")).count();
+    assert!(iterations >= 2, "{}", output.stdout);
+    assert!(output.stdout.contains("profile of 2 ranks") && output.stdout.contains("MatMult"), "{}", output.stdout);
+    let (solved, _) = object(2, folder.path(), &["solve", "a.mtx", "--monitor", "--profile"])?;
+    assert_eq!(solved["converged"], true);
+    Ok(())
+}
+
+/// A matrix of each kind; all of them are solved in the tests of dolmen-solvers.
+pub(crate) fn reference_matrices() -> TestResult {
+    let Some(shared) = shared() else { return Ok(()) };
+    let folder = tempdir()?;
+    let manifest = manifest(&shared)?;
+    for name in ["bcsstk09", "sherman1", "tumorAntiAngiogenesis_2", "fidapm05", "orsirr_2", "west0479", "lp_e226"] {
+        let file = manifest["matrices"][name]["file"].as_str().ok_or("no file")?;
+        let path = shared.join("data").join(file);
+        let (solved, code) = object(2, folder.path(), &["solve", path.to_str().ok_or("a strange path")?])?;
+        assert_eq!((code, &solved["converged"]), (Some(0), &true.into()), "{name}: {solved}");
+        assert!(solved["true_relative_residual"].as_f64().is_some_and(|residual| residual <= 1e-8), "{name}: {solved}");
+    }
+    Ok(())
+}

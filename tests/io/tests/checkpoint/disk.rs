@@ -1,0 +1,59 @@
+//! A disk without room for another checkpoint.
+
+use std::fs;
+use std::process::Command;
+
+use dolmen_core::{Layout, Vector};
+use dolmen_io::checkpoint::{Checkpoint, CheckpointStore};
+use dolmen_tests::{Comm, Folder, TestResult, skip};
+
+use crate::content::vector;
+
+/// A tmpfs, mounted on a folder as long as this lives.
+struct Disk<'f>(&'f Folder);
+
+impl Drop for Disk<'_> {
+    fn drop(&mut self) {
+        let unmounted = Command::new("umount").arg("--lazy").arg(self.0.path()).status();
+        assert!(unmounted.is_ok_and(|status| status.success()), "{} is still mounted", self.0.path().display());
+    }
+}
+
+pub(crate) fn full(comm: &Comm) -> TestResult {
+    let folder = Folder::new(comm)?;
+    let mount = || Command::new("mount").args(["-t", "tmpfs", "-o", "size=16m", "tmpfs"]).arg(folder.path()).output();
+    let disk = (comm.rank() == 0 && mount().is_ok_and(|output| output.status.success())).then(|| Disk(&folder));
+    let mut mounted = [u64::from(disk.is_some())];
+    comm.all_reduce_max(&mut mounted);
+    if mounted == [0] {
+        skip("mounting a small disk is not permitted");
+        return Ok(());
+    }
+    let layout = Layout::uniform(comm, 500_000);
+    let (first, second): (Vector<f64>, Vector<f64>) = (vector(&layout, 1), vector(&layout, 2));
+    let mut store = CheckpointStore::open(comm, folder.path())?;
+    store.save(&Checkpoint::new("").vector("x", &first))?;
+    let filler = folder.path().join("filler");
+    // From no room at all to nearly enough for 4 MB.
+    for filled in [11, 10, 9, 8] {
+        let fill = || -> std::io::Result<()> {
+            let _ = fs::remove_file(&filler);
+            fs::write(&filler, vec![0; filled << 20])
+        };
+        comm.agree(if comm.rank() == 0 { fill() } else { Ok(()) })?;
+        let error = store.save(&Checkpoint::new("").vector("x", &second)).expect_err("no room").to_string();
+        assert!(error.contains("checkpoint-00000002.h5.tmp") && error.contains("No space left"), "{error}");
+        comm.barrier();
+        assert_eq!(fs::read_dir(folder.path())?.count(), 2, "the filler and the first checkpoint");
+        let mut restored = store.load()?.ok_or("nothing left")?;
+        let x: Vector<f64> = restored.take_vector("x", &layout)?.ok_or("no x")?;
+        assert!(restored.skipped().is_empty() && x.owned() == first.owned());
+        comm.barrier();
+    }
+    comm.agree(if comm.rank() == 0 { fs::remove_file(&filler) } else { Ok(()) })?;
+    assert_eq!(store.save(&Checkpoint::new("").vector("x", &second))?.generation, 2);
+    comm.barrier();
+    drop(disk);
+    folder.remove(comm);
+    Ok(())
+}

@@ -1,0 +1,34 @@
+//! Checkpoints: what comes back, on which ranks, and what damage does.
+
+mod content;
+mod damage;
+mod disk;
+#[path = "../common/problem.rs"]
+mod problem;
+mod resume;
+
+use std::process::ExitCode;
+use std::time::Duration;
+
+use dolmen_tests::{Comm, case};
+
+fn main() -> ExitCode {
+    dolmen_tests::main(&[
+        case("everything_comes_back", &[1, 2, 4], content::everything_comes_back),
+        case("h5py_reads_checkpoints", &[1, 3], content::h5py_reads_checkpoints),
+        case("files_do_not_depend_on_the_ranks", &[4], content::files_do_not_depend_on_the_ranks),
+        case("the_last_ones_are_kept", &[1, 2], content::the_last_ones_are_kept),
+        case("bad_requests_are_named", &[1, 3], content::bad_requests_are_named),
+        case("damage_is_found_and_skipped", &[3], damage::matrix).deadline(Duration::from_secs(120)),
+        case("every_byte_counts", &[1], damage::every_byte_counts),
+        case("a_full_disk_keeps_the_last_one", &[1, 3], disk::full),
+        case("written_on_four_resumed_on_any", &[7], resume::four_to_any).deadline(Duration::from_secs(120)),
+    ])
+}
+
+/// The first ranks as a communicator of their own.
+///
+/// # Collective
+pub(crate) fn first_ranks(comm: &Comm, count: usize) -> dolmen_core::Result<Option<Comm>> {
+    comm.split((comm.rank() < count).then_some(0), comm.rank())
+}

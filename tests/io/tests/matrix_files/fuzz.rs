@@ -1,0 +1,247 @@
+//! Damaged files of every format: each is refused, or read as a valid matrix; none panics, hangs or
+//! takes memory that its size does not explain.
+//!
+//! The inputs are made from good files by a fixed sequence of random changes, so that a failure
+//! comes again. This is no coverage-guided fuzzing: cargo-fuzz needs a nightly compiler and
+//! sanitizers, and a reader that calls MPI wants to be run by its launcher, on several ranks. Each
+//! case stops after a few seconds; DOLMEN_FUZZ_SECONDS sets how many.
+
+use std::time::{Duration, Instant};
+
+use dolmen_core::{Complex64, CsrMatrix, Layout, LinearOperator, Scalar};
+use dolmen_io::petsc::{self, IndexWidth};
+use dolmen_io::{Matrix, npz, read_matrix, read_vectors};
+use dolmen_tests::{Case, Comm, Folder, TestResult, case};
+
+use crate::ffi::most_held;
+use crate::support::{made, packed, put};
+use crate::{harwell_boeing, petsc as small};
+
+pub(crate) fn cases() -> Vec<Case> {
+    let ranks = &[1, 2];
+    vec![
+        case("fuzz_market", ranks, market),
+        case("fuzz_boeing", ranks, boeing),
+        case("fuzz_npz", ranks, zipped),
+        case("fuzz_petsc", ranks, binary),
+    ]
+}
+
+/// Seconds that a case goes on.
+const SECONDS: u64 = 5;
+/// Inputs that are tried at least, however slow the machine is.
+const FEWEST: u64 = 50;
+/// What any read may take: buffers, and the rows of a small file that are empty.
+const MEMORY: usize = 128 << 20;
+
+/// Uniform random numbers (Knuth's linear congruential generator).
+struct Random(u64);
+
+impl Random {
+    fn below(&mut self, bound: usize) -> usize {
+        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        usize::try_from(self.0 >> 33).expect("31 bits") % bound.max(1)
+    }
+}
+
+/// Changes, cuts, repeats and swaps parts of a file.
+fn damage(bytes: &mut Vec<u8>, words: &[&[u8]], random: &mut Random) {
+    for _ in 0..=random.below(3) {
+        let at = random.below(bytes.len());
+        let end = (at + random.below(24)).min(bytes.len());
+        match random.below(8) {
+            0 if !bytes.is_empty() => bytes[at] ^= 1 << random.below(8),
+            1 if !bytes.is_empty() => bytes[at] = u8::try_from(random.below(256)).expect("a byte"),
+            2 => bytes.truncate(at),
+            3 => drop(bytes.drain(at..end)),
+            4 => {
+                let part = bytes[at..end].to_vec();
+                let to = random.below(bytes.len());
+                bytes.splice(to..to, part);
+            }
+            5 if at + 8 <= bytes.len() => {
+                let number = [u64::MAX, 1 << 31, 1 << 63, 0, 1 << 40, 255][random.below(6)];
+                let bytes = &mut bytes[at..at + 8];
+                bytes.copy_from_slice(&if random.below(2) == 0 { number.to_le_bytes() } else { number.to_be_bytes() });
+            }
+            _ => {
+                let word = words[random.below(words.len())];
+                let end = if random.below(2) == 0 { at } else { (at + word.len()).min(bytes.len()) };
+                bytes.splice(at..end, word.iter().copied());
+            }
+        }
+    }
+}
+
+fn check<T: Scalar>(matrix: &CsrMatrix<T>) {
+    let columns = matrix.domain().global_len();
+    let mut entries = [0_u64];
+    for row in matrix.rows() {
+        assert!(row.columns().is_sorted_by(|one, next| one < next), "columns of row {}", row.index());
+        assert!(row.columns().all(|column| column < columns), "columns of row {}", row.index());
+        entries[0] += row.values().len() as u64;
+    }
+    matrix.range().comm().all_reduce_sum(&mut entries);
+    assert_eq!(entries[0], matrix.global_entries());
+}
+
+/// Makes the checksums of a damaged zip file right, as far as its directory still leads to its
+/// members, so that damage gets past them.
+fn mend_checksums(bytes: &mut [u8]) {
+    let entries: Vec<usize> = (0..bytes.len()).filter(|&at| bytes[at..].starts_with(b"PK\x01\x02")).collect();
+    for entry in entries {
+        let number = |at: usize, width: usize| {
+            let part = bytes.get(at..at + width)?;
+            Some(part.iter().rev().fold(0_usize, |number, &byte| number << 8 | usize::from(byte)))
+        };
+        let member = || {
+            let name = number(entry + 28, 2)?;
+            let wide = entry + 46 + name + 4;
+            let (size, start) = (number(wide, 8)?, number(wide + 16, 8)?);
+            let data = start.checked_add(30 + name + 20)?;
+            bytes.get(data..data.checked_add(size)?)
+        };
+        if let Some(crc) = member().map(crc32fast::hash)
+            && let Some(place) = bytes.get_mut(entry + 16..entry + 20)
+        {
+            place.copy_from_slice(&crc.to_le_bytes());
+        }
+    }
+}
+
+/// Damages `seeds` and reads them; `mend` puts half of the inputs right in what would hide the damage.
+fn fuzz(comm: &Comm, name: &str, seeds: &[Vec<u8>], words: &[&[u8]], mend: fn(&mut [u8])) -> TestResult {
+    let folder = Folder::new(comm)?;
+    let path = folder.path().join(name);
+    let seconds = std::env::var("DOLMEN_FUZZ_SECONDS").ok().and_then(|text| text.parse().ok()).unwrap_or(SECONDS);
+    let end = Instant::now() + Duration::from_secs(seconds);
+    let (mut accepted, mut refused) = (0_u64, 0_u64);
+    for number in 0.. {
+        let mut more = [u64::from(comm.rank() == 0 && (Instant::now() < end || number < FEWEST))];
+        comm.all_reduce_max(&mut more);
+        if more[0] == 0 {
+            break;
+        }
+        let mut random = Random(number);
+        random.below(1);
+        let mut bytes = seeds[random.below(seeds.len())].clone();
+        damage(&mut bytes, words, &mut random);
+        if random.below(2) == 0 {
+            mend(&mut bytes);
+        }
+        let gzip = name.ends_with(".gz") || (name.ends_with(".mtx") && random.below(4) == 0);
+        put(comm, &path, &if gzip { packed(&bytes) } else { bytes.clone() })?;
+        // The last line that is printed names the input that a panic came from.
+        println!("input {number}");
+        let (result, most) = most_held(|| read_matrix(comm, &path));
+        assert!(most <= MEMORY, "input {number}: {most} bytes for a file of {}", bytes.len());
+        match result {
+            Ok((Matrix::Real(matrix), _)) => check(&matrix),
+            Ok((Matrix::Complex(matrix), _)) => check(&matrix),
+            Err(error) => {
+                assert!(error.to_string().contains(name), "input {number}: {error}");
+                refused += 1;
+                // Readers of vectors must come to an end as well.
+                let _ = read_vectors(&path, &Layout::uniform(comm, 3));
+                continue;
+            }
+        }
+        accepted += 1;
+    }
+    println!("{accepted} accepted, {refused} refused");
+    assert!(refused > accepted / 20, "{accepted} accepted, {refused} refused");
+    folder.remove(comm);
+    Ok(())
+}
+
+fn market(comm: &Comm) -> TestResult {
+    let seeds = [
+        "%%MatrixMarket matrix coordinate real general\n% c\n3 4 4\n1 1 1.5\n2 3 -2e10\n3 4 inf\n1 1 .5\n",
+        "%%MatrixMarket matrix coordinate complex hermitian\n3 3 3\n1 1 1 0\n2 1 3D0 4\n3 2 2 0\n",
+        "%%MatrixMarket matrix coordinate pattern symmetric\r\n5 5 3\r\n1 1\r\n\r\n5 2\r\n3 3\r\n",
+        "%%MatrixMarket matrix array real general\n3 2\n1\n2\n3\n4\n5\n6\n",
+        "%%MatrixMarket matrix array integer skew-symmetric\n3 3\n1\n2\n3\n",
+    ];
+    let words: &[&[u8]] = &[
+        b"\n",
+        b" ",
+        b"%",
+        b"0",
+        b"-1",
+        b"nan",
+        b"1e999",
+        b"99999999999",
+        b"18446744073709551616",
+        b"symmetric",
+        b"array",
+        b"1D5",
+        b"\r\n",
+    ];
+    fuzz(comm, "fuzz.mtx", &seeds.map(|seed| seed.as_bytes().to_vec()), words, |_| ())
+}
+
+fn boeing(comm: &Comm) -> TestResult {
+    let words: &[&[u8]] = &[
+        b"\n",
+        b" ",
+        b"   9",
+        b"   0",
+        b"99999999999999",
+        b"(1I1)",
+        b"(9I255)",
+        b"PSA ",
+        b"RUA ",
+        b"E+99",
+        b"E+999",
+        b"-",
+        b"          ",
+    ];
+    let seeds = [harwell_boeing::GENERAL, harwell_boeing::HERMITIAN].map(|seed| seed.as_bytes().to_vec());
+    fuzz(comm, "fuzz.rb", &seeds, words, |_| ())
+}
+
+fn zipped(comm: &Comm) -> TestResult {
+    let folder = Folder::new(comm)?;
+    let path = folder.path().join("seed.npz");
+    let mut seeds = Vec::new();
+    npz::write_matrix(&path, &made::<f64>(comm, 9, 7)?)?;
+    seeds.push(std::fs::read(&path)?);
+    npz::write_matrix(&path, &made::<Complex64>(comm, 3, 40)?)?;
+    seeds.push(std::fs::read(&path)?);
+    folder.remove(comm);
+    let words: &[&[u8]] = &[
+        b"PK\x01\x02",
+        b"PK\x05\x06",
+        b"PK\x03\x04",
+        b"\x08\x00",
+        b"(9999999999,)",
+        b"<i8",
+        b"<f4",
+        b"csc",
+        b"bsr",
+        b"\xff\xff\xff\xff",
+        b"\0\0\0\0",
+    ];
+    fuzz(comm, "fuzz.npz", &seeds, words, mend_checksums)
+}
+
+fn binary(comm: &Comm) -> TestResult {
+    let folder = Folder::new(comm)?;
+    let path = folder.path().join("seed.petsc");
+    let mut seeds = vec![small::small(&[1_211_216, 3, 4, 3], &[1, 0, 2], &[1, 0, 3], &[1.0, 2.0, 3.0])];
+    seeds.push(small::small(&[1_211_216, 2, 2, -1], &[], &[], &[1.0, 2.0, 3.0, 4.0]));
+    seeds.push([&seeds[0][..], &small::small(&[1_211_214, 3], &[], &[], &[1.0, 2.0, 3.0])].concat());
+    petsc::write_matrix(&path, &made::<Complex64>(comm, 9, 7)?, IndexWidth::Bits64, 1)?;
+    seeds.push(std::fs::read(&path)?);
+    folder.remove(comm);
+    let words: &[&[u8]] = &[
+        b"\0\x12\x7b\x50",
+        b"\0\x12\x7b\x4e",
+        b"\xff\xff\xff\xff",
+        b"\0\0\0\0",
+        b"\0\0\0\x01",
+        b"\x7f\xff\xff\xff",
+        b"\0\0\0\x03",
+    ];
+    fuzz(comm, "fuzz.petsc", &seeds, words, |_| ())
+}

@@ -1,0 +1,19 @@
+//! Matrices and vectors in the field's file formats: reference files, files of the tests' own making,
+//! malformed ones, and round trips.
+
+mod ffi;
+mod fuzz;
+mod harwell_boeing;
+mod market;
+mod npz;
+mod petsc;
+mod reference;
+mod support;
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    let cases =
+        [reference::cases(), market::cases(), harwell_boeing::cases(), npz::cases(), petsc::cases(), fuzz::cases()];
+    dolmen_tests::main(&cases.concat())
+}

@@ -1,0 +1,201 @@
+//! SciPy's matrices: all that SciPy writes, malformed files, and round trips through SciPy.
+
+use std::fs;
+use std::path::Path;
+
+use dolmen_core::{Complex32, Complex64, LinearOperator, Scalar};
+use dolmen_io::{Field, Matrix, Storage, describe, npz, read_matrix};
+use dolmen_tests::{Case, Comm, Folder, TestResult, case};
+
+use crate::support::{made, python, require_refused, require_same};
+
+pub(crate) fn cases() -> Vec<Case> {
+    vec![
+        case("npz_files_of_scipy_are_read", &[1, 2, 3], files_of_scipy_are_read),
+        case("npz_matrices_round_trip", &[1, 2, 3], matrices_round_trip),
+        case("npz_malformed_files_are_refused_alike", &[1, 2, 3], malformed_files_are_refused_alike),
+    ]
+}
+
+/// Writes one matrix in every format and type, and the expected one as MatrixMarket.
+const WRITE_ALL: &str = "
+import sys, numpy as np, scipy.sparse as sp, scipy.io as io
+folder = sys.argv[1]
+rng = np.random.default_rng(5)
+a = sp.random(60, 40, 0.1, random_state=5, format='csr') * 100
+kinds = {'f8': a, 'f4': a.astype('f4'), 'be': sp.csr_matrix(a).astype('>f8'), 'i8': a.astype('i8'), 'i2': a.astype('i2'),
+         'u1': a.astype('u1'), 'bool': a.astype(bool), 'c16': a * (1 + 2j), 'c8': (a * (1 + 2j)).astype('c8')}
+for kind, m in kinds.items():
+    io.mmwrite(f'{folder}/{kind}.mtx', (m.astype('f8') if kind == 'bool' else m).tocoo(), precision=17)
+    for fmt in ('csr', 'csc', 'coo', 'bsr', 'dia'):
+        s = sp.bsr_matrix(m, blocksize=(4, 5)) if fmt == 'bsr' else m.asformat(fmt)
+        for packed in (False, True):
+            sp.save_npz(f'{folder}/{kind}-{fmt}-{packed}.npz', s, compressed=packed)
+";
+
+fn compare(comm: &Comm, folder: &Path, name: &str, field: Field, storage: Storage) -> TestResult {
+    let (expected, _) = read_matrix(comm, folder.join(format!("{}.mtx", name.split('-').next().unwrap_or_default())))?;
+    let path = folder.join(format!("{name}.npz"));
+    let (found, description) = read_matrix(comm, &path)?;
+    assert_eq!((description.field, description.storage), (field, storage), "{name}");
+    assert_eq!(describe(comm, &path)?, description);
+    match (expected, found) {
+        (Matrix::Real(expected), Matrix::Real(found)) => compare_values(&expected, &found),
+        (Matrix::Complex(expected), Matrix::Complex(found)) => compare_values(&expected, &found),
+        _ => return Err(format!("{name}: the field differs").into()),
+    }
+    Ok(())
+}
+
+/// The same but for zeros, which some formats store to fill their blocks.
+fn compare_values<T: Scalar>(expected: &dolmen_core::CsrMatrix<T>, found: &dolmen_core::CsrMatrix<T>) {
+    assert_eq!((expected.range(), expected.domain()), (found.range(), found.domain()));
+    for (expected, found) in expected.rows().zip(found.rows()) {
+        let stored = |entry: &(u64, T)| entry.1 != T::ZERO;
+        assert!(expected.entries().filter(stored).eq(found.entries().filter(stored)), "row {}", expected.index());
+    }
+}
+
+fn files_of_scipy_are_read(comm: &Comm) -> TestResult {
+    let folder = Folder::new(comm)?;
+    if !python(comm, WRITE_ALL, folder.path())? {
+        return Ok(());
+    }
+    for (kind, field) in [
+        ("f8", Field::Real),
+        ("f4", Field::Real),
+        ("be", Field::Real),
+        ("i8", Field::Integer),
+        ("i2", Field::Integer),
+        ("u1", Field::Integer),
+        ("bool", Field::Integer),
+        ("c16", Field::Complex),
+        ("c8", Field::Complex),
+    ] {
+        for (format, storage) in [
+            ("csr", Storage::CompressedRows),
+            ("csc", Storage::CompressedColumns),
+            ("coo", Storage::Coordinate),
+            ("bsr", Storage::BlockRows),
+            ("dia", Storage::Diagonals),
+        ] {
+            for packed in ["False", "True"] {
+                compare(comm, folder.path(), &format!("{kind}-{format}-{packed}"), field, storage)?;
+            }
+        }
+    }
+    folder.remove(comm);
+    Ok(())
+}
+
+fn round_trip<T: Scalar>(comm: &Comm, folder: &Folder) -> TestResult {
+    for (rows, columns) in [(50, 50), (7, 90), (90, 7), (0, 5), (1, 1)] {
+        let matrix = made::<T>(comm, rows, columns)?;
+        let path = folder.path().join(format!("{}-{rows}.npz", T::NAME));
+        npz::write_matrix(&path, &matrix)?;
+        require_same(&npz::read_matrix::<T>(comm, &path)?.0, &matrix);
+    }
+    Ok(())
+}
+
+fn matrices_round_trip(comm: &Comm) -> TestResult {
+    let folder = Folder::new(comm)?;
+    round_trip::<f64>(comm, &folder)?;
+    round_trip::<f32>(comm, &folder)?;
+    round_trip::<Complex64>(comm, &folder)?;
+    round_trip::<Complex32>(comm, &folder)?;
+    let script = "
+import sys, glob, zipfile, scipy.sparse as sp
+for name in glob.glob(sys.argv[1] + '/*-*.npz'):
+    assert zipfile.ZipFile(name).testzip() is None
+    a = sp.load_npz(name)
+    a.check_format()
+    sp.save_npz(name.replace('.npz', '.back.npz'), a)
+";
+    if python(comm, script, folder.path())? {
+        let back = npz::read_matrix::<Complex64>(comm, folder.path().join("c64-90.back.npz"))?.0;
+        require_same(&back, &made::<Complex64>(comm, 90, 7)?);
+    }
+    folder.remove(comm);
+    Ok(())
+}
+
+fn malformed_files_are_refused_alike(comm: &Comm) -> TestResult {
+    let folder = Folder::new(comm)?;
+    let path = folder.path().join("good.npz");
+    npz::write_matrix(&path, &made::<f64>(comm, 20, 9)?)?;
+    let good = fs::read(&path)?;
+    let refused = |bytes: &[u8], expected: &str| require_refused(comm, &folder, "bad.npz", bytes, expected);
+    refused(&good[..good.len() - 30], "zip directory: is missing; the file is damaged or cut off")?;
+    refused(&good[..good.len() / 2], "zip directory: is missing")?;
+    let replaced = |from: &[u8], to: &[u8]| -> TestResult<Vec<u8>> {
+        let at = good.windows(from.len()).position(|window| window == from).ok_or("not there")?;
+        Ok([&good[..at], to, &good[at + from.len()..]].concat())
+    };
+    refused(&replaced(b"<f8", b"<f2")?, "member data.npy: has numbers of type '<f2', which is not supported")?;
+    refused(&replaced(b"<f8", b"<i4")?, "member data.npy: has not the bytes of an array of shape")?;
+    refused(
+        &replaced(b"'fortran_order': False, 'shape': (2,)", b"'fortran_order': False, 'shape': (1,)")?,
+        "member shape.npy: has not",
+    )?;
+    // A value that is damaged is found by its checksum alone.
+    let directory = good.windows(4).position(|window| window == b"PK\x01\x02").ok_or("no directory")?;
+    let mut flipped = good.clone();
+    flipped[directory - 60] ^= 1;
+    refused(&flipped, "member data.npy: does not have the checksum that the file says; it is damaged")?;
+    // Sizes and indices that lie, with checksums that are right: SciPy writes the arrays as they are.
+    let script = "
+import sys, numpy as np
+f = sys.argv[1] + '/'
+def save(name, **arrays):
+    np.savez(f + name, **arrays); np.savez_compressed(f + 'packed-' + name, **arrays)
+csr = dict(format=b'csr', shape=[3, 4], data=[1., 2.], indices=np.array([0, 3]), indptr=np.array([0, 1, 1, 2]))
+save('good.npz', **csr)
+save('no-format.npz', **{k: v for k, v in csr.items() if k != 'format'})
+save('odd-format.npz', **{**csr, 'format': b'lil'})
+save('shape.npz', **{**csr, 'shape': [3, -4]})
+save('three.npz', **{**csr, 'shape': [3, 4, 5]})
+save('huge.npz', **{**csr, 'format': b'coo', 'shape': [10**15, 4], 'row': [0, 1], 'col': [0, 1]})
+save('starts.npz', **{**csr, 'indptr': np.array([0, 2, 1, 2])})
+save('first.npz', **{**csr, 'indptr': np.array([1, 1, 1, 2])})
+save('past.npz', **{**csr, 'indptr': np.array([0, 1, 1, 9])})
+save('few.npz', **{**csr, 'indptr': np.array([0, 1, 2])})
+save('column.npz', **{**csr, 'indices': np.array([0, 4])})
+save('negative.npz', **{**csr, 'indices': np.array([0, -1])})
+save('float.npz', **{**csr, 'indices': np.array([0., 1.])})
+save('short.npz', **{**csr, 'indices': np.array([0])})
+save('text.npz', **{**csr, 'data': np.array(['a', 'b'])})
+save('large.npz', **{**csr, 'data': np.array([1, 2**53 + 1])})
+save('block.npz', **{**csr, 'format': b'bsr', 'data': np.ones((2, 2, 2))})
+save('dense.npz', **{'arr_0': np.ones((3, 3))})
+";
+    if python(comm, script, folder.path())? {
+        for (name, expected) in [
+            ("no-format", "file: has no array format; it is not a sparse matrix as SciPy saves it"),
+            ("odd-format", "member format.npy: is 'lil'; only csr, csc, coo, bsr and dia are supported"),
+            ("shape", "member shape.npy: is not two sizes"),
+            ("three", "member shape.npy: is not two sizes"),
+            ("huge", "member shape.npy: a matrix of 1000000000000000 by 4 is too large for a file of"),
+            ("starts", "member indptr.npy: falls after number 1"),
+            ("first", "member indptr.npy: starts with 1, not with 0"),
+            ("past", "member indptr.npy: number 3 is 9, outside 0 to 3 - 1"),
+            ("few", "member indptr.npy: has 3 numbers, not 3 + 1"),
+            ("column", "member indices.npy: number 1 is 4, outside 0 to 4 - 1"),
+            ("negative", "member indices.npy: number 1 is -1, outside 0 to 4 - 1"),
+            ("float", "member indices.npy: does not hold whole numbers"),
+            ("short", "member indices.npy: has 1 indices for 2 values"),
+            ("text", "member data.npy: holds text, not numbers"),
+            ("large", "member data.npy: holds 9007199254740993, beyond 2^53"),
+            ("block", "member data.npy: has blocks of 2 by 2, which do not tile 3 by 4"),
+            ("dense", "file: has no array format"),
+        ] {
+            for name in [format!("{name}.npz"), format!("packed-{name}.npz")] {
+                let bytes = fs::read(folder.path().join(&name))?;
+                require_refused(comm, &folder, &name, &bytes, expected)?;
+            }
+        }
+        read_matrix(comm, folder.path().join("packed-good.npz"))?;
+    }
+    folder.remove(comm);
+    Ok(())
+}

@@ -1,0 +1,37 @@
+//! Vectors and matrices in HDF5 files: ours on other ranks, others' here, ours elsewhere.
+
+mod matrices;
+mod options;
+mod python;
+mod vectors;
+
+use std::process::ExitCode;
+
+use dolmen_tests::{Comm, TestResult, case};
+
+fn main() -> ExitCode {
+    dolmen_tests::main(&[
+        case("vectors_come_back_on_other_ranks", &[4], vectors::come_back),
+        case("vectors_of_others_have_their_values", &[1, 3], vectors::of_others),
+        case("bad_vectors_are_named", &[1, 3], vectors::bad_requests),
+        case("matrices_come_back_on_other_ranks", &[4], matrices::come_back),
+        case("matrices_of_others_have_their_values", &[1, 3], matrices::of_others),
+        case("bad_matrices_are_named", &[1, 3], matrices::bad),
+        case("scipy_reads_ours", &[1, 3], matrices::scipy_reads_ours),
+        case("h5py_vectors_are_read_and_ours_by_h5py", &[1, 3], vectors::h5py),
+        case("options_are_in_force", &[1, 2], options::in_force),
+        case("alignment_and_blocks_are_seen_in_the_file", &[1, 2], options::seen_in_the_file),
+        case("compressed_data_are_written_together", &[1, 3], options::compressed),
+        case("files_of_later_schemas_are_refused", &[1, 2], options::later_schema),
+    ])
+}
+
+/// The message of an error that must be the same on all ranks.
+pub(crate) fn message<T>(comm: &Comm, result: Result<T, dolmen_io::Error>) -> TestResult<String> {
+    let Err(error) = result else { return Err("no error where one was due".into()) };
+    let mut first = error.to_string().into_bytes();
+    let mine = first.clone();
+    comm.broadcast(0, &mut first);
+    assert_eq!(mine, first, "ranks disagree");
+    Ok(error.to_string())
+}

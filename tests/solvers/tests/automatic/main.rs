@@ -1,0 +1,32 @@
+//! Automatic solves: what is chosen, what happens when it fails, and what is said about it.
+
+mod choices;
+mod facts;
+mod reference_data;
+
+use std::process::ExitCode;
+use std::time::Duration;
+
+use dolmen_core::{Complex32, Complex64};
+use dolmen_tests::case;
+
+const RANKS: &[usize] = &[1, 2, 4];
+
+fn main() -> ExitCode {
+    dolmen_tests::main(&[
+        case("facts_by_hand", RANKS, facts::by_hand),
+        case("nearly_symmetric", RANKS, facts::nearly_symmetric),
+        case("facts_of_reference_data", &[1, 3], facts::reference_data),
+        case("f32_kinds", RANKS, choices::kinds::<f32>),
+        case("f64_kinds", RANKS, choices::kinds::<f64>),
+        case("c32_kinds", RANKS, choices::kinds::<Complex32>),
+        case("c64_kinds", RANKS, choices::kinds::<Complex64>),
+        case("singular", RANKS, choices::singular),
+        case("rectangular", RANKS, choices::rectangular),
+        case("names", RANKS, choices::names),
+        case("not_finite", RANKS, choices::not_finite),
+        case("watched", RANKS, choices::watched),
+        case("square_matrices", &[2], reference_data::square).deadline(Duration::from_secs(180)),
+        case("rectangular_matrices", &[1, 2], reference_data::rectangular),
+    ])
+}
