@@ -111,8 +111,12 @@ impl<T: Scalar> Settings<'_, T> {
     /// Refuses values out of range.
     pub(crate) fn check(&self, method: &'static str) -> Result<()> {
         for (setting, value, least) in [("rtol", self.rtol, 0.0), ("atol", self.atol, 0.0), ("dtol", self.dtol, 1.0)] {
-            let expected = if least > 0.0 { "one or more" } else { "zero or more" };
-            require(method, setting, value, value >= least, expected)?;
+            // Never to give up is a wish; a tolerance that anything meets is none.
+            let (expected, good) = match least > 0.0 {
+                true => ("one or more", value >= least),
+                false => ("zero or more, and finite", value >= least && value.is_finite()),
+            };
+            require(method, setting, value, good, expected)?;
         }
         Ok(())
     }

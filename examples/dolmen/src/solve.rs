@@ -1,5 +1,6 @@
 //! `dolmen solve`: a system from files, by a method that fits it.
 
+use std::io::{self, Write as _};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -127,7 +128,8 @@ impl Solve {
     fn tell(&self, comm: &Comm, text: &str) {
         match (self.json, comm.rank()) {
             (false, _) => say(comm, text),
-            (true, 0) => eprintln!("{text}"),
+            // A reader that has gone away is no reason to fail.
+            (true, 0) => drop(writeln!(io::stderr(), "{text}")),
             (true, _) => {}
         }
     }

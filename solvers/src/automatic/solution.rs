@@ -46,7 +46,12 @@ impl Attempt {
 
     /// Whether its solution is to be kept rather than those of `others`.
     pub(super) fn is_better_than_all(&self, others: &[Attempt]) -> bool {
-        self.solved || others.iter().all(|other| self.true_relative_residual < other.true_relative_residual)
+        // NaN is worse than any number.
+        let residual = |attempt: &Attempt| {
+            let residual = attempt.true_relative_residual;
+            if residual.is_nan() { f64::INFINITY } else { residual }
+        };
+        self.solved || others.iter().all(|other| residual(self) < residual(other))
     }
 
     /// Whether no other attempt can do better: the solution is one of least squares, or a monitor wants

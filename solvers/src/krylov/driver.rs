@@ -147,11 +147,18 @@ impl<'s, 'a, T: Scalar, I: Iteration<T>> Drive<'s, 'a, T, I> {
         residual <= self.report.target || normal <= self.settings.rtol * self.cx.operator_norm.get() * residual
     }
 
+    /// Whether a residual that is there vanishes in the norm that was asked for, which then is none.
+    fn is_hidden(&self) -> bool {
+        self.is_true && self.estimate.residual == 0.0 && self.report.true_residual > 0.0
+    }
+
     /// Whether to stop before the next step.
     fn verdict(&mut self, x: &mut Vector<T>) -> Result<Option<StopReason>> {
         let residual = self.estimate.residual;
         Ok(if !residual.is_finite() {
             Some(StopReason::NotFinite)
+        } else if self.is_hidden() {
+            Some(StopReason::IndefinitePreconditioner)
         } else if self.is_true && self.is_met() {
             Some(StopReason::Converged)
         } else if self.idle >= PATIENCE {
@@ -244,6 +251,14 @@ impl<'s, 'a, T: Scalar, I: Iteration<T>> Drive<'s, 'a, T, I> {
         if let Archive::Load(_, outcome) = archive {
             self.cx.b.comm().agree(outcome)?;
         }
+        if self.is_true {
+            // A solve may end on this residual, and the right-hand side may not be the snapshot's: the
+            // start is made once more, and not counted since it was before.
+            let counts = [self.cx.applications.get(), self.cx.preconditionings.get()];
+            self.start(x)?;
+            self.cx.applications.set(counts[0]);
+            self.cx.preconditionings.set(counts[1]);
+        }
         Ok(())
     }
 
@@ -280,7 +295,7 @@ impl<'s, 'a, T: Scalar, I: Iteration<T>> Drive<'s, 'a, T, I> {
             }
             self.compute_residual(x)?;
         }
-        let met = self.estimate.residual.is_finite() && self.is_met();
+        let met = self.estimate.residual.is_finite() && self.is_met() && !self.is_hidden();
         self.report.reason = if met { StopReason::Converged } else { reason };
         self.report.applications = self.cx.applications.get();
         self.report.preconditionings = self.cx.preconditionings.get();

@@ -56,6 +56,7 @@ fn main() -> ExitCode {
         case("names_and_refusals", &[1], endings::names_and_refusals),
         case("stop_and_resume", &[1, 2, 3], resume::stop_and_resume).deadline(Duration::from_secs(300)),
         case("periodic_snapshots", &[1, 2], resume::periodic_snapshots),
+        case("every_snapshot", &[1, 2], resume::every_snapshot),
         case("foreign_snapshots", &[1, 2], resume::foreign_snapshots),
         case("blocks_against_dense_solves", SOME, block::dense_solves),
         case("blocks_that_converge_at_different_times", &[1, 3], block::different_times),

@@ -1,7 +1,7 @@
 //! A solve that was stopped goes on with the bits of one that was not.
 
 use dolmen_core::random::Philox;
-use dolmen_core::{Complex64, CsrMatrix, Diagonal, Layout, Scalar, Snapshot, Vector};
+use dolmen_core::{Complex64, CsrMatrix, Diagonal, Layout, LinearOperator, Scalar, Snapshot, Vector};
 use dolmen_solvers::{
     Cg, Error, LEAST_SQUARES_SOLVERS, Minres, Monitor, Progress, Request, Result, SOLVERS, Settings, SolveReport,
     StopReason, least_squares_by_name, solver_by_name,
@@ -128,6 +128,46 @@ pub(crate) fn periodic_snapshots(comm: &Comm) -> TestResult {
         let mut y = Vector::zeros(&layout);
         let resumed = Cg::new().resume(snapshot).solve(&a, &b, &mut y)?;
         assert_same("CG", (&whole, &x), (&resumed, &y));
+    }
+    Ok(())
+}
+
+fn solve(
+    name: &str,
+    settings: Settings<'_, f64>,
+    a: &dyn LinearOperator<f64>,
+    b: &Vector<f64>,
+    x: &mut Vector<f64>,
+) -> TestResult<SolveReport> {
+    Ok(solver_by_name(name, settings).ok_or("no such method")?.solve(a, b, x)?)
+}
+
+/// From every iteration, also the last, which has converged, and those at which a cycle ends.
+pub(crate) fn every_snapshot(comm: &Comm) -> TestResult {
+    let (layout, a) = grid(comm, 12)?;
+    let b = ones(&layout);
+    for name in SOLVERS {
+        let mut keeper = Stopper { after: None, snapshots: Vec::new() };
+        let mut x = Vector::zeros(&layout);
+        let whole =
+            solve(name, Settings::new().max_iterations(40).snapshot_every(1).monitor(&mut keeper), &a, &b, &mut x)?;
+        assert_eq!(keeper.snapshots.len(), whole.iterations, "{name}");
+        for snapshot in keeper.snapshots.iter().rev().step_by(3) {
+            let mut y = Vector::zeros(&layout);
+            let resumed = solve(name, Settings::new().max_iterations(40).resume(snapshot), &a, &b, &mut y)?;
+            assert_same(name, (&whole, &x), (&resumed, &y));
+        }
+        // What has converged for one right-hand side has not for another.
+        let last = keeper.snapshots.last().ok_or("no snapshot")?;
+        let mut other = b.clone();
+        other.scale(-3.0);
+        let mut y = Vector::zeros(&layout);
+        let report = solve(name, Settings::new().max_iterations(40).resume(last), &a, &other, &mut y)?;
+        let mut r = Vector::zeros(&layout);
+        a.apply(&y, &mut r)?;
+        r.axpby(1.0, &other, -1.0)?;
+        assert_eq!(report.true_residual, r.norm2(), "{report}");
+        assert_eq!(report.converged(), r.norm2() <= report.target, "{report}");
     }
     Ok(())
 }

@@ -3,7 +3,7 @@
 use std::cell::{Cell, RefCell};
 
 use dolmen_core::{Diagonal, Error as CoreError, FnOperator, Layout, LinearOperator, Reduction, Vector};
-use dolmen_solvers::{Cg, Error, Progress, SolveReport, StopReason};
+use dolmen_solvers::{Cg, Error, Norm, Progress, SolveReport, StopReason};
 use dolmen_tests::{Comm, TestResult};
 
 use crate::stencil::{Stencil, assert_close, audit, grid, laplacian, ones};
@@ -112,6 +112,16 @@ pub(crate) fn indefinite_preconditioner(comm: &Comm) -> TestResult {
         let report = Cg::new().preconditioner(&m).solve(&a, &ones(&layout), &mut x)?;
         audit(&report, &a, &ones(&layout), &x)?;
         assert_eq!((report.reason, report.iterations), (StopReason::IndefinitePreconditioner, 0), "{sign}");
+    }
+    // A preconditioner that hides the residual from its norm.
+    let zero = Diagonal::new(Vector::zeros(&layout));
+    let signs = Diagonal::new(Vector::from_fn(&layout, |i| if i % 2 == 0 { 1.0 } else { -1.0 }));
+    for (norm, m) in [(Norm::Natural, &zero), (Norm::Preconditioned, &zero), (Norm::Natural, &signs)] {
+        for atol in [0.0, 1.0] {
+            let mut x = Vector::zeros(&layout);
+            let report = Cg::new().norm(norm).atol(atol).preconditioner(m).solve(&a, &ones(&layout), &mut x)?;
+            assert_eq!((report.reason, report.iterations), (StopReason::IndefinitePreconditioner, 0), "{report}");
+        }
     }
     Ok(())
 }
