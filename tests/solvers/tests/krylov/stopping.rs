@@ -284,9 +284,10 @@ pub(crate) fn bad_settings(comm: &Comm) -> TestResult {
         assert!(matches!(error, Error::Setting { method: "CG", .. }));
         assert_eq!(error.to_string(), text);
     };
-    refused(Cg::new().rtol(-1e-3), "CG: rtol is -0.001, expected zero or more");
-    refused(Cg::new().rtol(f64::NAN), "CG: rtol is NaN, expected zero or more");
-    refused(Cg::new().atol(-1.0), "CG: atol is -1, expected zero or more");
+    refused(Cg::new().rtol(-1e-3), "CG: rtol is -0.001, expected zero or more, and finite");
+    refused(Cg::new().rtol(f64::NAN), "CG: rtol is NaN, expected zero or more, and finite");
+    refused(Cg::new().rtol(f64::INFINITY), "CG: rtol is inf, expected zero or more, and finite");
+    refused(Cg::new().atol(-1.0), "CG: atol is -1, expected zero or more, and finite");
     refused(Cg::new().dtol(0.5), "CG: dtol is 0.5, expected one or more");
     assert!(x.owned().iter().all(|&x| x == 0.0));
     Ok(())
