@@ -40,6 +40,7 @@ mod manifest;
 mod matrix_market;
 mod mpirun;
 mod processes;
+mod python;
 mod rank;
 mod shared;
 mod status;
@@ -52,6 +53,7 @@ pub use folder::Folder;
 pub use manifest::manifest;
 pub use matrix_market::{Triplets, read_matrix};
 pub use mpirun::{Job, Mpirun, Output};
+pub use python::python;
 pub use shared::{shared, skip};
 
 use std::process::ExitCode;

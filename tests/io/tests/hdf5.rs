@@ -2,12 +2,11 @@
 
 use std::fs;
 use std::io::Read as _;
-use std::path::Path;
-use std::process::{Command, ExitCode};
+use std::process::ExitCode;
 
 use dolmen_core::Layout as Distribution;
 use dolmen_io::hdf5::{Attribute, ByteOrder, Element, ElementType, H5File, Layout, TableColumn, Transfer};
-use dolmen_tests::{Comm, Folder, TestResult, case, shared, skip};
+use dolmen_tests::{Comm, Folder, TestResult, case, python, shared};
 use serde_json::Value;
 
 fn main() -> ExitCode {
@@ -234,29 +233,6 @@ fn files_of_others_have_their_values(comm: &Comm) -> TestResult {
     Ok(())
 }
 
-/// Runs a Python script on rank 0; false if there is no Python with h5py.
-fn python(comm: &Comm, script: &str, path: &Path) -> TestResult<bool> {
-    let run = || -> Result<bool, String> {
-        let python = std::env::var("DOLMEN_PYTHON").unwrap_or_else(|_| "/usr/bin/python3".to_owned());
-        let import = Command::new(&python).args(["-c", "import h5py"]).output();
-        if !import.is_ok_and(|output| output.status.success()) {
-            return Ok(false);
-        }
-        let output = Command::new(&python).arg("-c").arg(script).arg(path).output();
-        let output = output.map_err(|error| error.to_string())?;
-        let problem = String::from_utf8_lossy(&output.stderr).into_owned();
-        if output.status.success() { Ok(true) } else { Err(problem) }
-    };
-    let ran = comm.agree(if comm.rank() == 0 { run() } else { Ok(true) })?;
-    let mut everywhere = [u64::from(ran)];
-    comm.all_reduce_min(&mut everywhere);
-    if everywhere == [0] {
-        assert!(std::env::var("CI").as_deref() != Ok("true"), "no Python with h5py");
-        skip("no Python with h5py (DOLMEN_PYTHON names one)");
-    }
-    Ok(everywhere == [1])
-}
-
 fn h5py_files_are_read(comm: &Comm) -> TestResult {
     let folder = Folder::new(comm)?;
     let path = folder.path().join("h5py.h5");
@@ -285,7 +261,7 @@ with h5py.File(sys.argv[1], 'w') as f:
     f.attrs['be'] = numpy.array(2.5, dtype='>f4')
     f.attrs['list'] = numpy.array([1, 2], dtype='>i2')
 ";
-    if python(comm, script, &path)? {
+    if python(comm, "h5py", script, &path)? {
         let file = H5File::open(comm, &path)?;
         let (start, end) = rows_of(comm, 1000)?;
         for group in ["", "gzip/"] {
@@ -367,7 +343,7 @@ with h5py.File(sys.argv[1], 'r') as f:
     assert d.dtype['name'] == numpy.dtype('S16') and d['name'][1] == b'bc'
     assert numpy.array_equal(d['quaternion'], numpy.full((2, 4), 0.5))
 ";
-    python(comm, script, &path)?;
+    python(comm, "h5py", script, &path)?;
     folder.remove(comm);
     Ok(())
 }

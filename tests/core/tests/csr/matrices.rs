@@ -5,17 +5,14 @@
 use std::path::Path;
 
 use dolmen_core::{Complex64, CsrMatrix, Duplicates, Gid, Layout, LinearOperator, Real, Scalar, Vector};
-use dolmen_tests::{Comm, TestResult, Triplets, read_matrix, shared};
+use dolmen_tests::{Comm, TestResult, Triplets, manifest, read_matrix, shared};
 use serde_json::{Map, Value};
 
 /// Checks all matrices of the reference data that are real, or all that are complex.
 pub(crate) fn facts<T: Scalar>(comm: &Comm) -> TestResult {
     let Some(shared) = shared() else { return Ok(()) };
     let folder = shared.join("data");
-    // Python writes numbers there that JSON does not have; none of them is checked here.
-    let manifest =
-        std::fs::read_to_string(folder.join("MANIFEST.json"))?.replace("NaN", "null").replace("Infinity", "0");
-    let manifest: Value = serde_json::from_str(&manifest)?;
+    let manifest = manifest(&shared)?;
     let matrices = manifest["matrices"].as_object().ok_or("MANIFEST.json lists no matrices")?;
     let mut checked = 0;
     for (name, about) in matrices {

@@ -1,13 +1,10 @@
 //! The reference matrices, whatever their format, against what SciPy read in them.
 
-use std::fs;
-use std::path::Path;
-
 use dolmen_core::{
     AdjointOperator, Complex64, CsrMatrix, Layout, LinearOperator, MultiVector, Real, Reduction, Scalar, Vector,
 };
 use dolmen_io::{Description, Matrix, Storage, Vectors, describe, read_matrix, read_vectors};
-use dolmen_tests::{Case, Comm, Folder, TestResult, case, shared};
+use dolmen_tests::{Case, Comm, Folder, TestResult, case, manifest, shared};
 use serde_json::Value;
 
 use crate::support::{packed, put};
@@ -19,12 +16,6 @@ pub(crate) fn cases() -> Vec<Case> {
         case("right_hand_sides_are_vectors", &[1, 2, 3], right_hand_sides_are_vectors),
         case("files_that_are_no_files_are_refused", &[1, 2], files_that_are_no_files_are_refused),
     ]
-}
-
-/// The manifest, in which numbers that JSON has not stand for facts that are not known.
-fn manifest(shared: &Path) -> TestResult<Value> {
-    let text = fs::read_to_string(shared.join("data/MANIFEST.json"))?;
-    Ok(serde_json::from_str(&text.replace("-Infinity", "null").replace("Infinity", "null").replace("NaN", "null"))?)
 }
 
 /// The probe vectors of the manifest.

@@ -2,12 +2,14 @@
 
 mod matrices;
 mod options;
-mod python;
 mod vectors;
 
 use std::process::ExitCode;
 
 use dolmen_tests::{Comm, TestResult, case};
+
+/// What scripts here import.
+const PYTHON: &str = "h5py, scipy.sparse";
 
 fn main() -> ExitCode {
     dolmen_tests::main(&[

@@ -5,10 +5,10 @@ use std::path::Path;
 use dolmen_core::random::Philox;
 use dolmen_core::{Complex32, Complex64, CsrMatrix, Layout as Distribution, LinearOperator, Scalar, Vector};
 use dolmen_io::hdf5::{Entry, H5File, Layout};
-use dolmen_tests::{Comm, Folder, TestResult, shared};
+use dolmen_tests::{Comm, Folder, TestResult, python, shared};
 
+use crate::PYTHON;
 use crate::message;
-use crate::python::python;
 
 const ROWS: u64 = 401;
 const COLUMNS: u64 = 350;
@@ -145,7 +145,7 @@ with h5py.File(sys.argv[1], 'r') as f:
                                  (numpy.concatenate([n, n]), numpy.concatenate([n + 10, n]))), shape=(50, 60))
     assert (a != b.tocsr()).nnz == 0
 ";
-    python(comm, script, &path)?;
+    python(comm, PYTHON, script, &path)?;
     folder.remove(comm);
     Ok(())
 }

@@ -2,10 +2,10 @@
 
 use dolmen_core::{Layout as Distribution, Vector};
 use dolmen_io::hdf5::{CreateOptions, H5File, Layout, OpenOptions, Transfer};
-use dolmen_tests::{Comm, Folder, TestResult};
+use dolmen_tests::{Comm, Folder, TestResult, python};
 
+use crate::PYTHON;
 use crate::message;
-use crate::python::python;
 
 pub(crate) fn in_force(comm: &Comm) -> TestResult {
     let folder = Folder::new(comm)?;
@@ -58,7 +58,7 @@ with h5py.File(sys.argv[1], 'r') as f:
             file.write_vector(&format!("g{k}/x"), &x, &Layout::Contiguous)?;
         }
         file.close()?;
-        python(comm, &format!("{places}    {check}\n"), &path)?;
+        python(comm, PYTHON, &format!("{places}    {check}\n"), &path)?;
     }
     folder.remove(comm);
     Ok(())

@@ -5,10 +5,10 @@ use std::path::Path;
 use dolmen_core::random::Philox;
 use dolmen_core::{Complex32, Complex64, Layout as Distribution, MultiVector, Vector};
 use dolmen_io::hdf5::{ElementType, Entry, H5File, Layout, Transfer};
-use dolmen_tests::{Comm, Folder, TestResult, shared};
+use dolmen_tests::{Comm, Folder, TestResult, python, shared};
 
+use crate::PYTHON;
 use crate::message;
-use crate::python::python;
 
 const LEN: u64 = 10_007;
 
@@ -153,7 +153,7 @@ with h5py.File(sys.argv[1], 'w') as f:
 ";
     let distribution = Distribution::uniform(comm, 1001);
     let x = Vector::from_fn(&distribution, |i| Complex64::new(i as f64, -2.0 * i as f64));
-    if python(comm, script, &path)? {
+    if python(comm, PYTHON, script, &path)? {
         let file = H5File::open(comm, &path)?;
         for name in ["<c8", ">c8", "<c16", ">c16", "gzip/<c8", "gzip/>c8", "gzip/<c16", "gzip/>c16", "pairs", "blocks"]
         {
@@ -189,7 +189,7 @@ with h5py.File(sys.argv[1], 'r') as f:
         assert (d.chunks, d.compression, d.shuffle) == [(None, None, False), ((1000,), None, False), ((1000,), 'gzip', True)][k]
     assert numpy.array_equal(f['xs'][:], n[:, None] * 10 + numpy.arange(4))
 ";
-    python(comm, script, &ours)?;
+    python(comm, PYTHON, script, &ours)?;
     folder.remove(comm);
     Ok(())
 }

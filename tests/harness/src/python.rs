@@ -1,16 +1,27 @@
-//! Scripts for the Python that has h5py and SciPy.
+//! Scripts for the Python that has the packages of the field.
 
 use std::path::Path;
 use std::process::Command;
 
-use dolmen_tests::{Comm, TestResult, skip};
+use dolmen_core::Comm;
+
+use crate::case::TestResult;
+use crate::shared::skip;
 
 /// Runs a script on rank 0 with a file's name as argument; false, and the case skipped, where there is
-/// no such Python.
-pub(crate) fn python(comm: &Comm, script: &str, path: &Path) -> TestResult<bool> {
+/// no Python with `modules`: Debian's interpreter, unless `DOLMEN_PYTHON` names another.
+///
+/// # Collective
+///
+/// # Errors
+/// A script that fails, with what it printed.
+///
+/// # Panics
+/// Where `CI=true` and there is no such Python.
+pub fn python(comm: &Comm, modules: &str, script: &str, path: &Path) -> TestResult<bool> {
     let run = || -> Result<bool, String> {
         let python = std::env::var("DOLMEN_PYTHON").unwrap_or_else(|_| "/usr/bin/python3".to_owned());
-        let import = Command::new(&python).args(["-c", "import h5py, scipy.sparse"]).output();
+        let import = Command::new(&python).args(["-c", &format!("import {modules}")]).output();
         if !import.is_ok_and(|output| output.status.success()) {
             return Ok(false);
         }
@@ -23,8 +34,8 @@ pub(crate) fn python(comm: &Comm, script: &str, path: &Path) -> TestResult<bool>
     let mut everywhere = [u64::from(ran)];
     comm.all_reduce_min(&mut everywhere);
     if everywhere == [0] {
-        assert!(std::env::var("CI").as_deref() != Ok("true"), "no Python with h5py and SciPy");
-        skip("no Python with h5py and SciPy (DOLMEN_PYTHON names one)");
+        assert!(std::env::var("CI").as_deref() != Ok("true"), "no Python with {modules}");
+        skip(&format!("no Python with {modules} (DOLMEN_PYTHON names one)"));
     }
     Ok(everywhere == [1])
 }
