@@ -20,6 +20,18 @@ first_of() {
     exit 127
 }
 
+# Compiled under a name of its own and renamed: other jobs may start at the same moment.
+yield_library() {
+    root=$(cd "$(dirname "$0")/.." && pwd)
+    library=$root/out/mpich-yield.so
+    if [ ! "$library" -nt "$root/scripts/mpich-yield.c" ]; then
+        mkdir -p "$root/out"
+        cc -O2 -shared -fPIC -o "$library.$$" "$root/scripts/mpich-yield.c"
+        mv "$library.$$" "$library"
+    fi
+    echo "$library"
+}
+
 case ${MPI:-openmpi} in
     openmpi)
         launcher=${MPIRUN:-$(first_of mpirun.openmpi mpirun)}
@@ -30,8 +42,7 @@ case ${MPI:-openmpi} in
         ;;
     mpich)
         launcher=${MPIRUN:-$(first_of mpirun.mpich mpiexec.hydra)}
-        export MPIR_CVAR_POLLS_BEFORE_YIELD="${MPIR_CVAR_POLLS_BEFORE_YIELD:-1}"
-        exec "$launcher" -bind-to none "$@"
+        exec "$launcher" -bind-to none -genv LD_PRELOAD "$(yield_library)" "$@"
         ;;
     *)
         echo "MPI=$MPI is not known: use MPI=openmpi or MPI=mpich" >&2
