@@ -14,30 +14,17 @@ use crate::krylov::arnoldi::{Arnoldi, Expansion};
 use crate::krylov::context::Context;
 use crate::krylov::gmres::{cycle, end_of_step};
 use crate::krylov::iteration::{Archive, Iteration, Step};
-use crate::settings::{Settings, square_solver};
+use crate::settings::square_solver;
 
-/// Restarted flexible GMRES, for any nonsingular operator and a preconditioner that may vary.
-pub struct Fgmres<'a, T> {
-    settings: Settings<'a, T>,
-    restart: usize,
-}
-
-impl<'a, T: Scalar> From<Settings<'a, T>> for Fgmres<'a, T> {
-    fn from(settings: Settings<'a, T>) -> Self {
-        Fgmres { settings, restart: 30 }
+square_solver! {
+    /// Restarted flexible GMRES, for any nonsingular operator and a preconditioner that may vary.
+    pub struct Fgmres: "FGMRES" {
+        /// Steps before a restart, 30 by default; two vectors are kept for each.
+        restart: usize = 30;
     }
 }
-
-square_solver!(Fgmres, "FGMRES");
 
 impl<T: Scalar> Fgmres<'_, T> {
-    /// Steps before a restart, 30 by default; two vectors are kept for each.
-    #[must_use]
-    pub fn restart(mut self, restart: usize) -> Self {
-        self.restart = restart;
-        self
-    }
-
     fn iteration(&self, cx: &Context<'_, T>) -> Result<Run<T>> {
         cx.require_true_norm()?;
         let cycle = cycle(cx, self.restart)?;

@@ -17,30 +17,17 @@ use crate::error::Result;
 use crate::krylov::context::Context;
 use crate::krylov::gmres::cycle;
 use crate::krylov::iteration::{Archive, Iteration, Step};
-use crate::settings::{Settings, square_solver};
+use crate::settings::square_solver;
 
-/// Restarted GCR, for any operator and a preconditioner that may vary.
-pub struct Gcr<'a, T> {
-    settings: Settings<'a, T>,
-    restart: usize,
-}
-
-impl<'a, T: Scalar> From<Settings<'a, T>> for Gcr<'a, T> {
-    fn from(settings: Settings<'a, T>) -> Self {
-        Gcr { settings, restart: 30 }
+square_solver! {
+    /// Restarted GCR, for any operator and a preconditioner that may vary.
+    pub struct Gcr: "GCR" {
+        /// Steps before a restart, 30 by default; two vectors are kept for each.
+        restart: usize = 30;
     }
 }
-
-square_solver!(Gcr, "GCR");
 
 impl<T: Scalar> Gcr<'_, T> {
-    /// Steps before a restart, 30 by default; two vectors are kept for each.
-    #[must_use]
-    pub fn restart(mut self, restart: usize) -> Self {
-        self.restart = restart;
-        self
-    }
-
     fn iteration(&self, cx: &Context<'_, T>) -> Result<Run<T>> {
         cx.require_true_norm()?;
         let cycle = cycle(cx, self.restart)?;

@@ -8,6 +8,7 @@ use dolmen_solvers::{
 };
 use dolmen_tests::{Comm, TestResult};
 
+use crate::endings::solve;
 use crate::references::matrix;
 use crate::stencil::{grid, neighbours, ones};
 
@@ -130,16 +131,6 @@ pub(crate) fn periodic_snapshots(comm: &Comm) -> TestResult {
         assert_same("CG", (&whole, &x), (&resumed, &y));
     }
     Ok(())
-}
-
-fn solve(
-    name: &str,
-    settings: Settings<'_, f64>,
-    a: &dyn LinearOperator<f64>,
-    b: &Vector<f64>,
-    x: &mut Vector<f64>,
-) -> TestResult<SolveReport> {
-    Ok(solver_by_name(name, settings).ok_or("no such method")?.solve(a, b, x)?)
 }
 
 /// From every iteration, also the last, which has converged, and those at which a cycle ends.
