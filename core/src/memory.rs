@@ -44,6 +44,14 @@ pub(crate) fn with_capacity<T>(capacity: usize) -> Vec<T> {
     array
 }
 
+/// `len` zeros, not touched yet; none if there is no memory for them.
+#[must_use]
+pub fn try_zeros<T: Pod>(len: usize) -> Option<Vec<T>> {
+    let zeros = bytemuck::allocation::try_zeroed_vec(len).ok()?;
+    advise(&zeros);
+    Some(zeros)
+}
+
 /// `len` zeros, not touched yet.
 pub(crate) fn zeros<T: Pod>(len: usize) -> Vec<T> {
     let zeros = bytemuck::zeroed_vec(len);
