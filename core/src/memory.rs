@@ -38,7 +38,8 @@ pub(crate) fn reserve<T>(to: &mut Vec<T>, additional: usize) {
 }
 
 /// An empty array with room for `capacity` elements.
-pub(crate) fn with_capacity<T>(capacity: usize) -> Vec<T> {
+#[must_use]
+pub fn with_capacity<T>(capacity: usize) -> Vec<T> {
     let array = Vec::with_capacity(capacity);
     advise(&array);
     array
