@@ -38,10 +38,19 @@ pub(crate) fn reserve<T>(to: &mut Vec<T>, additional: usize) {
 }
 
 /// An empty array with room for `capacity` elements.
-pub(crate) fn with_capacity<T>(capacity: usize) -> Vec<T> {
+#[must_use]
+pub fn with_capacity<T>(capacity: usize) -> Vec<T> {
     let array = Vec::with_capacity(capacity);
     advise(&array);
     array
+}
+
+/// `len` zeros, not touched yet; none if there is no memory for them.
+#[must_use]
+pub fn try_zeros<T: Pod>(len: usize) -> Option<Vec<T>> {
+    let zeros = bytemuck::allocation::try_zeroed_vec(len).ok()?;
+    advise(&zeros);
+    Some(zeros)
 }
 
 /// `len` zeros, not touched yet.

@@ -2,7 +2,7 @@
 //! and loaded on any number of ranks.
 //!
 //! A [`CheckpointStore`] keeps the last few generations in a folder, each an ordinary HDF5 file with a
-//! trailer. A new one is written under a temporary name, synced on every rank, read back, renamed, and
+//! trailer. A new one is written under a temporary name, read back, synced on every rank, renamed, and
 //! the folder synced; a live file is never updated. Loading takes the newest one of which every
 //! byte has its checksum, and says which it has skipped and why. Since
 //! vectors are stored in global order and checksums do not depend on the ranks, neither does what is

@@ -44,8 +44,10 @@ pub enum Format {
     HarwellBoeing,
     /// Rutherford-Boeing text, plain or gzip.
     RutherfordBoeing,
-    /// A sparse matrix of SciPy in a zip of NumPy arrays.
+    /// A sparse matrix of SciPy in a zip of NumPy arrays, or one array in a zip.
     ScipyNpz,
+    /// An array of NumPy.
+    NumpyNpy,
     /// PETSc's binary format.
     PetscBinary,
 }
@@ -137,6 +139,7 @@ impl fmt::Display for Format {
             Format::HarwellBoeing => "Harwell-Boeing",
             Format::RutherfordBoeing => "Rutherford-Boeing",
             Format::ScipyNpz => "SciPy npz",
+            Format::NumpyNpy => "NumPy array",
             Format::PetscBinary => "PETSc binary",
         })
     }

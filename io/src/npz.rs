@@ -1,23 +1,26 @@
-//! Sparse matrices of SciPy: `scipy.sparse.save_npz`, a zip of NumPy arrays.
+//! Sparse matrices of SciPy: `scipy.sparse.save_npz`, a zip of NumPy arrays; and single dense arrays of NumPy.
 //!
 //! All that SciPy writes is read: `csr`, `csc`, `coo`, `bsr` and `dia`, packed or not, with real,
 //! complex, whole and boolean numbers of either byte order. Whole numbers that `f64` does not hold
 //! are refused. Repeated entries are summed; zeros that a `dia` array stores are no entries, as in
-//! SciPy. Formats of files: PKWARE's APPNOTE 6.3.10 (with zip64), NumPy's NEP 1.
+//! SciPy. An array of one or two dimensions that `numpy.save` has written, or `numpy.savez` alone in a
+//! file, is vectors: its columns. Formats of files: PKWARE's APPNOTE 6.3.10 (with zip64), NumPy's NEP 1.
 //!
 //! Each rank reads its share of arrays that are not packed; packed ones have no positions, and
 //! every rank unpacks them from their start, keeping its share. Checksums are verified. Written are
-//! `csr` matrices that are not packed, by all ranks side by side.
+//! `csr` matrices that are not packed, and vectors as `.npy`, by all ranks side by side.
 
 mod array;
+mod dense;
 mod matrix;
 mod write;
 mod zip;
 
+pub use dense::write_vectors;
 pub use write::write_matrix;
 pub(crate) use zip::is_zip;
 
-use crate::dense;
+use crate::dense::columns_of;
 use crate::error::Result;
 use crate::fault::{Fault, require_same, settle};
 use crate::matrix_file::{Description, Format, Symmetry, check_length, check_sizes, require_field};
@@ -26,6 +29,11 @@ use array::Array;
 use dolmen_core::{Comm, CsrBuilder, CsrMatrix, Duplicates, Layout, MultiVector, Scalar};
 use matrix::Layouts;
 use std::path::Path;
+
+/// Whether the start of a file is that of an array of NumPy.
+pub(crate) fn is_npy(head: &[u8]) -> bool {
+    head.starts_with(b"\x93NUMPY")
+}
 
 /// Reads a matrix, on uniform layouts.
 ///
@@ -64,7 +72,7 @@ impl<'s> Npz<'s> {
 
     pub(crate) fn description(&self) -> Description {
         Description {
-            format: Format::ScipyNpz,
+            format: if is_npy(&self.source.head()) { Format::NumpyNpy } else { Format::ScipyNpz },
             storage: self.layouts.storage(),
             field: self.data.field(),
             symmetry: Symmetry::General,
@@ -80,8 +88,7 @@ impl<'s> Npz<'s> {
     pub(crate) fn matrix<T: Scalar>(self) -> Result<CsrMatrix<T>> {
         let path = self.source.path();
         require_field::<T>(path, self.data.field())?;
-        check_sizes(self.rows, self.columns, self.data_bytes())
-            .map_err(|what| Fault::new("member shape.npy", what).of(path))?;
+        self.check_sizes()?;
         for array in self.layouts.arrays().chain([&self.data]) {
             array.verify(&self.comm, self.source)?;
         }
@@ -90,6 +97,12 @@ impl<'s> Npz<'s> {
         let pushed = self.layouts.push_to(&self.comm, self.source, &self.data, (self.rows, self.columns), &mut builder);
         settle(&self.comm, path, pushed)?;
         Ok(builder.build()?)
+    }
+
+    fn check_sizes(&self) -> Result<()> {
+        let place = if matches!(self.layouts, Layouts::Dense) { "array" } else { "member shape.npy" };
+        let checked = check_sizes(self.rows, self.columns, self.data_bytes());
+        checked.map_err(|what| Fault::new(place, what).of(self.source.path()))
     }
 
     /// Bytes of all arrays, unpacked.
@@ -101,7 +114,10 @@ impl<'s> Npz<'s> {
     pub(crate) fn vectors<T: Scalar>(self, rows: &Layout) -> Result<MultiVector<T>> {
         let path = self.source.path();
         check_length(path, self.rows, rows)?;
+        if matches!(self.layouts, Layouts::Dense) {
+            return self.dense_vectors(rows);
+        }
         let bytes = self.data_bytes();
-        dense::columns_of(path, &self.matrix()?, rows, bytes)
+        columns_of(path, &self.matrix()?, rows, bytes)
     }
 }

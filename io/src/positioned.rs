@@ -1,26 +1,42 @@
 //! Parts of one file, written by all ranks side by side.
 
 use crate::error::{Error, Result};
-use crate::staged::StagedFile;
+use crate::staged::{StagedFile, start_writeback};
 use dolmen_core::Comm;
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
+use std::mem;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
 
 /// Bytes that are collected before they are written.
 const BUFFER: usize = 1 << 20;
 
+/// Bytes that are written before the disk is set to work on them.
+const PIECE: u64 = 8 << 20;
+
 /// Writes on from a position of a file.
 pub(crate) struct PositionedWriter<'f> {
     file: &'f File,
     position: u64,
+    /// Up to where the bytes are on their way to the disk.
+    sent: u64,
     buffer: Vec<u8>,
 }
 
 impl<'f> PositionedWriter<'f> {
     pub(crate) fn new(file: &'f File, position: u64) -> Self {
-        Self { file, position, buffer: Vec::with_capacity(BUFFER) }
+        Self { file, position, sent: position, buffer: Vec::with_capacity(BUFFER) }
+    }
+
+    fn put(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.file.write_all_at(bytes, self.position)?;
+        self.position += bytes.len() as u64;
+        if self.position - self.sent >= PIECE {
+            start_writeback(self.file, self.sent..self.position)?;
+            self.sent = self.position;
+        }
+        Ok(())
     }
 }
 
@@ -30,8 +46,7 @@ impl Write for PositionedWriter<'_> {
             self.flush()?;
         }
         if bytes.len() >= BUFFER {
-            self.file.write_all_at(bytes, self.position)?;
-            self.position += bytes.len() as u64;
+            bytes.chunks(BUFFER).try_for_each(|piece| self.put(piece))?;
         } else {
             self.buffer.extend_from_slice(bytes);
         }
@@ -39,9 +54,10 @@ impl Write for PositionedWriter<'_> {
     }
 
     fn flush(&mut self) -> io::Result<()> {
-        self.file.write_all_at(&self.buffer, self.position)?;
-        self.position += self.buffer.len() as u64;
-        self.buffer.clear();
+        let mut buffer = mem::take(&mut self.buffer);
+        self.put(&buffer)?;
+        buffer.clear();
+        self.buffer = buffer;
         Ok(())
     }
 }

@@ -7,9 +7,11 @@
 
 mod ffi;
 
+pub(crate) use ffi::{await_writeback, start_writeback};
+
 use crate::error::{Error, Result};
 use dolmen_core::Comm;
-use std::cell::Cell;
+use std::cell::{Cell, OnceCell};
 use std::ffi::OsString;
 use std::fs::{self, File, OpenOptions};
 use std::io;
@@ -26,6 +28,8 @@ pub(crate) struct StagedFile {
     remove: bool,
     /// False once the file system has said that it cannot reserve space.
     reservable: Cell<bool>,
+    /// Opened when data are first sent to the disk before the file is complete.
+    under_way: OnceCell<File>,
 }
 
 impl StagedFile {
@@ -45,7 +49,13 @@ impl StagedFile {
             Ok(true)
         };
         let remove = comm.agree(create())?;
-        Ok(Self { target: target.to_owned(), temporary, remove, reservable: Cell::new(true) })
+        Ok(Self {
+            target: target.to_owned(),
+            temporary,
+            remove,
+            reservable: Cell::new(true),
+            under_way: OnceCell::new(),
+        })
     }
 
     /// The name to write to.
@@ -72,6 +82,14 @@ impl StagedFile {
         };
         let action = format!("reserve {bytes} bytes on disk");
         Ok(comm.agree(reserve().map_err(|error| Error::io(&self.temporary, action, error)))?)
+    }
+
+    /// Has the system begin to bring to disk what was written, so that to sync the file takes less time.
+    pub(crate) fn start_writeback(&self) -> io::Result<()> {
+        if self.under_way.get().is_none() {
+            let _ = self.under_way.set(OpenOptions::new().write(true).open(&self.temporary)?);
+        }
+        self.under_way.get().map_or(Ok(()), |file| start_writeback(file, 0..0))
     }
 
     /// Gives back what was reserved beyond the file's end, and brings the file to

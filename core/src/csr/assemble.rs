@@ -153,17 +153,17 @@ impl<T: Scalar> CsrMatrix<T> {
 
     /// From this rank's rows in compressed form: entries of its `i`-th row are
     /// `starts[i]..starts[i + 1]` of global `columns` and `values`, in any order; entries of the
-    /// same column are summed.
+    /// same column are summed. Columns are integers of any type.
     ///
     /// # Collective
     ///
     /// # Errors
     /// Arrays that do not describe this rank's rows, and as [`CsrBuilder::build`].
-    pub fn from_local_parts(
+    pub fn from_local_parts<C: Copy + TryInto<Gid>>(
         range: &Layout,
         domain: &Layout,
         starts: Vec<usize>,
-        columns: &[Gid],
+        columns: &[C],
         values: Vec<T>,
     ) -> Result<CsrMatrix<T>> {
         let _event = profile::event("MatAssembly");
@@ -176,10 +176,17 @@ impl<T: Scalar> CsrMatrix<T> {
 }
 
 /// Codes of the columns of rows from global row `first` on.
-fn coded_rows(first: Gid, starts: &[usize], columns: &[Gid], codes: &mut ColumnCodes) -> Result<Vec<Lid>> {
+fn coded_rows<C: Copy + TryInto<Gid>>(
+    first: Gid,
+    starts: &[usize],
+    columns: &[C],
+    codes: &mut ColumnCodes,
+) -> Result<Vec<Lid>> {
     let mut coded = memory::with_capacity(columns.len());
     for (row, bounds) in (first..).zip(starts.windows(2)) {
         for &column in &columns[bounds[0]..bounds[1]] {
+            // A negative column is as far out of range as any can be.
+            let column = column.try_into().unwrap_or(Gid::MAX);
             coded.push(codes.code(column).map_err(|error| in_row(row, error))?);
         }
     }

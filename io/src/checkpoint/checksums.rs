@@ -22,16 +22,16 @@ pub(super) struct Part {
     crc: u32,
 }
 
-/// Where the parts of a slab lie that starts at byte `first` of its vector: the number of the block,
-/// and the bytes of the slab.
-pub(super) fn cut(first: u64, bytes: usize) -> impl Iterator<Item = (u64, Range<usize>)> {
+/// Where the parts of a slab lie that starts at byte `first` of its vector, cut into blocks of `block`
+/// bytes: the number of the block, and the bytes of the slab.
+pub(super) fn cut(block: u64, first: u64, bytes: usize) -> impl Iterator<Item = (u64, Range<usize>)> {
     let mut at = 0;
     std::iter::from_fn(move || {
         let position = first + at as u64;
-        let left = usize::try_from(BLOCK - position % BLOCK).expect("invariant: a block is small");
+        let left = usize::try_from(block - position % block).expect("invariant: a block is small");
         let part = at..bytes.min(at + left);
         at = part.end;
-        (!part.is_empty()).then_some((position / BLOCK, part))
+        (!part.is_empty()).then_some((position / block, part))
     })
 }
 
@@ -44,7 +44,7 @@ impl Part {
 
 /// The parts of a slab.
 pub(super) fn parts(first: u64, slab: &[u8]) -> Vec<Part> {
-    cut(first, slab.len()).map(|(block, part)| Part::of(block, &slab[part])).collect()
+    cut(BLOCK, first, slab.len()).map(|(block, part)| Part::of(block, &slab[part])).collect()
 }
 
 /// The checksums of all blocks on rank 0, elsewhere none, from the parts of all ranks.
@@ -111,7 +111,7 @@ mod tests {
     fn slabs_above_4_gib_are_cut_at_blocks() {
         let first = 5 * BLOCK - 24;
         let bytes = usize::try_from((1 << 32) + 32_u64).unwrap();
-        let all: Vec<(u64, Range<usize>)> = cut(first, bytes).collect();
+        let all: Vec<(u64, Range<usize>)> = cut(BLOCK, first, bytes).collect();
         assert_eq!(all[0], (4, 0..24));
         assert_eq!(all.len(), 4098);
         assert_eq!(all[4097], (4 + 4097, bytes - 8..bytes));

@@ -40,6 +40,11 @@ impl Entries<'_> {
     pub(super) fn first(&self) -> u64 {
         self.layout.range().start * self.entry_bytes as u64
     }
+
+    /// Bytes of the whole vector.
+    pub(super) fn bytes(&self) -> u64 {
+        self.layout.global_len() * self.entry_bytes as u64
+    }
 }
 
 impl<'a> Entries<'a> {

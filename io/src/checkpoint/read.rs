@@ -141,7 +141,7 @@ fn load<T: Scalar>(comm: &Comm, file: &File, located: &Located) -> Result<Box<dy
     let _event = profile::event("CheckpointRead").bytes(bytes.len() as u64);
     let mut parts = Vec::new();
     let mut read = || -> std::io::Result<()> {
-        for (block, range) in cut(first, bytes.len()) {
+        for (block, range) in cut(BLOCK, first, bytes.len()) {
             let start = located.offset + first + range.start as u64;
             let piece = &mut bytes[range];
             file.read_exact_at(piece, start)?;

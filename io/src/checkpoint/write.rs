@@ -2,18 +2,23 @@
 //!
 //! Rank 0 alone makes the HDF5 file, with all that is small and with room for the vectors, and closes
 //! it. Then every rank writes its slabs into that room itself, at the offsets that HDF5 has given
-//! them, syncs them and reads them back. So neither MPI-IO nor HDF5 moves data: a full disk or a dead
+//! them. So neither MPI-IO nor HDF5 moves data: a full disk or a dead
 //! rank is an error of the operating system at the rank that met it, and never a wait (Open MPI 4.1
 //! reports a full disk in a collective write as success, or hangs), and the rate is that of the disk.
+//!
+//! A slab goes piece by piece: the checksums are taken, the piece is written and sent on its way to
+//! the disk, and one that has arrived there is read back and compared. While the disk works, nobody
+//! waits for it but in turn; to write all, then sync, then read all takes half as long again.
 
-use super::checksums::{self, Part, cut, parts};
+use super::checksums::{self, BLOCK, Part, cut, parts};
 use super::content::{CHECKSUMS, Checkpoint, Entries, INTEGERS, REALS, Section, TEXTS, VECTORS};
 use super::trailer;
 use crate::error::{Error, Result};
 use crate::hdf5::{Element, H5File, Layout};
-use crate::staged::{StagedFile, temporary_path};
+use crate::staged::{StagedFile, await_writeback, start_writeback, temporary_path};
 use dolmen_core::{Comm, Complex32, Complex64, profile};
 use std::fs::File;
+use std::io;
 use std::ops::Range;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
@@ -24,6 +29,10 @@ pub(super) const FORMAT: &str = "dolmen-checkpoint";
 pub(super) const VERSION: i64 = 1;
 /// Stands for the offset of a vector without entries.
 const NOWHERE: u64 = u64::MAX;
+/// Bytes of a vector that are written at once.
+const PIECE: u64 = 8 * BLOCK;
+/// Pieces on their way to the disk while the next is written.
+const UNDER_WAY: usize = 8;
 
 /// Who writes, and where.
 pub(super) struct Place<'s> {
@@ -34,6 +43,17 @@ pub(super) struct Place<'s> {
     pub(super) generation: u64,
 }
 
+/// A file that has everything but the entries of vectors, on rank 0.
+struct Framed {
+    staged: StagedFile,
+    /// Where the vectors go, in order.
+    offsets: Vec<u64>,
+    /// Where their checksums go.
+    sums: Vec<u64>,
+    /// The bytes of vectors, ascending.
+    regions: Vec<Range<u64>>,
+}
+
 /// Writes a checkpoint under its name, whole or not at all; the bytes of its vectors.
 ///
 /// # Collective
@@ -41,30 +61,35 @@ pub(super) fn write(place: &Place<'_>, checkpoint: &Checkpoint<'_>) -> Result<u6
     let comm = place.comm;
     comm.agree(checkpoint.check(place.path))?;
     let vectors: Vec<&Entries<'_>> = checkpoint.vectors().collect();
-    let mine: Vec<Vec<Part>> = vectors.iter().map(|vector| parts(vector.first(), vector.owned)).collect();
-    let sums: Vec<Vec<u32>> = mine.iter().map(|parts| checksums::gather(comm, parts)).collect();
-    let framed = if comm.rank() == 0 { frame(place, checkpoint, &sums).map(Some) } else { Ok(None) };
+    let framed = if comm.rank() == 0 { frame(place, checkpoint).map(Some) } else { Ok(None) };
     let framed = comm.agree(framed)?;
-    let (staged, mut offsets) = framed.map_or((None, Vec::new()), |(staged, offsets)| (Some(staged), offsets));
+    let mut offsets = framed.as_ref().map_or(Vec::new(), |framed| framed.offsets.clone());
     comm.broadcast(0, &mut offsets);
-    let slabs: Vec<Slab<'_>> = vectors
-        .iter()
-        .zip(&mine)
-        .zip(offsets)
-        .filter(|((vector, _), _)| !vector.owned.is_empty())
-        .map(|((vector, parts), offset)| Slab { vector, parts, offset })
-        .collect();
-    comm.agree(fill(&temporary_path(place.path), &slabs))?;
-    let published = staged.map_or(Ok(()), |staged| {
-        staged.sync(place.alone)?;
-        staged.publish(place.alone)
-    });
-    comm.agree(published)?;
-    Ok(vectors.iter().map(|vector| vector.layout.global_len() * vector.entry_bytes as u64).sum())
+    let mine = comm.agree(fill(&temporary_path(place.path), &vectors, &offsets))?;
+    let sums: Vec<Vec<u32>> = mine.iter().map(|parts| checksums::gather(comm, parts)).collect();
+    comm.agree(framed.map_or(Ok(()), |framed| framed.publish(place, &sums)))?;
+    Ok(vectors.iter().map(|vector| vector.bytes()).sum())
 }
 
-/// Makes the file with everything but the entries of vectors; where those go, in order.
-fn frame(place: &Place<'_>, checkpoint: &Checkpoint<'_>, sums: &[Vec<u32>]) -> Result<(StagedFile, Vec<u64>)> {
+impl Framed {
+    /// Adds the checksums, and gives the file its name.
+    fn publish(self, place: &Place<'_>, sums: &[Vec<u32>]) -> Result<()> {
+        let path = self.staged.temporary();
+        let add = || {
+            let file = File::options().write(true).open(path)?;
+            for (sums, at) in sums.iter().zip(&self.sums).filter(|(sums, _)| !sums.is_empty()) {
+                file.write_all_at(bytemuck::cast_slice(sums), *at)?;
+            }
+            trailer::append(path, &self.regions)
+        };
+        add().map_err(|error| Error::io(path, "write checksums to", error))?;
+        self.staged.sync(place.alone)?;
+        self.staged.publish(place.alone)
+    }
+}
+
+/// Makes the file with everything but the entries of vectors and their checksums.
+fn frame(place: &Place<'_>, checkpoint: &Checkpoint<'_>) -> Result<Framed> {
     let mut file = H5File::create(place.alone, place.path)?;
     file.write_attribute("/", "format", FORMAT)?;
     file.write_attribute("/", "version", VERSION)?;
@@ -74,29 +99,25 @@ fn frame(place: &Place<'_>, checkpoint: &Checkpoint<'_>, sums: &[Vec<u32>]) -> R
     file.write_attribute("/", "unix_time", time.as_secs_f64())?;
     file.write_attribute("/", "ranks", (place.comm.size() as u64).cast_signed())?;
     file.write_attribute("/", "config", checkpoint.config.as_str())?;
-    let mut offsets = Vec::new();
-    let mut regions = Vec::new();
+    let (mut offsets, mut sums, mut regions) = (Vec::new(), Vec::new(), Vec::new());
     for (group, section) in checkpoint.sections() {
         write_small(&file, &group, section)?;
         for (name, vector) in &section.vectors {
             let name = format!("{group}/{VECTORS}/{name}");
-            let sums = &sums[offsets.len()];
-            write_list(&file, &format!("{CHECKSUMS}/{name}"), sums)?;
-            let length = vector.layout.global_len();
-            let dataset = file.create_dataset_as(&name, &descriptor(vector.scalar), &[length], &Layout::Contiguous)?;
+            let blocks = [vector.bytes().div_ceil(BLOCK)];
+            let dataset = file.create_dataset::<u32>(&format!("{CHECKSUMS}/{name}"), &blocks, &Layout::Contiguous)?;
+            sums.push(dataset.offset().unwrap_or(NOWHERE));
+            let shape = [vector.layout.global_len()];
+            let dataset = file.create_dataset_as(&name, &descriptor(vector.scalar), &shape, &Layout::Contiguous)?;
             let offset = dataset.offset();
             file.write_attribute(&name, "scalar", vector.scalar)?;
-            if let Some(offset) = offset {
-                regions.push(offset..offset + length * vector.entry_bytes as u64);
-            }
+            regions.extend(offset.map(|offset| offset..offset + vector.bytes()));
             offsets.push(offset.unwrap_or(NOWHERE));
         }
     }
     let staged = file.finish()?.expect("invariant: a new file");
     regions.sort_by_key(|region: &Range<u64>| region.start);
-    let appended = trailer::append(staged.temporary(), &regions);
-    appended.map_err(|error| Error::io(staged.temporary(), "append to", error))?;
-    Ok((staged, offsets))
+    Ok(Framed { staged, offsets, sums, regions })
 }
 
 fn write_small(file: &H5File, group: &str, section: &Section<'_>) -> Result<()> {
@@ -135,44 +156,73 @@ fn descriptor(scalar: &str) -> hdf5::types::TypeDescriptor {
     }
 }
 
-/// This rank's part of a vector.
-struct Slab<'s> {
-    vector: &'s Entries<'s>,
-    parts: &'s [Part],
-    /// Where the vector starts in the file.
-    offset: u64,
+/// A part of this rank's slab of a vector.
+struct Piece<'s> {
+    /// Which vector.
+    vector: usize,
+    bytes: &'s [u8],
+    /// Where it starts in the vector, and in the file.
+    first: u64,
+    start: u64,
+    /// Its checksums, once it is written.
+    parts: Vec<Part>,
 }
 
-/// Writes this rank's slabs to disk and reads them back.
-fn fill(path: &Path, slabs: &[Slab<'_>]) -> Result<()> {
-    if slabs.is_empty() {
-        return Ok(());
-    }
-    let bytes: usize = slabs.iter().map(|slab| slab.vector.owned.len()).sum();
-    let _event = profile::event("CheckpointWrite").bytes(bytes as u64);
-    let file = File::options().read(true).write(true).open(path).map_err(|error| Error::io(path, "open", error))?;
-    for Slab { vector, offset, .. } in slabs {
-        let written = file.write_all_at(vector.owned, offset + vector.first());
-        written.map_err(|error| Error::io(path, format!("write {} bytes", vector.owned.len()), error))?;
-    }
-    file.sync_all().map_err(|error| Error::io(path, "sync", error))?;
-    let mut buffer = Vec::new();
-    for slab in slabs {
-        verify(&file, slab, &mut buffer).map_err(|error| Error::io(path, "read back", error))?;
-    }
-    Ok(())
-}
-
-fn verify(file: &File, slab: &Slab<'_>, buffer: &mut Vec<u8>) -> std::io::Result<()> {
-    let first = slab.vector.first();
-    for ((block, range), part) in cut(first, slab.vector.owned.len()).zip(slab.parts) {
-        buffer.resize(range.len(), 0);
-        let start = slab.offset + first + range.start as u64;
-        file.read_exact_at(buffer, start)?;
-        if Part::of(block, buffer) != *part {
-            let what = format!("the {} bytes from {start} are not what was written", range.len());
-            return Err(std::io::Error::other(what));
+/// Writes this rank's slabs to disk, each piece read back; the checksums of the parts of each.
+fn fill(path: &Path, vectors: &[&Entries<'_>], offsets: &[u64]) -> Result<Vec<Vec<Part>>> {
+    let mut pieces: Vec<Piece<'_>> = Vec::new();
+    for (number, (vector, offset)) in vectors.iter().zip(offsets).enumerate() {
+        for (_, range) in cut(PIECE, vector.first(), vector.owned.len()) {
+            let first = vector.first() + range.start as u64;
+            let (bytes, start) = (&vector.owned[range], offset + first);
+            pieces.push(Piece { vector: number, bytes, first, start, parts: Vec::new() });
         }
     }
-    Ok(())
+    let mut parts = vec![Vec::new(); vectors.len()];
+    if pieces.is_empty() {
+        return Ok(parts);
+    }
+    let bytes: usize = pieces.iter().map(|piece| piece.bytes.len()).sum();
+    let _event = profile::event("CheckpointWrite").bytes(bytes as u64);
+    let file = File::options().read(true).write(true).open(path).map_err(|error| Error::io(path, "open", error))?;
+    for step in 0..pieces.len() + UNDER_WAY {
+        if let Some(piece) = pieces.get_mut(step) {
+            let written = piece.write(&file);
+            written.map_err(|error| Error::io(path, format!("write {} bytes", piece.bytes.len()), error))?;
+        }
+        if let Some(piece) = step.checked_sub(UNDER_WAY).and_then(|done| pieces.get(done)) {
+            piece.verify(&file).map_err(|error| Error::io(path, "read back", error))?;
+        }
+    }
+    file.sync_all().map_err(|error| Error::io(path, "sync", error))?;
+    pieces.into_iter().for_each(|piece| parts[piece.vector].extend(piece.parts));
+    Ok(parts)
+}
+
+impl Piece<'_> {
+    fn in_file(&self) -> Range<u64> {
+        self.start..self.start + self.bytes.len() as u64
+    }
+
+    fn write(&mut self, file: &File) -> io::Result<()> {
+        self.parts = parts(self.first, self.bytes);
+        file.write_all_at(self.bytes, self.start)?;
+        start_writeback(file, self.in_file())
+    }
+
+    /// Waits until the piece is on its disk, and compares what is read with what was written.
+    fn verify(&self, file: &File) -> io::Result<()> {
+        await_writeback(file, self.in_file())?;
+        let mut buffer = Vec::new();
+        for ((block, range), part) in cut(BLOCK, self.first, self.bytes.len()).zip(&self.parts) {
+            buffer.resize(range.len(), 0);
+            let start = self.start + range.start as u64;
+            file.read_exact_at(&mut buffer, start)?;
+            if Part::of(block, &buffer) != *part {
+                let what = format!("the {} bytes from {start} are not what was written", range.len());
+                return Err(io::Error::other(what));
+            }
+        }
+        Ok(())
+    }
 }

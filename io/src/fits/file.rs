@@ -11,6 +11,9 @@ use std::ops::Range;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
+/// Rows without bytes that a table may have: their number is bounded by nothing in the file.
+const MOST_EMPTY_ROWS: u64 = 1 << 20;
+
 /// A FITS file opened for reading.
 ///
 /// Nothing here is collective: each rank that needs the file opens it. A plain
@@ -230,6 +233,9 @@ fn read_hdu(path: &Path, source: &Source, position: u64, index: usize) -> Result
     if hdu.kind == HduKind::BinaryTable {
         hdu.row_bytes = axis(&hdu.header, "NAXIS1").map_err(malformed)?;
         hdu.rows = axis(&hdu.header, "NAXIS2").map_err(malformed)?;
+        if hdu.row_bytes == 0 && hdu.rows > MOST_EMPTY_ROWS {
+            return Err(malformed(format!("{} rows of no bytes are more than {MOST_EMPTY_ROWS}", hdu.rows)));
+        }
         hdu.columns = parse_columns(&hdu.header, hdu.row_bytes).map_err(malformed)?;
         hdu.heap.start = data_start + heap_offset(&hdu, length).map_err(malformed)?;
     }

@@ -12,12 +12,22 @@ use super::ffi::{self, Buffer};
 use super::file::{H5File, reason};
 use super::slab::Slab;
 use crate::error::{Error, Result};
-use dolmen_core::profile;
+use dolmen_core::{memory, profile};
 use hdf5::types::{CompoundField, CompoundType, TypeDescriptor};
+use std::fs;
 use std::mem;
 
 /// What one rank moves in one call. Above 2 GiB MPI-IO and HDF5 1.10 fail.
 const TRANSFER_BYTES: u64 = 1 << 30;
+
+/// What one rank writes of contiguous data in one call; then the disk is set to work on it.
+const WRITE_BYTES: u64 = 64 << 20;
+
+/// What is read whatever the file has stored of it: data that were never written have fill values.
+const FILL_BYTES: u64 = 64 << 20;
+
+/// How many times as long as what is stored data may be: deflate's best, 1032, and wider numbers.
+const MOST_EXPANSION: u64 = 16_384;
 
 /// How ranks transfer data.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -197,11 +207,9 @@ impl<'file> Dataset<'file> {
     fn read_allocated<T: Element>(&self, prepared: Result<(hdf5::Datatype, Slab)>) -> Result<Vec<T>> {
         let mut values = Vec::new();
         let prepared = prepared.and_then(|(memory_type, slab)| {
-            let length = usize::try_from(slab.elements()).ok();
-            let length = length.filter(|length| values.try_reserve_exact(*length).is_ok());
-            let length =
-                length.ok_or_else(|| self.error(format!("{} elements do not fit into the memory", slab.elements())))?;
-            values.resize(length, T::zeroed());
+            let zeros = usize::try_from(slab.elements()).ok().and_then(memory::try_zeros);
+            let too_many = || self.error(format!("{} elements do not fit into the memory", slab.elements()));
+            values = zeros.ok_or_else(too_many)?;
             Ok((memory_type, slab))
         });
         self.read_prepared(prepared, &mut values)?;
@@ -244,7 +252,28 @@ impl<'file> Dataset<'file> {
                 TypeDescriptor::Compound(CompoundType { fields, size: size_of::<T>() })
             }
         };
+        if reading {
+            self.require_stored(slab.elements().saturating_mul(size_of::<T>() as u64))?;
+        }
         Ok((self.memory_type(&memory_type)?, slab))
+    }
+
+    /// Refuses to take more memory than the file can have the data for: here, or in the library for a chunk.
+    pub(super) fn require_stored(&self, bytes: u64) -> Result<()> {
+        let chunk = self.dataset.chunk().unwrap_or_default().into_iter().map(|length| length as u64);
+        let element = self.dataset.dtype().map_or(1, |element| element.size()) as u64;
+        let chunk = chunk.fold(element, u64::saturating_mul);
+        let bytes = if bytes == 0 { 0 } else { bytes.max(chunk) };
+        if bytes <= FILL_BYTES {
+            return Ok(());
+        }
+        let length =
+            fs::metadata(self.file.path()).map_err(|error| Error::io(self.file.path(), "examine", error))?.len();
+        let stored = self.dataset.storage_size().min(length);
+        if bytes / MOST_EXPANSION <= stored {
+            return Ok(());
+        }
+        Err(self.error(format!("would take {bytes} bytes of memory, of which the file has only {stored} stored")))
     }
 
     pub(super) fn memory_type(&self, descriptor: &TypeDescriptor) -> Result<hdf5::Datatype> {
@@ -296,7 +325,8 @@ impl<'file> Dataset<'file> {
         Err(self.error(format!("a slab of {elements} elements asked for, {length} given in memory")))
     }
 
-    /// Transfers a slab in parts of at most 1 GiB, as many on all ranks. A rank whose
+    /// Transfers a slab in parts of at most 1 GiB, as many on all ranks; what is written is set on its way
+    /// to the disk in smaller ones, but for chunks, which parts must not cut. A rank whose
     /// part fails goes on, so that the others are not left waiting. With `merge`,
     /// HDF5 may transfer collectively; else each rank's call is its own.
     pub(super) fn transfer_in_parts<'buffer>(
@@ -308,7 +338,8 @@ impl<'file> Dataset<'file> {
     ) -> Result<Transfer> {
         let collective = self.transfer == Transfer::Collective;
         let element_bytes = memory_type.size();
-        let parts = slab.split((TRANSFER_BYTES / element_bytes as u64).max(1));
+        let most = if self.file.is_new() && !self.dataset.is_chunked() { WRITE_BYTES } else { TRANSFER_BYTES };
+        let parts = slab.split((most / element_bytes as u64).max(1));
         let mut calls = [parts.len() as u64];
         if collective {
             self.file.comm().all_reduce_max(&mut calls);
@@ -320,11 +351,15 @@ impl<'file> Dataset<'file> {
             let part = usize::try_from(call).ok().and_then(|call| parts.get(call)).unwrap_or(&nothing);
             let bytes = usize::try_from(part.elements()).expect("invariant: the part is in memory") * element_bytes;
             let moved = ffi::transfer(&self.dataset, memory_type, part, together, next_buffer(bytes));
+            let moved = moved.map_err(|error| self.error(format!("transfer failed: {}", reason(&error))));
+            let moved = moved.and_then(|now| {
+                let large = bytes as u64 >= WRITE_BYTES / 8;
+                if large { self.file.start_writeback().map(|()| now) } else { Ok(now) }
+            });
             outcome = match (outcome, moved) {
                 // What a rank with nothing to do reports says nothing.
                 (Ok(before), Ok(now)) => Ok(before && (now || bytes == 0)),
-                (Err(error), _) => Err(error),
-                (Ok(_), Err(error)) => Err(self.error(format!("transfer failed: {}", reason(&error)))),
+                (Err(error), _) | (Ok(_), Err(error)) => Err(error),
             };
         }
         if outcome.is_err() && self.file.is_new() {

@@ -139,6 +139,12 @@ impl H5File {
         Ok(())
     }
 
+    /// Has the system begin to bring to disk what was written, if the file is new.
+    pub(super) fn start_writeback(&self) -> Result<()> {
+        let started = self.staged.as_ref().map_or(Ok(()), StagedFile::start_writeback);
+        started.map_err(|error| Error::io(&self.path, "write", error))
+    }
+
     /// Notes that data could not be written.
     pub(super) fn set_damaged(&self) {
         self.damaged.set(true);

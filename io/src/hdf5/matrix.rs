@@ -29,14 +29,22 @@ struct Encoding {
 }
 
 /// The entries of some compressed rows or columns, on one rank.
-struct Part<T> {
+struct Part<T, I> {
     /// Which rows or columns.
     lines: Range<u64>,
     /// Where each starts among `indices`, and the end of the last.
     starts: Vec<usize>,
-    indices: Vec<u64>,
+    indices: Vec<I>,
     values: Vec<T>,
 }
+
+/// What indices are read as: as what they are stored if they are one of these, so that nothing has to
+/// convert them.
+trait Index: Element + TryInto<u64> + std::fmt::Debug {}
+
+impl Index for i32 {}
+impl Index for i64 {}
+impl Index for u64 {}
 
 impl H5File {
     /// Writes a sparse matrix as a group.
@@ -77,16 +85,19 @@ impl H5File {
         let index = |value: u64| I::try_from(value).ok().expect("invariant: the type was chosen to fit");
         let lengths = self.comm().all_gather(matrix.local_entries() as u64);
         let first: u64 = lengths[..self.comm().rank()].iter().sum();
-        let slab = (&[first], &[matrix.local_entries() as u64]);
+        let entries = matrix.local_entries();
+        let slab = (&[first], &[entries as u64]);
         let total = [matrix.global_entries()];
         // One array at a time: each is a copy.
         {
-            let values: Vec<T> = matrix.rows().flat_map(|row| row.values().iter().copied()).collect();
+            let mut values: Vec<T> = Vec::with_capacity(entries);
+            matrix.rows().for_each(|row| values.extend_from_slice(row.values()));
             let data = self.create_dataset::<T>(&format!("{group}/data"), &total, layout)?;
             data.write_slab(slab.0, slab.1, &values)?;
         }
         {
-            let columns: Vec<I> = matrix.rows().flat_map(|row| row.columns().map(index)).collect();
+            let mut columns: Vec<I> = Vec::with_capacity(entries);
+            matrix.rows().for_each(|row| columns.extend(row.columns().map(index)));
             let indices = self.create_dataset::<I>(&format!("{group}/indices"), &total, layout)?;
             indices.write_slab(slab.0, slab.1, &columns)?;
         }
@@ -143,18 +154,37 @@ impl H5File {
             let what = format!("is {} by {}, expected {} by {}", found.0, found.1, expected.0, expected.1);
             return Err(self.group_error(group, what));
         }
+        match *self.dataset(&encoding.indices)?.element_type() {
+            ElementType::Integer { bytes: 8, signed: false, .. } => {
+                self.read_encoded::<T, u64>(group, &encoding, range, domain)
+            }
+            ElementType::Integer { bytes: 4, signed: true, .. } => {
+                self.read_encoded::<T, i32>(group, &encoding, range, domain)
+            }
+            _ => self.read_encoded::<T, i64>(group, &encoding, range, domain),
+        }
+    }
+
+    fn read_encoded<T: Entry, I: Index>(
+        &self,
+        group: &str,
+        encoding: &Encoding,
+        range: &Distribution,
+        domain: &Distribution,
+    ) -> Result<CsrMatrix<T>> {
         if encoding.by_rows {
-            let part = self.read_part::<T>(group, &encoding, range.range(), encoding.columns)?;
-            return Ok(CsrMatrix::from_rows(range, domain, |row, entries| {
-                part.entries(row).for_each(|(column, value)| entries.push(column, value));
-            })?);
+            let part = self.read_part::<T, I>(group, encoding, range.range(), encoding.columns)?;
+            return Ok(CsrMatrix::from_local_parts(range, domain, part.starts, &part.indices, part.values)?);
         }
         let blocks = Blocks::uniform(encoding.columns, self.comm().size());
-        let part = self.read_part::<T>(group, &encoding, blocks.range(self.comm().rank()), encoding.rows)?;
+        let part = self.read_part::<T, I>(group, encoding, blocks.range(self.comm().rank()), encoding.rows)?;
         let mut builder = CsrBuilder::new(range, domain, Duplicates::Add);
         builder.reserve(part.values.len());
-        for column in part.lines.clone() {
-            part.entries(column).for_each(|(row, value)| builder.push(row, column, value));
+        for (column, bounds) in part.lines.zip(part.starts.windows(2)) {
+            let entries = bounds[0]..bounds[1];
+            for (row, value) in part.indices[entries.clone()].iter().zip(&part.values[entries]) {
+                builder.push(to_global(*row), column, *value);
+            }
         }
         Ok(builder.build()?)
     }
@@ -203,9 +233,15 @@ impl H5File {
     }
 
     /// Reads some rows or columns; their indices have to be below `bound`.
-    fn read_part<T: Entry>(&self, group: &str, encoding: &Encoding, lines: Range<u64>, bound: u64) -> Result<Part<T>> {
+    fn read_part<T: Entry, I: Index>(
+        &self,
+        group: &str,
+        encoding: &Encoding,
+        lines: Range<u64>,
+        bound: u64,
+    ) -> Result<Part<T, I>> {
         let total = if encoding.by_rows { encoding.rows } else { encoding.columns };
-        let flat = Flat::new(&self.dataset(&encoding.data)?)?;
+        let flat = Flat::new(self.dataset(&encoding.data)?)?;
         let starts = self.dataset(&encoding.starts)?;
         let indices = self.dataset(&encoding.indices)?;
         let (counts, lengths) = (starts.dimensions::<1>()?, indices.dimensions::<1>()?);
@@ -223,16 +259,18 @@ impl H5File {
         let bounds = read_indices(&starts, begin, count)?;
         let bounds = self.comm().agree(self.check_starts(group, &lines, bounds, total, flat.len()))?;
         let entries = bounds.first().copied().unwrap_or(0)..bounds.last().copied().unwrap_or(0);
-        let indices = read_indices(&indices, entries.start, entries.end - entries.start)?;
-        let bad = indices.iter().find(|index| **index >= bound);
-        let checked = bad.map_or(Ok(()), |bad| {
-            let bad = bad.cast_signed();
-            Err(self.group_error(group, format!("an index is {bad}, not in 0..{bound}")))
-        });
+        let indices = indices.read_slab::<I>(&[entries.start], &[entries.end - entries.start])?;
+        let bad = indices.iter().find(|index| to_global(**index) >= bound);
+        let checked =
+            bad.map_or(Ok(()), |bad| Err(self.group_error(group, format!("an index is {bad:?}, not in 0..{bound}"))));
         self.comm().agree(checked)?;
-        let values = flat.read::<T>(self, &encoding.data, entries.clone())?;
+        let values = flat.read_allocated::<T>(entries.clone())?;
         let position = |start: &u64| usize::try_from(start - entries.start).expect("invariant: in memory");
-        Ok(Part { starts: bounds.iter().map(position).collect(), lines, indices, values })
+        let mut starts: Vec<usize> = bounds.iter().map(position).collect();
+        if lines.is_empty() {
+            starts.push(0);
+        }
+        Ok(Part { starts, lines, indices, values })
     }
 
     /// Starts of rows or columns: from zero to the number of entries, never falling.
@@ -273,11 +311,7 @@ fn read_indices(dataset: &Dataset<'_>, start: u64, count: u64) -> Result<Vec<u64
     Ok(dataset.read_slab::<i64>(&[start], &[count])?.into_iter().map(i64::cast_unsigned).collect())
 }
 
-impl<T: Copy> Part<T> {
-    /// Index and value of each entry of a row or column.
-    fn entries(&self, line: u64) -> impl Iterator<Item = (u64, T)> {
-        let line = usize::try_from(line - self.lines.start).expect("invariant: a line of this part");
-        let entries = self.starts[line]..self.starts[line + 1];
-        self.indices[entries.clone()].iter().copied().zip(self.values[entries].iter().copied())
-    }
+/// Negative numbers become larger than any count.
+fn to_global<I: Index>(index: I) -> u64 {
+    index.try_into().unwrap_or(u64::MAX)
 }

@@ -11,7 +11,7 @@ use super::ffi::Buffer;
 use super::file::H5File;
 use super::slab::Slab;
 use crate::error::Result;
-use dolmen_core::profile;
+use dolmen_core::{memory, profile};
 use hdf5::types::{CompoundField, CompoundType, FloatSize, IntSize, TypeDescriptor};
 
 /// A column of a table.
@@ -135,10 +135,8 @@ impl H5File {
             let too_large = || table.error(format!("{rows} rows do not fit into the memory"));
             let bytes = usize::try_from(rows).ok().and_then(|rows| rows.checked_mul(row_bytes));
             let bytes = bytes.ok_or_else(too_large)?;
-            let mut buffer = Vec::new();
-            buffer.try_reserve_exact(bytes).map_err(|_| too_large())?;
-            buffer.resize(bytes, 0);
-            Ok(buffer)
+            table.require_stored(bytes as u64)?;
+            memory::try_zeros(bytes).ok_or_else(too_large)
         };
         let mut bytes = self.comm().agree(allocated())?;
         let slab = Slab { start: vec![0], count: vec![rows] };

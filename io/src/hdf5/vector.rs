@@ -9,7 +9,7 @@ use super::dataset::{Dataset, Layout};
 use super::element::{Element, ElementType};
 use super::file::H5File;
 use crate::error::{Error, Result};
-use dolmen_core::{Layout as Distribution, MultiVector, Scalar, Vector};
+use dolmen_core::{Layout as Distribution, MultiVector, Scalar, Vector, memory};
 use std::ops::Range;
 
 /// An entry of a vector or a matrix that files can hold: all four scalars.
@@ -41,7 +41,7 @@ impl H5File {
     ///
     /// There is no such dataset.
     pub fn vector_len(&self, name: &str) -> Result<u64> {
-        Ok(Flat::new(&self.dataset(name)?)?.len())
+        Ok(Flat::new(self.dataset(name)?)?.len())
     }
 
     /// Reads a dataset of any dimensions as a vector, in row-major order; real numbers also as complex
@@ -54,13 +54,35 @@ impl H5File {
     /// There is no such dataset, it has another number of entries than `distribution`, or they cannot
     /// be read as `T`.
     pub fn read_vector<T: Entry>(&self, name: &str, distribution: &Distribution) -> Result<Vector<T>> {
+        let flat = self.flat_of(name, distribution)?;
+        let bytes = distribution.local_len() * size_of::<T>();
+        self.comm().agree(flat.dataset.require_stored(bytes as u64))?;
+        let mut vector = Vector::zeros(distribution);
+        flat.read(distribution.range(), vector.owned_mut())?;
+        Ok(vector)
+    }
+
+    /// As [`H5File::read_vector`], into a vector that is there already. What it holds after an error is
+    /// not specified.
+    ///
+    /// # Collective
+    ///
+    /// # Errors
+    ///
+    /// As [`H5File::read_vector`].
+    pub fn read_vector_into<T: Entry>(&self, name: &str, vector: &mut Vector<T>) -> Result<()> {
+        self.flat_of(name, vector.layout())?.read(vector.range(), vector.owned_mut())
+    }
+
+    /// A dataset with as many entries as a distribution.
+    fn flat_of(&self, name: &str, distribution: &Distribution) -> Result<Flat<'_>> {
         self.require_comm(name, distribution)?;
-        let flat = Flat::new(&self.dataset(name)?)?;
-        if flat.len() != distribution.global_len() {
-            let (found, wanted) = (flat.len(), distribution.global_len());
-            return Err(self.dataset_error(name, format!("has {found} entries, expected {wanted}")));
+        let flat = Flat::new(self.dataset(name)?)?;
+        if flat.len() == distribution.global_len() {
+            return Ok(flat);
         }
-        Ok(Vector::from_owned(distribution, flat.read(self, name, distribution.range())?)?)
+        let (found, wanted) = (flat.len(), distribution.global_len());
+        Err(self.dataset_error(name, format!("has {found} entries, expected {wanted}")))
     }
 
     /// Writes a multi-vector as a dataset of two dimensions, rows and columns.
@@ -91,7 +113,7 @@ impl H5File {
     /// `distribution`, or its elements cannot be read as `T`.
     pub fn read_multi_vector<T: Entry>(&self, name: &str, distribution: &Distribution) -> Result<MultiVector<T>> {
         self.require_comm(name, distribution)?;
-        let flat = Flat::new(&self.dataset(name)?)?;
+        let flat = Flat::new(self.dataset(name)?)?;
         let expected = distribution.global_len();
         let [rows, columns] = flat.shape[..] else {
             return Err(self.dataset_error(name, format!("expected 2 dimensions, found {}", flat.shape.len())));
@@ -100,7 +122,7 @@ impl H5File {
             return Err(self.dataset_error(name, format!("has {rows} rows, expected {expected}")));
         }
         let owned = distribution.range();
-        let by_rows = flat.read::<T>(self, name, owned.start * columns..owned.end * columns)?;
+        let by_rows = flat.read_allocated::<T>(owned.start * columns..owned.end * columns)?;
         let columns = usize::try_from(columns).map_err(|_| "too many columns");
         let columns = self.comm().agree(columns)?;
         let first = owned.start;
@@ -122,7 +144,8 @@ impl H5File {
 }
 
 /// A dataset as a list of entries in row-major order.
-pub(super) struct Flat {
+pub(super) struct Flat<'file> {
+    dataset: Dataset<'file>,
     /// Without a last dimension for the parts of complex numbers.
     shape: Vec<u64>,
     /// Whether complex numbers are pairs in a last dimension.
@@ -131,8 +154,8 @@ pub(super) struct Flat {
     real: bool,
 }
 
-impl Flat {
-    pub(super) fn new(dataset: &Dataset<'_>) -> Result<Self> {
+impl<'file> Flat<'file> {
+    pub(super) fn new(dataset: Dataset<'file>) -> Result<Self> {
         let real = matches!(dataset.element_type(), ElementType::Float { .. } | ElementType::Integer { .. });
         let mut shape = dataset.shape().to_vec();
         let mut pairs = false;
@@ -141,44 +164,71 @@ impl Flat {
             pairs = complex == Some(super::Attribute::Integer(1));
             shape.truncate(shape.len() - usize::from(pairs));
         }
-        Ok(Self { shape, pairs, real })
+        Ok(Self { dataset, shape, pairs, real })
     }
 
+    /// The number of entries; 2^64 - 1 if they are more than that.
     pub(super) fn len(&self) -> u64 {
-        self.shape.iter().product()
+        if self.shape.contains(&0) {
+            return 0;
+        }
+        self.shape.iter().fold(1, |product: u64, length| product.saturating_mul(*length))
     }
 
     /// The entries of a range.
     ///
     /// # Collective
-    pub(super) fn read<T: Entry>(&self, file: &H5File, name: &str, range: Range<u64>) -> Result<Vec<T>> {
-        let dataset = file.dataset(name)?;
+    pub(super) fn read_allocated<T: Entry>(&self, range: Range<u64>) -> Result<Vec<T>> {
+        let length = usize::try_from(range.end - range.start).unwrap_or(usize::MAX);
+        let stored = self.dataset.require_stored((length as u64).saturating_mul(size_of::<T>() as u64));
+        let room = stored.and_then(|()| {
+            memory::try_zeros(length)
+                .ok_or_else(|| self.dataset.error(format!("{length} entries do not fit into memory")))
+        });
+        let mut values = self.dataset.file().comm().agree(room)?;
+        self.read(range, &mut values)?;
+        Ok(values)
+    }
+
+    /// Reads the entries of a range into as long a slice.
+    ///
+    /// # Collective
+    pub(super) fn read<T: Entry>(&self, range: Range<u64>, values: &mut [T]) -> Result<()> {
+        if self.pairs && !T::COMPLEX {
+            return Err(self.dataset.error("holds complex numbers"));
+        }
         // The first dimension that is more than one; all entries of the others make a row.
         let outer = self.shape.iter().position(|length| *length != 1).unwrap_or(0);
         let width: u64 = self.shape.iter().skip(outer + 1).product();
         let rows = rows_around(&range, width);
-        let (mut start, mut count) = (vec![0; dataset.shape().len()], dataset.shape().to_vec());
+        let (mut start, mut count) = (vec![0; self.dataset.shape().len()], self.dataset.shape().to_vec());
         // Of a scalar there is no part: every rank reads it.
         if !self.shape.is_empty() {
             (start[outer], count[outer]) = (rows.start, rows.end - rows.start);
         }
-        if self.pairs && !T::COMPLEX {
-            return Err(file.dataset_error(name, "holds complex numbers"));
+        let exact = !self.shape.is_empty() && (rows.end - rows.start) * width == values.len() as u64;
+        let converted = self.real && !self.pairs && T::COMPLEX;
+        if exact && !converted {
+            if self.pairs {
+                let parts = bytemuck::cast_slice_mut::<T, T::Real>(values);
+                self.dataset.read_slab_into(&start, &count, parts)?;
+            } else {
+                self.dataset.read_slab_into(&start, &count, values)?;
+            }
+            return Ok(());
         }
-        let mut values: Vec<T> = if self.pairs {
-            bytemuck::pod_collect_to_vec(&dataset.read_slab::<T::Real>(&start, &count)?)
-        } else if self.real && T::COMPLEX {
-            dataset.read_slab::<T::Real>(&start, &count)?.into_iter().map(T::from_real).collect()
+        let read: Vec<T> = if self.pairs {
+            bytemuck::pod_collect_to_vec(&self.dataset.read_slab::<T::Real>(&start, &count)?)
+        } else if converted {
+            self.dataset.read_slab::<T::Real>(&start, &count)?.into_iter().map(T::from_real).collect()
         } else {
-            dataset.read_slab::<T>(&start, &count)?
+            self.dataset.read_slab::<T>(&start, &count)?
         };
-        if range.is_empty() {
-            return Ok(Vec::new());
+        if !values.is_empty() {
+            let first = usize::try_from(range.start - rows.start * width).expect("invariant: the slab is in memory");
+            values.copy_from_slice(&read[first..first + values.len()]);
         }
-        let position = |entries: u64| usize::try_from(entries).expect("invariant: the slab is in memory");
-        values.truncate(position(range.end - rows.start * width));
-        values.drain(..position(range.start - rows.start * width));
-        Ok(values)
+        Ok(())
     }
 }
 

@@ -25,7 +25,7 @@ impl<'s> Opened<'s> {
         if matrix_market::is_matrix_market(&head) {
             return Ok(Opened::MatrixMarket(MatrixMarket::open(comm, source)?));
         }
-        if npz::is_zip(&head) {
+        if npz::is_zip(&head) || npz::is_npy(&head) {
             return Ok(Opened::Npz(Npz::open(comm, source)?));
         }
         if petsc::is_petsc(&head) {
@@ -34,7 +34,7 @@ impl<'s> Opened<'s> {
         if harwell_boeing::is_harwell_boeing(&head) {
             return Ok(Opened::HarwellBoeing(HarwellBoeing::open(comm, source)?));
         }
-        let known = "MatrixMarket, Harwell-Boeing, Rutherford-Boeing, SciPy npz, PETSc binary";
+        let known = "MatrixMarket, Harwell-Boeing, Rutherford-Boeing, SciPy npz, NumPy npy, PETSc binary";
         Err(Error::argument(source.path(), format!("is not a file of a known format ({known})")))
     }
 

@@ -11,6 +11,7 @@ use std::path::Path;
 enum Target {
     MatrixMarket,
     Npz,
+    Npy,
     Petsc,
 }
 
@@ -22,8 +23,12 @@ impl Target {
         }
         match name.rsplit_once('.') {
             Some((_, "npz")) => Ok(Target::Npz),
+            Some((_, "npy")) => Ok(Target::Npy),
             Some((_, "petsc")) => Ok(Target::Petsc),
-            _ => Err(Error::argument(path, "has no known extension to write to; use .mtx, .mtx.gz, .npz or .petsc")),
+            _ => {
+                let what = "has no known extension to write to; use .mtx, .mtx.gz, .npz, .npy or .petsc";
+                Err(Error::argument(path, what))
+            }
         }
     }
 
@@ -31,6 +36,7 @@ impl Target {
         match self {
             Target::MatrixMarket => matrix_market::write_matrix(path, matrix, Symmetry::General),
             Target::Npz => npz::write_matrix(path, matrix),
+            Target::Npy => Err(Error::argument(path, "npy files hold dense arrays; write a matrix to .npz")),
             Target::Petsc => {
                 let most = matrix.global_entries().max(matrix.domain().global_len()).max(matrix.range().global_len());
                 petsc::write_matrix(path, matrix, IndexWidth::for_numbers(most), 1)
@@ -41,9 +47,8 @@ impl Target {
     fn write_vectors<T: Scalar>(&self, path: &Path, vectors: &MultiVector<T>) -> Result<()> {
         match self {
             Target::MatrixMarket => matrix_market::write_vectors(path, vectors),
-            Target::Npz => {
-                Err(Error::argument(path, "npz files hold sparse matrices; write vectors to .mtx or .petsc"))
-            }
+            Target::Npz => Err(Error::argument(path, "npz files hold sparse matrices; write vectors to .npy")),
+            Target::Npy => npz::write_vectors(path, vectors),
             Target::Petsc => {
                 petsc::write_vectors(path, vectors, IndexWidth::for_numbers(vectors.layout().global_len()))
             }
@@ -68,7 +73,7 @@ pub fn write_matrix(path: impl AsRef<Path>, matrix: &Matrix) -> Result<()> {
     }
 }
 
-/// Writes vectors in the format of the file's extension: `.mtx`, `.mtx.gz` or `.petsc`.
+/// Writes vectors in the format of the file's extension: `.mtx`, `.mtx.gz`, `.npy` or `.petsc`.
 ///
 /// Reading them again gives the same bits. The file appears under its name when it is complete.
 ///

@@ -29,6 +29,8 @@ pub(super) struct Array {
     member: Member,
     kind: Type,
     pub(super) shape: Vec<u64>,
+    /// Whether entries of a column follow each other, not those of a row.
+    pub(super) by_columns: bool,
     /// Where the numbers start in the member.
     start: u64,
 }
@@ -36,7 +38,11 @@ pub(super) struct Array {
 impl Array {
     pub(super) fn find(source: &Source, members: &[Member], name: &str) -> Result<Option<Array>, Fault> {
         let file = format!("{name}.npy");
-        let Some(member) = members.iter().find(|member| member.name == file) else { return Ok(None) };
+        members.iter().find(|member| member.name == file).map(|member| Array::of(source, member)).transpose()
+    }
+
+    /// The array that a member holds.
+    pub(super) fn of(source: &Source, member: &Member) -> Result<Array, Fault> {
         let wrong = |what: &str| member.fault(what);
         let mut head = Vec::new();
         member.read(source, 0..member.bytes.min(LONGEST_HEADER), |bytes| head.extend_from_slice(bytes))?;
@@ -48,10 +54,12 @@ impl Array {
         let text =
             lengths.and_then(|(start, length)| head.get(start..start.checked_add(length)?).map(|text| (start, text)));
         let (start, text) = text.ok_or_else(|| wrong("ends within its header"))?;
+        let (shape, by_columns) = shape(text).map_err(&wrong_text(member))?;
         let array = Array {
             member: member.clone(),
             kind: kind(text).map_err(&wrong_text(member))?,
-            shape: shape(text).map_err(&wrong_text(member))?,
+            shape,
+            by_columns,
             start: (start + text.len()) as u64,
         };
         let count = array.shape.iter().try_fold(1_u64, |count, length| count.checked_mul(*length));
@@ -61,13 +69,16 @@ impl Array {
         if needed != Some(member.bytes) {
             return Err(wrong(&format!("has not the bytes of an array of shape {:?}", array.shape)));
         }
-        Ok(Some(array))
+        Ok(array)
     }
 
     pub(super) fn require(source: &Source, members: &[Member], name: &str, dimensions: usize) -> Result<Array, Fault> {
         let missing =
             || Fault::new("file", format!("has no array {name}; it is not a sparse matrix as SciPy saves it"));
         let array = Array::find(source, members, name)?.ok_or_else(missing)?;
+        if array.by_columns && dimensions > 1 {
+            return Err(array.fault("is stored by columns, as SciPy does not save it"));
+        }
         if array.shape.len() == dimensions {
             return Ok(array);
         }
@@ -229,7 +240,8 @@ fn kind(header: &[u8]) -> Result<Type, String> {
     }
 }
 
-fn shape(header: &[u8]) -> Result<Vec<u64>, String> {
+/// The shape, and whether the array is stored by columns.
+fn shape(header: &[u8]) -> Result<(Vec<u64>, bool), String> {
     let text = String::from_utf8_lossy(header);
     let inner =
         value_of(&text, "shape")?.strip_prefix('(').and_then(|rest| rest.split_once(')')).map(|(inner, _)| inner);
@@ -237,10 +249,9 @@ fn shape(header: &[u8]) -> Result<Vec<u64>, String> {
         inner.map(|inner| inner.split(',').map(str::trim).filter(|length| !length.is_empty()).map(str::parse));
     let shape: Vec<u64> = lengths.and_then(|lengths| lengths.collect::<Result<_, _>>().ok()).ok_or("has no shape")?;
     let order = value_of(&text, "fortran_order")?;
-    if order.starts_with("True") && shape.len() > 1 {
-        return Err("is stored by columns, which is not supported; save numpy.ascontiguousarray of it".into());
-    }
-    Ok(shape)
+    // Of one dimension, an array is stored in both orders.
+    let by_columns = order.starts_with("True") && shape.len() > 1;
+    Ok((shape, by_columns))
 }
 
 #[cfg(test)]
@@ -251,10 +262,12 @@ mod tests {
     fn headers_as_numpy_writes_them() {
         let header = b"{'descr': '>c16', 'fortran_order': False, 'shape': (3, 4), }          \n";
         assert_eq!(kind(header), Ok(Type { big_endian: true, kind: b'c', bytes: 16 }));
-        assert_eq!(shape(header), Ok(vec![3, 4]));
+        assert_eq!(shape(header), Ok((vec![3, 4], false)));
         let header = b"{'descr': '|S3', 'fortran_order': True, 'shape': (), }";
         assert_eq!(kind(header), Ok(Type { big_endian: false, kind: b'S', bytes: 3 }));
-        assert_eq!(shape(header), Ok(vec![]));
+        assert_eq!(shape(header), Ok((vec![], false)));
+        let header = b"{'descr': '<f8', 'fortran_order': True, 'shape': (3, 4), }";
+        assert_eq!(shape(header), Ok((vec![3, 4], true)));
         for (header, part) in [
             ("{'descr': '<f2', 'shape': (1,)}", "type '<f2', which is not supported"),
             ("{'descr': '<f', 'shape': (1,)}", "not supported"),
@@ -264,7 +277,6 @@ mod tests {
             assert!(kind(header.as_bytes()).unwrap_err().contains(part), "{header}");
         }
         for (header, part) in [
-            ("{'fortran_order': True, 'shape': (1, 2)}", "is stored by columns"),
             ("{'fortran_order': False, 'shape': (1, -2)}", "has no shape"),
             ("{'shape': (1,)}", "without fortran_order"),
             ("{'fortran_order': False}", "without shape"),

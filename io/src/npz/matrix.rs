@@ -4,7 +4,8 @@
 //! builder sends entries to their owners.
 
 use super::array::Array;
-use super::zip;
+use super::is_npy;
+use super::zip::{self, Member};
 use crate::fault::Fault;
 use crate::matrix_file::Storage;
 use crate::source::Source;
@@ -22,11 +23,19 @@ pub(super) enum Layouts {
     Coordinate { rows: Array, columns: Array },
     /// `dia`.
     Diagonals { offsets: Array },
+    /// A dense array, as NumPy saves it.
+    Dense,
 }
 
 /// Rows, columns, values and layout of the matrix in a file.
 pub(super) fn find(source: &Source) -> Result<(u64, u64, Array, Layouts), Fault> {
+    if is_npy(&source.head()) {
+        return dense(Array::of(source, &Member::whole(source))?);
+    }
     let members = zip::members(source)?;
+    if let [member] = &members[..] {
+        return dense(Array::of(source, member)?);
+    }
     let require = |name: &str, dimensions| Array::require(source, &members, name, dimensions);
     let named = require("format", 0)?;
     let format = named.text(source)?;
@@ -76,6 +85,15 @@ pub(super) fn find(source: &Source) -> Result<(u64, u64, Array, Layouts), Fault>
     Ok((rows, columns, data, layouts))
 }
 
+/// An array of one column, or of rows and columns.
+fn dense(data: Array) -> Result<(u64, u64, Array, Layouts), Fault> {
+    match data.shape[..] {
+        [rows] => Ok((rows, 1, data, Layouts::Dense)),
+        [rows, columns] => Ok((rows, columns, data, Layouts::Dense)),
+        _ => Err(data.fault(format!("has {} dimensions, not one or two", data.shape.len()))),
+    }
+}
+
 fn block_shape(data: &Array, rows: u64, columns: u64) -> Result<(u64, u64), Fault> {
     let (height, width) = (data.shape[1], data.shape[2]);
     if height == 0 || width == 0 || !rows.is_multiple_of(height) || !columns.is_multiple_of(width) {
@@ -121,6 +139,7 @@ impl Layouts {
             Layouts::Blocks { .. } => Storage::BlockRows,
             Layouts::Coordinate { .. } => Storage::Coordinate,
             Layouts::Diagonals { .. } => Storage::Diagonals,
+            Layouts::Dense => Storage::Array,
         }
     }
 
@@ -140,6 +159,7 @@ impl Layouts {
             }
             Layouts::Coordinate { rows, columns } => vec![rows, columns],
             Layouts::Diagonals { offsets } => vec![offsets],
+            Layouts::Dense => Vec::new(),
         };
         arrays.into_iter()
     }
@@ -189,6 +209,17 @@ impl Layouts {
                     let row = u64::try_from(i128::from(column) - i128::from(offset)).ok();
                     if let Some(row) = row.filter(|row| *row < rows && column < columns && value != T::ZERO) {
                         builder.push(row, column, value);
+                    }
+                }
+                Ok(())
+            }
+            Layouts::Dense => {
+                let part = share(comm, data.count());
+                for (place, value) in part.clone().zip(data.values(source, part)?) {
+                    if data.by_columns {
+                        builder.push(place % rows, place / rows, value);
+                    } else {
+                        builder.push(place / columns, place % columns, value);
                     }
                 }
                 Ok(())

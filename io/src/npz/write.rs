@@ -75,7 +75,7 @@ impl Member {
 }
 
 /// The header of an array, which makes the numbers start at a multiple of 64 bytes.
-fn array_header(kind: &str, shape: &str) -> Vec<u8> {
+pub(super) fn array_header(kind: &str, shape: &str) -> Vec<u8> {
     let mut text = format!("{{'descr': '{kind}', 'fortran_order': False, 'shape': ({shape}), }}");
     let padding = 64 - (10 + text.len() + 1) % 64;
     text.push_str(&" ".repeat(padding % 64));
@@ -238,7 +238,7 @@ impl<'m, T: Scalar> Content<'m, T> {
     }
 }
 
-fn write_values<T: Scalar>(to: &mut impl Write, values: &[T]) -> io::Result<()> {
+pub(super) fn write_values<T: Scalar>(to: &mut impl Write, values: &[T]) -> io::Result<()> {
     if cfg!(target_endian = "little") {
         return to.write_all(bytemuck::cast_slice(values));
     }

@@ -3,6 +3,7 @@
 use super::IndexWidth;
 use crate::fault::Fault;
 use crate::source::Source;
+use dolmen_core::memory;
 
 const MATRIX: i64 = 1_211_216;
 const VECTOR: i64 = 1_211_214;
@@ -183,7 +184,7 @@ pub(super) fn extend_integers(found: &mut Vec<i64>, bytes: &[u8], width: IndexWi
 impl Contents {
     /// Reads so many integers.
     pub(super) fn read_integers(&self, source: &Source, position: u64, count: u64) -> crate::error::Result<Vec<i64>> {
-        let mut found = Vec::new();
+        let mut found = memory::with_capacity(usize::try_from(count).unwrap_or(0));
         source.read_pieces(position..position + count * self.width.bytes(), |bytes| {
             extend_integers(&mut found, bytes, self.width);
         })?;

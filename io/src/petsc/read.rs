@@ -7,7 +7,7 @@ use crate::error::{Error, Result};
 use crate::fault::{Fault, require_same, settle};
 use crate::matrix_file::{Description, Field, Format, Storage, Symmetry, check_length, check_sizes, require_field};
 use crate::source::Source;
-use dolmen_core::{Comm, CsrMatrix, Layout, MultiVector, Scalar};
+use dolmen_core::{Comm, CsrMatrix, Layout, MultiVector, Scalar, memory};
 use std::fs;
 use std::io::Read;
 use std::ops::Range;
@@ -137,7 +137,8 @@ impl<'s> PetscFile<'s> {
     ) -> Result<StdResult<(Vec<u64>, Vec<T>), Fault>> {
         let width = self.contents.width.bytes();
         let found = self.contents.read_integers(self.source, indices + part.start * width, part.end - part.start)?;
-        let mut stored = bytemuck::zeroed_vec(to_usize(part.end - part.start));
+        let length = to_usize(part.end - part.start);
+        let mut stored = memory::try_zeros(length).ok_or_else(|| self.too_large(length))?;
         self.values(values, self.contents.numbers, part.start, &mut stored)?;
         let valid = |column: &i64| u64::try_from(*column).is_ok_and(|column| column < columns);
         if let Some(place) = found.iter().position(|column| !valid(column)) {
@@ -167,13 +168,19 @@ impl<'s> PetscFile<'s> {
         })
     }
 
+    fn too_large(&self, length: usize) -> Error {
+        Error::argument(self.source.path(), format!("{length} values do not fit into the memory"))
+    }
+
     /// All entries of a dense matrix, zeros too.
     ///
     /// # Collective
     fn dense<T: Scalar>(&self, range: &Layout, domain: &Layout, matrix: &Object) -> Result<CsrMatrix<T>> {
         let Object::Dense { columns, values, .. } = *matrix else { unreachable!("invariant: a dense matrix") };
         let rows = range.range();
-        let mut stored = bytemuck::zeroed_vec(to_usize((rows.end - rows.start) * columns));
+        let length = to_usize((rows.end - rows.start) * columns);
+        let room = memory::try_zeros(length).ok_or_else(|| self.too_large(length));
+        let mut stored = self.comm.agree(room)?;
         self.comm.agree(self.values(values, self.contents.numbers, rows.start * columns, &mut stored))?;
         let starts = (0..=range.local_len()).map(|row| row * to_usize(columns)).collect();
         let indices: Vec<u64> = rows.flat_map(|_| 0..columns).collect();

@@ -1,8 +1,9 @@
 #![allow(unsafe_code)]
-//! The one call of the operating system that the standard library does not offer.
+//! Calls of the operating system that the standard library does not offer.
 
 use std::fs::File;
 use std::io;
+use std::ops::Range;
 use std::os::fd::AsRawFd;
 
 /// Reserves disk space for the first `bytes` bytes of a file, whose length stays.
@@ -17,6 +18,32 @@ pub(super) fn reserve(file: &File, bytes: u64) -> io::Result<bool> {
     let error = io::Error::last_os_error();
     match error.raw_os_error() {
         Some(libc::EOPNOTSUPP | libc::ENOSYS) => Ok(false),
+        _ => Err(error),
+    }
+}
+
+/// Has the system begin to bring written bytes to disk, where it can; 0..0 are all bytes.
+pub(crate) fn start_writeback(file: &File, bytes: Range<u64>) -> io::Result<()> {
+    write_back(file, bytes, libc::SYNC_FILE_RANGE_WRITE)
+}
+
+/// Waits until written bytes have left for the disk, where the system can tell.
+pub(crate) fn await_writeback(file: &File, bytes: Range<u64>) -> io::Result<()> {
+    let before = libc::SYNC_FILE_RANGE_WAIT_BEFORE | libc::SYNC_FILE_RANGE_WRITE;
+    write_back(file, bytes, before | libc::SYNC_FILE_RANGE_WAIT_AFTER)
+}
+
+fn write_back(file: &File, bytes: Range<u64>, flags: libc::c_uint) -> io::Result<()> {
+    let offset = |position: u64| libc::off64_t::try_from(position).map_err(|_| io::ErrorKind::FileTooLarge);
+    let (start, length) = (offset(bytes.start)?, offset(bytes.end - bytes.start)?);
+    // SAFETY: the descriptor is open for the whole call, which touches no memory.
+    if unsafe { libc::sync_file_range(file.as_raw_fd(), start, length, flags) } == 0 {
+        return Ok(());
+    }
+    let error = io::Error::last_os_error();
+    match error.raw_os_error() {
+        // What it cannot do is left to the sync at the end.
+        Some(libc::EOPNOTSUPP | libc::ENOSYS | libc::EINVAL | libc::ESPIPE) => Ok(()),
         _ => Err(error),
     }
 }

@@ -8,6 +8,7 @@ use dolmen_core::{CsrMatrix, Layout, LinearOperator, MultiVector};
 use dolmen_io::petsc::{self, IndexWidth};
 use dolmen_io::{Result, Symmetry, matrix_market};
 
+use crate::hdf5::cases;
 use crate::matrices::build;
 use crate::measure::{Bench, Case};
 use crate::problems::Problem;
@@ -26,41 +27,35 @@ pub(crate) fn run(bench: &Bench) -> Result<()> {
 }
 
 fn vectors(bench: &Bench, path: &Path) -> Result<()> {
-    let names = ["j.vec_binary.write_fsync", "j.vec_binary.read_cached"];
-    if !names.iter().any(|name| bench.wants(name)) {
+    if !bench.wants_any("j.vec_binary") {
         return Ok(());
     }
     let layout = Layout::uniform(&bench.comm, LEN);
     let vector = MultiVector::from_fn(&layout, 1, |row, _| 1.0 + (row % 1000) as f64 / 1000.0);
-    let write = || petsc::write_vectors(path, &vector, IndexWidth::Bits32).expect("the disk has room");
-    write();
-    let case = |name| Case { name, n: LEN, entries: 0, bytes: 8.0 * LEN as f64 };
-    bench.case(&case(names[0]), write);
-    bench.case(&case(names[1]), || drop(petsc::read_vectors::<f64>(path, &layout).expect("was written")));
+    let write = || petsc::write_vectors(path, &vector, IndexWidth::Bits32);
+    let read = || petsc::read_vectors::<f64>(path, &layout).map(drop);
+    cases(bench, "vec_binary", (LEN, 0, 8.0 * LEN as f64), || path.to_owned(), write, read)?;
     remove(bench, path);
     Ok(())
 }
 
 fn matrices(bench: &Bench, path: &Path) -> Result<()> {
-    let names = ["j.mat_binary.write_fsync", "j.mat_binary.read_cached"];
-    if !names.iter().any(|name| bench.wants(name)) {
+    if !bench.wants_any("j.mat_binary") {
         return Ok(());
     }
     let a = build(bench, Problem::Seven, 128)?;
-    let write = || petsc::write_matrix(path, &a, IndexWidth::Bits32, 1).expect("the disk has room");
-    write();
     let (n, entries) = (a.range().global_len(), a.global_entries());
-    let case = |name| Case { name, n, entries, bytes: 12.0 * entries as f64 + 4.0 * n as f64 };
-    bench.case(&case(names[0]), write);
-    bench.case(&case(names[1]), || drop(petsc::read_matrix::<f64>(&bench.comm, path).expect("was written")));
+    let write = || petsc::write_matrix(path, &a, IndexWidth::Bits32, 1);
+    let read = || petsc::read_matrix::<f64>(&bench.comm, path).map(drop);
+    let size = (n, entries, 12.0 * entries as f64 + 4.0 * n as f64);
+    cases(bench, "mat_binary", size, || path.to_owned(), write, read)?;
     remove(bench, path);
     Ok(())
 }
 
 /// Numbers of 16 or 17 digits, as programs write them.
 fn text(bench: &Bench, path: &Path) -> Result<()> {
-    let names = ["j.mtx.write_fsync", "j.mtx.read_cached"];
-    if !names.iter().any(|name| bench.wants(name)) {
+    if !bench.wants_any("j.mtx") {
         return Ok(());
     }
     let rows = build(bench, Problem::Seven, 64)?;
@@ -68,15 +63,15 @@ fn text(bench: &Bench, path: &Path) -> Result<()> {
         let row = rows.row(i).expect("an own row");
         row.entries().for_each(|(column, value)| entries.push(column, value / (3.0 + (i + column) as f64)));
     })?;
-    let write = || matrix_market::write_matrix(path, &a, Symmetry::General).expect("the disk has room");
-    write();
+    let write = || matrix_market::write_matrix(path, &a, Symmetry::General);
+    write()?;
     let bytes = path.metadata().map_or(0, |metadata| metadata.len()) as f64;
     let (n, entries) = (a.range().global_len(), a.global_entries());
-    let case = |name| Case { name, n, entries, bytes };
-    bench.case(&case(names[0]), write);
-    bench.case(&case(names[1]), || drop(matrix_market::read_matrix::<f64>(&bench.comm, path).expect("was written")));
-    if bench.wants(names[1]) {
-        scipy(bench, &case(names[1]), path);
+    let read = || matrix_market::read_matrix::<f64>(&bench.comm, path).map(drop);
+    cases(bench, "mtx", (n, entries, bytes), || path.to_owned(), write, read)?;
+    let cached = Case { name: "j.mtx.read_cached", n, entries, bytes };
+    if bench.wants(cached.name) {
+        scipy(bench, &cached, path);
     }
     remove(bench, path);
     Ok(())

@@ -43,7 +43,7 @@ pub(crate) fn run(bench: &Bench) -> Result {
 }
 
 /// The three cases of a kind of file: written and synced, read from disk, read from memory.
-fn cases(
+pub(crate) fn cases(
     bench: &Bench,
     kind: &str,
     size: (u64, u64, f64),
@@ -129,9 +129,12 @@ fn vector(bench: &Bench, path: &Path, x: &Vector<f64>) -> Result {
         file.write_vector("x", x, &hdf5::Layout::Contiguous)?;
         file.close()
     };
+    // The peers read into an array that is there, too.
+    let mut to = Vector::<f64>::zeros(x.layout());
     let read = || -> Result {
         let file = H5File::open(&bench.comm, path)?;
-        std::hint::black_box(file.read_vector::<f64>("x", x.layout())?);
+        file.read_vector_into("x", &mut to)?;
+        std::hint::black_box(&to);
         file.close()
     };
     cases(bench, "vec_hdf5_coll", (LEN, 0, 8.0 * LEN as f64), || path.to_owned(), write, read)

@@ -1,9 +1,10 @@
 //! A program that is killed at any moment while it writes checkpoints.
 //!
-//! It solves a system on two ranks and saves after every iteration, so that it does little else. It is
-//! killed fifty times, each time at a random moment after it has begun to save, and started again: every
-//! start has to find the newest checkpoint that had its name, undamaged. What comes out in the end has
-//! passed through all of them, and has to have the bits of a run that was never disturbed.
+//! It solves a system in each of five groups of two ranks, which have nothing to do with each other, and saves
+//! after every iteration, so that it does little else. It is killed ten times, which are fifty random moments
+//! of checkpoints, and started again: every group has to find the newest checkpoint that had its name,
+//! undamaged. What comes out in the end has passed through all of them, and has to have the bits of a run that
+//! was never disturbed.
 
 #[path = "../common/problem.rs"]
 mod problem;
@@ -11,15 +12,17 @@ mod program;
 
 use std::env;
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use dolmen_core::random::Philox;
 use dolmen_tests::{Job, Mpirun, Output, TestResult, serial};
+use program::GROUP;
 
-const KILLS: u64 = 50;
+const GROUPS: usize = 5;
+const KILLS: u64 = 10;
 const SEED: u64 = 20_240_229;
 /// The longest time from the first new checkpoint to the one that is disturbed [s].
 const PAUSE: f64 = 0.04;
@@ -34,9 +37,10 @@ fn main() -> ExitCode {
     dolmen_tests::main(&[serial("killed_at_any_moment", killed_at_any_moment).deadline(Duration::from_secs(300))])
 }
 
-fn start(folder: &Path) -> TestResult<Job> {
-    let job = Mpirun::new(2).program(env::current_exe()?).env(program::FOLDER, folder).deadline(DEADLINE);
-    Ok(job.spawn()?)
+fn start(folder: &Path, groups: usize, save: bool) -> TestResult<Job> {
+    let job = Mpirun::new(groups * GROUP).program(env::current_exe()?).env(program::FOLDER, folder);
+    let job = if save { job.env(program::SAVE, "") } else { job };
+    Ok(job.deadline(DEADLINE).spawn()?)
 }
 
 /// The largest number of a checkpoint that has its name.
@@ -52,9 +56,20 @@ fn newest(folder: &Path) -> TestResult<u64> {
     Ok(newest)
 }
 
-/// The number after a word at the start of a line.
-fn said(output: &str, word: &str) -> Option<u64> {
-    output.lines().find_map(|line| line.strip_prefix(word)?.trim().parse().ok())
+/// The folder of a group's checkpoints.
+fn of_group(folder: &Path, group: usize) -> PathBuf {
+    folder.join(group.to_string())
+}
+
+/// The newest of each group.
+fn all_newest(folder: &Path) -> TestResult<Vec<u64>> {
+    (0..GROUPS).map(|group| newest(&of_group(folder, group))).collect()
+}
+
+/// The number that a group has said after a word.
+fn said(output: &str, group: usize, word: &str) -> Option<u64> {
+    let start = format!("{group}: {word} ");
+    output.lines().find_map(|line| line.strip_prefix(&start)?.trim().parse().ok())
 }
 
 /// Waits for something that a job does.
@@ -75,16 +90,16 @@ fn is_half_written(folder: &Path) -> TestResult<bool> {
     Ok(half)
 }
 
-/// Kills a run at a random moment of a checkpoint after its first; its output.
-fn disturb(folder: &Path, before: u64, random: [f64; 2], both: bool) -> TestResult<Output> {
-    let job = start(folder)?;
-    wait_until(&job, || Ok(newest(folder)? > before))?;
+/// Kills a run when each group has saved, at a random moment of a checkpoint of one of them; its output.
+fn disturb(folder: &Path, before: &[u64], group: usize, random: [f64; 2], all: bool) -> TestResult<Output> {
+    let job = start(folder, GROUPS, true)?;
+    wait_until(&job, || Ok(all_newest(folder)?.iter().zip(before).all(|(now, before)| now > before)))?;
     let ranks = job.ranks();
     sleep(Duration::from_secs_f64(PAUSE * random[0]));
-    wait_until(&job, || is_half_written(folder))?;
+    wait_until(&job, || is_half_written(&of_group(folder, group)))?;
     sleep(Duration::from_secs_f64(MOMENT * random[1]));
-    for rank in ranks.keys().filter(|rank| both || **rank == 1) {
-        // One that has been killed takes the other with it.
+    for rank in ranks.keys().filter(|rank| all || **rank == group * GROUP + 1) {
+        // One that has been killed takes the others with it.
         let _ = job.signal_rank(*rank, libc::SIGKILL);
     }
     let output = job.wait()?;
@@ -94,28 +109,35 @@ fn disturb(folder: &Path, before: u64, random: [f64; 2], both: bool) -> TestResu
 
 fn killed_at_any_moment() -> TestResult {
     let temporary = tempfile::tempdir()?;
-    let undisturbed = start(&temporary.path().join("undisturbed"))?.wait()?;
+    let undisturbed = start(&temporary.path().join("undisturbed"), 1, false)?.wait()?;
     assert!(undisturbed.status.success(), "{}", undisturbed.stderr);
-    let bits = said(&undisturbed.stdout, "bits").ok_or("no bits")?;
+    let bits = said(&undisturbed.stdout, 0, "bits").ok_or("no bits")?;
     let folder = temporary.path().join("killed");
     let random = Philox::new(SEED);
-    let (mut number, mut half_written) = (0, 0);
+    let (mut numbers, mut half_written) = (vec![0; GROUPS], 0);
     for kill in 0..KILLS {
         // Now and then only one of them dies, which takes longer to end.
         let moment = [random.uniform(0, kill), random.uniform(1, kill)];
-        let output = disturb(&folder, number, moment, kill % 10 != 9)?;
-        let resumed = said(&output.stdout, "resumed").unwrap_or(0);
-        assert_eq!(resumed, number, "kill {kill}: the newest is found: {}", output.stdout);
+        let target = usize::try_from(kill)? % GROUPS;
+        let output = disturb(&folder, &numbers, target, moment, kill % 5 != 4)?;
+        let newest = all_newest(&folder)?;
+        for group in 0..GROUPS {
+            let resumed = said(&output.stdout, group, "resumed").unwrap_or(0);
+            assert_eq!(resumed, numbers[group], "kill {kill}, group {group}: the newest is found: {}", output.stdout);
+            assert!(newest[group] > resumed, "kill {kill}, group {group}");
+            assert_eq!(said(&output.stdout, group, "bits"), None, "kill {kill}: group {group} was still at work");
+            half_written += usize::from(is_half_written(&of_group(&folder, group))?);
+        }
         assert!(!output.stdout.contains("skipped"), "kill {kill}: {}", output.stdout);
-        assert_eq!(said(&output.stdout, "bits"), None, "kill {kill}: it was still at work");
-        number = newest(&folder)?;
-        assert!(number > resumed, "kill {kill}");
-        half_written += usize::from(is_half_written(&folder)?);
+        numbers = newest;
     }
+    println!("{half_written} of {} moments met a checkpoint half-written", KILLS * GROUPS as u64);
     assert!(half_written >= 10, "only {half_written} of the kills met a checkpoint half-written");
-    let output = start(&folder)?.wait()?;
+    let output = start(&folder, GROUPS, false)?.wait()?;
     assert!(output.status.success(), "{}", output.stderr);
-    assert_eq!(said(&output.stdout, "resumed"), Some(number));
-    assert_eq!(said(&output.stdout, "bits"), Some(bits), "{KILLS} kills leave no trace");
+    for (group, number) in numbers.into_iter().enumerate() {
+        assert_eq!(said(&output.stdout, group, "resumed"), Some(number));
+        assert_eq!(said(&output.stdout, group, "bits"), Some(bits), "group {group}: kills leave no trace");
+    }
     Ok(())
 }

@@ -6,13 +6,14 @@
 //! sanitizers, and a reader that calls MPI wants to be run by its launcher, on several ranks. Each
 //! case stops after a few seconds; DOLMEN_FUZZ_SECONDS sets how many.
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-use dolmen_core::{Complex64, CsrMatrix, Layout, LinearOperator, Scalar};
+use dolmen_core::{Complex64, CsrMatrix, Layout, LinearOperator, MultiVector, Scalar};
 use dolmen_io::petsc::{self, IndexWidth};
 use dolmen_io::{Matrix, npz, read_matrix, read_vectors};
 use dolmen_tests::{Case, Comm, Folder, TestResult, case};
 
+use crate::damage::{Random, damage, seconds};
 use crate::ffi::most_held;
 use crate::support::{made, packed, put};
 use crate::{harwell_boeing, petsc as small};
@@ -27,51 +28,10 @@ pub(crate) fn cases() -> Vec<Case> {
     ]
 }
 
-/// Seconds that a case goes on.
-const SECONDS: u64 = 5;
 /// Inputs that are tried at least, however slow the machine is.
 const FEWEST: u64 = 50;
 /// What any read may take: buffers, and the rows of a small file that are empty.
 const MEMORY: usize = 128 << 20;
-
-/// Uniform random numbers (Knuth's linear congruential generator).
-struct Random(u64);
-
-impl Random {
-    fn below(&mut self, bound: usize) -> usize {
-        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        usize::try_from(self.0 >> 33).expect("31 bits") % bound.max(1)
-    }
-}
-
-/// Changes, cuts, repeats and swaps parts of a file.
-fn damage(bytes: &mut Vec<u8>, words: &[&[u8]], random: &mut Random) {
-    for _ in 0..=random.below(3) {
-        let at = random.below(bytes.len());
-        let end = (at + random.below(24)).min(bytes.len());
-        match random.below(8) {
-            0 if !bytes.is_empty() => bytes[at] ^= 1 << random.below(8),
-            1 if !bytes.is_empty() => bytes[at] = u8::try_from(random.below(256)).expect("a byte"),
-            2 => bytes.truncate(at),
-            3 => drop(bytes.drain(at..end)),
-            4 => {
-                let part = bytes[at..end].to_vec();
-                let to = random.below(bytes.len());
-                bytes.splice(to..to, part);
-            }
-            5 if at + 8 <= bytes.len() => {
-                let number = [u64::MAX, 1 << 31, 1 << 63, 0, 1 << 40, 255][random.below(6)];
-                let bytes = &mut bytes[at..at + 8];
-                bytes.copy_from_slice(&if random.below(2) == 0 { number.to_le_bytes() } else { number.to_be_bytes() });
-            }
-            _ => {
-                let word = words[random.below(words.len())];
-                let end = if random.below(2) == 0 { at } else { (at + word.len()).min(bytes.len()) };
-                bytes.splice(at..end, word.iter().copied());
-            }
-        }
-    }
-}
 
 fn check<T: Scalar>(matrix: &CsrMatrix<T>) {
     let columns = matrix.domain().global_len();
@@ -113,8 +73,7 @@ fn mend_checksums(bytes: &mut [u8]) {
 fn fuzz(comm: &Comm, name: &str, seeds: &[Vec<u8>], words: &[&[u8]], mend: fn(&mut [u8])) -> TestResult {
     let folder = Folder::new(comm)?;
     let path = folder.path().join(name);
-    let seconds = std::env::var("DOLMEN_FUZZ_SECONDS").ok().and_then(|text| text.parse().ok()).unwrap_or(SECONDS);
-    let end = Instant::now() + Duration::from_secs(seconds);
+    let end = Instant::now() + seconds();
     let (mut accepted, mut refused) = (0_u64, 0_u64);
     for number in 0.. {
         let mut more = [u64::from(comm.rank() == 0 && (Instant::now() < end || number < FEWEST))];
@@ -122,8 +81,7 @@ fn fuzz(comm: &Comm, name: &str, seeds: &[Vec<u8>], words: &[&[u8]], mend: fn(&m
         if more[0] == 0 {
             break;
         }
-        let mut random = Random(number);
-        random.below(1);
+        let mut random = Random::new(number);
         let mut bytes = seeds[random.below(seeds.len())].clone();
         damage(&mut bytes, words, &mut random);
         if random.below(2) == 0 {
@@ -207,6 +165,9 @@ fn zipped(comm: &Comm) -> TestResult {
     npz::write_matrix(&path, &made::<f64>(comm, 9, 7)?)?;
     seeds.push(std::fs::read(&path)?);
     npz::write_matrix(&path, &made::<Complex64>(comm, 3, 40)?)?;
+    seeds.push(std::fs::read(&path)?);
+    let vectors = MultiVector::from_fn(&Layout::uniform(comm, 6), 2, |row, column| row as f64 + column as f64);
+    npz::write_vectors(&path, &vectors)?;
     seeds.push(std::fs::read(&path)?);
     folder.remove(comm);
     let words: &[&[u8]] = &[

@@ -1,19 +1,30 @@
 //! Matrices and vectors in the field's file formats: reference files, files of the tests' own making,
 //! malformed ones, and round trips.
 
+#[path = "../common/damage.rs"]
+mod damage;
+#[path = "../common/ffi.rs"]
 mod ffi;
 mod fuzz;
 mod harwell_boeing;
 mod market;
 mod npz;
 mod petsc;
+mod petsc4py;
 mod reference;
 mod support;
 
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    let cases =
-        [reference::cases(), market::cases(), harwell_boeing::cases(), npz::cases(), petsc::cases(), fuzz::cases()];
+    let cases = [
+        reference::cases(),
+        market::cases(),
+        harwell_boeing::cases(),
+        npz::cases(),
+        petsc::cases(),
+        petsc4py::cases(),
+        fuzz::cases(),
+    ];
     dolmen_tests::main(&cases.concat())
 }

@@ -3,17 +3,19 @@
 use std::fs;
 use std::path::Path;
 
-use dolmen_core::{Complex32, Complex64, LinearOperator, Scalar};
-use dolmen_io::{Field, Matrix, Storage, describe, npz, read_matrix};
+use dolmen_core::{Complex32, Complex64, Layout, LinearOperator, MultiVector, Scalar};
+use dolmen_io::{Field, Format, Matrix, Storage, Vectors, describe, npz, read_matrix, read_vectors, write_vectors};
 use dolmen_tests::{Case, Comm, Folder, TestResult, case};
 
-use crate::support::{made, python, require_refused, require_same};
+use crate::support::{bits_of, hard, made, python, require_refused, require_same};
 
 pub(crate) fn cases() -> Vec<Case> {
     vec![
         case("npz_files_of_scipy_are_read", &[1, 2, 3], files_of_scipy_are_read),
         case("npz_matrices_round_trip", &[1, 2, 3], matrices_round_trip),
         case("npz_malformed_files_are_refused_alike", &[1, 2, 3], malformed_files_are_refused_alike),
+        case("npz_dense_arrays_are_vectors", &[1, 2, 3], dense_arrays_are_vectors),
+        case("npy_written_arrays_are_numpys", &[1, 3], written_arrays_are_numpys),
     ]
 }
 
@@ -167,7 +169,7 @@ save('short.npz', **{**csr, 'indices': np.array([0])})
 save('text.npz', **{**csr, 'data': np.array(['a', 'b'])})
 save('large.npz', **{**csr, 'data': np.array([1, 2**53 + 1])})
 save('block.npz', **{**csr, 'format': b'bsr', 'data': np.ones((2, 2, 2))})
-save('dense.npz', **{'arr_0': np.ones((3, 3))})
+save('dense.npz', **{'arr_0': np.ones((3, 3)), 'arr_1': np.ones(3)})
 ";
     if python(comm, script, folder.path())? {
         for (name, expected) in [
@@ -196,6 +198,97 @@ save('dense.npz', **{'arr_0': np.ones((3, 3))})
         }
         read_matrix(comm, folder.path().join("packed-good.npz"))?;
     }
+    folder.remove(comm);
+    Ok(())
+}
+
+/// Arrays of NumPy are vectors: their columns, whichever order they are stored in.
+fn dense_arrays_are_vectors(comm: &Comm) -> TestResult {
+    let folder = Folder::new(comm)?;
+    let script = "
+import sys, numpy as np
+f = sys.argv[1] + '/'
+a = np.arange(21).reshape(7, 3) * 0.5 - 4
+kinds = {'c': a, 'fortran': np.asfortranarray(a), 'single': a.astype('f4'), 'big': a.astype('>f8'), 'complex': a * (1 + 2j)}
+for name, array in kinds.items():
+    np.save(f + name + '.npy', array); np.savez(f + name + '.npz', array); np.savez_compressed(f + name + '-packed.npz', x=array)
+np.save(f + 'flat.npy', np.ones((0, 10**15))); np.save(f + 'one.npy', a[:, 1].copy()); np.save(f + 'three.npy', np.ones((2, 2, 2))); np.save(f + 'text.npy', np.array(['a']))
+np.savez(f + 'two.npz', x=a, y=a)
+";
+    if !python(comm, script, folder.path())? {
+        return Ok(());
+    }
+    let value = |row: u64, column: u64| (row * 3 + column) as f64 * 0.5 - 4.0;
+    let rows = Layout::from_local_len(comm, if comm.rank() == 0 { 7 } else { 0 })?;
+    for layout in [Layout::uniform(comm, 7), rows] {
+        for name in ["c", "fortran", "single", "big"] {
+            for end in [".npy", ".npz", "-packed.npz"] {
+                let path = folder.path().join(format!("{name}{end}"));
+                let (Vectors::Real(read), description) = read_vectors(&path, &layout)? else {
+                    return Err("is real".into());
+                };
+                assert_eq!((description.rows, description.columns, description.storage), (7, 3, Storage::Array));
+                let expected = MultiVector::from_fn(&layout, 3, |row, column| value(row, column as u64));
+                assert_eq!(read.owned(), expected.owned(), "{name}{end}");
+                let (Matrix::Real(matrix), _) = read_matrix(comm, &path)? else { return Err("is real".into()) };
+                let same = |row: u64| matrix.row(row).is_none_or(|r| r.entries().all(|(c, v)| v == value(row, c)));
+                assert!((0..7).all(same) && matrix.global_entries() == 21, "{name}{end}");
+            }
+        }
+        let (complex, _) = npz_vectors(&folder, "complex.npy", &layout)?;
+        let twice =
+            MultiVector::from_fn(&layout, 3, |row, column| Complex64::new(1.0, 2.0) * value(row, column as u64));
+        assert_eq!(complex.owned(), twice.owned());
+    }
+    let (one, description) = read_vectors(folder.path().join("one.npy"), &Layout::uniform(comm, 7))?;
+    assert!(matches!(one, Vectors::Real(one) if one.columns() == 1));
+    assert_eq!(description.format, Format::NumpyNpy);
+    for (name, expected) in [
+        ("three.npy", "member array.npy: has 3 dimensions, not one or two"),
+        ("text.npy", "member array.npy: holds text, not numbers"),
+        ("two.npz", "file: has no array format"),
+        ("flat.npy", "array: a matrix of 0 by 1000000000000000 is too large for a file of"),
+    ] {
+        require_refused(comm, &folder, name, &fs::read(folder.path().join(name))?, expected)?;
+    }
+    let flat =
+        read_vectors(folder.path().join("flat.npy"), &Layout::uniform(comm, 0)).map(drop).unwrap_err().to_string();
+    assert!(flat.contains("is too large for a file"), "{flat}");
+    folder.remove(comm);
+    Ok(())
+}
+
+fn npz_vectors(folder: &Folder, name: &str, layout: &Layout) -> TestResult<(MultiVector<Complex64>, Format)> {
+    match read_vectors(folder.path().join(name), layout)? {
+        (Vectors::Complex(vectors), description) => Ok((vectors, description.format)),
+        _ => Err("is complex".into()),
+    }
+}
+
+fn written_arrays_are_numpys(comm: &Comm) -> TestResult {
+    let folder = Folder::new(comm)?;
+    let layout = Layout::from_local_len(comm, 5000 * comm.rank() + 3)?;
+    for columns in [1, 3] {
+        let path = folder.path().join(format!("{columns}.npy"));
+        let real = MultiVector::from_fn(&layout, columns, |row, column| hard(row * 31 + column as u64));
+        write_vectors(&path, &Vectors::Real(real.clone()))?;
+        let (Vectors::Real(read), _) = read_vectors(&path, &layout)? else { return Err("is real".into()) };
+        assert_eq!(bits_of(read.owned()), bits_of(real.owned()));
+    }
+    let path = folder.path().join("complex.npy");
+    let complex = MultiVector::from_fn(&layout, 2, |row, column| Complex64::new(hard(row), column as f64));
+    write_vectors(&path, &Vectors::Complex(complex.clone()))?;
+    assert_eq!(bits_of(npz_vectors(&folder, "complex.npy", &layout)?.0.owned()), bits_of(complex.owned()));
+    let script = "
+import sys, io, numpy as np
+for name, dimensions in (('1', 1), ('3', 2), ('complex', 2)):
+    path = f'{sys.argv[1]}/{name}.npy'
+    array = np.load(path)
+    again = io.BytesIO()
+    np.save(again, array)
+    assert array.ndim == dimensions and again.getvalue()[128:] == open(path, 'rb').read()[128:], name
+";
+    python(comm, script, folder.path())?;
     folder.remove(comm);
     Ok(())
 }
