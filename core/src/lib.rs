@@ -47,7 +47,7 @@ pub mod index;
 mod index_map;
 mod lapack;
 mod layout;
-mod memory;
+pub mod memory;
 mod multi_vector;
 mod operator;
 pub mod profile;

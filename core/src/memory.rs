@@ -38,14 +38,14 @@ pub(crate) fn reserve<T>(to: &mut Vec<T>, additional: usize) {
 }
 
 /// An empty array with room for `capacity` elements.
-pub(crate) fn with_capacity<T>(capacity: usize) -> Vec<T> {
+pub fn with_capacity<T>(capacity: usize) -> Vec<T> {
     let array = Vec::with_capacity(capacity);
     advise(&array);
     array
 }
 
 /// `len` zeros, not touched yet.
-pub(crate) fn zeros<T: Pod>(len: usize) -> Vec<T> {
+pub fn zeros<T: Pod>(len: usize) -> Vec<T> {
     let zeros = bytemuck::zeroed_vec(len);
     advise(&zeros);
     zeros
