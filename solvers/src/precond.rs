@@ -23,6 +23,7 @@ mod local;
 mod lu;
 mod permuted;
 mod point_block_jacobi;
+mod scattered;
 mod schwarz;
 mod sor;
 mod triangular;
