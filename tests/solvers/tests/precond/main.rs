@@ -50,6 +50,7 @@ fn main() -> ExitCode {
     ];
     scalars!(cases, serial: local::incomplete_factorisations, local::products_of_factors, local::thresholds);
     scalars!(cases, serial: local::relaxations, local::complete_factorisations, local::permutations);
+    scalars!(cases, serial: local::lower_triangles);
     scalars!(cases, case: distributed::jacobi, distributed::block_jacobi, distributed::schwarz);
     scalars!(cases, case: distributed::point_block_jacobi);
     scalars!(cases, case: distributed::chebyshev, distributed::compositions, distributed::direct);
