@@ -42,6 +42,7 @@ fn main() -> ExitCode {
         case("singular_matrices", RANKS, refusals::singular_matrices),
         case("shapes_and_patterns", RANKS, refusals::shapes_and_patterns),
         case("settings", RANKS, refusals::settings),
+        case("spectra", RANKS, refusals::spectra),
         case("laplacian_a", REFERENCES, references::laplacian_a).deadline(Duration::from_secs(300)),
         case("stabilised", REFERENCES, references::stabilised).deadline(Duration::from_secs(300)),
         case("laplacian_b", REFERENCES, references::laplacian_b).deadline(Duration::from_secs(300)),
