@@ -15,6 +15,7 @@ mod composite;
 mod condition;
 mod direct;
 mod factors;
+mod forward;
 mod ic;
 mod ilu;
 mod ilut;
