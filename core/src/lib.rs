@@ -77,7 +77,7 @@ pub use multi_vector::MultiVector;
 pub use ndarray;
 pub use operator::{
     Adjoint, AdjointOperator, BandedDiagonal, BandedInverse, BlockDiagonal, BlockLayout, BlockOperator, Diagonal,
-    FnOperator, Identity, LinearOperator, Product, Scaled, Sum, check_adjoint,
+    FnOperator, Identity, KnownDiagonal, LinearOperator, Product, Scaled, Sum, check_adjoint,
 };
 pub use redistribute::Redistribute;
 pub use reduce::{BinnedSum, Reduction};

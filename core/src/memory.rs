@@ -54,7 +54,8 @@ pub fn try_zeros<T: Pod>(len: usize) -> Option<Vec<T>> {
 }
 
 /// `len` zeros, not touched yet.
-pub(crate) fn zeros<T: Pod>(len: usize) -> Vec<T> {
+#[must_use]
+pub fn zeros<T: Pod>(len: usize) -> Vec<T> {
     let zeros = bytemuck::zeroed_vec(len);
     advise(&zeros);
     zeros

@@ -14,6 +14,7 @@ mod block_diagonal;
 mod check;
 mod compose;
 mod elementary;
+mod function;
 
 use std::rc::Rc;
 
@@ -28,7 +29,8 @@ pub use block::{BlockLayout, BlockOperator};
 pub use block_diagonal::BlockDiagonal;
 pub use check::check_adjoint;
 pub use compose::{Product, Sum};
-pub use elementary::{Adjoint, Diagonal, FnOperator, Identity, Scaled};
+pub use elementary::{Adjoint, Diagonal, Identity, Scaled};
+pub use function::{FnOperator, KnownDiagonal};
 
 /// A linear map from vectors on `domain` to vectors on `range`.
 pub trait LinearOperator<T: Scalar> {

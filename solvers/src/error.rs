@@ -107,6 +107,14 @@ pub enum Error {
         /// Its estimate of the condition number.
         condition: f64,
     },
+    /// Operators whose spectrum cannot be estimated.
+    #[error("{method}: {reason}")]
+    NoSpectrum {
+        /// What wanted the estimate.
+        method: &'static str,
+        /// What is wrong with them.
+        reason: NoSpectrum,
+    },
     /// A factorisation without pivoting that lost too many digits.
     #[error("{method}: solves have a backward error of {error:.1e}, since it does not pivot; use Lu")]
     Unstable {
@@ -179,6 +187,42 @@ impl fmt::Display for Defect {
             }
             Defect::NotFinite => "has an entry that is NaN or infinite; check how the matrix was computed",
             Defect::NotInPattern => "has entries outside of the pattern of the setup; set up anew instead of refilling",
+        })
+    }
+}
+
+/// Why there is no estimate of a spectrum.
+#[non_exhaustive]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NoSpectrum {
+    /// A NaN or an infinity turned up.
+    NotFinite,
+    /// The operator is not Hermitian.
+    NotHermitian,
+    /// The preconditioner is not Hermitian.
+    PreconditionerNotHermitian,
+    /// The preconditioner is Hermitian, but has a direction of negative energy.
+    IndefinitePreconditioner,
+    /// There are no rows, or projection or preconditioner leave nothing of a vector.
+    Empty,
+}
+
+impl fmt::Display for NoSpectrum {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            NoSpectrum::NotFinite => "a NaN or infinity appeared in a product; check the matrix for such entries",
+            NoSpectrum::NotHermitian => {
+                "the operator is not Hermitian, so its spectrum has no ends; use a method for general matrices"
+            }
+            NoSpectrum::PreconditionerNotHermitian => {
+                "the preconditioner is not Hermitian; use one that is, or a method for general matrices"
+            }
+            NoSpectrum::IndefinitePreconditioner => {
+                "the preconditioner is not positive definite; check its signs, and that the diagonal is positive"
+            }
+            NoSpectrum::Empty => {
+                "there are no rows, or projection and preconditioner leave nothing of a vector; give the interval"
+            }
         })
     }
 }

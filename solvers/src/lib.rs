@@ -21,7 +21,7 @@ mod settings;
 
 pub use analysis::Analysis;
 pub use automatic::{Attempt, Automatic, Solution};
-pub use error::{Defect, Error, Result};
+pub use error::{Defect, Error, NoSpectrum, Result};
 pub use krylov::Solver;
 pub use krylov::bicgstab::BiCgStab;
 pub use krylov::block_cg::BlockCg;

@@ -1,23 +1,48 @@
 //! The part of a matrix that one rank factors or relaxes by itself: its diagonal block, alone or
 //! with a border of rows that overlaps with other ranks' parts (additive Schwarz).
 
+use std::sync::Arc;
+
 use crate::csr::matrix::CsrMatrix;
 use crate::csr::serial::SerialCsr;
 use crate::error::Result;
 use crate::exchange::{ExchangePlan, ImportedRows};
 use crate::index::{Gid, at};
 use crate::index_map::IndexMap;
+use crate::memory;
 use crate::scalar::Scalar;
 
 impl<T: Scalar> CsrMatrix<T> {
-    /// Own rows and columns, both numbered from zero: the diagonal block of this rank.
+    /// Own rows and columns, both numbered from zero: the diagonal block of this rank. On a rank
+    /// without ghost columns it shares the arrays of the matrix, elsewhere it is a copy.
     pub fn local_block(&self) -> SerialCsr<T> {
-        let owned = self.shape.columns.owned();
-        let row = |row| {
-            let (columns, values) = self.local.row(row);
-            columns.iter().copied().zip(values.iter().copied()).filter(move |(column, _)| at(*column) < owned)
-        };
-        SerialCsr::from_rows(owned, (0..self.local.rows()).map(row))
+        if let Some(block) = self.local.shared() {
+            return block;
+        }
+        let (local, owned, rows) = (&self.local, self.shape.columns.owned(), self.local.rows());
+        let (starts, entries) = (local.starts(), local.values().len());
+        let mut offsets = memory::with_capacity(rows + 1);
+        let (mut numbers, mut values) = (memory::with_capacity(entries), memory::with_capacity(entries));
+        offsets.push(0);
+        // Rows between two with ghosts are copied at once.
+        let mut first = 0;
+        for row in local.boundary_rows().chain([rows]) {
+            let (dropped, between) = (starts[first] - values.len(), starts[first]..starts[row]);
+            offsets.extend(starts[first + 1..=row].iter().map(|start| start - dropped));
+            numbers.extend_from_slice(&local.numbers()[between.clone()]);
+            values.extend_from_slice(&local.values()[between]);
+            if row < rows {
+                let (columns, entries) = local.row(row);
+                let own = columns.iter().zip(entries).filter(|(column, _)| at(**column) < owned);
+                own.for_each(|(&column, &value)| {
+                    numbers.push(column);
+                    values.push(value);
+                });
+                offsets.push(values.len());
+                first = row + 1;
+            }
+        }
+        SerialCsr::from_arrays(owned, Arc::new(offsets), Arc::new(numbers), Arc::new(values))
     }
 
     /// Own rows and those within `levels` steps of them in the graph of the matrix, and the same
@@ -58,7 +83,7 @@ impl<T: Scalar> CsrMatrix<T> {
             let local = |(column, value)| Some((map.global_to_local(column)?, value));
             entries.into_iter().filter_map(local)
         });
-        let block = SerialCsr::from_rows(map.len(), rows);
+        let block = SerialCsr::from_rows(map.len(), self.local_entries(), rows);
         Ok((map, block))
     }
 

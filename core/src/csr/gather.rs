@@ -1,5 +1,7 @@
 //! Whole matrices on one rank or on all, and back.
 
+use std::sync::Arc;
+
 use ndarray::Array2;
 
 use crate::csr::matrix::CsrMatrix;
@@ -29,12 +31,15 @@ impl<T: Scalar> CsrMatrix<T> {
         let numbers: Vec<Lid> = self.rows().flat_map(|row| row.columns().map(number)).collect();
         let gathered = (comm.gather(root, &lens), comm.gather(root, &numbers), comm.gather(root, self.local.values()));
         let (Some(lens), Some(numbers), Some(values)) = gathered else { return Ok(None) };
-        let mut entries = numbers.concat().into_iter().zip(values.concat());
-        let mut rows = Vec::with_capacity(local(self.shape.range.global_len()));
-        for len in lens.concat() {
-            rows.push(entries.by_ref().take(local(len)).collect::<Vec<_>>().into_iter());
-        }
-        Ok(Some(SerialCsr::from_rows(columns, rows.into_iter())))
+        let mut offsets = Vec::with_capacity(local(self.shape.range.global_len()) + 1);
+        offsets.push(0);
+        let ends = lens.concat().into_iter().scan(0, |end, len| {
+            *end += local(len);
+            Some(*end)
+        });
+        offsets.extend(ends);
+        let (numbers, values) = (Arc::new(numbers.concat()), Arc::new(values.concat()));
+        Ok(Some(SerialCsr::from_arrays(columns, Arc::new(offsets), numbers, values)))
     }
 
     /// The whole matrix on every rank.

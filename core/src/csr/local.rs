@@ -32,8 +32,10 @@ mod ffi;
 pub(crate) use ffi::AHEAD;
 
 use std::ops::Range;
+use std::sync::Arc;
 
 use crate::csr::rows::Rows;
+use crate::csr::serial::SerialCsr;
 use crate::index::{Lid, at, to_lid};
 use crate::scalar::Scalar;
 use crate::threads;
@@ -80,13 +82,16 @@ impl Run {
 /// at `columns.len() == values.len()`; every column is below `owned + ghosts`,
 /// and below `owned` in rows of `interior`; `interior` and `boundary` together
 /// hold every row once; the kinds of runs are true.
+///
+/// The arrays are shared with whoever takes the matrix as it is ([`LocalCsr::shared`]), and values are
+/// copied when they change while somebody else still has them.
 #[derive(Clone, Debug)]
 pub(super) struct LocalCsr<T> {
     owned: usize,
     ghosts: usize,
-    starts: Vec<usize>,
-    columns: Vec<u32>,
-    values: Vec<T>,
+    starts: Arc<Vec<usize>>,
+    columns: Arc<Vec<u32>>,
+    values: Arc<Vec<T>>,
     interior: Vec<Run>,
     boundary: Vec<Run>,
 }
@@ -110,6 +115,7 @@ impl<T: Scalar> LocalCsr<T> {
         let inside = columns.is_empty() || at(largest) < owned + ghosts;
         assert!(inside, "invariant: columns lie in the matrix");
         let (interior, boundary) = find_runs(&starts, &columns, owned, min_run::<T>());
+        let (starts, columns, values) = (Arc::new(starts), Arc::new(columns), Arc::new(values));
         let mut matrix = Self { owned, ghosts, starts, columns, values, interior, boundary };
         matrix.find_uniform();
         matrix
@@ -129,6 +135,18 @@ impl<T: Scalar> LocalCsr<T> {
     pub(super) fn row(&self, row: usize) -> (&[u32], &[T]) {
         let entries = self.starts[row]..self.starts[row + 1];
         (&self.columns[entries.clone()], &self.values[entries])
+    }
+
+    /// The matrix itself, without a copy, if no column is a ghost.
+    pub(super) fn shared(&self) -> Option<SerialCsr<T>> {
+        let (starts, columns, values) = (&self.starts, &self.columns, &self.values);
+        let shared = || SerialCsr::from_arrays(self.owned, starts.clone(), columns.clone(), values.clone());
+        (self.ghosts == 0).then(shared)
+    }
+
+    /// Columns of all entries, row after row.
+    pub(super) fn numbers(&self) -> &[u32] {
+        &self.columns
     }
 
     /// All values, row after row.
@@ -184,7 +202,7 @@ impl<T: Scalar> LocalCsr<T> {
 
     /// Whether the rows have the same columns as these.
     pub(super) fn has_pattern(&self, rows: &Rows<T>) -> bool {
-        self.starts == rows.starts && self.columns == rows.columns
+        *self.starts == rows.starts && *self.columns == rows.columns
     }
 
     /// Lets `change` write new values over the same pattern, given all values.
@@ -207,7 +225,7 @@ impl<T: Scalar> LocalCsr<T> {
         for run in self.interior.iter_mut().filter(|run| run.kind == Kind::Uniform) {
             run.kind = Kind::Shifted;
         }
-        change(&self.starts, &self.columns, &mut self.values);
+        change(&self.starts, &self.columns, Arc::make_mut(&mut self.values).as_mut_slice());
         self.find_uniform();
     }
 

@@ -1,21 +1,25 @@
 //! `SerialCsr`: a sparse matrix of one rank, for what works on such alone.
 //!
 //! Factorisations, relaxations and direct solvers need no ghosts and no messages, but plain arrays
-//! that they may read and keep: three of them, in the order that every library knows.
+//! that they may read and keep: three of them, in the order that every library knows. A copy of the
+//! matrix shares them until values change.
+
+use std::sync::Arc;
 
 use ndarray::Array2;
 
 use crate::error::{Error, Result};
 use crate::index::{Lid, at};
+use crate::memory;
 use crate::scalar::Scalar;
 
 /// A sparse matrix in compressed rows on this rank alone. Columns of a row ascend.
 #[derive(Clone, Debug, PartialEq)]
 pub struct SerialCsr<T> {
     columns: usize,
-    row_offsets: Vec<usize>,
-    column_indices: Vec<Lid>,
-    values: Vec<T>,
+    row_offsets: Arc<Vec<usize>>,
+    column_indices: Arc<Vec<Lid>>,
+    values: Arc<Vec<T>>,
 }
 
 impl<T: Scalar> SerialCsr<T> {
@@ -43,27 +47,41 @@ impl<T: Scalar> SerialCsr<T> {
             let column = u64::from(column_indices[entry]);
             return Err(Error::NoSuchColumn { row, column, columns: columns as u64 });
         }
-        let matrix = SerialCsr { columns, row_offsets, column_indices, values };
+        let (row_offsets, column_indices) = (Arc::new(row_offsets), Arc::new(column_indices));
+        let matrix = SerialCsr::from_arrays(columns, row_offsets, column_indices, Arc::new(values));
         match (0..matrix.rows()).find(|&row| !matrix.row(row).0.is_sorted_by(|one, next| one < next)) {
             Some(row) => Err(Error::NotRows { reason: format!("the columns of row {row} do not ascend") }),
             None => Ok(matrix),
         }
     }
 
-    /// From rows that are right by construction.
+    /// From row offsets, columns and values that are right by construction.
+    pub(super) fn from_arrays(
+        columns: usize,
+        row_offsets: Arc<Vec<usize>>,
+        column_indices: Arc<Vec<Lid>>,
+        values: Arc<Vec<T>>,
+    ) -> SerialCsr<T> {
+        SerialCsr { columns, row_offsets, column_indices, values }
+    }
+
+    /// From so many rows, with about so many entries, that are right by construction.
     pub(super) fn from_rows(
         columns: usize,
-        rows: impl Iterator<Item = impl Iterator<Item = (Lid, T)>>,
+        entries: usize,
+        rows: impl ExactSizeIterator<Item = impl Iterator<Item = (Lid, T)>>,
     ) -> SerialCsr<T> {
-        let mut matrix = SerialCsr { columns, row_offsets: vec![0], column_indices: Vec::new(), values: Vec::new() };
+        let mut offsets = memory::with_capacity(rows.len() + 1);
+        let (mut numbers, mut values) = (memory::with_capacity(entries), memory::with_capacity(entries));
+        offsets.push(0);
         for row in rows {
-            for (column, value) in row {
-                matrix.column_indices.push(column);
-                matrix.values.push(value);
-            }
-            matrix.row_offsets.push(matrix.values.len());
+            row.for_each(|(column, value)| {
+                memory::push(&mut numbers, column);
+                memory::push(&mut values, value);
+            });
+            offsets.push(values.len());
         }
-        matrix
+        SerialCsr::from_arrays(columns, Arc::new(offsets), Arc::new(numbers), Arc::new(values))
     }
 
     /// Number of rows.
@@ -93,7 +111,7 @@ impl<T: Scalar> SerialCsr<T> {
 
     /// Values, to change.
     pub fn values_mut(&mut self) -> &mut [T] {
-        &mut self.values
+        Arc::make_mut(&mut self.values).as_mut_slice()
     }
 
     /// Columns and values of a row.

@@ -1,4 +1,4 @@
-//! Operators of one part: the identity, a diagonal, a closure, a multiple, an adjoint.
+//! Operators of one part: the identity, a diagonal, a multiple, an adjoint.
 
 use crate::error::Result;
 use crate::layout::Layout;
@@ -86,53 +86,6 @@ impl<T: Scalar> LinearOperator<T> for Diagonal<T> {
 impl<T: Scalar> AdjointOperator<T> for Diagonal<T> {
     fn compute_adjoint(&self, x: &Vector<T>, y: &mut Vector<T>) -> Result<()> {
         update([y], [x, &self.entries], |_, [x, d]| [d.conj() * x])
-    }
-}
-
-/// A closure as an operator (PETSc's shell matrix), or two closures as one with its adjoint.
-pub struct FnOperator<F, G = ()> {
-    domain: Layout,
-    range: Layout,
-    function: F,
-    adjoint: G,
-}
-
-impl<F> FnOperator<F> {
-    /// `function(x, y)` computes `y = A x` for `x` on `domain` and `y` on `range`, on all ranks.
-    pub fn new(domain: &Layout, range: &Layout, function: F) -> FnOperator<F> {
-        FnOperator { domain: domain.clone(), range: range.clone(), function, adjoint: () }
-    }
-
-    /// Adds `adjoint(x, y)`, which computes `y = A^H x` for `x` on the range and `y` on the domain.
-    pub fn with_adjoint<G>(self, adjoint: G) -> FnOperator<F, G> {
-        FnOperator { domain: self.domain, range: self.range, function: self.function, adjoint }
-    }
-}
-
-impl<T: Scalar, F, G> LinearOperator<T> for FnOperator<F, G>
-where
-    F: Fn(&Vector<T>, &mut Vector<T>) -> Result<()>,
-{
-    fn domain(&self) -> &Layout {
-        &self.domain
-    }
-
-    fn range(&self) -> &Layout {
-        &self.range
-    }
-
-    fn compute(&self, x: &Vector<T>, y: &mut Vector<T>) -> Result<()> {
-        (self.function)(x, y)
-    }
-}
-
-impl<T: Scalar, F, G> AdjointOperator<T> for FnOperator<F, G>
-where
-    F: Fn(&Vector<T>, &mut Vector<T>) -> Result<()>,
-    G: Fn(&Vector<T>, &mut Vector<T>) -> Result<()>,
-{
-    fn compute_adjoint(&self, x: &Vector<T>, y: &mut Vector<T>) -> Result<()> {
-        (self.adjoint)(x, y)
     }
 }
 

@@ -10,7 +10,7 @@
 
 use dolmen_core::{Scalar, Vector};
 
-use crate::error::Result;
+use crate::error::{NoSpectrum, Result};
 use crate::krylov::context::Context;
 use crate::krylov::iteration::{Archive, Iteration, Step};
 use crate::krylov::spectrum::estimate;
@@ -53,20 +53,21 @@ impl<T: Scalar> Chebyshev<'_, T> {
     fn iteration(&self, cx: &Context<'_, T>) -> Result<Run<T>> {
         let steps = self.estimate_steps;
         require(cx.method, "estimate_steps", steps as f64, steps > 0, "one or more")?;
-        let bounds = match self.bounds {
+        let (bounds, refused) = match self.bounds {
             Some([smallest, largest]) => {
                 require(cx.method, "smallest eigenvalue", smallest, smallest > 0.0, "more than zero")?;
                 let good = largest >= smallest && largest.is_finite();
                 require(cx.method, "largest eigenvalue", largest, good, "no less than the smallest")?;
-                [smallest, largest]
+                ([smallest, largest], None)
             }
-            None => {
-                let [smallest, largest] = estimate(cx, steps)?;
-                [smallest, MARGIN * largest]
-            }
+            None => match estimate(cx, steps)? {
+                Ok([smallest, _]) if smallest <= 0.0 => ([1.0; 2], Some(StopReason::IndefiniteOperator)),
+                Ok([smallest, largest]) => ([smallest, MARGIN * largest], None),
+                Err(reason) => ([1.0; 2], Some(end(reason))),
+            },
         };
         let [z, d, image] = std::array::from_fn(|_| cx.zeros());
-        Ok(Run { z, d, image, bounds, rho: 0.0 })
+        Ok(Run { z, d, image, bounds, refused, rho: 0.0 })
     }
 }
 
@@ -77,7 +78,18 @@ struct Run<T> {
     d: Vector<T>,
     image: Vector<T>,
     bounds: [f64; 2],
+    /// Why there are no bounds.
+    refused: Option<StopReason>,
     rho: f64,
+}
+
+/// How a solve ends that needs a spectrum and gets none.
+fn end(reason: NoSpectrum) -> StopReason {
+    match reason {
+        NoSpectrum::NotFinite => StopReason::NotFinite,
+        NoSpectrum::IndefinitePreconditioner => StopReason::IndefinitePreconditioner,
+        NoSpectrum::NotHermitian | NoSpectrum::PreconditionerNotHermitian | NoSpectrum::Empty => StopReason::Breakdown,
+    }
 }
 
 impl<T> Run<T> {
@@ -98,11 +110,8 @@ impl<T: Scalar> Iteration<T> for Run<T> {
     }
 
     fn step(&mut self, cx: &Context<'_, T>, x: &mut Vector<T>, r: &mut Vector<T>) -> Result<Step> {
-        if !self.bounds[1].is_finite() {
-            return Ok(Step::Stop(StopReason::NotFinite));
-        }
-        if self.bounds[0] <= 0.0 {
-            return Ok(Step::Stop(StopReason::IndefiniteOperator));
+        if let Some(reason) = self.refused {
+            return Ok(Step::Stop(reason));
         }
         x.axpy(T::ONE, &self.d)?;
         cx.apply_projected(&self.d, &mut self.image)?;

@@ -6,43 +6,48 @@
 //! ten steps, the smallest may be far off.
 
 use dolmen_core::random::Philox;
-use dolmen_core::{LinearOperator, Reduction, Scalar};
+use dolmen_core::{LinearOperator, Real, Reduction, Scalar, Vector};
 
-use crate::error::Result;
+use crate::error::{Error, NoSpectrum, Result};
 use crate::krylov::context::Context;
 use crate::krylov::minres::Lanczos;
-use crate::settings::Settings;
+use crate::report::StopReason;
+use crate::settings::{Settings, require};
 
+const METHOD: &str = "spectrum estimate";
 const SEED: u64 = 0x5eed;
+/// How many times the precision two inner products that should be equal may differ by, beside the
+/// norms of their vectors.
+const ROUNDING: f64 = 100.0;
 
 /// Estimates of the smallest and the largest eigenvalue of `M A`, for Hermitian `A` and Hermitian
 /// positive definite `M`; the identity if there is none.
 ///
 /// # Collective
-/// `steps` products with each operator.
+/// `steps` products with each operator; two more to find out why there is no estimate, or whether one
+/// that is not positive may be believed.
 ///
 /// # Errors
-/// Mismatched layouts, or a failure in an operator; the same on all ranks. NaN if a NaN or an
-/// infinity turned up or the preconditioner is not positive.
+/// [`Error::Setting`] without steps; [`Error::NoSpectrum`], with the reason; mismatched layouts, or a
+/// failure in an operator. The same on all ranks.
 pub fn estimate_spectrum<'s, T: Scalar>(
     a: &'s dyn LinearOperator<T>,
     preconditioner: Option<&'s dyn LinearOperator<T>>,
     steps: usize,
     reduction: Reduction,
 ) -> Result<[f64; 2]> {
+    require(METHOD, "steps", steps as f64, steps > 0, "one or more")?;
     let mut settings = Settings::new().reduction(reduction);
     settings.preconditioner = preconditioner;
-    let zero = dolmen_core::Vector::zeros(a.domain());
-    let cx = Context::square("spectrum estimate", &settings, a, &zero, &zero)?;
-    estimate(&cx, steps)
+    let zero = Vector::zeros(a.domain());
+    let cx = Context::square(METHOD, &settings, a, &zero, &zero)?;
+    estimate(&cx, steps)?.map_err(|reason| Error::NoSpectrum { method: METHOD, reason })
 }
 
-/// [`estimate_spectrum`] of the operators of a solve.
-pub(crate) fn estimate<T: Scalar>(cx: &Context<'_, T>, steps: usize) -> Result<[f64; 2]> {
+/// [`estimate_spectrum`] of the operators of a solve, which goes on to report why there is none.
+pub(crate) fn estimate<T: Scalar>(cx: &Context<'_, T>, steps: usize) -> Result<Result<[f64; 2], NoSpectrum>> {
     let mut lanczos = Lanczos::new(cx);
-    let mut start = cx.zeros();
-    start.fill_normal(&Philox::new(SEED), 0);
-    cx.project(&mut start)?;
+    let start = random(cx, 0)?;
     lanczos.start(cx, &start)?;
     let (mut diagonal, mut beside) = (Vec::with_capacity(steps), Vec::with_capacity(steps));
     while diagonal.len() < steps && lanczos.gamma[0] > 0.0 {
@@ -51,11 +56,43 @@ pub(crate) fn estimate<T: Scalar>(cx: &Context<'_, T>, steps: usize) -> Result<[
         diagonal.push(delta);
         beside.push(lanczos.gamma[0]);
     }
-    if lanczos.refuse().is_some() {
-        return Ok([f64::NAN; 2]);
-    }
     beside.pop();
-    Ok(extremes(&diagonal, &beside))
+    let ends = extremes(&diagonal, &beside);
+    Ok(match lanczos.refuse() {
+        Some(StopReason::IndefinitePreconditioner) if is_hermitian(cx, Context::precondition)? => {
+            Err(NoSpectrum::IndefinitePreconditioner)
+        }
+        Some(StopReason::IndefinitePreconditioner) => Err(NoSpectrum::PreconditionerNotHermitian),
+        Some(_) => Err(NoSpectrum::NotFinite),
+        None if diagonal.is_empty() => Err(NoSpectrum::Empty),
+        None if !ends.iter().all(|end| end.is_finite()) => Err(NoSpectrum::NotFinite),
+        // Eigenvalues of a Hermitian operator may have any sign; these are those of another one.
+        None if ends[0] <= 0.0 && !is_hermitian(cx, Context::apply_projected)? => Err(NoSpectrum::NotHermitian),
+        None => Ok(ends),
+    })
+}
+
+/// A vector that is the same on every run.
+fn random<T: Scalar>(cx: &Context<'_, T>, stream: u64) -> Result<Vector<T>> {
+    let mut vector = cx.zeros();
+    vector.fill_normal(&Philox::new(SEED), stream);
+    cx.project(&mut vector)?;
+    Ok(vector)
+}
+
+/// Whether `<A x, y> = <x, A y>` to rounding, for random `x` and `y`.
+fn is_hermitian<'s, T: Scalar>(
+    cx: &Context<'s, T>,
+    apply: impl Fn(&Context<'s, T>, &Vector<T>, &mut Vector<T>) -> Result<()>,
+) -> Result<bool> {
+    let [x, y] = [random(cx, 0)?, random(cx, 1)?];
+    let [mut image_x, mut image_y] = [cx.zeros(), cx.zeros()];
+    apply(cx, &x, &mut image_x)?;
+    apply(cx, &y, &mut image_y)?;
+    let [left, right] = cx.dots([(&image_x, &y), (&x, &image_y)])?;
+    let [x, y, image_x, image_y] = cx.dots([(&x, &x), (&y, &y), (&image_x, &image_x), (&image_y, &image_y)])?;
+    let size = (image_x.re() * y.re()).sqrt() + (x.re() * image_y.re()).sqrt();
+    Ok((left - right).abs() <= ROUNDING * T::Real::EPSILON.to_f64() * size)
 }
 
 /// The smallest and largest eigenvalue of a symmetric tridiagonal matrix; NaN if it is empty.

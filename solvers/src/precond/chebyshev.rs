@@ -10,11 +10,14 @@
 
 use std::cell::RefCell;
 
-use dolmen_core::{AdjointOperator, Diagonal, Layout, LinearOperator, Reduction, Result as CoreResult, Scalar, Vector};
+use dolmen_core::{
+    AdjointOperator, Diagonal, Layout, LinearOperator, Real, Reduction, Result as CoreResult, Scalar, Vector,
+};
 
-use crate::error::{Error, Result};
+use crate::error::{Defect, Error, Result};
 use crate::krylov::spectrum::estimate_spectrum;
 use crate::precond::jacobi::inverse_diagonal;
+use crate::settings::require;
 
 const METHOD: &str = "Chebyshev polynomial";
 /// Steps of Lanczos' process that find the largest eigenvalue to some percent.
@@ -41,11 +44,18 @@ impl<T: Scalar, A: LinearOperator<T>> ChebyshevPolynomial<T, A> {
     /// # Collective
     ///
     /// # Errors
-    /// [`Error::Setting`] if the degree is zero or the spectrum is not positive; [`Error::NoDiagonal`];
-    /// a diagonal entry that is zero or not finite, on any rank; mismatched layouts.
+    /// [`Error::Setting`] if the degree is zero or no eigenvalue is positive; [`Error::NoDiagonal`];
+    /// [`Error::Unfit`] for a diagonal entry that is not positive or not finite, on any rank;
+    /// [`Error::NoSpectrum`] if numbers that are not finite turn up, or if `A` is seen not to be
+    /// Hermitian; mismatched layouts.
     pub fn new(a: A, degree: usize) -> Result<ChebyshevPolynomial<T, A>> {
-        let inverse = Diagonal::new(inverse_diagonal(METHOD, &a)?);
-        let [_, largest] = estimate_spectrum(&a, Some(&inverse), STEPS, Reduction::Reproducible)?;
+        require_degree(degree)?;
+        let inverse = Diagonal::new(positive_inverse_diagonal(&a)?);
+        let ends = estimate_spectrum(&a, Some(&inverse), STEPS, Reduction::Reproducible);
+        let [_, largest] = ends.map_err(|error| match error {
+            Error::NoSpectrum { reason, .. } => Error::NoSpectrum { method: METHOD, reason },
+            other => other,
+        })?;
         let interval = [largest / RATIO, SAFETY * largest];
         ChebyshevPolynomial::with_inverse(a, degree, interval, inverse)
     }
@@ -62,17 +72,12 @@ impl<T: Scalar, A: LinearOperator<T>> ChebyshevPolynomial<T, A> {
     }
 
     fn with_inverse(a: A, degree: usize, interval: [f64; 2], inverse: Diagonal<T>) -> Result<Self> {
-        let refuse = |setting, value, expected| Err(Error::Setting { method: METHOD, setting, value, expected });
-        if degree == 0 {
-            return refuse("degree", 0.0, "one or more");
-        }
+        require_degree(degree)?;
         let [low, high] = interval;
-        if !(high > 0.0 && high.is_finite()) {
-            return refuse("upper end of the interval", high, "more than zero: a positive definite matrix");
-        }
-        if !(low > 0.0 && low < high) {
-            return refuse("lower end of the interval", low, "between zero and the upper end");
-        }
+        let positive = "more than zero: a positive definite matrix";
+        require(METHOD, "upper end of the interval", high, high > 0.0 && high.is_finite(), positive)?;
+        let inside = "between zero and the upper end";
+        require(METHOD, "lower end of the interval", low, low > 0.0 && low < high, inside)?;
         a.domain().require_same(a.range(), METHOD)?;
         let zeros = || Vector::zeros(a.domain());
         let work = RefCell::new([zeros(), zeros(), zeros()]);
@@ -113,6 +118,21 @@ impl<T: Scalar, A: LinearOperator<T>> ChebyshevPolynomial<T, A> {
         }
         Ok(())
     }
+}
+
+fn require_degree(degree: usize) -> Result<()> {
+    require(METHOD, "degree", degree as f64, degree > 0, "one or more")
+}
+
+/// One over each entry of a diagonal that is positive.
+///
+/// # Collective
+fn positive_inverse_diagonal<T: Scalar>(a: &impl LinearOperator<T>) -> Result<Vector<T>> {
+    let inverse = inverse_diagonal(METHOD, a)?;
+    let negative = inverse.range().zip(inverse.owned()).find(|(_, value)| value.re().to_f64() <= 0.0);
+    let unfit = negative.map(|(row, _)| Error::Unfit { method: METHOD, row, defect: Defect::NotPositive });
+    inverse.comm().agree(unfit.map_or(Ok(()), Err))?;
+    Ok(inverse)
 }
 
 impl<T: Scalar, A: LinearOperator<T>> LinearOperator<T> for ChebyshevPolynomial<T, A> {

@@ -1,10 +1,10 @@
 //! Column scaling of least-squares problems: each column divided by its length, which is nearly the
 //! best that a diagonal can do for the condition number (van der Sluis, Numer. Math. 14, 1969).
 
-use dolmen_core::{AdjointOperator, CsrMatrix, Diagonal, Layout, LinearOperator, Real, Result as CoreResult};
-use dolmen_core::{Scalar, Vector};
+use dolmen_core::{CsrMatrix, Diagonal, LinearOperator, Real, Scalar, Vector};
 
 use crate::error::Result;
+use crate::precond::forward::forward;
 
 /// One over the length of each column of a matrix; one for columns of zeros.
 pub struct ColumnScaling<T> {
@@ -33,26 +33,4 @@ impl<T: Scalar> ColumnScaling<T> {
     }
 }
 
-impl<T: Scalar> LinearOperator<T> for ColumnScaling<T> {
-    fn domain(&self) -> &Layout {
-        self.factors.domain()
-    }
-
-    fn range(&self) -> &Layout {
-        self.factors.range()
-    }
-
-    fn compute(&self, x: &Vector<T>, y: &mut Vector<T>) -> CoreResult<()> {
-        self.factors.compute(x, y)
-    }
-
-    fn diagonal(&self) -> Option<Vector<T>> {
-        self.factors.diagonal()
-    }
-}
-
-impl<T: Scalar> AdjointOperator<T> for ColumnScaling<T> {
-    fn compute_adjoint(&self, x: &Vector<T>, y: &mut Vector<T>) -> CoreResult<()> {
-        self.factors.compute_adjoint(x, y)
-    }
-}
+forward!(ColumnScaling to factors);

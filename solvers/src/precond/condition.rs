@@ -9,11 +9,48 @@ use crate::precond::local::LocalSolver;
 /// Products with the inverse in search of its norm.
 const STEPS: usize = 5;
 
+/// The matrix that a factorisation is of: all of `entries`, or the Hermitian one whose lower triangle
+/// they are.
+#[derive(Clone, Copy)]
+pub(super) struct Meant<'a, T> {
+    pub(super) entries: &'a SerialCsr<T>,
+    pub(super) hermitian: bool,
+}
+
+impl<T: Scalar> Meant<'_, T> {
+    /// Row, column and value of each entry, those above the diagonal of a Hermitian matrix too.
+    fn for_each(&self, mut visit: impl FnMut(usize, usize, T)) {
+        for row in 0..self.entries.rows() {
+            let (columns, values) = self.entries.row(row);
+            for (column, &value) in columns.iter().map(|&column| at(column)).zip(values) {
+                visit(row, column, value);
+                if self.hermitian && column != row {
+                    visit(column, row, value.conj());
+                }
+            }
+        }
+    }
+
+    /// Sums of the sizes of the entries of each row.
+    pub(super) fn row_sums(&self) -> Vec<f64> {
+        let mut sums = vec![0.0; self.entries.rows()];
+        self.for_each(|row, _, value| sums[row] += size(value));
+        sums
+    }
+
+    /// The largest sum of the sizes of the entries of a column.
+    fn norm_one(&self) -> f64 {
+        let mut sums = vec![0.0; self.entries.columns()];
+        self.for_each(|_, column, value| sums[column] += size(value));
+        sums.into_iter().fold(0.0, f64::max)
+    }
+}
+
 /// An estimate, rarely more than three times too small, of the condition number in the 1-norm;
 /// infinite or NaN if the inverse is (Hager 1984; Higham, "Accuracy and Stability of Numerical
 /// Algorithms", 2nd ed., algorithm 15.1 and section 15.3).
-pub(super) fn condition<T: Scalar>(a: &SerialCsr<T>, inverse: &impl LocalSolver<T>) -> f64 {
-    let n = a.rows();
+pub(super) fn condition<T: Scalar>(a: Meant<'_, T>, inverse: &impl LocalSolver<T>) -> f64 {
+    let n = a.entries.rows();
     if n == 0 {
         return 1.0;
     }
@@ -42,23 +79,21 @@ pub(super) fn condition<T: Scalar>(a: &SerialCsr<T>, inverse: &impl LocalSolver<
     let mut x = alternating(n);
     inverse.solve(&mut x);
     let other = 2.0 * norm_one(&x) / (3.0 * n as f64);
-    if other.is_nan() { other } else { norm_of_columns(a) * norm.max(other) }
+    if other.is_nan() { other } else { a.norm_one() * norm.max(other) }
 }
 
 /// `|b - A x| / (|A| |x| + |b|)` in the largest norm, for `x` computed from an alternating `b`.
-pub(super) fn backward_error<T: Scalar>(a: &SerialCsr<T>, inverse: &impl LocalSolver<T>) -> f64 {
-    let b: Vec<T> = alternating(a.rows());
+pub(super) fn backward_error<T: Scalar>(a: Meant<'_, T>, inverse: &impl LocalSolver<T>) -> f64 {
+    let n = a.entries.rows();
+    let b: Vec<T> = alternating(n);
     let mut x = b.clone();
     inverse.solve(&mut x);
-    let (mut residual, mut norm) = (0.0, 0.0);
-    for (row, &b) in b.iter().enumerate() {
-        let (columns, values) = a.row(row);
-        let product: T = columns.iter().zip(values).map(|(&column, &value)| value * x[at(column)]).sum();
-        residual = largest(residual, size(b - product));
-        norm = f64::max(norm, values.iter().map(|&value| size(value)).sum());
-    }
+    let mut product = vec![T::ZERO; n];
+    a.for_each(|row, column, value| product[row] += value * x[column]);
+    let residual = b.iter().zip(&product).map(|(&b, &product)| size(b - product)).fold(0.0, largest);
+    let norm = a.row_sums().into_iter().fold(0.0, f64::max);
     let largest = |values: &[T]| values.iter().map(|&value| size(value)).fold(0.0, largest);
-    if a.rows() == 0 { 0.0 } else { residual / (norm * largest(&x) + largest(&b)) }
+    if n == 0 { 0.0 } else { residual / (norm * largest(&x) + largest(&b)) }
 }
 
 /// `1, -(1 + 1/(n-1)), 1 + 2/(n-1), ...`: what the search for the norm may miss.
@@ -83,10 +118,4 @@ fn sign<T: Scalar>(value: T) -> T {
 
 fn norm_one<T: Scalar>(x: &[T]) -> f64 {
     x.iter().map(|&value| size(value)).sum()
-}
-
-fn norm_of_columns<T: Scalar>(a: &SerialCsr<T>) -> f64 {
-    let mut sums = vec![0.0; a.columns()];
-    a.column_indices().iter().zip(a.values()).for_each(|(&column, &value)| sums[at(column)] += size(value));
-    sums.into_iter().fold(0.0, f64::max)
 }

@@ -10,15 +10,14 @@
 //! Comput. 21, 1999).
 
 use dolmen_core::index::at;
-use dolmen_core::{Lid, Real, Scalar, SerialCsr};
+use dolmen_core::{Lid, Real, Scalar, SerialCsr, memory};
 
 use crate::error::{Defect, Result};
-use crate::precond::local::{LocalSolver, check, unfit};
+use crate::precond::local::{LocalSolver, diagonal, require_finite, require_square, unfit};
+use crate::precond::scattered::Scattered;
 use crate::precond::triangular::{Half, Ldu, Triangle};
 
 const METHOD: &str = "IC(0)";
-/// No row.
-const NONE: Lid = Lid::MAX;
 const FIRST_SHIFT: f64 = 1e-3;
 /// With it off-diagonal entries are rounding errors beside the diagonal.
 const LAST_SHIFT: f64 = 1e20;
@@ -41,15 +40,29 @@ impl<T: Scalar> Ic<T> {
     /// [`Error::NotSquare`](crate::Error::NotSquare), or [`Error::Unfit`](crate::Error::Unfit) for a
     /// diagonal entry that is not stored or not positive, or a number that is not finite.
     pub fn new(a: &SerialCsr<T>) -> Result<Ic<T>> {
-        check(METHOD, a)?;
+        require_square(METHOD, a)?;
         let mut lower = Triangle::with_capacity(Half::Lower, a.rows(), a.values().len() / 2);
+        let mut inverse = memory::with_capacity(a.rows());
+        let (mut work, mut failed) = (Scattered::new(a.rows()), None);
         for row in 0..a.rows() {
-            let below = a.row(row).0.iter().take_while(|column| at(**column) < row);
-            lower.push_row(below.map(|&column| (column, T::ZERO)));
+            let (columns, values, diagonal) = lower_part(a, row)?;
+            // Once a pivot has failed, only the pattern is still wanted.
+            let pivot = if failed.is_none() {
+                work.begin();
+                work.set_all(columns, values);
+                reduce(&mut work, columns.iter().copied(), diagonal, &lower, &inverse)
+            } else {
+                diagonal
+            };
+            if !is_positive::<T>(pivot, diagonal) {
+                failed = Some(row);
+            }
+            lower.push_row(columns.iter().map(|&column| (column, work.get(column) * inverse[at(column)])));
+            inverse.push(T::ONE / T::from_parts(pivot, 0.0));
         }
-        let empty = Triangle::with_capacity(Half::Upper, 0, 0);
-        let mut ic = Ic { factors: Ldu { lower, inverse: vec![T::ZERO; a.rows()], upper: empty }, shift: 0.0 };
-        ic.factor(a)?;
+        let upper = Triangle::with_capacity(Half::Upper, 0, 0);
+        let mut ic = Ic { factors: Ldu { lower, inverse, upper }, shift: 0.0 };
+        ic.finish(a, failed)?;
         Ok(ic)
     }
 
@@ -58,63 +71,78 @@ impl<T: Scalar> Ic<T> {
         self.shift
     }
 
-    /// Tries shifts until one gives a factor.
-    fn factor(&mut self, a: &SerialCsr<T>) -> Result<()> {
-        let diagonal = (0..a.rows()).map(|row| positive_diagonal(a, row)).collect::<Result<Vec<_>>>()?;
+    /// Tries shifts, if without one the pivot of a row failed, until one gives a factor.
+    fn finish(&mut self, a: &SerialCsr<T>, mut failed: Option<usize>) -> Result<()> {
         self.shift = 0.0;
-        while let Err(row) = self.numeric(a, &diagonal)? {
+        while let Some(row) = failed {
             self.shift = if self.shift == 0.0 { FIRST_SHIFT } else { 2.0 * self.shift };
             if self.shift > LAST_SHIFT {
                 return Err(unfit(METHOD, row, Defect::NotPositive));
             }
+            failed = self.numeric(a)?;
         }
         self.factors.upper = self.factors.lower.adjoint();
         Ok(())
     }
 
-    /// The factor of the shifted matrix, row by row, or the row whose pivot is not positive.
-    fn numeric(&mut self, a: &SerialCsr<T>, diagonal: &[f64]) -> Result<Result<(), usize>> {
-        let (mut work, mut last, mut own) = (vec![T::ZERO; a.rows()], vec![NONE; a.rows()], Vec::new());
+    /// The factor of the shifted matrix on the pattern that is there, row by row, or the row whose pivot
+    /// is not positive.
+    fn numeric(&mut self, a: &SerialCsr<T>) -> Result<Option<usize>> {
+        let mut work = Scattered::new(a.rows());
         let Ldu { lower, inverse, .. } = &mut self.factors;
-        for (row, number) in (0..a.rows()).zip(0..) {
-            own.clear();
-            own.extend(lower.row(row).map(|(column, _)| column));
-            own.iter().for_each(|&column| (work[at(column)], last[at(column)]) = (T::ZERO, number));
-            let (columns, values) = a.row(row);
-            for (&column, &value) in columns.iter().zip(values).take_while(|(column, _)| at(**column) < row) {
-                if last[at(column)] != number {
-                    return Err(unfit(METHOD, row, Defect::NotInPattern));
-                }
-                work[at(column)] = value;
+        for row in 0..a.rows() {
+            let (columns, values, diagonal) = lower_part(a, row)?;
+            work.begin();
+            lower.row(row).for_each(|(column, _)| work.set(column, T::ZERO));
+            if !columns.iter().all(|&column| work.has(column)) {
+                return Err(unfit(METHOD, row, Defect::NotInPattern));
             }
-            let mut pivot = diagonal[row] * (1.0 + self.shift);
-            for column in own.iter().map(|&column| at(column)) {
-                let known = lower.row(column).filter(|(other, _)| last[at(*other)] == number);
-                let product: T = known.map(|(other, factor)| work[at(other)] * factor.conj()).sum();
-                work[column] -= product;
-                pivot -= (work[column].abs_sqr() * inverse[column].re()).to_f64();
+            work.set_all(columns, values);
+            let shifted = diagonal * (1.0 + self.shift);
+            let own = lower.row(row).map(|(column, _)| column);
+            let pivot = reduce(&mut work, own, shifted, lower, inverse);
+            if !is_positive::<T>(pivot, diagonal) {
+                return Ok(Some(row));
             }
-            lower.update(row, |column| work[at(column)] * inverse[at(column)]);
-            // NaN is not positive either.
-            if pivot.partial_cmp(&(T::Real::EPSILON.to_f64() * diagonal[row])) != Some(std::cmp::Ordering::Greater) {
-                return Ok(Err(row));
-            }
+            lower.update(row, |column| work.get(column) * inverse[at(column)]);
             inverse[row] = T::ONE / T::from_parts(pivot, 0.0);
         }
-        Ok(Ok(()))
+        Ok(None)
     }
 }
 
-fn positive_diagonal<T: Scalar>(a: &SerialCsr<T>, row: usize) -> Result<f64> {
+/// Subtracts what the rows above explain of a row, by ascending columns; gives what is left of its
+/// diagonal.
+#[inline(always)]
+fn reduce<T: Scalar>(
+    work: &mut Scattered<T>,
+    columns: impl Iterator<Item = Lid>,
+    diagonal: f64,
+    lower: &Triangle<T>,
+    inverse: &[T],
+) -> f64 {
+    columns.fold(diagonal, |pivot, column| {
+        let known = lower.row(at(column)).filter(|(other, _)| work.has(*other));
+        let product: T = known.map(|(other, factor)| work.get(other) * factor.conj()).sum();
+        work.subtract(column, product);
+        pivot - (work.get(column).abs_sqr() * inverse[at(column)].re()).to_f64()
+    })
+}
+
+/// Whether a pivot is more than a rounding error of the diagonal; NaN is not.
+fn is_positive<T: Scalar>(pivot: f64, diagonal: f64) -> bool {
+    pivot > T::Real::EPSILON.to_f64() * diagonal
+}
+
+/// Columns and values below the diagonal, and the diagonal, of a row whose diagonal is positive.
+#[inline(always)]
+fn lower_part<T: Scalar>(a: &SerialCsr<T>, row: usize) -> Result<(&[Lid], &[T], f64)> {
     let (columns, values) = a.row(row);
-    let position = columns.partition_point(|&column| at(column) < row);
-    match columns.get(position) {
-        Some(&column) if at(column) == row => match values[position].re().to_f64() {
-            diagonal if diagonal > 0.0 => Ok(diagonal),
-            _ => Err(unfit(METHOD, row, Defect::NotPositive)),
-        },
-        _ => Err(unfit(METHOD, row, Defect::MissingDiagonal)),
-    }
+    let below = diagonal(METHOD, row, columns)?;
+    let (columns, values, diagonal) = (&columns[..below], &values[..below], values[below].re().to_f64());
+    require_finite(METHOD, row, values)?;
+    require_finite(METHOD, row, &[diagonal])?;
+    if diagonal > 0.0 { Ok((columns, values, diagonal)) } else { Err(unfit(METHOD, row, Defect::NotPositive)) }
 }
 
 impl<T: Scalar> LocalSolver<T> for Ic<T> {
@@ -127,10 +155,12 @@ impl<T: Scalar> LocalSolver<T> for Ic<T> {
     }
 
     fn refill(&mut self, a: &SerialCsr<T>) -> Result<()> {
-        check(METHOD, a)?;
+        require_square(METHOD, a)?;
         if a.rows() != self.factors.inverse.len() {
             return Err(unfit(METHOD, a.rows().min(self.factors.inverse.len()), Defect::NotInPattern));
         }
-        self.factor(a)
+        self.shift = 0.0;
+        let failed = self.numeric(a)?;
+        self.finish(a, failed)
     }
 }

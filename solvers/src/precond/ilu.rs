@@ -4,7 +4,8 @@
 //! An entry of the matrix has level 0; the entry that eliminating `a_ik` with row `k` creates or
 //! changes at `(i, j)` has level `lev(i, k) + lev(k, j) + 1`, the least over all `k`. Entries of a
 //! level above `k` are left out; on those kept, the product of the factors equals the matrix for
-//! `k = 0`. The pattern is found once (`symbolic`), the values at each refill (`numeric`).
+//! `k = 0`. The pattern is found once (`symbolic`), the values at each refill (`numeric`); without
+//! fill there is no pattern to be found (`without_fill`).
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
@@ -13,8 +14,9 @@ use dolmen_core::index::at;
 use dolmen_core::{Lid, Scalar, SerialCsr};
 
 use crate::error::{Defect, Result};
-use crate::precond::local::{LocalSolver, check, inverse, unfit};
-use crate::precond::triangular::Ldu;
+use crate::precond::local::{LocalSolver, check, diagonal, inverse, require_finite, require_square, unfit};
+use crate::precond::scattered::Scattered;
+use crate::precond::triangular::{Ldu, Triangle};
 
 const METHOD: &str = "ILU(k)";
 /// No row and no level.
@@ -37,8 +39,11 @@ impl<T: Scalar> Ilu<T> {
     /// diagonal entry that is not stored, a pivot that is zero to working precision, or a number
     /// that is not finite.
     pub fn new(a: &SerialCsr<T>, level: usize) -> Result<Ilu<T>> {
+        if level == 0 {
+            return Ok(Ilu { factors: without_fill(a)? });
+        }
         check(METHOD, a)?;
-        let mut factors = if level == 0 { pattern(a)? } else { symbolic(a, level)? };
+        let mut factors = symbolic(a, level)?;
         numeric(&mut factors, a)?;
         Ok(Ilu { factors })
     }
@@ -64,24 +69,39 @@ impl<T: Scalar> LocalSolver<T> for Ilu<T> {
     }
 }
 
-/// Where the diagonal stands in a row.
-fn diagonal(method: &'static str, row: usize, columns: &[Lid]) -> Result<usize> {
-    let position = columns.partition_point(|&column| at(column) < row);
-    match columns.get(position) {
-        Some(&column) if at(column) == row => Ok(position),
-        _ => Err(unfit(method, row, Defect::MissingDiagonal)),
-    }
-}
-
-/// Factors of the pattern of the matrix, values zero.
-fn pattern<T: Scalar>(a: &SerialCsr<T>) -> Result<Ldu<T>> {
+/// Factors on the pattern of the matrix in one pass over it: each row is checked, split, and eliminated
+/// with the rows above while it is at hand.
+fn without_fill<T: Scalar>(a: &SerialCsr<T>) -> Result<Ldu<T>> {
+    require_square(METHOD, a)?;
     let mut factors = Ldu::with_capacity(a.rows(), a.values().len() / 2);
+    let Ldu { lower, inverse: inverses, upper } = &mut factors;
+    let mut work = Scattered::new(a.rows());
     for row in 0..a.rows() {
-        let columns = a.row(row).0;
+        let (columns, values) = a.row(row);
         let diagonal = diagonal(METHOD, row, columns)?;
-        push_row(&mut factors, &columns[..diagonal], &columns[diagonal + 1..]);
+        require_finite(METHOD, row, values)?;
+        work.begin();
+        work.set_all(columns, values);
+        let below = columns[..diagonal].iter();
+        lower.push_row(below.map(|&pivot| (pivot, eliminate(&mut work, pivot, upper) * inverses[at(pivot)])));
+        let inverse = inverse_pivot(row, work.get(columns[diagonal]), values)?;
+        let above = columns[diagonal + 1..].iter().rev();
+        upper.push_row(above.map(|&column| (column, work.get(column) * inverse)));
+        inverses.push(inverse);
     }
     Ok(factors)
+}
+
+/// Subtracts the multiple of a row above that leaves nothing of an entry; gives that entry.
+#[inline(always)]
+fn eliminate<T: Scalar>(work: &mut Scattered<T>, pivot: Lid, upper: &Triangle<T>) -> T {
+    let factor = work.get(pivot);
+    upper.row(at(pivot)).for_each(|(column, value)| work.subtract(column, factor * value));
+    factor
+}
+
+fn inverse_pivot<T: Scalar>(row: usize, pivot: T, values: &[T]) -> Result<T> {
+    inverse(pivot, values).ok_or_else(|| unfit(METHOD, row, Defect::ZeroPivot))
 }
 
 /// Adds a row of zeros at ascending columns.
@@ -139,33 +159,21 @@ fn numeric<T: Scalar>(factors: &mut Ldu<T>, a: &SerialCsr<T>) -> Result<()> {
     if a.rows() != factors.inverse.len() {
         return Err(unfit(METHOD, a.rows().min(factors.inverse.len()), Defect::NotInPattern));
     }
-    // The row under way, and which row each column was last in.
-    let (mut work, mut last) = (vec![T::ZERO; a.rows()], vec![NONE; a.rows()]);
+    let mut work = Scattered::new(a.rows());
     let Ldu { lower, inverse: inverses, upper } = factors;
     for (row, number) in (0..a.rows()).zip(0..) {
-        let below = lower.row(row).map(|(column, _)| column);
-        for column in below.chain([number]).chain(upper.row(row).map(|(column, _)| column)) {
-            (work[at(column)], last[at(column)]) = (T::ZERO, number);
-        }
+        work.begin();
+        work.set(number, T::ZERO);
+        lower.row(row).chain(upper.row(row)).for_each(|(column, _)| work.set(column, T::ZERO));
         let (columns, values) = a.row(row);
-        for (&column, &value) in columns.iter().zip(values) {
-            if last[at(column)] != number {
-                return Err(unfit(METHOD, row, Defect::NotInPattern));
-            }
-            work[at(column)] = value;
+        if !columns.iter().all(|&column| work.has(column)) {
+            return Err(unfit(METHOD, row, Defect::NotInPattern));
         }
-        lower.update(row, |pivot| {
-            let factor = work[at(pivot)];
-            for (column, value) in upper.row(at(pivot)) {
-                if last[at(column)] == number {
-                    work[at(column)] -= factor * value;
-                }
-            }
-            factor * inverses[at(pivot)]
-        });
-        let inverse = inverse(work[row], values).ok_or_else(|| unfit(METHOD, row, Defect::ZeroPivot))?;
+        work.set_all(columns, values);
+        lower.update(row, |pivot| eliminate(&mut work, pivot, upper) * inverses[at(pivot)]);
+        let inverse = inverse_pivot(row, work.get(number), values)?;
         inverses[row] = inverse;
-        upper.update(row, |column| work[at(column)] * inverse);
+        upper.update(row, |column| work.get(column) * inverse);
     }
     Ok(())
 }

@@ -1,8 +1,9 @@
 //! Jacobi: division by the diagonal. The same bits on any number of ranks.
 
-use dolmen_core::{AdjointOperator, Diagonal, Layout, LinearOperator, Result as CoreResult, Scalar, Vector};
+use dolmen_core::{Diagonal, LinearOperator, Scalar, Vector};
 
 use crate::error::{Defect, Error, Result};
+use crate::precond::forward::forward;
 
 const METHOD: &str = "Jacobi";
 
@@ -52,30 +53,4 @@ pub(super) fn inverse_diagonal<T: Scalar>(
     Ok(diagonal)
 }
 
-impl<T: Scalar> LinearOperator<T> for Jacobi<T> {
-    fn domain(&self) -> &Layout {
-        self.inverse.domain()
-    }
-
-    fn range(&self) -> &Layout {
-        self.inverse.range()
-    }
-
-    fn compute(&self, x: &Vector<T>, y: &mut Vector<T>) -> CoreResult<()> {
-        self.inverse.compute(x, y)
-    }
-
-    fn diagonal(&self) -> Option<Vector<T>> {
-        self.inverse.diagonal()
-    }
-
-    fn as_diagonal(&self) -> Option<&Vector<T>> {
-        self.inverse.as_diagonal()
-    }
-}
-
-impl<T: Scalar> AdjointOperator<T> for Jacobi<T> {
-    fn compute_adjoint(&self, x: &Vector<T>, y: &mut Vector<T>) -> CoreResult<()> {
-        self.inverse.compute_adjoint(x, y)
-    }
-}
+forward!(Jacobi to inverse);

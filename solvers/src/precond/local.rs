@@ -6,7 +6,8 @@
 //! matrix that is theirs. So every local solver works in all three places, one written elsewhere
 //! too, and a choice at run time is a closure that returns a box.
 
-use dolmen_core::{Comm, Real, Scalar, SerialCsr};
+use dolmen_core::index::at;
+use dolmen_core::{Comm, Lid, Real, Scalar, SerialCsr};
 
 use crate::error::{Defect, Error, Result};
 
@@ -48,13 +49,30 @@ impl<T: Scalar, S: LocalSolver<T> + ?Sized> LocalSolver<T> for Box<S> {
 
 /// Refuses a matrix that is not square or has a number that is not finite.
 pub(super) fn check<T: Scalar>(method: &'static str, a: &SerialCsr<T>) -> Result<()> {
+    require_square(method, a)?;
+    (0..a.rows()).try_for_each(|row| require_finite(method, row, a.row(row).1))
+}
+
+/// Refuses a matrix that is not square.
+pub(super) fn require_square<T: Scalar>(method: &'static str, a: &SerialCsr<T>) -> Result<()> {
     let (rows, columns) = (a.rows() as u64, a.columns() as u64);
-    if rows != columns {
-        return Err(Error::NotSquare { method, rows, columns });
-    }
-    match (0..a.rows()).find(|&row| !a.row(row).1.iter().all(|value| value.is_finite())) {
-        Some(row) => Err(unfit(method, row, Defect::NotFinite)),
-        None => Ok(()),
+    if rows == columns { Ok(()) } else { Err(Error::NotSquare { method, rows, columns }) }
+}
+
+/// Refuses a row with a number that is not finite.
+#[inline(always)]
+pub(super) fn require_finite<T: Scalar>(method: &'static str, row: usize, values: &[T]) -> Result<()> {
+    let finite = values.iter().all(|value| value.is_finite());
+    if finite { Ok(()) } else { Err(unfit(method, row, Defect::NotFinite)) }
+}
+
+/// Where the diagonal stands among the columns of a row.
+#[inline(always)]
+pub(super) fn diagonal(method: &'static str, row: usize, columns: &[Lid]) -> Result<usize> {
+    let position = columns.partition_point(|&column| at(column) < row);
+    match columns.get(position) {
+        Some(&column) if at(column) == row => Ok(position),
+        _ => Err(unfit(method, row, Defect::MissingDiagonal)),
     }
 }
 

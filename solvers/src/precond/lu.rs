@@ -2,12 +2,16 @@
 //!
 //! A factorisation of a matrix that is singular to working precision does not fail by itself: it
 //! divides by a rounding error and goes on. So each one is asked for the condition of the matrix,
-//! for the price of about ten solves, before it is given out.
+//! for the price of about ten solves, before it is given out. Factorisations of Hermitian matrices
+//! begin with a copy of the lower triangle, so that neither they nor any check sees the upper one.
 
+use std::borrow::Cow;
+
+use dolmen_core::index::at;
 use dolmen_core::{Lid, Real, Scalar, SerialCsr};
 
 use crate::error::{Defect, Error, Result};
-use crate::precond::condition::{backward_error, condition};
+use crate::precond::condition::{Meant, backward_error, condition};
 use crate::precond::factors::{Factors, Failure, Kind, symbolic};
 use crate::precond::local::{LocalSolver, check, unfit};
 
@@ -26,6 +30,7 @@ struct Factored<T> {
 
 impl<T: Scalar> Factored<T> {
     fn new(method: &'static str, kind: Kind, a: &SerialCsr<T>) -> Result<Factored<T>> {
+        let a = &*seen(kind, a);
         check(method, a)?;
         let factors = symbolic(kind, a).map_err(|failure| refused(method, kind, failure))?;
         let (starts, columns) = (a.row_offsets().into(), a.column_indices().into());
@@ -34,24 +39,43 @@ impl<T: Scalar> Factored<T> {
         Ok(factored)
     }
 
+    /// Factors the entries that [`seen`] gave.
     fn numeric(&mut self, a: &SerialCsr<T>) -> Result<()> {
         let (method, kind) = (self.method, self.kind);
-        let zero = |row: &usize| a.row(*row).1.iter().all(|value| *value == T::ZERO);
-        if let Some(row) = (0..a.rows()).find(zero) {
+        let meant = Meant { entries: a, hermitian: kind != Kind::Lu };
+        if let Some(row) = meant.row_sums().iter().position(|sum| *sum == 0.0) {
             return Err(unfit(method, row, Defect::ZeroRow));
         }
         self.factors.numeric(a).map_err(|failure| refused(method, kind, failure))?;
-        self.condition = condition(a, self);
+        self.condition = condition(meant, self);
         let precision = T::Real::EPSILON.to_f64();
         if self.condition.is_nan() || self.condition > 1.0 / precision {
             return Err(Error::Singular { method, condition: self.condition });
         }
-        let error = backward_error(a, self);
+        let error = backward_error(meant, self);
         if kind == Kind::Ldlt && (error.is_nan() || error > precision.powf(ACCEPTED_ERROR)) {
             return Err(Error::Unstable { method, error });
         }
         Ok(())
     }
+}
+
+/// What a factorisation looks at: all of a matrix, or its lower triangle with a real diagonal.
+fn seen<T: Scalar>(kind: Kind, a: &SerialCsr<T>) -> Cow<'_, SerialCsr<T>> {
+    if kind == Kind::Lu {
+        return Cow::Borrowed(a);
+    }
+    let (mut starts, mut columns, mut values) = (vec![0], Vec::new(), Vec::new());
+    for row in 0..a.rows() {
+        let (indices, entries) = a.row(row);
+        for (&column, &value) in indices.iter().zip(entries).take_while(|(column, _)| at(**column) <= row) {
+            columns.push(column);
+            values.push(if at(column) == row { T::from_parts(value.re().to_f64(), 0.0) } else { value });
+        }
+        starts.push(values.len());
+    }
+    let lower = SerialCsr::new(a.columns(), starts, columns, values);
+    Cow::Owned(lower.expect("invariant: a part of rows is rows"))
 }
 
 fn refused(method: &'static str, kind: Kind, failure: Failure) -> Error {
@@ -75,6 +99,7 @@ impl<T: Scalar> LocalSolver<T> for Factored<T> {
     }
 
     fn refill(&mut self, a: &SerialCsr<T>) -> Result<()> {
+        let a = &*seen(self.kind, a);
         check(self.method, a)?;
         if *self.starts != *a.row_offsets() || *self.columns != *a.column_indices() {
             let rows = 0..a.rows().min(self.starts.len() - 1);
@@ -119,7 +144,7 @@ macro_rules! direct {
                 self.0.solve_adjoint(x);
             }
 
-            /// The pattern must be the same.
+            /// The pattern of what is looked at must be the same.
             fn refill(&mut self, a: &SerialCsr<T>) -> Result<()> {
                 self.0.refill(a)
             }
@@ -137,15 +162,15 @@ direct! {
 
 direct! {
     /// Sparse Cholesky factorisation of a Hermitian positive definite matrix, of which only the lower
-    /// triangle is looked at.
+    /// triangle, with the real parts of the diagonal, is looked at.
     ///
     /// Memory and time depend on the fill, as for [`Lu`], of which it takes about half.
     Cholesky, "Cholesky", "a pivot that is not positive, with its row;"
 }
 
 direct! {
-    /// Sparse `L D L^H` factorisation of a Hermitian matrix, of which only the lower triangle is looked
-    /// at, with a diagonal `D` of any signs.
+    /// Sparse `L D L^H` factorisation of a Hermitian matrix, of which only the lower triangle, with the
+    /// real parts of the diagonal, is looked at, with a diagonal `D` of any signs.
     ///
     /// There is no pivoting, so it is for matrices whose pivots are good in any order, such as
     /// quasi-definite ones (Vanderbei, SIAM J. Optim. 5, 1995), and others may be refused as

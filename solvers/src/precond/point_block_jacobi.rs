@@ -2,13 +2,11 @@
 //! a mesh (PETSc's `pbjacobi`). No messages, and the same bits on any number of ranks.
 
 use dolmen_core::dense::SmallBlocks;
-use dolmen_core::{
-    AdjointOperator, BlockDiagonal, CsrMatrix, Error as CoreError, Gid, Layout, LinearOperator, Result as CoreResult,
-    Scalar, Vector,
-};
+use dolmen_core::{BlockDiagonal, CsrMatrix, Error as CoreError, Gid, LinearOperator, Scalar};
 
 use crate::error::{Defect, Error, Result};
 use crate::precond::block_jacobi::require_square;
+use crate::precond::forward::forward;
 use crate::precond::local::{agree, unfit};
 
 const METHOD: &str = "point-block Jacobi";
@@ -71,26 +69,4 @@ fn inverted<T: Scalar>(blocks: &SmallBlocks<T>) -> Result<SmallBlocks<T>> {
     }
 }
 
-impl<T: Scalar> LinearOperator<T> for PointBlockJacobi<T> {
-    fn domain(&self) -> &Layout {
-        self.inverse.domain()
-    }
-
-    fn range(&self) -> &Layout {
-        self.inverse.range()
-    }
-
-    fn compute(&self, x: &Vector<T>, y: &mut Vector<T>) -> CoreResult<()> {
-        self.inverse.compute(x, y)
-    }
-
-    fn diagonal(&self) -> Option<Vector<T>> {
-        self.inverse.diagonal()
-    }
-}
-
-impl<T: Scalar> AdjointOperator<T> for PointBlockJacobi<T> {
-    fn compute_adjoint(&self, x: &Vector<T>, y: &mut Vector<T>) -> CoreResult<()> {
-        self.inverse.compute_adjoint(x, y)
-    }
-}
+forward!(PointBlockJacobi to inverse);

@@ -12,7 +12,7 @@ use dolmen_core::index::at;
 use dolmen_core::{Lid, Scalar, SerialCsr};
 
 use crate::error::{Defect, Error, Result};
-use crate::precond::local::{LocalSolver, check, unfit};
+use crate::precond::local::{LocalSolver, check, diagonal, unfit};
 use crate::precond::triangular::Ldu;
 
 const METHOD: &str = "SOR";
@@ -124,13 +124,8 @@ fn factors<T: Scalar>(a: &SerialCsr<T>, sweep: Sweep, omega: f64) -> Result<Ldu<
 
 fn inverse_diagonal<T: Scalar>(a: &SerialCsr<T>, row: usize) -> Result<T> {
     let (columns, values) = a.row(row);
-    let position = columns.partition_point(|&column| at(column) < row);
-    let value = columns.get(position).filter(|column| at(**column) == row).map(|_| values[position]);
-    match value.map(|value| T::ONE / value) {
-        None => Err(unfit(METHOD, row, Defect::MissingDiagonal)),
-        Some(inverse) if inverse.is_finite() => Ok(inverse),
-        Some(_) => Err(unfit(METHOD, row, Defect::ZeroDiagonal)),
-    }
+    let inverse = T::ONE / values[diagonal(METHOD, row, columns)?];
+    if inverse.is_finite() { Ok(inverse) } else { Err(unfit(METHOD, row, Defect::ZeroDiagonal)) }
 }
 
 /// `r = r - A x`.

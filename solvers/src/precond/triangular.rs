@@ -15,7 +15,7 @@
 use std::ops::Range;
 
 use dolmen_core::index::at;
-use dolmen_core::{Lid, Scalar};
+use dolmen_core::{Lid, Scalar, memory};
 
 /// Which triangle.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -40,24 +40,26 @@ pub(super) struct Triangle<T> {
 impl<T: Scalar> Triangle<T> {
     /// Without rows, with room for some.
     pub(super) fn with_capacity(half: Half, rows: usize, entries: usize) -> Triangle<T> {
-        let mut starts = Vec::with_capacity(rows + 1);
+        let mut starts = memory::with_capacity(rows + 1);
         starts.push(0);
-        let (columns, values) = (Vec::with_capacity(entries), Vec::with_capacity(entries));
-        Triangle { half, starts, columns, values, near: Vec::with_capacity(rows), linked: Vec::with_capacity(rows) }
+        let (columns, values) = (memory::with_capacity(entries), memory::with_capacity(entries));
+        let (near, linked) = (memory::with_capacity(rows), memory::with_capacity(rows));
+        Triangle { half, starts, columns, values, near, linked }
     }
 
     /// Adds a row: ascending columns to a lower triangle, descending ones to an upper one.
+    #[inline(always)]
     pub(super) fn push_row(&mut self, entries: impl Iterator<Item = (Lid, T)>) {
         let beside = self.beside(self.near.len());
         let mut near = None;
-        for (column, value) in entries {
+        entries.for_each(|(column, value)| {
             if at(column) == beside {
                 near = Some(value);
             } else {
                 self.columns.push(column);
                 self.values.push(value);
             }
-        }
+        });
         self.starts.push(self.columns.len());
         self.near.push(near.unwrap_or(T::ZERO));
         self.linked.push(near.is_some());
@@ -102,20 +104,21 @@ impl<T: Scalar> Triangle<T> {
     /// The conjugate transpose of a lower triangle.
     pub(super) fn adjoint(&self) -> Triangle<T> {
         let rows = self.near.len();
-        let mut starts = vec![0; rows + 1];
-        self.columns.iter().for_each(|&column| starts[at(column) + 1] += 1);
-        (0..rows).for_each(|row| starts[row + 1] += starts[row]);
-        let mut next = starts.clone();
-        let (mut columns, mut values) = (vec![0; self.columns.len()], vec![T::ZERO; self.columns.len()]);
-        let numbered: Vec<(usize, Lid)> = (0..rows).zip(0..).collect();
-        for &(row, number) in numbered.iter().rev() {
-            for entry in self.starts[row]..self.starts[row + 1] {
-                let column = at(self.columns[entry]);
-                let slot = next[column];
-                next[column] += 1;
-                (columns[slot], values[slot]) = (number, self.values[entry].conj());
+        // Until all entries are in place, start `row + 1` is where the next entry of the row goes.
+        let mut starts = memory::zeros(rows + 2);
+        self.columns.iter().for_each(|&column| starts[at(column) + 2] += 1);
+        (2..rows + 2).for_each(|row| starts[row] += starts[row - 1]);
+        let (mut columns, mut values) = (memory::zeros(self.columns.len()), memory::zeros(self.columns.len()));
+        let last = Lid::try_from(rows).expect("invariant: rows are counted in 32 bits");
+        for (bounds, number) in self.starts.windows(2).rev().zip((0..last).rev()) {
+            let entries = bounds[0]..bounds[1];
+            for (&column, value) in self.columns[entries.clone()].iter().zip(&self.values[entries]) {
+                let slot = &mut starts[at(column) + 1];
+                (columns[*slot], values[*slot]) = (number, value.conj());
+                *slot += 1;
             }
         }
+        starts.pop();
         // Entry (i, i - 1) becomes entry (i - 1, i).
         let near = self.near.iter().skip(1).map(|value| value.conj()).chain([T::ZERO]).take(rows).collect();
         let linked = self.linked.iter().skip(1).copied().chain([false]).take(rows).collect();
@@ -142,7 +145,7 @@ impl<T: Scalar> Ldu<T> {
     /// With room for triangles of so many rows and entries.
     pub(super) fn with_capacity(rows: usize, entries: usize) -> Ldu<T> {
         let [lower, upper] = [Half::Lower, Half::Upper].map(|half| Triangle::with_capacity(half, rows, entries));
-        Ldu { lower, inverse: Vec::with_capacity(rows), upper }
+        Ldu { lower, inverse: memory::with_capacity(rows), upper }
     }
 
     /// Entries of both triangles and the diagonal.

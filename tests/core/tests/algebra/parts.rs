@@ -63,7 +63,14 @@ fn blocks<T: Scalar>(comm: &Comm, sample: &Sample, found: &mut Findings) -> Test
     let (range, domain) = sample.layouts(comm)?;
     let tall = sample.tall.dense::<T>(sample.rows, sample.columns);
     let own: (Vec<Gid>, Vec<Gid>) = (range.range().collect(), domain.range().collect());
-    serial("local block", &matrix(&range, &domain, &tall)?.local_block(), &select(&tall, &own.0, &own.1), found);
+    let mut a = matrix(&range, &domain, &tall)?;
+    let mut block = a.local_block();
+    // Neither sees what the other's values become, though they may share them till then.
+    a.scale(T::ZERO);
+    serial("local block", &block, &select(&tall, &own.0, &own.1), found);
+    let again = a.local_block();
+    block.values_mut().fill(T::ONE);
+    found.require("values of the matrix", again.values().iter().all(|&value| value == T::ZERO), true);
     let dense = sample.square.dense::<T>(sample.rows, sample.rows);
     let a = matrix(&range, &range, &dense)?;
     let mut rows: BTreeSet<Gid> = range.range().collect();

@@ -24,6 +24,7 @@ fn main() -> std::process::ExitCode {
         case("orthonormal_columns", RANKS, multi::orthonormal_columns),
         case("operators", RANKS, operators::compositions),
         case("block_operators", RANKS, operators::blocks),
+        case("fallible_closures", RANKS, operators::fallible_closures),
         case("extreme_sizes", &[1, 3], vector::extreme_sizes),
         case("special_values", &[1, 3], vector::special_values),
         case("moments", &[2], vector::moments),

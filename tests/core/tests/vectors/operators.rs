@@ -1,9 +1,11 @@
 //! Operators and what is composed of them, against dense matrices.
 
+use std::cell::Cell;
+
 use dolmen_core::random::Philox;
 use dolmen_core::{
-    Adjoint, AdjointOperator, BlockLayout, BlockOperator, Comm, Diagonal, FnOperator, Identity, Layout, LinearOperator,
-    Product, Real, Result, Scalar, Scaled, Sum, Vector, check_adjoint,
+    Adjoint, AdjointOperator, BlockLayout, BlockOperator, Comm, Diagonal, Error, FnOperator, Identity, KnownDiagonal,
+    Layout, LinearOperator, Product, Real, Result, Scalar, Scaled, Sum, Vector, check_adjoint,
 };
 use dolmen_tests::TestResult;
 
@@ -84,6 +86,7 @@ pub(crate) fn compositions(comm: &Comm) -> TestResult {
         Ok(())
     })?;
     all_scalars!(diagonals(comm));
+    all_scalars!(known_diagonals(comm));
     all_scalars!(wrong_adjoint(comm));
     Ok(verdict(comm)?)
 }
@@ -127,6 +130,61 @@ fn diagonals<T: Scalar>(comm: &Comm) -> TestResult {
     require(unknown.diagonal().is_none(), || "a closure does not know its diagonal".to_owned());
     require(Sum::new(alpha, &d, beta, unknown)?.diagonal().is_none(), || "nor does a sum with it".to_owned());
     Ok(())
+}
+
+/// What is said of a diagonal is repeated, and products are not touched.
+fn known_diagonals<T: Scalar>(comm: &Comm) -> TestResult {
+    let (layout, other) = (Layout::uniform(comm, 11), Layout::uniform(comm, 12));
+    let operator = || dense_operator::<T>(&layout, &layout, 1);
+    let d = vector::<T>(&layout, 3);
+    let a = KnownDiagonal::new(operator(), d.clone())?;
+    same_entries("a diagonal that was given", &a.diagonal().ok_or("it was given")?, &dense::<T>(3, 11));
+    require(a.as_diagonal().is_none(), || "more than a diagonal".to_owned());
+    let conjugated: Vec<T> = dense::<T>(3, 11).into_iter().map(T::conj).collect();
+    same_entries("its adjoint", &Adjoint::new(&a).diagonal().ok_or("it was given")?, &conjugated);
+    let matrix = Dense::new(11, 11, |i, j| entry::<T>(1, i, j));
+    let x = dense::<T>(1, 11);
+    check("KnownDiagonal", &a, &matrix.times(&x), &matrix.adjoint_times(&x, 11), 1)?;
+
+    let refused = |result: Result<()>, what: &str| {
+        let text = result.err().map(|error| error.to_string()).unwrap_or_default();
+        require(text.contains(what), || format!("'{text}' does not say '{what}'"));
+    };
+    refused(KnownDiagonal::new(operator(), vector::<T>(&other, 3)).map(drop), "diagonal of an operator");
+    let rectangular = dense_operator::<T>(&other, &layout, 1);
+    refused(KnownDiagonal::new(rectangular, d.clone()).map(drop), "operator with a diagonal");
+    let closure = FnOperator::new(&layout, &layout, |x: &Vector<T>, y: &mut Vector<T>| y.copy_from(x));
+    same_entries("of a closure", &closure.with_diagonal(d)?.diagonal().ok_or("given")?, &dense::<T>(3, 11));
+    Ok(())
+}
+
+/// A closure that fails on one rank alone fails on all of them, and works on when it works.
+pub(crate) fn fallible_closures(comm: &Comm) -> TestResult {
+    let layout = Layout::uniform(comm, 9);
+    let failing = Cell::new(false);
+    let last = comm.size() - 1;
+    let double = |x: &Vector<f64>, y: &mut Vector<f64>| match failing.get() && comm.rank() == last {
+        true => Err("the disk is full"),
+        false => {
+            y.owned_mut().iter_mut().zip(x.owned()).for_each(|(y, x)| *y = 2.0 * x);
+            Ok(())
+        }
+    };
+    let a = FnOperator::fallible(&layout, &layout, double).with_fallible_adjoint(double);
+    check(
+        "fallible",
+        &a,
+        &linear(2.0, &dense(5, 9), 0.0, &dense(5, 9)),
+        &linear(2.0, &dense(5, 9), 0.0, &dense(5, 9)),
+        5,
+    )?;
+    failing.set(true);
+    let (x, mut y) = (vector::<f64>(&layout, 5), Vector::zeros(&layout));
+    let expected = Error::Agreed { rank: last, everywhere: last == 0, message: "the disk is full".to_owned() };
+    for outcome in [a.apply(&x, &mut y), a.apply_adjoint(&x, &mut y)] {
+        require(outcome.as_ref() == Err(&expected), || format!("{outcome:?}"));
+    }
+    Ok(verdict(comm)?)
 }
 
 /// The adjoint test measures what is wrong with an adjoint.

@@ -143,7 +143,7 @@ pub(crate) fn indefinite_systems(comm: &Comm) -> TestResult {
         audit(&report, &a, &ones(&layout), &x)?;
         assert_eq!(report.reason, StopReason::IndefiniteOperator, "{name}");
     }
-    for name in ["cg", "pipelined-cg", "flexible-cg", "minres", "symmlq"] {
+    for name in ["cg", "pipelined-cg", "flexible-cg", "minres", "symmlq", "chebyshev"] {
         let mut x = Vector::zeros(&layout);
         let report = solve(name, Settings::new().preconditioner(&negative), &definite, &ones(&layout), &mut x)?;
         assert_eq!((report.reason, report.iterations), (StopReason::IndefinitePreconditioner, 0), "{name}");
@@ -151,11 +151,14 @@ pub(crate) fn indefinite_systems(comm: &Comm) -> TestResult {
     let mut x = Vector::zeros(&layout);
     let report = solve("chebyshev", Settings::new(), &a, &ones(&layout), &mut x)?;
     assert_eq!((report.reason, report.iterations), (StopReason::IndefiniteOperator, 0));
+    // The shift turns all directions, and has no interval of eigenvalues.
+    let shift = matrix(&layout, &layout, |i| vec![((i + 1) % 64, 1.0)])?;
+    let report = solve("chebyshev", Settings::new(), &shift, &ones(&layout), &mut Vector::zeros(&layout))?;
+    assert_eq!((report.reason, report.iterations), (StopReason::Breakdown, 0));
     // Nothing to do with signs: it grows.
     let report = solve("richardson", Settings::new(), &definite, &ones(&layout), &mut x)?;
     assert_eq!(report.reason, StopReason::Diverged);
     // The residual of a shift is orthogonal to its image: cycles of one step gain nothing.
-    let shift = matrix(&layout, &layout, |i| vec![((i + 1) % 64, 1.0)])?;
     let b = Vector::from_fn(&layout, |i| if i == 0 { 1.0 } else { 0.0 });
     let mut x = Vector::zeros(&layout);
     let report = Gmres::new().restart(5).solve(&shift, &b, &mut x)?;

@@ -7,9 +7,11 @@ mod block;
 mod cg;
 mod dense;
 mod endings;
+mod honesty;
 mod preconditioned;
 mod references;
 mod resume;
+mod resume_preconditioned;
 mod stencil;
 mod stopping;
 mod table;
@@ -40,6 +42,8 @@ fn main() -> ExitCode {
         case("least_squares_e", RANKS, references::least_squares_e),
         case("null_space_f", RANKS, references::null_space_f),
         case("no_false_converged", &[1, 2], references::no_false_converged).deadline(Duration::from_secs(300)),
+        case("honest_methods", &[1, 2], honesty::square_methods).deadline(Duration::from_secs(300)),
+        case("honest_least_squares", &[1, 2], honesty::least_squares_methods).deadline(Duration::from_secs(300)),
         case("square_methods_against_a_dense_solve", &[1, 2, 3], table::square_methods),
         case("least_squares_against_a_dense_solve", &[1, 2, 3], table::least_squares_methods),
         case("methods_with_preconditioners_f32", &[1, 2, 3], preconditioned::table::<f32>),
@@ -56,6 +60,12 @@ fn main() -> ExitCode {
         case("indefinite_systems", &[1, 2], endings::indefinite_systems),
         case("names_and_refusals", &[1], endings::names_and_refusals),
         case("stop_and_resume", &[1, 2, 3], resume::stop_and_resume).deadline(Duration::from_secs(300)),
+        case("resume_with_preconditioners_f64", &[1, 3], resume_preconditioned::square::<f64>)
+            .deadline(Duration::from_secs(300)),
+        case("resume_with_preconditioners_c32", &[1, 3], resume_preconditioned::square::<Complex32>)
+            .deadline(Duration::from_secs(300)),
+        case("resume_with_column_scaling_f64", &[1, 3], resume_preconditioned::least_squares::<f64>),
+        case("resume_with_column_scaling_c32", &[1, 3], resume_preconditioned::least_squares::<Complex32>),
         case("periodic_snapshots", &[1, 2], resume::periodic_snapshots),
         case("every_snapshot", &[1, 2], resume::every_snapshot),
         case("resume_with_a_larger_limit", &[1, 2], resume::larger_limit),

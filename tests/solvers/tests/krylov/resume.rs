@@ -13,9 +13,9 @@ use crate::references::matrix;
 use crate::stencil::{grid, neighbours, ones};
 
 /// Asks to stop after an iteration, on one rank only, and keeps snapshots.
-struct Stopper<T> {
+pub(crate) struct Stopper<T> {
     after: Option<usize>,
-    snapshots: Vec<Snapshot<T>>,
+    pub(crate) snapshots: Vec<Snapshot<T>>,
 }
 
 impl<T: Scalar> Monitor<T> for Stopper<T> {
@@ -30,14 +30,14 @@ impl<T: Scalar> Monitor<T> for Stopper<T> {
 }
 
 impl<T: Scalar> Stopper<T> {
-    fn new(comm: &Comm, after: usize) -> Stopper<T> {
+    pub(crate) fn new(comm: &Comm, after: usize) -> Stopper<T> {
         let last = comm.rank() + 1 == comm.size();
         Stopper { after: last.then_some(after), snapshots: Vec::new() }
     }
 }
 
 /// A diagonally dominant Hermitian matrix, complex where `T` is.
-fn hermitian<T: Scalar>(layout: &Layout) -> TestResult<CsrMatrix<T>> {
+pub(crate) fn hermitian<T: Scalar>(layout: &Layout) -> TestResult<CsrMatrix<T>> {
     matrix(layout, layout, |i| {
         let around = neighbours(i, &[20, 15]).into_iter();
         let value = |j: u64| T::from_parts(-0.8, if j < i { 0.5 } else { -0.5 });
@@ -45,7 +45,11 @@ fn hermitian<T: Scalar>(layout: &Layout) -> TestResult<CsrMatrix<T>> {
     })
 }
 
-fn assert_same<T: Scalar>(name: &str, whole: (&SolveReport, &Vector<T>), resumed: (&SolveReport, &Vector<T>)) {
+pub(crate) fn assert_same<T: Scalar>(
+    name: &str,
+    whole: (&SolveReport, &Vector<T>),
+    resumed: (&SolveReport, &Vector<T>),
+) {
     let ((report, x), (other, y)) = (whole, resumed);
     assert_eq!(report.reason, other.reason, "{name}");
     assert_eq!(report.history, other.history, "{name}");

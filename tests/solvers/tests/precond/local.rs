@@ -1,6 +1,8 @@
 //! Local solvers against dense computations of their definitions, one process.
 
-use dolmen_core::{Graph, Layout, Lid, Real, Scalar};
+use std::cmp::Ordering;
+
+use dolmen_core::{Graph, Layout, Lid, Real, Scalar, SerialCsr};
 use dolmen_solvers::{BlockJacobi, Cholesky, Ic, Ilu, Ilut, Ldlt, LocalSolver, Lu, Permuted, Result, Sor, Sweep};
 use dolmen_tests::{Comm, TestResult};
 
@@ -12,11 +14,14 @@ use crate::distributed::matrix;
 
 const N: usize = 21;
 
+type Constructor<T> = fn(&SerialCsr<T>) -> Result<Box<dyn LocalSolver<T>>>;
+type Oracle<T> = fn(&Dense<T>) -> Dense<T>;
+
 /// Solver and adjoint against a dense matrix; then a refill against a solver of the new values.
 fn check<T: Scalar, S: LocalSolver<T>>(
     what: &str,
     a: &Dense<T>,
-    make: impl Fn(&dolmen_core::SerialCsr<T>) -> Result<S>,
+    make: impl Fn(&SerialCsr<T>) -> Result<S>,
     expected: impl Fn(&Dense<T>) -> Dense<T>,
 ) -> TestResult {
     let mut solver = make(&serial(a)?)?;
@@ -171,6 +176,47 @@ pub(crate) fn complete_factorisations<T: Scalar>() -> TestResult {
     Ok(())
 }
 
+/// Whatever stands above the diagonal, or in its imaginary parts, Hermitian factorisations neither use
+/// it nor stumble over it, in a refill neither; and rows that are zero below the diagonal are not zero.
+pub(crate) fn lower_triangles<T: Scalar>() -> TestResult {
+    let a = sample::<T>(N, 14, true);
+    for garbage in [1e30, f64::NAN] {
+        let spoilt = |a: &Dense<T>| {
+            filled(N, |i, j| match i.cmp(&j) {
+                Ordering::Less if (i + j) % 3 == 0 => T::from_parts(garbage, -garbage),
+                Ordering::Less => T::ZERO,
+                Ordering::Equal => a[i][j] + T::from_parts(0.0, 0.5),
+                Ordering::Greater => a[i][j],
+            })
+        };
+        let solvers: [(&str, Constructor<T>, Oracle<T>); 3] = [
+            ("Cholesky", |a| Ok(Box::new(Cholesky::new(a)?)), inverse),
+            ("LDL^H", |a| Ok(Box::new(Ldlt::new(a)?)), inverse),
+            ("IC(0)", |a| Ok(Box::new(Ic::new(a)?)), incomplete_cholesky),
+        ];
+        for (name, make, expected) in solvers {
+            let what = format!("{name} below {garbage}");
+            let mut solver = make(&serial(&spoilt(&a))?)?;
+            let same = |what: &str, solver: &dyn LocalSolver<T>, a: &Dense<T>| {
+                assert_same(what, &of_solver(N, solver)[0], &expected(a));
+            };
+            same(&what, &*solver, &a);
+            let doubled = combined(2.0, &a, 0.0, &a);
+            solver.refill(&serial(&spoilt(&doubled))?)?;
+            same(&format!("refilled {what}"), &*solver, &doubled);
+            // The upper triangle may get another pattern.
+            solver.refill(&serial(&a)?)?;
+            same(&format!("clean {what}"), &*solver, &a);
+        }
+        let [spoilt, clean] = [Cholesky::new(&serial(&spoilt(&a))?)?, Cholesky::new(&serial(&a)?)?];
+        assert_eq!(spoilt.condition(), clean.condition());
+    }
+    let coupled: Dense<T> = filled(2, |i, j| T::from_parts([[0.0, 9.0], [1.0, 3.0]][i][j], 0.0));
+    let message = Cholesky::new(&serial(&coupled)?).err().map(|error| error.to_string());
+    assert!(message.is_some_and(|message| message.contains("not positive")));
+    Ok(())
+}
+
 /// Enough fill for the kernels that work on blocks of columns.
 pub(crate) fn direct_with_supernodes() -> TestResult {
     const SIDE: usize = 24;
@@ -199,10 +245,23 @@ pub(crate) fn direct_with_supernodes() -> TestResult {
 /// The condition number of a matrix whose inverse is known.
 pub(crate) fn conditions() -> TestResult {
     let a = sample::<f64>(N, 11, false);
-    let norm = |a: &Dense<f64>| (0..N).map(|j| (0..N).map(|i| a[i][j].abs()).sum::<f64>()).fold(0.0, f64::max);
+    let norm = |a: &Dense<f64>| {
+        let column = |j: usize| a.iter().map(|row| row[j].abs()).sum::<f64>();
+        (0..a.len()).map(column).fold(0.0, f64::max)
+    };
     let exact = norm(&a) * norm(&inverse(&a));
     let found = Lu::new(&serial(&a)?)?.condition();
     assert!(found <= exact * (1.0 + 1e-12) && found >= exact / 3.0, "{found}, not {exact}");
+    // The last column of this one is long; the longest of its lower triangle is a ninth of that.
+    let arrow = filled(101, |i, j| match (i, j) {
+        (i, j) if i == j => 11.0,
+        (100, _) | (_, 100) => 1.0,
+        _ => 0.0,
+    });
+    let exact = 111.0 * norm(&inverse(&arrow));
+    for found in [Cholesky::new(&serial(&arrow)?)?.condition(), Ldlt::new(&serial(&arrow)?)?.condition()] {
+        assert!(found <= exact * (1.0 + 1e-12) && found >= exact / 3.0, "{found}, not {exact}");
+    }
     Ok(())
 }
 

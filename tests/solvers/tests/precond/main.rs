@@ -42,6 +42,7 @@ fn main() -> ExitCode {
         case("singular_matrices", RANKS, refusals::singular_matrices),
         case("shapes_and_patterns", RANKS, refusals::shapes_and_patterns),
         case("settings", RANKS, refusals::settings),
+        case("spectra", RANKS, refusals::spectra),
         case("laplacian_a", REFERENCES, references::laplacian_a).deadline(Duration::from_secs(300)),
         case("stabilised", REFERENCES, references::stabilised).deadline(Duration::from_secs(300)),
         case("laplacian_b", REFERENCES, references::laplacian_b).deadline(Duration::from_secs(300)),
@@ -50,6 +51,7 @@ fn main() -> ExitCode {
     ];
     scalars!(cases, serial: local::incomplete_factorisations, local::products_of_factors, local::thresholds);
     scalars!(cases, serial: local::relaxations, local::complete_factorisations, local::permutations);
+    scalars!(cases, serial: local::lower_triangles);
     scalars!(cases, case: distributed::jacobi, distributed::block_jacobi, distributed::schwarz);
     scalars!(cases, case: distributed::point_block_jacobi);
     scalars!(cases, case: distributed::chebyshev, distributed::compositions, distributed::direct);

@@ -1,9 +1,9 @@
 //! Matrices that no preconditioner can be made of: the same error on all ranks, naming the row.
 
-use dolmen_core::{CsrMatrix, FnOperator, Layout, Vector};
+use dolmen_core::{Complex64, CsrMatrix, FnOperator, Layout, LinearOperator, Reduction, Scalar, Scaled, Vector};
 use dolmen_solvers::{
     AdditiveSchwarz, BlockJacobi, ChebyshevPolynomial, Cholesky, Direct, Ic, Ilu, Ilut, Jacobi, Ldlt, LocalSolver, Lu,
-    PointBlockJacobi, Result, Schwarz, Sor, Sweep,
+    PointBlockJacobi, Result, Schwarz, Sor, Sweep, estimate_spectrum,
 };
 use dolmen_tests::{Comm, TestResult};
 
@@ -129,9 +129,58 @@ pub(crate) fn settings(comm: &Comm) -> TestResult {
     fails(comm, block_jacobi(comm, &dense, |a| Ilut::new(a, -1.0, 5))?, &["drop is -1"])?;
     fails(comm, ChebyshevPolynomial::new(&a, 0), &["degree is 0"])?;
     fails(comm, ChebyshevPolynomial::on_interval(&a, 2, [3.0, 1.0]), &["lower end of the interval is 3"])?;
-    let negative = filled(N, |i, j| -dense[i][j]);
-    let mut indefinite = negative;
-    indefinite[3][3] = 2.0;
-    let indefinite = matrix(&layout(comm)?, &indefinite)?;
-    fails(comm, ChebyshevPolynomial::new(&indefinite, 2), &["upper end of the interval"])
+    Ok(())
+}
+
+/// The second difference with another diagonal, and another factor on one side.
+fn tridiagonal<T: Scalar>(diagonal: f64, below: T) -> Dense<T> {
+    filled(N, |i, j| match (i, j) {
+        (i, j) if i == j => T::from_parts(diagonal, 0.0),
+        (i, j) if i == j + 1 => below,
+        (i, j) if i + 1 == j => -T::ONE,
+        _ => T::ZERO,
+    })
+}
+
+fn estimate<T: Scalar>(a: &CsrMatrix<T>, m: Option<&dyn LinearOperator<T>>, steps: usize) -> Result<[f64; 2]> {
+    estimate_spectrum(a, m, steps, Reduction::Reproducible)
+}
+
+pub(crate) fn spectra(comm: &Comm) -> TestResult {
+    let rows = layout(comm)?;
+    let with_diagonal = |diagonal| matrix(&rows, &tridiagonal(diagonal, -1.0));
+    let (definite, indefinite) = (with_diagonal(2.0)?, with_diagonal(1.0)?);
+    let [low, high] = estimate(&definite, None, N)?;
+    let exact = |k: f64| 2.0 - 2.0 * (std::f64::consts::PI * k / 20.0).cos();
+    assert!((low - exact(1.0)).abs() < 1e-12 && (high - exact(19.0)).abs() < 1e-12, "{low}, {high}");
+    fails(comm, estimate(&definite, None, 0), &["steps is 0", "one or more"])?;
+    // The signs of its eigenvalues are no reason to doubt an operator, complex or real.
+    let [low, high] = estimate(&indefinite, None, N)?;
+    assert!((low - exact(1.0) + 1.0).abs() < 1e-12 && (high - exact(19.0) + 1.0).abs() < 1e-12, "{low}, {high}");
+    let rotated = filled(N, |i, j| {
+        tridiagonal::<f64>(1.0, -1.0)[i][j]
+            * [Complex64::ONE, Complex64::I, -Complex64::ONE, -Complex64::I][(4 * N + i - j) % 4]
+    });
+    let [low, _] = estimate(&matrix(&rows, &rotated)?, None, N)?;
+    assert!((low - exact(1.0) + 1.0).abs() < 1e-12, "{low}");
+    assert!(ChebyshevPolynomial::new(&indefinite, 2)?.interval()[1] > 2.5);
+
+    let general = matrix(&rows, &tridiagonal(0.1, 1.0))?;
+    fails(comm, estimate(&general, None, 5), &["spectrum estimate", "operator is not Hermitian"])?;
+    fails(comm, ChebyshevPolynomial::new(&general, 2), &["Chebyshev polynomial", "operator is not Hermitian"])?;
+    fails(comm, estimate(&definite, Some(&Scaled::new(-1.0, &definite)), 5), &["preconditioner is not positive"])?;
+    let turning = matrix(&rows, &tridiagonal(-0.1, 1.0))?;
+    fails(comm, estimate(&definite, Some(&turning), 5), &["preconditioner is not Hermitian"])?;
+    let infinite = matrix(&rows, &with(ROW, ROW - 1, f64::INFINITY))?;
+    fails(comm, estimate(&infinite, None, 5), &["NaN or infinity"])?;
+    fails(comm, ChebyshevPolynomial::new(&infinite, 2), &["Chebyshev polynomial", "NaN or infinity"])?;
+    let empty = CsrMatrix::<f64>::from_rows(&Layout::uniform(comm, 0), &Layout::uniform(comm, 0), |_, _| ())?;
+    fails(comm, estimate(&empty, None, 5), &["no rows"])?;
+    let none = FnOperator::new(&rows, &rows, |_: &Vector<f64>, y: &mut Vector<f64>| {
+        y.fill(0.0);
+        Ok(())
+    });
+    fails(comm, estimate(&definite, Some(&none), 5), &["leave nothing of a vector"])?;
+    let negative = matrix(&rows, &with(ROW, ROW, -2.0))?;
+    fails(comm, ChebyshevPolynomial::new(&negative, 2), &["Chebyshev polynomial", "row 18 ", "not positive"])
 }
