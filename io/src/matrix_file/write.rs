@@ -41,9 +41,7 @@ impl Target {
     fn write_vectors<T: Scalar>(&self, path: &Path, vectors: &MultiVector<T>) -> Result<()> {
         match self {
             Target::MatrixMarket => matrix_market::write_vectors(path, vectors),
-            Target::Npz => {
-                Err(Error::argument(path, "npz files hold sparse matrices; write vectors to .mtx or .petsc"))
-            }
+            Target::Npz => Err(no_vectors(path)),
             Target::Petsc => {
                 petsc::write_vectors(path, vectors, IndexWidth::for_numbers(vectors.layout().global_len()))
             }
@@ -66,6 +64,30 @@ pub fn write_matrix(path: impl AsRef<Path>, matrix: &Matrix) -> Result<()> {
         Matrix::Real(matrix) => target.write_matrix(path, matrix),
         Matrix::Complex(matrix) => target.write_matrix(path, matrix),
     }
+}
+
+/// Refuses a path that [`write_matrix`] would refuse for its extension, before there is anything to write.
+///
+/// # Errors
+/// An unknown extension.
+pub fn require_matrix_extension(path: impl AsRef<Path>) -> Result<()> {
+    Target::of(path.as_ref()).map(|_| ())
+}
+
+/// Refuses a path that [`write_vectors`] would refuse for its extension, before there is anything to
+/// write.
+///
+/// # Errors
+/// An unknown extension, or one whose format has no vectors.
+pub fn require_vectors_extension(path: impl AsRef<Path>) -> Result<()> {
+    match Target::of(path.as_ref())? {
+        Target::Npz => Err(no_vectors(path.as_ref())),
+        Target::MatrixMarket | Target::Petsc => Ok(()),
+    }
+}
+
+fn no_vectors(path: &Path) -> Error {
+    Error::argument(path, "npz files hold sparse matrices; write vectors to .mtx or .petsc")
 }
 
 /// Writes vectors in the format of the file's extension: `.mtx`, `.mtx.gz` or `.petsc`.
