@@ -2,7 +2,7 @@
 //! known to be whole.
 
 use dolmen_core::{Comm, Layout};
-use dolmen_io::fits::{Column, FitsFile, Hdu, HduKind};
+use dolmen_io::fits::{Column, FitsFile, Hdu, HduKind, MapFile};
 use dolmen_io::hdf5::{Attribute, H5File, Object, Stored};
 use serde_json::{Map, Value, json};
 
@@ -167,6 +167,9 @@ pub(crate) fn fits(comm: &Comm, location: &Location) -> Result<(Option<Location>
 
 /// Reads this rank's rows of all columns.
 fn examine(file: &FitsFile, comm: &Comm) -> dolmen_io::Result<()> {
+    if file.first_table().is_ok_and(|hdu| hdu.header().text("PIXTYPE") == Some("HEALPIX")) {
+        MapFile::open(file.path())?;
+    }
     for hdu in file.hdus() {
         let rows = dolmen_core::Blocks::uniform(hdu.rows(), comm.size()).range(comm.rank());
         for column in hdu.columns() {
