@@ -19,7 +19,7 @@ pub(crate) fn hdf5(comm: &Comm, location: &Location) -> Result<(Option<Location>
     let file = H5File::open(comm, &location.file)?;
     let objects = file.objects()?;
     let found = find(&file, &objects)?;
-    for found in &found {
+    for found in found.iter().filter(|found| !lacks_filter(&objects, &found.name)) {
         read(&file, found)?;
     }
     let mut lines = vec![format!("HDF5, {} groups and datasets", objects.len())];
@@ -33,7 +33,15 @@ pub(crate) fn hdf5(comm: &Comm, location: &Location) -> Result<(Option<Location>
     }
     file.close()?;
     let json = json!({ "format": "HDF5", "objects": list });
-    Ok((only(location, &found), Told { text: lines.join("\n"), json }))
+    let only =
+        only(location, &found).filter(|only| !lacks_filter(&objects, only.object.as_deref().unwrap_or_default()));
+    Ok((only, Told { text: lines.join("\n"), json }))
+}
+
+/// Whether data went through a filter that is not there to undo it.
+fn lacks_filter(objects: &[Object], name: &str) -> bool {
+    let stored = objects.iter().find(|object| object.name == name).and_then(|object| object.dataset.as_ref());
+    stored.is_some_and(|stored| !stored.has_filters)
 }
 
 /// The only matrix; without one the only vectors.
@@ -82,7 +90,11 @@ fn kind(object: &Object, known: Option<&Found>) -> String {
         (Some(stored), _) => {
             let shape: Vec<String> = stored.shape.iter().map(u64::to_string).collect();
             let shape = if shape.is_empty() { "scalar".to_owned() } else { shape.join(" x ") };
-            let unread = if known.is_none() && !is_part(object) { ", not read" } else { "" };
+            let unread = match known {
+                _ if !stored.has_filters => ", not read: the filter is not installed",
+                None if !is_part(object) => ", not read",
+                _ => "",
+            };
             format!("{shape} of {}, {}{unread}", stored.element, layout(stored))
         }
         (None, Some(matrix)) => {

@@ -3,6 +3,7 @@
 use std::convert::Infallible;
 use std::fmt;
 use std::io::Read;
+use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
@@ -71,11 +72,16 @@ impl Location {
     ///
     /// # Collective
     pub(crate) fn kind(&self, comm: &Comm) -> Kind {
-        let mut head = if comm.rank() == 0 { head(&self.file).unwrap_or_default() } else { Vec::new() };
-        comm.broadcast(0, &mut head);
-        if head.starts_with(b"\x89HDF\r\n\x1a\n") {
+        let mut found = [0];
+        if comm.rank() == 0 {
+            let is_hdf5 = is_hdf5(&self.file).unwrap_or(false);
+            let is_fits = !is_hdf5 && head(&self.file).is_ok_and(|head| head.starts_with(b"SIMPLE  ="));
+            found = [u64::from(is_hdf5) + 2 * u64::from(is_fits)];
+        }
+        comm.all_reduce_max(&mut found);
+        if found == [1] {
             Kind::Hdf5
-        } else if head.starts_with(b"SIMPLE  =") {
+        } else if found == [2] {
             Kind::Fits
         } else {
             // An error about such a file should speak of the format that its name promises.
@@ -95,6 +101,19 @@ impl Location {
             Kind::Single
         }
     }
+}
+
+/// Whether a file has the signature of HDF5: at its start, or behind a block of the user's such as
+/// MATLAB's, whose size is a power of two.
+fn is_hdf5(path: &Path) -> std::io::Result<bool> {
+    let file = std::fs::File::open(path)?;
+    let mut signature = [0; 8];
+    for start in [0, 512, 1024, 2048, 4096] {
+        if file.read_at(&mut signature, start)? == signature.len() && signature == *b"\x89HDF\r\n\x1a\n" {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 /// The first bytes of a file, unpacked.

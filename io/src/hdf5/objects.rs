@@ -33,6 +33,8 @@ pub struct Stored {
     pub chunk: Option<Vec<u64>>,
     /// The filters that chunks went through, such as `shuffle` and `deflate 4`, in their order.
     pub filters: Vec<String>,
+    /// Whether the library has all of these filters, without which the dataset cannot be read.
+    pub has_filters: bool,
 }
 
 impl H5File {
@@ -112,9 +114,14 @@ fn members(group: &Group) -> hdf5::Result<Vec<String>> {
 fn stored(dataset: &hdf5::Dataset) -> hdf5::Result<Stored> {
     use hdf5::dataset::Layout;
     let lengths = |lengths: Vec<usize>| lengths.into_iter().map(|length| length as u64).collect::<Vec<u64>>();
+    let filters = dataset.filters();
+    // A null dataspace has no elements, of whatever type.
+    let is_null = dataset.space()?.is_null();
+    let nothing = ElementType::Other("nothing");
     Ok(Stored {
-        shape: lengths(dataset.shape()),
-        element: ffi::describe(&dataset.dtype()?)?,
+        has_filters: filters.iter().all(Filter::is_available),
+        shape: if is_null { vec![0] } else { lengths(dataset.shape()) },
+        element: if is_null { nothing } else { ffi::describe(&dataset.dtype()?)? },
         layout: match dataset.layout() {
             Layout::Compact => "compact",
             Layout::Contiguous => "contiguous",
@@ -122,7 +129,7 @@ fn stored(dataset: &hdf5::Dataset) -> hdf5::Result<Stored> {
             Layout::Virtual => "virtual",
         },
         chunk: dataset.chunk().map(lengths),
-        filters: dataset.filters().iter().map(filter).collect(),
+        filters: filters.iter().map(filter).collect(),
     })
 }
 

@@ -1,6 +1,7 @@
 //! The command `dolmen` on files: what it prints, what it writes, and its exit code.
 
 mod checkpoints;
+mod containers;
 mod info;
 mod machine;
 mod refusals;
@@ -29,6 +30,12 @@ fn main() -> ExitCode {
         serial("pictures", info::pictures),
         serial("machines_are_checked", machine::check),
         serial("files_are_converted", machine::convert),
+        serial("hdf5_is_converted", containers::hdf5),
+        serial("fits_is_converted", containers::fits),
+        serial("hdf5_of_others_is_read", containers::hdf5_of_others),
+        serial("fits_of_others_is_read", containers::fits_of_others),
+        serial("reference_containers_are_listed", containers::reference_data),
+        serial("containers_refuse_by_name", containers::refusals),
         serial("bad_input_ends_in_one_line", refusals::bad_input),
         serial("destinations_are_looked_at_first", refusals::destinations),
         serial("a_full_standard_output_is_told", refusals::full_output),

@@ -103,7 +103,10 @@ pub(crate) fn refused(comm: &Comm) -> TestResult {
     let mut keeper = Keeper::default();
     Automatic::new().solver("cg").preconditioner("ic").monitor(&mut keeper).solve(&definite, &b, &mut x)?;
     let refused = Automatic::new().solver("gmres").preconditioner("none").resume(&keeper.0[0]).solve(&a, &b, &mut x);
-    assert!(matches!(&refused, Err(Error::Snapshot { name, .. }) if name == "attempt 1: gmres with none"), "{refused:?}");
+    assert!(
+        matches!(&refused, Err(Error::Snapshot { name, .. }) if name == "attempt 1: gmres with none"),
+        "{refused:?}"
+    );
     let none = Automatic::new().resume(&Snapshot::new("CG")).solve(&a, &b, &mut x).err();
     assert!(matches!(none, Some(Error::Snapshot { .. })), "{none:?}");
     Ok(())
