@@ -23,6 +23,7 @@ import tempfile
 
 import numpy
 import scipy.io
+import scipy.sparse
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 SHARED = pathlib.Path(os.environ.get("DOLMEN_SHARED", ROOT.parent / "shared"))
@@ -68,6 +69,10 @@ def petsc_runs(tools, folder, path, reference, rhs):
     general = [("gmres", "jacobi"), ("gmres", "ilu"), ("bcgs", "ilu"), ("fgmres", "hypre")]
     symmetric = [("cg", "icc"), ("minres", "none")] if reference.get("symmetric_exact") else []
     files = [folder / "petsc_a.petsc"]
+    if ".mtx" in path.name and isinstance(matrix := scipy.io.mmread(str(path)), numpy.ndarray):
+        # What is stored as an array would be converted to vectors.
+        path = folder / "petsc_a.mtx"
+        scipy.io.mmwrite(str(path), scipy.sparse.coo_matrix(matrix), precision=17)
     subprocess.run([tools.dolmen, "convert", path, files[0]], check=True, stdout=subprocess.DEVNULL)
     if rhs:
         files.append(folder / "petsc_b.petsc")
@@ -75,11 +80,12 @@ def petsc_runs(tools, folder, path, reference, rhs):
     runs = {}
     for method, preconditioner in general + symmetric if square else [("lsqr", "none")]:
         side = ["-ksp_pc_side", "right"] if method in ("gmres", "bcgs") else []
+        # MINRES knows no other norm than the preconditioned one, here that of the residual; LSQR has a test of its own.
+        side += ["-ksp_norm_type", "unpreconditioned"] if method not in ("minres", "lsqr") else []
         most = ["-ksp_max_it", "10000"] if method == "lsqr" else []
         command = [tools.petsc, *files, "-ksp_type", method, "-pc_type", preconditioner, *side, *most]
         run = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
         outcome = json.loads(run.stdout) if run.returncode == 0 else {"its": 0, "reason": -1, "relres": "inf"}
-        # MINRES and CG stop by another norm where they know no other.
         if square and not float(outcome["relres"].rstrip(".")) <= 1.01e-8:
             outcome["reason"] = -1
         runs[f"{method}+{preconditioner}"] = outcome
