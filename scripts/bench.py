@@ -2,8 +2,8 @@
 """Join benchmark lines of Dolmen and its peers: bench.py LINES.jsonl OUT.json
 
 Prints tables and writes a list of {case, ranks, n, seconds, gbps, stream_share, setup_seconds, iterations, peer,
-peer_seconds}: an entry for each of Dolmen's cases and each peer that ran the same, and one with
-peer null where none did.
+peer_seconds, peer_setup_seconds}: an entry for each of Dolmen's cases and each peer that ran the same, and one
+with peer null where none did. scripts/bench-page.py makes a page of it.
 """
 import json
 import sys
@@ -21,7 +21,9 @@ PEER_CASES = {
     # Other values on the same pattern: the peers' time does not depend on values.
     "c.spmv.jump": ["c.spmv.7pt.aij", "c.spmv.7pt.crs"],
     "c.spmvT.jump": ["c.spmvT.7pt.aij", "c.spmvT.7pt.crs"],
-    "d.triplets": ["d.coo.prealloc"],
+    # A list of triplets becomes a pattern and then values; a second list on the same pattern only values.
+    "d.triplets": ["d.coo.prealloc+d.coo.values"],
+    "d.refill": ["d.coo.values", "d.refill"],
     "f.poisson.cg_jacobi.fast": ["f.poisson.cg_jacobi"],
 }
 for work in ("write_fsync", "read_cold", "read_cached"):
@@ -56,7 +58,16 @@ def main(source, target):
     lines = [line for line in lines if "seconds_min" in line]
     for line in lines:
         line["system"] = line["system"].removesuffix("-io")
-    peer_seconds = {(line["system"], line["case"], line["ranks"]): line["seconds_min"] for line in lines}
+    by_name = {(line["system"], line["case"], line["ranks"]): line for line in lines}
+
+    def peer_time(peer, names, ranks, field="seconds_min"):
+        """Of the first of these names that the peer has, or of the sum of several joined by `+`."""
+        for parts in (name.split("+") for name in names):
+            found = [by_name[key][field] for key in ((peer, part, ranks) for part in parts) if field in by_name.get(key, {})]
+            if len(found) == len(parts):
+                return sum(found)
+        return None
+
     entries = []
     print(f"{'case':<24} ranks {'ms':>10} {'GB/s':>8} {'STREAM':>7}" + "".join(f" {p + ' ms':>12} {'ratio':>6}" for p in PEERS))
     for line in (line for line in lines if line["system"] == "dolmen"):
@@ -69,19 +80,20 @@ def main(source, target):
         found = []
         for peer in PEERS:
             names = PEER_CASES.get(case, [case])
-            times = [peer_seconds[peer, name, ranks] for name in names if (peer, name, ranks) in peer_seconds]
-            if times:
-                found.append({**entry, "peer": peer, "peer_seconds": times[0]})
-                text += f" {1e3*times[0]:>12.3f} {times[0]/seconds:>6.2f}"
+            time = peer_time(peer, names, ranks)
+            if time is not None:
+                setup = peer_time(peer, names, ranks, "setup_seconds_min")
+                found.append({**entry, "peer": peer, "peer_seconds": time, "peer_setup_seconds": setup})
+                text += f" {1e3*time:>12.3f} {time/seconds:>6.2f}"
             else:
                 text += f" {'-':>12} {'-':>6}"
         for prefix, programs in SERIAL.items():
             for peer in programs if case.startswith(prefix) else ():
-                time = peer_seconds.get((peer, "j.file." + case.removeprefix(prefix), 1))
+                time = peer_time(peer, ["j.file." + case.removeprefix(prefix)], 1)
                 if time is not None:
-                    found.append({**entry, "peer": peer, "peer_seconds": time})
+                    found.append({**entry, "peer": peer, "peer_seconds": time, "peer_setup_seconds": None})
                     text += f"   {peer} {1e3*time:.0f} ms, {time/seconds:.2f}"
-        entries += found or [{**entry, "peer": None, "peer_seconds": None}]
+        entries += found or [{**entry, "peer": None, "peer_seconds": None, "peer_setup_seconds": None}]
         print(text)
     print_solves(lines)
     with open(target, "w", encoding="utf-8") as file:

@@ -324,12 +324,7 @@ impl Comm {
         messages.iter().for_each(|(to, _)| self.require_rank("sparse exchange", *to));
         let _event = profile::event("SparseExchange");
         let round = self.0.round.replace(!self.0.round.get());
-        let bytes: Vec<(usize, Vec<u8>)> =
-            messages.iter().map(|(to, values)| (*to, bytemuck::cast_slice(values).to_vec())).collect();
-        transfers::sparse_exchange(self.0.raw, SPARSE_TAG + i32::from(round), &bytes)
-            .into_iter()
-            .map(|(from, bytes)| (from, bytemuck::pod_collect_to_vec(&bytes)))
-            .collect()
+        transfers::sparse_exchange(self.0.raw, SPARSE_TAG + i32::from(round), messages)
     }
 }
 

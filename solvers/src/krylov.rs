@@ -2,7 +2,7 @@
 //!
 //! A method is an [`iteration::Iteration`]: how to start from a true residual, how to make a step,
 //! how to bring the solution up to date, and what its state consists of. Everything that decides
-//! about stopping is in [`driver`], once for all methods: whoever adds a method cannot add a false
+//! about stopping is in [`driver`] and [`course`], once for all methods: whoever adds a method cannot add a false
 //! "converged". [`context`] is what a method may use: products, preconditioning, sums; it counts.
 
 pub(crate) mod arnoldi;
@@ -14,6 +14,7 @@ pub(crate) mod cg;
 pub(crate) mod cgls;
 pub(crate) mod chebyshev;
 pub(crate) mod context;
+pub(crate) mod course;
 pub(crate) mod driver;
 pub(crate) mod energies;
 pub(crate) mod fgmres;

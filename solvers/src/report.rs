@@ -10,7 +10,7 @@ use crate::settings::Norm;
 #[non_exhaustive]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum StopReason {
-    /// The true residual, computed afresh, meets the tolerance.
+    /// The true residual, computed afresh, meets the tolerance in the norm that was asked for.
     Converged,
     /// The iteration limit was reached first.
     IterationLimit,
@@ -91,7 +91,7 @@ pub struct SolveReport {
 }
 
 impl SolveReport {
-    /// Whether the true residual meets the tolerance.
+    /// Whether the true residual meets the tolerance in the norm that was asked for.
     pub fn converged(&self) -> bool {
         self.reason == StopReason::Converged
     }
@@ -105,10 +105,14 @@ impl SolveReport {
     pub fn outcome(&self) -> String {
         let (method, iterations) = (self.method, self.iterations);
         let residual = self.relative_residual();
-        let least_squares = self.converged() && self.normal_residual.is_some() && self.true_residual > self.target;
-        let explanation = match least_squares {
-            true => "converged: the residual is orthogonal to all columns, as in least squares it should be",
-            false => self.reason.explain(),
+        let least_squares = self.normal_residual.is_some() && self.true_residual > self.target;
+        let explanation = match (self.converged(), self.norm) {
+            (true, _) if least_squares => {
+                "converged: within the tolerance the residual is orthogonal to all columns, as in least squares it should be"
+            }
+            (true, Norm::Preconditioned) => "converged: the true residual, preconditioned, meets the tolerance",
+            (true, Norm::Natural) => "converged: the true residual meets the tolerance in the preconditioner's norm",
+            _ => self.reason.explain(),
         };
         format!("{method}: {iterations} iterations; |b - Ax| / |b| = {residual:.2e}; {explanation}")
     }
@@ -179,6 +183,18 @@ mod tests {
                         |r| = 1.000e-9, to be at most 2.000e-8\n  \
                         14 products with the operator, 13 with the preconditioner in 1.500 s";
         assert_eq!(report(StopReason::Converged).to_string(), expected);
+    }
+
+    #[test]
+    fn convergence_is_said_of_the_norm_that_was_asked_for() {
+        for (norm, expected) in [
+            (Norm::True, "; converged: the true residual meets the tolerance"),
+            (Norm::Preconditioned, "; converged: the true residual, preconditioned, meets the tolerance"),
+            (Norm::Natural, "; converged: the true residual meets the tolerance in the preconditioner's norm"),
+        ] {
+            let text = SolveReport { norm, ..report(StopReason::Converged) }.outcome();
+            assert!(text.ends_with(expected), "{text}");
+        }
     }
 
     #[test]

@@ -181,8 +181,38 @@ macro_rules! common_setters {
 }
 pub(crate) use common_setters;
 
-/// What methods for square systems have: setters, and `solve` by their `iteration(&Context)`.
+/// What methods for square systems have: setters, and `solve` by their `iteration(&Context)`. Written as a
+/// struct, with the defaults of settings of its own and the words about their setters, it declares that too.
 macro_rules! square_solver {
+    (
+        $(#[$about:meta])*
+        pub struct $solver:ident: $name:literal {
+            $($(#[$setter:meta])* $field:ident: $kind:ty = $default:expr;)*
+        }
+    ) => {
+        $(#[$about])*
+        pub struct $solver<'a, T> {
+            settings: crate::settings::Settings<'a, T>,
+            $($field: $kind,)*
+        }
+
+        impl<'a, T: dolmen_core::Scalar> From<crate::settings::Settings<'a, T>> for $solver<'a, T> {
+            fn from(settings: crate::settings::Settings<'a, T>) -> Self {
+                $solver { settings, $($field: $default,)* }
+            }
+        }
+
+        impl<T: dolmen_core::Scalar> $solver<'_, T> {
+            $($(#[$setter])*
+            #[must_use]
+            pub fn $field(mut self, $field: $kind) -> Self {
+                self.$field = $field;
+                self
+            })*
+        }
+
+        crate::settings::square_solver!($solver, $name);
+    };
     ($solver:ident, $name:expr) => {
         crate::settings::common_setters!($solver);
 

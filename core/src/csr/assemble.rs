@@ -51,7 +51,7 @@ impl<T: Scalar> CsrBuilder<T> {
     pub fn push(&mut self, row: Gid, column: Gid, value: T) {
         match self.places.sort(row, column) {
             Side::Own(row, code) => self.own.push(row, code, value),
-            Side::Foreign => self.foreign_values.push(value),
+            Side::Foreign => memory::push(&mut self.foreign_values, value),
             Side::Refused => {}
         }
     }

@@ -11,6 +11,7 @@ use crate::csr::transfer::{Place, Routing};
 use crate::error::{Error, Result};
 use crate::index::{Gid, Lid, to_lid};
 use crate::layout::Layout;
+use crate::memory;
 
 /// Column codes of a rank, for a matrix with these layouts.
 ///
@@ -93,7 +94,7 @@ impl Places {
         if column >= bound {
             return self.refuse(Error::NoSuchColumn { row, column, columns: bound });
         }
-        self.foreign.push([row, column]);
+        memory::push(&mut self.foreign, [row, column]);
         Side::Foreign
     }
 
@@ -126,10 +127,11 @@ impl Places {
     }
 
     fn coded<E: Pod>(&mut self, places: Vec<Place>, values: Vec<E>) -> Result<Entries<E>> {
-        let mut rows = Vec::with_capacity(places.len());
-        let mut columns = Vec::with_capacity(places.len());
+        let mut rows = memory::with_capacity(places.len());
+        let mut columns = memory::with_capacity(places.len());
         for [row, column] in places {
-            rows.push(to_lid("rows", self.range.global_to_owned(row).expect("invariant: sent to its owner"))?);
+            let row = self.range.global_to_owned(row).expect("invariant: sent to its owner");
+            rows.push(to_lid("rows", row)?);
             columns.push(self.codes.code(column)?);
         }
         Ok(Entries { rows, columns, values })

@@ -11,6 +11,7 @@ use crate::comm::Comm;
 use crate::error::{Error, Result};
 use crate::index::Gid;
 use crate::layout::Blocks;
+use crate::memory;
 
 /// A global row and column.
 pub(super) type Place = [Gid; 2];
@@ -25,11 +26,16 @@ impl Routing {
     /// A row past the end.
     pub(super) fn new(blocks: &Blocks, places: &[Place], positions: impl Iterator<Item = usize>) -> Result<Routing> {
         let mut by_owner: BTreeMap<usize, Vec<usize>> = BTreeMap::new();
-        for (&[row, _], position) in places.iter().zip(positions) {
+        let mut entries = places.iter().zip(positions).peekable();
+        while let Some(&(&[row, _], _)) = entries.peek() {
             let Some(owner) = blocks.owner(row) else {
                 return Err(Error::IndexOutOfRange { what: "matrix row", index: row, bound: blocks.len() });
             };
-            by_owner.entry(owner).or_default().push(position);
+            // Neighbours in the list are mostly neighbours in the matrix.
+            let (rows, list) = (blocks.range(owner), by_owner.entry(owner).or_default());
+            while let Some((_, position)) = entries.next_if(|(place, _)| rows.contains(&place[0])) {
+                memory::push(list, position);
+            }
         }
         Ok(Routing(by_owner.into_iter().collect()))
     }
@@ -39,8 +45,15 @@ impl Routing {
     ///
     /// # Collective
     pub(super) fn send<E: Pod>(&self, comm: &Comm, parts: &[E], width: usize) -> Vec<(usize, Vec<E>)> {
-        let item = |&position: &usize| &parts[position * width..][..width];
-        let packed = |positions: &Vec<usize>| positions.iter().flat_map(item).copied().collect();
+        let packed = |positions: &Vec<usize>| {
+            let mut packed = memory::with_capacity(positions.len() * width);
+            if width == 1 {
+                packed.extend(positions.iter().map(|&position| parts[position]));
+            } else {
+                positions.iter().for_each(|&position| packed.extend_from_slice(&parts[position * width..][..width]));
+            }
+            packed
+        };
         let messages: Vec<_> = self.0.iter().map(|(rank, positions)| (*rank, packed(positions))).collect();
         comm.sparse_exchange(&messages)
     }

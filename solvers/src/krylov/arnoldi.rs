@@ -20,11 +20,13 @@ use crate::krylov::iteration::Archive;
 
 /// An orthonormal basis and the triangular factor of the Hessenberg matrix `A` becomes in it.
 pub(crate) struct Arnoldi<T: Scalar> {
-    /// One more than the longest cycle.
+    /// One more than the longest cycle so far had steps.
     pub(crate) basis: Vec<Vector<T>>,
     /// Steps of this cycle.
     pub(crate) len: usize,
-    /// Columns of the triangle, each as long as the basis.
+    /// Steps that a cycle can have.
+    cycle: usize,
+    /// The columns of the triangle one after the other: one entry, two, three.
     triangle: Vec<T::Double>,
     rotations: Vec<Rotation<T::Double>>,
     /// Estimate of the largest inner product of two vectors of the basis.
@@ -50,20 +52,34 @@ pub(crate) enum Expansion {
 impl<T: Scalar> Arnoldi<T> {
     pub(crate) fn new(cx: &Context<'_, T>, cycle: usize) -> Arnoldi<T> {
         Arnoldi {
-            basis: (0..=cycle).map(|_| cx.zeros()).collect(),
+            basis: vec![cx.zeros()],
             len: 0,
-            triangle: vec![T::Double::ZERO; cycle * (cycle + 1)],
-            rotations: vec![Rotation { c: 1.0, s: T::Double::ZERO }; cycle],
+            cycle,
+            triangle: Vec::new(),
+            rotations: Vec::new(),
             products: 0.0,
-            rhs: vec![T::Double::ZERO; cycle + 1],
-            coefficients: vec![T::Double::ZERO; cycle + 2],
-            factors: vec![T::ZERO; cycle + 1],
+            rhs: vec![T::Double::ZERO],
+            coefficients: vec![T::Double::ZERO; 2],
+            factors: Vec::new(),
         }
     }
 
-    /// Steps that a cycle can have.
-    pub(crate) fn cycle(&self) -> usize {
-        self.basis.len() - 1
+    /// Whether the cycle has all of its steps.
+    pub(crate) fn is_full(&self) -> bool {
+        self.len == self.cycle
+    }
+
+    /// Makes room for `steps` steps and the vector after them: a restart that is never reached takes
+    /// no memory.
+    fn reserve(&mut self, steps: usize) {
+        while self.basis.len() <= steps {
+            self.basis.push(Vector::zeros(self.basis[0].layout()));
+            self.factors.push(T::ZERO);
+            self.rhs.push(T::Double::ZERO);
+            self.coefficients.push(T::Double::ZERO);
+            self.rotations.push(Rotation { c: 1.0, s: T::Double::ZERO });
+            self.triangle.resize(column(self.rotations.len()).start, T::Double::ZERO);
+        }
     }
 
     /// Begins with the vector in `basis[0]`; its norm.
@@ -79,10 +95,17 @@ impl<T: Scalar> Arnoldi<T> {
         Ok(norm)
     }
 
+    /// The last vector of the basis and room for its image.
+    pub(crate) fn last_and_next(&mut self) -> (&Vector<T>, &mut Vector<T>) {
+        self.reserve(self.len + 1);
+        let (known, new) = self.basis.split_at_mut(self.len + 1);
+        (&known[self.len], &mut new[0])
+    }
+
     /// Makes `basis[len + 1]`, which holds the image of the last vector, the next vector of the basis.
     pub(crate) fn expand(&mut self, cx: &Context<'_, T>) -> Result<Expansion> {
-        let (j, rows) = (self.len, self.basis.len());
-        self.triangle[j * rows..][..rows].fill(T::Double::ZERO);
+        let j = self.len;
+        self.triangle[column(j)].fill(T::Double::ZERO);
         let whole = self.orthogonalise(cx)?;
         let mut rest = self.remainder(whole);
         let eps = T::Real::EPSILON.to_f64();
@@ -98,7 +121,7 @@ impl<T: Scalar> Arnoldi<T> {
         if norm > 0.0 {
             self.basis[j + 1].scale(T::from_parts(1.0 / norm, 0.0));
         }
-        let column = &mut self.triangle[j * rows..][..rows];
+        let column = &mut self.triangle[column(j)];
         for (i, rotation) in self.rotations[..j].iter().enumerate() {
             (column[i], column[i + 1]) = rotation.apply(column[i], column[i + 1]);
         }
@@ -115,7 +138,7 @@ impl<T: Scalar> Arnoldi<T> {
 
     /// Subtracts from `basis[len + 1]` its parts along the others, once; the square of its norm before.
     fn orthogonalise(&mut self, cx: &Context<'_, T>) -> Result<f64> {
-        let (j, rows) = (self.len, self.basis.len());
+        let j = self.len;
         let coefficients = &mut self.coefficients[..j + 2];
         // The product of the vector with itself is the square of its norm.
         cx.multi_dot(&self.basis[j + 1], &self.basis[..j + 2], coefficients)?;
@@ -124,7 +147,7 @@ impl<T: Scalar> Arnoldi<T> {
         }
         let (known, new) = self.basis.split_at_mut(j + 1);
         new[0].multi_axpy(&self.factors[..=j], known)?;
-        for (entry, coefficient) in self.triangle[j * rows..].iter_mut().zip(&coefficients[..=j]) {
+        for (entry, coefficient) in self.triangle[column(j)].iter_mut().zip(&coefficients[..=j]) {
             *entry += *coefficient;
         }
         Ok(coefficients[j + 1].re())
@@ -138,13 +161,13 @@ impl<T: Scalar> Arnoldi<T> {
     /// Adds to `x` the combination with the smallest residual, of `vectors` in place of those of the
     /// basis if there are any, and ends the cycle.
     pub(crate) fn add_solution(&mut self, x: &mut Vector<T>, vectors: Option<&[Vector<T>]>) -> Result<()> {
-        let (len, rows) = (self.len, self.basis.len());
+        let len = self.len;
         for i in (0..len).rev() {
             let mut sum = self.rhs[i];
             for k in i + 1..len {
-                sum -= self.triangle[k * rows + i] * self.coefficients[k];
+                sum -= self.triangle[column(k)][i] * self.coefficients[k];
             }
-            self.coefficients[i] = sum / self.triangle[i * rows + i];
+            self.coefficients[i] = sum / self.triangle[column(i)][i];
             self.factors[i] = T::from_double(self.coefficients[i]);
         }
         let vectors = vectors.unwrap_or(&self.basis);
@@ -155,20 +178,29 @@ impl<T: Scalar> Arnoldi<T> {
 
     pub(crate) fn archive(&mut self, archive: &mut Archive<'_, T>) {
         archive.integer("steps in cycle", &mut self.len);
+        if self.len > self.cycle {
+            self.len = 0;
+            return archive.refuse("steps in cycle");
+        }
         archive.real("products in the basis", &mut self.products);
-        self.len = self.len.min(self.cycle());
-        let rows = self.basis.len();
-        archive.vectors("basis", &mut self.basis[..=self.len]);
-        archive.doubles("triangle", &mut self.triangle[..self.len * rows]);
-        archive.doubles("rotated right-hand side", &mut self.rhs);
-        let mut cosines: Vec<f64> = self.rotations.iter().map(|rotation| rotation.c).collect();
-        let mut sines: Vec<T::Double> = self.rotations.iter().map(|rotation| rotation.s).collect();
+        let len = self.len;
+        self.reserve(len);
+        archive.vectors("basis", &mut self.basis[..=len]);
+        archive.doubles("triangle", &mut self.triangle[..column(len).start]);
+        archive.doubles("rotated right-hand side", &mut self.rhs[..=len]);
+        let mut cosines: Vec<f64> = self.rotations[..len].iter().map(|rotation| rotation.c).collect();
+        let mut sines: Vec<T::Double> = self.rotations[..len].iter().map(|rotation| rotation.s).collect();
         archive.reals("cosines", &mut cosines);
         archive.doubles("sines", &mut sines);
         for (rotation, (c, s)) in self.rotations.iter_mut().zip(cosines.into_iter().zip(sines)) {
             *rotation = Rotation { c, s };
         }
     }
+}
+
+/// Where column `j` of the triangle is.
+fn column(j: usize) -> std::ops::Range<usize> {
+    j * (j + 1) / 2..(j + 1) * (j + 2) / 2
 }
 
 /// A Givens rotation `(c, s; -conj(s), c)`.

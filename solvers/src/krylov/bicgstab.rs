@@ -22,20 +22,12 @@ use dolmen_core::{Real, Scalar, Vector, update};
 use crate::error::Result;
 use crate::krylov::context::Context;
 use crate::krylov::iteration::{Archive, Iteration, Step};
-use crate::settings::{Settings, square_solver};
+use crate::settings::square_solver;
 
-/// BiCGStab, for any operator.
-pub struct BiCgStab<'a, T> {
-    settings: Settings<'a, T>,
+square_solver! {
+    /// BiCGStab, for any operator.
+    pub struct BiCgStab: "BiCGStab" {}
 }
-
-impl<'a, T: Scalar> From<Settings<'a, T>> for BiCgStab<'a, T> {
-    fn from(settings: Settings<'a, T>) -> Self {
-        BiCgStab { settings }
-    }
-}
-
-square_solver!(BiCgStab, "BiCGStab");
 
 impl<T: Scalar> BiCgStab<'_, T> {
     fn iteration(&self, cx: &Context<'_, T>) -> Result<Run<T>> {

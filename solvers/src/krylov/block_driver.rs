@@ -6,12 +6,11 @@ use std::time::Instant;
 
 use dolmen_core::{LinearOperator, MultiVector, Real, Scalar, Snapshot, Vector, profile};
 
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::krylov::block_cg::METHOD;
 use crate::krylov::context::require_same;
-use crate::krylov::driver::{PATIENCE, RESERVED};
+use crate::krylov::course::{Course, RESERVED, Signs, Wishes};
 use crate::krylov::iteration::Archive;
-use crate::monitor::{Progress, Request};
 use crate::report::{SolveReport, StopReason};
 use crate::settings::{Norm, Settings};
 
@@ -46,6 +45,8 @@ impl Column {
 /// A block solve under way.
 pub(crate) struct BlockDrive<'s, 'a, T: Scalar> {
     pub(crate) settings: &'s Settings<'a, T>,
+    course: Course<'s, 'a, T>,
+    wishes: Wishes,
     a: &'s dyn LinearOperator<T>,
     b: &'s MultiVector<T>,
     pub(crate) r: MultiVector<T>,
@@ -56,17 +57,10 @@ pub(crate) struct BlockDrive<'s, 'a, T: Scalar> {
     pub(crate) images: MultiVector<T>,
     pub(crate) columns: Vec<Column>,
     sums: Vec<T::Double>,
-    /// Whether residuals have just been computed as `b - A x`.
-    is_true: bool,
-    /// Starts in a row that gained less than half, and the largest residual of the last one.
-    idle: usize,
+    /// The largest relative residual of the last start.
     last_true: f64,
-    iterations: usize,
     applications: usize,
     preconditionings: usize,
-    /// What this rank's monitor asked for, to stop and a snapshot; `None` without a monitor.
-    wishes: Option<[f64; 2]>,
-    heard: [bool; 2],
 }
 
 impl<'s, 'a, T: Scalar> BlockDrive<'s, 'a, T> {
@@ -93,6 +87,8 @@ impl<'s, 'a, T: Scalar> BlockDrive<'s, 'a, T> {
         let zeros = || MultiVector::zeros(b.layout(), count);
         let mut new = BlockDrive {
             settings,
+            course: Course::new(settings),
+            wishes: Wishes::new(settings),
             a,
             b,
             r: b.clone(),
@@ -101,14 +97,9 @@ impl<'s, 'a, T: Scalar> BlockDrive<'s, 'a, T> {
             images: zeros(),
             columns: Vec::with_capacity(count),
             sums: vec![T::Double::ZERO; count],
-            is_true: false,
-            idle: 0,
             last_true: f64::INFINITY,
-            iterations: 0,
             applications: 0,
             preconditionings: 0,
-            wishes: settings.monitor.is_some().then_some([0.0; 2]),
-            heard: [false; 2],
         };
         project(settings.projection, &mut new.r)?;
         let mut rhs = Vector::zeros(b.layout());
@@ -128,7 +119,7 @@ impl<'s, 'a, T: Scalar> BlockDrive<'s, 'a, T> {
             None => self.begin(x)?,
         }
         let reason = loop {
-            if let Some(reason) = self.verdict(x)? {
+            if let Some(reason) = self.course.verdict(&self.signs(), &self.wishes) {
                 break reason;
             }
             if let Some(reason) = self.step(x)? {
@@ -176,7 +167,7 @@ impl<'s, 'a, T: Scalar> BlockDrive<'s, 'a, T> {
             column.residual = one.norm2();
             column.report.true_residual = column.residual;
         }
-        self.is_true = true;
+        self.course.is_true = true;
         let unmet = self.columns.iter().filter(|column| !column.is_met());
         self.last_true = unmet.map(Column::relative).fold(0.0, f64::max);
         Ok(())
@@ -204,13 +195,7 @@ impl<'s, 'a, T: Scalar> BlockDrive<'s, 'a, T> {
     /// The norms of the residuals and their energies, in one reduction in which wishes ride.
     pub(crate) fn measure(&mut self) -> Result<()> {
         let reduction = self.settings.reduction;
-        let mut riders = self.wishes.unwrap_or_default();
-        let riding = if self.wishes.is_some() { &mut riders[..] } else { &mut [] };
-        self.r.column_dots_with(&self.r, reduction, &mut self.sums, riding)?;
-        if self.wishes.is_some() {
-            self.wishes = Some([0.0; 2]);
-            self.heard = std::array::from_fn(|i| self.heard[i] || riders[i] > 0.0);
-        }
+        self.wishes.ride(|riders| self.r.column_dots_with(&self.r, reduction, &mut self.sums, riders))?;
         for (column, square) in self.columns.iter_mut().zip(&self.sums) {
             (column.residual, column.energy) = (square.re().sqrt(), square.re());
         }
@@ -227,39 +212,29 @@ impl<'s, 'a, T: Scalar> BlockDrive<'s, 'a, T> {
             && self.columns.iter().any(|column| column.energy < 0.0 || (column.energy == 0.0 && !column.is_met()))
     }
 
-    /// Whether to stop before the next step.
-    fn verdict(&mut self, x: &mut MultiVector<T>) -> Result<Option<StopReason>> {
-        let any = |what: fn(&Column) -> bool| self.columns.iter().any(what);
-        Ok(if any(|column| !column.residual.is_finite()) {
-            Some(StopReason::NotFinite)
-        } else if self.is_true && !any(|column| !column.is_met()) {
-            Some(StopReason::Converged)
-        } else if self.idle >= PATIENCE {
-            Some(StopReason::Stagnated)
-        } else if any(|column| column.residual > column.limit) {
-            Some(StopReason::Diverged)
-        } else if self.heard[0] {
-            self.hand_out(x)?;
-            Some(StopReason::Requested)
-        } else if self.iterations >= self.settings.max_iterations {
-            Some(StopReason::IterationLimit)
-        } else {
-            None
-        })
+    /// What the residuals say, all of them.
+    fn signs(&self) -> Signs {
+        let all = |what: fn(&Column) -> bool| self.columns.iter().all(what);
+        Signs {
+            finite: all(|column| column.residual.is_finite()),
+            hidden: false,
+            met: all(Column::is_met),
+            diverged: !all(|column| column.residual <= column.limit),
+        }
     }
 
     /// One iteration, and a new start where all estimates meet their targets.
     fn step(&mut self, x: &mut MultiVector<T>) -> Result<Option<StopReason>> {
-        self.heard = [false; 2];
+        self.wishes.forget();
         if let Some(reason) = self.iterate(x)? {
             return Ok(Some(reason));
         }
-        self.iterations += 1;
-        self.is_true = false;
+        self.course.iterations += 1;
+        self.course.is_true = false;
         if self.columns.iter().all(Column::is_met) {
             let before = self.last_true;
             self.start(x)?;
-            self.idle = if self.last_true > 0.5 * before { self.idle + 1 } else { 0 };
+            self.course.started_again(self.last_true <= 0.5 * before);
         }
         self.record(x)?;
         Ok(None)
@@ -267,54 +242,34 @@ impl<'s, 'a, T: Scalar> BlockDrive<'s, 'a, T> {
 
     /// Notes the residuals, tells the monitor, and hands out a snapshot if it is time.
     fn record(&mut self, x: &mut MultiVector<T>) -> Result<()> {
-        let iteration = self.iterations;
         for column in &mut self.columns {
             column.report.history.push(column.residual);
         }
         let excess = |column: &&Column| column.residual / column.report.target;
         let worst = self.columns.iter().reduce(|worst, next| if excess(&next) > excess(&worst) { next } else { worst });
-        if let (Some(monitor), Some(worst)) = (&self.settings.monitor, worst) {
-            let progress = Progress { iteration, residual: worst.residual, target: worst.report.target };
-            let request = monitor.borrow_mut().progress(&progress);
-            let wishes = [Request::Stop, Request::Snapshot].map(|kind| f64::from(u8::from(request == kind)));
-            self.wishes = Some(wishes);
+        if let Some(worst) = worst {
+            self.course.tell(worst.residual, worst.report.target, &self.wishes);
         }
-        let every = self.settings.snapshot_every;
-        if self.heard[1] || (every > 0 && iteration > 0 && iteration.is_multiple_of(every)) {
-            self.hand_out(x)?;
-        }
-        Ok(())
-    }
-
-    fn hand_out(&mut self, x: &mut MultiVector<T>) -> Result<()> {
-        if let Some(monitor) = &self.settings.monitor {
+        if self.course.is_due(&self.wishes) {
             let mut snapshot = Snapshot::new(METHOD);
             self.archive(&mut Archive::Save(&mut snapshot), x);
-            let outcome = monitor.borrow_mut().snapshot(&snapshot);
-            self.b.comm().agree(outcome)?;
+            self.course.deliver(&snapshot, self.b.comm())?;
         }
         Ok(())
     }
 
     fn load(&mut self, snapshot: &Snapshot<T>, x: &mut MultiVector<T>) -> Result<()> {
-        let (method, found) = (METHOD, snapshot.method().to_owned());
-        let mut archive = Archive::Load(snapshot, Ok(()));
-        if found != METHOD {
-            archive = Archive::Load(snapshot, Err(Error::SnapshotMethod { method, found }));
-        } else if snapshot.integer("columns") != Some(self.columns.len() as u64) {
-            archive = Archive::Load(snapshot, Err(Error::Snapshot { method: found, name: "columns".to_owned() }));
-        } else {
-            self.archive(&mut archive, x);
-        }
-        if let Archive::Load(_, outcome) = archive {
-            self.b.comm().agree(outcome)?;
-        }
-        Ok(())
+        let mut archive = Archive::load(snapshot, METHOD);
+        self.archive(&mut archive, x);
+        archive.agree(self.b.comm())
     }
 
     fn archive(&mut self, archive: &mut Archive<'_, T>, x: &mut MultiVector<T>) {
         let mut count = self.columns.len();
         archive.integer("columns", &mut count);
+        if count != self.columns.len() {
+            return archive.refuse("columns");
+        }
         for (name, block) in [("x", x), ("r", &mut self.r), ("directions", &mut self.directions)] {
             let mut one = Vector::zeros(block.layout());
             for j in 0..block.columns() {
@@ -329,21 +284,20 @@ impl<'s, 'a, T: Scalar> BlockDrive<'s, 'a, T> {
             archive.reals(&format!("column {j}"), &mut numbers);
             [column.residual, column.limit, column.energy, column.report.true_residual] = numbers;
         }
-        archive.integer("iterations", &mut self.iterations);
+        self.course.archive(archive);
         archive.integer("applications", &mut self.applications);
         archive.integer("preconditionings", &mut self.preconditionings);
-        archive.integer("idle starts", &mut self.idle);
         archive.real("last true residual", &mut self.last_true);
-        archive.flag("residual is true", &mut self.is_true);
     }
 
     /// The reports of a solve that ends for `reason`. A true residual that meets its target is
     /// convergence, whatever ended the solve.
     fn conclude(mut self, reason: StopReason, x: &MultiVector<T>, start: Instant) -> Result<Vec<SolveReport>> {
-        if !self.is_true {
+        if !self.course.is_true {
             self.compute_residuals(x)?;
         }
-        let (iterations, applications, preconditionings) = (self.iterations, self.applications, self.preconditionings);
+        let (iterations, applications, preconditionings) =
+            (self.course.iterations, self.applications, self.preconditionings);
         let finished = self.columns.into_iter().map(|column| {
             let reason = if column.is_met() { StopReason::Converged } else { reason };
             let time = start.elapsed();

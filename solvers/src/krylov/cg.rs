@@ -23,28 +23,20 @@ use crate::error::Result;
 use crate::krylov::context::Context;
 use crate::krylov::iteration::{Archive, Iteration, Step};
 use crate::report::StopReason;
-use crate::settings::{Norm, Settings, square_solver};
+use crate::settings::{Norm, square_solver};
 
-/// Conjugate gradients, for Hermitian positive definite operators and preconditioners.
-///
-/// ```no_run
-/// # use dolmen_core::{Diagonal, LinearOperator, Vector};
-/// # use dolmen_solvers::{Cg, Result};
-/// # fn f(a: &Diagonal<f64>, m: &Diagonal<f64>, b: &Vector<f64>, x: &mut Vector<f64>) -> Result<()> {
-/// let report = Cg::new().rtol(1e-8).preconditioner(m).solve(a, b, x)?.require_converged()?;
-/// # Ok(()) }
-/// ```
-pub struct Cg<'a, T> {
-    settings: Settings<'a, T>,
+square_solver! {
+    /// Conjugate gradients, for Hermitian positive definite operators and preconditioners.
+    ///
+    /// ```no_run
+    /// # use dolmen_core::{Diagonal, LinearOperator, Vector};
+    /// # use dolmen_solvers::{Cg, Result};
+    /// # fn f(a: &Diagonal<f64>, m: &Diagonal<f64>, b: &Vector<f64>, x: &mut Vector<f64>) -> Result<()> {
+    /// let report = Cg::new().rtol(1e-8).preconditioner(m).solve(a, b, x)?.require_converged()?;
+    /// # Ok(()) }
+    /// ```
+    pub struct Cg: "CG" {}
 }
-
-impl<'a, T: Scalar> From<Settings<'a, T>> for Cg<'a, T> {
-    fn from(settings: Settings<'a, T>) -> Self {
-        Cg { settings }
-    }
-}
-
-square_solver!(Cg, "CG");
 
 impl<T: Scalar> Cg<'_, T> {
     fn iteration<'s>(&self, cx: &Context<'s, T>) -> Result<Run<'s, T>> {

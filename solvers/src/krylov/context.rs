@@ -6,6 +6,7 @@ use std::time::Instant;
 use dolmen_core::{AdjointOperator, LinearOperator, Reduction, Scalar, Vector, dots_with, profile, update_dots};
 
 use crate::error::{Error, Result};
+use crate::krylov::course::Wishes;
 use crate::settings::{Norm, Settings};
 
 /// The operators of a solve.
@@ -19,16 +20,11 @@ pub(crate) struct Context<'s, T: Scalar> {
     adjoint: Option<Adjoints<'s, T>>,
     pub(crate) reduction: Reduction,
     pub(crate) norm: Norm,
-    pub(crate) max_iterations: usize,
     pub(crate) applications: Cell<usize>,
     pub(crate) preconditionings: Cell<usize>,
     /// The largest `|A v| / |v|` seen so far, in least squares.
     pub(crate) operator_norm: Cell<f64>,
-    /// What this rank's monitor asked for, to stop and a snapshot, until the next reduction carries it to
-    /// the others; `None` without a monitor.
-    pub(crate) wishes: Cell<Option<[f64; 2]>>,
-    /// What the reductions of this iteration brought from the monitors of all ranks.
-    pub(crate) heard: Cell<[bool; 2]>,
+    pub(crate) wishes: Wishes,
     /// Takes projections, which do not work in place, and adjoints before they are preconditioned.
     scratch: RefCell<Vector<T>>,
 }
@@ -104,12 +100,10 @@ impl<'s, T: Scalar> Context<'s, T> {
             adjoint: None,
             reduction: settings.reduction,
             norm: settings.norm,
-            max_iterations: settings.max_iterations,
             applications: Cell::new(0),
             preconditionings: Cell::new(0),
             operator_norm: Cell::new(0.0),
-            wishes: Cell::new(settings.monitor.is_some().then_some([0.0; 2])),
-            heard: Cell::default(),
+            wishes: Wishes::new(settings),
             scratch: RefCell::new(Vector::zeros(a.domain())),
         }
     }
@@ -158,13 +152,20 @@ impl<'s, T: Scalar> Context<'s, T> {
     /// `z = P M r`.
     pub(crate) fn precondition(&self, r: &Vector<T>, z: &mut Vector<T>) -> Result<()> {
         match self.preconditioner {
-            Some(m) => {
-                self.preconditionings.set(self.preconditionings.get() + 1);
-                let _event = profile::event("PCApply");
-                m.apply(r, z)?;
+            Some(m) => self.precondition_by(m, r, z),
+            None => {
+                z.copy_from(r)?;
+                self.project(z)
             }
-            None => z.copy_from(r)?,
         }
+    }
+
+    /// `z = P M r` with this `M`.
+    pub(crate) fn precondition_by(&self, m: &dyn LinearOperator<T>, r: &Vector<T>, z: &mut Vector<T>) -> Result<()> {
+        self.count_preconditioning();
+        let event = profile::event("PCApply");
+        m.apply(r, z)?;
+        drop(event);
         self.project(z)
     }
 
@@ -227,21 +228,9 @@ impl<'s, T: Scalar> Context<'s, T> {
         }
     }
 
-    /// Makes a reduction in which the wishes of the monitors ride.
-    fn carrying_wishes<V>(&self, reduce: impl FnOnce(&mut [f64]) -> dolmen_core::Result<V>) -> Result<V> {
-        let Some(mut riders) = self.wishes.get() else {
-            return Ok(reduce(&mut [])?);
-        };
-        let value = reduce(&mut riders)?;
-        self.wishes.set(Some([0.0; 2]));
-        let heard = self.heard.get();
-        self.heard.set(std::array::from_fn(|i| heard[i] || riders[i] > 0.0));
-        Ok(value)
-    }
-
     /// Several inner products in one reduction.
     pub(crate) fn dots<const N: usize>(&self, pairs: [(&Vector<T>, &Vector<T>); N]) -> Result<[T::Double; N]> {
-        self.carrying_wishes(|riders| dots_with(pairs, self.reduction, riders))
+        self.wishes.ride(|riders| dots_with(pairs, self.reduction, riders))
     }
 
     /// Changes vectors and sums what comes out of it, in one pass and one reduction.
@@ -251,7 +240,7 @@ impl<'s, T: Scalar> Context<'s, T> {
         inputs: [&Vector<T>; R],
         entry: impl Fn([T; W], [T; R]) -> ([T; W], [(T, T); N]) + Sync,
     ) -> Result<[T::Double; N]> {
-        self.carrying_wishes(|riders| update_dots(outputs, inputs, self.reduction, riders, entry))
+        self.wishes.ride(|riders| update_dots(outputs, inputs, self.reduction, riders, entry))
     }
 
     /// `|v|^2`.
@@ -274,7 +263,7 @@ impl<'s, T: Scalar> Context<'s, T> {
 
     /// `out[j] = xs[j]^H w`, in one reduction.
     pub(crate) fn multi_dot(&self, w: &Vector<T>, xs: &[Vector<T>], out: &mut [T::Double]) -> Result<()> {
-        self.carrying_wishes(|riders| w.multi_dot_with(xs, self.reduction, out, riders))
+        self.wishes.ride(|riders| w.multi_dot_with(xs, self.reduction, out, riders))
     }
 }
 

@@ -3,8 +3,7 @@
 //! A solve stops when `|r| <= max(rtol |b|, atol)` in the norm that was asked for. The recurrences of
 //! a method drift away from the true residual in rounding, so their word is only taken after
 //! `b - A x` has been computed: if that is too large, the method starts again from it. Each such
-//! start should gain at least half; two in a row that do not end as [`StopReason::Stagnated`]. One
-//! alone may be a guess that was nearly good enough.
+//! start should gain at least half; two in a row that do not end as [`StopReason::Stagnated`].
 //!
 //! A least-squares problem is also solved when `|A^H r| <= rtol |A| |r|` (test 2 of Paige and
 //! Saunders, ACM TOMS 8 (1982) 43), computed afresh as well, where `|A|` is the largest `|A v| / |v|`
@@ -15,18 +14,12 @@
 
 use dolmen_core::{Real, Scalar, Snapshot, Vector, profile};
 
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::krylov::context::Context;
+use crate::krylov::course::{Course, RESERVED, Signs};
 use crate::krylov::iteration::{Archive, Estimate, Iteration, Step};
-use crate::monitor::{Progress, Request};
 use crate::report::{SolveReport, StopReason};
 use crate::settings::{Norm, Settings};
-
-/// Entries of the history for which there is room beforehand, so that an ordinary solve does not
-/// allocate while it iterates.
-pub(crate) const RESERVED: usize = 10_000;
-/// Starts in a row that may gain less than half.
-pub(crate) const PATIENCE: usize = 2;
 
 /// Solves by a method.
 pub(crate) fn drive<'s, T: Scalar, I: Iteration<T>>(
@@ -43,7 +36,7 @@ pub(crate) fn drive<'s, T: Scalar, I: Iteration<T>>(
         None => drive.begin(x)?,
     }
     let reason = loop {
-        if let Some(reason) = drive.verdict(x)? {
+        if let Some(reason) = drive.course.verdict(&drive.signs(), &drive.cx.wishes) {
             break reason;
         }
         if let Some(reason) = drive.step(x)? {
@@ -59,22 +52,17 @@ pub(crate) fn drive<'s, T: Scalar, I: Iteration<T>>(
 struct Drive<'s, 'a, T: Scalar, I> {
     cx: Context<'s, T>,
     settings: &'s Settings<'a, T>,
+    course: Course<'s, 'a, T>,
     iteration: I,
     r: Vector<T>,
     /// `M r` for the norms that need it, `M^H A^H r` in least squares.
     z: Option<Vector<T>>,
     /// What is believed of the residual.
     estimate: Estimate,
-    /// Whether `estimate` comes from a residual that has just been computed as `b - A x`.
-    is_true: bool,
-    /// The last residual that was computed, in the norm asked for.
-    last_true: f64,
+    /// The last residual that was computed.
+    last: Estimate,
     /// The residual above which the solve has diverged.
     limit: f64,
-    /// Starts in a row that gained less than half.
-    idle: usize,
-    /// Whether the last start followed a breakdown.
-    broke: bool,
     report: SolveReport,
 }
 
@@ -100,9 +88,9 @@ impl<'s, 'a, T: Scalar, I: Iteration<T>> Drive<'s, 'a, T, I> {
             preconditionings: 0,
             time: std::time::Duration::ZERO,
         };
-        let estimate = Estimate::from(f64::INFINITY);
-        let (is_true, last_true, limit, idle, broke) = (false, f64::INFINITY, settings.dtol * size, 0, false);
-        Ok(Drive { cx, settings, iteration, r, z, estimate, is_true, last_true, limit, idle, broke, report })
+        let unknown = Estimate::from(f64::INFINITY);
+        let (course, limit) = (Course::new(settings), settings.dtol * size);
+        Ok(Drive { cx, settings, course, iteration, r, z, estimate: unknown, last: unknown, limit, report })
     }
 
     /// The first residual and start.
@@ -120,15 +108,15 @@ impl<'s, 'a, T: Scalar, I: Iteration<T>> Drive<'s, 'a, T, I> {
     fn compute_residual(&mut self, x: &Vector<T>) -> Result<()> {
         self.cx.residual(x, &mut self.r)?;
         self.report.true_residual = self.r.norm2();
-        self.last_true = measure(&self.cx, &self.r, self.report.true_residual, self.z.as_mut())?;
-        self.estimate = self.last_true.into();
-        self.is_true = true;
+        self.estimate = measure(&self.cx, &self.r, self.report.true_residual, self.z.as_mut())?.into();
         if let (true, Some(s)) = (self.cx.is_least_squares(), &mut self.z) {
             self.cx.apply_adjoint(&self.r, s)?;
             self.estimate.normal = s.norm2();
             self.cx.note_operator_norm(self.estimate.normal / self.report.true_residual);
             self.report.normal_residual = Some(self.estimate.normal);
         }
+        self.last = self.estimate;
+        self.course.is_true = true;
         Ok(())
     }
 
@@ -147,54 +135,38 @@ impl<'s, 'a, T: Scalar, I: Iteration<T>> Drive<'s, 'a, T, I> {
         residual <= self.report.target || normal <= self.settings.rtol * self.cx.operator_norm.get() * residual
     }
 
-    /// Whether a residual that is there vanishes in the norm that was asked for, which then is none.
-    fn is_hidden(&self) -> bool {
-        self.is_true && self.estimate.residual == 0.0 && self.report.true_residual > 0.0
-    }
-
-    /// Whether to stop before the next step.
-    fn verdict(&mut self, x: &mut Vector<T>) -> Result<Option<StopReason>> {
+    /// What the estimate says.
+    fn signs(&self) -> Signs {
         let residual = self.estimate.residual;
-        Ok(if !residual.is_finite() {
-            Some(StopReason::NotFinite)
-        } else if self.is_hidden() {
-            Some(StopReason::IndefinitePreconditioner)
-        } else if self.is_true && self.is_met() {
-            Some(StopReason::Converged)
-        } else if self.idle >= PATIENCE {
-            Some(if self.broke { StopReason::Breakdown } else { StopReason::Stagnated })
-        } else if residual > self.limit {
-            Some(StopReason::Diverged)
-        } else if self.cx.heard.get()[0] {
-            self.hand_out(x)?;
-            Some(StopReason::Requested)
-        } else if self.report.iterations >= self.settings.max_iterations {
-            Some(StopReason::IterationLimit)
-        } else {
-            None
-        })
+        Signs {
+            finite: residual.is_finite(),
+            hidden: residual == 0.0 && self.report.true_residual > 0.0,
+            met: self.is_met(),
+            diverged: residual > self.limit,
+        }
     }
 
     /// One iteration, or a new start in its place.
     fn step(&mut self, x: &mut Vector<T>) -> Result<Option<StopReason>> {
-        self.cx.heard.set([false; 2]);
+        self.cx.wishes.forget();
         let step = self.iteration.step(&self.cx, x, &mut self.r)?;
         let (Step::Next(estimate) | Step::Cycle(estimate)) = step else {
             if let Step::Stop(reason) = step {
                 return Ok(Some(reason));
             }
-            self.broke = true;
+            self.course.broke = true;
             self.start_again(x, 0.5)?;
+            self.hand_out(x)?;
             return Ok(None);
         };
-        self.report.iterations += 1;
+        self.course.iterations += 1;
         self.estimate = estimate;
-        self.is_true = false;
+        self.course.is_true = false;
         if self.is_met() {
-            self.broke = false;
+            self.course.broke = false;
             self.start_again(x, 0.5)?;
         } else if matches!(step, Step::Cycle(_)) && estimate.residual.is_finite() {
-            self.broke = false;
+            self.course.broke = false;
             self.start_again(x, 1.0 - 100.0 * T::Real::EPSILON.to_f64())?;
         }
         self.record(x)?;
@@ -202,56 +174,41 @@ impl<'s, 'a, T: Scalar, I: Iteration<T>> Drive<'s, 'a, T, I> {
     }
 
     /// Replaces the estimate by the truth and goes on from there; `expected` is what a useful start
-    /// leaves of the residual of the last one.
+    /// leaves of the residual of the last one, or in least squares of `|A^H r|`: the residual itself
+    /// may be at its minimum long before.
     fn start_again(&mut self, x: &mut Vector<T>, expected: f64) -> Result<()> {
-        let before = self.last_true;
+        let before = self.last;
         self.iteration.finish(&self.cx, x)?;
         self.start(x)?;
-        self.idle = if self.estimate.residual > expected * before { self.idle + 1 } else { 0 };
+        let Estimate { residual, normal } = self.estimate;
+        let gained = residual <= expected * before.residual || normal < expected * before.normal;
+        self.course.started_again(gained);
         Ok(())
     }
 
     /// Notes the residual, tells the monitor, and hands out a snapshot if it is time.
     fn record(&mut self, x: &mut Vector<T>) -> Result<()> {
         self.report.history.push(self.estimate.residual);
-        let SolveReport { iterations: iteration, target, .. } = self.report;
-        if let Some(monitor) = &self.settings.monitor {
-            let progress = Progress { iteration, residual: self.estimate.residual, target };
-            let request = monitor.borrow_mut().progress(&progress);
-            let wishes = [Request::Stop, Request::Snapshot].map(|kind| f64::from(u8::from(request == kind)));
-            self.cx.wishes.set(Some(wishes));
-        }
-        let every = self.settings.snapshot_every;
-        if self.cx.heard.get()[1] || (every > 0 && iteration > 0 && iteration.is_multiple_of(every)) {
-            self.hand_out(x)?;
-        }
-        Ok(())
+        self.course.tell(self.estimate.residual, self.report.target, &self.cx.wishes);
+        self.hand_out(x)
     }
 
-    /// Gives the monitor a snapshot.
+    /// Gives the monitor a snapshot if it is time.
     fn hand_out(&mut self, x: &mut Vector<T>) -> Result<()> {
-        if let Some(monitor) = &self.settings.monitor {
-            let mut snapshot = Snapshot::new(self.cx.method);
-            self.archive(&mut Archive::Save(&mut snapshot), x);
-            let outcome = monitor.borrow_mut().snapshot(&snapshot);
-            self.cx.b.comm().agree(outcome)?;
+        if !self.course.is_due(&self.cx.wishes) {
+            return Ok(());
         }
-        Ok(())
+        let mut snapshot = Snapshot::new(self.cx.method);
+        self.archive(&mut Archive::Save(&mut snapshot), x);
+        self.course.deliver(&snapshot, self.cx.b.comm())
     }
 
     /// Takes the state from a snapshot.
     fn load(&mut self, snapshot: &Snapshot<T>, x: &mut Vector<T>) -> Result<()> {
-        let mut archive = Archive::Load(snapshot, Ok(()));
-        if snapshot.method() == self.cx.method {
-            self.archive(&mut archive, x);
-        } else {
-            let (method, found) = (self.cx.method, snapshot.method().to_owned());
-            archive = Archive::Load(snapshot, Err(Error::SnapshotMethod { method, found }));
-        }
-        if let Archive::Load(_, outcome) = archive {
-            self.cx.b.comm().agree(outcome)?;
-        }
-        if self.is_true {
+        let mut archive = Archive::load(snapshot, self.cx.method);
+        self.archive(&mut archive, x);
+        archive.agree(self.cx.b.comm())?;
+        if self.course.is_true {
             // A solve may end on this residual, and the right-hand side may not be the snapshot's: the
             // start is made once more, and not counted since it was before.
             let counts = [self.cx.applications.get(), self.cx.preconditionings.get()];
@@ -265,7 +222,7 @@ impl<'s, 'a, T: Scalar, I: Iteration<T>> Drive<'s, 'a, T, I> {
     fn archive(&mut self, archive: &mut Archive<'_, T>, x: &mut Vector<T>) {
         archive.vector("x", x);
         archive.vector("r", &mut self.r);
-        archive.integer("iterations", &mut self.report.iterations);
+        self.course.archive(archive);
         archive.series("history", &mut self.report.history);
         for (name, count) in [("applications", &self.cx.applications), ("preconditionings", &self.cx.preconditionings)]
         {
@@ -278,25 +235,24 @@ impl<'s, 'a, T: Scalar, I: Iteration<T>> Drive<'s, 'a, T, I> {
         self.cx.operator_norm.set(operator_norm);
         archive.real("residual", &mut self.estimate.residual);
         archive.real("normal residual", &mut self.estimate.normal);
-        archive.real("last true residual", &mut self.last_true);
+        archive.real("last true residual", &mut self.last.residual);
+        archive.real("last true normal residual", &mut self.last.normal);
         archive.real("limit", &mut self.limit);
-        archive.integer("idle starts", &mut self.idle);
-        archive.flag("residual is true", &mut self.is_true);
-        archive.flag("breakdown", &mut self.broke);
         self.iteration.archive(archive);
     }
 
     /// The report of a solve that ends for `reason`. Whatever ended it, a true residual that meets
     /// the tolerance is convergence.
     fn conclude(mut self, reason: StopReason, x: &mut Vector<T>) -> Result<SolveReport> {
-        if !self.is_true {
+        if !self.course.is_true {
             if reason != StopReason::NotFinite {
                 self.iteration.finish(&self.cx, x)?;
             }
             self.compute_residual(x)?;
         }
-        let met = self.estimate.residual.is_finite() && self.is_met() && !self.is_hidden();
-        self.report.reason = if met { StopReason::Converged } else { reason };
+        let Signs { finite, hidden, met, .. } = self.signs();
+        self.report.reason = if finite && met && !hidden { StopReason::Converged } else { reason };
+        self.report.iterations = self.course.iterations;
         self.report.applications = self.cx.applications.get();
         self.report.preconditionings = self.cx.preconditionings.get();
         Ok(self.report)

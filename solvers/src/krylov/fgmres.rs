@@ -14,34 +14,21 @@ use crate::krylov::arnoldi::{Arnoldi, Expansion};
 use crate::krylov::context::Context;
 use crate::krylov::gmres::{cycle, end_of_step};
 use crate::krylov::iteration::{Archive, Iteration, Step};
-use crate::settings::{Settings, square_solver};
+use crate::settings::square_solver;
 
-/// Restarted flexible GMRES, for any nonsingular operator and a preconditioner that may vary.
-pub struct Fgmres<'a, T> {
-    settings: Settings<'a, T>,
-    restart: usize,
-}
-
-impl<'a, T: Scalar> From<Settings<'a, T>> for Fgmres<'a, T> {
-    fn from(settings: Settings<'a, T>) -> Self {
-        Fgmres { settings, restart: 30 }
+square_solver! {
+    /// Restarted flexible GMRES, for any nonsingular operator and a preconditioner that may vary.
+    pub struct Fgmres: "FGMRES" {
+        /// Steps before a restart, 30 by default; two vectors are kept for each.
+        restart: usize = 30;
     }
 }
-
-square_solver!(Fgmres, "FGMRES");
 
 impl<T: Scalar> Fgmres<'_, T> {
-    /// Steps before a restart, 30 by default; two vectors are kept for each.
-    #[must_use]
-    pub fn restart(mut self, restart: usize) -> Self {
-        self.restart = restart;
-        self
-    }
-
     fn iteration(&self, cx: &Context<'_, T>) -> Result<Run<T>> {
         cx.require_true_norm()?;
         let cycle = cycle(cx, self.restart)?;
-        Ok(Run { arnoldi: Arnoldi::new(cx, cycle), preconditioned: (0..cycle).map(|_| cx.zeros()).collect() })
+        Ok(Run { arnoldi: Arnoldi::new(cx, cycle), preconditioned: Vec::new() })
     }
 }
 
@@ -60,9 +47,13 @@ impl<T: Scalar> Iteration<T> for Run<T> {
 
     fn step(&mut self, cx: &Context<'_, T>, _x: &mut Vector<T>, _r: &mut Vector<T>) -> Result<Step> {
         let j = self.arnoldi.len;
+        if j == self.preconditioned.len() {
+            self.preconditioned.push(cx.zeros());
+        }
+        let (last, next) = self.arnoldi.last_and_next();
         let z = &mut self.preconditioned[j];
-        cx.precondition(&self.arnoldi.basis[j], z)?;
-        cx.apply_projected(z, &mut self.arnoldi.basis[j + 1])?;
+        cx.precondition(last, z)?;
+        cx.apply_projected(z, next)?;
         Ok(match self.arnoldi.expand(cx)? {
             Expansion::Singular => Step::Breakdown,
             Expansion::Residual(residual) => end_of_step(&self.arnoldi, residual.into()),
@@ -75,6 +66,10 @@ impl<T: Scalar> Iteration<T> for Run<T> {
 
     fn archive(&mut self, archive: &mut Archive<'_, T>) {
         self.arnoldi.archive(archive);
-        archive.vectors("preconditioned", &mut self.preconditioned[..self.arnoldi.len]);
+        let len = self.arnoldi.len;
+        while self.preconditioned.len() < len {
+            self.preconditioned.push(Vector::zeros(self.arnoldi.basis[0].layout()));
+        }
+        archive.vectors("preconditioned", &mut self.preconditioned[..len]);
     }
 }

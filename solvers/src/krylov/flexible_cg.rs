@@ -17,20 +17,12 @@ use crate::krylov::cg::refuse_energy;
 use crate::krylov::context::Context;
 use crate::krylov::iteration::{Archive, Iteration, Step};
 use crate::report::StopReason;
-use crate::settings::{Settings, square_solver};
+use crate::settings::square_solver;
 
-/// Flexible conjugate gradients, for Hermitian positive definite operators.
-pub struct FlexibleCg<'a, T> {
-    settings: Settings<'a, T>,
+square_solver! {
+    /// Flexible conjugate gradients, for Hermitian positive definite operators.
+    pub struct FlexibleCg: "flexible CG" {}
 }
-
-impl<'a, T: Scalar> From<Settings<'a, T>> for FlexibleCg<'a, T> {
-    fn from(settings: Settings<'a, T>) -> Self {
-        FlexibleCg { settings }
-    }
-}
-
-square_solver!(FlexibleCg, "flexible CG");
 
 impl<T: Scalar> FlexibleCg<'_, T> {
     fn iteration(&self, cx: &Context<'_, T>) -> Result<Run<T>> {

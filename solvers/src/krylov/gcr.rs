@@ -11,42 +11,29 @@
 //! the operator and the preconditioner, in vectors of `n` entries: `3 j + 12` reads and 4 writes;
 //! `3 j + 6` and 2 more for a second pass.
 
-use dolmen_core::{Real, Scalar, Vector};
+use dolmen_core::{Layout, Real, Scalar, Vector};
 
 use crate::error::Result;
 use crate::krylov::context::Context;
 use crate::krylov::gmres::cycle;
 use crate::krylov::iteration::{Archive, Iteration, Step};
-use crate::settings::{Settings, square_solver};
+use crate::settings::square_solver;
 
-/// Restarted GCR, for any operator and a preconditioner that may vary.
-pub struct Gcr<'a, T> {
-    settings: Settings<'a, T>,
-    restart: usize,
-}
-
-impl<'a, T: Scalar> From<Settings<'a, T>> for Gcr<'a, T> {
-    fn from(settings: Settings<'a, T>) -> Self {
-        Gcr { settings, restart: 30 }
+square_solver! {
+    /// Restarted GCR, for any operator and a preconditioner that may vary.
+    pub struct Gcr: "GCR" {
+        /// Steps before a restart, 30 by default; two vectors are kept for each.
+        restart: usize = 30;
     }
 }
-
-square_solver!(Gcr, "GCR");
 
 impl<T: Scalar> Gcr<'_, T> {
-    /// Steps before a restart, 30 by default; two vectors are kept for each.
-    #[must_use]
-    pub fn restart(mut self, restart: usize) -> Self {
-        self.restart = restart;
-        self
-    }
-
     fn iteration(&self, cx: &Context<'_, T>) -> Result<Run<T>> {
         cx.require_true_norm()?;
         let cycle = cycle(cx, self.restart)?;
-        let vectors = || (0..cycle).map(|_| cx.zeros()).collect();
-        let (products, factors) = (vec![T::Double::ZERO; cycle + 1], vec![T::ZERO; cycle]);
-        Ok(Run { p: vectors(), q: vectors(), squares: vec![0.0; cycle], len: 0, products, factors })
+        let mut run = Run { p: vec![], q: vec![], squares: vec![], len: 0, cycle, products: vec![], factors: vec![] };
+        run.reserve(cx.a.domain(), 1);
+        Ok(run)
     }
 }
 
@@ -57,11 +44,24 @@ struct Run<T: Scalar> {
     /// `|q|^2`.
     squares: Vec<f64>,
     len: usize,
+    /// Steps that a cycle can have.
+    cycle: usize,
     products: Vec<T::Double>,
     factors: Vec<T>,
 }
 
 impl<T: Scalar> Run<T> {
+    /// Makes room for so many directions.
+    fn reserve(&mut self, layout: &Layout, directions: usize) {
+        while self.p.len() < directions {
+            self.p.push(Vector::zeros(layout));
+            self.q.push(Vector::zeros(layout));
+            self.squares.push(0.0);
+            self.products.push(T::Double::ZERO);
+            self.factors.push(T::ZERO);
+        }
+    }
+
     /// Makes the newest image orthogonal to the others, once; what it keeps of its square.
     fn orthogonalise(&mut self, cx: &Context<'_, T>) -> Result<f64> {
         let k = self.len;
@@ -88,6 +88,7 @@ impl<T: Scalar> Iteration<T> for Run<T> {
 
     fn step(&mut self, cx: &Context<'_, T>, x: &mut Vector<T>, r: &mut Vector<T>) -> Result<Step> {
         let k = self.len;
+        self.reserve(r.layout(), k + 1);
         cx.precondition(r, &mut self.p[k])?;
         cx.apply_projected(&self.p[k], &mut self.q[k])?;
         if k > 0 && self.orthogonalise(cx)? < 0.5 {
@@ -103,13 +104,18 @@ impl<T: Scalar> Iteration<T> for Run<T> {
         x.axpy(alpha, &self.p[k])?;
         r.axpy(-alpha, q)?;
         self.squares[k] = square;
-        self.len = if k + 1 == self.p.len() { 0 } else { k + 1 };
+        self.len = if k + 1 == self.cycle { 0 } else { k + 1 };
         Step::next(cx.square_of(r)?.sqrt())
     }
 
     fn archive(&mut self, archive: &mut Archive<'_, T>) {
         archive.integer("steps in cycle", &mut self.len);
-        self.len = self.len.min(self.p.len());
+        if self.len >= self.cycle {
+            self.len = 0;
+            return archive.refuse("steps in cycle");
+        }
+        let layout = self.p[0].layout().clone();
+        self.reserve(&layout, self.len);
         archive.vectors("p", &mut self.p[..self.len]);
         archive.vectors("q", &mut self.q[..self.len]);
         archive.reals("squares", &mut self.squares[..self.len]);

@@ -5,16 +5,19 @@
 //! From the right, `A M y = b` with `x = M y`, the residual of the recurrence is that of `A x = b`.
 //! From the left, `M A x = M b`, it is `M (b - A x)`; in the true norm, which is the default there
 //! too, it is scaled by the ratio that both had at the beginning of the cycle, and the truth decides.
+//! Split, `M A R y = M b` with `x = R y`, it is the same. Of the other methods none has sides: those for
+//! Hermitian operators make the same iterates from an `M` however it is split (Saad, section 9.2.1), and
+//! the rest are preconditioned from the right, where the residual stays that of `A x = b`.
 //!
 //! Stops when `|r| <= max(rtol |b|, atol)`. One or two reductions an iteration (see [`super::arnoldi`]).
 //! Traffic of step `j` of a cycle beside the operator and the preconditioner, in vectors of `n`
 //! entries: `2 j + 6` reads and 3 writes, or `4 j + 9` and 4 where the second pass is needed.
 
-use dolmen_core::{Scalar, Vector};
+use dolmen_core::{LinearOperator, Scalar, Vector};
 
 use crate::error::{Error, Result};
 use crate::krylov::arnoldi::{Arnoldi, Expansion};
-use crate::krylov::context::Context;
+use crate::krylov::context::{Context, require_same};
 use crate::krylov::iteration::{Archive, Estimate, Iteration, Step};
 use crate::report::StopReason;
 use crate::settings::{Norm, Settings, require, square_solver};
@@ -42,17 +45,18 @@ pub struct Gmres<'a, T> {
     settings: Settings<'a, T>,
     restart: usize,
     side: Side,
+    right: Option<&'a dyn LinearOperator<T>>,
 }
 
 impl<'a, T: Scalar> From<Settings<'a, T>> for Gmres<'a, T> {
     fn from(settings: Settings<'a, T>) -> Self {
-        Gmres { settings, restart: 30, side: Side::Right }
+        Gmres { settings, restart: 30, side: Side::Right, right: None }
     }
 }
 
 square_solver!(Gmres, "GMRES");
 
-impl<T: Scalar> Gmres<'_, T> {
+impl<'a, T: Scalar> Gmres<'a, T> {
     /// Steps before a restart, 30 by default; one more vector than this is kept.
     #[must_use]
     pub fn restart(mut self, restart: usize) -> Self {
@@ -67,7 +71,20 @@ impl<T: Scalar> Gmres<'_, T> {
         self
     }
 
-    fn iteration(&self, cx: &Context<'_, T>) -> Result<Run<T>> {
+    /// Splits the preconditioner: `M A R y = M b`, `x = R y`, with this `R` on the right and what
+    /// [`Gmres::preconditioner`] gives on the left.
+    #[must_use]
+    pub fn split(mut self, right: &'a dyn LinearOperator<T>) -> Self {
+        self.side = Side::Left;
+        self.right = Some(right);
+        self
+    }
+
+    fn iteration(&self, cx: &Context<'_, T>) -> Result<Run<'a, T>> {
+        if let Some(right) = self.right {
+            require_same(cx.method, "preconditioner from the right", cx.a.domain(), right.domain())?;
+            require_same(cx.method, "preconditioner from the right", cx.a.domain(), right.range())?;
+        }
         let supported = match (self.side, cx.norm) {
             (_, Norm::True) | (Side::Left, Norm::Preconditioned) => true,
             (Side::Right, Norm::Preconditioned) => !cx.is_preconditioned(),
@@ -77,7 +94,8 @@ impl<T: Scalar> Gmres<'_, T> {
             return Err(Error::Norm { method: cx.method, norm: cx.norm });
         }
         let cycle = cycle(cx, self.restart)?;
-        Ok(Run { arnoldi: Arnoldi::new(cx, cycle), side: self.side, z: cx.zeros(), ratio: 1.0 })
+        let right = self.right.map(|right| (right, cx.zeros()));
+        Ok(Run { arnoldi: Arnoldi::new(cx, cycle), side: self.side, right, z: cx.zeros(), ratio: 1.0 })
     }
 }
 
@@ -85,18 +103,20 @@ impl<T: Scalar> Gmres<'_, T> {
 pub(crate) fn cycle<T: Scalar>(cx: &Context<'_, T>, restart: usize) -> Result<usize> {
     require(cx.method, "restart", restart as f64, restart > 0, "one or more")?;
     let rows = usize::try_from(cx.a.domain().global_len()).unwrap_or(usize::MAX);
-    Ok(restart.min(cx.max_iterations).min(rows).max(1))
+    Ok(restart.min(rows).max(1))
 }
 
-struct Run<T: Scalar> {
+struct Run<'a, T: Scalar> {
     arnoldi: Arnoldi<T>,
     side: Side,
+    /// `R`, and room for what it gives.
+    right: Option<(&'a dyn LinearOperator<T>, Vector<T>)>,
     z: Vector<T>,
     /// `|r| / |M r|` at the beginning of a cycle, where the norms of recurrence and tests differ.
     ratio: f64,
 }
 
-impl<T: Scalar> Iteration<T> for Run<T> {
+impl<T: Scalar> Iteration<T> for Run<'_, T> {
     fn start(&mut self, cx: &Context<'_, T>, r: &Vector<T>) -> Result<()> {
         let first = &mut self.arnoldi.basis[0];
         match self.side {
@@ -114,16 +134,22 @@ impl<T: Scalar> Iteration<T> for Run<T> {
         if !self.ratio.is_finite() {
             return Ok(Step::Stop(StopReason::NotFinite));
         }
-        let j = self.arnoldi.len;
-        let (known, new) = self.arnoldi.basis.split_at_mut(j + 1);
+        let (last, next) = self.arnoldi.last_and_next();
         match self.side {
             Side::Right => {
-                cx.precondition(&known[j], &mut self.z)?;
-                cx.apply_projected(&self.z, &mut new[0])?;
+                cx.precondition(last, &mut self.z)?;
+                cx.apply_projected(&self.z, next)?;
             }
             Side::Left => {
-                cx.apply_projected(&known[j], &mut self.z)?;
-                cx.precondition(&self.z, &mut new[0])?;
+                let last = match &mut self.right {
+                    Some((right, y)) => {
+                        cx.precondition_by(*right, last, y)?;
+                        y
+                    }
+                    None => last,
+                };
+                cx.apply_projected(last, &mut self.z)?;
+                cx.precondition(&self.z, next)?;
             }
         }
         Ok(match self.arnoldi.expand(cx)? {
@@ -133,17 +159,20 @@ impl<T: Scalar> Iteration<T> for Run<T> {
     }
 
     fn finish(&mut self, cx: &Context<'_, T>, x: &mut Vector<T>) -> Result<()> {
-        if self.side == Side::Left {
-            return self.arnoldi.add_solution(x, None);
-        }
         if self.arnoldi.len == 0 {
             return Ok(());
+        }
+        if self.side == Side::Left && self.right.is_none() {
+            return self.arnoldi.add_solution(x, None);
         }
         self.z.fill(T::ZERO);
         self.arnoldi.add_solution(&mut self.z, None)?;
         // The basis is not needed any more.
         let correction = &mut self.arnoldi.basis[0];
-        cx.precondition(&self.z, correction)?;
+        match self.right {
+            Some((right, _)) => cx.precondition_by(right, &self.z, correction)?,
+            None => cx.precondition(&self.z, correction)?,
+        }
         Ok(x.axpy(T::ONE, correction)?)
     }
 
@@ -155,5 +184,5 @@ impl<T: Scalar> Iteration<T> for Run<T> {
 
 /// A step that may be the last of its cycle.
 pub(crate) fn end_of_step<T: Scalar>(arnoldi: &Arnoldi<T>, estimate: Estimate) -> Step {
-    if arnoldi.len == arnoldi.cycle() { Step::Cycle(estimate) } else { Step::Next(estimate) }
+    if arnoldi.is_full() { Step::Cycle(estimate) } else { Step::Next(estimate) }
 }

@@ -16,34 +16,21 @@ use dolmen_core::{Real, Scalar, Vector};
 use crate::error::Result;
 use crate::krylov::context::Context;
 use crate::krylov::iteration::{Archive, Iteration, Step};
-use crate::settings::{Settings, require, square_solver};
+use crate::settings::{require, square_solver};
 
-/// IDR(s), for any operator.
-pub struct Idr<'a, T> {
-    settings: Settings<'a, T>,
-    shadow_dimension: usize,
-}
-
-impl<'a, T: Scalar> From<Settings<'a, T>> for Idr<'a, T> {
-    fn from(settings: Settings<'a, T>) -> Self {
-        Idr { settings, shadow_dimension: 4 }
+square_solver! {
+    /// IDR(s), for any operator.
+    pub struct Idr: "IDR(s)" {
+        /// The dimension `s` of the shadow space, 4 by default; three vectors are kept for each.
+        shadow_dimension: usize = 4;
     }
 }
-
-square_solver!(Idr, "IDR(s)");
 
 const SEED: u64 = 0x1d25;
 /// Below this cosine the minimising step is enlarged (section 4.3 of the paper).
 const KAPPA: f64 = 0.7;
 
 impl<T: Scalar> Idr<'_, T> {
-    /// The dimension `s` of the shadow space, 4 by default; three vectors are kept for each.
-    #[must_use]
-    pub fn shadow_dimension(mut self, s: usize) -> Self {
-        self.shadow_dimension = s;
-        self
-    }
-
     fn iteration(&self, cx: &Context<'_, T>) -> Result<Run<T>> {
         cx.require_true_norm()?;
         let s = self.shadow_dimension;

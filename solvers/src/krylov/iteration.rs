@@ -1,6 +1,6 @@
 //! What a method is to the driver.
 
-use dolmen_core::{Scalar, Snapshot, Vector};
+use dolmen_core::{Comm, Scalar, Snapshot, Vector};
 
 use crate::error::{Error, Result};
 use crate::krylov::context::Context;
@@ -67,7 +67,31 @@ pub(crate) enum Archive<'s, T> {
     Load(&'s Snapshot<T>, Result<()>),
 }
 
-impl<T: Scalar> Archive<'_, T> {
+impl<'s, T: Scalar> Archive<'s, T> {
+    /// From a snapshot, which has to be of this method.
+    pub(crate) fn load(snapshot: &'s Snapshot<T>, method: &'static str) -> Self {
+        let found = snapshot.method();
+        let is_same = found == method;
+        let outcome = if is_same { Ok(()) } else { Err(Error::SnapshotMethod { method, found: found.to_owned() }) };
+        Archive::Load(snapshot, outcome)
+    }
+
+    /// How the loading went, on all ranks.
+    pub(crate) fn agree(self, comm: &Comm) -> Result<()> {
+        match self {
+            Archive::Save(_) => Ok(()),
+            Archive::Load(_, outcome) => Ok(comm.agree(outcome)?),
+        }
+    }
+
+    /// Notes that what has this name does not fit.
+    pub(crate) fn refuse(&mut self, name: &str) {
+        if let Archive::Load(snapshot, outcome @ Ok(())) = self {
+            let method = snapshot.method().to_owned();
+            *outcome = Err(Error::Snapshot { method, name: name.to_owned() });
+        }
+    }
+
     fn exchange<V>(
         &mut self,
         name: &str,
@@ -77,12 +101,12 @@ impl<T: Scalar> Archive<'_, T> {
     ) {
         match self {
             Archive::Save(snapshot) => save(snapshot, state),
-            Archive::Load(snapshot, outcome) => {
-                if load(snapshot, state).is_none() && outcome.is_ok() {
-                    let method = snapshot.method().to_owned();
-                    *outcome = Err(Error::Snapshot { method, name: name.to_owned() });
+            Archive::Load(snapshot, Ok(())) => {
+                if load(snapshot, state).is_none() {
+                    self.refuse(name);
                 }
             }
+            Archive::Load(_, Err(_)) => {}
         }
     }
 

@@ -15,20 +15,12 @@ use crate::error::{Error, Result};
 use crate::krylov::context::Context;
 use crate::krylov::iteration::{Archive, Iteration, Step};
 use crate::report::StopReason;
-use crate::settings::{Norm, Settings, square_solver};
+use crate::settings::{Norm, square_solver};
 
-/// MINRES, for Hermitian operators and Hermitian positive definite preconditioners.
-pub struct Minres<'a, T> {
-    settings: Settings<'a, T>,
+square_solver! {
+    /// MINRES, for Hermitian operators and Hermitian positive definite preconditioners.
+    pub struct Minres: "MINRES" {}
 }
-
-impl<'a, T: Scalar> From<Settings<'a, T>> for Minres<'a, T> {
-    fn from(settings: Settings<'a, T>) -> Self {
-        Minres { settings }
-    }
-}
-
-square_solver!(Minres, "MINRES");
 
 impl<T: Scalar> Minres<'_, T> {
     fn iteration(&self, cx: &Context<'_, T>) -> Result<Run<T>> {

@@ -18,20 +18,12 @@ use crate::krylov::cg::refuse_energy;
 use crate::krylov::context::Context;
 use crate::krylov::iteration::{Archive, Iteration, Step};
 use crate::report::StopReason;
-use crate::settings::{Norm, Settings, square_solver};
+use crate::settings::{Norm, square_solver};
 
-/// Pipelined conjugate gradients, for Hermitian positive definite operators and preconditioners.
-pub struct PipelinedCg<'a, T> {
-    settings: Settings<'a, T>,
+square_solver! {
+    /// Pipelined conjugate gradients, for Hermitian positive definite operators and preconditioners.
+    pub struct PipelinedCg: "pipelined CG" {}
 }
-
-impl<'a, T: Scalar> From<Settings<'a, T>> for PipelinedCg<'a, T> {
-    fn from(settings: Settings<'a, T>) -> Self {
-        PipelinedCg { settings }
-    }
-}
-
-square_solver!(PipelinedCg, "pipelined CG");
 
 /// Iterations between replacements.
 const REPLACEMENT: usize = 50;

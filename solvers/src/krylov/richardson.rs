@@ -12,30 +12,17 @@ use dolmen_core::{Scalar, Vector};
 use crate::error::Result;
 use crate::krylov::context::Context;
 use crate::krylov::iteration::{Archive, Iteration, Step};
-use crate::settings::{Settings, require, square_solver};
+use crate::settings::{require, square_solver};
 
-/// Richardson's iteration.
-pub struct Richardson<'a, T> {
-    settings: Settings<'a, T>,
-    damping: f64,
-}
-
-impl<'a, T: Scalar> From<Settings<'a, T>> for Richardson<'a, T> {
-    fn from(settings: Settings<'a, T>) -> Self {
-        Richardson { settings, damping: 1.0 }
+square_solver! {
+    /// Richardson's iteration.
+    pub struct Richardson: "Richardson" {
+        /// The factor `omega` of each correction, one by default.
+        damping: f64 = 1.0;
     }
 }
-
-square_solver!(Richardson, "Richardson");
 
 impl<T: Scalar> Richardson<'_, T> {
-    /// The factor `omega` of each correction, one by default.
-    #[must_use]
-    pub fn damping(mut self, damping: f64) -> Self {
-        self.damping = damping;
-        self
-    }
-
     fn iteration(&self, cx: &Context<'_, T>) -> Result<Run<T>> {
         let omega = self.damping;
         require(cx.method, "damping", omega, omega.is_finite() && omega != 0.0, "a number other than zero")?;

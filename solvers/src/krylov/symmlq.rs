@@ -16,20 +16,12 @@ use crate::error::{Error, Result};
 use crate::krylov::context::Context;
 use crate::krylov::iteration::{Archive, Iteration, Step};
 use crate::krylov::minres::Lanczos;
-use crate::settings::{Norm, Settings, square_solver};
+use crate::settings::{Norm, square_solver};
 
-/// SYMMLQ, for consistent systems with Hermitian operators.
-pub struct Symmlq<'a, T> {
-    settings: Settings<'a, T>,
+square_solver! {
+    /// SYMMLQ, for consistent systems with Hermitian operators.
+    pub struct Symmlq: "SYMMLQ" {}
 }
-
-impl<'a, T: Scalar> From<Settings<'a, T>> for Symmlq<'a, T> {
-    fn from(settings: Settings<'a, T>) -> Self {
-        Symmlq { settings }
-    }
-}
-
-square_solver!(Symmlq, "SYMMLQ");
 
 impl<T: Scalar> Symmlq<'_, T> {
     fn iteration(&self, cx: &Context<'_, T>) -> Result<Run<T>> {

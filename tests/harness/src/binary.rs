@@ -11,22 +11,21 @@ use std::sync::{Mutex, PoisonError};
 /// and all that depends on them be compiled again.
 const OF_THE_TEST: [&str; 5] = ["CARGO_BIN_", "CARGO_CRATE_", "CARGO_MANIFEST_", "CARGO_PKG_", "CARGO_TARGET_TMPDIR"];
 
-/// The built program `name` of the package in `examples/{name}`, up to date and of the same profile as
+/// The built program `name` of the workspace, up to date and of the same profile as
 /// the running test. Cargo is asked once per process.
 ///
 /// # Errors
 /// When the test does not run from a Cargo target directory or the program does not build.
 pub fn binary(name: &str) -> io::Result<PathBuf> {
-    let manifest = format!("../../examples/{name}/Cargo.toml");
-    built(name, &["--manifest-path", &manifest, "--bin", name], Path::new(name))
+    built(name, &["--bin", name], Path::new(name))
 }
 
-/// The built example `name` of the package `dolmen-examples`; otherwise as [`binary`].
+/// The built example `name` of the workspace; otherwise as [`binary`].
 ///
 /// # Errors
 /// As [`binary`].
 pub fn example(name: &str) -> io::Result<PathBuf> {
-    built(name, &["--package", "dolmen-examples", "--example", name], &Path::new("examples").join(name))
+    built(name, &["--example", name], &Path::new("examples").join(name))
 }
 
 /// What `cargo build` with `selection` leaves at `place` in the folder of the running test's profile.
@@ -60,8 +59,9 @@ fn build(name: &str, selection: &[&str], test: &Path) -> io::Result<PathBuf> {
             cargo.env_remove(variable);
         }
     }
+    // A package by itself would have fewer features of its dependencies, which then are built again.
     let status = cargo
-        .args(["build", "--quiet"])
+        .args(["build", "--quiet", "--workspace"])
         .args(selection)
         .arg("--profile")
         .arg(profile)

@@ -7,6 +7,7 @@ use bytemuck::Pod;
 use mpi::ffi;
 
 use crate::comm::ffi::{MAX_MESSAGE_BYTES, Pending, RawComm, count, pieces, rank_arg};
+use crate::memory;
 use crate::profile::count_message;
 
 /// Requests in flight together with the buffers that MPI reads and writes.
@@ -117,20 +118,21 @@ impl Drop for Transfers {
     }
 }
 
-/// Sends `messages` (rank, bytes) and returns what others sent here, by ascending rank, without
+/// Sends `messages` (rank, values) and returns what others sent here, by ascending rank, without
 /// anyone knowing beforehand who sends what: non-blocking consensus (Hoefler, Siebert, Lumsdaine,
 /// "Scalable communication protocols for dynamic sparse data exchange", `PPoPP` 2010, algorithm NBX).
 ///
 /// `tag` must differ between consecutive calls on one communicator: a rank that left the barrier
 /// early may already send the next round while a slow one still probes for this one.
-pub(crate) fn sparse_exchange(comm: RawComm, tag: i32, messages: &[(usize, Vec<u8>)]) -> Vec<(usize, Vec<u8>)> {
+pub(crate) fn sparse_exchange<T: Pod>(comm: RawComm, tag: i32, messages: &[(usize, Vec<T>)]) -> Vec<(usize, Vec<T>)> {
     let me = comm.rank();
+    let longest = MAX_MESSAGE_BYTES / size_of::<T>();
     let mut requests = Vec::with_capacity(messages.len());
-    for (to, bytes) in messages {
+    for (to, values) in messages {
         // Every message has at least one piece, so that an empty one arrives too. The receiver joins
         // the pieces, which MPI delivers in order; the barrier tells it that there are no more.
-        for start in (0..=bytes.len()).step_by(MAX_MESSAGE_BYTES) {
-            let part = &bytes[start..bytes.len().min(start + MAX_MESSAGE_BYTES)];
+        for start in (0..=values.len()).step_by(longest) {
+            let part: &[u8] = bytemuck::cast_slice(&values[start..values.len().min(start + longest)]);
             if *to != me {
                 count_message(part.len());
             }
@@ -150,13 +152,13 @@ pub(crate) fn sparse_exchange(comm: RawComm, tag: i32, messages: &[(usize, Vec<u
             }
         }
     }
-    let mut received: Vec<(usize, Vec<u8>)> = Vec::new();
+    let mut received: Vec<(usize, Vec<T>)> = Vec::new();
     let mut barrier: Option<Pending> = None;
     loop {
-        if let Some((source, bytes)) = receive_any(comm, tag) {
+        if let Some((source, values)) = receive_any(comm, tag) {
             match received.iter_mut().find(|(from, _)| *from == source) {
-                Some((_, so_far)) => so_far.extend_from_slice(&bytes),
-                None => received.push((source, bytes)),
+                Some((_, so_far)) => so_far.extend_from_slice(&values),
+                None => received.push((source, values)),
             }
         }
         if let Some(pending) = &mut barrier {
@@ -181,7 +183,7 @@ fn all_done(requests: &mut [ffi::MPI_Request]) -> bool {
 }
 
 /// Receives one waiting message with this tag, if there is one.
-fn receive_any(comm: RawComm, tag: i32) -> Option<(usize, Vec<u8>)> {
+fn receive_any<T: Pod>(comm: RawComm, tag: i32) -> Option<(usize, Vec<T>)> {
     // SAFETY: live out-parameters; the buffer is as long as the probed message, and this thread is
     // the only one that receives, so the receive matches the probe.
     unsafe {
@@ -193,9 +195,11 @@ fn receive_any(comm: RawComm, tag: i32) -> Option<(usize, Vec<u8>)> {
         }
         let mut len = 0;
         ffi::MPI_Get_count(&raw const status, ffi::RSMPI_UINT8_T, &raw mut len);
-        let mut bytes = vec![0u8; usize::try_from(len).expect("invariant: a message has a length")];
+        let bytes = usize::try_from(len).expect("invariant: a message has a length");
+        assert!(bytes.is_multiple_of(size_of::<T>()), "invariant: pieces are whole values");
+        let mut values = memory::zeros::<T>(bytes / size_of::<T>());
         ffi::MPI_Recv(
-            bytes.as_mut_ptr().cast(),
+            values.as_mut_ptr().cast(),
             len,
             ffi::RSMPI_UINT8_T,
             status.MPI_SOURCE,
@@ -203,6 +207,6 @@ fn receive_any(comm: RawComm, tag: i32) -> Option<(usize, Vec<u8>)> {
             comm.0,
             ffi::RSMPI_STATUS_IGNORE,
         );
-        Some((usize::try_from(status.MPI_SOURCE).expect("invariant: a source is a rank"), bytes))
+        Some((usize::try_from(status.MPI_SOURCE).expect("invariant: a source is a rank"), values))
     }
 }

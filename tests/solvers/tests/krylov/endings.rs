@@ -11,7 +11,7 @@ use crate::references::matrix;
 use crate::stencil::{audit, laplacian, ones};
 
 /// Solves by a named method, and checks that all ranks tell the same.
-fn solve(
+pub(crate) fn solve(
     name: &str,
     settings: Settings<'_, f64>,
     a: &dyn LinearOperator<f64>,

@@ -8,6 +8,7 @@ use dolmen_solvers::{
 };
 use dolmen_tests::{Comm, TestResult};
 
+use crate::endings::solve;
 use crate::references::matrix;
 use crate::stencil::{grid, neighbours, ones};
 
@@ -132,16 +133,6 @@ pub(crate) fn periodic_snapshots(comm: &Comm) -> TestResult {
     Ok(())
 }
 
-fn solve(
-    name: &str,
-    settings: Settings<'_, f64>,
-    a: &dyn LinearOperator<f64>,
-    b: &Vector<f64>,
-    x: &mut Vector<f64>,
-) -> TestResult<SolveReport> {
-    Ok(solver_by_name(name, settings).ok_or("no such method")?.solve(a, b, x)?)
-}
-
 /// From every iteration, also the last, which has converged, and those at which a cycle ends.
 pub(crate) fn every_snapshot(comm: &Comm) -> TestResult {
     let (layout, a) = grid(comm, 12)?;
@@ -168,6 +159,49 @@ pub(crate) fn every_snapshot(comm: &Comm) -> TestResult {
         r.axpby(1.0, &other, -1.0)?;
         assert_eq!(report.true_residual, r.norm2(), "{report}");
         assert_eq!(report.converged(), r.norm2() <= report.target, "{report}");
+    }
+    Ok(())
+}
+
+/// Nothing of a solve depends on the limit that ended it.
+pub(crate) fn larger_limit(comm: &Comm) -> TestResult {
+    let (layout, a) = grid(comm, 12)?;
+    let b = ones(&layout);
+    for name in SOLVERS {
+        let mut x = Vector::zeros(&layout);
+        let whole = solve(name, Settings::new().max_iterations(50), &a, &b, &mut x)?;
+        let mut keeper = Stopper { after: None, snapshots: Vec::new() };
+        let short = Settings::new().max_iterations(4).snapshot_every(4).monitor(&mut keeper);
+        let report = solve(name, short, &a, &b, &mut Vector::zeros(&layout))?;
+        assert_eq!(report.reason, StopReason::IterationLimit, "{name}");
+        let [snapshot] = &keeper.snapshots[..] else { return Err("not one snapshot".into()) };
+        let mut y = Vector::zeros(&layout);
+        let resumed = solve(name, Settings::new().max_iterations(50).resume(snapshot), &a, &b, &mut y)?;
+        assert_same(name, (&whole, &x), (&resumed, &y));
+    }
+    Ok(())
+}
+
+/// Also where the monitor asks for what is due anyway, or asks twice.
+pub(crate) fn one_an_iteration(comm: &Comm) -> TestResult {
+    struct Greedy(Vec<Option<u64>>);
+    impl Monitor<f64> for Greedy {
+        fn progress(&mut self, progress: &Progress) -> Request {
+            if progress.iteration < 4 { Request::Snapshot } else { Request::Stop }
+        }
+
+        fn snapshot(&mut self, snapshot: &Snapshot<f64>) -> Result<()> {
+            self.0.push(snapshot.integer("iterations"));
+            Ok(())
+        }
+    }
+    let (layout, a) = grid(comm, 12)?;
+    for name in SOLVERS {
+        let mut greedy = Greedy(Vec::new());
+        let settings = Settings::new().snapshot_every(2).monitor(&mut greedy);
+        let report = solve(name, settings, &a, &ones(&layout), &mut Vector::zeros(&layout))?;
+        assert_eq!(report.reason, StopReason::Requested, "{name}");
+        assert_eq!(greedy.0, [1, 2, 3, 4, 5].map(Some), "{name}");
     }
     Ok(())
 }

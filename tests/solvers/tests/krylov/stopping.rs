@@ -2,10 +2,13 @@
 
 use std::cell::{Cell, RefCell};
 
-use dolmen_core::{Diagonal, Error as CoreError, FnOperator, Layout, LinearOperator, Reduction, Vector};
-use dolmen_solvers::{Cg, Error, Norm, Progress, SolveReport, StopReason};
+use dolmen_core::{
+    AdjointOperator, Diagonal, Error as CoreError, FnOperator, Layout, LinearOperator, Reduction, Vector,
+};
+use dolmen_solvers::{Cg, Cgls, Error, Norm, Progress, SolveReport, StopReason};
 use dolmen_tests::{Comm, TestResult};
 
+use crate::references::matrix;
 use crate::stencil::{Stencil, assert_close, audit, grid, laplacian, ones};
 
 pub(crate) fn single_precision(comm: &Comm) -> TestResult {
@@ -308,5 +311,31 @@ pub(crate) fn a_failing_operator(comm: &Comm) -> TestResult {
     let rank = comm.size() - 1;
     let expected = CoreError::Agreed { rank, everywhere: rank == 0, message: "the stencil broke".to_owned() };
     assert_eq!(error, Error::Core(expected));
+    Ok(())
+}
+
+/// The residual is at its minimum long before `A^T r` vanishes: starts that lessen the latter are not
+/// idle. Every claim of this method is false, since each third adjoint product is zero, yet each start
+/// leaves less than a fifth of the last one's `A^T r`.
+pub(crate) fn least_squares_restarts(comm: &Comm) -> TestResult {
+    let (rows, columns) = (Layout::uniform(comm, 3), Layout::uniform(comm, 2));
+    let entries = |i| if i < 2 { vec![(i, 1.0 + 0.2 * i as f64)] } else { vec![] };
+    let a = matrix::<f64>(&rows, &columns, entries)?;
+    let application = Cell::new(0);
+    let adjoint = |u: &Vector<f64>, v: &mut Vector<f64>| {
+        application.set(application.get() + 1);
+        a.apply_adjoint(u, v)?;
+        if application.get() % 3 == 0 {
+            v.fill(0.0);
+        }
+        Ok(())
+    };
+    let operator = FnOperator::new(&columns, &rows, |x: &Vector<f64>, y: &mut Vector<f64>| a.apply(x, y));
+    let b = Vector::from_fn(&rows, |i| if i < 2 { 1.0 } else { 100.0 });
+    let mut x = Vector::zeros(&columns);
+    let report = Cgls::new().solve(&operator.with_adjoint(adjoint), &b, &mut x)?;
+    assert!(report.converged() && report.iterations > 5, "{report}");
+    let error = x.range().zip(x.owned()).map(|(j, x)| (x - 1.0 / (1.0 + 0.2 * j as f64)).abs()).fold(0.0, f64::max);
+    assert!(error < 1e-7 && (report.true_residual - 100.0).abs() < 1e-12, "{error}: {report}");
     Ok(())
 }

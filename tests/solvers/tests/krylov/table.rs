@@ -2,7 +2,7 @@
 
 use dolmen_core::random::Philox;
 use dolmen_core::{
-    AdjointOperator, Complex32, Complex64, CsrMatrix, Diagonal, Layout, LinearOperator, Real, Scalar, Vector,
+    AdjointOperator, Complex32, Complex64, CsrMatrix, Diagonal, Layout, LinearOperator, Product, Real, Scalar, Vector,
 };
 use dolmen_solvers::{
     Cg, Cgls, Chebyshev, Error, Gmres, Lsmr, Lsqr, Minres, Norm, PipelinedCg, Richardson, SOLVERS, Settings, Side,
@@ -179,6 +179,36 @@ pub(crate) fn gmres_sides(comm: &Comm) -> TestResult {
         }
     }
     Ok(())
+}
+
+/// The iterates are those of the scaled system, solved without a preconditioner.
+pub(crate) fn gmres_split(comm: &Comm) -> TestResult {
+    let (layout, a) = convection::<f64>(comm, 24)?;
+    let b = ones(&layout);
+    let left = Diagonal::new(Vector::from_fn(&layout, |i| if i < 100 { 3.0 } else { 0.5 }));
+    let right = Diagonal::new(Vector::from_fn(&layout, |i| 1.0 / (1.0 + (i % 7) as f64)));
+    let scaled = Product::new(&left, Product::new(&a, &right)?)?;
+    let mut scaled_b = Vector::zeros(&layout);
+    left.apply(&b, &mut scaled_b)?;
+    for limit in [5, 10_000] {
+        let settings = || Settings::new().max_iterations(limit).norm(Norm::Preconditioned);
+        let mut y = Vector::zeros(&layout);
+        let expected = Gmres::from(settings()).restart(20).solve(&scaled, &scaled_b, &mut y)?;
+        let mut expected_x = Vector::zeros(&layout);
+        right.apply(&y, &mut expected_x)?;
+        let mut x = Vector::zeros(&layout);
+        let split = Gmres::from(settings().preconditioner(&left)).restart(20).split(&right);
+        let report = split.solve(&a, &b, &mut x)?;
+        assert_eq!((report.reason, report.iterations), (expected.reason, expected.iterations));
+        let size = expected_x.norm_inf();
+        x.axpy(-1.0, &expected_x)?;
+        assert!(x.norm_inf() < 1e-12 * size, "{limit}: off by {} of {size}", x.norm_inf());
+    }
+    let mut x = Vector::zeros(&layout);
+    let report = Gmres::new().preconditioner(&left).split(&right).solve(&a, &b, &mut x)?;
+    assert!(report.converged(), "{report}");
+    assert!(report.preconditionings >= 2 * report.iterations, "{report}");
+    audit(&report, &a, &b, &x)
 }
 
 /// Each norm is measured as its definition says.
