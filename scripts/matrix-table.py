@@ -1,11 +1,13 @@
 #!/usr/bin/env python3
 """Solve every real matrix of the reference data by what `dolmen solve` chooses, and tabulate it.
 
-    scripts/matrix-table.py [--dolmen PATH] > docs/matrices.md
+    mpicc scripts/petsc-solve.c -o petsc-solve $(pkg-config --cflags --libs PETSc)
+    scripts/matrix-table.py [--dolmen PATH] [--petsc ./petsc-solve] > docs/matrices.md
 
-Every number comes from a run: ours from `dolmen solve --json`, those of PETSc and the reference
-solutions from the manifest of the data (DOLMEN_SHARED, or ../shared beside the checkout), where
-how they were computed is written down. Needs NumPy and SciPy.
+Every number comes from a run: ours from `dolmen solve --json`, the reference solutions and most numbers
+of PETSc from the manifest of the data (DOLMEN_SHARED, or ../shared beside the checkout), where how
+they were computed is written down; PETSc's on matrices for which the manifest has none from
+`petsc-solve`. Needs NumPy and SciPy.
 """
 
 import argparse
@@ -21,6 +23,7 @@ import tempfile
 
 import numpy
 import scipy.io
+import scipy.sparse
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 SHARED = pathlib.Path(os.environ.get("DOLMEN_SHARED", ROOT.parent / "shared"))
@@ -42,7 +45,10 @@ preconditioners are made of the blocks of the ranks, so iterations differ.
 - PETSc's best is the fewest iterations of the combinations that were run with PETSc 3.18 on one
   rank to the same residual: for symmetric positive definite matrices CG without preconditioner, with
   Jacobi, ICC, GAMG and hypre; for others GMRES with Jacobi and ILU, BiCGStab with ILU, and FGMRES
-  with hypre. "None" is where all of them failed. Multigrid (GAMG, hypre) has no counterpart here yet.
+  with hypre. Multigrid (GAMG, hypre) has no counterpart here yet. Where the reference data has no runs of PETSc
+  they were made by `scripts/petsc-solve.c` in the same way: with the combinations for others, CG with ICC
+  and MINRES without preconditioner if the matrix is symmetric, and for rectangular matrices LSQR by its own
+  test, at most 10 000 iterations. "None" is where all of them failed.
 
 """
 
@@ -57,9 +63,37 @@ def solve(dolmen, ranks, *arguments):
     return json.loads(run.stdout), None
 
 
-def peers(reference):
+def petsc_runs(tools, folder, path, reference, rhs):
+    """Runs of PETSc on a matrix for which the manifest has none, as the manifest would have them."""
+    square = reference["rows"] == reference["cols"]
+    general = [("gmres", "jacobi"), ("gmres", "ilu"), ("bcgs", "ilu"), ("fgmres", "hypre")]
+    symmetric = [("cg", "icc"), ("minres", "none")] if reference.get("symmetric_exact") else []
+    files = [folder / "petsc_a.petsc"]
+    if ".mtx" in path.name and isinstance(matrix := scipy.io.mmread(str(path)), numpy.ndarray):
+        # What is stored as an array would be converted to vectors.
+        path = folder / "petsc_a.mtx"
+        scipy.io.mmwrite(str(path), scipy.sparse.coo_matrix(matrix), precision=17)
+    subprocess.run([tools.dolmen, "convert", path, files[0]], check=True, stdout=subprocess.DEVNULL)
+    if rhs:
+        files.append(folder / "petsc_b.petsc")
+        subprocess.run([tools.dolmen, "convert", rhs, files[1]], check=True, stdout=subprocess.DEVNULL)
+    runs = {}
+    for method, preconditioner in general + symmetric if square else [("lsqr", "none")]:
+        side = ["-ksp_pc_side", "right"] if method in ("gmres", "bcgs") else []
+        # MINRES knows no other norm than the preconditioned one, here that of the residual; LSQR has a test of its own.
+        side += ["-ksp_norm_type", "unpreconditioned"] if method not in ("minres", "lsqr") else []
+        most = ["-ksp_max_it", "10000"] if method == "lsqr" else []
+        command = [tools.petsc, *files, "-ksp_type", method, "-pc_type", preconditioner, *side, *most]
+        run = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+        outcome = json.loads(run.stdout) if run.returncode == 0 else {"its": 0, "reason": -1, "relres": "inf"}
+        if square and not float(outcome["relres"].rstrip(".")) <= 1.01e-8:
+            outcome["reason"] = -1
+        runs[f"{method}+{preconditioner}"] = outcome
+    return runs
+
+
+def peers(runs):
     """PETSc's combination with the fewest iterations, or what became of them."""
-    runs = reference.get("petsc_ksp") or {}
     good = {name: run["its"] for name, run in runs.items() if (run.get("reason") or 0) > 0}
     if not runs:
         return "not run"
@@ -109,19 +143,24 @@ def product_with_ones(name):
     return numpy.bincount(rows, weights=entries, minlength=reference["rows"])
 
 
-def row(dolmen, folder, name, entry):
+def row(tools, folder, name, entry):
     reference = entry["reference"]
     path = SHARED / "data" / entry["file"]
     square = reference["rows"] == reference["cols"]
     least_squares = reference.get("lsq")
-    with_b = ["--rhs", right_hand_side(folder, reference, name)] if least_squares else []
+    rhs = right_hand_side(folder, reference, name) if least_squares else None
+    with_b = ["--rhs", rhs] if rhs else []
     output = folder / "x.mtx"
     system = [path, *with_b]
-    found, error = solve(dolmen, 1, *system, "--output", output)
+    found, error = solve(tools.dolmen, 1, *system, "--output", output)
     size = f"{reference['rows']} x {reference['cols']}"
     if found is None:
-        return [name, size, "refused", "", "", "", "", error.split(": ", 2)[-1], peers(reference)]
-    twice, _ = solve(dolmen, 2, *system)
+        reason = error.split(": ", 2)[-1].split(";")[0].strip()
+        return [name, size, f"refused: {reason}", "", "", "", "", "", "none: the matrix is not finite"]
+    runs = reference.get("petsc_ksp") or {}
+    if not runs and tools.petsc:
+        runs = petsc_runs(tools, folder, path, reference, rhs)
+    twice, _ = solve(tools.dolmen, 2, *system)
     same = (twice["method"], twice["preconditioner"]) == (found["method"], found["preconditioner"])
     other = "" if same else f"{twice['method']} + {twice['preconditioner']} "
     on_two = f"{other}{twice['iterations']}{'' if twice['converged'] else ', **not solved**'}"
@@ -133,10 +172,13 @@ def row(dolmen, folder, name, entry):
         # The reference of a matrix that lacks rank divides by a rounding error.
         full = least_squares["rank"] == reference.get("sv", {}).get("rank", least_squares["rank"])
         error = f"{difference:.1e}" if full else "no reference"
+    elif not square:
+        # A * ones has shorter solutions than ones.
+        error = "no reference"
     else:
         error = f"{found['relative_error']:.1e}" if found["relative_error"] is not None else ""
         usable = (reference.get("direct") or {}).get("usable")
-        if square and (not usable or found["warnings"]):
+        if not usable or found["warnings"]:
             error = f"({error})"
     return [
         name,
@@ -147,7 +189,7 @@ def row(dolmen, folder, name, entry):
         on_two,
         f"{found['true_relative_residual']:.1e}",
         error,
-        peers(reference),
+        peers(runs),
     ]
 
 
@@ -155,6 +197,7 @@ def main():
     global MANIFEST
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--dolmen", default=str(ROOT / "target/release/dolmen"), help="the command")
+    parser.add_argument("--petsc", help="scripts/petsc-solve.c, compiled")
     arguments = parser.parse_args()
     MANIFEST = json.loads((SHARED / "data/MANIFEST.json").read_text())
     header = ["matrix", "size", "method", "solved", "iterations", "on 2 ranks", "true residual", "error", "PETSc's best"]
@@ -165,7 +208,7 @@ def main():
             reference = entry["reference"]
             if reference["field"] == "complex" or reference["cols"] == 1:
                 continue
-            cells = row(arguments.dolmen, pathlib.Path(folder), name, entry)
+            cells = row(arguments, pathlib.Path(folder), name, entry)
             print("| " + " | ".join(cells) + " |", flush=True)
 
 

@@ -9,7 +9,7 @@ mod read;
 mod write;
 
 pub use read::{describe, read_matrix, read_vectors};
-pub use write::{write_matrix, write_vectors};
+pub use write::{require_matrix_extension, require_vectors_extension, write_matrix, write_vectors};
 
 use crate::error::{Error, Result};
 use dolmen_core::{Comm, Complex64, CsrMatrix, Layout, LinearOperator, MultiVector, Scalar};

@@ -7,17 +7,19 @@
 
 mod named;
 mod plan;
+mod resume;
 mod run;
 mod solution;
 
 use std::cell::RefCell;
 
-use dolmen_core::{CsrMatrix, LinearOperator, Scalar, Vector};
+use dolmen_core::{CsrMatrix, LinearOperator, Scalar, Snapshot, Vector};
 
 use crate::analysis::Analysis;
 use crate::error::{Defect, Error, Result};
 use crate::monitor::Monitor;
 use plan::Plan;
+use resume::Progressed;
 use run::Run;
 pub use solution::{Attempt, Solution};
 
@@ -38,6 +40,7 @@ pub struct Automatic<'a, T> {
     atol: f64,
     max_iterations: Option<usize>,
     monitor: Option<RefCell<&'a mut dyn Monitor<T>>>,
+    resume: Option<&'a Snapshot<T>>,
 }
 
 impl<T: Scalar> Default for Automatic<'_, T> {
@@ -49,7 +52,8 @@ impl<T: Scalar> Default for Automatic<'_, T> {
 impl<'a, T: Scalar> Automatic<'a, T> {
     /// Relative tolerance 1e-8, no absolute one; method and preconditioner to be chosen.
     pub fn new() -> Self {
-        Automatic { solver: None, preconditioner: None, rtol: 1e-8, atol: 0.0, max_iterations: None, monitor: None }
+        let (solver, preconditioner, max_iterations, monitor, resume) = (None, None, None, None, None);
+        Automatic { solver, preconditioner, rtol: 1e-8, atol: 0.0, max_iterations, monitor, resume }
     }
 
     /// The names that [`solver`](Automatic::solver) takes: those of all methods, and `direct`.
@@ -100,10 +104,22 @@ impl<'a, T: Scalar> Automatic<'a, T> {
         self
     }
 
-    /// Called after each iteration of each attempt; see [`Settings::monitor`]. A stop ends all attempts.
+    /// Called after each iteration of each attempt; see [`Settings::monitor`](crate::Settings::monitor). A
+    /// stop ends all attempts. The snapshots that it is handed have the attempts before with them, and the
+    /// number of the attempt under way, from one, as the integer `attempt`.
     #[must_use]
     pub fn monitor(mut self, monitor: &'a mut dyn Monitor<T>) -> Self {
         self.monitor = Some(RefCell::new(monitor));
+        self
+    }
+
+    /// Goes on from a snapshot that the monitor of an automatic solve was handed. Attempts that had failed
+    /// are not made again, but told; with the same system, initial guess and settings, the outcome has the
+    /// bits of a solve that was never interrupted. Where the preconditioner is made of the ranks' blocks
+    /// and their number has changed, the attempt starts anew from the `x` that it had reached.
+    #[must_use]
+    pub fn resume(mut self, snapshot: &'a Snapshot<T>) -> Self {
+        self.resume = Some(snapshot);
         self
     }
 
@@ -115,8 +131,8 @@ impl<'a, T: Scalar> Automatic<'a, T> {
     ///
     /// # Errors
     /// An unknown name, a method and a preconditioner or a matrix that do not go together, a setting out
-    /// of range, mismatched layouts, an entry of the matrix that is not finite; the same on all ranks. Not
-    /// converging, and a preconditioner that cannot be made, are not errors but attempts that failed.
+    /// of range, mismatched layouts, an entry of the matrix that is not finite, a snapshot of a solve for
+    /// which other attempts were chosen; the same on all ranks. Not converging, and a preconditioner that cannot be made, are not errors but attempts that failed.
     pub fn solve(&self, a: &CsrMatrix<T>, b: &Vector<T>, x: &mut Vector<T>) -> Result<Solution> {
         a.range().require_same(b.layout(), "right-hand side of an automatic solve")?;
         a.domain().require_same(x.layout(), "solution of an automatic solve")?;
@@ -135,10 +151,13 @@ impl<'a, T: Scalar> Automatic<'a, T> {
     /// Makes attempts until one succeeds or no other can; `x` becomes the best solution.
     fn attempts(&self, plans: &[Plan], a: &CsrMatrix<T>, b: &Vector<T>, x: &mut Vector<T>) -> Result<Vec<Attempt>> {
         let (guess, size) = (x.clone(), b.norm2());
-        let mut attempts: Vec<Attempt> = Vec::with_capacity(plans.len());
-        for plan in plans {
+        let earlier = self.resume.map(|snapshot| resume::load(snapshot, plans, x)).transpose()?;
+        let mut attempts = earlier.unwrap_or_default();
+        let mut snapshot = self.resume;
+        for number in attempts.len() + 1..=plans.len() {
             let mut solution = guess.clone();
-            let attempt = self.attempt(plan, a, b, &mut solution)?;
+            let progressed = Progressed { plans: &plans[..number], attempts: &attempts, best: x };
+            let attempt = self.attempt(progressed, snapshot.take(), a, b, &mut solution)?;
             if attempt.is_better_than_all(&attempts) {
                 x.copy_from(&solution)?;
             }
@@ -152,9 +171,22 @@ impl<'a, T: Scalar> Automatic<'a, T> {
         Ok(attempts)
     }
 
-    fn attempt(&self, plan: &Plan, a: &CsrMatrix<T>, b: &Vector<T>, x: &mut Vector<T>) -> Result<Attempt> {
+    /// Carries out the last of the plans.
+    fn attempt(
+        &self,
+        progressed: Progressed<'_, T>,
+        mut resume: Option<&Snapshot<T>>,
+        a: &CsrMatrix<T>,
+        b: &Vector<T>,
+        x: &mut Vector<T>,
+    ) -> Result<Attempt> {
+        let plan = progressed.plans.last().expect("invariant: an attempt has a plan");
+        if let Some(snapshot) = resume.take_if(|s| !resume::is_same_attempt(s, progressed.plans.len(), plan, x)) {
+            x.copy_from(resume::reached(snapshot, x)?)?;
+        }
         let limit = self.max_iterations.unwrap_or(plan.limit);
-        let run = Run { plan, rtol: self.rtol, atol: self.atol, limit, monitor: self.monitor.as_ref() };
+        let monitor = self.monitor.as_ref();
+        let run = Run { plan, rtol: self.rtol, atol: self.atol, limit, monitor, resume, progressed };
         let (setup, outcome) = run.solve(a, b, x)?;
         // Of the system that was given, whatever the method made of it.
         let mut r = Vector::zeros(a.range());
@@ -162,7 +194,8 @@ impl<'a, T: Scalar> Automatic<'a, T> {
         r.axpby(T::ONE, b, -T::ONE)?;
         let (residual, size) = (r.norm2(), b.norm2());
         let meets = residual <= (self.rtol * size).max(self.atol);
-        let is_square = a.range().global_len() == a.domain().global_len();
+        // No x need meet the tolerance where there are more equations than unknowns.
+        let is_tall = a.range().global_len() > a.domain().global_len();
         let converged = matches!(&outcome, Ok(report) if report.converged());
         Ok(Attempt {
             method: plan.method,
@@ -170,7 +203,7 @@ impl<'a, T: Scalar> Automatic<'a, T> {
             reason: plan.reason.clone(),
             setup,
             true_relative_residual: if size > 0.0 { residual / size } else { residual },
-            solved: converged && (meets || !is_square),
+            solved: converged && (meets || is_tall),
             outcome,
         })
     }

@@ -149,6 +149,12 @@ pub enum Error {
         /// The preconditioner.
         preconditioner: &'static str,
     },
+    /// A preconditioner that could not be made in the solve which another resumes.
+    #[error("{preconditioner} could not be made; the solve that was interrupted has said why")]
+    NotMade {
+        /// The preconditioner.
+        preconditioner: &'static str,
+    },
     /// [`SolveReport::require_converged`](crate::SolveReport::require_converged) on a solve that
     /// did not converge.
     #[error("{0}")]

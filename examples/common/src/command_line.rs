@@ -2,6 +2,7 @@
 
 use std::io::{self, Write as _};
 use std::process::ExitCode;
+use std::sync::OnceLock;
 
 use clap::Parser;
 use dolmen_core::Comm;
@@ -22,9 +23,35 @@ pub fn parse<A: Parser>(comm: &Comm) -> Result<A, ExitCode> {
     })
 }
 
-/// Prints a line on rank 0. A reader that has gone away, such as `head`, is no reason to fail.
+/// Why the standard output could not be written, the first time it was not.
+static FAILURE: OnceLock<String> = OnceLock::new();
+
+/// Prints a line on rank 0. A reader that has gone away, such as `head`, is no reason to fail; anything
+/// else that keeps it from being written is told by [`finish`].
 pub fn say(comm: &Comm, text: &str) {
-    if comm.rank() == 0 {
-        let _ = writeln!(io::stdout(), "{text}");
+    if comm.rank() == 0
+        && let Err(error) = writeln!(io::stdout(), "{text}")
+    {
+        note(&error);
     }
+}
+
+fn note(error: &io::Error) {
+    if error.kind() != io::ErrorKind::BrokenPipe {
+        // The first failure is the one to report.
+        let _ = FAILURE.set(format!("standard output: cannot write: {error}"));
+    }
+}
+
+/// Ends a program: an error if [`say`] could not write what it was given.
+///
+/// # Collective
+///
+/// # Errors
+/// A line was lost for another reason than that its reader has gone away.
+pub fn finish(comm: &Comm) -> dolmen_core::Result<()> {
+    if let Err(error) = io::stdout().flush() {
+        note(&error);
+    }
+    comm.agree(FAILURE.get().map_or(Ok(()), Err))
 }

@@ -1,22 +1,28 @@
-//! `dolmen info`: what a matrix is, in numbers and as a picture.
+//! `dolmen info`: what a file holds, in numbers and as a picture.
 
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use dolmen_common::command_line::say;
 use dolmen_core::{Comm, CsrMatrix, LinearOperator, Scalar};
-use dolmen_io::{Description, Matrix, read_matrix};
+use dolmen_io::Matrix;
 use dolmen_solvers::Analysis;
+use serde_json::Value;
 
+use crate::destination;
 use crate::error::{Error, Result};
+use crate::input::{Description, read_any};
 use crate::json;
+use crate::listing;
+use crate::location::{Kind, Location};
 use crate::spy::Spy;
 
 #[derive(clap::Args)]
 pub(crate) struct Info {
-    /// The matrix.
-    matrix: PathBuf,
-    /// Draw where its entries are, as a PNG picture.
+    /// The matrix or vectors; FILE::OBJECT is one of several in an HDF5 file, FILE::COLUMN a column of FITS.
+    /// Without a name, all objects of such files are listed.
+    matrix: Location,
+    /// Draw where the entries of the matrix are, as a PNG picture.
     #[arg(long, value_name = "FILE")]
     plot: Option<PathBuf>,
     /// Print one JSON object.
@@ -24,34 +30,67 @@ pub(crate) struct Info {
     json: bool,
 }
 
+/// A description in both forms.
+pub(crate) struct Told {
+    pub(crate) text: String,
+    pub(crate) json: Value,
+}
+
 impl Info {
     pub(crate) fn run(&self, comm: &Comm) -> Result<ExitCode> {
-        match read_matrix(comm, &self.matrix)? {
-            (Matrix::Real(a), file) => self.describe(&file, &a)?,
-            (Matrix::Complex(a), file) => self.describe(&file, &a)?,
+        if let Some(path) = &self.plot {
+            destination::check_file(comm, path)?;
         }
+        let listed = match (self.matrix.kind(comm), &self.matrix.object) {
+            (Kind::Hdf5, None) => Some(listing::hdf5(comm, &self.matrix)?),
+            (Kind::Fits, None) => Some(listing::fits(comm, &self.matrix)?),
+            _ => None,
+        };
+        // In a file of several objects the only matrix, or else the only vector, is described in full.
+        let told = match listed {
+            None => self.describe_any(comm, &self.matrix)?,
+            Some((Some(only), listed)) => listed.followed_by(self.describe_any(comm, &only)?),
+            Some((None, _)) if self.plot.is_some() => {
+                return Err(self.matrix.error("holds no matrix, or several; choose one to draw with FILE::OBJECT"));
+            }
+            Some((None, listed)) => listed,
+        };
+        say(comm, &if self.json { told.json.to_string() } else { told.text });
         Ok(ExitCode::SUCCESS)
     }
 
-    fn describe<T: Scalar>(&self, file: &Description, a: &CsrMatrix<T>) -> Result<()> {
+    fn describe_any(&self, comm: &Comm, location: &Location) -> Result<Told> {
+        match read_any(comm, location)? {
+            (Matrix::Real(a), file) => self.describe(&file, &a),
+            (Matrix::Complex(a), file) => self.describe(&file, &a),
+        }
+    }
+
+    fn describe<T: Scalar>(&self, file: &Description, a: &CsrMatrix<T>) -> Result<Told> {
         let comm = a.range().comm();
         let facts = Analysis::new(a)?;
         if let Some(path) = &self.plot {
-            let name = self.matrix.file_name().unwrap_or_default().to_string_lossy();
+            let name = self.matrix.to_string();
+            let name = name.rsplit_once('/').map_or(name.as_str(), |(_, name)| name);
             let spy = Spy::new(a);
             let written = match comm.rank() {
-                0 => dolmen_common::files::write(path, &spy.picture(&name, facts.entries)),
+                0 => dolmen_common::files::write(path, &spy.picture(name, facts.entries)),
                 _ => Ok(()),
             };
             let what = |error| Error::File { path: path.clone(), what: format!("cannot write: {error}") };
             comm.agree(written.map_err(what))?;
         }
-        if self.json {
-            say(comm, &json::description(file, &facts).to_string());
-        } else {
-            say(comm, &text(file, &facts));
+        Ok(Told { text: text(file, &facts), json: json::description(file, &facts) })
+    }
+}
+
+impl Told {
+    /// One description after the other; both as one object, which has all their members.
+    fn followed_by(mut self, other: Told) -> Told {
+        if let (Value::Object(members), Value::Object(more)) = (&mut self.json, other.json) {
+            members.extend(more);
         }
-        Ok(())
+        Told { text: format!("{}\n\n{}", self.text, other.text), json: self.json }
     }
 }
 

@@ -3,16 +3,19 @@
 use dolmen_solvers::{Analysis, Attempt};
 use serde_json::{Value, json};
 
+use crate::input::Description;
+
 /// What a matrix is: what its file says, and what its entries say. Numbers that are not finite are null.
-pub(crate) fn description(file: &dolmen_io::Description, facts: &Analysis) -> Value {
+pub(crate) fn description(file: &Description, facts: &Analysis) -> Value {
     json!({
         "rows": facts.rows,
         "cols": facts.columns,
         "entries": file.entries,
         "entries_in_full": facts.entries,
-        "format": file.format.to_string(),
-        "field": file.field.to_string(),
-        "symmetry": file.symmetry.to_string().to_lowercase(),
+        "format": file.format,
+        "storage": file.storage,
+        "field": file.field,
+        "symmetry": file.symmetry.to_lowercase(),
         "norm_fro": facts.norm_frobenius,
         "norm_1": facts.norm_one,
         "norm_inf": facts.norm_inf,

@@ -4,9 +4,16 @@
 
 mod check;
 mod convert;
+mod destination;
 mod error;
+mod fits_file;
+mod hdf5_file;
 mod info;
+mod input;
 mod json;
+mod listing;
+mod location;
+mod outcome;
 mod right_hand_side;
 mod solve;
 mod spy;
@@ -28,9 +35,10 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Solve A x = b, or least squares, and say how. Exit code 0 if it converged, 1 if not, 2 for bad input.
+    /// Solve A x = b, or least squares, and say how. Exit code 0 if it converged, 1 if not, 2 for bad input,
+    /// 75 if a signal stopped it and --resume can go on.
     Solve(solve::Solve),
-    /// Describe a matrix.
+    /// Describe a matrix, vectors, or all objects of a file. Exit code 2 if it is not valid.
     Info(info::Info),
     /// Write a matrix or vectors in another file format.
     Convert(convert::Convert),
@@ -40,12 +48,17 @@ enum Command {
 
 fn main() -> ExitCode {
     Comm::run(|comm| -> Result<ExitCode> {
-        match command_line::parse::<Arguments>(comm) {
-            Ok(Arguments { command: Command::Solve(solve) }) => solve.run(comm),
-            Ok(Arguments { command: Command::Info(info) }) => info.run(comm),
-            Ok(Arguments { command: Command::Convert(convert) }) => convert.run(comm),
-            Ok(Arguments { command: Command::Check(check) }) => check.run(comm),
-            Err(code) => Ok(code),
-        }
+        let command = match command_line::parse::<Arguments>(comm) {
+            Ok(arguments) => arguments.command,
+            Err(code) => return Ok(code),
+        };
+        let code = match command {
+            Command::Solve(solve) => solve.run(comm),
+            Command::Info(info) => info.run(comm),
+            Command::Convert(convert) => convert.run(comm),
+            Command::Check(check) => check.run(comm),
+        }?;
+        command_line::finish(comm)?;
+        Ok(code)
     })
 }

@@ -1,11 +1,15 @@
 //! The right-hand side of a system: from a file, or one whose solution is known.
 
+use std::io::Read as _;
 use std::path::Path;
 
 use dolmen_core::{Complex64, CsrMatrix, Layout, LinearOperator, MultiVector, Real, Scalar, Vector};
-use dolmen_io::{Vectors, read_vectors};
+use dolmen_io::Vectors;
+use flate2::read::MultiGzDecoder;
 
-use crate::error::{Error, Result};
+use crate::error::Result;
+use crate::input::read_vectors;
+use crate::location::Location;
 
 /// The only vector of a file.
 pub(crate) enum Column {
@@ -25,22 +29,63 @@ pub(crate) struct RightHandSide<T> {
 /// Reads the right-hand side from a file of one column.
 ///
 /// # Collective
-pub(crate) fn read(path: &Path, rows: &Layout) -> Result<Column> {
-    let (vectors, _) = read_vectors(path, rows)?;
+pub(crate) fn read(location: &Location, rows: &Layout) -> Result<Column> {
+    let (vectors, _) = read_vectors(location, rows)?;
     Ok(match vectors {
-        Vectors::Real(vectors) => Column::Real(only(path, &vectors)?),
-        Vectors::Complex(vectors) => Column::Complex(only(path, &vectors)?),
+        Vectors::Real(vectors) => Column::Real(only(location, &vectors)?),
+        Vectors::Complex(vectors) => Column::Complex(only(location, &vectors)?),
     })
 }
 
-fn only<T: Scalar>(path: &Path, vectors: &MultiVector<T>) -> Result<Vector<T>> {
+fn only<T: Scalar>(location: &Location, vectors: &MultiVector<T>) -> Result<Vector<T>> {
     if vectors.columns() != 1 {
         let what = format!("has {} columns; a right-hand side has one", vectors.columns());
-        return Err(Error::File { path: path.to_owned(), what });
+        return Err(location.error(what));
     }
     let mut vector = Vector::zeros(vectors.layout());
     vectors.copy_column_to(0, &mut vector)?;
+    require_finite(location, &vector)?;
     Ok(vector)
+}
+
+/// Refuses NaN and infinity, for which no system can be solved.
+fn require_finite<T: Scalar>(location: &Location, vector: &Vector<T>) -> Result<()> {
+    let comm = vector.layout().comm();
+    let found = vector.range().zip(vector.owned()).find(|(_, value)| !value.is_finite());
+    let mut first = [found.map_or(u64::MAX, |(row, _)| row)];
+    comm.all_reduce_min(&mut first);
+    if first == [u64::MAX] {
+        return Ok(());
+    }
+    // One rank looks for the line.
+    let refused = if comm.rank() > 0 {
+        Ok(())
+    } else {
+        let place = line_not_finite(&location.file)
+            .map_or(format!("entry {}, counted from 0,", first[0]), |line| format!("line {line}"));
+        Err(location.error(format!("{place} is NaN or infinite; no x solves such a system")))
+    };
+    Ok(comm.agree(refused)?)
+}
+
+/// The first line of a MatrixMarket file with a value that is NaN or infinite, counted from 1.
+fn line_not_finite(path: &Path) -> Option<usize> {
+    let mut text = Vec::new();
+    let packed = std::fs::read(path).ok()?;
+    if packed.starts_with(&[0x1f, 0x8b]) {
+        MultiGzDecoder::new(packed.as_slice()).read_to_end(&mut text).ok()?;
+    } else {
+        text = packed;
+    }
+    let text = String::from_utf8_lossy(&text);
+    if !text.starts_with("%%MatrixMarket") {
+        return None;
+    }
+    let indices = if text.lines().next()?.contains("coordinate") { 2 } else { 0 };
+    let lines = text.lines().zip(1..).filter(|(line, _)| !line.starts_with('%') && !line.trim().is_empty());
+    let is_bad = |word: &str| word.parse().is_ok_and(|value: f64| !value.is_finite());
+    // The first of them has the sizes.
+    lines.skip(1).find(|(line, _)| line.split_whitespace().skip(indices).any(is_bad)).map(|(_, number)| number)
 }
 
 impl Column {
@@ -60,27 +105,40 @@ impl Column {
 
 impl<T: Scalar> RightHandSide<T> {
     /// The right-hand side of a file.
-    pub(crate) fn given(vector: Vector<T>, path: &Path) -> RightHandSide<T> {
-        RightHandSide { vector, solution: None, origin: path.display().to_string() }
+    pub(crate) fn given(vector: Vector<T>, location: &Location) -> RightHandSide<T> {
+        RightHandSide { vector, solution: None, origin: location.to_string() }
     }
 
-    /// `A * ones`; where that vanishes, `A` times a ramp.
+    /// `A * ones`; where rows sum to zero, `A` times a ramp that is orthogonal to ones.
     ///
     /// # Collective
     pub(crate) fn of_known_solution(a: &CsrMatrix<T>) -> Result<RightHandSide<T>> {
         let ones = Vector::from_fn(a.domain(), |_| T::ONE);
         let mut vector = Vector::zeros(a.range());
-        a.apply(&ones, &mut vector)?;
-        let (size, largest) = (vector.norm_inf().to_f64(), a.norm_inf());
-        if size > 1e-12 * largest || largest == 0.0 {
+        if !rows_sum_to_zero(a) {
+            a.apply(&ones, &mut vector)?;
             return Ok(RightHandSide { vector, solution: Some(ones), origin: "A * ones".to_owned() });
         }
-        let last = a.domain().global_len() as f64;
-        let ramp = Vector::from_fn(a.domain(), |row| T::from_parts(row as f64 / last, 0.0));
+        let last = a.domain().global_len().saturating_sub(1).max(1) as f64;
+        let ramp = Vector::from_fn(a.domain(), |row| T::from_parts(2.0 * (row as f64 / last) - 1.0, 0.0));
         a.apply(&ramp, &mut vector)?;
-        let origin = "A * y with y from 0 to 1 in equal steps, since A * ones is zero".to_owned();
+        let origin = "A * y with y from -1 to 1 in equal steps, since A * ones is zero".to_owned();
         Ok(RightHandSide { vector, solution: Some(ramp), origin })
     }
+}
+
+/// Whether the entries of each row cancel to rounding, and there are some.
+///
+/// # Collective
+fn rows_sum_to_zero<T: Scalar>(a: &CsrMatrix<T>) -> bool {
+    let cancels = |values: &[T]| {
+        let sum: T = values.iter().copied().sum();
+        let size: f64 = values.iter().map(|value| value.abs().to_f64()).sum();
+        sum.abs().to_f64() <= values.len() as f64 * T::Real::EPSILON.to_f64() * size
+    };
+    let mut holds = [u64::from(a.rows().all(|row| cancels(row.values())))];
+    a.range().comm().all_reduce_min(&mut holds);
+    holds == [1] && a.norm_inf() > 0.0
 }
 
 /// A real matrix as one of complex numbers.

@@ -1,28 +1,32 @@
 //! `dolmen solve`: a system from files, by a method that fits it.
 
 use std::io::{self, Write as _};
-use std::path::PathBuf;
+use std::path::Path;
 use std::process::ExitCode;
 
 use clap::builder::PossibleValuesParser;
+use dolmen_common::checkpoints::{CheckpointArgs, Checkpointer, Resumed, STOPPED};
 use dolmen_common::command_line::say;
+use dolmen_common::files::checksum;
 use dolmen_core::profile::Profile;
 use dolmen_core::{Comm, CsrMatrix, LinearOperator, MultiVector, Scalar, Vector};
-use dolmen_io::{Description, Matrix, Vectors, read_matrix, write_vectors};
-use dolmen_solvers::{Automatic, PRECONDITIONERS, Progress, Solution};
-use serde_json::{Value, json};
+use dolmen_io::{Matrix, Vectors};
+use dolmen_solvers::{Automatic, Monitor, Progress, Solution};
 
+use crate::destination;
 use crate::error::Result;
-use crate::json;
+use crate::input::{Description, range, read_matrix};
+use crate::location::Location;
+use crate::outcome::{self, Outcome};
 use crate::right_hand_side::{Column, RightHandSide, complex, read};
 
 #[derive(clap::Args)]
 pub(crate) struct Solve {
-    /// The matrix, as `dolmen info` describes it.
-    matrix: PathBuf,
-    /// The right-hand side, one column; A * ones without it.
+    /// The matrix, as `dolmen info` describes it; FILE::OBJECT is one of several in an HDF5 file.
+    matrix: Location,
+    /// The right-hand side, one column, from any kind of file; A * ones without it.
     #[arg(long, value_name = "FILE")]
-    rhs: Option<PathBuf>,
+    rhs: Option<Location>,
     /// The method; chosen from the matrix without it.
     #[arg(long, value_name = "NAME", value_parser = PossibleValuesParser::new(Automatic::<f64>::solvers()))]
     solver: Option<String>,
@@ -38,30 +42,31 @@ pub(crate) struct Solve {
     /// Most iterations of each attempt.
     #[arg(long, value_name = "N")]
     max_iterations: Option<usize>,
-    /// Where to write the solution (.mtx or .mtx.gz), also one that has not converged.
+    /// Where to write the solution (.mtx, .mtx.gz, .petsc, .h5 or .fits), also one that has not converged.
     #[arg(long, value_name = "FILE")]
-    output: Option<PathBuf>,
+    output: Option<Location>,
     /// Print the residual after each iteration.
     #[arg(long)]
     monitor: bool,
     /// Print where the time went.
     #[arg(long)]
     profile: bool,
-    /// Print one JSON object; monitor and profile go to the standard error.
+    /// Print one JSON object; monitor, profile and checkpoints are told on the standard error.
     #[arg(long)]
     json: bool,
+    #[command(flatten)]
+    checkpoints: CheckpointArgs,
 }
 
 impl Solve {
     pub(crate) fn run(&self, comm: &Comm) -> Result<ExitCode> {
+        if let Some(path) = &self.output {
+            destination::check_vectors(comm, path)?;
+        }
         let profile = self.profile.then(|| Profile::start(comm)).transpose()?;
         let (matrix, file) = read_matrix(comm, &self.matrix)?;
-        let rows = match &matrix {
-            Matrix::Real(a) => a.range(),
-            Matrix::Complex(a) => a.range(),
-        };
-        let column = self.rhs.as_deref().map(|path| read(path, rows)).transpose()?;
-        let solved = match (matrix, column) {
+        let column = self.rhs.as_ref().map(|location| read(location, range(&matrix))).transpose()?;
+        let code = match (matrix, column) {
             (Matrix::Real(a), None) => self.system(&file, &a, None, Vectors::Real)?,
             (Matrix::Real(a), Some(Column::Real(b))) => self.system(&file, &a, Some(b), Vectors::Real)?,
             (Matrix::Real(a), Some(b)) => self.system(&file, &complex(&a)?, Some(b.complex()), Vectors::Complex)?,
@@ -71,57 +76,108 @@ impl Solve {
             let (summary, _) = profile.finish();
             self.tell(comm, &format!("\n{summary}"));
         }
-        Ok(if solved { ExitCode::SUCCESS } else { ExitCode::from(1) })
+        Ok(code)
     }
 
-    /// Solves and reports; whether the system is solved.
+    /// Solves and reports.
     fn system<T: Scalar>(
         &self,
         file: &Description,
         a: &CsrMatrix<T>,
         b: Option<Vector<T>>,
         wrap: fn(MultiVector<T>) -> Vectors,
-    ) -> Result<bool> {
+    ) -> Result<ExitCode> {
         let comm = a.range().comm();
         let b = match (b, &self.rhs) {
-            (Some(b), Some(path)) => RightHandSide::given(b, path),
+            (Some(b), Some(location)) => RightHandSide::given(b, location),
             _ => RightHandSide::of_known_solution(a)?,
         };
         if !self.json {
-            say(comm, &format!("{}: {}", self.matrix.display(), title(file, a)));
+            say(comm, &format!("{}: {}", self.matrix, outcome::title(file, a)));
             say(comm, &format!("b = {}", b.origin));
         }
         let mut x = Vector::zeros(a.domain());
-        let mut attempts = 0;
+        let solution = self.solve(a, &b.vector, &mut x)?;
+        let stopped = outcome::was_stopped(&solution);
+        let error = b.solution.as_ref().map(|known| outcome::relative_error(&x, known)).transpose()?;
+        let outcome = Outcome { file, solution: &solution, right_hand_side: &b.origin, error, stopped };
+        if self.json {
+            say(comm, &outcome.json(comm, &self.matrix).to_string());
+        } else {
+            outcome.tell(comm);
+        }
+        if let (Some(path), false) = (&self.output, stopped) {
+            destination::write_vectors(path, &wrap(MultiVector::from_vectors(a.domain(), &[&x])?))?;
+            if !self.json {
+                say(comm, &format!("x is in {path}"));
+            }
+        }
+        Ok(ExitCode::from(if stopped { STOPPED } else { u8::from(!solution.solved()) }))
+    }
+
+    /// Solves, with checkpoints if they are asked for.
+    fn solve<T: Scalar>(&self, a: &CsrMatrix<T>, b: &Vector<T>, x: &mut Vector<T>) -> Result<Solution> {
+        let comm = a.range().comm();
+        let saved = self.checkpoints.checkpoint.as_deref().map(|folder| self.checkpointer(folder, a)).transpose()?;
+        let (checkpointer, resumed) = saved.unzip();
+        let resumed = resumed.flatten();
+        let before = resumed.as_ref().and_then(|resumed| resumed.snapshot.integer("attempt"));
+        let mut attempt = before.map_or(0, |attempt| attempt - 1);
+        let mut first = true;
         let mut print = |progress: &Progress| {
-            attempts += usize::from(progress.iteration == 0);
             let Progress { iteration, residual, .. } = progress;
-            self.tell(comm, &format!("attempt {attempts} iteration {iteration:>5}  |r| = {residual:.6e}"));
+            attempt += u64::from(first || *iteration == 0);
+            first = false;
+            if self.monitor {
+                self.tell(comm, &format!("attempt {attempt} iteration {iteration:>5}  |r| = {residual:.6e}"));
+            }
         };
-        let mut automatic = Automatic::new().rtol(self.rtol).atol(self.atol);
+        let mut saver;
+        let monitor: &mut dyn Monitor<T> = match checkpointer {
+            Some(checkpointer) => {
+                saver = checkpointer.monitor(&mut print);
+                &mut saver
+            }
+            None => &mut print,
+        };
+        let mut automatic = Automatic::new().rtol(self.rtol).atol(self.atol).monitor(monitor);
         automatic = self.solver.iter().fold(automatic, |automatic, name| automatic.solver(name));
         automatic = self.preconditioner.iter().fold(automatic, |automatic, name| automatic.preconditioner(name));
         automatic = self.max_iterations.iter().fold(automatic, |automatic, &most| automatic.max_iterations(most));
-        if self.monitor {
-            automatic = automatic.monitor(&mut print);
-        }
-        let solution = automatic.solve(a, &b.vector, &mut x)?;
-        let error = b.solution.as_ref().map(|known| relative_error(&x, known)).transpose()?;
-        if self.json {
-            say(comm, &self.json(comm, file, &solution, &b.origin, error).to_string());
-        } else {
-            tell_attempts(comm, &solution);
-            if let Some(error) = error {
-                say(comm, &format!("|x - y| / |y| = {error:.2e} for the y of which b = A * y was made"));
-            }
-        }
-        if let Some(path) = &self.output {
-            write_vectors(path, &wrap(MultiVector::from_vectors(a.domain(), &[&x])?))?;
-            if !self.json {
-                say(comm, &format!("x is in {}", path.display()));
-            }
-        }
-        Ok(solution.solved())
+        automatic = resumed.iter().fold(automatic, |automatic, resumed| automatic.resume(&resumed.snapshot));
+        Ok(automatic.solve(a, b, x)?)
+    }
+
+    /// What saves the solve, and where it goes on.
+    fn checkpointer<'m, T: Scalar>(
+        &self,
+        folder: &Path,
+        a: &CsrMatrix<T>,
+    ) -> Result<(Checkpointer<'m, T>, Option<Resumed<T>>)> {
+        let comm = a.range().comm();
+        let tell = |text: &str| self.tell(comm, text);
+        let config = self.checkpoint_config(comm)?;
+        let saved = self.checkpoints.open(comm, folder, &config, &[a.domain(), a.range()], tell)?;
+        destination::check_folder(comm, folder)?;
+        Ok(saved)
+    }
+
+    /// What a checkpoint of this solve has to agree with: the system and all options that decide about the
+    /// bits. A solve that has reached its limit of iterations may go on with a higher one.
+    fn checkpoint_config(&self, comm: &Comm) -> Result<String> {
+        let identity = |location: &Location| -> Result<String> {
+            let object = location.object.as_ref().map(|object| format!(", object {object}"));
+            Ok(format!("CRC32 {}{}", checksum(comm, &location.file)?, object.unwrap_or_default()))
+        };
+        let matrix = identity(&self.matrix)?;
+        let b = self.rhs.as_ref().map_or(Ok("A * ones".to_owned()), identity)?;
+        let name = |name: &Option<String>| name.clone().unwrap_or_else(|| "chosen".to_owned());
+        let (solver, preconditioner) = (name(&self.solver), name(&self.preconditioner));
+        let (rtol, atol) = (self.rtol, self.atol);
+        Ok(format!(
+            "dolmen solve\nmatrix {matrix}\nright-hand side {b}\nsolver {solver}\npreconditioner \
+             {preconditioner}\nrtol {rtol:e}\natol {atol:e}\n"
+        ))
     }
 
     /// Prints what was asked for besides the answer: on the standard error where that is one JSON object.
@@ -133,53 +189,4 @@ impl Solve {
             (true, _) => {}
         }
     }
-
-    fn json(&self, comm: &Comm, file: &Description, solution: &Solution, b: &str, error: Option<f64>) -> Value {
-        let mut object = json::attempt(solution.kept());
-        object["converged"] = json!(solution.solved());
-        object["matrix"] = json!(self.matrix.display().to_string());
-        object["rows"] = json!(file.rows);
-        object["cols"] = json!(file.columns);
-        object["ranks"] = json!(comm.size());
-        object["rtol"] = json!(self.rtol);
-        object["right_hand_side"] = json!(b);
-        object["relative_error"] = json!(error);
-        object["warnings"] = json!(solution.warnings());
-        object["attempts"] = solution.attempts.iter().map(json::attempt).collect();
-        object
-    }
-}
-
-/// Size and kind of a matrix.
-fn title<T: Scalar>(file: &Description, a: &CsrMatrix<T>) -> String {
-    let (entries, field, symmetry) = (a.global_entries(), file.field, file.symmetry);
-    format!("{} x {}, {entries} entries, {field}, stored as {symmetry}", file.rows, file.columns)
-}
-
-fn relative_error<T: Scalar>(x: &Vector<T>, known: &Vector<T>) -> Result<f64> {
-    let mut difference = x.clone();
-    difference.axpy(-T::ONE, known)?;
-    Ok(difference.norm2() / known.norm2())
-}
-
-/// Each attempt, then what came of it all.
-fn tell_attempts(comm: &Comm, solution: &Solution) {
-    let several = solution.attempts.len() > 1;
-    for (attempt, number) in solution.attempts.iter().zip(1..) {
-        let counted = if several { format!("{number}. ") } else { String::new() };
-        let title = PRECONDITIONERS.iter().find(|(name, _)| *name == attempt.preconditioner);
-        let title = title.map(|(_, title)| format!(" ({title})")).unwrap_or_default();
-        say(comm, &format!("{counted}{} with {}{title}: {}", attempt.method, attempt.preconditioner, attempt.reason));
-        match &attempt.outcome {
-            Ok(report) if attempt.solved => say(comm, &report.to_string()),
-            _ => say(comm, &attempt.summary()),
-        }
-    }
-    let kept = solution.kept();
-    let time = kept.outcome.as_ref().map_or(0.0, |report| report.time.as_secs_f64());
-    say(comm, &format!("setup {:.3} s, solve {time:.3} s", kept.setup.as_secs_f64()));
-    if !solution.solved() {
-        say(comm, &format!("not solved: the best x has |b - Ax| / |b| = {:.2e}", kept.true_relative_residual));
-    }
-    solution.warnings().iter().for_each(|warning| say(comm, &format!("warning: {warning}")));
 }

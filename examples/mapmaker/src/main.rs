@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use dolmen_common::checkpoints::{CheckpointArgs, Checkpointer, Resumed, STOPPED};
+use dolmen_common::checkpoints::{CheckpointArgs, STOPPED};
 use dolmen_common::command_line::{self, say};
 use dolmen_core::Comm;
 use dolmen_solvers::Progress;
@@ -50,9 +50,15 @@ enum Command {
 }
 
 fn main() -> ExitCode {
-    Comm::run(|comm| match command_line::parse::<Arguments>(comm) {
-        Ok(arguments) => execute(comm, arguments.command),
-        Err(code) => Ok(code),
+    Comm::run(|comm| -> Result<ExitCode> {
+        match command_line::parse::<Arguments>(comm) {
+            Ok(arguments) => {
+                let code = execute(comm, arguments.command)?;
+                command_line::finish(comm)?;
+                Ok(code)
+            }
+            Err(code) => Ok(code),
+        }
     })
 }
 
@@ -100,17 +106,7 @@ fn run_with(comm: &Comm, request: Request<'_>, options: &CheckpointArgs) -> Resu
         return run(comm, &request, &mut |_: &Progress| {});
     };
     let config = checkpoint_config(comm, &request.config)?;
-    let mut checkpointer = Checkpointer::new(comm, folder, options.every(), &config)?;
-    let resumed = if options.resume { checkpointer.resume(&[])? } else { None };
-    if let Some(Resumed { snapshot, path, skipped }) = &resumed {
-        for skipped in skipped {
-            say(comm, &format!("skipped {}, which {}", skipped.path.display(), skipped.reason));
-        }
-        let iterations = snapshot.integer("iterations").unwrap_or(0);
-        say(comm, &format!("going on from {} after iteration {iterations}", path.display()));
-    } else if options.resume {
-        say(comm, &format!("no checkpoint in {}: starting anew", folder.display()));
-    }
+    let (mut checkpointer, resumed) = options.open(comm, folder, &config, &[], |text| say(comm, text))?;
     let request = Request { resume: resumed.as_ref().map(|resumed| &resumed.snapshot), ..request };
     run(comm, &request, &mut checkpointer)
 }

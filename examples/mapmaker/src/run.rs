@@ -1,17 +1,15 @@
 //! `mapmaker run`: from a configuration to a folder of maps, pictures and a report.
 
 use std::fmt::Write as _;
-use std::fs::File;
-use std::io::{Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-use crc32fast::Hasher;
+use dolmen_common::files::checksum;
 use dolmen_core::{Comm, Snapshot};
 use dolmen_solvers::{Monitor, SolveReport};
 
 use crate::config::Config;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::figures::draw;
 use crate::maps::{Maps, make_maps};
 use crate::output::{prepare_folder, product_names, write_file, write_products};
@@ -185,36 +183,6 @@ pub fn checkpoint_config(comm: &Comm, config: &Config) -> Result<String> {
     let mask = mask.unwrap_or_else(|| "none".into());
     let (input, map) = (format!("{input:?}"), format!("{:?}", config.map));
     Ok(format!("mapmaker\ntimelines CRC32 {timelines}\nmask CRC32 {mask}\n{input}\n{map}\n{destripe:?}\n"))
-}
-
-/// CRC-32 of a file, each rank reading its share, in hexadecimal.
-fn checksum(comm: &Comm, path: &Path) -> Result<String> {
-    const PIECE: usize = 1 << 20;
-    let share = || -> std::io::Result<(u32, u64)> {
-        let mut file = File::open(path)?;
-        let bytes = file.metadata()?.len();
-        let blocks = dolmen_core::Blocks::uniform(bytes, comm.size());
-        let range = blocks.range(comm.rank());
-        file.seek(SeekFrom::Start(range.start))?;
-        let mut rest = file.take(range.end - range.start);
-        let mut hasher = Hasher::new();
-        let mut buffer = vec![0; PIECE];
-        loop {
-            match rest.read(&mut buffer)? {
-                0 => break,
-                read => hasher.update(&buffer[..read]),
-            }
-        }
-        Ok((hasher.finalize(), range.end - range.start))
-    };
-    let what = |error| Error::File { path: path.to_owned(), what: format!("cannot read: {error}") };
-    let (crc, bytes) = comm.agree(share().map_err(what))?;
-    let mut whole = Hasher::new();
-    for [crc, bytes] in comm.all_gather([u64::from(crc), bytes]) {
-        let crc = u32::try_from(crc).expect("invariant: a 32-bit checksum");
-        whole.combine(&Hasher::new_with_initial_len(crc, bytes));
-    }
-    Ok(format!("{:08x}", whole.finalize()))
 }
 
 impl Outcome {

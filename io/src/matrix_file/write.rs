@@ -36,7 +36,7 @@ impl Target {
         match self {
             Target::MatrixMarket => matrix_market::write_matrix(path, matrix, Symmetry::General),
             Target::Npz => npz::write_matrix(path, matrix),
-            Target::Npy => Err(Error::argument(path, "npy files hold dense arrays; write a matrix to .npz")),
+            Target::Npy => Err(no_matrices(path)),
             Target::Petsc => {
                 let most = matrix.global_entries().max(matrix.domain().global_len()).max(matrix.range().global_len());
                 petsc::write_matrix(path, matrix, IndexWidth::for_numbers(most), 1)
@@ -47,7 +47,7 @@ impl Target {
     fn write_vectors<T: Scalar>(&self, path: &Path, vectors: &MultiVector<T>) -> Result<()> {
         match self {
             Target::MatrixMarket => matrix_market::write_vectors(path, vectors),
-            Target::Npz => Err(Error::argument(path, "npz files hold sparse matrices; write vectors to .npy")),
+            Target::Npz => Err(no_vectors(path)),
             Target::Npy => npz::write_vectors(path, vectors),
             Target::Petsc => {
                 petsc::write_vectors(path, vectors, IndexWidth::for_numbers(vectors.layout().global_len()))
@@ -63,7 +63,7 @@ impl Target {
 /// # Collective
 ///
 /// # Errors
-/// An unknown extension; a file that cannot be written.
+/// An unknown extension, or one whose format has no sparse matrices; a file that cannot be written.
 pub fn write_matrix(path: impl AsRef<Path>, matrix: &Matrix) -> Result<()> {
     let path = path.as_ref();
     let target = Target::of(path)?;
@@ -71,6 +71,37 @@ pub fn write_matrix(path: impl AsRef<Path>, matrix: &Matrix) -> Result<()> {
         Matrix::Real(matrix) => target.write_matrix(path, matrix),
         Matrix::Complex(matrix) => target.write_matrix(path, matrix),
     }
+}
+
+/// Refuses a path that [`write_matrix`] would refuse for its extension, before there is anything to write.
+///
+/// # Errors
+/// An unknown extension, or one whose format has no sparse matrices.
+pub fn require_matrix_extension(path: impl AsRef<Path>) -> Result<()> {
+    match Target::of(path.as_ref())? {
+        Target::Npy => Err(no_matrices(path.as_ref())),
+        Target::MatrixMarket | Target::Npz | Target::Petsc => Ok(()),
+    }
+}
+
+/// Refuses a path that [`write_vectors`] would refuse for its extension, before there is anything to
+/// write.
+///
+/// # Errors
+/// An unknown extension, or one whose format has no vectors.
+pub fn require_vectors_extension(path: impl AsRef<Path>) -> Result<()> {
+    match Target::of(path.as_ref())? {
+        Target::Npz => Err(no_vectors(path.as_ref())),
+        Target::MatrixMarket | Target::Npy | Target::Petsc => Ok(()),
+    }
+}
+
+fn no_matrices(path: &Path) -> Error {
+    Error::argument(path, "npy files hold dense arrays; write a matrix to .npz")
+}
+
+fn no_vectors(path: &Path) -> Error {
+    Error::argument(path, "npz files hold sparse matrices; write vectors to .npy")
 }
 
 /// Writes vectors in the format of the file's extension: `.mtx`, `.mtx.gz`, `.npy` or `.petsc`.

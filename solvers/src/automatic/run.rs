@@ -7,8 +7,11 @@ use dolmen_core::{AdjointOperator, CsrMatrix, LinearOperator, Scalar, Snapshot, 
 
 use crate::automatic::named::COLUMN_SCALING;
 use crate::automatic::plan::Plan;
+use crate::automatic::resume::Progressed;
 use crate::error::Result;
-use crate::krylov::by_name::{LEAST_SQUARES_SOLVERS, preconditioned_least_squares_by_name, solver_by_name};
+use crate::krylov::by_name::{
+    LEAST_SQUARES_SOLVERS, least_squares_by_name, preconditioned_least_squares_by_name, solver_by_name,
+};
 use crate::monitor::{Monitor, Progress, Request};
 use crate::null_space::NullSpace;
 use crate::precond::{ColumnScaling, preconditioner_by_name};
@@ -22,25 +25,39 @@ pub(super) struct Run<'p, 'm, T> {
     pub(super) atol: f64,
     pub(super) limit: usize,
     pub(super) monitor: Option<&'p RefCell<&'m mut dyn Monitor<T>>>,
+    pub(super) resume: Option<&'p Snapshot<T>>,
+    pub(super) progressed: Progressed<'p, T>,
 }
 
-/// A monitor that is lent to one attempt after the other.
-struct Lent<'p, 'm, T>(&'p RefCell<&'m mut dyn Monitor<T>>);
+/// A monitor that is lent to one attempt after the other, with what was before.
+struct Lent<'p, 'm, T> {
+    monitor: &'p RefCell<&'m mut dyn Monitor<T>>,
+    progressed: Progressed<'p, T>,
+}
+
+/// The name of a method in its reports.
+pub(super) fn title<T: Scalar>(method: &str) -> &'static str {
+    let square = solver_by_name::<T>(method, Settings::new()).map(|solver| solver.name());
+    let least_squares = || least_squares_by_name::<T>(method, Settings::new()).map(|solver| solver.name());
+    square.or_else(least_squares).expect("invariant: plans name methods")
+}
 
 impl<T: Scalar> Monitor<T> for Lent<'_, '_, T> {
     fn progress(&mut self, progress: &Progress) -> Request {
-        self.0.borrow_mut().progress(progress)
+        self.monitor.borrow_mut().progress(progress)
     }
 
     fn snapshot(&mut self, snapshot: &Snapshot<T>) -> Result<()> {
-        self.0.borrow_mut().snapshot(snapshot)
+        let mut whole = snapshot.clone();
+        self.progressed.save(&mut whole);
+        self.monitor.borrow_mut().snapshot(&whole)
     }
 }
 
 /// The time it took to make the preconditioner; the report, or why there is no preconditioner.
 type Outcome = (Duration, Result<SolveReport>);
 
-impl<T: Scalar> Run<'_, '_, T> {
+impl<'p, 'm, T: Scalar> Run<'p, 'm, T> {
     /// Runs the plan.
     ///
     /// # Collective
@@ -65,7 +82,7 @@ impl<T: Scalar> Run<'_, '_, T> {
         };
         let setup = start.elapsed();
         let constants = self.plan.projected.then(|| NullSpace::constants(a.domain())).transpose()?;
-        let mut monitor = self.monitor.map(Lent);
+        let mut monitor = self.lent();
         let mut settings = self.settings(&mut monitor);
         if let Some(m) = &m {
             settings = settings.preconditioner(&**m);
@@ -82,15 +99,20 @@ impl<T: Scalar> Run<'_, '_, T> {
         let scaling = (self.plan.preconditioner == COLUMN_SCALING).then(|| ColumnScaling::new(a)).transpose()?;
         let setup = start.elapsed();
         let m = scaling.as_ref().map(|m| m as &dyn AdjointOperator<T>);
-        let mut monitor = self.monitor.map(Lent);
+        let mut monitor = self.lent();
         let settings = self.settings(&mut monitor);
         let solver = preconditioned_least_squares_by_name(self.plan.method, settings, m);
         let solver = solver.expect("invariant: plans name methods");
         Ok((setup, Ok(solver.solve(a, b, x)?)))
     }
 
-    fn settings<'s, M: Monitor<T>>(&self, monitor: &'s mut Option<M>) -> Settings<'s, T> {
-        let settings = Settings::new().rtol(self.rtol).atol(self.atol).max_iterations(self.limit);
+    fn lent(&self) -> Option<Lent<'p, 'm, T>> {
+        self.monitor.map(|monitor| Lent { monitor, progressed: self.progressed })
+    }
+
+    fn settings<'s, M: Monitor<T>>(&'s self, monitor: &'s mut Option<M>) -> Settings<'s, T> {
+        let mut settings = Settings::new().rtol(self.rtol).atol(self.atol).max_iterations(self.limit);
+        settings = self.resume.into_iter().fold(settings, Settings::resume);
         match monitor {
             Some(monitor) => settings.monitor(monitor),
             None => settings,

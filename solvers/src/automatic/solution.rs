@@ -24,8 +24,9 @@ pub struct Attempt {
     pub outcome: Result<SolveReport, Error>,
     /// `|b - A x| / |b|` of the solution and the system that was given; `|b - A x|` where `b` is zero.
     pub true_relative_residual: f64,
-    /// Whether the solution is as good as was asked for: of a square system, the true residual meets the
-    /// tolerance; of a rectangular one, the report says converged.
+    /// Whether the solution is as good as was asked for: the report says converged, and the true residual
+    /// meets the tolerance. With more rows than columns no `x` need do that, and the report is enough: then
+    /// `|A^H r| <= rtol |A| |r|`.
     pub solved: bool,
 }
 
@@ -33,13 +34,25 @@ impl Attempt {
     /// What happened, in one line.
     pub fn summary(&self) -> String {
         match &self.outcome {
-            Ok(report) if report.converged() && !self.solved => format!(
-                "{}: {} iterations; |b - Ax| / |b| = {:.2e}; a solution of least squares: no x meets the tolerance",
-                report.method, report.iterations, self.true_relative_residual
-            ),
+            Ok(report) if report.converged() && !self.solved => {
+                let SolveReport { method, iterations, .. } = report;
+                let residual = self.true_relative_residual;
+                let proven = match report.normal_residual {
+                    Some(_) => {
+                        "x minimises |b - Ax| as far as |A*r| <= rtol |A| |r| says, but that does not meet the tolerance"
+                    }
+                    None => {
+                        "what is left of b - Ax when constants are projected out meets the tolerance, b - Ax does not"
+                    }
+                };
+                format!("{method}: {iterations} iterations; |b - Ax| / |b| = {residual:.2e}; {proven}")
+            }
             Ok(report) => report.outcome(),
             // Which rank met it is of no interest.
             Err(Error::Core(error)) => format!("the preconditioner could not be made: {}", error.message()),
+            Err(Error::NotMade { .. }) => {
+                "the preconditioner could not be made, before this solve was resumed".to_owned()
+            }
             Err(error) => format!("the preconditioner could not be made: {error}"),
         }
     }
@@ -54,8 +67,8 @@ impl Attempt {
         self.solved || others.iter().all(|other| residual(self) < residual(other))
     }
 
-    /// Whether no other attempt can do better: the solution is one of least squares, or a monitor wants
-    /// no more.
+    /// Whether no other attempt is to follow: the solution is one of least squares, or a monitor wants no
+    /// more.
     pub(super) fn is_final(&self) -> bool {
         matches!(&self.outcome, Ok(report) if report.converged() || report.reason == StopReason::Requested)
     }

@@ -1,9 +1,13 @@
 //! The options of a command line.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::Args;
+use dolmen_core::{Comm, Layout, Scalar};
+use dolmen_io::Result;
+
+use super::{Checkpointer, Resumed};
 
 /// Time between checkpoints where none is given.
 const EVERY: Duration = Duration::from_secs(600);
@@ -26,6 +30,31 @@ impl CheckpointArgs {
     /// Time between checkpoints.
     pub fn every(&self) -> Duration {
         self.checkpoint_every.unwrap_or(EVERY)
+    }
+
+    /// Opens the folder as [`Checkpointer::new`] does, and finds where to go on if that is asked for, as
+    /// [`Checkpointer::resume`] does; `tell` hears in words what was found.
+    ///
+    /// # Collective
+    ///
+    /// # Errors
+    /// The folder cannot be used, or what it holds cannot be gone on from.
+    pub fn open<'m, T: Scalar>(
+        &self,
+        comm: &Comm,
+        folder: &Path,
+        config: &str,
+        layouts: &[&Layout],
+        tell: impl Fn(&str),
+    ) -> Result<(Checkpointer<'m, T>, Option<Resumed<T>>)> {
+        let mut checkpointer = Checkpointer::new(comm, folder, self.every(), config)?;
+        let resumed = if self.resume { checkpointer.resume(layouts)? } else { None };
+        if let Some(resumed) = &resumed {
+            tell(&resumed.describe());
+        } else if self.resume {
+            tell(&format!("no checkpoint in {}: starting anew", folder.display()));
+        }
+        Ok((checkpointer, resumed))
     }
 }
 

@@ -23,8 +23,8 @@ pub struct Checkpointer<'m, T: Scalar> {
     every: Duration,
     signals: Signals,
     last: Instant,
-    /// The iteration that was saved last.
-    iteration: Option<u64>,
+    /// The attempt, of a solve that makes several, and the iteration that were saved last.
+    place: Option<[Option<u64>; 2]>,
     newest: Option<PathBuf>,
     monitor: Option<&'m mut dyn Monitor<T>>,
 }
@@ -38,6 +38,23 @@ pub struct Resumed<T: Scalar> {
     pub path: PathBuf,
     /// Later ones that were damaged.
     pub skipped: Vec<Skipped>,
+}
+
+impl<T: Scalar> Resumed<T> {
+    /// In words, a line for each of the files.
+    pub(super) fn describe(&self) -> String {
+        let mut lines = Vec::new();
+        for Skipped { path, reason, .. } in &self.skipped {
+            lines.push(format!("skipped {}, which {reason}", path.display()));
+        }
+        let iterations = self.snapshot.integer("iterations").unwrap_or(0);
+        let attempt = match self.snapshot.integer("attempt") {
+            Some(attempt) if attempt > 1 => format!(" of attempt {attempt}"),
+            _ => String::new(),
+        };
+        lines.push(format!("going on from {} after iteration {iterations}{attempt}", self.path.display()));
+        lines.join("\n")
+    }
 }
 
 impl<'m, T: Scalar> Checkpointer<'m, T> {
@@ -55,8 +72,8 @@ impl<'m, T: Scalar> Checkpointer<'m, T> {
         let signals = comm.agree(watched.map_err(describe))?;
         let store = CheckpointStore::open(comm, folder)?;
         let config = config.to_owned();
-        let (iteration, newest, monitor) = (None, None, None);
-        Ok(Checkpointer { store, config, every, signals, last: Instant::now(), iteration, newest, monitor })
+        let (place, newest, monitor) = (None, None, None);
+        Ok(Checkpointer { store, config, every, signals, last: Instant::now(), place, newest, monitor })
     }
 
     /// Tells another monitor of the progress too.
@@ -99,16 +116,16 @@ impl<'m, T: Scalar> Checkpointer<'m, T> {
     }
 
     fn save(&mut self, snapshot: &Snapshot<T>) -> Result<()> {
-        let iteration = snapshot.integer("iterations");
+        let place = ["attempt", "iterations"].map(|name| snapshot.integer(name));
         let mut wanted = [u64::from(self.request() != Request::Continue)];
         self.store.comm().all_reduce_max(&mut wanted);
-        if wanted == [0] || (iteration.is_some() && self.iteration == iteration) {
+        if wanted == [0] || (place[1].is_some() && self.place == Some(place)) {
             return Ok(());
         }
         self.signals.saved();
         let saved = self.store.save(&Checkpoint::new(self.config.as_str()).snapshot(SOLVER, snapshot))?;
         self.newest = Some(saved.path);
-        self.iteration = iteration;
+        self.place = Some(place);
         self.last = Instant::now();
         Ok(())
     }

@@ -1,5 +1,7 @@
 //! The command `dolmen` on files: what it prints, what it writes, and its exit code.
 
+mod checkpoints;
+mod containers;
 mod info;
 mod machine;
 mod refusals;
@@ -20,12 +22,23 @@ fn main() -> ExitCode {
         serial("right_hand_sides", solve::right_hand_sides),
         serial("monitor_and_profile", solve::monitor_and_profile),
         serial("reference_matrices_are_solved", solve::reference_matrices),
+        serial("stopped_and_resumed", checkpoints::stopped_and_resumed),
+        serial("a_later_attempt_is_resumed", checkpoints::later_attempt),
+        serial("other_checkpoints_are_refused", checkpoints::refused),
         serial("matrices_are_described", info::by_hand),
         serial("reference_matrices_are_described", info::reference_matrices),
         serial("pictures", info::pictures),
         serial("machines_are_checked", machine::check),
         serial("files_are_converted", machine::convert),
+        serial("hdf5_is_converted", containers::hdf5),
+        serial("fits_is_converted", containers::fits),
+        serial("hdf5_of_others_is_read", containers::hdf5_of_others),
+        serial("fits_of_others_is_read", containers::fits_of_others),
+        serial("reference_containers_are_listed", containers::reference_data),
+        serial("containers_refuse_by_name", containers::refusals),
         serial("bad_input_ends_in_one_line", refusals::bad_input),
+        serial("destinations_are_looked_at_first", refusals::destinations),
+        serial("a_full_standard_output_is_told", refusals::full_output),
         serial("bad_arguments_are_named", refusals::bad_arguments),
     ])
 }

@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use dolmen_tests::TestResult;
+use dolmen_tests::{TestResult, binary};
 use tempfile::tempdir;
 
 use crate::{dolmen, matrix, tridiagonal};
@@ -16,12 +16,16 @@ pub(crate) fn bad_input() -> TestResult {
     file("two.mtx", "%%MatrixMarket matrix array real general\n4 2\n1\n2\n3\n4\n5\n6\n7\n8\n")?;
     file("short.mtx", "%%MatrixMarket matrix array real general\n3 1\n1\n2\n3\n")?;
     file("text.mtx", "a letter\n")?;
+    file("bad.mtx", "%%MatrixMarket matrix array real general\n% a comment\n4 1\n1\n2\nnan\n4\n")?;
+    file("inf.mtx", "%%MatrixMarket matrix coordinate real general\n4 1 2\n1 1 1\n3 1 -inf\n")?;
     for (args, expected) in [
         (&["solve", "none.mtx"][..], "none.mtx: cannot open"),
         (&["info", "text.mtx"], "text.mtx: "),
         (&["solve", "nan.mtx"], "row 1 has an entry that is NaN or infinite"),
         (&["solve", "a.mtx", "--rhs", "two.mtx"], "two.mtx: has 2 columns; a right-hand side has one"),
         (&["solve", "a.mtx", "--rhs", "short.mtx"], "short.mtx: "),
+        (&["solve", "a.mtx", "--rhs", "bad.mtx"], "bad.mtx: line 6 is NaN or infinite"),
+        (&["solve", "a.mtx", "--rhs", "inf.mtx"], "inf.mtx: line 4 is NaN or infinite"),
         (&["solve", "tall.mtx", "--solver", "cg"], "cg: the matrix has 3 rows and 2 columns; it must be square"),
         (
             &["solve", "a.mtx", "--solver", "cg", "--preconditioner", "column-scaling"],
@@ -36,6 +40,46 @@ pub(crate) fn bad_input() -> TestResult {
         let errors: Vec<&str> = output.stderr.lines().filter(|line| line.starts_with("error: ")).collect();
         assert!(errors.len() == 1 && errors[0].contains(expected), "{args:?}: {errors:?}");
     }
+    Ok(())
+}
+
+/// Where nothing can be written, nothing is solved: not even the matrix is looked for.
+pub(crate) fn destinations() -> TestResult {
+    let folder = tempdir()?;
+    fs::create_dir(folder.path().join("x.mtx"))?;
+    for (args, expected) in [
+        (&["solve", "none.mtx", "--output", "x.what"][..], "x.what: has no known extension"),
+        (&["solve", "none.mtx", "--output", "x.npz"], "x.npz: npz files hold sparse matrices"),
+        (&["solve", "none.mtx", "--output", "nowhere/x.mtx"], "nowhere/x.mtx: cannot write: "),
+        (&["solve", "none.mtx", "--output", "x.mtx"], "x.mtx: cannot write: is a directory"),
+        (&["info", "none.mtx", "--plot", "nowhere/a.png"], "nowhere/a.png: cannot write: "),
+    ] {
+        let output = dolmen(2, folder.path(), args)?;
+        assert_eq!(output.status.code(), Some(2), "{args:?}: {output:?}");
+        let errors: Vec<&str> = output.stderr.lines().filter(|line| line.starts_with("error: ")).collect();
+        assert!(errors.len() == 1 && errors[0].contains(expected), "{args:?}: {errors:?}");
+    }
+    Ok(())
+}
+
+/// What is lost on a full disk is an error; a reader that has gone away is not.
+pub(crate) fn full_output() -> TestResult {
+    let folder = tempdir()?;
+    tridiagonal(folder.path(), "a.mtx", 4, 2.0)?;
+    let run = |output: std::process::Stdio| {
+        let mut command = std::process::Command::new(binary("dolmen")?);
+        let child = command.args(["solve", "a.mtx"]).current_dir(folder.path()).stdout(output);
+        Ok::<_, Box<dyn std::error::Error>>(child.stderr(std::process::Stdio::piped()).spawn()?)
+    };
+    let full = run(fs::OpenOptions::new().write(true).open("/dev/full")?.into())?.wait_with_output()?;
+    let errors = String::from_utf8_lossy(&full.stderr);
+    assert_eq!(full.status.code(), Some(2), "{errors}");
+    assert!(errors.contains("standard output: cannot write: No space left"), "{errors}");
+    let (reader, writer) = std::io::pipe()?;
+    let child = run(writer.into())?;
+    drop(reader);
+    let gone = child.wait_with_output()?;
+    assert_eq!(gone.status.code(), Some(0), "{}", String::from_utf8_lossy(&gone.stderr));
     Ok(())
 }
 

@@ -3,6 +3,7 @@
 mod choices;
 mod facts;
 mod reference_data;
+mod resume;
 
 use std::process::ExitCode;
 use std::time::Duration;
@@ -26,6 +27,9 @@ fn main() -> ExitCode {
         case("names", RANKS, choices::names),
         case("not_finite", RANKS, choices::not_finite),
         case("watched", RANKS, choices::watched),
+        case("resumed_everywhere", RANKS, resume::everywhere),
+        case("resumed_on_fewer_ranks", &[4], resume::fewer_ranks),
+        case("other_plans_are_refused", &[2], resume::refused),
         case("square_matrices", &[2], reference_data::square).deadline(Duration::from_secs(180)),
         case("rectangular_matrices", &[1, 2], reference_data::rectangular),
     ])

@@ -12,6 +12,10 @@ const RTOL: f64 = 1e-8;
 /// iterations show as much as many.
 const UNSOLVED: &str = "rajat01";
 
+/// Wide, and yet without a solution for the right-hand side here: of 81 equations only 80 are independent;
+/// no entries at all.
+const INCONSISTENT: [&str; 2] = ["Q2Q1_9x9_B", "lag_empty"];
+
 /// A matrix of the reference data with what is known of it.
 struct Reference {
     name: String,
@@ -111,8 +115,10 @@ pub(crate) fn rectangular(comm: &Comm) -> TestResult {
             b.iter().enumerate().map(|(i, b)| b + ((37 * i) % 101) as f64 / 128.0 - 0.390_625).collect::<Vec<_>>()
         };
         let (solution, x) = solve(comm, matrix, &b)?;
-        assert!(solution.solved(), "{name}: {solution:#?}");
         let rest = norm(&residual(matrix, &x, &b));
+        assert_eq!(solution.solved(), !INCONSISTENT.contains(&name.as_str()), "{name}: {solution:#?}");
+        let is_wide = matrix.triplets.rows < matrix.triplets.columns;
+        assert!(!is_wide || solution.solved() == (rest <= RTOL * norm(&b)), "{name}: {rest:e}");
         // Without entries there is no reference, and for a matrix that lacks rank none to compare to.
         if let (Some(shortest), Some(least)) = (known["norm2_x"].as_f64(), known["norm2_r"].as_f64())
             && known["rank"] == matrix.facts["sv"]["rank"]

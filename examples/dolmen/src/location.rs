@@ -1,0 +1,157 @@
+//! Where a matrix or a vector is: a file, or one of several objects in it.
+
+use std::convert::Infallible;
+use std::fmt;
+use std::io::Read;
+use std::os::unix::fs::FileExt;
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+
+use dolmen_core::Comm;
+use flate2::read::MultiGzDecoder;
+
+use crate::error::{Error, Result};
+
+/// Between the name of a file and that of an object in it.
+const SEPARATOR: &str = "::";
+
+/// `FILE`, or `FILE::OBJECT`: a group or dataset of HDF5, a column of FITS.
+#[derive(Clone, Debug)]
+pub(crate) struct Location {
+    pub(crate) file: PathBuf,
+    pub(crate) object: Option<String>,
+}
+
+/// Kinds of files, by what they can hold.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Kind {
+    /// Groups and datasets.
+    Hdf5,
+    /// Tables and images.
+    Fits,
+    /// One matrix, or vectors.
+    Single,
+}
+
+impl FromStr for Location {
+    type Err = Infallible;
+
+    fn from_str(text: &str) -> Result<Location, Infallible> {
+        let (file, object) = match text.split_once(SEPARATOR) {
+            Some((file, object)) => (file, Some(object.to_owned())),
+            None => (text, None),
+        };
+        Ok(Location { file: file.into(), object })
+    }
+}
+
+impl fmt::Display for Location {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.file.display())?;
+        self.object.iter().try_for_each(|object| write!(f, "{SEPARATOR}{object}"))
+    }
+}
+
+impl Location {
+    /// An error about the file.
+    pub(crate) fn error(&self, what: impl Into<String>) -> Error {
+        Error::File { path: self.file.clone(), what: what.into() }
+    }
+
+    /// Refuses the name of an object where a file can have but one.
+    pub(crate) fn require_no_object(&self) -> Result<()> {
+        match &self.object {
+            None => Ok(()),
+            Some(object) => {
+                Err(self.error(format!("has no objects of their own name, such as {object}; HDF5 and FITS do")))
+            }
+        }
+    }
+
+    /// What the file is by its first bytes, or else by its name.
+    ///
+    /// # Collective
+    pub(crate) fn kind(&self, comm: &Comm) -> Kind {
+        let mut found = [0];
+        if comm.rank() == 0 {
+            let is_hdf5 = is_hdf5(&self.file).unwrap_or(false);
+            let is_fits = !is_hdf5 && head(&self.file).is_ok_and(|head| head.starts_with(b"SIMPLE  ="));
+            found = [u64::from(is_hdf5) + 2 * u64::from(is_fits)];
+        }
+        comm.all_reduce_max(&mut found);
+        if found == [1] {
+            Kind::Hdf5
+        } else if found == [2] {
+            Kind::Fits
+        } else {
+            // An error about such a file should speak of the format that its name promises.
+            self.kind_by_name()
+        }
+    }
+
+    /// The kind that the name of the file asks for.
+    pub(crate) fn kind_by_name(&self) -> Kind {
+        let name = self.file.file_name().unwrap_or_default().to_string_lossy().to_ascii_lowercase();
+        let ends_with = |endings: &[&str]| endings.iter().any(|ending| name.ends_with(ending));
+        if ends_with(&[".h5", ".hdf5"]) {
+            Kind::Hdf5
+        } else if ends_with(&[".fits", ".fits.gz", ".fit"]) {
+            Kind::Fits
+        } else {
+            Kind::Single
+        }
+    }
+}
+
+/// Whether a file has the signature of HDF5: at its start, or behind a block of the user's such as
+/// MATLAB's, whose size is a power of two.
+fn is_hdf5(path: &Path) -> std::io::Result<bool> {
+    let file = std::fs::File::open(path)?;
+    let mut signature = [0; 8];
+    for start in [0, 512, 1024, 2048, 4096] {
+        if file.read_at(&mut signature, start)? == signature.len() && signature == *b"\x89HDF\r\n\x1a\n" {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
+/// The first bytes of a file, unpacked.
+fn head(path: &Path) -> std::io::Result<Vec<u8>> {
+    const LENGTH: u64 = 16;
+    let file = std::fs::File::open(path)?;
+    let mut bytes = Vec::new();
+    (&file).take(LENGTH).read_to_end(&mut bytes)?;
+    if bytes.starts_with(&[0x1f, 0x8b]) {
+        bytes.clear();
+        MultiGzDecoder::new(std::fs::File::open(path)?).take(LENGTH).read_to_end(&mut bytes)?;
+    }
+    Ok(bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(text: &str) -> Location {
+        text.parse().expect("any text is a location")
+    }
+
+    #[test]
+    fn an_object_follows_two_colons() {
+        let column = parse("a/map.fits::TEMPERATURE");
+        assert_eq!((column.file.as_path(), column.object.as_deref()), (Path::new("a/map.fits"), Some("TEMPERATURE")));
+        assert_eq!(column.to_string(), "a/map.fits::TEMPERATURE");
+        let whole = parse("a:b.h5");
+        assert_eq!((whole.file.as_path(), whole.object), (Path::new("a:b.h5"), None));
+    }
+
+    #[test]
+    fn names_ask_for_kinds() {
+        for (name, kind) in
+            [("a.H5", Kind::Hdf5), ("a.hdf5::/x", Kind::Hdf5), ("m.fits.gz", Kind::Fits), ("a.mtx", Kind::Single)]
+        {
+            assert_eq!(parse(name).kind_by_name(), kind, "{name}");
+        }
+    }
+}

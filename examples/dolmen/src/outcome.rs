@@ -1,0 +1,101 @@
+//! What `dolmen solve` says of a solve: as text, and as one JSON object.
+
+use dolmen_common::command_line::say;
+use dolmen_core::{Comm, CsrMatrix, Scalar, Vector};
+use dolmen_solvers::{PRECONDITIONERS, Solution, StopReason};
+use serde_json::{Value, json};
+
+use crate::error::Result;
+use crate::input::Description;
+use crate::json;
+use crate::location::Location;
+
+/// A solve that has ended.
+pub(crate) struct Outcome<'s> {
+    pub(crate) file: &'s Description,
+    pub(crate) solution: &'s Solution,
+    /// Where the right-hand side comes from.
+    pub(crate) right_hand_side: &'s str,
+    /// `|x - y| / |y|`, if the right-hand side was made from a solution `y`.
+    pub(crate) error: Option<f64>,
+    /// Whether a signal ended it.
+    pub(crate) stopped: bool,
+}
+
+/// Size and kind of a matrix.
+pub(crate) fn title<T: Scalar>(file: &Description, a: &CsrMatrix<T>) -> String {
+    let (entries, field, symmetry) = (a.global_entries(), &file.field, &file.symmetry);
+    format!("{} x {}, {entries} entries, {field}, stored as {symmetry}", file.rows, file.columns)
+}
+
+/// `|x - y| / |y|`.
+///
+/// # Collective
+pub(crate) fn relative_error<T: Scalar>(x: &Vector<T>, known: &Vector<T>) -> Result<f64> {
+    let mut difference = x.clone();
+    difference.axpy(-T::ONE, known)?;
+    Ok(difference.norm2() / known.norm2())
+}
+
+/// Whether the last attempt ended because it was asked to.
+pub(crate) fn was_stopped(solution: &Solution) -> bool {
+    let last = solution.attempts.last().and_then(|attempt| attempt.outcome.as_ref().ok());
+    last.is_some_and(|report| report.reason == StopReason::Requested)
+}
+
+impl Outcome<'_> {
+    /// One JSON object: the attempt whose solution is kept, what was asked for, and all attempts.
+    pub(crate) fn json(&self, comm: &Comm, matrix: &Location) -> Value {
+        let solution = self.solution;
+        let mut object = json::attempt(solution.kept());
+        object["converged"] = json!(solution.solved());
+        object["matrix"] = json!(matrix.to_string());
+        object["rows"] = json!(self.file.rows);
+        object["cols"] = json!(self.file.columns);
+        object["ranks"] = json!(comm.size());
+        object["rtol"] = json!(solution.rtol);
+        object["right_hand_side"] = json!(self.right_hand_side);
+        object["relative_error"] = json!(self.error);
+        object["stopped"] = json!(self.stopped);
+        object["warnings"] = json!(solution.warnings());
+        object["attempts"] = solution.attempts.iter().map(json::attempt).collect();
+        object
+    }
+
+    /// Each attempt, then what came of it all.
+    pub(crate) fn tell(&self, comm: &Comm) {
+        let solution = self.solution;
+        let several = solution.attempts.len() > 1;
+        for (attempt, number) in solution.attempts.iter().zip(1..) {
+            let counted = if several { format!("{number}. ") } else { String::new() };
+            let title = PRECONDITIONERS.iter().find(|(name, _)| *name == attempt.preconditioner);
+            let title = title.map(|(_, title)| format!(" ({title})")).unwrap_or_default();
+            let (method, preconditioner, reason) = (attempt.method, attempt.preconditioner, &attempt.reason);
+            say(comm, &format!("{counted}{method} with {preconditioner}{title}: {reason}"));
+            match &attempt.outcome {
+                Ok(report) if attempt.solved => say(comm, &report.to_string()),
+                _ => say(comm, &attempt.summary()),
+            }
+        }
+        if self.stopped {
+            let last = solution.attempts.last().and_then(|attempt| attempt.outcome.as_ref().ok());
+            let iterations = last.map_or(0, |report| report.iterations);
+            let text = format!("the solve was asked to stop and did so after {iterations} iterations");
+            return say(comm, &format!("{text}; --resume goes on from there"));
+        }
+        self.tell_result(comm);
+    }
+
+    fn tell_result(&self, comm: &Comm) {
+        let kept = self.solution.kept();
+        let time = kept.outcome.as_ref().map_or(0.0, |report| report.time.as_secs_f64());
+        say(comm, &format!("setup {:.3} s, solve {time:.3} s", kept.setup.as_secs_f64()));
+        if !self.solution.solved() {
+            say(comm, &format!("not solved: the best x has |b - Ax| / |b| = {:.2e}", kept.true_relative_residual));
+        }
+        self.solution.warnings().iter().for_each(|warning| say(comm, &format!("warning: {warning}")));
+        if let Some(error) = self.error {
+            say(comm, &format!("|x - y| / |y| = {error:.2e} for the y of which b = A * y was made"));
+        }
+    }
+}

@@ -1,0 +1,118 @@
+//! `dolmen solve` stopped, and gone on with.
+
+use std::fs;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use dolmen_tests::{Job, Mpirun, TestResult, binary};
+use tempfile::tempdir;
+
+use crate::{dolmen, object, tridiagonal};
+
+/// Exit code of a solve that was stopped.
+const STOPPED: i32 = 75;
+/// Thousands of iterations, the same on any number of ranks.
+const SOLVE: [&str; 7] = ["solve", "a.mtx", "--solver", "cg", "--preconditioner", "jacobi", "--rtol=1e-12"];
+const SAVE: [&str; 4] = ["--checkpoint", "saved", "--checkpoint-every", "0s"];
+
+fn start(ranks: usize, folder: &Path, args: &[&str]) -> TestResult<Job> {
+    let job = Mpirun::new(ranks).program(binary("dolmen")?).args(args).current_dir(folder);
+    Ok(job.deadline(Duration::from_secs(60)).spawn()?)
+}
+
+fn wait_for(job: &Job, path: &Path) -> TestResult {
+    let start = Instant::now();
+    while !path.exists() {
+        assert!(start.elapsed() < Duration::from_secs(30), "{} appears: {}", path.display(), job.stderr()?);
+        std::thread::sleep(Duration::from_millis(2));
+    }
+    Ok(())
+}
+
+pub(crate) fn stopped_and_resumed() -> TestResult {
+    let temporary = tempdir()?;
+    let folder = temporary.path();
+    tridiagonal(folder, "a.mtx", 4000, 2.0)?;
+    let undisturbed = dolmen(2, folder, &[&SOLVE[..], &["--output", "undisturbed.mtx"]].concat())?;
+    assert!(undisturbed.status.success(), "{undisturbed:?}");
+    let expected = fs::read(folder.join("undisturbed.mtx"))?;
+    for (ranks, then) in [(1, 3), (4, 2)] {
+        let _ = fs::remove_dir_all(folder.join("saved"));
+        let job = start(ranks, folder, &[&SOLVE[..], &SAVE, &["--output", "stopped.mtx"]].concat())?;
+        wait_for(&job, &folder.join("saved/checkpoint-00000003.h5"))?;
+        job.signal_rank(ranks - 1, libc::SIGTERM)?;
+        let output = job.wait()?;
+        assert_eq!(output.status.code(), Some(STOPPED), "{output:?}");
+        assert!(output.stdout.contains("asked to stop") && output.stdout.contains("--resume"), "{}", output.stdout);
+        assert!(!folder.join("stopped.mtx").exists());
+        let resume = ["--checkpoint", "saved", "--resume", "--output", "resumed.mtx"];
+        let output = dolmen(then, folder, &[&SOLVE[..], &resume].concat())?;
+        assert!(output.status.success(), "{output:?}");
+        assert!(output.stdout.contains("going on from saved/checkpoint-"), "{}", output.stdout);
+        assert!(fs::read(folder.join("resumed.mtx"))? == expected, "{ranks} to {then} ranks: other bits");
+    }
+    Ok(())
+}
+
+/// CG fails at once, and the second attempt is the one that is stopped.
+pub(crate) fn later_attempt() -> TestResult {
+    let temporary = tempdir()?;
+    let folder = temporary.path();
+    tridiagonal(folder, "a.mtx", 300, 0.5)?;
+    let solve = ["solve", "a.mtx", "--rtol=1e-15", "--max-iterations", "40"];
+    let (expected, _) = object(2, folder, &[&solve[..], &["--output", "undisturbed.mtx"]].concat())?;
+    let saved = dolmen(2, folder, &[&solve[..], &SAVE].concat())?;
+    assert!(matches!(saved.status.code(), Some(0 | 1)), "{saved:?}");
+    let resume = ["--checkpoint", "saved", "--resume", "--output", "resumed.mtx", "--monitor"];
+    let (resumed, _) = object(2, folder, &[&solve[..], &resume].concat())?;
+    let count = resumed["attempts"].as_array().map_or(0, Vec::len);
+    assert!(count > 1, "{resumed}");
+    let told = |outcome: &serde_json::Value| -> Vec<String> {
+        let attempts = outcome["attempts"].as_array().into_iter().flatten();
+        attempts.map(|attempt| format!("{} {}", attempt["outcome"], attempt["true_relative_residual"])).collect()
+    };
+    assert_eq!(told(&resumed), told(&expected));
+    assert!(fs::read(folder.join("resumed.mtx"))? == fs::read(folder.join("undisturbed.mtx"))?, "other bits");
+    let output = dolmen(2, folder, &[&solve[..], &resume].concat())?;
+    assert!(output.stdout.contains(&format!("of attempt {count}")), "{}", output.stdout);
+    let first = output.stdout.lines().find(|line| line.starts_with("attempt "));
+    assert!(first.is_none_or(|line| line.starts_with(&format!("attempt {count} iteration"))), "{}", output.stdout);
+    Ok(())
+}
+
+pub(crate) fn refused() -> TestResult {
+    let temporary = tempdir()?;
+    let folder = temporary.path();
+    tridiagonal(folder, "a.mtx", 40, 2.0)?;
+    tridiagonal(folder, "other.mtx", 40, 2.5)?;
+    fs::write(folder.join("b.mtx"), format!("%%MatrixMarket matrix array real general\n40 1\n{}", "1\n".repeat(40)))?;
+    let first = dolmen(2, folder, &[&SOLVE[..], &SAVE, &["--resume"]].concat())?;
+    assert!(first.status.success(), "{first:?}");
+    assert!(first.stdout.contains("no checkpoint in saved: starting anew"), "{}", first.stdout);
+    let resume = ["--checkpoint", "saved", "--resume"];
+    let again = dolmen(3, folder, &[&SOLVE[..], &resume, &["--max-iterations", "99999"]].concat())?;
+    assert!(again.status.success(), "a higher limit is no other solve: {again:?}");
+    let others: [(&[&str], &str); 4] = [
+        (&["solve", "other.mtx", "--solver", "cg", "--preconditioner", "jacobi", "--rtol=1e-12"], "matrix CRC32"),
+        (&["solve", "a.mtx", "--solver", "cg", "--preconditioner", "jacobi", "--rtol=1e-9"], "rtol 1e-12"),
+        (&["solve", "a.mtx", "--solver", "minres", "--preconditioner", "jacobi", "--rtol=1e-12"], "solver cg"),
+        (&[&SOLVE[..], &["--rhs", "b.mtx"]].concat(), "right-hand side A * ones"),
+    ];
+    for (args, expected) in others {
+        let output = dolmen(2, folder, &[args, &resume].concat())?;
+        assert_eq!(output.status.code(), Some(2), "{args:?}: {output:?}");
+        let error = output.stderr.lines().find(|line| line.starts_with("error: ")).unwrap_or_default();
+        assert!(error.contains("saved/checkpoint-") && error.contains("another configuration"), "{error}");
+        assert!(error.contains(expected), "{error}");
+    }
+    for (args, expected) in [
+        (&["--resume"][..], "--checkpoint <DIR>"),
+        (&["--checkpoint", "saved", "--checkpoint-every", "5"], "expected a number with s, m or h"),
+        (&["--checkpoint", "a.mtx"], "a.mtx"),
+    ] {
+        let output = dolmen(1, folder, &[&SOLVE[..], args].concat())?;
+        assert_eq!(output.status.code(), Some(2), "{output:?}");
+        assert!(output.stderr.contains(expected), "{}", output.stderr);
+    }
+    Ok(())
+}
