@@ -30,7 +30,7 @@ SHARED = pathlib.Path(os.environ.get("DOLMEN_SHARED", ROOT.parent / "shared"))
 
 INTRODUCTION = """# Real matrices
 
-Every real matrix of the reference data, solved by what `dolmen solve` chooses by itself (see
+Every matrix of the reference data, all of them from real applications or files, solved by what `dolmen solve` chooses by itself (see
 [dolmen.md](dolmen.md)), to a true residual of 1e-8. Written by `scripts/matrix-table.py`; no
 number is entered by hand. All columns are of runs on one rank, but for "on 2 ranks": there
 preconditioners are made of the blocks of the ranks, so iterations differ.
@@ -48,7 +48,7 @@ preconditioners are made of the blocks of the ranks, so iterations differ.
   with hypre. Multigrid (GAMG, hypre) has no counterpart here yet. Where the reference data has no runs of PETSc
   they were made by `scripts/petsc-solve.c` in the same way: with the combinations for others, CG with ICC
   and MINRES without preconditioner if the matrix is symmetric, and for rectangular matrices LSQR by its own
-  test, at most 10 000 iterations. "None" is where all of them failed.
+  test, at most 10 000 iterations. "None" is where all of them failed, or PETSc was built for real numbers only.
 
 """
 
@@ -158,7 +158,8 @@ def row(tools, folder, name, entry):
         reason = error.split(": ", 2)[-1].split(";")[0].strip()
         return [name, size, f"refused: {reason}", "", "", "", "", "", "none: the matrix is not finite"]
     runs = reference.get("petsc_ksp") or {}
-    if not runs and tools.petsc:
+    complex_numbers = reference["field"] == "complex"
+    if not runs and tools.petsc and not complex_numbers:
         runs = petsc_runs(tools, folder, path, reference, rhs)
     twice, _ = solve(tools.dolmen, 2, *system)
     same = (twice["method"], twice["preconditioner"]) == (found["method"], found["preconditioner"])
@@ -189,7 +190,7 @@ def row(tools, folder, name, entry):
         on_two,
         f"{found['true_relative_residual']:.1e}",
         error,
-        peers(runs),
+        "none: built for real numbers" if complex_numbers and not runs else peers(runs),
     ]
 
 
@@ -206,7 +207,7 @@ def main():
     with tempfile.TemporaryDirectory() as folder:
         for name, entry in sorted(MANIFEST["matrices"].items(), key=lambda item: item[0].lower()):
             reference = entry["reference"]
-            if reference["field"] == "complex" or reference["cols"] == 1:
+            if reference["cols"] == 1:
                 continue
             cells = row(arguments, pathlib.Path(folder), name, entry)
             print("| " + " | ".join(cells) + " |", flush=True)
