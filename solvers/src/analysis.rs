@@ -35,6 +35,8 @@ pub struct Analysis {
     pub norm_inf: f64,
     /// Least sum of absolute values of a row that is not zero; infinite if there is none.
     pub smallest_row: f64,
+    /// Least sum of absolute values of a column that is not zero; infinite if there is none.
+    pub smallest_column: f64,
     /// Whether entries are complex numbers.
     pub complex: bool,
     /// Whether `A = A^H`; for real matrices the same as `symmetric`.
@@ -130,7 +132,8 @@ struct Tally {
     diagonal: [u64; 3],
     dominant: u64,
     dominance: f64,
-    smallest: f64,
+    /// Of a row, of a column.
+    smallest: [f64; 2],
     /// Zero rows, zero columns.
     empty: [u64; 2],
     /// A row, a column that does not sum to zero.
@@ -148,7 +151,7 @@ impl Default for Tally {
             diagonal: [0; 3],
             dominant: 0,
             dominance: f64::INFINITY,
-            smallest: f64::INFINITY,
+            smallest: [f64::INFINITY; 2],
             empty: [0; 2],
             sums: [false; 2],
         }
@@ -179,15 +182,19 @@ impl Tally {
             self.bandwidths[0] = self.bandwidths[0].max(row.index().saturating_sub(column));
             self.bandwidths[1] = self.bandwidths[1].max(column.saturating_sub(row.index()));
         }
-        self.empty[0] += u64::from(sizes(row).1 == 0.0);
-        self.sums[0] |= !sums_to_zero(row);
-        let sum = sizes(row).1;
-        self.smallest = self.smallest.min(if sum > 0.0 { sum } else { f64::INFINITY });
+        self.line(0, row);
     }
 
     fn column<T: Scalar>(&mut self, column: &MatrixRow<'_, T>) {
-        self.empty[1] += u64::from(sizes(column).1 == 0.0);
-        self.sums[1] |= !sums_to_zero(column);
+        self.line(1, column);
+    }
+
+    /// What is told of rows (0) and of columns (1).
+    fn line<T: Scalar>(&mut self, kind: usize, line: &MatrixRow<'_, T>) {
+        let sum = sizes(line).1;
+        self.empty[kind] += u64::from(sum == 0.0);
+        self.sums[kind] |= !sums_to_zero(line);
+        self.smallest[kind] = self.smallest[kind].min(if sum > 0.0 { sum } else { f64::INFINITY });
     }
 
     /// Compares a row of a square matrix to the same row of its adjoint.
@@ -228,7 +235,7 @@ impl Tally {
         let mut sums = [self.zeros, positive, negative, zero, self.dominant, self.empty[0], self.empty[1]];
         let flags = self.differ.iter().chain(&self.sums).map(|&flag| u64::from(flag));
         let mut largest: Vec<u64> = self.bandwidths.into_iter().chain([self.longest]).chain(flags).collect();
-        let (mut first, mut least) = ([self.first_bad], [self.dominance, self.smallest]);
+        let (mut first, mut least) = ([self.first_bad], [self.dominance, self.smallest[0], self.smallest[1]]);
         comm.all_reduce_sum(&mut sums);
         comm.all_reduce_max(&mut largest);
         comm.all_reduce_min(&mut first);
@@ -254,6 +261,7 @@ impl Tally {
             not_finite: (first[0] != u64::MAX).then_some(first[0]),
             dominance: least[0],
             smallest_row: least[1],
+            smallest_column: least[2],
             ..Analysis::default()
         }
     }

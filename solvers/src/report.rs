@@ -20,6 +20,8 @@ pub enum StopReason {
     IndefiniteOperator,
     /// The preconditioner has a direction of zero or negative energy, `r* M r <= 0`.
     IndefinitePreconditioner,
+    /// The operator or the preconditioner is not Hermitian, as the method needs it.
+    NotHermitian,
     /// A NaN or an infinity turned up.
     NotFinite,
     /// The recurrence says converged, the true residual does not, and restarting from it no
@@ -40,13 +42,18 @@ impl StopReason {
                 "stopped at the iteration limit; allow more iterations, or use a better preconditioner"
             }
             StopReason::Diverged => {
-                "diverged; check that operator and preconditioner are symmetric, or use a method for general matrices"
+                "diverged; check that operator and preconditioner are symmetric and that the system has a solution, or use \
+                 a method for general matrices"
             }
             StopReason::IndefiniteOperator => {
-                "the operator is not positive definite (p*Ap <= 0); use MINRES, or project out its null space"
+                "the operator is not positive definite (p*Ap <= 0); use MINRES if it is symmetric and GMRES if not, or \
+                 project out its null space"
             }
             StopReason::IndefinitePreconditioner => {
                 "the preconditioner is not positive definite (r*Mr <= 0); check its symmetry and signs"
+            }
+            StopReason::NotHermitian => {
+                "the operator or the preconditioner is not symmetric (Hermitian), as the method needs it; use GMRES"
             }
             StopReason::NotFinite => "a NaN or infinity appeared; check the input for values that are not finite",
             StopReason::Stagnated => {
@@ -108,13 +115,20 @@ impl SolveReport {
         let least_squares = self.normal_residual.is_some() && self.true_residual > self.target;
         let explanation = match (self.converged(), self.norm) {
             (true, _) if least_squares => {
-                "converged: within the tolerance the residual is orthogonal to all columns, as in least squares it should be"
+                let (gradient, operator) = self.normal_equations();
+                &format!("converged: |{gradient}| <= rtol |{operator}| |r|, as a minimum of |b - Ax| has it")
             }
             (true, Norm::Preconditioned) => "converged: the true residual, preconditioned, meets the tolerance",
             (true, Norm::Natural) => "converged: the true residual meets the tolerance in the preconditioner's norm",
             _ => self.reason.explain(),
         };
         format!("{method}: {iterations} iterations; |b - Ax| / |b| = {residual:.2e}; {explanation}")
+    }
+
+    /// What vanishes where `|b - A x|` is least, and the operator of the problem; in least squares
+    /// preconditioned from the right.
+    fn normal_equations(&self) -> (&'static str, &'static str) {
+        if self.preconditionings > 0 { ("M*A*r", "AM") } else { ("A*r", "A") }
     }
 
     /// The report, or an error if the solve did not converge.
@@ -138,7 +152,7 @@ impl fmt::Display for SolveReport {
         };
         write!(f, "  {norm} = {last:.3e}, to be at most {:.3e}", self.target)?;
         if let Some(normal) = self.normal_residual {
-            write!(f, "; |A*r| = {normal:.3e}")?;
+            write!(f, "; |{}| = {normal:.3e}", self.normal_equations().0)?;
         }
         write!(f, "\n  {} products with the operator", self.applications)?;
         if self.preconditionings > 0 {

@@ -54,9 +54,18 @@ pub(crate) fn plan(facts: &Analysis, solver: Option<&str>, preconditioner: Optio
     };
     let negated = is_definite_method(method) && facts.rows > 0 && facts.negative_diagonal == facts.rows;
     let solved = if negated { "; the diagonal is negative, so -A x = -b is solved" } else { "" };
+    let needs = is_definite_method(method) || ["minres", "symmlq"].contains(&method);
+    let unfit = if needs && !facts.hermitian { "; but it is for Hermitian matrices, which A is not" } else { "" };
     let projected = constants_are_null(facts) && !least_squares;
     let null = if projected { "; rows sum to zero: constants are projected out" } else { "" };
-    Ok(Plan { method, preconditioner, negated, projected, limit: MANY, reason: format!("{reason}{solved}{null}") })
+    Ok(Plan {
+        method,
+        preconditioner,
+        negated,
+        projected,
+        limit: MANY,
+        reason: format!("{reason}{unfit}{solved}{null}"),
+    })
 }
 
 /// Whether a method needs a positive definite matrix or preconditioner.

@@ -159,6 +159,7 @@ fn code(reason: StopReason) -> u64 {
         StopReason::Stagnated => 6,
         StopReason::Breakdown => 7,
         StopReason::Requested => 8,
+        StopReason::NotHermitian => 9,
     }
 }
 
@@ -173,6 +174,7 @@ fn reason_of(number: u64) -> Option<StopReason> {
         StopReason::Stagnated,
         StopReason::Breakdown,
         StopReason::Requested,
+        StopReason::NotHermitian,
     ];
     all.into_iter().find(|reason| code(*reason) == number)
 }

@@ -3,7 +3,9 @@
 use std::time::Duration;
 
 use crate::analysis::Analysis;
+use crate::automatic::named::NONE;
 use crate::error::Error;
+use crate::krylov::by_name::LEAST_SQUARES_SOLVERS;
 use crate::report::{SolveReport, StopReason};
 
 /// One way that was tried to solve a system.
@@ -26,7 +28,7 @@ pub struct Attempt {
     pub true_relative_residual: f64,
     /// Whether the solution is as good as was asked for: the report says converged, and the true residual
     /// meets the tolerance. With more rows than columns no `x` need do that, and the report is enough: then
-    /// `|A^H r| <= rtol |A| |r|`.
+    /// `|A^H r| <= rtol |A| |r|`, of the columns scaled to one length where they were.
     pub solved: bool,
 }
 
@@ -39,10 +41,11 @@ impl Attempt {
                 let residual = self.true_relative_residual;
                 let proven = match report.normal_residual {
                     Some(_) => {
-                        "x minimises |b - Ax| as far as |A*r| <= rtol |A| |r| says, but that does not meet the tolerance"
+                        "x minimises |b - Ax| as far as a small |A*r| says, but that does not meet the tolerance"
                     }
                     None => {
-                        "what is left of b - Ax when constants are projected out meets the tolerance, b - Ax does not"
+                        "what is left of b - Ax when constants are projected out meets the tolerance, b - Ax does not: b has a \
+                         mean, which no A x has; subtract it"
                     }
                 };
                 format!("{method}: {iterations} iterations; |b - Ax| / |b| = {residual:.2e}; {proven}")
@@ -55,6 +58,11 @@ impl Attempt {
             }
             Err(error) => format!("the preconditioner could not be made: {error}"),
         }
+    }
+
+    /// Whether a method of least squares was tried.
+    fn is_least_squares(&self) -> bool {
+        LEAST_SQUARES_SOLVERS.contains(&self.method)
     }
 
     /// Whether its solution is to be kept rather than those of `others`.
@@ -94,15 +102,20 @@ impl Solution {
 
     /// What makes a small residual say less than it seems to, for each a sentence.
     pub fn warnings(&self) -> Vec<String> {
-        let Analysis { smallest_row: smallest, norm_inf: largest, .. } = self.analysis;
-        let invisible = smallest < self.rtol * largest;
-        let unscaled = format!(
-            "the rows of A differ in size by {:.0e}: a residual of {:.0e} says nothing about the smallest; scale the rows, or ask \
-             for a smaller tolerance",
-            largest / smallest,
-            self.rtol
-        );
-        invisible.then_some(unscaled).into_iter().collect()
+        let Analysis { smallest_row, norm_inf, smallest_column, norm_one, .. } = self.analysis;
+        let by_columns = self.kept().is_least_squares() && self.kept().preconditioner == NONE;
+        let invisible = |smallest: f64, largest: f64| smallest < self.rtol * largest;
+        let unscaled = |what: &str, smallest: f64, largest: f64, said: &str| {
+            let (ratio, rtol) = (largest / smallest, self.rtol);
+            format!(
+                "the {what} of A differ in size by {ratio:.0e}: {said} {rtol:.0e} says nothing about the smallest; scale them, or ask \
+             for a smaller tolerance"
+            )
+        };
+        let rows = invisible(smallest_row, norm_inf).then(|| unscaled("rows", smallest_row, norm_inf, "a residual of"));
+        let columns = (by_columns && invisible(smallest_column, norm_one))
+            .then(|| unscaled("columns", smallest_column, norm_one, "that |A*r| is small to"));
+        [rows, columns].into_iter().flatten().collect()
     }
 
     /// The attempt whose solution was kept: the one that solved the system, or else the one with the

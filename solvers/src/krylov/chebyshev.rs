@@ -88,7 +88,8 @@ fn end(reason: NoSpectrum) -> StopReason {
     match reason {
         NoSpectrum::NotFinite => StopReason::NotFinite,
         NoSpectrum::IndefinitePreconditioner => StopReason::IndefinitePreconditioner,
-        NoSpectrum::NotHermitian | NoSpectrum::PreconditionerNotHermitian | NoSpectrum::Empty => StopReason::Breakdown,
+        NoSpectrum::NotHermitian | NoSpectrum::PreconditionerNotHermitian => StopReason::NotHermitian,
+        NoSpectrum::Empty => StopReason::Breakdown,
     }
 }
 

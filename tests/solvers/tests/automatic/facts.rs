@@ -28,6 +28,7 @@ pub(crate) fn by_hand(comm: &Comm) -> TestResult {
     assert_eq!((found.zero_rows, found.zero_columns, found.dominant_rows), (1, 1, 3));
     assert_eq!((found.lower_bandwidth, found.upper_bandwidth, found.not_finite), (1, 1, None));
     assert_eq!((found.dominance, found.norm_one, found.norm_inf, found.smallest_row), (1.0, 3.0, 3.0, 2.0));
+    assert_eq!(found.smallest_column, 2.0);
     assert_eq!((found.symmetry(), found.zero_row_sums), ("Hermitian", false));
     let skew = analysis(comm, [3, 3], &[(0, 2, c(1.0, 2.0)), (2, 0, c(-1.0, -2.0))])?;
     assert!(skew.skew_symmetric && !skew.hermitian && !skew.symmetric);
