@@ -112,6 +112,17 @@ impl CheckpointStore {
         &self.folder
     }
 
+    /// Whether the folder holds no checkpoint, valid or not.
+    ///
+    /// # Collective
+    ///
+    /// # Errors
+    ///
+    /// The folder cannot be read.
+    pub fn is_empty(&self) -> Result<bool> {
+        Ok(self.generations()?.is_empty())
+    }
+
     /// Writes a checkpoint as the newest generation, and then removes those that are too many: all that
     /// are older than the last of those that are kept. Damaged ones do not count. When this returns it is
     /// on disk.

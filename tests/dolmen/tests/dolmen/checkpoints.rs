@@ -29,6 +29,15 @@ fn wait_for(job: &Job, path: &Path) -> TestResult {
     Ok(())
 }
 
+/// The checkpoints in a folder, in order.
+fn names(folder: &Path) -> TestResult<Vec<String>> {
+    let entries = fs::read_dir(folder)?.map(|entry| Ok(entry?.file_name().to_string_lossy().into_owned()));
+    let mut names: Vec<String> = entries.collect::<TestResult<_>>()?;
+    names.retain(|name| name.starts_with("checkpoint-"));
+    names.sort();
+    Ok(names)
+}
+
 pub(crate) fn stopped_and_resumed() -> TestResult {
     let temporary = tempdir()?;
     let folder = temporary.path();
@@ -105,6 +114,11 @@ pub(crate) fn refused() -> TestResult {
         assert!(error.contains("saved/checkpoint-") && error.contains("another configuration"), "{error}");
         assert!(error.contains(expected), "{error}");
     }
+    let before = names(&folder.join("saved"))?;
+    let anew = dolmen(2, folder, &["solve", "other.mtx", "--checkpoint", "saved", "--checkpoint-every", "0s"])?;
+    assert_eq!(anew.status.code(), Some(2), "{anew:?}");
+    assert!(anew.stderr.contains("saved: holds checkpoints of an earlier run; add --resume"), "{}", anew.stderr);
+    assert!(before == names(&folder.join("saved"))? && !before.is_empty(), "{before:?}");
     for (args, expected) in [
         (&["--resume"][..], "--checkpoint <DIR>"),
         (&["--checkpoint", "saved", "--checkpoint-every", "5"], "expected a number with s, m or h"),
