@@ -60,6 +60,16 @@ pub(crate) fn stopped_and_resumed() -> TestResult {
         assert!(output.stdout.contains("going on from saved/checkpoint-"), "{}", output.stdout);
         assert!(fs::read(folder.join("resumed.mtx"))? == expected, "{ranks} to {then} ranks: other bits");
     }
+    let newest = names(&folder.join("saved"))?.pop().ok_or("no checkpoint")?;
+    let info = dolmen(2, folder, &["info", &format!("saved/{newest}")])?;
+    assert!(info.status.success(), "{info:?}");
+    let mut bytes = fs::read(folder.join("saved").join(&newest))?;
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 1;
+    fs::write(folder.join("damaged.h5"), bytes)?;
+    let info = dolmen(2, folder, &["info", "damaged.h5"])?;
+    assert_eq!(info.status.code(), Some(2), "{info:?}");
+    assert!(info.stderr.contains("damaged.h5: ") && info.stderr.contains("is damaged"), "{}", info.stderr);
     Ok(())
 }
 
