@@ -16,6 +16,7 @@
 
 mod checksums;
 mod content;
+mod lock;
 mod read;
 mod restored;
 mod signals;
@@ -28,9 +29,10 @@ pub use signals::{Signals, Wish};
 
 use crate::error::{Error, Result};
 use dolmen_core::Comm;
-use std::fs;
+use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
+pub use write::FORMAT;
 use write::Place;
 
 /// A folder of checkpoints of one program.
@@ -43,6 +45,8 @@ pub struct CheckpointStore {
     keep: usize,
     /// Generations that were found damaged, and do not count among those that are kept.
     damaged: Vec<u64>,
+    /// Held by rank 0 for as long as the store lives.
+    _lock: Option<File>,
 }
 
 /// A checkpoint that was written.
@@ -69,28 +73,31 @@ pub struct Skipped {
 
 impl CheckpointStore {
     /// Opens a folder, or makes it, and removes what a program that was killed has left half-written.
-    /// Keeps two generations.
+    /// Keeps two generations. No other store, of this or another program, can have the folder while this one
+    /// lives, where the file system has locks (`flock`).
     ///
     /// # Collective
     ///
     /// # Errors
     ///
-    /// The folder cannot be made or read.
+    /// The folder cannot be made or written, or another store has it.
     pub fn open(comm: &Comm, folder: impl AsRef<Path>) -> Result<Self> {
         let folder = folder.as_ref();
-        let prepare = || -> io::Result<()> {
+        let prepare = || -> io::Result<Option<File>> {
             fs::create_dir_all(folder)?;
+            // What is half-written may be another run's until the lock is had.
+            let lock = lock::lock(folder)?;
             for name in names(folder)? {
                 if name.strip_suffix(".tmp").is_some_and(|name| generation_of(name).is_some()) {
                     fs::remove_file(folder.join(name))?;
                 }
             }
-            Ok(())
+            Ok(lock)
         };
-        let prepared = if comm.rank() == 0 { prepare() } else { Ok(()) };
-        comm.agree(prepared.map_err(|error| Error::io(folder, "use as folder of checkpoints", error)))?;
-        let alone = comm.split(u32::try_from(comm.rank()).ok(), 0)?.expect("invariant: a rank has a colour");
-        Ok(Self { comm: comm.clone(), alone, folder: folder.to_owned(), keep: 2, damaged: Vec::new() })
+        let prepared = if comm.rank() == 0 { prepare() } else { Ok(None) };
+        let lock = comm.agree(prepared.map_err(|error| Error::io(folder, "use as folder of checkpoints", error)))?;
+        let alone = alone(comm)?;
+        Ok(Self { comm: comm.clone(), alone, folder: folder.to_owned(), keep: 2, damaged: Vec::new(), _lock: lock })
     }
 
     /// Sets how many generations are kept, at least one.
@@ -110,6 +117,17 @@ impl CheckpointStore {
     #[must_use]
     pub fn folder(&self) -> &Path {
         &self.folder
+    }
+
+    /// Whether the folder holds no checkpoint, valid or not.
+    ///
+    /// # Collective
+    ///
+    /// # Errors
+    ///
+    /// The folder cannot be read.
+    pub fn is_empty(&self) -> Result<bool> {
+        Ok(self.generations()?.is_empty())
     }
 
     /// Writes a checkpoint as the newest generation, and then removes those that are too many: all that
@@ -191,6 +209,26 @@ impl CheckpointStore {
         };
         Ok(self.comm.agree(if self.comm.rank() == 0 { remove() } else { Ok(()) })?)
     }
+}
+
+/// Compares every checksum of one checkpoint, without changing anything in its folder.
+///
+/// # Collective
+///
+/// # Errors
+///
+/// It is not valid: says why.
+pub fn verify(comm: &Comm, path: impl AsRef<Path>) -> Result<()> {
+    let path = path.as_ref();
+    let checked = read::read(comm, &alone(comm)?, path);
+    checked.map(drop).map_err(|what| Error::File { path: path.to_owned(), what })
+}
+
+/// This rank on its own.
+///
+/// # Collective
+fn alone(comm: &Comm) -> Result<Comm> {
+    Ok(comm.split(u32::try_from(comm.rank()).ok(), 0)?.expect("invariant: a rank has a colour"))
 }
 
 fn names(folder: &Path) -> io::Result<Vec<String>> {

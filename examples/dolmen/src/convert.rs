@@ -25,12 +25,12 @@ impl Convert {
         let file = describe(comm, &self.from)?;
         let (rows, columns) = (file.rows, file.columns);
         let what = if file.is_vectors {
-            destination::check_vectors(comm, &self.to)?;
+            destination::check_vectors(comm, &self.to, &[&self.from])?;
             let layout = Layout::uniform(comm, rows);
             destination::write_vectors(&self.to, &read_vectors(&self.from, &layout)?.0)?;
             format!("{columns} vectors of {rows} entries")
         } else {
-            destination::check_matrix(comm, &self.to)?;
+            destination::check_matrix(comm, &self.to, &[&self.from])?;
             let (matrix, _) = read_matrix(comm, &self.from)?;
             destination::write_matrix(&self.to, &matrix)?;
             format!("{rows} by {columns} matrix, {} entries", matrix.global_entries())

@@ -1,20 +1,23 @@
 //! Places to write to, looked at before any work is done.
 
+use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
 use dolmen_common::files;
 use dolmen_core::Comm;
+use dolmen_io::fits::{Hdu, HduKind};
+use dolmen_io::hdf5::H5File;
 use dolmen_io::{Matrix, Vectors, require_matrix_extension, require_vectors_extension};
 
 use crate::error::{Error, Result};
 use crate::location::{Kind, Location};
 use crate::{fits_file, hdf5_file};
 
-/// Refuses a file that vectors cannot be written to: of an unknown extension, or in a folder that does not
-/// exist or cannot be written.
+/// Refuses a file that vectors cannot be written to: of an unknown extension, in a folder that does not
+/// exist or cannot be written, one of the inputs, or with objects that would be lost.
 ///
 /// # Collective
-pub(crate) fn check_vectors(comm: &Comm, location: &Location) -> Result<()> {
+pub(crate) fn check_vectors(comm: &Comm, location: &Location, inputs: &[&Location]) -> Result<()> {
     match location.kind_by_name() {
         Kind::Hdf5 => {}
         Kind::Fits => fits_file::require_plain(location)?,
@@ -23,13 +26,14 @@ pub(crate) fn check_vectors(comm: &Comm, location: &Location) -> Result<()> {
             require_vectors_extension(&location.file)?;
         }
     }
-    check_file(comm, &location.file)
+    check_file(comm, &location.file, inputs)?;
+    require_no_others(comm, location)
 }
 
 /// Refuses a file that a matrix cannot be written to.
 ///
 /// # Collective
-pub(crate) fn check_matrix(comm: &Comm, location: &Location) -> Result<()> {
+pub(crate) fn check_matrix(comm: &Comm, location: &Location, inputs: &[&Location]) -> Result<()> {
     match location.kind_by_name() {
         Kind::Hdf5 => {}
         Kind::Fits => return Err(location.error("FITS holds no sparse matrices; use .mtx, .npz, .petsc or .h5")),
@@ -38,7 +42,8 @@ pub(crate) fn check_matrix(comm: &Comm, location: &Location) -> Result<()> {
             require_matrix_extension(&location.file)?;
         }
     }
-    check_file(comm, &location.file)
+    check_file(comm, &location.file, inputs)?;
+    require_no_others(comm, location)
 }
 
 /// Writes vectors in the format of the extension.
@@ -62,11 +67,63 @@ pub(crate) fn write_matrix(location: &Location, matrix: &Matrix) -> Result<()> {
     }
 }
 
-/// Refuses a file that cannot be made.
+/// Refuses a file that cannot be made, or that is one of the inputs.
 ///
 /// # Collective
-pub(crate) fn check_file(comm: &Comm, path: &Path) -> Result<()> {
-    agree(comm, path, || files::require_writable(path))
+pub(crate) fn check_file(comm: &Comm, path: &Path, inputs: &[&Location]) -> Result<()> {
+    agree(comm, path, || files::require_writable(path))?;
+    let is_input = comm.rank() == 0 && inputs.iter().any(|input| is_same(path, &input.file));
+    let what = || "is what is read, and would be lost; name another file to write".to_owned();
+    Ok(comm.agree(if is_input { Err(Error::File { path: path.to_owned(), what: what() }) } else { Ok(()) })?)
+}
+
+/// Whether two names are of one file.
+fn is_same(one: &Path, other: &Path) -> bool {
+    let identity = |path: &Path| path.metadata().ok().map(|file| (file.dev(), file.ino()));
+    identity(one).is_some_and(|one| identity(other) == Some(one))
+}
+
+/// Refuses to replace a file for one object of it, if it holds others.
+///
+/// # Collective
+fn require_no_others(comm: &Comm, location: &Location) -> Result<()> {
+    let mut exists = [u64::from(comm.rank() == 0 && location.file.exists())];
+    comm.all_reduce_max(&mut exists);
+    let Some(name) = location.object.as_deref().filter(|_| exists == [1]) else { return Ok(()) };
+    let others = match location.kind_by_name() {
+        Kind::Hdf5 => other_objects(comm, location, name)?,
+        Kind::Fits => other_columns(comm, location, name)?,
+        Kind::Single => Vec::new(),
+    };
+    if others.is_empty() {
+        return Ok(());
+    }
+    let others = others.join(", ");
+    Err(location.error(format!("is written anew, and holds {others}, which would be lost; name another file")))
+}
+
+/// What an HDF5 file holds beside an object, the groups around it, and what is in it.
+fn other_objects(comm: &Comm, location: &Location, name: &str) -> Result<Vec<String>> {
+    let file = H5File::open(comm, &location.file)?;
+    let objects = file.objects()?;
+    file.close()?;
+    let own = format!("/{}", name.trim_matches('/'));
+    let is_in = |inner: &str, outer: &str| {
+        inner.strip_prefix(outer.trim_end_matches('/')).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+    };
+    let mut others: Vec<String> = objects.into_iter().map(|object| object.name).collect();
+    others.retain(|other| !is_in(other, &own) && !is_in(&own, other));
+    others.dedup_by(|later, group| is_in(later, group));
+    Ok(others)
+}
+
+/// What a FITS file holds beside a column.
+fn other_columns(comm: &Comm, location: &Location, name: &str) -> Result<Vec<String>> {
+    let file = fits_file::open(comm, location)?;
+    let columns = file.hdus().iter().flat_map(Hdu::columns).map(|column| column.name.clone());
+    let is_image = |hdu: &&Hdu| hdu.kind() != HduKind::BinaryTable && hdu.header().integer("NAXIS") != Some(0);
+    let images = file.hdus().iter().filter(is_image).map(|hdu| format!("HDU {}", hdu.index()));
+    Ok(columns.filter(|other| !other.eq_ignore_ascii_case(name)).chain(images).collect())
 }
 
 /// Refuses a folder in which no file can be made.

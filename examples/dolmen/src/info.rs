@@ -39,7 +39,7 @@ pub(crate) struct Told {
 impl Info {
     pub(crate) fn run(&self, comm: &Comm) -> Result<ExitCode> {
         if let Some(path) = &self.plot {
-            destination::check_file(comm, path)?;
+            destination::check_file(comm, path, &[&self.matrix])?;
         }
         let listed = match (self.matrix.kind(comm), &self.matrix.object) {
             (Kind::Hdf5, None) => Some(listing::hdf5(comm, &self.matrix)?),

@@ -2,6 +2,7 @@
 //! known to be whole.
 
 use dolmen_core::{Comm, Layout};
+use dolmen_io::checkpoint;
 use dolmen_io::fits::{Column, FitsFile, Hdu, HduKind, MapFile};
 use dolmen_io::hdf5::{Attribute, H5File, Object, Stored};
 use serde_json::{Map, Value, json};
@@ -17,6 +18,7 @@ use crate::location::Location;
 /// # Collective
 pub(crate) fn hdf5(comm: &Comm, location: &Location) -> Result<(Option<Location>, Told)> {
     let file = H5File::open(comm, &location.file)?;
+    verify_checkpoint(&file)?;
     let objects = file.objects()?;
     let found = find(&file, &objects)?;
     for found in found.iter().filter(|found| !lacks_filter(&objects, &found.name)) {
@@ -36,6 +38,16 @@ pub(crate) fn hdf5(comm: &Comm, location: &Location) -> Result<(Option<Location>
     let only =
         only(location, &found).filter(|only| !lacks_filter(&objects, only.object.as_deref().unwrap_or_default()));
     Ok((only, Told { text: lines.join("\n"), json }))
+}
+
+/// Refuses a damaged checkpoint, which HDF5 alone would not find to be one.
+///
+/// # Collective
+fn verify_checkpoint(file: &H5File) -> Result<()> {
+    if file.attribute("/", "format")? == Some(Attribute::Text(checkpoint::FORMAT.to_owned())) {
+        checkpoint::verify(file.comm(), file.path())?;
+    }
+    Ok(())
 }
 
 /// Whether data went through a filter that is not there to undo it.

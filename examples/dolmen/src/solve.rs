@@ -34,15 +34,16 @@ pub(crate) struct Solve {
     #[arg(long, value_name = "NAME", value_parser = PossibleValuesParser::new(Automatic::<f64>::preconditioners()))]
     preconditioner: Option<String>,
     /// Stop at a residual of so much of the right-hand side.
-    #[arg(long, default_value = "1e-8")]
+    #[arg(long, default_value = "1e-8", allow_negative_numbers = true, value_parser = relative_tolerance)]
     rtol: f64,
     /// Stop at a residual of this norm.
-    #[arg(long, default_value = "0")]
+    #[arg(long, default_value = "0", allow_negative_numbers = true, value_parser = absolute_tolerance)]
     atol: f64,
     /// Most iterations of each attempt.
     #[arg(long, value_name = "N")]
     max_iterations: Option<usize>,
-    /// Where to write the solution (.mtx, .mtx.gz, .petsc, .h5 or .fits), also one that has not converged.
+    /// Where to write the solution (.mtx, .mtx.gz, .npy, .petsc, .h5, .hdf5 or .fits), also one that has not
+    /// converged.
     #[arg(long, value_name = "FILE")]
     output: Option<Location>,
     /// Print the residual after each iteration.
@@ -61,7 +62,8 @@ pub(crate) struct Solve {
 impl Solve {
     pub(crate) fn run(&self, comm: &Comm) -> Result<ExitCode> {
         if let Some(path) = &self.output {
-            destination::check_vectors(comm, path)?;
+            let inputs: Vec<&Location> = std::iter::once(&self.matrix).chain(&self.rhs).collect();
+            destination::check_vectors(comm, path, &inputs)?;
         }
         let profile = self.profile.then(|| Profile::start(comm)).transpose()?;
         let (matrix, file) = read_matrix(comm, &self.matrix)?;
@@ -189,4 +191,21 @@ impl Solve {
             (true, _) => {}
         }
     }
+}
+
+/// A tolerance that zero does not meet.
+fn relative_tolerance(text: &str) -> Result<f64, String> {
+    let tolerance = number(text)?;
+    let good = (0.0..1.0).contains(&tolerance);
+    if good { Ok(tolerance) } else { Err("a relative tolerance is at least 0 and less than 1".to_owned()) }
+}
+
+fn absolute_tolerance(text: &str) -> Result<f64, String> {
+    let tolerance = number(text)?;
+    let good = tolerance >= 0.0 && tolerance.is_finite();
+    if good { Ok(tolerance) } else { Err("an absolute tolerance is at least 0, and finite".to_owned()) }
+}
+
+fn number(text: &str) -> Result<f64, String> {
+    text.parse().map_err(|_| format!("{text:?} is not a number"))
 }

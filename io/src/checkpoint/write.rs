@@ -24,8 +24,8 @@ use std::os::unix::fs::FileExt;
 use std::path::Path;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-/// What the root of a checkpoint says.
-pub(super) const FORMAT: &str = "dolmen-checkpoint";
+/// The attribute `format` of a checkpoint's root.
+pub const FORMAT: &str = "dolmen-checkpoint";
 pub(super) const VERSION: i64 = 1;
 /// Stands for the offset of a vector without entries.
 const NOWHERE: u64 = u64::MAX;

@@ -26,7 +26,8 @@ impl Target {
             Some((_, "npy")) => Ok(Target::Npy),
             Some((_, "petsc")) => Ok(Target::Petsc),
             _ => {
-                let what = "has no known extension to write to; use .mtx, .mtx.gz, .npz, .npy or .petsc";
+                let what = "has no known extension to write to; use .mtx, .mtx.gz, .npz, .npy or .petsc; the command \
+                            dolmen also writes .h5, .hdf5 and .fits";
                 Err(Error::argument(path, what))
             }
         }

@@ -38,7 +38,8 @@ impl CheckpointArgs {
     /// # Collective
     ///
     /// # Errors
-    /// The folder cannot be used, or what it holds cannot be gone on from.
+    /// The folder cannot be used, or what it holds cannot be gone on from; or it holds checkpoints, and none is to
+    /// be gone on from.
     pub fn open<'m, T: Scalar>(
         &self,
         comm: &Comm,
@@ -48,11 +49,14 @@ impl CheckpointArgs {
         tell: impl Fn(&str),
     ) -> Result<(Checkpointer<'m, T>, Option<Resumed<T>>)> {
         let mut checkpointer = Checkpointer::new(comm, folder, self.every(), config)?;
-        let resumed = if self.resume { checkpointer.resume(layouts)? } else { None };
-        if let Some(resumed) = &resumed {
-            tell(&resumed.describe());
-        } else if self.resume {
-            tell(&format!("no checkpoint in {}: starting anew", folder.display()));
+        if !self.resume {
+            checkpointer.require_empty()?;
+            return Ok((checkpointer, None));
+        }
+        let resumed = checkpointer.resume(layouts)?;
+        match &resumed {
+            Some(resumed) => tell(&resumed.describe()),
+            None => tell(&format!("no checkpoint in {}: starting anew", folder.display())),
         }
         Ok((checkpointer, resumed))
     }

@@ -100,6 +100,17 @@ impl<'m, T: Scalar> Checkpointer<'m, T> {
         Ok(Some(Resumed { snapshot, path, skipped }))
     }
 
+    /// Refuses a folder that holds checkpoints, which those of a new run would displace.
+    ///
+    /// # Collective
+    pub(super) fn require_empty(&self) -> Result<()> {
+        if self.store.is_empty()? {
+            return Ok(());
+        }
+        let what = "holds checkpoints of an earlier run; add --resume, or name another folder".to_owned();
+        Err(Error::File { path: self.store.folder().to_owned(), what })
+    }
+
     /// The checkpoint that was written last.
     pub fn newest(&self) -> Option<&Path> {
         self.newest.as_deref()

@@ -29,6 +29,15 @@ fn wait_for(job: &Job, path: &Path) -> TestResult {
     Ok(())
 }
 
+/// The checkpoints in a folder, in order.
+fn names(folder: &Path) -> TestResult<Vec<String>> {
+    let entries = fs::read_dir(folder)?.map(|entry| Ok(entry?.file_name().to_string_lossy().into_owned()));
+    let mut names: Vec<String> = entries.collect::<TestResult<_>>()?;
+    names.retain(|name| name.starts_with("checkpoint-"));
+    names.sort();
+    Ok(names)
+}
+
 pub(crate) fn stopped_and_resumed() -> TestResult {
     let temporary = tempdir()?;
     let folder = temporary.path();
@@ -51,6 +60,16 @@ pub(crate) fn stopped_and_resumed() -> TestResult {
         assert!(output.stdout.contains("going on from saved/checkpoint-"), "{}", output.stdout);
         assert!(fs::read(folder.join("resumed.mtx"))? == expected, "{ranks} to {then} ranks: other bits");
     }
+    let newest = names(&folder.join("saved"))?.pop().ok_or("no checkpoint")?;
+    let info = dolmen(2, folder, &["info", &format!("saved/{newest}")])?;
+    assert!(info.status.success(), "{info:?}");
+    let mut bytes = fs::read(folder.join("saved").join(&newest))?;
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 1;
+    fs::write(folder.join("damaged.h5"), bytes)?;
+    let info = dolmen(2, folder, &["info", "damaged.h5"])?;
+    assert_eq!(info.status.code(), Some(2), "{info:?}");
+    assert!(info.stderr.contains("damaged.h5: ") && info.stderr.contains("is damaged"), "{}", info.stderr);
     Ok(())
 }
 
@@ -105,6 +124,11 @@ pub(crate) fn refused() -> TestResult {
         assert!(error.contains("saved/checkpoint-") && error.contains("another configuration"), "{error}");
         assert!(error.contains(expected), "{error}");
     }
+    let before = names(&folder.join("saved"))?;
+    let anew = dolmen(2, folder, &["solve", "other.mtx", "--checkpoint", "saved", "--checkpoint-every", "0s"])?;
+    assert_eq!(anew.status.code(), Some(2), "{anew:?}");
+    assert!(anew.stderr.contains("saved: holds checkpoints of an earlier run; add --resume"), "{}", anew.stderr);
+    assert!(before == names(&folder.join("saved"))? && !before.is_empty(), "{before:?}");
     for (args, expected) in [
         (&["--resume"][..], "--checkpoint <DIR>"),
         (&["--checkpoint", "saved", "--checkpoint-every", "5"], "expected a number with s, m or h"),

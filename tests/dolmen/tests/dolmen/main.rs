@@ -38,6 +38,7 @@ fn main() -> ExitCode {
         serial("containers_refuse_by_name", containers::refusals),
         serial("bad_input_ends_in_one_line", refusals::bad_input),
         serial("destinations_are_looked_at_first", refusals::destinations),
+        serial("inputs_and_neighbours_are_kept", refusals::inputs_and_neighbours),
         serial("a_full_standard_output_is_told", refusals::full_output),
         serial("bad_arguments_are_named", refusals::bad_arguments),
     ])

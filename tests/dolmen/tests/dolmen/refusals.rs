@@ -31,7 +31,9 @@ pub(crate) fn bad_input() -> TestResult {
             &["solve", "a.mtx", "--solver", "cg", "--preconditioner", "column-scaling"],
             "cg cannot take the preconditioner",
         ),
-        (&["solve", "a.mtx", "--rtol=-1"], "rtol is -1"),
+        (&["solve", "none.mtx", "--rtol", "-1"], "a relative tolerance is at least 0 and less than 1"),
+        (&["solve", "none.mtx", "--rtol", "2"], "a relative tolerance is at least 0 and less than 1"),
+        (&["solve", "none.mtx", "--atol", "-1"], "an absolute tolerance is at least 0"),
         (&["solve", "a.mtx", "--output", "x.what"], "x.what: "),
         (&["info", "a.mtx", "--plot", "nowhere/a.png"], "nowhere/a.png: cannot write: "),
     ] {
@@ -49,6 +51,7 @@ pub(crate) fn destinations() -> TestResult {
     fs::create_dir(folder.path().join("x.mtx"))?;
     for (args, expected) in [
         (&["solve", "none.mtx", "--output", "x.what"][..], "x.what: has no known extension"),
+        (&["solve", "none.mtx", "--output", "x.what"], ".h5, .hdf5 and .fits"),
         (&["solve", "none.mtx", "--output", "x.npz"], "x.npz: npz files hold sparse matrices"),
         (&["solve", "none.mtx", "--output", "nowhere/x.mtx"], "nowhere/x.mtx: cannot write: "),
         (&["solve", "none.mtx", "--output", "x.mtx"], "x.mtx: cannot write: is a directory"),
@@ -58,6 +61,48 @@ pub(crate) fn destinations() -> TestResult {
         assert_eq!(output.status.code(), Some(2), "{args:?}: {output:?}");
         let errors: Vec<&str> = output.stderr.lines().filter(|line| line.starts_with("error: ")).collect();
         assert!(errors.len() == 1 && errors[0].contains(expected), "{args:?}: {errors:?}");
+    }
+    Ok(())
+}
+
+/// What is read, and what stands beside the object that is written, is not lost.
+pub(crate) fn inputs_and_neighbours() -> TestResult {
+    let temporary = tempdir()?;
+    let folder = temporary.path();
+    tridiagonal(folder, "a.mtx", 4, 2.0)?;
+    fs::write(folder.join("b.mtx"), "%%MatrixMarket matrix array real general\n4 1\n1\n2\n3\n4\n")?;
+    fs::hard_link(folder.join("b.mtx"), folder.join("linked.mtx"))?;
+    std::os::unix::fs::symlink("a.mtx", folder.join("symbolic.mtx"))?;
+    for args in [["convert", "a.mtx", "sys.h5::in/A"], ["convert", "b.mtx", "t.fits::B"]] {
+        let made = dolmen(1, folder, &args)?;
+        assert!(made.status.success(), "{made:?}");
+    }
+    let files = ["a.mtx", "b.mtx", "sys.h5", "t.fits"];
+    let contents = || files.iter().map(|name| fs::read(folder.join(name))).collect::<Result<Vec<_>, _>>();
+    let before = contents()?;
+    let is_read = "is what is read, and would be lost";
+    for (args, expected) in [
+        (&["solve", "a.mtx", "--output", "./a.mtx"][..], is_read),
+        (&["solve", "a.mtx", "--output", "symbolic.mtx"], is_read),
+        (&["solve", "a.mtx", "--rhs", "b.mtx", "--output", "linked.mtx"], is_read),
+        (&["solve", "sys.h5::in/A", "--output", "sys.h5::x"], is_read),
+        (&["convert", "b.mtx", "b.mtx"], is_read),
+        (&["convert", "sys.h5", "sys.h5"], is_read),
+        (&["info", "a.mtx", "--plot", "a.mtx"], is_read),
+        (&["convert", "b.mtx", "sys.h5::b"], "sys.h5: is written anew, and holds /in, which would be lost"),
+        (&["convert", "b.mtx", "sys.h5::in/b"], "holds /in/A, which would be lost"),
+        (&["convert", "b.mtx", "t.fits::X"], "t.fits: is written anew, and holds B, which would be lost"),
+    ] {
+        let output = dolmen(2, folder, args)?;
+        assert_eq!(output.status.code(), Some(2), "{args:?}: {output:?}");
+        assert!(output.stderr.contains(expected), "{args:?}: {}", output.stderr);
+        assert!(contents()? == before, "{args:?} changes a file");
+    }
+    for args in
+        [["convert", "a.mtx", "sys.h5::in/A"], ["convert", "b.mtx", "t.fits::B"], ["convert", "b.mtx", "sys.h5"]]
+    {
+        let output = dolmen(2, folder, &args)?;
+        assert!(output.status.success(), "{args:?}: {output:?}");
     }
     Ok(())
 }

@@ -62,7 +62,9 @@ pub(crate) fn everything_comes_back(comm: &Comm) -> TestResult {
     let saved = store.save(&state)?;
     assert_eq!((saved.generation, saved.bytes), (1, (8 + 4 + 16 + 8 + 8) * LEN + 56));
 
-    let mut restored = CheckpointStore::open(comm, store.folder())?.load()?.ok_or("no checkpoint")?;
+    let path = store.folder().to_owned();
+    drop(store);
+    let mut restored = CheckpointStore::open(comm, path)?.load()?.ok_or("no checkpoint")?;
     assert_eq!((restored.path(), restored.generation()), (saved.path.as_path(), 1));
     assert_eq!(restored.ranks(), comm.size() as u64);
     assert!(restored.time().elapsed()?.as_secs() < 60);
@@ -165,6 +167,7 @@ fn names(comm: &Comm, folder: &Folder) -> TestResult<Vec<String>> {
     for entry in fs::read_dir(folder.path())? {
         names.push(entry?.file_name().to_string_lossy().into_owned());
     }
+    names.retain(|name| name != ".lock");
     names.sort();
     comm.barrier();
     Ok(names)
@@ -188,10 +191,30 @@ pub(crate) fn the_last_ones_are_kept(comm: &Comm) -> TestResult {
         assert_eq!(store.save(&Checkpoint::new("").integer("step", step))?.generation, step);
         assert_eq!(names(comm, &folder)?, kept(&[step.saturating_sub(1), step][usize::from(step == 1)..]));
     }
+    drop(store);
     let mut store = CheckpointStore::open(comm, folder.path())?.keep(3);
     assert_eq!(store.save(&Checkpoint::new("").integer("step", 5))?.generation, 5);
     assert_eq!(names(comm, &folder)?, kept(&[3, 4, 5]));
     assert_eq!(store.load()?.and_then(|restored| restored.integer("step")), Some(5));
+    folder.remove(comm);
+    Ok(())
+}
+
+/// While a store lives no other gets its folder, nor removes what it writes.
+pub(crate) fn one_run_at_a_time(comm: &Comm) -> TestResult {
+    let folder = Folder::new(comm)?;
+    let store = CheckpointStore::open(comm, folder.path())?;
+    let half = "checkpoint-00000001.h5.tmp".to_owned();
+    comm.agree(if comm.rank() == 0 { fs::write(folder.path().join(&half), "half") } else { Ok(()) })?;
+    let error = CheckpointStore::open(comm, folder.path()).expect_err("another store has it").to_string();
+    assert!(error.contains("another run is using it"), "{error}");
+    assert_eq!(names(comm, &folder)?, [half]);
+    drop(store);
+    let mut store = CheckpointStore::open(comm, folder.path())?;
+    assert_eq!(names(comm, &folder)?, [""; 0]);
+    assert!(store.is_empty()?);
+    store.save(&Checkpoint::new(""))?;
+    assert!(!store.is_empty()?);
     folder.remove(comm);
     Ok(())
 }

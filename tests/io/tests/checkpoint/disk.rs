@@ -44,7 +44,7 @@ pub(crate) fn full(comm: &Comm) -> TestResult {
         let error = store.save(&Checkpoint::new("").vector("x", &second)).expect_err("no room").to_string();
         assert!(error.contains("checkpoint-00000002.h5.tmp") && error.contains("No space left"), "{error}");
         comm.barrier();
-        assert_eq!(fs::read_dir(folder.path())?.count(), 2, "the filler and the first checkpoint");
+        assert_eq!(fs::read_dir(folder.path())?.count(), 3, "the filler, the lock and the first checkpoint");
         let mut restored = store.load()?.ok_or("nothing left")?;
         let x: Vector<f64> = restored.take_vector("x", &layout)?.ok_or("no x")?;
         assert!(restored.skipped().is_empty() && x.owned() == first.owned());

@@ -18,6 +18,7 @@ fn main() -> ExitCode {
         case("h5py_reads_checkpoints", &[1, 3], content::h5py_reads_checkpoints),
         case("files_do_not_depend_on_the_ranks", &[4], content::files_do_not_depend_on_the_ranks),
         case("the_last_ones_are_kept", &[1, 2], content::the_last_ones_are_kept),
+        case("one_run_at_a_time", &[1, 3], content::one_run_at_a_time),
         case("bad_requests_are_named", &[1, 3], content::bad_requests_are_named),
         case("damage_is_found_and_skipped", &[3], damage::matrix).deadline(Duration::from_secs(120)),
         case("every_byte_counts", &[1], damage::every_byte_counts),

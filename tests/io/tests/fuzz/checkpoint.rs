@@ -18,6 +18,7 @@ pub(crate) fn damaged(comm: &Comm) -> TestResult {
     let x = Vector::from_fn(&Layout::uniform(comm, 500), |row| 0.25 * row as f64);
     let mut store = CheckpointStore::open(comm, folder.path())?;
     let path = store.save(&Checkpoint::new("config").text("what", "fuzz").integer("n", 3).vector("x", &x))?.path;
+    drop(store);
     let seed = fs::read(&path)?;
     let words: &[&[u8]] = &[b"DOLMENck", b"\xff\xff\xff\xff\xff\xff\xff\xff", b"\0\0\0\0\0\0\0\0", b"TREE", b"\x01"];
     let end = Instant::now() + seconds();

@@ -42,6 +42,7 @@ fn wait_for(job: &Job, path: &Path) -> TestResult {
 
 fn checkpoints(folder: &Path) -> TestResult<Vec<PathBuf>> {
     let mut found: Vec<PathBuf> = fs::read_dir(folder)?.map(|entry| Ok(entry?.path())).collect::<TestResult<_>>()?;
+    found.retain(|path| path.file_name().is_some_and(|name| name.to_string_lossy().starts_with("checkpoint-")));
     found.sort();
     Ok(found)
 }
@@ -135,6 +136,8 @@ pub(crate) fn refused() -> TestResult {
     // Neither the folder of the results nor a higher limit decide about the bits.
     fs::write(folder.join("more.toml"), config.replace("tolerance", "max_iterations = 2000, tolerance"))?;
     assert!(run("more.toml")?.status.success());
+    let error = only_error(&mapmaker(2, folder, &["run", "case.toml", "--checkpoint", "saved"])?)?;
+    assert!(error.contains("saved: holds checkpoints of an earlier run; add --resume"), "{error}");
     fs::write(folder.join("other.toml"), config.replace("1e-6", "1e-5"))?;
     let error = only_error(&run("other.toml")?)?;
     assert!(error.contains("checkpoint-") && error.contains("another configuration"), "{error}");
