@@ -8,6 +8,7 @@
 mod attribute;
 mod dataset;
 mod element;
+mod encoding;
 mod ffi;
 mod file;
 mod matrix;

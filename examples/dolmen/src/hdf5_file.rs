@@ -59,14 +59,9 @@ fn matrix(file: &H5File, group: &str, objects: &[Object]) -> Result<Description>
     let data = objects.iter().find(|object| object.name == data);
     let values = data.map(|data| vectors(file, data)).transpose()?.flatten();
     let is_complex = values.as_ref().is_some_and(|values| values.field == "complex");
-    let by_rows = file.attribute(group_name(group), "encoding-type")? == Some(Attribute::Text("csr_matrix".to_owned()));
-    let storage = if by_rows { "compressed rows" } else { "compressed columns" };
+    let storage = file.matrix_storage(group)?;
     let full = Description::full(FORMAT, storage, is_complex, [rows, columns]);
     Ok(Description { entries: values.map_or(0, |values| values.entries), is_vectors: false, ..full })
-}
-
-fn group_name(group: &str) -> &str {
-    if group.is_empty() { "/" } else { group }
 }
 
 /// What is known of a dataset of numbers; `None` of any other.
