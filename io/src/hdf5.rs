@@ -8,6 +8,7 @@
 mod attribute;
 mod dataset;
 mod element;
+mod encoding;
 mod ffi;
 mod file;
 mod matrix;
@@ -22,7 +23,7 @@ pub use attribute::Attribute;
 pub use dataset::{Dataset, Layout, Transfer};
 pub use element::{ByteOrder, Element, ElementType, Member};
 pub use file::H5File;
-pub use objects::{Object, Stored};
+pub use objects::{Link, Object, Stored};
 pub use options::{CreateOptions, InForce, OpenOptions};
 pub use table::TableColumn;
 pub use vector::Entry;

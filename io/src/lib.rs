@@ -24,6 +24,6 @@ mod text;
 
 pub use error::{Error, Result};
 pub use matrix_file::{
-    Description, Field, Format, Matrix, Storage, Symmetry, Vectors, describe, read_matrix, read_vectors,
+    Description, Field, Format, Matrix, Storage, Symmetry, Vectors, describe, is_known, read_matrix, read_vectors,
     require_matrix_extension, require_vectors_extension, write_matrix, write_vectors,
 };

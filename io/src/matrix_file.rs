@@ -8,7 +8,7 @@
 mod read;
 mod write;
 
-pub use read::{describe, read_matrix, read_vectors};
+pub use read::{describe, is_known, read_matrix, read_vectors};
 pub use write::{require_matrix_extension, require_vectors_extension, write_matrix, write_vectors};
 
 use crate::error::{Error, Result};

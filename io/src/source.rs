@@ -36,7 +36,8 @@ impl Source {
         Ok(source)
     }
 
-    fn open_here(path: &Path) -> Result<Self> {
+    /// Opens a file on this rank.
+    pub(crate) fn open_here(path: &Path) -> Result<Self> {
         let failed = |error| Error::io(path, "open", error);
         // Asked before opening: to open a pipe would wait for its other end.
         let kind = fs::metadata(path).map_err(failed)?;

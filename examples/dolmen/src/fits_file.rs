@@ -36,9 +36,32 @@ fn choose<'f>(location: &Location, file: &'f FitsFile) -> Result<(&'f Hdu, &'f C
             }
         };
     };
-    let hdu = file.hdus().iter().find(|hdu| file.column_index(hdu, name).is_ok());
-    let hdu = hdu.ok_or_else(|| location.error(format!("has no column {name}; there are {}", list())))?;
-    Ok((hdu, &hdu.columns()[file.column_index(hdu, name)?]))
+    let mut found = with_column(file, name);
+    let column = match name.split_once('/') {
+        Some((unit, column)) if found.is_empty() => {
+            found = with_column(file, column);
+            found.retain(|hdu| hdu.index().to_string() == unit || hdu.header().text("EXTNAME") == Some(unit));
+            column
+        }
+        _ => name,
+    };
+    match found[..] {
+        [hdu] => Ok((hdu, &hdu.columns()[file.column_index(hdu, column)?])),
+        [] => Err(location.error(format!("has no column {name}; there are {}", list()))),
+        _ => {
+            let units: Vec<String> = found.iter().map(|hdu| format!("{}/{column}", hdu.index())).collect();
+            let what = format!(
+                "has a column {column} in several HDUs; choose one with FILE::HDU/COLUMN; there are {}",
+                units.join(", ")
+            );
+            Err(location.error(what))
+        }
+    }
+}
+
+/// The units that have a column of a name.
+fn with_column<'f>(file: &'f FitsFile, name: &str) -> Vec<&'f Hdu> {
+    file.hdus().iter().filter(|hdu| file.column_index(hdu, name).is_ok()).collect()
 }
 
 /// The number of values in a column that can be read as a vector.
@@ -111,6 +134,8 @@ pub(crate) fn examine(file: &FitsFile, hdu: &Hdu, column: &Column, rows: Range<u
             ColumnType::Complex32 | ColumnType::Complex64 => {
                 drop(file.read_column_complex(hdu, &column.name, piece)?)
             }
+            // Any 64 bits are valid, also where f64 does not hold the number.
+            ColumnType::Int64 => drop(file.read_column_lengths(hdu, &column.name, piece)?),
             _ => drop(file.read_column_f64(hdu, &column.name, piece)?),
         }
     }

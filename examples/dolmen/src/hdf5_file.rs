@@ -2,10 +2,10 @@
 //! datasets of numbers, as h5py and PETSc write them.
 
 use dolmen_core::{Comm, Layout, LinearOperator};
-use dolmen_io::hdf5::{Attribute, ElementType, Entry, H5File, Layout as Stored, Object};
+use dolmen_io::hdf5::{Attribute, ElementType, Entry, H5File, Layout as Stored, Link, Object};
 use dolmen_io::{Matrix, Vectors};
 
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::input::{Description, layouts, single};
 use crate::location::Location;
 
@@ -21,31 +21,52 @@ pub(crate) struct Found {
     pub(crate) description: Description,
 }
 
+/// What a file holds that can be read, and what cannot be understood.
+#[derive(Default)]
+pub(crate) struct Contents {
+    pub(crate) found: Vec<Found>,
+    /// The names of groups and datasets, and what is wrong with them.
+    pub(crate) unread: Vec<(String, Error)>,
+}
+
 /// All matrices, and all vectors that are not part of one.
 ///
 /// # Collective
-pub(crate) fn find(file: &H5File, objects: &[Object]) -> Result<Vec<Found>> {
-    let mut found = Vec::new();
+pub(crate) fn find(file: &H5File, objects: &[Object]) -> Contents {
+    let mut contents = Contents::default();
     let mut groups: Vec<String> = Vec::new();
-    for object in objects {
+    for object in objects.iter().filter(|object| object.link.is_none()) {
         let name = object.name.clone();
         let is_part = groups.iter().any(|group| name.rsplit_once('/').is_some_and(|(parent, _)| parent == group));
-        if is_matrix(object, objects) {
-            let group = name.trim_end_matches('/').to_owned();
-            found.push(Found { description: matrix(file, &group, objects)?, name });
-            groups.push(group);
-        } else if !is_part && let Some(description) = vectors(file, object)? {
-            found.push(Found { name, description });
+        let described = if is_matrix(object, objects) {
+            groups.push(name.trim_end_matches('/').to_owned());
+            matrix(file, name.trim_end_matches('/'), objects).map(Some)
+        } else if is_part {
+            Ok(None)
+        } else {
+            vectors(file, object)
+        };
+        match described {
+            Ok(Some(description)) => contents.found.push(Found { name, description }),
+            Ok(None) => {}
+            Err(error) => contents.unread.push((name, error)),
         }
     }
-    Ok(found)
+    contents
+}
+
+/// The dataset of this name, maybe through a link.
+pub(crate) fn dataset<'o>(objects: &'o [Object], name: &str) -> Option<&'o Object> {
+    let named = |name: &str| objects.iter().find(|object| object.name == name);
+    let found = named(name)?;
+    let found = if let Some(Link::Object(target)) = &found.link { named(target)? } else { found };
+    found.dataset.is_some().then_some(found)
 }
 
 /// Whether a group says to be a sparse matrix, or has the parts of one.
 fn is_matrix(object: &Object, objects: &[Object]) -> bool {
     let parent = object.name.trim_end_matches('/');
-    let has =
-        |part: &str| objects.iter().any(|other| other.dataset.is_some() && other.name == format!("{parent}/{part}"));
+    let has = |part: &str| dataset(objects, &format!("{parent}/{part}")).is_some();
     let says = |name: &str| object.attributes.iter().any(|attribute| attribute == name);
     object.dataset.is_none()
         && has("data")
@@ -55,18 +76,12 @@ fn is_matrix(object: &Object, objects: &[Object]) -> bool {
 /// What is known of a matrix without reading it.
 fn matrix(file: &H5File, group: &str, objects: &[Object]) -> Result<Description> {
     let (rows, columns) = file.matrix_shape(group)?;
-    let data = format!("{group}/data");
-    let data = objects.iter().find(|object| object.name == data);
+    let data = dataset(objects, &format!("{group}/data"));
     let values = data.map(|data| vectors(file, data)).transpose()?.flatten();
     let is_complex = values.as_ref().is_some_and(|values| values.field == "complex");
-    let by_rows = file.attribute(group_name(group), "encoding-type")? == Some(Attribute::Text("csr_matrix".to_owned()));
-    let storage = if by_rows { "compressed rows" } else { "compressed columns" };
+    let storage = file.matrix_storage(group)?;
     let full = Description::full(FORMAT, storage, is_complex, [rows, columns]);
     Ok(Description { entries: values.map_or(0, |values| values.entries), is_vectors: false, ..full })
-}
-
-fn group_name(group: &str) -> &str {
-    if group.is_empty() { "/" } else { group }
 }
 
 /// What is known of a dataset of numbers; `None` of any other.
@@ -86,7 +101,7 @@ fn vectors(file: &H5File, object: &Object) -> Result<Option<Description>> {
     };
     let size = match *shape {
         // MATLAB's vectors are matrices of one row.
-        [rows, columns] if rows != 1 => [rows, columns],
+        [rows, columns] if rows != 1 || !object.attributes.iter().any(|name| name == "MATLAB_class") => [rows, columns],
         _ => [shape.iter().product(), 1],
     };
     Ok(Some(Description::full(FORMAT, "array", is_complex, size)))
@@ -99,11 +114,16 @@ fn is_complex(members: &[dolmen_io::hdf5::Member]) -> bool {
 
 /// The object that a location names, or the only one that `wanted` likes.
 fn choose(location: &Location, file: &H5File, wanted: impl Fn(&Description) -> bool, kind: &str) -> Result<Found> {
-    let mut found = find(file, &file.objects()?)?;
+    let objects = file.objects()?;
+    let Contents { mut found, mut unread } = find(file, &objects);
     if let Some(object) = &location.object {
-        let name = format!("/{}", object.trim_matches('/'));
+        let asked = format!("/{}", object.trim_matches('/'));
+        let name = file.listed_name(&objects, &asked).unwrap_or_else(|| asked.clone());
+        if let Some(at) = unread.iter().position(|(unread, _)| *unread == name) {
+            return Err(unread.swap_remove(at).1);
+        }
         let Some(at) = found.iter().position(|found| found.name == name) else {
-            return Err(location.error(format!("has no matrix and no vectors named {name}; {}", list(&found))));
+            return Err(location.error(format!("has no matrix and no vectors named {asked}; {}", list(&found))));
         };
         let chosen = found.swap_remove(at);
         return match wanted(&chosen.description) {
@@ -112,9 +132,11 @@ fn choose(location: &Location, file: &H5File, wanted: impl Fn(&Description) -> b
         };
     }
     found.retain(|found| wanted(&found.description));
-    match found.len() {
-        1 => Ok(found.swap_remove(0)),
-        0 => Err(location.error(format!("holds nothing that is {kind}"))),
+    match (found.len(), unread.pop()) {
+        (1, _) => Ok(found.swap_remove(0)),
+        // What is not understood may be what is wanted.
+        (0, Some((_, error))) => Err(error),
+        (0, None) => Err(location.error(format!("holds nothing that is {kind}"))),
         _ => Err(location.error(format!("holds several objects; choose one with FILE::OBJECT; {}", list(&found)))),
     }
 }

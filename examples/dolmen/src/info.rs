@@ -107,6 +107,7 @@ fn text(file: &Description, facts: &Analysis) -> String {
         ("entries", format!("{entries} in full ({share:.2e} %), at most {} in a row", facts.longest_row)),
     ];
     let mut add = |name, value: String| lines.push((name, value));
+    file.right_hand_sides_text().into_iter().for_each(|text| add("vectors", text));
     if facts.stored_zeros > 0 {
         add("", format!("{} of them are zero", facts.stored_zeros));
     }

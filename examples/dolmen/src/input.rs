@@ -22,6 +22,8 @@ pub(crate) struct Description {
     /// Entries as they are stored.
     pub(crate) entries: u64,
     pub(crate) is_vectors: bool,
+    /// Vectors that stand behind the matrix in the same file.
+    pub(crate) right_hand_sides: u64,
 }
 
 impl From<dolmen_io::Description> for Description {
@@ -35,6 +37,7 @@ impl From<dolmen_io::Description> for Description {
             columns: file.columns,
             entries: file.entries,
             is_vectors: file.storage == Storage::Array,
+            right_hand_sides: file.right_hand_sides,
         }
     }
 }
@@ -56,6 +59,16 @@ impl Description {
             columns,
             entries: rows.saturating_mul(columns),
             is_vectors: true,
+            right_hand_sides: 0,
+        }
+    }
+
+    /// That there are right-hand sides behind the matrix, which are read only if they are asked for.
+    pub(crate) fn right_hand_sides_text(&self) -> Option<String> {
+        match self.right_hand_sides {
+            0 => None,
+            1 => Some("the file has a right-hand side as well; --rhs FILE reads it".to_owned()),
+            count => Some(format!("the file has {count} right-hand sides as well, which are not read")),
         }
     }
 }

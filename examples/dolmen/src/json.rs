@@ -16,6 +16,7 @@ pub(crate) fn description(file: &Description, facts: &Analysis) -> Value {
         "storage": file.storage,
         "field": file.field,
         "symmetry": file.symmetry.to_lowercase(),
+        "right_hand_sides": file.right_hand_sides,
         "norm_fro": facts.norm_frobenius,
         "norm_1": facts.norm_one,
         "norm_inf": facts.norm_inf,

@@ -1,17 +1,20 @@
 //! All that is in a file of several objects. What can be read is read, so that a file that is listed is
 //! known to be whole.
 
-use dolmen_core::{Comm, Layout};
+use dolmen_core::{Blocks, Comm, Layout};
 use dolmen_io::checkpoint;
 use dolmen_io::fits::{Column, FitsFile, Hdu, HduKind, MapFile};
-use dolmen_io::hdf5::{Attribute, H5File, Object, Stored};
+use dolmen_io::hdf5::{Attribute, Element, ElementType, H5File, Link, Object, Stored};
 use serde_json::{Map, Value, json};
 
 use crate::error::Result;
 use crate::fits_file;
-use crate::hdf5_file::{Found, find, matrix_of, vectors_of};
+use crate::hdf5_file::{Contents, Found, dataset, find, matrix_of, vectors_of};
 use crate::info::Told;
 use crate::location::Location;
+
+/// The names of the parts of a matrix.
+const PARTS: [&str; 6] = ["data", "indices", "indptr", "shape", "ir", "jc"];
 
 /// The groups and datasets of an HDF5 file; first the one to describe in full, if there is only one.
 ///
@@ -20,24 +23,29 @@ pub(crate) fn hdf5(comm: &Comm, location: &Location) -> Result<(Option<Location>
     let file = H5File::open(comm, &location.file)?;
     verify_checkpoint(&file)?;
     let objects = file.objects()?;
-    let found = find(&file, &objects)?;
-    for found in found.iter().filter(|found| !lacks_filter(&objects, &found.name)) {
+    let Contents { found, unread } = find(&file, &objects);
+    let mut readable = Vec::new();
+    for found in found.iter().filter(|found| missing_filters(&objects, &found.name).is_empty()) {
         read(&file, found)?;
+        readable.push(found);
     }
-    let mut lines = vec![format!("HDF5, {} groups and datasets", objects.len())];
+    let links = objects.iter().filter(|object| object.link.is_some()).count();
+    let mut lines = vec![format!("HDF5, {} groups and datasets", objects.len() - links)];
     let mut list = Vec::new();
     for object in &objects {
         let attributes = attributes(&file, object);
         let known = found.iter().find(|found| found.name == object.name);
-        lines.push(format!("{:<28}  {}", object.name, kind(object, known)));
+        let fault = unread.iter().find(|(name, _)| *name == object.name).map(|(_, error)| error.to_string());
+        let is_read = known.is_some() || object.dataset.is_some();
+        let missing = if is_read { missing_filters(&objects, &object.name).join(", ") } else { String::new() };
+        let fault = fault.or_else(|| (!missing.is_empty()).then(|| format!("its filter is not installed: {missing}")));
+        lines.push(format!("{:<28}  {}", object.name, kind(object, known, fault.as_deref())));
         lines.extend(attributes.iter().map(|(name, value)| format!("    @{name} = {}", shown(value))));
-        list.push(described(object, known, attributes));
+        list.push(described(object, known, attributes, fault));
     }
     file.close()?;
     let json = json!({ "format": "HDF5", "objects": list });
-    let only =
-        only(location, &found).filter(|only| !lacks_filter(&objects, only.object.as_deref().unwrap_or_default()));
-    Ok((only, Told { text: lines.join("\n"), json }))
+    Ok((only(location, &readable), Told { text: lines.join("\n"), json }))
 }
 
 /// Refuses a damaged checkpoint, which HDF5 alone would not find to be one.
@@ -50,14 +58,19 @@ fn verify_checkpoint(file: &H5File) -> Result<()> {
     Ok(())
 }
 
-/// Whether data went through a filter that is not there to undo it.
-fn lacks_filter(objects: &[Object], name: &str) -> bool {
-    let stored = objects.iter().find(|object| object.name == name).and_then(|object| object.dataset.as_ref());
-    stored.is_some_and(|stored| !stored.has_filters)
+/// The filters that are not there to undo what the data of an object, or of the parts of a matrix, went through.
+fn missing_filters(objects: &[Object], name: &str) -> Vec<String> {
+    let parent = name.trim_end_matches('/');
+    let parts = PARTS.iter().filter_map(|part| dataset(objects, &format!("{parent}/{part}")));
+    let stored = parts.chain(dataset(objects, name)).filter_map(|object| object.dataset.as_ref());
+    let mut missing: Vec<String> = stored.flat_map(|stored| stored.missing_filters.clone()).collect();
+    missing.sort();
+    missing.dedup();
+    missing
 }
 
 /// The only matrix; without one the only vectors.
-fn only(location: &Location, found: &[Found]) -> Option<Location> {
+fn only(location: &Location, found: &[&Found]) -> Option<Location> {
     let of_kind = |is_vectors: bool| found.iter().filter(move |found| found.description.is_vectors == is_vectors);
     let count = |is_vectors| of_kind(is_vectors).count();
     let only = match (count(false), count(true)) {
@@ -70,11 +83,28 @@ fn only(location: &Location, found: &[Found]) -> Option<Location> {
 
 /// Reads a matrix or vectors, to see whether they are valid.
 fn read(file: &H5File, found: &Found) -> Result<()> {
-    if found.description.is_vectors {
-        vectors_of(file, found, &Layout::uniform(file.comm(), found.description.rows))?;
-    } else {
+    if !found.description.is_vectors {
         matrix_of(file, found)?;
+        return Ok(());
     }
+    // Any 64 bits are valid, also where f64 does not hold the number.
+    match *file.dataset(&found.name)?.element_type() {
+        ElementType::Integer { bytes: 8, signed: true, .. } => examine::<i64>(file, &found.name)?,
+        ElementType::Integer { bytes: 8, .. } => examine::<u64>(file, &found.name)?,
+        _ => drop(vectors_of(file, found, &Layout::uniform(file.comm(), found.description.rows))?),
+    }
+    Ok(())
+}
+
+/// Reads this rank's share of a dataset.
+fn examine<T: Element>(file: &H5File, name: &str) -> Result<()> {
+    let dataset = file.dataset(name)?;
+    let (mut start, mut count) = (vec![0; dataset.shape().len()], dataset.shape().to_vec());
+    if let (Some(start), Some(count)) = (start.first_mut(), count.first_mut()) {
+        let rows = Blocks::uniform(*count, file.comm().size()).range(file.comm().rank());
+        (*start, *count) = (rows.start, rows.end - rows.start);
+    }
+    dataset.read_slab::<T>(&start, &count)?;
     Ok(())
 }
 
@@ -96,31 +126,34 @@ fn shown(value: &Value) -> String {
 }
 
 /// What an object is, in words.
-fn kind(object: &Object, known: Option<&Found>) -> String {
+fn kind(object: &Object, known: Option<&Found>, fault: Option<&str>) -> String {
+    match &object.link {
+        Some(Link::Object(target)) => return format!("link to {target}"),
+        Some(_) => return "link to no group or dataset of this file".to_owned(),
+        None => {}
+    }
+    let not_read = fault.map(|fault| format!(", not read: {fault}")).unwrap_or_default();
     let matrix = known.filter(|known| !known.description.is_vectors).map(|known| &known.description);
     match (&object.dataset, matrix) {
         (Some(stored), _) => {
             let shape: Vec<String> = stored.shape.iter().map(u64::to_string).collect();
             let shape = if shape.is_empty() { "scalar".to_owned() } else { shape.join(" x ") };
-            let unread = match known {
-                _ if !stored.has_filters => ", not read: the filter is not installed",
-                None if !is_part(object) => ", not read",
-                _ => "",
-            };
+            let is_unread = known.is_none() && fault.is_none() && !is_part(object);
+            let unread = if is_unread { ", not read" } else { &not_read };
             format!("{shape} of {}, {}{unread}", stored.element, layout(stored))
         }
         (None, Some(matrix)) => {
             let (rows, columns, entries, storage) = (matrix.rows, matrix.columns, matrix.entries, &matrix.storage);
-            format!("{rows} by {columns} {} matrix of {entries} entries, {storage}", matrix.field)
+            format!("{rows} by {columns} {} matrix of {entries} entries, {storage}{not_read}", matrix.field)
         }
-        (None, None) => "group".to_owned(),
+        (None, None) => format!("group{not_read}"),
     }
 }
 
 /// Whether a dataset has the name of a part of a matrix.
 fn is_part(object: &Object) -> bool {
     let name = object.name.rsplit('/').next().unwrap_or_default();
-    ["data", "indices", "indptr", "shape", "ir", "jc"].contains(&name)
+    PARTS.contains(&name)
 }
 
 fn layout(stored: &Stored) -> String {
@@ -129,9 +162,11 @@ fn layout(stored: &Stored) -> String {
     format!("{}{chunk}{}", stored.layout, filters.collect::<String>())
 }
 
-fn described(object: &Object, known: Option<&Found>, attributes: Vec<(String, Value)>) -> Value {
+fn described(object: &Object, known: Option<&Found>, attributes: Vec<(String, Value)>, fault: Option<String>) -> Value {
     let matrix = known.is_some_and(|known| !known.description.is_vectors);
-    let kind = if matrix {
+    let kind = if object.link.is_some() {
+        "link"
+    } else if matrix {
         "matrix"
     } else if object.dataset.is_some() {
         "dataset"
@@ -147,6 +182,12 @@ fn described(object: &Object, known: Option<&Found>, attributes: Vec<(String, Va
         described["chunk"] = json!(stored.chunk);
         described["filters"] = json!(stored.filters);
     }
+    if let Some(Link::Object(target)) = &object.link {
+        described["target"] = json!(target);
+    }
+    if let Some(fault) = fault {
+        described["not_read"] = json!(fault);
+    }
     if let Some(known) = known {
         described["rows"] = json!(known.description.rows);
         described["cols"] = json!(known.description.columns);
@@ -161,7 +202,7 @@ fn described(object: &Object, known: Option<&Found>, attributes: Vec<(String, Va
 /// # Collective
 pub(crate) fn fits(comm: &Comm, location: &Location) -> Result<(Option<Location>, Told)> {
     let file = fits_file::open(comm, location)?;
-    comm.agree(examine(&file, comm))?;
+    comm.agree(examine_columns(&file, comm))?;
     let mut lines = vec![format!("FITS, {} header-data units", file.hdus().len())];
     let mut list = Vec::new();
     for hdu in file.hdus() {
@@ -190,12 +231,12 @@ pub(crate) fn fits(comm: &Comm, location: &Location) -> Result<(Option<Location>
 }
 
 /// Reads this rank's rows of all columns.
-fn examine(file: &FitsFile, comm: &Comm) -> dolmen_io::Result<()> {
+fn examine_columns(file: &FitsFile, comm: &Comm) -> dolmen_io::Result<()> {
     if file.first_table().is_ok_and(|hdu| hdu.header().text("PIXTYPE") == Some("HEALPIX")) {
         MapFile::open(file.path())?;
     }
     for hdu in file.hdus() {
-        let rows = dolmen_core::Blocks::uniform(hdu.rows(), comm.size()).range(comm.rank());
+        let rows = Blocks::uniform(hdu.rows(), comm.size()).range(comm.rank());
         for column in hdu.columns() {
             fits_file::examine(file, hdu, column, rows.clone())?;
         }

@@ -74,18 +74,35 @@ impl Location {
     pub(crate) fn kind(&self, comm: &Comm) -> Kind {
         let mut found = [0];
         if comm.rank() == 0 {
-            let is_hdf5 = is_hdf5(&self.file).unwrap_or(false);
-            let is_fits = !is_hdf5 && head(&self.file).is_ok_and(|head| head.starts_with(b"SIMPLE  ="));
-            found = [u64::from(is_hdf5) + 2 * u64::from(is_fits)];
+            found = [match self.kind_by_contents() {
+                None => 0,
+                Some(Kind::Hdf5) => 1,
+                Some(Kind::Fits) => 2,
+                Some(Kind::Single) => 3,
+            }];
         }
         comm.all_reduce_max(&mut found);
-        if found == [1] {
-            Kind::Hdf5
-        } else if found == [2] {
-            Kind::Fits
-        } else {
+        match found {
+            [1] => Kind::Hdf5,
+            [2] => Kind::Fits,
+            [3] => Kind::Single,
             // An error about such a file should speak of the format that its name promises.
-            self.kind_by_name()
+            _ => self.kind_by_name(),
+        }
+    }
+
+    /// What the file is by its first bytes, if they are known and can be read.
+    fn kind_by_contents(&self) -> Option<Kind> {
+        // Asked before opening: to open a pipe would wait for its other end.
+        if !std::fs::metadata(&self.file).is_ok_and(|metadata| metadata.is_file()) {
+            return None;
+        }
+        if is_hdf5(&self.file).unwrap_or(false) {
+            Some(Kind::Hdf5)
+        } else if head(&self.file).is_ok_and(|head| head.starts_with(b"SIMPLE  =")) {
+            Some(Kind::Fits)
+        } else {
+            dolmen_io::is_known(&self.file).then_some(Kind::Single)
         }
     }
 

@@ -25,7 +25,8 @@ pub(crate) struct Outcome<'s> {
 /// Size and kind of a matrix.
 pub(crate) fn title<T: Scalar>(file: &Description, a: &CsrMatrix<T>) -> String {
     let (entries, field, symmetry) = (a.global_entries(), &file.field, &file.symmetry);
-    format!("{} x {}, {entries} entries, {field}, stored as {symmetry}", file.rows, file.columns)
+    let more = file.right_hand_sides_text().map(|text| format!("; {text}")).unwrap_or_default();
+    format!("{} x {}, {entries} entries, {field}, stored as {symmetry}{more}", file.rows, file.columns)
 }
 
 /// `|x - y| / |y|`.

@@ -5,7 +5,7 @@ use super::header::{BLOCK, Header, HeaderError};
 
 use crate::error::{Error, Result};
 use flate2::read::MultiGzDecoder;
-use std::fs::File;
+use std::fs::{self, File};
 use std::io::{self, Read};
 use std::ops::Range;
 use std::os::unix::fs::FileExt;
@@ -92,6 +92,10 @@ enum Source {
 
 impl Source {
     fn open(path: &Path) -> io::Result<Self> {
+        // Asked before opening: to open a pipe would wait for its other end.
+        if !fs::metadata(path)?.is_file() {
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, "is not a regular file"));
+        }
         let mut file = File::open(path)?;
         let mut magic = [0; 2];
         if file.read_at(&mut magic, 0)? == 2 && magic == [0x1f, 0x8b] {
@@ -296,7 +300,6 @@ mod tests {
     use super::*;
     use flate2::Compression;
     use flate2::write::GzEncoder;
-    use std::fs;
     use std::io::Write;
 
     /// A primary header and a table of 300 rows: J, 2E.

@@ -12,6 +12,9 @@ const READ_BYTES: u64 = 4 << 20;
 /// Types that have numbers to read; bits and logical values are 0 and 1.
 const NUMBERS: &str = "LXBIJKED";
 
+/// Whole numbers beyond this have neighbours that `f64` cannot tell apart.
+const EXACT: u128 = 1 << 53;
+
 impl FitsFile {
     /// The position of a column, by its name; the case of letters only matters
     /// where two names differ in nothing else.
@@ -37,7 +40,7 @@ impl FitsFile {
     /// # Errors
     ///
     /// There is no such column or row, or the type is not numeric, or the file
-    /// cannot be read.
+    /// cannot be read. A whole number beyond 2^53, of a column that is not scaled.
     pub fn read_column_f64(&self, hdu: &Hdu, name: &str, rows: Range<u64>) -> Result<Vec<f64>> {
         self.read_f64(hdu, self.column_index(hdu, name)?, rows)
     }
@@ -121,8 +124,11 @@ impl FitsFile {
         let column = &hdu.columns[index];
         let mut values = Vec::with_capacity(self.value_count(hdu, column, &rows, NUMBERS)?);
         self.for_each_cell(hdu, column, rows, |cell, length| {
-            decode_f64(column, cell, length, &mut values);
-            Ok(())
+            let inexact = decode_f64(column, cell, length, &mut values);
+            inexact.map_or(Ok(()), |value| {
+                let what = format!("holds {value}, beyond 2^53, where f64 holds not every whole number");
+                Err(self.column_error(hdu, column, &what))
+            })
         })?;
         Ok(values)
     }
@@ -282,7 +288,9 @@ fn for_each_integer(kind: ColumnType, cell: &[u8], length: usize, mut visit: imp
     }
 }
 
-fn decode_f64(column: &Column, cell: &[u8], length: usize, values: &mut Vec<f64>) {
+/// Adds the values of a cell; returns one that is a whole number which `f64` may not hold.
+fn decode_f64(column: &Column, cell: &[u8], length: usize, values: &mut Vec<f64>) -> Option<i128> {
+    let mut inexact = None;
     let scaled = |value: f64| value * column.scale + column.zero;
     match column.kind {
         ColumnType::Float32 => {
@@ -295,13 +303,17 @@ fn decode_f64(column: &Column, cell: &[u8], length: usize, values: &mut Vec<f64>
             for_each_integer(kind, cell, length, |raw| {
                 values.push(match (raw.filter(|raw| Some(*raw) != column.null), column.whole_zero) {
                     (None, _) => f64::NAN,
-                    // One rounding for 64-bit unsigned integers, not two.
-                    (Some(raw), Some(zero)) => (i128::from(raw) + zero) as f64,
+                    (Some(raw), Some(zero)) => {
+                        let value = i128::from(raw) + zero;
+                        inexact = inexact.or((value.unsigned_abs() > EXACT).then_some(value));
+                        value as f64
+                    }
                     (Some(raw), None) => scaled(raw as f64),
                 });
             });
         }
     }
+    inexact
 }
 
 fn push_pairs(parts: impl Iterator<Item = f64>, values: &mut Vec<Complex64>) {

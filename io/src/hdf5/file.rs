@@ -394,11 +394,12 @@ fn to_usize(lengths: &[u64]) -> Option<Vec<usize>> {
 /// Opens a file on this rank only, without MPI-IO.
 fn open_alone(path: &Path, options: &OpenOptions) -> Result<hdf5::File> {
     // Distinguishes what the library reports alike: missing, forbidden, a folder.
-    let file = fs::File::open(path).map_err(|error| Error::io(path, "open", error))?;
-    let metadata = file.metadata().map_err(|error| Error::io(path, "examine", error))?;
-    if !metadata.is_file() {
+    let failed = |error| Error::io(path, "open", error);
+    // Asked before opening: to open a pipe would wait for its other end.
+    if !fs::metadata(path).map_err(failed)?.is_file() {
         return Err(Error::argument(path, "is not a regular file"));
     }
+    fs::File::open(path).map_err(failed)?;
     options.builder_alone().open(path).map_err(|error| unreadable(path, &error))
 }
 

@@ -4,29 +4,18 @@
 //! `indptr`, its `shape` as an attribute and as a dataset, and the attributes `encoding-type` and
 //! `encoding-version`. Indices are of 32 bits where they suffice.
 //!
-//! Read are compressed rows and columns of AnnData, of the Cell Ranger files of 10x Genomics (columns,
-//! `shape` as a dataset) and of MATLAB (columns; `data`, `ir`, `jc`).
+//! Read are compressed rows and columns of AnnData, of SciPy users, of the Cell Ranger files of 10x
+//! Genomics (columns, `shape` as a dataset) and of MATLAB (columns; `data`, `ir`, `jc`).
 
-use super::attribute::Attribute;
 use super::dataset::{Dataset, Layout};
 use super::element::{Element, ElementType};
+use super::encoding::Encoding;
 use super::file::H5File;
 use super::vector::{Entry, Flat};
-use crate::error::{Error, Result};
+use crate::error::Result;
+use crate::matrix_file::Storage;
 use dolmen_core::{Blocks, CsrBuilder, CsrMatrix, Duplicates, Layout as Distribution, LinearOperator};
 use std::ops::Range;
-
-/// How a group holds a sparse matrix.
-#[derive(Debug)]
-struct Encoding {
-    /// Compressed rows, else columns.
-    by_rows: bool,
-    rows: u64,
-    columns: u64,
-    data: String,
-    indices: String,
-    starts: String,
-}
 
 /// The entries of some compressed rows or columns, on one rank.
 struct Part<T, I> {
@@ -125,10 +114,23 @@ impl H5File {
     ///
     /// # Errors
     ///
-    /// There is no such group, or it holds no sparse matrix.
+    /// There is no such group, it holds no sparse matrix, or does not say whether it is one of rows or
+    /// of columns.
     pub fn matrix_shape(&self, group: &str) -> Result<(u64, u64)> {
         let encoding = self.encoding(group)?;
         Ok((encoding.rows, encoding.columns))
+    }
+
+    /// Whether the sparse matrix in a group is stored as compressed rows or columns.
+    ///
+    /// # Collective
+    ///
+    /// # Errors
+    ///
+    /// As [`H5File::matrix_shape`].
+    pub fn matrix_storage(&self, group: &str) -> Result<Storage> {
+        let by_rows = self.encoding(group)?.by_rows;
+        Ok(if by_rows { Storage::CompressedRows } else { Storage::CompressedColumns })
     }
 
     /// Reads the sparse matrix in a group, of compressed rows or columns. Entries that are stored
@@ -187,49 +189,6 @@ impl H5File {
             }
         }
         Ok(builder.build()?)
-    }
-
-    /// How the group holds a matrix.
-    fn encoding(&self, group: &str) -> Result<Encoding> {
-        let name = |part: &str| format!("{group}/{part}");
-        if let Some(rows) = self.attribute(group, "MATLAB_sparse")? {
-            let columns = self.vector_len(&name("jc"))?.saturating_sub(1);
-            let Attribute::Integer(rows) = rows else {
-                return Err(self.group_error(group, "its attribute MATLAB_sparse is not a number of rows"));
-            };
-            let rows = rows.max(0).unsigned_abs();
-            let (data, indices, starts) = (name("data"), name("ir"), name("jc"));
-            return Ok(Encoding { by_rows: false, rows, columns, data, indices, starts });
-        }
-        let kind = match self.attribute(group, "encoding-type")? {
-            Some(Attribute::Text(kind)) => kind,
-            // 10x Genomics: columns, with a dataset for the shape.
-            None if self.exists(&name("shape")) => "csc_matrix".to_owned(),
-            _ => String::new(),
-        };
-        if kind != "csr_matrix" && kind != "csc_matrix" {
-            let what = "holds no sparse matrix: no attribute encoding-type says csr_matrix or csc_matrix, nor is \
-                        there a dataset shape, nor an attribute MATLAB_sparse";
-            return Err(self.group_error(group, what));
-        }
-        let [rows, columns] = self.stored_shape(group, &name("shape"))?;
-        let (data, indices, starts) = (name("data"), name("indices"), name("indptr"));
-        Ok(Encoding { by_rows: kind == "csr_matrix", rows, columns, data, indices, starts })
-    }
-
-    fn stored_shape(&self, group: &str, dataset: &str) -> Result<[u64; 2]> {
-        let lengths = match self.attribute(group, "shape")? {
-            Some(Attribute::Integers(lengths)) => lengths,
-            None => {
-                let dataset = self.dataset(dataset)?;
-                dataset.read_slab::<i64>(&[0], &dataset.dimensions::<1>()?)?
-            }
-            Some(_) => Vec::new(),
-        };
-        match *lengths.as_slice() {
-            [rows, columns] if rows.min(columns) >= 0 => Ok([rows.unsigned_abs(), columns.unsigned_abs()]),
-            _ => Err(self.group_error(group, format!("its shape is {lengths:?}, not two lengths"))),
-        }
     }
 
     /// Reads some rows or columns; their indices have to be below `bound`.
@@ -296,10 +255,6 @@ impl H5File {
             }
             None => Ok(starts),
         }
-    }
-
-    fn group_error(&self, group: &str, what: impl Into<String>) -> Error {
-        Error::Object { path: self.path().to_owned(), object: format!("group {group}"), what: what.into() }
     }
 }
 

@@ -10,6 +10,37 @@ use crate::source::Source;
 use dolmen_core::{Comm, CsrMatrix, Layout, MultiVector, Scalar};
 use std::path::Path;
 
+/// Formats that one reader reads.
+enum Family {
+    MatrixMarket,
+    HarwellBoeing,
+    Npz,
+    Petsc,
+}
+
+impl Family {
+    /// What the first bytes of a file are of.
+    fn of(head: &[u8]) -> Option<Family> {
+        if matrix_market::is_matrix_market(head) {
+            Some(Family::MatrixMarket)
+        } else if npz::is_zip(head) || npz::is_npy(head) {
+            Some(Family::Npz)
+        } else if petsc::is_petsc(head) {
+            Some(Family::Petsc)
+        } else if harwell_boeing::is_harwell_boeing(head) {
+            Some(Family::HarwellBoeing)
+        } else {
+            None
+        }
+    }
+}
+
+/// Whether [`read_matrix`] or [`read_vectors`] know the format of a file, by its contents; not so if it cannot be
+/// read. Not collective.
+pub fn is_known(path: impl AsRef<Path>) -> bool {
+    Source::open_here(path.as_ref()).is_ok_and(|source| Family::of(&source.head()).is_some())
+}
+
 /// A file of a known format whose header is read.
 enum Opened<'s> {
     MatrixMarket(MatrixMarket<'s>),
@@ -21,21 +52,16 @@ enum Opened<'s> {
 impl<'s> Opened<'s> {
     /// # Collective
     fn open(comm: &Comm, source: &'s Source) -> Result<Opened<'s>> {
-        let head = source.shared_head(comm);
-        if matrix_market::is_matrix_market(&head) {
-            return Ok(Opened::MatrixMarket(MatrixMarket::open(comm, source)?));
+        match Family::of(&source.shared_head(comm)) {
+            Some(Family::MatrixMarket) => Ok(Opened::MatrixMarket(MatrixMarket::open(comm, source)?)),
+            Some(Family::HarwellBoeing) => Ok(Opened::HarwellBoeing(HarwellBoeing::open(comm, source)?)),
+            Some(Family::Npz) => Ok(Opened::Npz(Npz::open(comm, source)?)),
+            Some(Family::Petsc) => Ok(Opened::Petsc(PetscFile::open(comm, source)?)),
+            None => {
+                let known = "MatrixMarket, Harwell-Boeing, Rutherford-Boeing, SciPy npz, NumPy npy, PETSc binary";
+                Err(Error::argument(source.path(), format!("is not a file of a known format ({known})")))
+            }
         }
-        if npz::is_zip(&head) || npz::is_npy(&head) {
-            return Ok(Opened::Npz(Npz::open(comm, source)?));
-        }
-        if petsc::is_petsc(&head) {
-            return Ok(Opened::Petsc(PetscFile::open(comm, source)?));
-        }
-        if harwell_boeing::is_harwell_boeing(&head) {
-            return Ok(Opened::HarwellBoeing(HarwellBoeing::open(comm, source)?));
-        }
-        let known = "MatrixMarket, Harwell-Boeing, Rutherford-Boeing, SciPy npz, NumPy npy, PETSc binary";
-        Err(Error::argument(source.path(), format!("is not a file of a known format ({known})")))
     }
 
     fn description(&self) -> Description {

@@ -39,12 +39,14 @@ pub(super) fn find(source: &Source) -> Result<(u64, u64, Array, Layouts), Fault>
     let require = |name: &str, dimensions| Array::require(source, &members, name, dimensions);
     let named = require("format", 0)?;
     let format = named.text(source)?;
+    named.verify_alone(source)?;
     let shape = require("shape", 1)?;
     let sizes = if shape.count() == 2 { shape.integers(source, 0..2)? } else { Vec::new() };
     let sizes: Option<Vec<u64>> = sizes.iter().map(|size| u64::try_from(*size).ok()).collect();
     let &[rows, columns] = &sizes.unwrap_or_default()[..] else {
         return Err(shape.fault("is not two sizes"));
     };
+    shape.verify_alone(source)?;
     let compressed = |dimensions: usize, outer: u64| -> Result<[Array; 3], Fault> {
         let (data, indices, starts) = (require("data", dimensions)?, require("indices", 1)?, require("indptr", 1)?);
         if starts.count() != outer.saturating_add(1) {

@@ -11,7 +11,7 @@ use tempfile::tempdir;
 use crate::{dolmen, matrix, object};
 
 /// Debian's Python, or the one that is named, in a folder.
-fn python(folder: &Path, script: &str) -> TestResult {
+pub(crate) fn python(folder: &Path, script: &str) -> TestResult {
     let python = std::env::var_os("DOLMEN_PYTHON").unwrap_or_else(|| "/usr/bin/python3".into());
     let output = std::process::Command::new(python).arg("-c").arg(script).current_dir(folder).output()?;
     assert!(output.status.success(), "python3: {}", String::from_utf8_lossy(&output.stderr));
@@ -129,7 +129,8 @@ scipy.sparse.save_npz('expected.npz', a.tocsr())
     assert_eq!((&b["filters"][1], &b["attributes"]["unit"]), (&"deflate 4".into(), &"K".into()), "{b}");
     assert_eq!(b["type"], "a 32-bit float");
     assert_eq!((&find("/pairs")["field"], &find("/pairs")["rows"]), (&"complex".into(), &3.into()));
-    assert!(find("/words")["rows"].is_null() && find("/nowhere").is_null() && find("/loop").is_null(), "{told}");
+    assert!(find("/words")["rows"].is_null() && find("/nowhere")["target"].is_null(), "{told}");
+    assert_eq!((&find("/loop")["kind"], &find("/loop")["target"]), (&"link".into(), &"/".into()), "{told}");
     assert_eq!((&told["rows"], &told["cols"], &told["format"]), (&40.into(), &30.into(), &"HDF5".into()));
     convert(2, folder, "others.h5::X", "x.npz")?;
     convert(3, folder, "others.h5::/sub/b", "b.mtx")?;

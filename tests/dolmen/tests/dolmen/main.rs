@@ -4,6 +4,7 @@ mod checkpoints;
 mod containers;
 mod info;
 mod machine;
+mod odd_files;
 mod refusals;
 mod solve;
 
@@ -36,6 +37,10 @@ fn main() -> ExitCode {
         serial("fits_of_others_is_read", containers::fits_of_others),
         serial("reference_containers_are_listed", containers::reference_data),
         serial("containers_refuse_by_name", containers::refusals),
+        serial("odd_hdf5_is_read_as_far_as_it_is_clear", odd_files::hdf5),
+        serial("odd_fits_is_read_as_far_as_it_is_clear", odd_files::fits),
+        serial("contents_tell_the_format_and_pipes_are_refused", odd_files::names_and_pipes),
+        serial("right_hand_sides_behind_matrices_are_told", odd_files::right_hand_side),
         serial("bad_input_ends_in_one_line", refusals::bad_input),
         serial("destinations_are_looked_at_first", refusals::destinations),
         serial("inputs_and_neighbours_are_kept", refusals::inputs_and_neighbours),

@@ -86,7 +86,13 @@ fn compare_column(file: &FitsFile, hdu: &Hdu, column: &Column, expected: &Value)
             assert_eq!(some, values[skip..]);
         }
         _ => {
-            let mut values = file.read_column_f64(hdu, name, rows.clone())?;
+            let read = file.read_column_f64(hdu, name, rows.clone());
+            if let (ColumnType::Int64, Err(error)) = (column.kind, &read) {
+                // The other program rounds them.
+                assert!(error.to_string().contains("beyond 2^53"), "{error}");
+                return Ok(());
+            }
+            let mut values = read?;
             if expected["null"].is_i64() {
                 assert!(values.iter().any(|value| value.is_nan()));
                 values = file.read_column_i64(hdu, name, rows.clone())?.iter().map(|value| *value as f64).collect();

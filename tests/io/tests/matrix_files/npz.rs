@@ -145,6 +145,13 @@ fn malformed_files_are_refused_alike(comm: &Comm) -> TestResult {
     let mut flipped = good.clone();
     flipped[directory - 60] ^= 1;
     refused(&flipped, "member data.npy: does not have the checksum that the file says; it is damaged")?;
+    // So are sizes and the name of a format, which the other arrays may not contradict.
+    let shape = [20_i64, 9].map(i64::to_le_bytes).concat();
+    let longer = [20_i64, 10].map(i64::to_le_bytes).concat();
+    refused(&replaced(&shape, &longer)?, "member shape.npy: does not have the checksum that the file says")?;
+    let at = good.windows(3).rposition(|window| window == b"csr").ok_or("no format")?;
+    let other = [&good[..at], b"csc", &good[at + 3..]].concat();
+    refused(&other, "member format.npy: does not have the checksum that the file says")?;
     // Sizes and indices that lie, with checksums that are right: SciPy writes the arrays as they are.
     let script = "
 import sys, numpy as np

@@ -18,6 +18,7 @@ fn main() -> ExitCode {
         case("bad_vectors_are_named", &[1, 3], vectors::bad_requests),
         case("matrices_come_back_on_other_ranks", &[4], matrices::come_back),
         case("matrices_of_others_have_their_values", &[1, 3], matrices::of_others),
+        case("matrices_without_tag_are_rows_by_their_shape", &[1, 3], matrices::without_tag),
         case("bad_matrices_are_named", &[1, 3], matrices::bad),
         case("scipy_reads_ours", &[1, 3], matrices::scipy_reads_ours),
         case("h5py_vectors_are_read_and_ours_by_h5py", &[1, 3], vectors::h5py),

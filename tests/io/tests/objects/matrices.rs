@@ -4,6 +4,7 @@ use std::path::Path;
 
 use dolmen_core::random::Philox;
 use dolmen_core::{Complex32, Complex64, CsrMatrix, Layout as Distribution, LinearOperator, Scalar, Vector};
+use dolmen_io::Storage;
 use dolmen_io::hdf5::{Entry, H5File, Layout};
 use dolmen_tests::{Comm, Folder, TestResult, python, shared};
 
@@ -203,6 +204,60 @@ pub(crate) fn bad(comm: &Comm) -> TestResult {
     }
     let found = message(comm, file.read_matrix::<f64>("good", &columns, &rows))?;
     assert!(found.contains("group good: is 2 by 3, expected 3 by 2"), "{found}");
+    file.close()?;
+    folder.remove(comm);
+    Ok(())
+}
+
+/// Groups made by hand, which do not say whether they hold rows or columns.
+pub(crate) fn without_tag(comm: &Comm) -> TestResult {
+    let folder = Folder::new(comm)?;
+    let path = folder.path().join("by hand.h5");
+    let script = "
+import sys, h5py, numpy, scipy.sparse
+a = scipy.sparse.csr_matrix(numpy.array([[1., 2., 0.], [0., 0., 3.]]))
+s = scipy.sparse.csr_matrix(numpy.array([[1., 2.], [0., 3.]]))
+def put(g, m, as_attribute=False):
+    g['data'], g['indices'], g['indptr'] = m.data, m.indices, m.indptr
+    if as_attribute:
+        g.attrs['shape'] = m.shape
+    else:
+        g['shape'] = m.shape
+with h5py.File(sys.argv[1], 'w') as f:
+    put(f, a)
+    put(f.create_group('rows'), a)
+    put(f.create_group('attribute'), a, True)
+    put(f.create_group('columns'), a.tocsc())
+    put(f.create_group('square'), s)
+    tenx = f.create_group('tenx')
+    put(tenx, s.tocsc())
+    tenx['barcodes'] = [b'A', b'B']
+    g = f.create_group('neither')
+    put(g, a)
+    del g['shape']
+    g['shape'] = [7, 9]
+";
+    python(comm, PYTHON, script, &path)?;
+    let file = H5File::open(comm, &path)?;
+    let (two, three) = (Distribution::uniform(comm, 2), Distribution::uniform(comm, 3));
+    for (group, storage) in [
+        ("/", Storage::CompressedRows),
+        ("rows", Storage::CompressedRows),
+        ("attribute", Storage::CompressedRows),
+        ("columns", Storage::CompressedColumns),
+    ] {
+        assert_eq!((file.matrix_shape(group)?, file.matrix_storage(group)?), ((2, 3), storage), "{group}");
+        let expected =
+            [(0, 0, 1.0), (0, 1, 2.0), (1, 2, 3.0)].into_iter().filter(|entry| two.range().contains(&entry.0));
+        let found = triplets(&file.read_matrix::<f64>(group, &two, &three)?);
+        assert_eq!(found, expected.collect::<Vec<_>>(), "{group}");
+    }
+    let a = file.read_matrix::<f64>("tenx", &two, &two)?;
+    assert!(a.row(0).is_none_or(|row| row.values() == [1.0, 2.0]), "10x holds columns");
+    let found = message(comm, file.read_matrix::<f64>("square", &two, &two))?;
+    assert!(found.contains("group square: holds a square matrix") && found.contains("encoding-type"), "{found}");
+    let found = message(comm, file.matrix_shape("neither"))?;
+    assert!(found.contains("its indptr has neither 7 + 1 nor 9 + 1 numbers"), "{found}");
     file.close()?;
     folder.remove(comm);
     Ok(())
