@@ -147,6 +147,13 @@ impl Comm {
         self.0.raw.barrier();
     }
 
+    /// A group of this rank alone, for what it does without the others. Not collective; nothing has to be
+    /// given back.
+    #[must_use]
+    pub fn alone(&self) -> Comm {
+        Comm::new(RawComm::alone())
+    }
+
     /// A communicator of the same ranks with messages of its own.
     ///
     /// # Collective

@@ -96,8 +96,14 @@ impl CheckpointStore {
         };
         let prepared = if comm.rank() == 0 { prepare() } else { Ok(None) };
         let lock = comm.agree(prepared.map_err(|error| Error::io(folder, "use as folder of checkpoints", error)))?;
-        let alone = alone(comm)?;
-        Ok(Self { comm: comm.clone(), alone, folder: folder.to_owned(), keep: 2, damaged: Vec::new(), _lock: lock })
+        Ok(Self {
+            comm: comm.clone(),
+            alone: comm.alone(),
+            folder: folder.to_owned(),
+            keep: 2,
+            damaged: Vec::new(),
+            _lock: lock,
+        })
     }
 
     /// Sets how many generations are kept, at least one.
@@ -220,15 +226,8 @@ impl CheckpointStore {
 /// It is not valid: says why.
 pub fn verify(comm: &Comm, path: impl AsRef<Path>) -> Result<()> {
     let path = path.as_ref();
-    let checked = read::read(comm, &alone(comm)?, path);
+    let checked = read::read(comm, &comm.alone(), path);
     checked.map(drop).map_err(|what| Error::File { path: path.to_owned(), what })
-}
-
-/// This rank on its own.
-///
-/// # Collective
-fn alone(comm: &Comm) -> Result<Comm> {
-    Ok(comm.split(u32::try_from(comm.rank()).ok(), 0)?.expect("invariant: a rank has a colour"))
 }
 
 fn names(folder: &Path) -> io::Result<Vec<String>> {

@@ -124,6 +124,12 @@ impl RawComm {
         RawComm(unsafe { ffi::RSMPI_COMM_WORLD })
     }
 
+    /// This process by itself.
+    pub(crate) fn alone() -> RawComm {
+        // SAFETY: a constant of the MPI library; used only after initialisation.
+        RawComm(unsafe { ffi::RSMPI_COMM_SELF })
+    }
+
     pub(crate) fn rank(self) -> usize {
         let mut rank = 0;
         // SAFETY: a valid communicator and a live out-parameter.
@@ -169,8 +175,10 @@ impl RawComm {
     }
 
     pub(crate) fn free(mut self) {
-        // SAFETY: the handle came from dup or split and is not used afterwards; collective.
-        unsafe { ffi::MPI_Comm_free(&raw mut self.0) };
+        if self.0 != RawComm::alone().0 {
+            // SAFETY: the handle came from dup or split and is not used afterwards; collective.
+            unsafe { ffi::MPI_Comm_free(&raw mut self.0) };
+        }
     }
 
     pub(crate) fn abort(self, code: i32) -> ! {

@@ -27,6 +27,7 @@ fn main() -> ExitCode {
         case("keys_order_the_ranks", ANY, keys_order_the_ranks),
         case("one_node_shares_memory", ANY, one_node_shares_memory),
         case("duplicates_are_apart", ANY, duplicates_are_apart),
+        case("a_rank_alone", ANY, a_rank_alone),
         case("different_blocks_are_refused", &[2, 3, 4], different_blocks_are_refused),
         case("broadcasts_take_the_roots_length", ANY, broadcasts_take_the_roots_length),
         case("gathers_are_in_rank_order", ANY, gathers_are_in_rank_order),
@@ -114,6 +115,20 @@ fn keys_order_the_ranks(comm: &Comm) -> TestResult {
 }
 
 /// All ranks of these tests run on one node.
+/// More often than an MPI library has communicators to give.
+fn a_rank_alone(comm: &Comm) -> TestResult {
+    for round in 0..5000 {
+        let alone = comm.alone();
+        assert_eq!((alone.rank(), alone.size()), (0, 1));
+        let mut values = [comm.rank() as u64 + round];
+        alone.all_reduce_sum(&mut values);
+        assert_eq!(values, [comm.rank() as u64 + round]);
+        alone.free();
+    }
+    assert_eq!(comm.alone().all_gather(7), [7]);
+    Ok(())
+}
+
 fn one_node_shares_memory(comm: &Comm) -> TestResult {
     let node = comm.split_shared();
     assert_eq!((node.rank(), node.size()), (comm.rank(), comm.size()));
