@@ -42,6 +42,8 @@ case ${MPI:-openmpi} in
         ;;
     mpich)
         launcher=${MPIRUN:-$(first_of mpirun.mpich mpiexec.hydra)}
+        # UCX would catch faults before the program does, and hide what Rust says of them.
+        export UCX_ERROR_SIGNALS="${UCX_ERROR_SIGNALS-}"
         exec "$launcher" -bind-to none -genv LD_PRELOAD "$(yield_library)" "$@"
         ;;
     *)

@@ -69,11 +69,10 @@ struct Passed {
     checksums: Checksums,
 }
 
-/// The factor on all deadlines: `DOLMEN_TEST_PATIENCE`, for slow machines. Ranks under MPICH never
-/// sleep while they wait, and where they outnumber the cores they take each other's time.
+/// The factor on all deadlines: `DOLMEN_TEST_PATIENCE`, for slow machines.
 fn patience() -> u32 {
     let asked = env::var("DOLMEN_TEST_PATIENCE").ok().and_then(|factor| factor.parse().ok());
-    asked.unwrap_or(if env::var_os("MPI").is_some_and(|flavour| flavour == "mpich") { 5 } else { 1 })
+    asked.unwrap_or(1)
 }
 
 /// Runs a case on one number of ranks.
