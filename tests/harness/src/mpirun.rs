@@ -16,6 +16,8 @@ use crate::{ffi, processes};
 
 /// How often a running job is looked at.
 const POLL: Duration = Duration::from_millis(10);
+/// How often a file is looked for: what a test does next often has to meet a moment soon after.
+const POLL_FILE: Duration = Duration::from_millis(2);
 /// How long a job may take to end after SIGTERM, and again after SIGKILL.
 const MERCY: Duration = Duration::from_secs(3);
 
@@ -179,6 +181,21 @@ impl Job {
             }
             sleep(POLL);
         }
+    }
+
+    /// Waits until a file or folder that the job makes is there.
+    ///
+    /// # Errors
+    /// When it is not there before the deadline of the job.
+    pub fn wait_for_file(&self, path: &Path) -> io::Result<()> {
+        while !path.exists() {
+            if self.start.elapsed() > self.deadline {
+                let message = format!("{} does not appear; {}", path.display(), self.stderr()?);
+                return Err(io::Error::new(io::ErrorKind::TimedOut, message));
+            }
+            sleep(POLL_FILE);
+        }
+        Ok(())
     }
 
     /// Sends a signal to one rank.

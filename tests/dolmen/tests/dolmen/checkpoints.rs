@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::path::Path;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use dolmen_tests::{Job, Mpirun, TestResult, binary};
 use tempfile::tempdir;
@@ -18,15 +18,6 @@ const SAVE: [&str; 4] = ["--checkpoint", "saved", "--checkpoint-every", "0s"];
 fn start(ranks: usize, folder: &Path, args: &[&str]) -> TestResult<Job> {
     let job = Mpirun::new(ranks).program(binary("dolmen")?).args(args).current_dir(folder);
     Ok(job.deadline(Duration::from_secs(60)).spawn()?)
-}
-
-fn wait_for(job: &Job, path: &Path) -> TestResult {
-    let start = Instant::now();
-    while !path.exists() {
-        assert!(start.elapsed() < Duration::from_secs(30), "{} appears: {}", path.display(), job.stderr()?);
-        std::thread::sleep(Duration::from_millis(2));
-    }
-    Ok(())
 }
 
 /// The checkpoints in a folder, in order.
@@ -48,7 +39,7 @@ pub(crate) fn stopped_and_resumed() -> TestResult {
     for (ranks, then) in [(1, 3), (4, 2)] {
         let _ = fs::remove_dir_all(folder.join("saved"));
         let job = start(ranks, folder, &[&SOLVE[..], &SAVE, &["--output", "stopped.mtx"]].concat())?;
-        wait_for(&job, &folder.join("saved/checkpoint-00000003.h5"))?;
+        job.wait_for_file(&folder.join("saved/checkpoint-00000003.h5"))?;
         job.signal_rank(ranks - 1, libc::SIGTERM)?;
         let output = job.wait()?;
         assert_eq!(output.status.code(), Some(STOPPED), "{output:?}");

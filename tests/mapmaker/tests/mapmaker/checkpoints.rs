@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use dolmen_tests::{Job, Mpirun, TestResult, binary};
 
@@ -31,15 +31,6 @@ fn start(ranks: usize, folder: &Path, args: &[&str]) -> TestResult<Job> {
     Ok(job.current_dir(folder).deadline(Duration::from_secs(60)).spawn()?)
 }
 
-fn wait_for(job: &Job, path: &Path) -> TestResult {
-    let start = Instant::now();
-    while !path.exists() {
-        assert!(start.elapsed() < Duration::from_secs(30), "{} appears: {}", path.display(), job.stderr()?);
-        std::thread::sleep(Duration::from_millis(2));
-    }
-    Ok(())
-}
-
 fn checkpoints(folder: &Path) -> TestResult<Vec<PathBuf>> {
     let mut found: Vec<PathBuf> = fs::read_dir(folder)?.map(|entry| Ok(entry?.path())).collect::<TestResult<_>>()?;
     found.retain(|path| path.file_name().is_some_and(|name| name.to_string_lossy().starts_with("checkpoint-")));
@@ -66,7 +57,7 @@ pub(crate) fn stopped_and_resumed() -> TestResult {
     let args = ["--checkpoint", "saved", "--output", "stopped"];
     // Signals are heard from the moment at which the folder is there.
     let job = start(3, folder, &args)?;
-    wait_for(&job, &folder.join("saved"))?;
+    job.wait_for_file(&folder.join("saved"))?;
     job.signal_rank(0, libc::SIGTERM)?;
     let output = job.wait()?;
     assert_eq!(output.status.code(), Some(STOPPED), "{}{}", output.stdout, output.stderr);
@@ -76,7 +67,7 @@ pub(crate) fn stopped_and_resumed() -> TestResult {
 
     // Stopped again, after many checkpoints.
     let job = start(2, folder, &[&args[..], &["--resume", "--checkpoint-every", "0s"]].concat())?;
-    wait_for(&job, &folder.join("saved/checkpoint-00000005.h5"))?;
+    job.wait_for_file(&folder.join("saved/checkpoint-00000005.h5"))?;
     job.signal_rank(1, libc::SIGTERM)?;
     let output = job.wait()?;
     assert_eq!(output.status.code(), Some(STOPPED), "{}{}", output.stdout, output.stderr);
@@ -108,7 +99,7 @@ pub(crate) fn saved_on_the_way() -> TestResult {
     let folder = temporary.path();
     prepare(folder, SHORT)?;
     let job = start(2, folder, &["--checkpoint", "saved", "--checkpoint-every", "2h", "--output", "signalled"])?;
-    wait_for(&job, &folder.join("saved"))?;
+    job.wait_for_file(&folder.join("saved"))?;
     job.signal_rank(0, libc::SIGUSR1)?;
     let output = job.wait()?;
     assert!(output.status.success(), "{}{}", output.stdout, output.stderr);

@@ -110,11 +110,7 @@ pub(crate) fn killed_rank() -> TestResult {
         .deadline(Duration::from_secs(60))
         .spawn()?;
     job.wait_for_ranks()?;
-    let start = Instant::now();
-    while !folder.path().join("tod.h5.tmp").exists() {
-        assert!(start.elapsed() < Duration::from_secs(30), "the simulation starts: {}", job.stderr()?);
-        std::thread::sleep(Duration::from_millis(20));
-    }
+    job.wait_for_file(&folder.path().join("tod.h5.tmp"))?;
     let processes = job.processes();
     assert!(processes.len() >= 4, "launcher and ranks: {processes:?}");
     let killed = Instant::now();
