@@ -4,7 +4,7 @@
 use crate::analysis::Analysis;
 use crate::automatic::plan::{MANY, Plan, constants_are_null};
 use crate::error::{Error, Result};
-use crate::krylov::by_name::{LEAST_SQUARES_SOLVERS, SOLVERS};
+use crate::krylov::by_name::{LEAST_SQUARES_SOLVERS, SOLVERS, is_least_squares};
 use crate::precond::PRECONDITIONERS;
 
 /// Stands for no preconditioner.
@@ -40,7 +40,7 @@ pub(crate) fn plan(facts: &Analysis, solver: Option<&str>, preconditioner: Optio
         (None, Some(given)) => (solver_for(facts, given), given),
         (None, None) => unreachable!("invariant: plans::plans chooses both"),
     };
-    let least_squares = LEAST_SQUARES_SOLVERS.contains(&method);
+    let least_squares = is_least_squares(method);
     if preconditioner != NONE && least_squares != (preconditioner == COLUMN_SCALING) {
         return Err(Error::Mismatch { solver: method, preconditioner });
     }
@@ -54,8 +54,11 @@ pub(crate) fn plan(facts: &Analysis, solver: Option<&str>, preconditioner: Optio
     };
     let negated = is_definite_method(method) && facts.rows > 0 && facts.negative_diagonal == facts.rows;
     let solved = if negated { "; the diagonal is negative, so -A x = -b is solved" } else { "" };
-    let needs = is_definite_method(method) || ["minres", "symmlq"].contains(&method);
-    let unfit = if needs && !facts.hermitian { "; but it is for Hermitian matrices, which A is not" } else { "" };
+    let unfit = if needs_hermitian(method) && !facts.hermitian {
+        "; but it is for Hermitian matrices, which A is not"
+    } else {
+        ""
+    };
     let projected = constants_are_null(facts) && !least_squares;
     let null = if projected { "; rows sum to zero: constants are projected out" } else { "" };
     Ok(Plan {
@@ -73,15 +76,20 @@ fn is_definite_method(method: &str) -> bool {
     ["cg", "pipelined-cg", "flexible-cg", "chebyshev"].contains(&method)
 }
 
+/// Whether a method needs a Hermitian matrix.
+fn needs_hermitian(method: &str) -> bool {
+    is_definite_method(method) || ["minres", "symmlq"].contains(&method)
+}
+
 fn is_perhaps_definite(facts: &Analysis) -> bool {
     facts.hermitian && [facts.positive_diagonal, facts.negative_diagonal].contains(&facts.rows)
 }
 
 fn preconditioner_for(facts: &Analysis, method: &str) -> &'static str {
     let incomplete_cholesky = is_perhaps_definite(facts) && (facts.positive_diagonal > 0 || is_definite_method(method));
-    if LEAST_SQUARES_SOLVERS.contains(&method) {
+    if is_least_squares(method) {
         if facts.rows > facts.columns { COLUMN_SCALING } else { NONE }
-    } else if is_definite_method(method) || ["minres", "symmlq"].contains(&method) {
+    } else if needs_hermitian(method) {
         if incomplete_cholesky { "ic" } else { NONE }
     } else if facts.zero_diagonal == 0 {
         "schwarz"

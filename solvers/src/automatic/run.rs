@@ -10,7 +10,7 @@ use crate::automatic::plan::Plan;
 use crate::automatic::resume::Progressed;
 use crate::error::Result;
 use crate::krylov::by_name::{
-    LEAST_SQUARES_SOLVERS, least_squares_by_name, preconditioned_least_squares_by_name, solver_by_name,
+    is_least_squares, least_squares_by_name, preconditioned_least_squares_by_name, solver_by_name,
 };
 use crate::monitor::{Monitor, Progress, Request};
 use crate::null_space::NullSpace;
@@ -62,7 +62,7 @@ impl<'p, 'm, T: Scalar> Run<'p, 'm, T> {
     ///
     /// # Collective
     pub(super) fn solve(&self, a: &CsrMatrix<T>, b: &Vector<T>, x: &mut Vector<T>) -> Result<Outcome> {
-        if LEAST_SQUARES_SOLVERS.contains(&self.plan.method) {
+        if is_least_squares(self.plan.method) {
             return self.least_squares(a, b, x);
         }
         if self.plan.negated {

@@ -5,7 +5,7 @@ use std::time::Duration;
 use crate::analysis::Analysis;
 use crate::automatic::named::NONE;
 use crate::error::Error;
-use crate::krylov::by_name::LEAST_SQUARES_SOLVERS;
+use crate::krylov::by_name::is_least_squares;
 use crate::report::{SolveReport, StopReason};
 
 /// One way that was tried to solve a system.
@@ -62,7 +62,7 @@ impl Attempt {
 
     /// Whether a method of least squares was tried.
     fn is_least_squares(&self) -> bool {
-        LEAST_SQUARES_SOLVERS.contains(&self.method)
+        is_least_squares(self.method)
     }
 
     /// Whether its solution is to be kept rather than those of `others`.

@@ -60,6 +60,11 @@ by_name! {
 /// The names that [`least_squares_by_name`] knows.
 pub const LEAST_SQUARES_SOLVERS: &[&str] = &["lsqr", "lsmr", "cgls"];
 
+/// Whether a method is for least squares.
+pub(crate) fn is_least_squares(method: &str) -> bool {
+    LEAST_SQUARES_SOLVERS.contains(&method)
+}
+
 /// A method for least squares without a preconditioner; `None` for a name that is not one of
 /// [`LEAST_SQUARES_SOLVERS`].
 pub fn least_squares_by_name<'a, T: Scalar>(
