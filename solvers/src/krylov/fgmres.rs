@@ -38,6 +38,15 @@ struct Run<T: Scalar> {
     preconditioned: Vec<Vector<T>>,
 }
 
+impl<T: Scalar> Run<T> {
+    /// Makes room for what the preconditioner makes of so many vectors.
+    fn reserve(&mut self, len: usize) {
+        while self.preconditioned.len() < len {
+            self.preconditioned.push(Vector::zeros(self.arnoldi.basis[0].layout()));
+        }
+    }
+}
+
 impl<T: Scalar> Iteration<T> for Run<T> {
     fn start(&mut self, cx: &Context<'_, T>, r: &Vector<T>) -> Result<()> {
         self.arnoldi.basis[0].copy_from(r)?;
@@ -47,9 +56,7 @@ impl<T: Scalar> Iteration<T> for Run<T> {
 
     fn step(&mut self, cx: &Context<'_, T>, _x: &mut Vector<T>, _r: &mut Vector<T>) -> Result<Step> {
         let j = self.arnoldi.len;
-        if j == self.preconditioned.len() {
-            self.preconditioned.push(cx.zeros());
-        }
+        self.reserve(j + 1);
         let (last, next) = self.arnoldi.last_and_next();
         let z = &mut self.preconditioned[j];
         cx.precondition(last, z)?;
@@ -67,9 +74,7 @@ impl<T: Scalar> Iteration<T> for Run<T> {
     fn archive(&mut self, archive: &mut Archive<'_, T>) {
         self.arnoldi.archive(archive);
         let len = self.arnoldi.len;
-        while self.preconditioned.len() < len {
-            self.preconditioned.push(Vector::zeros(self.arnoldi.basis[0].layout()));
-        }
+        self.reserve(len);
         archive.vectors("preconditioned", &mut self.preconditioned[..len]);
     }
 }
