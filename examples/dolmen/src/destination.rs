@@ -26,8 +26,7 @@ pub(crate) fn check_vectors(comm: &Comm, location: &Location, inputs: &[&Locatio
             require_vectors_extension(&location.file)?;
         }
     }
-    check_file(comm, &location.file, inputs)?;
-    require_no_others(comm, location)
+    check_place(comm, location, inputs)
 }
 
 /// Refuses a file that a matrix cannot be written to.
@@ -42,8 +41,7 @@ pub(crate) fn check_matrix(comm: &Comm, location: &Location, inputs: &[&Location
             require_matrix_extension(&location.file)?;
         }
     }
-    check_file(comm, &location.file, inputs)?;
-    require_no_others(comm, location)
+    check_place(comm, location, inputs)
 }
 
 /// Writes vectors in the format of the extension.
@@ -67,14 +65,22 @@ pub(crate) fn write_matrix(location: &Location, matrix: &Matrix) -> Result<()> {
     }
 }
 
+/// Refuses a file that cannot be made, or in which other objects would be lost.
+///
+/// # Collective
+fn check_place(comm: &Comm, location: &Location, inputs: &[&Location]) -> Result<()> {
+    check_file(comm, &location.file, inputs)?;
+    require_no_others(comm, location)
+}
+
 /// Refuses a file that cannot be made, or that is one of the inputs.
 ///
 /// # Collective
 pub(crate) fn check_file(comm: &Comm, path: &Path, inputs: &[&Location]) -> Result<()> {
     agree(comm, path, || files::require_writable(path))?;
     let is_input = comm.rank() == 0 && inputs.iter().any(|input| is_same(path, &input.file));
-    let what = || "is what is read, and would be lost; name another file to write".to_owned();
-    Ok(comm.agree(if is_input { Err(Error::File { path: path.to_owned(), what: what() }) } else { Ok(()) })?)
+    let what = "is what is read, and would be lost; name another file to write".to_owned();
+    Ok(comm.agree(if is_input { Err(Error::File { path: path.to_owned(), what }) } else { Ok(()) })?)
 }
 
 /// Whether two names are of one file.

@@ -207,21 +207,16 @@ pub(crate) fn vectors_of(file: &H5File, found: &Found, rows: &Layout) -> Result<
 ///
 /// # Collective
 pub(crate) fn write_matrix(location: &Location, matrix: &Matrix) -> Result<()> {
-    let name = location.object.as_deref().unwrap_or(MATRIX).trim_matches('/');
-    let create = |comm: &Comm| H5File::create(comm, &location.file);
-    let file = match matrix {
-        Matrix::Real(matrix) => {
-            let file = create(matrix.range().comm())?;
-            file.write_matrix(name, matrix, &Stored::Contiguous)?;
-            file
-        }
-        Matrix::Complex(matrix) => {
-            let file = create(matrix.range().comm())?;
-            file.write_matrix(name, matrix, &Stored::Contiguous)?;
-            file
-        }
-    };
-    Ok(file.close()?)
+    fn write<T: Entry>(location: &Location, matrix: &dolmen_core::CsrMatrix<T>) -> Result<()> {
+        let name = location.object.as_deref().unwrap_or(MATRIX).trim_matches('/');
+        let file = H5File::create(matrix.range().comm(), &location.file)?;
+        file.write_matrix(name, matrix, &Stored::Contiguous)?;
+        Ok(file.close()?)
+    }
+    match matrix {
+        Matrix::Real(matrix) => write(location, matrix),
+        Matrix::Complex(matrix) => write(location, matrix),
+    }
 }
 
 /// Writes a file of one dataset: of one dimension for one vector, of two for several.
