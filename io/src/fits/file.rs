@@ -302,23 +302,36 @@ mod tests {
     use flate2::write::GzEncoder;
     use std::io::Write;
 
-    /// A primary header and a table of 300 rows: J, 2E.
-    fn table_file() -> Vec<u8> {
+    /// The header of a table of two columns, up to them.
+    fn table_header(row_bytes: i64, rows: i64, heap_bytes: i64) -> Header {
+        let mut table = Header::new();
+        table.push("XTENSION", "BINTABLE", "");
+        table.push("BITPIX", 8, "");
+        table.push("NAXIS", 2, "");
+        table.push("NAXIS1", row_bytes, "");
+        table.push("NAXIS2", rows, "");
+        table.push("PCOUNT", heap_bytes, "");
+        table.push("GCOUNT", 1, "");
+        table.push("TFIELDS", 2, "");
+        table
+    }
+
+    /// A primary header and that of a table.
+    fn heads(table: &Header) -> Vec<u8> {
         let mut primary = Header::new();
         primary.push("SIMPLE", true, "");
         primary.push("BITPIX", 8, "");
         primary.push("NAXIS", 0, "");
-        let mut table = Header::new();
-        table.push("XTENSION", "BINTABLE", "");
-        for (keyword, value) in
-            [("BITPIX", 8), ("NAXIS", 2), ("NAXIS1", 12), ("NAXIS2", 300), ("PCOUNT", 0), ("GCOUNT", 1), ("TFIELDS", 2)]
-        {
-            table.push(keyword, value, "");
-        }
+        [primary.to_bytes().unwrap(), table.to_bytes().unwrap()].concat()
+    }
+
+    /// A primary header and a table of 300 rows: J, 2E.
+    fn table_file() -> Vec<u8> {
+        let mut table = table_header(12, 300, 0);
         table.push("TFORM1", "J", "");
         table.push("TTYPE1", "ROW", "");
         table.push("TFORM2", "2E", "");
-        let mut bytes = [primary.to_bytes().unwrap(), table.to_bytes().unwrap()].concat();
+        let mut bytes = heads(&table);
         for row in 0..300_i16 {
             bytes.extend(i32::from(row).to_be_bytes());
             bytes.extend(f32::from(row).to_be_bytes());
@@ -392,23 +405,13 @@ mod tests {
 
     /// A primary header and a table of two rows of bits and lists of numbers: 3X, PE(2).
     fn heap_file() -> Vec<u8> {
-        let mut primary = Header::new();
-        primary.push("SIMPLE", true, "");
-        primary.push("BITPIX", 8, "");
-        primary.push("NAXIS", 0, "");
-        let mut table = Header::new();
-        table.push("XTENSION", "BINTABLE", "");
-        for (keyword, value) in
-            [("BITPIX", 8), ("NAXIS", 2), ("NAXIS1", 9), ("NAXIS2", 2), ("PCOUNT", 14), ("GCOUNT", 1), ("TFIELDS", 2)]
-        {
-            table.push(keyword, value, "");
-        }
+        let mut table = table_header(9, 2, 14);
         table.push("THEAP", 20, "");
         table.push("TFORM1", "3X", "");
         table.push("TTYPE1", "BITS", "");
         table.push("TFORM2", "1PE(2)", "");
         table.push("TTYPE2", "LIST", "");
-        let mut bytes = [primary.to_bytes().unwrap(), table.to_bytes().unwrap()].concat();
+        let mut bytes = heads(&table);
         bytes.extend([0b1010_0000, 0, 0, 0, 2, 0, 0, 0, 4]);
         bytes.extend([0b0110_0000, 0, 0, 0, 1, 0, 0, 0, 0]);
         bytes.extend([0, 0]);
