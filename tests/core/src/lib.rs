@@ -101,6 +101,48 @@ pub fn layout(comm: &Comm, lengths: &[u64]) -> Layout {
     Layout::from_blocks(comm, Blocks::from_lengths(lengths).expect("short")).expect("one length a rank")
 }
 
+/// What each of up to seven ranks has of rows; zero for an empty rank.
+pub type Shares = [u64; 7];
+
+/// Random shares; a quarter of the ranks has none.
+pub fn shares() -> impl Strategy<Value = Shares> {
+    prop::array::uniform7(0..4u64)
+}
+
+/// Blocks in proportion to the shares; even ones if all shares are zero.
+///
+/// # Errors
+/// Of [`Layout::from_blocks`].
+pub fn layout_of_shares(comm: &Comm, len: u64, shares: &Shares) -> TestResult<Layout> {
+    let shares = &shares[..comm.size()];
+    let all: u64 = shares.iter().sum();
+    if all == 0 {
+        return Ok(Layout::uniform(comm, len));
+    }
+    let offsets: Vec<u64> = (0..=shares.len()).map(|rank| len * shares[..rank].iter().sum::<u64>() / all).collect();
+    Ok(Layout::from_blocks(comm, Blocks::from_offsets(&offsets)?)?)
+}
+
+/// Uneven blocks; from three ranks on the second of them is empty.
+///
+/// # Errors
+/// Of [`Layout::from_blocks`].
+pub fn uneven_layout(comm: &Comm, len: u64) -> TestResult<Layout> {
+    let size = comm.size() as u64;
+    let offset = |rank: u64| if rank == 2 && size > 2 { 1 } else { rank };
+    let offsets: Vec<u64> = (0..=size).map(|rank| len * offset(rank).pow(2) / size.pow(2)).collect();
+    Ok(Layout::from_blocks(comm, Blocks::from_offsets(&offsets)?)?)
+}
+
+/// FNV-1a over the bytes of all ranks' values in global order; of no bytes except on rank 0.
+pub fn checksum<V: bytemuck::Pod>(comm: &Comm, mine: &[V]) -> u64 {
+    let all = comm.gather(0, mine).into_iter().flatten().flatten();
+    all.fold(0xCBF2_9CE4_8422_2325, |sum, value| {
+        let bytes = bytemuck::bytes_of(&value);
+        bytes.iter().fold(sum, |sum, &byte| (sum ^ u64::from(byte)).wrapping_mul(0x100_0000_01B3))
+    })
+}
+
 /// A number between -1 and 1 with both parts, from a seed and a row; never zero.
 pub fn value<T: Scalar>(seed: u64, row: u64) -> T {
     let part = |salt: u64| {

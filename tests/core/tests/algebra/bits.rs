@@ -1,8 +1,8 @@
 //! One matrix on different numbers of ranks: every operation must have the same bits.
 
-use bytemuck::bytes_of;
 use dolmen_core::random::Philox;
-use dolmen_core::{Blocks, Comm, CsrMatrix, Gid, Layout, Renumbering, Scalar};
+use dolmen_core::{Comm, CsrMatrix, Gid, Layout, Renumbering, Scalar};
+use dolmen_core_tests::uneven_layout;
 use dolmen_tests::{Checksums, TestResult};
 
 const ROWS: u64 = 300;
@@ -13,15 +13,6 @@ fn number<T: Scalar>(stream: u64, index: u64) -> T {
     let random = Philox::new(5);
     let size = 2f64.powi(i32::from(u8::try_from(index % 40).unwrap_or(0)) - 20);
     T::from_parts(random.normal(stream, 2 * index) * size, random.normal(stream, 2 * index + 1) * size)
-}
-
-/// Uneven blocks with an empty rank among them.
-fn layout(comm: &Comm, len: u64) -> TestResult<Layout> {
-    let size = comm.size() as u64;
-    let offset = |rank: u64| if rank == 2 { 1 } else { rank };
-    let offsets: Vec<Gid> = (0..=size).map(|rank| len * offset(rank).pow(2) / size.pow(2)).collect();
-    let offsets = if size == 2 { vec![0, len / 5, len] } else { offsets };
-    Ok(Layout::from_blocks(comm, Blocks::from_offsets(&offsets)?)?)
 }
 
 /// A band, with runs of equal values, and a few entries far from it in every seventh row.
@@ -39,22 +30,15 @@ fn banded<T: Scalar>(range: &Layout, domain: &Layout, stream: u64) -> TestResult
     })?)
 }
 
-/// FNV-1a over the entries of all ranks in global order; zero except on rank 0.
+/// Of the entries of all ranks in global order.
 pub(crate) fn checksum<T: Scalar>(comm: &Comm, a: &CsrMatrix<T>) -> u64 {
     let columns: Vec<Gid> = a.rows().flat_map(|row| row.columns()).collect();
     let values: Vec<T> = a.rows().flat_map(|row| row.values()).copied().collect();
-    let start = 0xCBF2_9CE4_8422_2325;
-    hash(comm.gather(0, &values), hash(comm.gather(0, &columns), start))
-}
-
-fn hash<V: bytemuck::Pod>(all: Option<Vec<Vec<V>>>, start: u64) -> u64 {
-    all.into_iter().flatten().flatten().fold(start, |sum, value| {
-        bytes_of(&value).iter().fold(sum, |sum, &byte| (sum ^ u64::from(byte)).wrapping_mul(0x100_0000_01B3))
-    })
+    dolmen_core_tests::checksum(comm, &columns).wrapping_mul(31) ^ dolmen_core_tests::checksum(comm, &values)
 }
 
 pub(crate) fn checksums<T: Scalar>(comm: &Comm) -> TestResult<Checksums> {
-    let (fine, coarse) = (layout(comm, ROWS)?, layout(comm, COLUMNS)?);
+    let (fine, coarse) = (uneven_layout(comm, ROWS)?, uneven_layout(comm, COLUMNS)?);
     let a = banded::<T>(&fine, &fine, 1)?;
     let p = banded::<T>(&fine, &coarse, 2)?;
     let aggregates = CsrMatrix::from_rows(&fine, &coarse, |row, entries| {

@@ -1,6 +1,7 @@
 //! Random matrices: shapes, distributions and entries, the same on all ranks.
 
-use dolmen_core::{Blocks, Comm, CsrMatrix, Layout, Scalar};
+use dolmen_core::{Comm, CsrMatrix, Layout, Scalar};
+use dolmen_core_tests::{Shares, layout_of_shares, shares};
 use dolmen_tests::TestResult;
 use proptest::prelude::*;
 use proptest::test_runner::{Config, RngAlgorithm, TestCaseError, TestRng, TestRunner};
@@ -22,8 +23,8 @@ pub(crate) struct Entries {
 pub(crate) struct Sample {
     pub(crate) rows: u64,
     pub(crate) columns: u64,
-    row_shares: [u64; 7],
-    column_shares: [u64; 7],
+    row_shares: Shares,
+    column_shares: Shares,
     pub(crate) square: Entries,
     pub(crate) tall: Entries,
     pub(crate) other: Entries,
@@ -36,8 +37,6 @@ fn entries() -> impl Strategy<Value = Entries> {
 }
 
 fn samples() -> impl Strategy<Value = Sample> {
-    // A share of zero makes an empty rank.
-    let shares = || prop::array::uniform7(0u64..4);
     // As often large enough for runs of alike rows.
     let sizes = (0u64..60, 0u64..50);
     (sizes, shares(), shares(), entries(), entries(), entries()).prop_map(
@@ -71,7 +70,10 @@ pub(crate) fn check(comm: &Comm, of: impl Fn(&Comm, &Sample, &mut Findings) -> T
 impl Sample {
     /// The layouts of rows and of columns.
     pub(crate) fn layouts(&self, comm: &Comm) -> TestResult<(Layout, Layout)> {
-        Ok((layout(comm, self.rows, &self.row_shares)?, layout(comm, self.columns, &self.column_shares)?))
+        Ok((
+            layout_of_shares(comm, self.rows, &self.row_shares)?,
+            layout_of_shares(comm, self.columns, &self.column_shares)?,
+        ))
     }
 }
 
@@ -102,20 +104,4 @@ pub(crate) fn matrix<T: Scalar>(range: &Layout, domain: &Layout, dense: &Dense<T
         let row = &dense.rows[usize::try_from(row).expect("a small matrix")];
         (0..).zip(row).filter_map(|(column, value)| Some((column, (*value)?))).for_each(|(j, v)| entries.push(j, v));
     })?)
-}
-
-/// Blocks in proportion to the shares; even ones if all shares are zero.
-fn layout(comm: &Comm, len: u64, shares: &[u64; 7]) -> TestResult<Layout> {
-    let shares = &shares[..comm.size()];
-    let all: u64 = shares.iter().sum();
-    if all == 0 {
-        return Ok(Layout::uniform(comm, len));
-    }
-    let mut offsets = vec![0];
-    let mut so_far = 0;
-    for share in shares {
-        so_far += share;
-        offsets.push(len * so_far / all);
-    }
-    Ok(Layout::from_blocks(comm, Blocks::from_offsets(&offsets)?)?)
 }

@@ -3,9 +3,9 @@
 
 use std::cmp::Reverse;
 
-use bytemuck::bytes_of;
 use dolmen_core::random::Philox;
-use dolmen_core::{AdjointOperator, Blocks, Comm, CsrMatrix, Duplicates, Gid, Layout, LinearOperator, Scalar, Vector};
+use dolmen_core::{AdjointOperator, Comm, CsrMatrix, Duplicates, Gid, LinearOperator, Scalar, Vector};
+use dolmen_core_tests::{checksum, uneven_layout};
 use dolmen_tests::{Checksums, TestResult};
 
 const ROWS: u64 = 300;
@@ -40,25 +40,8 @@ fn given<T: Scalar>(comm: &Comm) -> Vec<(Gid, Gid, T)> {
     mine.into_iter().map(triplet).collect()
 }
 
-/// Uneven blocks with an empty rank among them.
-fn layout(comm: &Comm, len: u64) -> TestResult<Layout> {
-    let size = comm.size() as u64;
-    let offset = |rank: u64| if rank == 2 { 1 } else { rank };
-    let offsets: Vec<Gid> = (0..=size).map(|rank| len * offset(rank).pow(2) / size.pow(2)).collect();
-    let offsets = if size == 2 { vec![0, len / 5, len] } else { offsets };
-    Ok(Layout::from_blocks(comm, Blocks::from_offsets(&offsets)?)?)
-}
-
-/// FNV-1a over the bytes of all ranks' values in global order; zero except on rank 0.
-fn checksum<V: bytemuck::Pod>(comm: &Comm, mine: &[V]) -> u64 {
-    let all = comm.gather(0, mine).into_iter().flatten().flatten();
-    all.fold(0xCBF2_9CE4_8422_2325, |sum, value| {
-        bytes_of(&value).iter().fold(sum, |sum, &byte| (sum ^ u64::from(byte)).wrapping_mul(0x100_0000_01B3))
-    })
-}
-
 pub(crate) fn checksums<T: Scalar>(comm: &Comm) -> TestResult<Checksums> {
-    let (range, domain) = (layout(comm, ROWS)?, layout(comm, COLUMNS)?);
+    let (range, domain) = (uneven_layout(comm, ROWS)?, uneven_layout(comm, COLUMNS)?);
     let mut a = CsrMatrix::from_triplets(&range, &domain, given::<T>(comm), Duplicates::Add)?;
     let mut sums = Checksums::new();
     let mut note = |name: &str, sum| sums.push((name.to_owned(), sum));

@@ -1,6 +1,7 @@
 //! Random matrices: shape, distribution and triplets, the same on all ranks.
 
-use dolmen_core::{Blocks, Comm, Gid, Layout, Scalar};
+use dolmen_core::{Comm, Gid, Layout, Scalar};
+use dolmen_core_tests::{Shares, layout_of_shares, shares};
 use dolmen_tests::TestResult;
 use proptest::prelude::*;
 
@@ -20,16 +21,14 @@ pub(crate) struct Triplet {
 pub(crate) struct Sample {
     pub(crate) rows: u64,
     pub(crate) columns: u64,
-    /// Shares of the ranks; zero for an empty one.
-    row_shares: [u64; 7],
-    column_shares: [u64; 7],
+    row_shares: Shares,
+    column_shares: Shares,
     pub(crate) triplets: Vec<Triplet>,
 }
 
 pub(crate) fn samples() -> impl Strategy<Value = Sample> {
     let part = -7i8..8;
     let triplet = (any::<u16>(), any::<u16>(), part.clone(), part, 0usize..7);
-    let shares = || prop::array::uniform7(0u64..4);
     let triplets = prop::collection::vec(triplet, 0..80);
     // As often with runs of rows, for the kernels that take several rows at once.
     (0u64..40, 0u64..40, shares(), shares(), triplets, 0u64..4).prop_map(
@@ -57,8 +56,8 @@ pub(crate) fn samples() -> impl Strategy<Value = Sample> {
 impl Sample {
     /// The layouts of range and domain.
     pub(crate) fn layouts(&self, comm: &Comm) -> TestResult<(Layout, Layout)> {
-        let range = layout(comm, self.rows, &self.row_shares)?;
-        Ok((range, layout(comm, self.columns, &self.column_shares)?))
+        let range = layout_of_shares(comm, self.rows, &self.row_shares)?;
+        Ok((range, layout_of_shares(comm, self.columns, &self.column_shares)?))
     }
 
     /// The triplets that this rank gives.
@@ -72,20 +71,4 @@ impl Triplet {
     pub(crate) fn value<T: Scalar>(&self) -> T {
         T::from_parts(f64::from(self.re), f64::from(self.im))
     }
-}
-
-/// Blocks in proportion to the shares; even ones if all shares are zero.
-pub(crate) fn layout(comm: &Comm, len: u64, shares: &[u64; 7]) -> TestResult<Layout> {
-    let shares = &shares[..comm.size()];
-    let all: u64 = shares.iter().sum();
-    if all == 0 {
-        return Ok(Layout::uniform(comm, len));
-    }
-    let mut offsets = vec![0];
-    let mut so_far = 0;
-    for share in shares {
-        so_far += share;
-        offsets.push(len * so_far / all);
-    }
-    Ok(Layout::from_blocks(comm, Blocks::from_offsets(&offsets)?)?)
 }

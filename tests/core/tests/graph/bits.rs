@@ -1,20 +1,12 @@
 //! One graph on layouts that change with the number of ranks: every answer is the same.
 
-use bytemuck::bytes_of;
 use dolmen_core::random::Philox;
-use dolmen_core::{Balance, Blocks, Comm, CsrMatrix, Gid, Graph, Layout, Partition, Partitioner, Vector};
+use dolmen_core::{Balance, Comm, CsrMatrix, Gid, Graph, Layout, Partition, Partitioner, Vector};
+use dolmen_core_tests::{checksum, uneven_layout};
 use dolmen_tests::{Checksums, TestResult};
 
 const SIDE: u64 = 30;
 const VERTICES: u64 = SIDE * SIDE;
-
-/// Uneven blocks with an empty rank among them.
-fn layout(comm: &Comm) -> TestResult<Layout> {
-    let size = comm.size() as u64;
-    let offset = |rank: u64| if rank == 2 && size > 2 { 1 } else { rank };
-    let offsets: Vec<Gid> = (0..=size).map(|rank| VERTICES * offset(rank).pow(2) / size.pow(2)).collect();
-    Ok(Layout::from_blocks(comm, Blocks::from_offsets(&offsets)?)?)
-}
 
 /// A grid with a tenth of its edges missing and some long ones, given by the owner of one end.
 fn edges(layout: &Layout) -> Vec<(Gid, Gid)> {
@@ -29,16 +21,9 @@ fn edges(layout: &Layout) -> Vec<(Gid, Gid)> {
     edges
 }
 
-/// FNV-1a over the bytes of all ranks' values in global order; zero except on rank 0.
-fn checksum<V: bytemuck::Pod>(comm: &Comm, mine: &[V]) -> u64 {
-    let all = comm.gather(0, mine).into_iter().flatten().flatten();
-    all.fold(0xCBF2_9CE4_8422_2325, |sum, value| {
-        bytes_of(&value).iter().fold(sum, |sum, &byte| (sum ^ u64::from(byte)).wrapping_mul(0x100_0000_01B3))
-    })
-}
-
 pub(crate) fn checksums(comm: &Comm) -> TestResult<Checksums> {
-    let graph = Graph::from_edges(&layout(comm)?, edges(&layout(comm)?))?;
+    let layout = uneven_layout(comm, VERTICES)?;
+    let graph = Graph::from_edges(&layout, edges(&layout))?;
     let mut sums = Checksums::new();
     let mut note = |name: &str, sum| sums.push((name.to_owned(), sum));
     note("edges", graph.global_edges());

@@ -2,15 +2,13 @@
 //!
 //! All ranks draw the same samples and judge gathered results, so that they stay in step.
 
-use dolmen_core::{Blocks, Comm, Graph, Layout};
+use dolmen_core::{Comm, Graph, Layout};
+use dolmen_core_tests::{Shares, layout_of_shares, shares};
 use dolmen_tests::TestResult;
 use proptest::prelude::*;
 use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
 
 use crate::pattern::Pattern;
-
-/// Shares of seven ranks; zero for an empty one.
-type Shares = [u64; 7];
 
 const LAYOUTS: [Shares; 3] = [[0; 7], [2, 0, 3, 1, 0, 0, 1], [0, 1, 0, 0, 0, 0, 5]];
 
@@ -30,17 +28,6 @@ pub(crate) fn families() -> Vec<(&'static str, Pattern)> {
     ]
 }
 
-/// Blocks in proportion to the shares; even ones if all shares are zero.
-fn layout(comm: &Comm, len: usize, shares: &Shares) -> TestResult<Layout> {
-    let (len, shares) = (len as u64, &shares[..comm.size()]);
-    let all: u64 = shares.iter().sum();
-    if all == 0 {
-        return Ok(Layout::uniform(comm, len));
-    }
-    let offsets: Vec<u64> = (0..=shares.len()).map(|rank| len * shares[..rank].iter().sum::<u64>() / all).collect();
-    Ok(Layout::from_blocks(comm, Blocks::from_offsets(&offsets)?)?)
-}
-
 /// The graph, its edges given by the ranks in turn, in both directions, some of them twice.
 pub(crate) fn graph(layout: &Layout, pattern: &Pattern) -> TestResult<Graph> {
     let (rank, size) = (layout.comm().rank(), layout.comm().size());
@@ -57,18 +44,18 @@ pub(crate) fn graph(layout: &Layout, pattern: &Pattern) -> TestResult<Graph> {
 pub(crate) fn on_graphs(comm: &Comm, check: impl Fn(&Graph, &Pattern) -> TestResult) -> TestResult {
     for (name, pattern) in families() {
         for shares in &LAYOUTS {
-            let layout = layout(comm, pattern.len(), shares)?;
+            let layout = layout_of_shares(comm, pattern.len() as u64, shares)?;
             check(&graph(&layout, &pattern)?, &pattern).map_err(|error| format!("{name} on {shares:?}: {error}"))?;
         }
     }
     let edges = prop::collection::vec((any::<usize>(), any::<usize>()), 0..70);
-    let samples = (1usize..32, edges, prop::array::uniform7(0u64..4)).prop_map(|(vertices, edges, shares)| {
+    let samples = (1usize..32, edges, shares()).prop_map(|(vertices, edges, shares)| {
         (Pattern::new(vertices, edges.into_iter().map(|(one, other)| (one % vertices, other % vertices))), shares)
     });
     let config = Config { cases: 30, failure_persistence: None, ..Config::default() };
     let seed = TestRng::from_seed(RngAlgorithm::ChaCha, &[23; 32]);
     let run = |(pattern, shares): (Pattern, Shares)| {
-        let checked = layout(comm, pattern.len(), &shares)
+        let checked = layout_of_shares(comm, pattern.len() as u64, &shares)
             .and_then(|layout| graph(&layout, &pattern))
             .and_then(|graph| check(&graph, &pattern))
             .map_err(|error| error.to_string());
