@@ -72,6 +72,16 @@ pub enum Error {
         /// What is wrong there.
         what: String,
     },
+    /// Vectors in a file that are not as long as the layout they are read to.
+    #[error("{}: its vectors have {found} entries, the layout they are read to has {expected}", path.display())]
+    Length {
+        /// The file.
+        path: PathBuf,
+        /// Entries of each vector in the file.
+        found: u64,
+        /// Entries of the layout.
+        expected: u64,
+    },
     /// The arguments of a call contradict each other or the file.
     #[error("{}: {what}", path.display())]
     Argument {

@@ -217,13 +217,10 @@ pub(crate) fn check_sizes(rows: u64, columns: u64, bytes: u64) -> std::result::R
     ))
 }
 
-/// Says what is wrong with vectors that are not as long as the layout they are read to.
+/// Refuses vectors that are not as long as the layout they are read to.
 pub(crate) fn check_length(path: &Path, rows: u64, layout: &Layout) -> Result<()> {
-    if rows == layout.global_len() {
-        return Ok(());
-    }
-    let what = format!("its vectors have {rows} entries, the layout they are read to has {}", layout.global_len());
-    Err(Error::argument(path, what))
+    let (found, expected) = (rows, layout.global_len());
+    if found == expected { Ok(()) } else { Err(Error::Length { path: path.to_owned(), found, expected }) }
 }
 
 /// Refuses complex numbers where `T` is real.

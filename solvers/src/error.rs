@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use crate::krylov::by_name::LEAST_SQUARES_SOLVERS;
 use crate::settings::Norm;
 
 /// An error of a solver.
@@ -82,9 +83,12 @@ pub enum Error {
         defect: Defect,
     },
     /// A rectangular matrix where a square one is needed.
-    #[error("{method}: the matrix has {rows} rows and {columns} columns; it must be square")]
+    #[error(
+        "{method}: the matrix has {rows} rows and {columns} columns; it must be square; least-squares problems are solved by {}",
+        LEAST_SQUARES_SOLVERS.join(", ")
+    )]
     NotSquare {
-        /// The preconditioner or factorisation.
+        /// The method, preconditioner or factorisation.
         method: &'static str,
         /// Rows of the matrix.
         rows: u64,

@@ -7,7 +7,7 @@ use dolmen_io::Vectors;
 use dolmen_io::fits::{Column, ColumnData, ColumnType, FitsFile, Hdu, Header, TableColumn, write_table};
 
 use crate::error::{Error, Result};
-use crate::input::{Description, single};
+use crate::input::{Description, require_length, single};
 use crate::location::Location;
 
 const FORMAT: &str = "FITS";
@@ -98,10 +98,7 @@ pub(crate) fn read_vectors(location: &Location, rows: &Layout) -> Result<(Vector
     let file = open(rows.comm(), location)?;
     let (hdu, column) = choose(location, &file)?;
     let length = values(location, hdu, column)?;
-    if length != rows.global_len() {
-        let what = format!("column {} has {length} values, expected {}", column.name, rows.global_len());
-        return Err(location.error(what));
-    }
+    require_length(location, &format!("column {} ", column.name), length, rows)?;
     let description = Description::full(FORMAT, "column of a table", is_complex(column), [length, 1]);
     let table_rows = rows.range().start / column.repeat..rows.range().end.div_ceil(column.repeat);
     let skip = rows.range().start - table_rows.start * column.repeat;

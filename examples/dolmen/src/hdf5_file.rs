@@ -6,7 +6,7 @@ use dolmen_io::hdf5::{Attribute, ElementType, Entry, H5File, Layout as Stored, L
 use dolmen_io::{Matrix, Vectors};
 
 use crate::error::{Error, Result};
-use crate::input::{Description, layouts, single};
+use crate::input::{Description, layouts, require_length, single};
 use crate::location::Location;
 
 const FORMAT: &str = "HDF5";
@@ -182,6 +182,7 @@ pub(crate) fn matrix_of(file: &H5File, found: &Found) -> Result<Matrix> {
 pub(crate) fn read_vectors(location: &Location, rows: &Layout) -> Result<(Vectors, Description)> {
     let file = H5File::open(rows.comm(), &location.file)?;
     let found = choose(location, &file, |found| found.is_vectors, "vectors")?;
+    require_length(location, &format!("{} ", found.name), found.description.rows, rows)?;
     let vectors = vectors_of(&file, &found, rows)?;
     file.close()?;
     Ok((vectors, found.description))

@@ -5,7 +5,7 @@ use std::fmt::Display;
 use dolmen_core::{Comm, CsrMatrix, Layout, LinearOperator, MultiVector, Scalar, Vector};
 use dolmen_io::{Matrix, Storage, Vectors};
 
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::location::{Kind, Location};
 use crate::{fits_file, hdf5_file};
 
@@ -111,10 +111,26 @@ pub(crate) fn read_vectors(location: &Location, rows: &Layout) -> Result<(Vector
         Kind::Fits => fits_file::read_vectors(location, rows),
         Kind::Single => {
             location.require_no_object()?;
-            let (vectors, file) = dolmen_io::read_vectors(&location.file, rows)?;
+            let (vectors, file) = dolmen_io::read_vectors(&location.file, rows).map_err(|error| match error {
+                dolmen_io::Error::Length { found, .. } => wrong_length(location, "", found, rows),
+                other => other.into(),
+            })?;
             Ok((vectors, file.into()))
         }
     }
+}
+
+/// Refuses vectors, named by the part of the file that has them, without one entry for each row of the
+/// matrix.
+pub(crate) fn require_length(location: &Location, part: &str, found: u64, rows: &Layout) -> Result<()> {
+    if found == rows.global_len() { Ok(()) } else { Err(wrong_length(location, part, found, rows)) }
+}
+
+fn wrong_length(location: &Location, part: &str, found: u64, rows: &Layout) -> Error {
+    let rows = rows.global_len();
+    location.error(format!(
+        "{part}has {found} rows, but the matrix has {rows}; a right-hand side needs one entry for each row of the matrix"
+    ))
 }
 
 /// Reads a matrix, or vectors as one.

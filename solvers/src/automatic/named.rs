@@ -45,6 +45,8 @@ pub(crate) fn plan(facts: &Analysis, solver: Option<&str>, preconditioner: Optio
         return Err(Error::Mismatch { solver: method, preconditioner });
     }
     if !least_squares && !facts.is_square() {
+        // The factorisation is asked for by its own name.
+        let method = solver.unwrap_or(method);
         return Err(Error::NotSquare { method, rows: facts.rows, columns: facts.columns });
     }
     let reason = match (solver, given) {

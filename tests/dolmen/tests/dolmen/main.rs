@@ -42,6 +42,7 @@ fn main() -> ExitCode {
         serial("contents_tell_the_format_and_pipes_are_refused", odd_files::names_and_pipes),
         serial("right_hand_sides_behind_matrices_are_told", odd_files::right_hand_side),
         serial("bad_input_ends_in_one_line", refusals::bad_input),
+        serial("right_hand_sides_of_a_wrong_length_are_told", refusals::right_hand_sides),
         serial("destinations_are_looked_at_first", refusals::destinations),
         serial("inputs_and_neighbours_are_kept", refusals::inputs_and_neighbours),
         serial("a_full_standard_output_is_told", refusals::full_output),

@@ -14,7 +14,6 @@ pub(crate) fn bad_input() -> TestResult {
     matrix(folder.path(), "tall.mtx", "general", [3, 2], &[(1, 1, 1.0), (3, 2, 1.0)])?;
     matrix(folder.path(), "nan.mtx", "general", [2, 2], &[(1, 1, 1.0), (2, 2, f64::NAN)])?;
     file("two.mtx", "%%MatrixMarket matrix array real general\n4 2\n1\n2\n3\n4\n5\n6\n7\n8\n")?;
-    file("short.mtx", "%%MatrixMarket matrix array real general\n3 1\n1\n2\n3\n")?;
     file("text.mtx", "a letter\n")?;
     file("bad.mtx", "%%MatrixMarket matrix array real general\n% a comment\n4 1\n1\n2\nnan\n4\n")?;
     file("inf.mtx", "%%MatrixMarket matrix coordinate real general\n4 1 2\n1 1 1\n3 1 -inf\n")?;
@@ -23,10 +22,14 @@ pub(crate) fn bad_input() -> TestResult {
         (&["info", "text.mtx"], "text.mtx: "),
         (&["solve", "nan.mtx"], "row 1 has an entry that is NaN or infinite"),
         (&["solve", "a.mtx", "--rhs", "two.mtx"], "two.mtx: has 2 columns; a right-hand side has one"),
-        (&["solve", "a.mtx", "--rhs", "short.mtx"], "short.mtx: "),
         (&["solve", "a.mtx", "--rhs", "bad.mtx"], "bad.mtx: line 6 is NaN or infinite"),
         (&["solve", "a.mtx", "--rhs", "inf.mtx"], "inf.mtx: line 4 is NaN or infinite"),
         (&["solve", "tall.mtx", "--solver", "cg"], "cg: the matrix has 3 rows and 2 columns; it must be square"),
+        (
+            &["solve", "tall.mtx", "--solver", "direct"],
+            "error: direct: the matrix has 3 rows and 2 columns; it must be square; least-squares problems are solved by \
+             lsqr, lsmr, cgls",
+        ),
         (
             &["solve", "a.mtx", "--solver", "cg", "--preconditioner", "column-scaling"],
             "cg cannot take the preconditioner",
@@ -41,6 +44,37 @@ pub(crate) fn bad_input() -> TestResult {
         assert_eq!(output.status.code(), Some(2), "{args:?}: {output:?}");
         let errors: Vec<&str> = output.stderr.lines().filter(|line| line.starts_with("error: ")).collect();
         assert!(errors.len() == 1 && errors[0].contains(expected), "{args:?}: {errors:?}");
+    }
+    Ok(())
+}
+
+/// A right-hand side of another length than the matrix has rows: both are told, whatever the kind of file.
+pub(crate) fn right_hand_sides() -> TestResult {
+    let folder = tempdir()?;
+    tridiagonal(folder.path(), "a.mtx", 4, 2.0)?;
+    matrix(folder.path(), "tall.mtx", "general", [4, 2], &[(1, 1, 1.0), (4, 2, 1.0)])?;
+    // As long as the columns of the tall matrix.
+    fs::write(folder.path().join("b.mtx"), "%%MatrixMarket matrix array real general\n2 1\n1\n2\n")?;
+    for name in ["b.npy", "b.petsc", "b.h5", "b.fits"] {
+        let made = dolmen(1, folder.path(), &["convert", "b.mtx", name])?;
+        assert!(made.status.success(), "{made:?}");
+    }
+    for (name, what) in [
+        ("b.mtx", "b.mtx: has"),
+        ("b.npy", "b.npy: has"),
+        ("b.petsc", "b.petsc: has"),
+        ("b.h5", "b.h5: /vectors has"),
+        ("b.fits", "b.fits: column VALUE has"),
+    ] {
+        let expected = format!(
+            "error: {what} 2 rows, but the matrix has 4; a right-hand side needs one entry for each row of the matrix"
+        );
+        for (ranks, matrix) in [(1, "a.mtx"), (3, "a.mtx"), (2, "tall.mtx")] {
+            let output = dolmen(ranks, folder.path(), &["solve", matrix, "--rhs", name])?;
+            assert_eq!(output.status.code(), Some(2), "{output:?}");
+            let errors: Vec<&str> = output.stderr.lines().filter(|line| line.starts_with("error: ")).collect();
+            assert_eq!(errors, [expected.as_str()], "{ranks} ranks");
+        }
     }
     Ok(())
 }
