@@ -1,7 +1,7 @@
 //! What PETSc itself makes of our files, and we of its, through petsc4py: with real and complex numbers, and
 //! with indices of 32 and of 64 bits.
 
-use dolmen_core::{Complex64, CsrMatrix, Layout, LinearOperator, MultiVector, Scalar};
+use dolmen_core::{Complex64, CsrMatrix, Layout, MultiVector, Scalar};
 use dolmen_io::describe;
 use dolmen_io::hdf5::{Entry, H5File, Layout as Stored};
 use dolmen_io::petsc::{self, IndexWidth};
