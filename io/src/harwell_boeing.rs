@@ -100,7 +100,9 @@ impl<'s> HarwellBoeing<'s> {
             Ok(())
         };
         match values {
-            Some(format) => read_values(&mut self.lines, &format, "values", entries, entries, self.header.field, &mut add)?,
+            Some(format) => {
+                read_values(&mut self.lines, &format, "values", entries, entries, self.header.field, &mut add)?
+            }
             None => {
                 (0..entries).try_for_each(|_| add(1.0, 0.0)).map_err(|what| Fault::line(self.lines.number, what))?
             }
