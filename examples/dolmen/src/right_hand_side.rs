@@ -39,7 +39,7 @@ pub(crate) fn read(location: &Location, rows: &Layout) -> Result<Column> {
 
 fn only<T: Scalar>(location: &Location, vectors: &MultiVector<T>) -> Result<Vector<T>> {
     if vectors.columns() != 1 {
-        let what = format!("has {} right-hand sides; --rhs takes a file of one", vectors.columns());
+        let what = format!("has {} columns; a right-hand side has one", vectors.columns());
         return Err(location.error(what));
     }
     let mut vector = Vector::zeros(vectors.layout());

@@ -293,7 +293,10 @@ mod tests {
     fn types_have_the_names_of_numpy() {
         let member = |name: &str, element: &ElementType| Member { name: name.to_owned(), element: element.clone() };
         let array = ElementType::Array { shape: vec![4], element: Box::new(FLOAT) };
-        let pair = |part| ElementType::Compound { bytes: 16, members: vec![member("r", part), member("i", part)] };
+        let pair = |part: &ElementType| ElementType::Compound {
+            bytes: 16,
+            members: vec![member("r", part), member("i", part)],
+        };
         assert_eq!(pair(&integer(8, true)).dtype(), "[('r', '>i8'), ('i', '>i8')]");
         let row = [member("q", &array), member("z", &pair(&FLOAT)), member("flag", &integer(1, false))];
         let row = ElementType::Compound { bytes: 49, members: row.to_vec() };
