@@ -43,8 +43,9 @@ GROUPS = [
      "transpose; \"reuse\" has new values on the same pattern."),
     ("Solves", r"[fk]\.", "On 128^3, to a relative residual of 1e-8; the factorisations are of the block of each rank. "
      "The last is a grid of 32^3, where latency counts."),
-    ("Files", r"j\.", "Written with fsync, read from the cache or after the cache was emptied. dd, h5py and SciPy are one "
-     "process on any number of ranks."),
+    ("Files", r"j\.", "Written with fsync, read from the cache or after the cache was emptied. All programs take turns, "
+     "since the rate of the disk changes. dd and SciPy are one process on any number of ranks, h5py is built for MPI. "
+     "`j.checkpoint.begin` is how long a solve stands still that is saved in the background."),
 ]
 
 # The ratio to be reached, by the beginning of the case's name; the first that fits.

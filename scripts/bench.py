@@ -31,16 +31,26 @@ for work in ("write_fsync", "read_cold", "read_cached"):
     # PETSc writes matrices in a format of its own.
     PEER_CASES["j.mat_hdf5." + work] = ["j.mat_binary." + work]
 PEERS = ("petsc", "tpetra", "trilinos", "scipy")
-# Programs of one process beside which files are timed, on any number of ranks.
-SERIAL = {"j.checkpoint.": ("dd", "h5py"), "j.vec_hdf5_coll.": ("dd", "h5py"), "j.vec_binary.": ("dd",), "j.raw.": ("dd",)}
+# Programs that write and read the same bytes.
+OF_BYTES = {"j.checkpoint.": ("dd", "h5py"), "j.vec_hdf5_coll.": ("dd", "h5py"), "j.vec_binary.": ("dd",), "j.raw.": ("dd",)}
+
+
+def best_by_name(lines):
+    """The line with the shortest time of each system, case and number of ranks."""
+    best = {}
+    for line in lines:
+        key = (line["system"], line["case"], line["ranks"])
+        if key not in best or line["seconds_min"] < best[key]["seconds_min"]:
+            best[key] = line
+    return best
 
 
 def print_solves(lines):
     """Solves with their setup, by time on a core, which other programs on the machine do not lengthen."""
-    solves = [line for line in lines if "setup_seconds_min" in line]
+    by_name = {key: line for key, line in lines.items() if "setup_seconds_min" in line}
+    solves = by_name.values()
     if not solves:
         return
-    by_name = {(line["system"], line["case"], line["ranks"]): line for line in solves}
     total = lambda line: line["setup_cpu_seconds_min"] + line["cpu_seconds_min"]
     print(f"\n{'solve':<26} ranks {'system':<9} {'iterations':>10} {'setup ms':>10} {'solve ms':>10} {'cpu: setup':>10} {'solve':>10} {'ratio':>6}")
     for ours in (line for line in solves if line["system"] == "dolmen"):
@@ -58,7 +68,7 @@ def main(source, target):
     lines = [line for line in lines if "seconds_min" in line]
     for line in lines:
         line["system"] = line["system"].removesuffix("-io")
-    by_name = {(line["system"], line["case"], line["ranks"]): line for line in lines}
+    by_name = best_by_name(lines)
 
     def peer_time(peer, names, ranks, field="seconds_min"):
         """Of the first of these names that the peer has, or of the sum of several joined by `+`."""
@@ -70,7 +80,7 @@ def main(source, target):
 
     entries = []
     print(f"{'case':<24} ranks {'ms':>10} {'GB/s':>8} {'STREAM':>7}" + "".join(f" {p + ' ms':>12} {'ratio':>6}" for p in PEERS))
-    for line in (line for line in lines if line["system"] == "dolmen"):
+    for line in (line for line in by_name.values() if line["system"] == "dolmen"):
         case, ranks, seconds = line["case"], line["ranks"], line["seconds_min"]
         entry = {"case": case, "ranks": ranks, "n": line["n"], "seconds": seconds,
                  "gbps": line["gbps"], "stream_share": line["stream_share"],
@@ -87,15 +97,15 @@ def main(source, target):
                 text += f" {1e3*time:>12.3f} {time/seconds:>6.2f}"
             else:
                 text += f" {'-':>12} {'-':>6}"
-        for prefix, programs in SERIAL.items():
+        for prefix, programs in OF_BYTES.items():
             for peer in programs if case.startswith(prefix) else ():
-                time = peer_time(peer, ["j.file." + case.removeprefix(prefix)], 1)
+                time = peer_time(peer, ["j.file." + case.removeprefix(prefix)], ranks)
                 if time is not None:
                     found.append({**entry, "peer": peer, "peer_seconds": time, "peer_setup_seconds": None})
                     text += f"   {peer} {1e3*time:.0f} ms, {time/seconds:.2f}"
         entries += found or [{**entry, "peer": None, "peer_seconds": None, "peer_setup_seconds": None}]
         print(text)
-    print_solves(lines)
+    print_solves(by_name)
     with open(target, "w", encoding="utf-8") as file:
         json.dump(entries, file, indent=1)
         file.write("\n")

@@ -86,6 +86,11 @@ impl<T: Scalar> Snapshot<T> {
         self.vectors.get(name)
     }
 
+    /// Takes out all vectors, by name.
+    pub fn take_vectors(&mut self) -> impl Iterator<Item = (String, Vector<T>)> + use<T> {
+        std::mem::take(&mut self.vectors).into_iter()
+    }
+
     /// All vectors, by name. They need not share one layout.
     pub fn vectors(&self) -> impl Iterator<Item = (&str, &Vector<T>)> {
         self.vectors.iter().map(|(name, vector)| (name.as_str(), vector))

@@ -104,6 +104,11 @@ impl<T: Scalar> Vector<T> {
         &mut self.owned
     }
 
+    /// The owned entries, to keep without the vector.
+    pub fn into_owned(self) -> Vec<T> {
+        self.owned.into()
+    }
+
     /// The entry at a global index, if this rank owns it.
     pub fn get(&self, row: Gid) -> Option<T> {
         self.layout.global_to_owned(row).map(|position| self.owned[position])

@@ -8,11 +8,10 @@
 //! vectors are stored in global order and checksums do not depend on the ranks, neither does what is
 //! loaded.
 //!
-//! Saving happens in the foreground: all ranks wait for it. To go on computing meanwhile, every rank
-//! would need a second copy of its state, and a point at which all of them learn that the others'
-//! writes have succeeded too, before which the checkpoint does not exist. MPI would allow it, as such
-//! threads need neither MPI nor HDF5; but a checkpoint is written at about the rate of the disk, so
-//! waiting costs little, and memory is what large problems do not have.
+//! [`CheckpointStore::save`] has all ranks wait until it is on disk. [`CheckpointStore::begin`] returns as
+//! soon as each rank has a thread that writes, and [`CheckpointStore::complete`] gives the file its name:
+//! only then do all ranks know that the others' threads have succeeded too, and only then does the
+//! checkpoint exist. The threads call neither MPI nor HDF5, so `MPI_THREAD_FUNNELED` is enough.
 
 mod checksums;
 mod content;
@@ -29,11 +28,12 @@ pub use signals::{Signals, Wish};
 
 use crate::error::{Error, Result};
 use dolmen_core::Comm;
+use dolmen_core::environment::{ThreadLevel, mpi_library};
 use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
 pub use write::FORMAT;
-use write::Place;
+use write::{Place, UnderWay};
 
 /// A folder of checkpoints of one program.
 #[derive(Debug)]
@@ -45,8 +45,18 @@ pub struct CheckpointStore {
     keep: usize,
     /// Generations that were found damaged, and do not count among those that are kept.
     damaged: Vec<u64>,
+    /// Whether threads may write.
+    in_background: bool,
+    begun: Option<Begun>,
     /// Held by rank 0 for as long as the store lives.
     _lock: Option<File>,
+}
+
+/// A checkpoint that is to be completed.
+#[derive(Debug)]
+enum Begun {
+    UnderWay(UnderWay),
+    Saved(Saved),
 }
 
 /// A checkpoint that was written.
@@ -102,6 +112,8 @@ impl CheckpointStore {
             folder: folder.to_owned(),
             keep: 2,
             damaged: Vec::new(),
+            in_background: mpi_library().thread_level != ThreadLevel::Single,
+            begun: None,
             _lock: lock,
         })
     }
@@ -110,6 +122,14 @@ impl CheckpointStore {
     #[must_use]
     pub fn keep(mut self, generations: usize) -> Self {
         self.keep = generations.max(1);
+        self
+    }
+
+    /// Sets whether [`begin`](CheckpointStore::begin) may start a thread on each rank. If not, it saves before it
+    /// returns. As it comes it may, unless MPI has been initialised for processes of one thread only.
+    #[must_use]
+    pub fn in_background(mut self, allowed: bool) -> Self {
+        self.in_background = allowed;
         self
     }
 
@@ -147,12 +167,76 @@ impl CheckpointStore {
     /// The disk is full, or something else has failed on any rank; the generations before are as they
     /// were.
     pub fn save(&mut self, checkpoint: &Checkpoint<'_>) -> Result<Saved> {
-        let generation = self.generations()?.first().map_or(1, |newest| newest + 1);
-        let path = self.path(generation);
-        let bytes = write::write(&Place { comm: &self.comm, alone: &self.alone, path: &path, generation }, checkpoint)?;
+        self.complete()?;
+        let (generation, path) = self.next()?;
+        let place = Place { comm: &self.comm, alone: &self.alone, path: &path, generation };
+        let saved = write::write(&place, checkpoint)?;
         self.prune()?;
-        tracing::debug!(path = %path.display(), bytes, "wrote a checkpoint");
-        Ok(Saved { generation, path, bytes })
+        Ok(saved)
+    }
+
+    /// Begins to write a checkpoint as [`save`](CheckpointStore::save) does, and returns while a thread of each
+    /// rank writes it. What is only borrowed by the checkpoint is copied first. One that was begun before
+    /// is completed.
+    ///
+    /// The checkpoint does not exist before it is [completed](CheckpointStore::complete); a store that is
+    /// dropped before that drops it.
+    ///
+    /// # Collective
+    ///
+    /// # Errors
+    ///
+    /// Those of [`save`](CheckpointStore::save), of the one that was begun before too. What the threads meet is an
+    /// error when it is completed.
+    pub fn begin(&mut self, checkpoint: Checkpoint<'_>) -> Result<()> {
+        self.complete()?;
+        self.begun = Some(if self.in_background {
+            let (generation, path) = self.next()?;
+            let place = Place { comm: &self.comm, alone: &self.alone, path: &path, generation };
+            Begun::UnderWay(UnderWay::begin(&place, checkpoint)?)
+        } else {
+            Begun::Saved(self.save(&checkpoint)?)
+        });
+        Ok(())
+    }
+
+    /// Whether this rank has written its part of what was begun, so that to complete it waits for other
+    /// ranks at most; false if nothing was begun. Not collective.
+    #[must_use]
+    pub fn is_written(&self) -> bool {
+        self.begun.as_ref().is_some_and(|begun| match begun {
+            Begun::UnderWay(writing) => writing.is_written(),
+            Begun::Saved(_) => true,
+        })
+    }
+
+    /// Waits until what was begun is on disk, and makes it the newest generation; none if nothing was begun.
+    ///
+    /// # Collective
+    ///
+    /// # Errors
+    ///
+    /// The disk is full, or something else has failed on any rank; the generations before are as they
+    /// were.
+    pub fn complete(&mut self) -> Result<Option<Saved>> {
+        let saved = match self.begun.take() {
+            None => return Ok(None),
+            Some(Begun::Saved(saved)) => saved,
+            Some(Begun::UnderWay(writing)) => {
+                let saved = writing.complete(&self.comm, &self.alone)?;
+                self.prune()?;
+                saved
+            }
+        };
+        Ok(Some(saved))
+    }
+
+    /// The generation that comes next, and its file.
+    ///
+    /// # Collective
+    fn next(&self) -> Result<(u64, PathBuf)> {
+        let generation = self.generations()?.first().map_or(1, |newest| newest + 1);
+        Ok((generation, self.path(generation)))
     }
 
     /// Loads the newest checkpoint that is valid; none if there are none at all.

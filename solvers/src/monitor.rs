@@ -14,15 +14,19 @@ pub struct Progress {
     pub residual: f64,
     /// The residual norm to be reached.
     pub target: f64,
+    /// Iterations after which the solve ends in any case.
+    pub limit: usize,
 }
 
-/// What a monitor wants. One rank's wish is enough: wishes travel with the sums of the next iteration,
-/// and all ranks act on them after it.
+/// What a monitor wants. One rank's wish is enough, unless it is to meet: wishes travel with the sums of
+/// the next iteration, and all ranks act on them after it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Request {
     /// Nothing: go on.
     #[default]
     Continue,
+    /// A call of [`Monitor::meet`] as soon as every rank wants one.
+    Meet,
     /// A snapshot, and go on.
     Snapshot,
     /// A snapshot, and stop as [`StopReason::Requested`](crate::StopReason::Requested).
@@ -41,15 +45,27 @@ pub trait Monitor<T: Scalar> {
     /// Called on every rank with the initial residual and after each iteration.
     fn progress(&mut self, progress: &Progress) -> Request;
 
-    /// Takes a snapshot that was asked for, on all ranks after the same iteration. Does nothing
-    /// unless implemented.
+    /// Takes a snapshot that was asked for, on all ranks after the same iteration, or that of a solve
+    /// which ends at its limit of iterations. Does nothing unless implemented.
     ///
     /// # Collective
     ///
     /// # Errors
     /// An error of any rank ends the solve on all of them.
-    fn snapshot(&mut self, snapshot: &Snapshot<T>) -> Result<()> {
+    fn snapshot(&mut self, snapshot: Snapshot<T>) -> Result<()> {
         let _ = snapshot;
+        Ok(())
+    }
+
+    /// Called on all ranks after the first iteration in which every one of them has asked to
+    /// [`Request::Meet`], and when a solve ends: a place to finish together what each rank does by
+    /// itself meanwhile. Does nothing unless implemented.
+    ///
+    /// # Collective
+    ///
+    /// # Errors
+    /// An error of any rank ends the solve on all of them.
+    fn meet(&mut self) -> Result<()> {
         Ok(())
     }
 }

@@ -1,5 +1,7 @@
 //! What `dolmen solve` says of a solve: as text, and as one JSON object.
 
+use std::path::Path;
+
 use dolmen_common::command_line::say;
 use dolmen_core::{Comm, CsrMatrix, Scalar, Vector};
 use dolmen_solvers::{PRECONDITIONERS, Solution, StopReason};
@@ -20,6 +22,8 @@ pub(crate) struct Outcome<'s> {
     pub(crate) error: Option<f64>,
     /// Whether a signal ended it.
     pub(crate) stopped: bool,
+    /// The checkpoint that was written last.
+    pub(crate) checkpoint: Option<&'s Path>,
 }
 
 /// Size and kind of a matrix.
@@ -38,10 +42,10 @@ pub(crate) fn relative_error<T: Scalar>(x: &Vector<T>, known: &Vector<T>) -> Res
     Ok(difference.norm2() / known.norm2())
 }
 
-/// Whether the last attempt ended because it was asked to.
-pub(crate) fn was_stopped(solution: &Solution) -> bool {
+/// Whether the last attempt ended for this reason.
+pub(crate) fn ended(solution: &Solution, reason: StopReason) -> bool {
     let last = solution.attempts.last().and_then(|attempt| attempt.outcome.as_ref().ok());
-    last.is_some_and(|report| report.reason == StopReason::Requested)
+    last.is_some_and(|report| report.reason == reason)
 }
 
 impl Outcome<'_> {
@@ -58,6 +62,7 @@ impl Outcome<'_> {
         object["right_hand_side"] = json!(self.right_hand_side);
         object["relative_error"] = json!(self.error);
         object["stopped"] = json!(self.stopped);
+        object["checkpoint"] = json!(self.checkpoint);
         object["warnings"] = json!(solution.warnings());
         object["attempts"] = solution.attempts.iter().map(json::attempt).collect();
         object
@@ -93,6 +98,9 @@ impl Outcome<'_> {
         say(comm, &format!("setup {:.3} s, solve {time:.3} s", kept.setup.as_secs_f64()));
         if !self.solution.solved() {
             say(comm, &format!("not solved: the best x has |b - Ax| / |b| = {:.2e}", kept.true_relative_residual));
+            if let (Some(path), true) = (self.checkpoint, ended(self.solution, StopReason::IterationLimit)) {
+                say(comm, &format!("--resume with a larger --max-iterations goes on from {}", path.display()));
+            }
         }
         self.solution.warnings().iter().for_each(|warning| say(comm, &format!("warning: {warning}")));
         if let Some(error) = self.error {

@@ -1,7 +1,7 @@
 //! `dolmen solve`: a system from files, by a method that fits it.
 
 use std::io::{self, Write as _};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::builder::PossibleValuesParser;
@@ -11,7 +11,7 @@ use dolmen_common::files::checksum;
 use dolmen_core::profile::Profile;
 use dolmen_core::{Comm, CsrMatrix, LinearOperator, MultiVector, Scalar, Vector};
 use dolmen_io::{Matrix, Vectors};
-use dolmen_solvers::{Automatic, Monitor, Progress, Solution};
+use dolmen_solvers::{Automatic, Monitor, Progress, Request, Solution, StopReason};
 
 use crate::destination;
 use crate::error::Result;
@@ -99,10 +99,11 @@ impl Solve {
             say(comm, &format!("b = {}", b.origin));
         }
         let mut x = Vector::zeros(a.domain());
-        let solution = self.solve(a, &b.vector, &mut x)?;
-        let stopped = outcome::was_stopped(&solution);
+        let (solution, checkpoint) = self.solve(a, &b.vector, &mut x)?;
+        let stopped = outcome::ended(&solution, StopReason::Requested);
         let error = b.solution.as_ref().map(|known| outcome::relative_error(&x, known)).transpose()?;
-        let outcome = Outcome { file, solution: &solution, right_hand_side: &b.origin, error, stopped };
+        let checkpoint = checkpoint.as_deref();
+        let outcome = Outcome { file, solution: &solution, right_hand_side: &b.origin, error, stopped, checkpoint };
         if self.json {
             say(comm, &outcome.json(comm, &self.matrix).to_string());
         } else {
@@ -117,8 +118,13 @@ impl Solve {
         Ok(ExitCode::from(if stopped { STOPPED } else { u8::from(!solution.solved()) }))
     }
 
-    /// Solves, with checkpoints if they are asked for.
-    fn solve<T: Scalar>(&self, a: &CsrMatrix<T>, b: &Vector<T>, x: &mut Vector<T>) -> Result<Solution> {
+    /// Solves, with checkpoints if they are asked for; the last of those.
+    fn solve<T: Scalar>(
+        &self,
+        a: &CsrMatrix<T>,
+        b: &Vector<T>,
+        x: &mut Vector<T>,
+    ) -> Result<(Solution, Option<PathBuf>)> {
         let comm = a.range().comm();
         let saved = self.checkpoints.checkpoint.as_deref().map(|folder| self.checkpointer(folder, a)).transpose()?;
         let (checkpointer, resumed) = saved.unzip();
@@ -133,13 +139,11 @@ impl Solve {
             if self.monitor {
                 self.tell(comm, &format!("attempt {attempt} iteration {iteration:>5}  |r| = {residual:.6e}"));
             }
+            Request::Continue
         };
-        let mut saver;
+        let mut saver = None;
         let monitor: &mut dyn Monitor<T> = match checkpointer {
-            Some(checkpointer) => {
-                saver = checkpointer.monitor(&mut print);
-                &mut saver
-            }
+            Some(checkpointer) => saver.insert(checkpointer.ask(&mut print)),
             None => &mut print,
         };
         let mut automatic = Automatic::new().rtol(self.rtol).atol(self.atol).monitor(monitor);
@@ -147,7 +151,8 @@ impl Solve {
         automatic = self.preconditioner.iter().fold(automatic, |automatic, name| automatic.preconditioner(name));
         automatic = self.max_iterations.iter().fold(automatic, |automatic, &most| automatic.max_iterations(most));
         automatic = resumed.iter().fold(automatic, |automatic, resumed| automatic.resume(&resumed.snapshot));
-        Ok(automatic.solve(a, b, x)?)
+        let solution = automatic.solve(a, b, x)?;
+        Ok((solution, saver.and_then(|saver| saver.newest().map(Path::to_owned))))
     }
 
     /// What saves the solve, and where it goes on.

@@ -157,6 +157,9 @@ impl<'a, const N: usize> Destriper<'a, N> {
         if report.reason == StopReason::Requested {
             return Err(Error::Stopped { iterations: report.iterations });
         }
+        if report.reason == StopReason::IterationLimit {
+            return Err(Error::IterationLimit { outcome: report.outcome(), advice: String::new() });
+        }
         if !report.converged() {
             return Err(Error::NotConverged(report.outcome()));
         }

@@ -47,6 +47,14 @@ pub enum Error {
     /// Destriping did not converge.
     #[error("destriping: {0}")]
     NotConverged(String),
+    /// Destriping ended at its limit of iterations.
+    #[error("destriping: {outcome}{advice}")]
+    IterationLimit {
+        /// What came out.
+        outcome: String,
+        /// How to go on.
+        advice: String,
+    },
     /// Destriping was asked to stop.
     #[error("destriping was asked to stop and did so after {iterations} iterations")]
     Stopped {

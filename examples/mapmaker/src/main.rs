@@ -108,7 +108,14 @@ fn run_with(comm: &Comm, request: Request<'_>, options: &CheckpointArgs) -> Resu
     let config = checkpoint_config(comm, &request.config)?;
     let (mut checkpointer, resumed) = options.open(comm, folder, &config, &[], |text| say(comm, text))?;
     let request = Request { resume: resumed.as_ref().map(|resumed| &resumed.snapshot), ..request };
-    run(comm, &request, &mut checkpointer)
+    let outcome = run(comm, &request, &mut checkpointer);
+    outcome.map_err(|error| match (error, checkpointer.newest()) {
+        (Error::IterationLimit { outcome, .. }, Some(path)) => {
+            let advice = format!("; --resume with a larger destripe.max_iterations goes on from {}", path.display());
+            Error::IterationLimit { outcome, advice }
+        }
+        (error, _) => error,
+    })
 }
 
 /// The file of timelines: that of the option, or that of the configuration.

@@ -1,13 +1,15 @@
-//! `Checkpoint`: what is to be saved, borrowed from where it lives.
+//! `Checkpoint`: what is to be saved, borrowed from where it lives, or given away to be saved.
 
 use crate::error::{Error, Result};
-use dolmen_core::{Layout, Scalar, Snapshot, Vector};
+use bytemuck::Pod;
+use dolmen_core::{Scalar, Snapshot, Vector};
+use std::borrow::Cow;
 use std::path::Path;
 
 /// State of a program that is to be saved, by names: strings, numbers, vectors, solver snapshots, and
 /// the configuration under which they make sense.
 ///
-/// Nothing is copied before it is saved. Names may be anything but empty or with a slash. Numbers and
+/// Vectors are not copied before they are saved. Names may be anything but empty or with a slash. Numbers and
 /// strings have to be the same on all ranks; rank 0's are written.
 #[derive(Debug)]
 pub struct Checkpoint<'a> {
@@ -19,38 +21,82 @@ pub struct Checkpoint<'a> {
 /// Things with names, which the file has in one group.
 #[derive(Debug, Default)]
 pub(super) struct Section<'a> {
-    pub(super) method: Option<&'a str>,
+    pub(super) method: Option<String>,
     pub(super) texts: Vec<(String, String)>,
     pub(super) integers: Vec<(String, u64)>,
-    pub(super) reals: Vec<(String, &'a [f64])>,
+    pub(super) reals: Vec<(String, Cow<'a, [f64]>)>,
     pub(super) vectors: Vec<(String, Entries<'a>)>,
 }
 
 /// A vector of any of the scalars.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub(super) struct Entries<'a> {
-    pub(super) layout: &'a Layout,
     pub(super) scalar: &'static str,
-    pub(super) entry_bytes: usize,
-    pub(super) owned: &'a [u8],
+    pub(super) global_len: u64,
+    /// Bytes of the whole vector.
+    pub(super) bytes: u64,
+    /// This rank's part.
+    pub(super) slab: Slab<'a>,
 }
 
-impl Entries<'_> {
-    /// Where this rank's bytes start in the whole vector.
-    pub(super) fn first(&self) -> u64 {
-        self.layout.range().start * self.entry_bytes as u64
+/// A rank's part of a vector.
+#[derive(Debug)]
+pub(super) struct Slab<'a> {
+    /// Where its bytes start in the whole vector.
+    pub(super) first: u64,
+    entries: Bytes<'a>,
+}
+
+#[derive(Debug)]
+enum Bytes<'a> {
+    Borrowed(&'a [u8]),
+    Given(Box<dyn Given>),
+}
+
+/// Entries that were given away to be saved, perhaps by another thread.
+trait Given: Send + std::fmt::Debug {
+    fn bytes(&self) -> &[u8];
+}
+
+impl<T: Pod + Send + std::fmt::Debug> Given for Vec<T> {
+    fn bytes(&self) -> &[u8] {
+        bytemuck::cast_slice(self)
+    }
+}
+
+impl Slab<'_> {
+    pub(super) fn bytes(&self) -> &[u8] {
+        match &self.entries {
+            Bytes::Borrowed(bytes) => bytes,
+            Bytes::Given(entries) => entries.bytes(),
+        }
     }
 
-    /// Bytes of the whole vector.
-    pub(super) fn bytes(&self) -> u64 {
-        self.layout.global_len() * self.entry_bytes as u64
+    /// The same, with a copy of what is only borrowed.
+    pub(super) fn into_static(self) -> Slab<'static> {
+        let entries = match self.entries {
+            Bytes::Borrowed(bytes) => Box::new(bytes.to_vec()),
+            Bytes::Given(entries) => entries,
+        };
+        Slab { first: self.first, entries: Bytes::Given(entries) }
     }
 }
 
 impl<'a> Entries<'a> {
-    fn of<T: Scalar>(vector: &'a Vector<T>) -> Self {
-        let owned = bytemuck::cast_slice(vector.owned());
-        Entries { layout: vector.layout(), scalar: T::NAME, entry_bytes: size_of::<T>(), owned }
+    fn of<T: Scalar>(vector: &Vector<T>, entries: Bytes<'a>) -> Self {
+        let (global_len, entry_bytes) = (vector.global_len(), size_of::<T>() as u64);
+        let slab = Slab { first: vector.range().start * entry_bytes, entries };
+        Entries { scalar: T::NAME, global_len, bytes: global_len * entry_bytes, slab }
+    }
+
+    fn borrowed<T: Scalar>(vector: &'a Vector<T>) -> Self {
+        Entries::of(vector, Bytes::Borrowed(bytemuck::cast_slice(vector.owned())))
+    }
+
+    fn given<T: Scalar>(vector: Vector<T>) -> Self {
+        let mut entries = Entries::of(&vector, Bytes::Borrowed(&[]));
+        entries.slab.entries = Bytes::Given(Box::new(vector.into_owned()));
+        entries
     }
 }
 
@@ -79,28 +125,32 @@ impl<'a> Checkpoint<'a> {
     /// Adds a list of real numbers.
     #[must_use]
     pub fn reals(mut self, name: &str, values: &'a [f64]) -> Self {
-        self.own.reals.push((name.to_owned(), values));
+        self.own.reals.push((name.to_owned(), Cow::Borrowed(values)));
         self
     }
 
     /// Adds a vector.
     #[must_use]
     pub fn vector<T: Scalar>(mut self, name: &str, vector: &'a Vector<T>) -> Self {
-        self.own.vectors.push((name.to_owned(), Entries::of(vector)));
+        self.own.vectors.push((name.to_owned(), Entries::borrowed(vector)));
         self
     }
 
     /// Adds the snapshot of a solver.
     #[must_use]
     pub fn snapshot<T: Scalar>(mut self, name: &str, snapshot: &'a Snapshot<T>) -> Self {
-        let owned = |(name, value): (&str, u64)| (name.to_owned(), value);
-        let section = Section {
-            method: Some(snapshot.method()),
-            texts: Vec::new(),
-            integers: snapshot.integers().map(owned).collect(),
-            reals: snapshot.all_reals().map(|(name, values)| (name.to_owned(), values)).collect(),
-            vectors: snapshot.vectors().map(|(name, vector)| (name.to_owned(), Entries::of(vector))).collect(),
-        };
+        let mut section = Section::of_numbers(snapshot);
+        section.vectors =
+            snapshot.vectors().map(|(name, vector)| (name.to_owned(), Entries::borrowed(vector))).collect();
+        self.snapshots.push((name.to_owned(), section));
+        self
+    }
+
+    /// Adds the snapshot of a solver, given away: saved in the background it is not copied.
+    #[must_use]
+    pub fn give_snapshot<T: Scalar>(mut self, name: &str, mut snapshot: Snapshot<T>) -> Self {
+        let vectors = snapshot.take_vectors().map(|(name, vector)| (name, Entries::given(vector))).collect();
+        let section = Section { vectors, ..Section::of_numbers(&snapshot) };
         self.snapshots.push((name.to_owned(), section));
         self
     }
@@ -108,6 +158,12 @@ impl<'a> Checkpoint<'a> {
     /// All vectors, in the order in which they are written.
     pub(super) fn vectors(&self) -> impl Iterator<Item = &Entries<'a>> {
         self.sections().flat_map(|(_, section)| section.vectors.iter().map(|(_, vector)| vector))
+    }
+
+    /// This rank's parts of all vectors, in that order.
+    pub(super) fn into_slabs(self) -> impl Iterator<Item = Slab<'a>> {
+        let sections = std::iter::once(self.own).chain(self.snapshots.into_iter().map(|(_, section)| section));
+        sections.flat_map(|section| section.vectors.into_iter().map(|(_, vector)| vector.slab))
     }
 
     /// The sections with their groups.
@@ -131,6 +187,18 @@ impl<'a> Checkpoint<'a> {
 }
 
 impl Section<'_> {
+    /// All of a snapshot but its vectors.
+    fn of_numbers<T: Scalar>(snapshot: &Snapshot<T>) -> Self {
+        let reals = snapshot.all_reals().map(|(name, values)| (name.to_owned(), Cow::Owned(values.to_vec())));
+        Section {
+            method: Some(snapshot.method().to_owned()),
+            texts: Vec::new(),
+            integers: snapshot.integers().map(|(name, value)| (name.to_owned(), value)).collect(),
+            reals: reals.collect(),
+            vectors: Vec::new(),
+        }
+    }
+
     fn names(&self) -> impl Iterator<Item = &str> {
         let texts = self.texts.iter().map(|(name, _)| name.as_str());
         let integers = self.integers.iter().map(|(name, _)| name.as_str());

@@ -9,10 +9,12 @@
 //! A slab goes piece by piece: the checksums are taken, the piece is written and sent on its way to
 //! the disk, and one that has arrived there is read back and compared. While the disk works, nobody
 //! waits for it but in turn; to write all, then sync, then read all takes half as long again.
+//!
+//! Slabs need neither MPI nor HDF5, so a thread of each rank can write them while the rank goes on computing.
 
 use super::checksums::{self, BLOCK, Part, cut, parts};
-use super::content::{CHECKSUMS, Checkpoint, Entries, INTEGERS, REALS, Section, TEXTS, VECTORS};
-use super::trailer;
+use super::content::{CHECKSUMS, Checkpoint, INTEGERS, REALS, Section, Slab, TEXTS, VECTORS};
+use super::{Saved, trailer};
 use crate::error::{Error, Result};
 use crate::hdf5::{Element, H5File, Layout};
 use crate::staged::{StagedFile, await_writeback, start_writeback, temporary_path};
@@ -21,7 +23,9 @@ use std::fs::File;
 use std::io;
 use std::ops::Range;
 use std::os::unix::fs::FileExt;
-use std::path::Path;
+use std::panic::resume_unwind;
+use std::path::{Path, PathBuf};
+use std::thread::{self, JoinHandle};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 /// The attribute `format` of a checkpoint's root.
@@ -46,7 +50,6 @@ pub(super) struct Place<'s> {
 /// A file that has everything but the entries of vectors, on rank 0.
 struct Framed {
     staged: StagedFile,
-    /// Where the vectors go, in order.
     offsets: Vec<u64>,
     /// Where their checksums go.
     sums: Vec<u64>,
@@ -54,26 +57,121 @@ struct Framed {
     regions: Vec<Range<u64>>,
 }
 
-/// Writes a checkpoint under its name, whole or not at all; the bytes of its vectors.
+/// The checksums of the parts of each of this rank's slabs.
+type Sums = Vec<Vec<Part>>;
+
+/// Writes a checkpoint under its name, whole or not at all.
 ///
 /// # Collective
-pub(super) fn write(place: &Place<'_>, checkpoint: &Checkpoint<'_>) -> Result<u64> {
-    let comm = place.comm;
-    comm.agree(checkpoint.check(place.path))?;
-    let vectors: Vec<&Entries<'_>> = checkpoint.vectors().collect();
-    let framed = if comm.rank() == 0 { frame(place, checkpoint).map(Some) } else { Ok(None) };
-    let framed = comm.agree(framed)?;
-    let mut offsets = framed.as_ref().map_or(Vec::new(), |framed| framed.offsets.clone());
-    comm.broadcast(0, &mut offsets);
-    let mine = comm.agree(fill(&temporary_path(place.path), &vectors, &offsets))?;
-    let sums: Vec<Vec<u32>> = mine.iter().map(|parts| checksums::gather(comm, parts)).collect();
-    comm.agree(framed.map_or(Ok(()), |framed| framed.publish(place, &sums)))?;
-    Ok(vectors.iter().map(|vector| vector.bytes()).sum())
+pub(super) fn write(place: &Place<'_>, checkpoint: &Checkpoint<'_>) -> Result<Saved> {
+    let prepared = Prepared::new(place, checkpoint)?;
+    let slabs: Vec<&Slab<'_>> = checkpoint.vectors().map(|vector| &vector.slab).collect();
+    let bytes: usize = slabs.iter().map(|slab| slab.bytes().len()).sum();
+    let event = profile::event("CheckpointWrite").bytes(bytes as u64);
+    let filled = fill(&prepared.temporary, &slabs, &prepared.offsets);
+    drop(event);
+    prepared.publish(place.comm, place.alone, filled)
+}
+
+/// A checkpoint that has everything but its vectors.
+struct Prepared {
+    saved: Saved,
+    temporary: PathBuf,
+    /// Where the vectors go, in order.
+    offsets: Vec<u64>,
+    /// On rank 0.
+    framed: Option<Framed>,
+}
+
+impl Prepared {
+    /// # Collective
+    fn new(place: &Place<'_>, checkpoint: &Checkpoint<'_>) -> Result<Self> {
+        let (comm, path) = (place.comm, place.path.to_owned());
+        comm.agree(checkpoint.check(&path))?;
+        let framed = if comm.rank() == 0 { frame(place, checkpoint).map(Some) } else { Ok(None) };
+        let framed = comm.agree(framed)?;
+        let mut offsets = framed.as_ref().map_or(Vec::new(), |framed| framed.offsets.clone());
+        comm.broadcast(0, &mut offsets);
+        let bytes = checkpoint.vectors().map(|vector| vector.bytes).sum();
+        let temporary = temporary_path(&path);
+        Ok(Self { saved: Saved { generation: place.generation, path, bytes }, temporary, offsets, framed })
+    }
+
+    /// Gives the file its name, if all ranks have filled it.
+    ///
+    /// # Collective
+    fn publish(self, comm: &Comm, alone: &Comm, filled: Result<Sums>) -> Result<Saved> {
+        let mine = comm.agree(filled)?;
+        let sums: Vec<Vec<u32>> = mine.iter().map(|parts| checksums::gather(comm, parts)).collect();
+        comm.agree(self.framed.map_or(Ok(()), |framed| framed.publish(alone, &sums)))?;
+        tracing::debug!(path = %self.saved.path.display(), bytes = self.saved.bytes, "wrote a checkpoint");
+        Ok(self.saved)
+    }
+}
+
+/// A checkpoint that threads are writing. To drop it waits for this rank's and leaves nothing.
+pub(super) struct UnderWay {
+    writer: Writer,
+    prepared: Prepared,
+}
+
+/// A thread that fills a file.
+struct Writer(Option<JoinHandle<Result<Sums>>>);
+
+impl UnderWay {
+    /// Has a thread of each rank write a checkpoint.
+    ///
+    /// # Collective
+    pub(super) fn begin(place: &Place<'_>, checkpoint: Checkpoint<'_>) -> Result<Self> {
+        let prepared = Prepared::new(place, &checkpoint)?;
+        let slabs: Vec<Slab<'static>> = checkpoint.into_slabs().map(Slab::into_static).collect();
+        let (path, offsets) = (prepared.temporary.clone(), prepared.offsets.clone());
+        let write = move || fill(&path, &slabs.iter().collect::<Vec<_>>(), &offsets);
+        let spawned = thread::Builder::new().name("checkpoint".to_owned()).spawn(write);
+        let spawned = spawned.map(|thread| Writer(Some(thread)));
+        let failed = |error| Error::io(&prepared.temporary, "start a thread to write", error);
+        let writer = place.comm.agree(spawned.map_err(failed))?;
+        Ok(UnderWay { writer, prepared })
+    }
+
+    /// Whether this rank's thread has ended.
+    pub(super) fn is_written(&self) -> bool {
+        self.writer.0.as_ref().is_none_or(JoinHandle::is_finished)
+    }
+
+    /// Waits for all threads, and gives the file its name.
+    ///
+    /// # Collective
+    pub(super) fn complete(mut self, comm: &Comm, alone: &Comm) -> Result<Saved> {
+        let _event = profile::event("CheckpointWait");
+        let filled = self.writer.join().expect("invariant: joined once");
+        self.prepared.publish(comm, alone, filled)
+    }
+}
+
+impl Writer {
+    fn join(&mut self) -> Option<Result<Sums>> {
+        let joined = self.0.take()?.join();
+        Some(joined.unwrap_or_else(|panic| resume_unwind(panic)))
+    }
+}
+
+impl Drop for Writer {
+    fn drop(&mut self) {
+        // What it has met is of no interest any more.
+        let _ = self.0.take().map(JoinHandle::join);
+    }
+}
+
+impl std::fmt::Debug for UnderWay {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("UnderWay").field("saved", &self.prepared.saved).finish_non_exhaustive()
+    }
 }
 
 impl Framed {
     /// Adds the checksums, and gives the file its name.
-    fn publish(self, place: &Place<'_>, sums: &[Vec<u32>]) -> Result<()> {
+    fn publish(self, alone: &Comm, sums: &[Vec<u32>]) -> Result<()> {
         let path = self.staged.temporary();
         let add = || {
             let file = File::options().write(true).open(path)?;
@@ -83,8 +181,8 @@ impl Framed {
             trailer::append(path, &self.regions)
         };
         add().map_err(|error| Error::io(path, "write checksums to", error))?;
-        self.staged.sync(place.alone)?;
-        self.staged.publish(place.alone)
+        self.staged.sync(alone)?;
+        self.staged.publish(alone)
     }
 }
 
@@ -104,14 +202,14 @@ fn frame(place: &Place<'_>, checkpoint: &Checkpoint<'_>) -> Result<Framed> {
         write_small(&file, &group, section)?;
         for (name, vector) in &section.vectors {
             let name = format!("{group}/{VECTORS}/{name}");
-            let blocks = [vector.bytes().div_ceil(BLOCK)];
+            let blocks = [vector.bytes.div_ceil(BLOCK)];
             let dataset = file.create_dataset::<u32>(&format!("{CHECKSUMS}/{name}"), &blocks, &Layout::Contiguous)?;
             sums.push(dataset.offset().unwrap_or(NOWHERE));
-            let shape = [vector.layout.global_len()];
+            let shape = [vector.global_len];
             let dataset = file.create_dataset_as(&name, &descriptor(vector.scalar), &shape, &Layout::Contiguous)?;
             let offset = dataset.offset();
             file.write_attribute(&name, "scalar", vector.scalar)?;
-            regions.extend(offset.map(|offset| offset..offset + vector.bytes()));
+            regions.extend(offset.map(|offset| offset..offset + vector.bytes));
             offsets.push(offset.unwrap_or(NOWHERE));
         }
     }
@@ -125,8 +223,8 @@ fn write_small(file: &H5File, group: &str, section: &Section<'_>) -> Result<()> 
     for part in [TEXTS, INTEGERS, REALS, VECTORS] {
         file.create_group(&inside(part))?;
     }
-    if let Some(method) = section.method {
-        file.write_attribute(group, "method", method)?;
+    if let Some(method) = &section.method {
+        file.write_attribute(group, "method", method.as_str())?;
     }
     for (name, value) in &section.texts {
         file.write_attribute(&inside(TEXTS), name, value.as_str())?;
@@ -156,10 +254,10 @@ fn descriptor(scalar: &str) -> hdf5::types::TypeDescriptor {
     }
 }
 
-/// A part of this rank's slab of a vector.
+/// A part of a slab.
 struct Piece<'s> {
-    /// Which vector.
-    vector: usize,
+    /// Which slab.
+    slab: usize,
     bytes: &'s [u8],
     /// Where it starts in the vector, and in the file.
     first: u64,
@@ -168,22 +266,20 @@ struct Piece<'s> {
     parts: Vec<Part>,
 }
 
-/// Writes this rank's slabs to disk, each piece read back; the checksums of the parts of each.
-fn fill(path: &Path, vectors: &[&Entries<'_>], offsets: &[u64]) -> Result<Vec<Vec<Part>>> {
+/// Writes this rank's slabs to disk, each piece read back.
+fn fill(path: &Path, slabs: &[&Slab<'_>], offsets: &[u64]) -> Result<Sums> {
     let mut pieces: Vec<Piece<'_>> = Vec::new();
-    for (number, (vector, offset)) in vectors.iter().zip(offsets).enumerate() {
-        for (_, range) in cut(PIECE, vector.first(), vector.owned.len()) {
-            let first = vector.first() + range.start as u64;
-            let (bytes, start) = (&vector.owned[range], offset + first);
-            pieces.push(Piece { vector: number, bytes, first, start, parts: Vec::new() });
+    for (number, (slab, offset)) in slabs.iter().zip(offsets).enumerate() {
+        for (_, range) in cut(PIECE, slab.first, slab.bytes().len()) {
+            let first = slab.first + range.start as u64;
+            let (bytes, start) = (&slab.bytes()[range], offset + first);
+            pieces.push(Piece { slab: number, bytes, first, start, parts: Vec::new() });
         }
     }
-    let mut parts = vec![Vec::new(); vectors.len()];
+    let mut parts = vec![Vec::new(); slabs.len()];
     if pieces.is_empty() {
         return Ok(parts);
     }
-    let bytes: usize = pieces.iter().map(|piece| piece.bytes.len()).sum();
-    let _event = profile::event("CheckpointWrite").bytes(bytes as u64);
     let file = File::options().read(true).write(true).open(path).map_err(|error| Error::io(path, "open", error))?;
     for step in 0..pieces.len() + UNDER_WAY {
         if let Some(piece) = pieces.get_mut(step) {
@@ -195,7 +291,7 @@ fn fill(path: &Path, vectors: &[&Entries<'_>], offsets: &[u64]) -> Result<Vec<Ve
         }
     }
     file.sync_all().map_err(|error| Error::io(path, "sync", error))?;
-    pieces.into_iter().for_each(|piece| parts[piece.vector].extend(piece.parts));
+    pieces.into_iter().for_each(|piece| parts[piece.slab].extend(piece.parts));
     Ok(parts)
 }
 

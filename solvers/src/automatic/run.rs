@@ -47,10 +47,13 @@ impl<T: Scalar> Monitor<T> for Lent<'_, '_, T> {
         self.monitor.borrow_mut().progress(progress)
     }
 
-    fn snapshot(&mut self, snapshot: &Snapshot<T>) -> Result<()> {
-        let mut whole = snapshot.clone();
-        self.progressed.save(&mut whole);
-        self.monitor.borrow_mut().snapshot(&whole)
+    fn snapshot(&mut self, mut snapshot: Snapshot<T>) -> Result<()> {
+        self.progressed.save(&mut snapshot);
+        self.monitor.borrow_mut().snapshot(snapshot)
+    }
+
+    fn meet(&mut self) -> Result<()> {
+        self.monitor.borrow_mut().meet()
     }
 }
 

@@ -88,7 +88,7 @@ impl<'s, 'a, T: Scalar> BlockDrive<'s, 'a, T> {
         let mut new = BlockDrive {
             settings,
             course: Course::new(settings),
-            wishes: Wishes::new(settings),
+            wishes: Wishes::new(settings, b.comm()),
             a,
             b,
             r: b.clone(),
@@ -250,10 +250,11 @@ impl<'s, 'a, T: Scalar> BlockDrive<'s, 'a, T> {
         if let Some(worst) = worst {
             self.course.tell(worst.residual, worst.report.target, &self.wishes);
         }
+        self.course.meet(&self.wishes, self.b.comm())?;
         if self.course.is_due(&self.wishes) {
             let mut snapshot = Snapshot::new(METHOD);
             self.archive(&mut Archive::Save(&mut snapshot), x);
-            self.course.deliver(&snapshot, self.b.comm())?;
+            self.course.deliver(snapshot, self.b.comm())?;
         }
         Ok(())
     }
@@ -296,6 +297,7 @@ impl<'s, 'a, T: Scalar> BlockDrive<'s, 'a, T> {
         if !self.course.is_true {
             self.compute_residuals(x)?;
         }
+        self.course.end(self.b.comm())?;
         let (iterations, applications, preconditionings) =
             (self.course.iterations, self.applications, self.preconditionings);
         let finished = self.columns.into_iter().map(|column| {

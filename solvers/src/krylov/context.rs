@@ -103,7 +103,7 @@ impl<'s, T: Scalar> Context<'s, T> {
             applications: Cell::new(0),
             preconditionings: Cell::new(0),
             operator_norm: Cell::new(0.0),
-            wishes: Wishes::new(settings),
+            wishes: Wishes::new(settings, b.comm()),
             scratch: RefCell::new(Vector::zeros(a.domain())),
         }
     }

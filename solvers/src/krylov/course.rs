@@ -7,7 +7,7 @@ use dolmen_core::{Comm, Scalar, Snapshot};
 
 use crate::error::Result;
 use crate::krylov::iteration::Archive;
-use crate::monitor::{Progress, Request};
+use crate::monitor::{Monitor, Progress, Request};
 use crate::report::StopReason;
 use crate::settings::Settings;
 
@@ -17,18 +17,30 @@ pub(crate) const RESERVED: usize = 10_000;
 /// Starts in a row that may gain too little. One alone may be from a guess that was nearly good enough.
 const PATIENCE: usize = 2;
 
+/// What monitors can ask for.
+const KINDS: [Request; 3] = [Request::Stop, Request::Snapshot, Request::Meet];
+const STOP: usize = 0;
+const SNAPSHOT: usize = 1;
+const MEET: usize = 2;
+
 /// What monitors ask for, on its way to all ranks.
-#[derive(Default)]
 pub(crate) struct Wishes {
-    /// This rank's, to stop and for a snapshot, until a reduction carries them; `None` without a monitor.
-    mine: Cell<Option<[f64; 2]>>,
+    /// How many ranks have to want it.
+    quorum: [f64; 3],
+    /// This rank's, one of each kind, until a reduction carries them; `None` without a monitor.
+    mine: Cell<Option<[f64; 3]>>,
     /// All ranks', as the reductions of this iteration brought them.
-    heard: Cell<[bool; 2]>,
+    heard: Cell<[bool; 3]>,
 }
 
 impl Wishes {
-    pub(crate) fn new<T>(settings: &Settings<'_, T>) -> Wishes {
-        Wishes { mine: Cell::new(settings.monitor.is_some().then_some([0.0; 2])), heard: Cell::default() }
+    pub(crate) fn new<T>(settings: &Settings<'_, T>, comm: &Comm) -> Wishes {
+        let mine = settings.monitor.is_some().then_some([0.0; 3]);
+        Wishes { quorum: [1.0, 1.0, comm.size() as f64], mine: Cell::new(mine), heard: Cell::default() }
+    }
+
+    fn hears(&self, kind: usize) -> bool {
+        self.heard.get()[kind]
     }
 
     /// Makes a reduction in which the wishes ride.
@@ -37,15 +49,14 @@ impl Wishes {
             return Ok(reduce(&mut [])?);
         };
         let value = reduce(&mut riders)?;
-        self.mine.set(Some([0.0; 2]));
-        let heard = self.heard.get();
-        self.heard.set(std::array::from_fn(|i| heard[i] || riders[i] > 0.0));
+        self.mine.set(Some([0.0; 3]));
+        self.heard.set(std::array::from_fn(|kind| self.hears(kind) || riders[kind] >= self.quorum[kind]));
         Ok(value)
     }
 
     /// Forgets what was heard in the last iteration.
     pub(crate) fn forget(&self) {
-        self.heard.set([false; 2]);
+        self.heard.set([false; 3]);
     }
 }
 
@@ -94,7 +105,7 @@ impl<'s, 'a, T: Scalar> Course<'s, 'a, T> {
             Some(if self.broke { StopReason::Breakdown } else { StopReason::Stagnated })
         } else if signs.diverged {
             Some(StopReason::Diverged)
-        } else if wishes.heard.get()[0] {
+        } else if wishes.hears(STOP) {
             Some(StopReason::Requested)
         } else if self.iterations >= self.settings.max_iterations {
             Some(StopReason::IterationLimit)
@@ -106,9 +117,9 @@ impl<'s, 'a, T: Scalar> Course<'s, 'a, T> {
     /// Tells the monitor how far the solve has come.
     pub(crate) fn tell(&self, residual: f64, target: f64, wishes: &Wishes) {
         if let Some(monitor) = &self.settings.monitor {
-            let request = monitor.borrow_mut().progress(&Progress { iteration: self.iterations, residual, target });
-            let wish = [Request::Stop, Request::Snapshot].map(|kind| f64::from(u8::from(request == kind)));
-            wishes.mine.set(Some(wish));
+            let (iteration, limit) = (self.iterations, self.settings.max_iterations);
+            let request = monitor.borrow_mut().progress(&Progress { iteration, residual, target, limit });
+            wishes.mine.set(Some(KINDS.map(|kind| f64::from(u8::from(request == kind)))));
         }
     }
 
@@ -116,18 +127,33 @@ impl<'s, 'a, T: Scalar> Course<'s, 'a, T> {
     pub(crate) fn is_due(&self, wishes: &Wishes) -> bool {
         let (every, iterations) = (self.settings.snapshot_every, self.iterations);
         let regular = every > 0 && iterations > 0 && iterations.is_multiple_of(every);
-        let wanted = regular || wishes.heard.get().contains(&true);
+        let last = iterations >= self.settings.max_iterations;
+        let wanted = regular || last || wishes.hears(STOP) || wishes.hears(SNAPSHOT);
         wanted && self.settings.monitor.is_some() && self.delivered != Some(iterations)
     }
 
     /// Gives the monitor a snapshot.
-    pub(crate) fn deliver(&mut self, snapshot: &Snapshot<T>, comm: &Comm) -> Result<()> {
+    pub(crate) fn deliver(&mut self, snapshot: Snapshot<T>, comm: &Comm) -> Result<()> {
         self.delivered = Some(self.iterations);
-        if let Some(monitor) = &self.settings.monitor {
-            let outcome = monitor.borrow_mut().snapshot(snapshot);
-            comm.agree(outcome)?;
-        }
-        Ok(())
+        self.with_monitor(comm, |monitor| monitor.snapshot(snapshot))
+    }
+
+    /// Lets the ranks' monitors meet if all of them want to.
+    pub(crate) fn meet(&self, wishes: &Wishes, comm: &Comm) -> Result<()> {
+        if wishes.hears(MEET) { self.end(comm) } else { Ok(()) }
+    }
+
+    /// Lets the ranks' monitors meet for the last time.
+    pub(crate) fn end(&self, comm: &Comm) -> Result<()> {
+        self.with_monitor(comm, |monitor| monitor.meet())
+    }
+
+    fn with_monitor(&self, comm: &Comm, act: impl FnOnce(&mut dyn Monitor<T>) -> Result<()>) -> Result<()> {
+        let Some(monitor) = &self.settings.monitor else {
+            return Ok(());
+        };
+        let outcome = act(&mut **monitor.borrow_mut());
+        Ok(comm.agree(outcome)?)
     }
 
     pub(crate) fn archive(&mut self, archive: &mut Archive<'_, T>) {

@@ -190,6 +190,7 @@ impl<'s, 'a, T: Scalar, I: Iteration<T>> Drive<'s, 'a, T, I> {
     fn record(&mut self, x: &mut Vector<T>) -> Result<()> {
         self.report.history.push(self.estimate.residual);
         self.course.tell(self.estimate.residual, self.report.target, &self.cx.wishes);
+        self.course.meet(&self.cx.wishes, self.cx.b.comm())?;
         self.hand_out(x)
     }
 
@@ -200,7 +201,7 @@ impl<'s, 'a, T: Scalar, I: Iteration<T>> Drive<'s, 'a, T, I> {
         }
         let mut snapshot = Snapshot::new(self.cx.method);
         self.archive(&mut Archive::Save(&mut snapshot), x);
-        self.course.deliver(&snapshot, self.cx.b.comm())
+        self.course.deliver(snapshot, self.cx.b.comm())
     }
 
     /// Takes the state from a snapshot.
@@ -250,6 +251,7 @@ impl<'s, 'a, T: Scalar, I: Iteration<T>> Drive<'s, 'a, T, I> {
             }
             self.compute_residual(x)?;
         }
+        self.course.end(self.cx.b.comm())?;
         let Signs { finite, hidden, met, .. } = self.signs();
         self.report.reason = if finite && met && !hidden { StopReason::Converged } else { reason };
         self.report.iterations = self.course.iterations;

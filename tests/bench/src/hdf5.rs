@@ -5,7 +5,7 @@ use std::fs::{self, File};
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
-use dolmen_core::{CsrMatrix, Layout, LinearOperator, Vector};
+use dolmen_core::{CsrMatrix, Layout, LinearOperator, Snapshot, Vector};
 use dolmen_io::checkpoint::{Checkpoint, CheckpointStore};
 use dolmen_io::hdf5::{self, H5File};
 
@@ -120,7 +120,29 @@ fn checkpoint(bench: &Bench, folder: &Path, x: &Vector<f64>) -> Result {
         std::hint::black_box(restored.take_vector::<f64>("x", x.layout())?);
         Ok(())
     };
-    cases(bench, "checkpoint", (LEN, 0, 8.0 * LEN as f64), || newest.borrow().clone(), write, read)
+    let size = (LEN, 0, 8.0 * LEN as f64);
+    cases(bench, "checkpoint", size, || newest.borrow().clone(), write, read)?;
+    begin(bench, &mut store.borrow_mut(), x);
+    Ok(())
+}
+
+/// What a solver waits for if it is saved while it goes on.
+fn begin(bench: &Bench, store: &mut CheckpointStore, x: &Vector<f64>) {
+    let case = Case { name: "j.checkpoint.begin", n: LEN, entries: 0, bytes: 0.0 };
+    let (store, given) = (std::cell::RefCell::new(store), std::cell::RefCell::new(None));
+    let prepare = || {
+        store.borrow_mut().complete().expect("room on the disk");
+        let mut snapshot = Snapshot::new("bench");
+        snapshot.set_vector("x", x.clone());
+        *given.borrow_mut() = Some(snapshot);
+    };
+    let work = || {
+        let snapshot = given.borrow_mut().take().expect("invariant: prepared");
+        let checkpoint = Checkpoint::new("bench").give_snapshot("solver", snapshot);
+        store.borrow_mut().begin(checkpoint).expect("room on the disk");
+    };
+    bench.few(&case, prepare, work);
+    store.borrow_mut().complete().expect("room on the disk");
 }
 
 fn vector(bench: &Bench, path: &Path, x: &Vector<f64>) -> Result {

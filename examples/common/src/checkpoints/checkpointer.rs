@@ -4,7 +4,11 @@
 //! solver carries to all ranks with the sums of its next iteration; when it then hands out a snapshot,
 //! the ranks vote once more on whether it is still wanted, since two ranks may have asked for the same
 //! one in consecutive iterations.
+//!
+//! The snapshot is written by threads while the solve goes on. When all of them are done the ranks meet
+//! in the solver, which needs no message either, and the checkpoint gets its name.
 
+use std::marker::PhantomData;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -26,7 +30,10 @@ pub struct Checkpointer<'m, T: Scalar> {
     /// The attempt, of a solve that makes several, and the iteration that were saved last.
     place: Option<[Option<u64>; 2]>,
     newest: Option<PathBuf>,
-    monitor: Option<&'m mut dyn Monitor<T>>,
+    /// Whether there was an iteration after which this rank wanted what is not saved yet.
+    wanted: bool,
+    ask: Option<&'m mut dyn FnMut(&Progress) -> Request>,
+    scalar: PhantomData<T>,
 }
 
 /// Where a solve goes on.
@@ -72,14 +79,15 @@ impl<'m, T: Scalar> Checkpointer<'m, T> {
         let signals = comm.agree(watched.map_err(describe))?;
         let store = CheckpointStore::open(comm, folder)?;
         let config = config.to_owned();
-        let (place, newest, monitor) = (None, None, None);
-        Ok(Checkpointer { store, config, every, signals, last: Instant::now(), place, newest, monitor })
+        let (place, newest, ask, last) = (None, None, None, Instant::now());
+        let (wanted, scalar) = (false, PhantomData);
+        Ok(Checkpointer { store, config, every, signals, last, place, newest, wanted, ask, scalar })
     }
 
-    /// Tells another monitor of the progress too.
+    /// Tells `ask` of the progress too, which can ask for a checkpoint and to stop with one.
     #[must_use]
-    pub fn monitor(mut self, monitor: &'m mut dyn Monitor<T>) -> Self {
-        self.monitor = Some(monitor);
+    pub fn ask(mut self, ask: &'m mut dyn FnMut(&Progress) -> Request) -> Self {
+        self.ask = Some(ask);
         self
     }
 
@@ -117,48 +125,63 @@ impl<'m, T: Scalar> Checkpointer<'m, T> {
     }
 
     /// What this rank wants.
-    fn request(&self) -> Request {
-        match self.signals.wish() {
-            Some(Wish::Stop) => Request::Stop,
-            Some(Wish::Save) => Request::Snapshot,
-            None if self.last.elapsed() >= self.every => Request::Snapshot,
-            None => Request::Continue,
+    fn request(&mut self, progress: &Progress) -> Request {
+        let asked = self.ask.as_mut().map_or(Request::Continue, |ask| ask(progress));
+        let wish = self.signals.wish();
+        if asked == Request::Stop || wish == Some(Wish::Stop) {
+            return Request::Stop;
         }
+        let due = self.last.elapsed() >= self.every || progress.iteration >= progress.limit;
+        if due || asked == Request::Snapshot || wish == Some(Wish::Save) {
+            return Request::Snapshot;
+        }
+        if self.store.is_written() { Request::Meet } else { Request::Continue }
     }
 
-    fn save(&mut self, snapshot: &Snapshot<T>) -> Result<()> {
+    fn save(&mut self, snapshot: Snapshot<T>) -> Result<()> {
         let place = ["attempt", "iterations"].map(|name| snapshot.integer(name));
-        let mut wanted = [u64::from(self.request() != Request::Continue)];
+        let mut wanted = [u64::from(self.wanted)];
         self.store.comm().all_reduce_max(&mut wanted);
         if wanted == [0] || (place[1].is_some() && self.place == Some(place)) {
             return Ok(());
         }
         self.signals.saved();
-        let saved = self.store.save(&Checkpoint::new(self.config.as_str()).snapshot(SOLVER, snapshot))?;
-        self.newest = Some(saved.path);
+        self.complete()?;
+        self.store.begin(Checkpoint::new(self.config.as_str()).give_snapshot(SOLVER, snapshot))?;
         self.place = Some(place);
         self.last = Instant::now();
+        self.wanted = false;
+        Ok(())
+    }
+
+    fn complete(&mut self) -> Result<()> {
+        if let Some(saved) = self.store.complete()? {
+            self.newest = Some(saved.path);
+        }
         Ok(())
     }
 }
 
 impl<T: Scalar> Monitor<T> for Checkpointer<'_, T> {
     fn progress(&mut self, progress: &Progress) -> Request {
-        let other = self.monitor.as_mut().map_or(Request::Continue, |monitor| monitor.progress(progress));
-        match (other, self.request()) {
-            (Request::Stop, _) | (_, Request::Stop) => Request::Stop,
-            (Request::Snapshot, _) | (_, Request::Snapshot) => Request::Snapshot,
-            (Request::Continue, Request::Continue) => Request::Continue,
-        }
+        let request = self.request(progress);
+        self.wanted |= matches!(request, Request::Snapshot | Request::Stop);
+        request
     }
 
-    fn snapshot(&mut self, snapshot: &Snapshot<T>) -> dolmen_solvers::Result<()> {
-        let core = |error| match error {
-            Error::Agreed(error) => error,
-            // All ranks have it: its text names no rank.
-            other => dolmen_core::Error::Agreed { rank: 0, everywhere: true, message: other.to_string() },
-        };
-        self.save(snapshot).map_err(core)?;
-        self.monitor.as_mut().map_or(Ok(()), |monitor| monitor.snapshot(snapshot))
+    fn snapshot(&mut self, snapshot: Snapshot<T>) -> dolmen_solvers::Result<()> {
+        Ok(self.save(snapshot).map_err(core)?)
+    }
+
+    fn meet(&mut self) -> dolmen_solvers::Result<()> {
+        Ok(self.complete().map_err(core)?)
+    }
+}
+
+fn core(error: Error) -> dolmen_core::Error {
+    match error {
+        Error::Agreed(error) => error,
+        // All ranks have it: its text names no rank.
+        other => dolmen_core::Error::Agreed { rank: 0, everywhere: true, message: other.to_string() },
     }
 }

@@ -73,6 +73,25 @@ pub(crate) fn stopped_and_resumed() -> TestResult {
     Ok(())
 }
 
+/// A solve that ended at its limit goes on from there with a larger one.
+pub(crate) fn ended_at_its_limit() -> TestResult {
+    let temporary = tempdir()?;
+    let folder = temporary.path();
+    tridiagonal(folder, "a.mtx", 400, 2.0)?;
+    let (expected, _) = object(2, folder, &[&SOLVE[..], &["--output", "undisturbed.mtx"]].concat())?;
+    let short = dolmen(3, folder, &[&SOLVE[..], &["--checkpoint", "saved", "--max-iterations", "50"]].concat())?;
+    assert_eq!(short.status.code(), Some(1), "{short:?}");
+    let hint = "--resume with a larger --max-iterations goes on from saved/checkpoint-00000001.h5";
+    assert!(short.stdout.contains(hint), "{}", short.stdout);
+    let resume = ["--checkpoint", "saved", "--resume", "--output", "resumed.mtx"];
+    let output = dolmen(2, folder, &[&SOLVE[..], &resume].concat())?;
+    assert!(output.stdout.contains("checkpoint-00000001.h5 after iteration 50"), "{}", output.stdout);
+    let iterations = expected["iterations"].as_u64().ok_or("no iterations")?;
+    assert!(iterations > 50 && output.stdout.contains(&format!("{iterations} iterations")), "{}", output.stdout);
+    assert!(fs::read(folder.join("resumed.mtx"))? == fs::read(folder.join("undisturbed.mtx"))?, "other bits");
+    Ok(())
+}
+
 /// CG fails at once, and the second attempt is the one that is stopped.
 pub(crate) fn later_attempt() -> TestResult {
     let temporary = tempdir()?;

@@ -24,6 +24,7 @@ fn main() -> ExitCode {
         serial("monitor_and_profile", solve::monitor_and_profile),
         serial("reference_matrices_are_solved", solve::reference_matrices),
         serial("stopped_and_resumed", checkpoints::stopped_and_resumed),
+        serial("ended_at_its_limit_and_resumed", checkpoints::ended_at_its_limit),
         serial("a_later_attempt_is_resumed", checkpoints::later_attempt),
         serial("other_checkpoints_are_refused", checkpoints::refused),
         serial("matrices_are_described", info::by_hand),

@@ -19,7 +19,7 @@ pub(crate) fn vector<T: Scalar>(layout: &Layout, stream: u64) -> Vector<T> {
 }
 
 /// Most rows on the last rank, none on the first of several.
-fn uneven(comm: &Comm, len: u64) -> TestResult<Layout> {
+pub(crate) fn uneven(comm: &Comm, len: u64) -> TestResult<Layout> {
     let (rank, size) = (comm.rank() as u64, comm.size() as u64);
     let share = if size == 1 { len } else { len * 2 * rank / (size * (size - 1)) };
     let mut lengths = comm.all_gather(share);

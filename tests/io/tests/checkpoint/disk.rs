@@ -43,6 +43,9 @@ pub(crate) fn full(comm: &Comm) -> TestResult {
         comm.agree(if comm.rank() == 0 { fill() } else { Ok(()) })?;
         let error = store.save(&Checkpoint::new("").vector("x", &second)).expect_err("no room").to_string();
         assert!(error.contains("checkpoint-00000002.h5.tmp") && error.contains("No space left"), "{error}");
+        let begun = store.begin(Checkpoint::new("").vector("x", &second));
+        let error = begun.and_then(|()| store.complete()).expect_err("no room").to_string();
+        assert!(error.contains("checkpoint-00000002.h5.tmp") && error.contains("No space left"), "{error}");
         comm.barrier();
         assert_eq!(fs::read_dir(folder.path())?.count(), 3, "the filler, the lock and the first checkpoint");
         let mut restored = store.load()?.ok_or("nothing left")?;

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use dolmen_common::checkpoints::Checkpointer;
 use dolmen_core::Vector;
-use dolmen_solvers::{Cg, Monitor, Progress, Request, SolveReport, StopReason};
+use dolmen_solvers::{Cg, Progress, Request, SolveReport, StopReason};
 use dolmen_tests::{Comm, Folder, TestResult};
 
 use crate::first_ranks;
@@ -23,15 +23,6 @@ fn bits(x: &Vector<f64>) -> Vec<u64> {
     all.map(f64::to_bits).collect()
 }
 
-/// Asks to stop, on the last rank only.
-struct Stopper(bool);
-
-impl Monitor<f64> for Stopper {
-    fn progress(&mut self, progress: &Progress) -> Request {
-        if self.0 && progress.iteration == AFTER { Request::Stop } else { Request::Continue }
-    }
-}
-
 fn undisturbed(comm: &Comm) -> TestResult<Outcome> {
     let (matrix, jacobi, rhs) = problem(comm, SIDE)?;
     let mut x = Vector::zeros(rhs.layout());
@@ -41,9 +32,12 @@ fn undisturbed(comm: &Comm) -> TestResult<Outcome> {
 
 fn write(comm: &Comm, folder: &Folder) -> TestResult {
     let (matrix, jacobi, rhs) = problem(comm, SIDE)?;
-    let mut stopper = Stopper(comm.rank() + 1 == comm.size());
-    // Every iteration counts as due, so the one that it stops at is saved.
-    let mut saver = Checkpointer::new(comm, folder.path(), Duration::ZERO, "grid")?.monitor(&mut stopper);
+    let last = comm.rank() + 1 == comm.size();
+    let mut stop = |progress: &Progress| match last && progress.iteration == AFTER {
+        true => Request::Stop,
+        false => Request::Continue,
+    };
+    let mut saver = Checkpointer::new(comm, folder.path(), Duration::from_secs(3600), "grid")?.ask(&mut stop);
     let mut x = Vector::zeros(rhs.layout());
     let report = Cg::new().rtol(1e-10).preconditioner(&jacobi).monitor(&mut saver).solve(&matrix, &rhs, &mut x)?;
     assert_eq!((report.reason, report.iterations), (StopReason::Requested, AFTER + 1));
@@ -82,6 +76,33 @@ pub(crate) fn four_to_any(comm: &Comm) -> TestResult {
         }
         comm.barrier();
     }
+    folder.remove(comm);
+    Ok(())
+}
+
+/// It has its name long before the solve ends or saves again.
+pub(crate) fn named_meanwhile(comm: &Comm) -> TestResult {
+    let folder = Folder::new(comm)?;
+    let (matrix, jacobi, rhs) = problem(comm, SIDE)?;
+    let file = folder.path().join("checkpoint-00000001.h5");
+    let mut named = None;
+    let mut ask = |progress: &Progress| {
+        if progress.iteration == AFTER {
+            return Request::Snapshot;
+        }
+        if progress.iteration > AFTER && named.is_none() {
+            std::thread::sleep(Duration::from_millis(2));
+            named = file.exists().then_some(progress.iteration);
+        }
+        Request::Continue
+    };
+    let mut saver = Checkpointer::new(comm, folder.path(), Duration::from_secs(3600), "grid")?.ask(&mut ask);
+    let mut x = Vector::zeros(rhs.layout());
+    let report = Cg::new().rtol(1e-10).preconditioner(&jacobi).monitor(&mut saver).solve(&matrix, &rhs, &mut x)?;
+    assert_eq!(saver.newest(), Some(file.as_path()));
+    drop(saver);
+    assert!(named.is_some_and(|iteration| iteration < report.iterations), "{named:?} of {}", report.iterations);
+    comm.barrier();
     folder.remove(comm);
     Ok(())
 }

@@ -123,6 +123,22 @@ pub(crate) fn saved_on_the_way() -> TestResult {
     Ok(())
 }
 
+/// A run that ended at its limit of iterations goes on with a larger one.
+pub(crate) fn ended_at_its_limit() -> TestResult {
+    let temporary = tempfile::tempdir()?;
+    let folder = temporary.path();
+    prepare(folder, SHORT)?;
+    let config = fs::read_to_string(folder.join("case.toml"))?;
+    fs::write(folder.join("short.toml"), config.replace("tolerance", "max_iterations = 3, tolerance"))?;
+    let error = only_error(&mapmaker(2, folder, &["run", "short.toml", "--checkpoint", "saved"])?)?;
+    let advice = "--resume with a larger destripe.max_iterations goes on from saved/checkpoint-00000001.h5";
+    assert!(error.contains("3 iterations") && error.ends_with(advice), "{error}");
+    let args = ["run", "case.toml", "--checkpoint", "saved", "--resume", "--output", "resumed"];
+    let output = mapmaker(3, folder, &args)?;
+    assert!(output.stdout.contains("checkpoint-00000001.h5 after iteration 3"), "{}{}", output.stdout, output.stderr);
+    assert_undisturbed(folder, "resumed")
+}
+
 /// Checkpoints of other settings or input, and options that do not go together.
 pub(crate) fn refused() -> TestResult {
     let temporary = tempfile::tempdir()?;

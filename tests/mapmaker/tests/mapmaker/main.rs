@@ -41,6 +41,7 @@ fn main() -> std::process::ExitCode {
         serial("the_program_is_built_beside_the_tests", programs::is_beside),
         serial("stopped_runs_end_with_the_same_maps", checkpoints::stopped_and_resumed).deadline(2 * minute),
         serial("saving_on_the_way_changes_nothing", checkpoints::saved_on_the_way).deadline(minute),
+        serial("ended_at_its_limit_and_resumed", checkpoints::ended_at_its_limit),
         serial("checkpoints_of_other_runs_are_refused", checkpoints::refused).deadline(2 * minute),
         serial("a_killed_rank_ends_the_job", programs::killed_rank),
     ])

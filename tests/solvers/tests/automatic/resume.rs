@@ -15,8 +15,8 @@ impl Monitor<f64> for Keeper {
         Request::Snapshot
     }
 
-    fn snapshot(&mut self, snapshot: &Snapshot<f64>) -> dolmen_solvers::Result<()> {
-        self.0.push(snapshot.clone());
+    fn snapshot(&mut self, snapshot: Snapshot<f64>) -> dolmen_solvers::Result<()> {
+        self.0.push(snapshot);
         Ok(())
     }
 }

@@ -223,8 +223,8 @@ impl Monitor<f64> for Stopper {
         if self.after == Some(progress.iteration) { Request::Stop } else { Request::Continue }
     }
 
-    fn snapshot(&mut self, snapshot: &Snapshot<f64>) -> dolmen_solvers::Result<()> {
-        self.snapshots.push(snapshot.clone());
+    fn snapshot(&mut self, snapshot: Snapshot<f64>) -> dolmen_solvers::Result<()> {
+        self.snapshots.push(snapshot);
         Ok(())
     }
 }

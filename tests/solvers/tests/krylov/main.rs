@@ -8,6 +8,7 @@ mod cg;
 mod dense;
 mod endings;
 mod honesty;
+mod meeting;
 mod preconditioned;
 mod references;
 mod resume;
@@ -71,6 +72,9 @@ fn main() -> ExitCode {
         case("resume_with_a_larger_limit", &[1, 2], resume::larger_limit),
         case("one_snapshot_an_iteration", &[1, 2], resume::one_an_iteration),
         case("foreign_snapshots", &[1, 2], resume::foreign_snapshots),
+        case("monitors_meet_when_all_want_to", &[1, 2, 3, 4], meeting::when_all_want_to),
+        case("block_monitors_meet", &[1, 3], meeting::of_blocks),
+        case("a_failed_meeting_ends_the_solve", &[1, 3], meeting::failed),
         case("blocks_against_dense_solves", SOME, block::dense_solves),
         case("blocks_that_converge_at_different_times", &[1, 3], block::different_times),
         case("blocks_that_do_not_converge", &[1, 2, 3], block::bad_ends),
