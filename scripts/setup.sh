@@ -38,6 +38,9 @@ from importlib.util import find_spec
 raise SystemExit(any(find_spec(name) is None for name in sys.argv[1:]))' "$@" 2>/dev/null
 }
 
+# A build of PETSc with its Python module, where Debian puts them.
+have_petsc() { compgen -G "/usr/lib/petscdir/$1*/*-$2/lib/python3/dist-packages/petsc4py" >/dev/null; }
+
 required=()   # Debian packages without which nothing builds
 modules=()    # the same for people without Debian
 optional=()   # Debian packages for the demo's sky and the Python tests
@@ -80,8 +83,13 @@ collect_missing() {
     have_modules venv ensurepip || need "Python's venv module" python3-venv
 
     [ -d /usr/share/healpy ] || optional+=(healpy-data)
-    for name in healpy h5py astropy pytest; do
+    for name in healpy h5py astropy pytest petsc4py; do
         have_modules "$name" || optional+=("python3-$name")
+    done
+    # PETSc's files differ with its numbers and indices: 50 MB for all four kinds.
+    for numbers in real complex; do
+        have_petsc petsc3 "$numbers" || optional+=("python3-petsc4py-$numbers")
+        have_petsc petsc64 "$numbers" || optional+=("python3-petsc4py-64-$numbers")
     done
 }
 

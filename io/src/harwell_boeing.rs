@@ -3,7 +3,8 @@
 //! Formats: I. Duff, R. Grimes, J. Lewis, *Users' Guide for the Harwell-Boeing Sparse Matrix
 //! Collection* (1992); I. Duff, R. Grimes, J. Lewis, *The Rutherford-Boeing Sparse Matrix Collection*,
 //! RAL-TR-97-031 (1997). Assembled matrices of all fields and symmetries are read, and full
-//! right-hand sides; elemental matrices, and right-hand sides stored like a matrix, are refused.
+//! right-hand sides with their guesses and solutions; elemental matrices, and right-hand sides stored like
+//! a matrix, are refused.
 //! Symmetric files store the lower triangle: an entry above the diagonal is refused.
 //!
 //! Rank 0 reads the text, plain or gzip, and sends entries to their owners. These are collections
@@ -11,19 +12,20 @@
 
 mod fortran;
 mod header;
+mod vectors;
 
 pub(crate) use header::is_harwell_boeing;
+pub use vectors::{SystemVectors, read_system_vectors, read_vectors};
 
-use crate::dense;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::fault::{Fault, require_same, settle};
-use crate::matrix_file::{Description, Field, Storage, check_length, check_sizes, require_field};
+use crate::matrix_file::{Description, Field, Storage, check_sizes, require_field};
 use crate::source::Source;
 use crate::symmetry::{check_place, push};
 use crate::text::Lines;
-use dolmen_core::{Comm, CsrBuilder, CsrMatrix, Duplicates, Layout, MultiVector, Scalar};
+use dolmen_core::{Comm, CsrBuilder, CsrMatrix, Duplicates, Layout, Scalar};
 use fortran::FortranFormat;
-use header::{Header, RightHandSides};
+use header::Header;
 use std::io::{BufRead, BufReader, Read};
 use std::path::Path;
 use std::result::Result as StdResult;
@@ -40,20 +42,6 @@ pub fn read_matrix<T: Scalar>(comm: &Comm, path: impl AsRef<Path>) -> Result<(Cs
     let file = HarwellBoeing::open(comm, &source)?;
     let description = file.description();
     Ok((file.matrix()?, description))
-}
-
-/// Reads the right-hand sides that stand behind the matrix, as vectors on `rows`.
-///
-/// # Collective
-/// Rank 0 reads the file.
-///
-/// # Errors
-/// As [`read_matrix`]; a file without right-hand sides, or of another length than the layout's.
-pub fn read_vectors<T: Scalar>(path: impl AsRef<Path>, rows: &Layout) -> Result<(MultiVector<T>, Description)> {
-    let source = Source::open(rows.comm(), path.as_ref())?;
-    let file = HarwellBoeing::open(rows.comm(), &source)?;
-    let description = file.description();
-    Ok((file.vectors(rows)?, description))
 }
 
 /// A file whose header is read.
@@ -112,7 +100,9 @@ impl<'s> HarwellBoeing<'s> {
             Ok(())
         };
         match values {
-            Some(format) => read_values(&mut self.lines, &format, "values", entries, self.header.field, &mut add)?,
+            Some(format) => {
+                read_values(&mut self.lines, &format, "values", entries, entries, self.header.field, &mut add)?
+            }
             None => {
                 (0..entries).try_for_each(|_| add(1.0, 0.0)).map_err(|what| Fault::line(self.lines.number, what))?
             }
@@ -142,76 +132,36 @@ impl<'s> HarwellBoeing<'s> {
         Ok(starts)
     }
 
-    /// Refuses more lines than were announced.
+    /// Reads the vectors behind the matrix, if there are any, and refuses more lines than were announced.
     fn end(&mut self) -> StdResult<(), Fault> {
-        while self.header.right_hand_sides.is_none()
-            && let Some(line) = self.lines.next_line()?
-        {
+        if self.header.right_hand_sides.is_some() {
+            return self.check_vectors();
+        }
+        while let Some(line) = self.lines.next_line()? {
             if !line.trim_ascii().is_empty() {
                 return Err(Fault::line(self.lines.number, "follows the last number of the matrix"));
             }
         }
         Ok(())
     }
-
-    /// # Collective
-    pub(crate) fn vectors<T: Scalar>(mut self, rows: &Layout) -> Result<MultiVector<T>> {
-        let path = self.source.path();
-        let Some(RightHandSides { count, .. }) = self.header.right_hand_sides else {
-            return Err(Error::argument(path, "has no right-hand sides; read its matrix"));
-        };
-        check_length(path, self.header.rows, rows)?;
-        require_field::<T>(path, self.header.field)?;
-        let read = if self.comm.rank() == 0 { self.read_right_hand_sides() } else { Ok(Vec::new()) };
-        let values: Vec<T> = settle(&self.comm, path, read)?;
-        let columns = usize::try_from(count).expect("invariant: bounded by the length of the file");
-        Ok(dense::place_columns(rows, columns, [(0, &values[..])].into_iter()))
-    }
-
-    fn read_right_hand_sides<T: Scalar>(&mut self) -> StdResult<Vec<T>, Fault> {
-        let Header { rows, columns, entries, field, pointers, indices, values, .. } = self.header;
-        let Some(RightHandSides { count, format }) = self.header.right_hand_sides.clone() else {
-            return Ok(Vec::new());
-        };
-        let value_count = entries.saturating_mul(1 + u64::from(field == Field::Complex));
-        let skipped = [
-            pointers.lines(columns.saturating_add(1)),
-            indices.lines(entries),
-            values.map_or(0, |format| format.lines(value_count)),
-        ];
-        for _ in 0..skipped.iter().fold(0, |sum: u64, lines| sum.saturating_add(*lines)) {
-            if self.lines.next_line()?.is_none() {
-                return Err(Fault::line(self.lines.number, "the file ends before the right-hand sides"));
-            }
-        }
-        let total = rows
-            .checked_mul(count)
-            .ok_or_else(|| Fault::line(5, "the right-hand sides have more than 2^64 - 1 entries"))?;
-        let mut found = Vec::new();
-        read_values(&mut self.lines, &format, "values of right-hand sides", total, field, &mut |re, im| {
-            found.push(T::from_parts(re, im));
-            Ok(())
-        })?;
-        check_sizes(rows, count, self.lines.bytes).map_err(|what| Fault::line(5, what))?;
-        Ok(found)
-    }
 }
 
-/// Reads so many values, complex ones as pairs of numbers.
+/// Reads so many values, complex ones as pairs of numbers; each vector of `each` may start on a new line.
 fn read_values(
     lines: &mut Lines<impl BufRead>,
     format: &FortranFormat,
     what: &str,
     count: u64,
+    each: u64,
     field: Field,
     take: &mut impl FnMut(f64, f64) -> StdResult<(), String>,
 ) -> StdResult<(), Fault> {
     if field != Field::Complex {
-        return format.read(lines, what, count, |number| take(format.value(number)?, 0.0));
+        return format.read_vectors(lines, what, count, each, |number| take(format.value(number)?, 0.0));
     }
     let numbers = count.checked_mul(2).ok_or_else(|| Fault::line(3, "announces more than 2^64 - 1 numbers"))?;
     let mut re = None;
-    format.read(lines, what, numbers, |number| {
+    format.read_vectors(lines, what, numbers, each.saturating_mul(2), |number| {
         let value = format.value(number)?;
         match re.take() {
             Some(re) => take(re, value),

@@ -11,6 +11,7 @@ mod element;
 mod encoding;
 mod ffi;
 mod file;
+mod filters;
 mod matrix;
 mod objects;
 mod options;
@@ -18,6 +19,7 @@ mod slab;
 mod space;
 mod table;
 mod vector;
+mod whole;
 
 pub use attribute::Attribute;
 pub use dataset::{Dataset, Layout, Transfer};

@@ -78,6 +78,12 @@ fn matrix(file: &H5File, group: &str, objects: &[Object]) -> Result<Description>
     let (rows, columns) = file.matrix_shape(group)?;
     let data = dataset(objects, &format!("{group}/data"));
     let values = data.map(|data| vectors(file, data)).transpose()?.flatten();
+    if let (Some(data), None) = (data, &values) {
+        return Err(Error::File {
+            path: file.path().to_owned(),
+            what: format!("group {group}: {}", not_numbers(data)),
+        });
+    }
     let is_complex = values.as_ref().is_some_and(|values| values.field == "complex");
     let storage = file.matrix_storage(group)?;
     let full = Description::full(FORMAT, storage, is_complex, [rows, columns]);
@@ -112,6 +118,12 @@ fn is_complex(members: &[dolmen_io::hdf5::Member]) -> bool {
     names == ["r", "i"] && members.iter().all(|member| matches!(member.element, ElementType::Float { .. }))
 }
 
+/// What a dataset holds that is no vector.
+fn not_numbers(object: &Object) -> String {
+    let element = object.dataset.as_ref().map(|stored| stored.element.to_string()).unwrap_or_default();
+    format!("{} holds {element}: no numbers, nor complex ones, which are compounds of floats r and i", object.name)
+}
+
 /// The object that a location names, or the only one that `wanted` likes.
 fn choose(location: &Location, file: &H5File, wanted: impl Fn(&Description) -> bool, kind: &str) -> Result<Found> {
     let objects = file.objects()?;
@@ -123,7 +135,8 @@ fn choose(location: &Location, file: &H5File, wanted: impl Fn(&Description) -> b
             return Err(unread.swap_remove(at).1);
         }
         let Some(at) = found.iter().position(|found| found.name == name) else {
-            return Err(location.error(format!("has no matrix and no vectors named {asked}; {}", list(&found))));
+            let other = dataset(&objects, &name).map(|other| format!("; {}", not_numbers(other))).unwrap_or_default();
+            return Err(location.error(format!("has no matrix and no vectors named {asked}{other}; {}", list(&found))));
         };
         let chosen = found.swap_remove(at);
         return match wanted(&chosen.description) {
@@ -131,12 +144,17 @@ fn choose(location: &Location, file: &H5File, wanted: impl Fn(&Description) -> b
             false => Err(location.error(format!("{name} is not {kind}"))),
         };
     }
+    let has_none = found.is_empty();
     found.retain(|found| wanted(&found.description));
     match (found.len(), unread.pop()) {
         (1, _) => Ok(found.swap_remove(0)),
         // What is not understood may be what is wanted.
         (0, Some((_, error))) => Err(error),
-        (0, None) => Err(location.error(format!("holds nothing that is {kind}"))),
+        (0, None) => {
+            let other = objects.iter().find(|object| object.dataset.is_some());
+            let other = other.filter(|_| has_none).map(|other| format!("; {}", not_numbers(other))).unwrap_or_default();
+            Err(location.error(format!("holds nothing that is {kind}{other}")))
+        }
         _ => Err(location.error(format!("holds several objects; choose one with FILE::OBJECT; {}", list(&found)))),
     }
 }

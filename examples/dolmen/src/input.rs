@@ -68,7 +68,7 @@ impl Description {
         match self.right_hand_sides {
             0 => None,
             1 => Some("the file has a right-hand side as well; --rhs FILE reads it".to_owned()),
-            count => Some(format!("the file has {count} right-hand sides as well, which are not read")),
+            count => Some(format!("the file has {count} right-hand sides as well; --rhs FILE reads a file of one")),
         }
     }
 }

@@ -24,10 +24,12 @@ pub(crate) fn hdf5(comm: &Comm, location: &Location) -> Result<(Option<Location>
     verify_checkpoint(&file)?;
     let objects = file.objects()?;
     let Contents { found, unread } = find(&file, &objects);
-    let mut readable = Vec::new();
-    for found in found.iter().filter(|found| missing_filters(&objects, &found.name).is_empty()) {
-        read(&file, found)?;
-        readable.push(found);
+    let (mut readable, mut unusable) = (Vec::new(), Vec::new());
+    for found in &found {
+        match read(&file, &objects, found)? {
+            None => readable.push(found),
+            Some(fault) => unusable.push((found.name.as_str(), fault)),
+        }
     }
     let links = objects.iter().filter(|object| object.link.is_some()).count();
     let mut lines = vec![format!("HDF5, {} groups and datasets", objects.len() - links)];
@@ -36,9 +38,8 @@ pub(crate) fn hdf5(comm: &Comm, location: &Location) -> Result<(Option<Location>
         let attributes = attributes(&file, object);
         let known = found.iter().find(|found| found.name == object.name);
         let fault = unread.iter().find(|(name, _)| *name == object.name).map(|(_, error)| error.to_string());
-        let is_read = known.is_some() || object.dataset.is_some();
-        let missing = if is_read { missing_filters(&objects, &object.name).join(", ") } else { String::new() };
-        let fault = fault.or_else(|| (!missing.is_empty()).then(|| format!("its filter is not installed: {missing}")));
+        let unusable = unusable.iter().find(|(name, _)| *name == object.name).map(|(_, fault)| fault.clone());
+        let fault = fault.or(unusable).or_else(|| not_tried(object, known));
         lines.push(format!("{:<28}  {}", object.name, kind(object, known, fault.as_deref())));
         lines.extend(attributes.iter().map(|(name, value)| format!("    @{name} = {}", shown(value))));
         list.push(described(object, known, attributes, fault));
@@ -58,15 +59,18 @@ fn verify_checkpoint(file: &H5File) -> Result<()> {
     Ok(())
 }
 
-/// The filters that are not there to undo what the data of an object, or of the parts of a matrix, went through.
-fn missing_filters(objects: &[Object], name: &str) -> Vec<String> {
+/// Whether the data of an object, or of a part of a matrix, went through a filter that is not there.
+fn lacks_filters(objects: &[Object], name: &str) -> bool {
     let parent = name.trim_end_matches('/');
     let parts = PARTS.iter().filter_map(|part| dataset(objects, &format!("{parent}/{part}")));
-    let stored = parts.chain(dataset(objects, name)).filter_map(|object| object.dataset.as_ref());
-    let mut missing: Vec<String> = stored.flat_map(|stored| stored.missing_filters.clone()).collect();
-    missing.sort();
-    missing.dedup();
-    missing
+    let mut stored = parts.chain(dataset(objects, name)).filter_map(|object| object.dataset.as_ref());
+    stored.any(|stored| !stored.missing_filters.is_empty())
+}
+
+/// The filters that are not there, of a dataset whose data are not looked at.
+fn not_tried(object: &Object, known: Option<&Found>) -> Option<String> {
+    let missing = object.dataset.as_ref().filter(|_| known.is_none()).map(|stored| stored.missing_filters.join(", "));
+    missing.filter(|missing| !missing.is_empty()).map(|missing| format!("its filter is not installed: {missing}"))
 }
 
 /// The only matrix; without one the only vectors.
@@ -81,31 +85,52 @@ fn only(location: &Location, found: &[&Found]) -> Option<Location> {
     only.map(|only| Location { file: location.file.clone(), object: Some(only.name.clone()) })
 }
 
-/// Reads a matrix or vectors, to see whether they are valid.
-fn read(file: &H5File, found: &Found) -> Result<()> {
-    if !found.description.is_vectors {
-        matrix_of(file, found)?;
-        return Ok(());
+/// Reads a matrix or vectors, to see whether they are valid; says why they cannot be used although they may be.
+fn read(file: &H5File, objects: &[Object], found: &Found) -> Result<Option<String>> {
+    match examine(file, found) {
+        // Here nothing can be said of the data.
+        Err(error) if lacks_filters(objects, &found.name) => Ok(Some(error.to_string())),
+        examined => examined,
     }
-    // Any 64 bits are valid, also where f64 does not hold the number.
-    match *file.dataset(&found.name)?.element_type() {
-        ElementType::Integer { bytes: 8, signed: true, .. } => examine::<i64>(file, &found.name)?,
-        ElementType::Integer { bytes: 8, .. } => examine::<u64>(file, &found.name)?,
-        _ => drop(vectors_of(file, found, &Layout::uniform(file.comm(), found.description.rows))?),
-    }
-    Ok(())
 }
 
-/// Reads this rank's share of a dataset.
-fn examine<T: Element>(file: &H5File, name: &str) -> Result<()> {
+fn examine(file: &H5File, found: &Found) -> Result<Option<String>> {
+    if let Some(value) = beyond_floats(file, found)? {
+        let kind = if found.description.is_vectors { "vectors" } else { "a matrix" };
+        return Ok(Some(format!("cannot be used as {kind} of f64: it holds {value}, beyond 2^53")));
+    }
+    if found.description.is_vectors {
+        vectors_of(file, found, &Layout::uniform(file.comm(), found.description.rows))?;
+    } else {
+        matrix_of(file, found)?;
+    }
+    Ok(None)
+}
+
+/// The whole number of a matrix or of vectors that is largest in size, if `f64` would not tell it from others.
+fn beyond_floats(file: &H5File, found: &Found) -> Result<Option<i128>> {
+    let data = if found.description.is_vectors { "" } else { "/data" };
+    let name = format!("{}{data}", found.name.trim_end_matches('/'));
+    match *file.dataset(&name)?.element_type() {
+        ElementType::Integer { bytes: 8, signed: true, .. } => largest::<i64>(file, &name),
+        ElementType::Integer { bytes: 8, .. } => largest::<u64>(file, &name),
+        _ => Ok(None),
+    }
+}
+/// The number that is largest in size, of all ranks, if it is beyond 2^53.
+///
+/// # Collective
+fn largest<T: Element + Into<i128>>(file: &H5File, name: &str) -> Result<Option<i128>> {
     let dataset = file.dataset(name)?;
     let (mut start, mut count) = (vec![0; dataset.shape().len()], dataset.shape().to_vec());
     if let (Some(start), Some(count)) = (start.first_mut(), count.first_mut()) {
         let rows = Blocks::uniform(*count, file.comm().size()).range(file.comm().rank());
         (*start, *count) = (rows.start, rows.end - rows.start);
     }
-    dataset.read_slab::<T>(&start, &count)?;
-    Ok(())
+    let size = |value: &i128| value.unsigned_abs();
+    let mine = dataset.read_slab::<T>(&start, &count)?.into_iter().map(Into::into).max_by_key(size);
+    let largest = file.comm().all_gather(mine.unwrap_or(0)).into_iter().max_by_key(size);
+    Ok(largest.filter(|value| size(value) > 1 << 53))
 }
 
 fn attributes(file: &H5File, object: &Object) -> Vec<(String, Value)> {

@@ -101,6 +101,18 @@ impl FortranFormat {
         lines: &mut Lines<impl BufRead>,
         what: &str,
         count: u64,
+        take: impl FnMut(&[u8]) -> Result<(), String>,
+    ) -> Result<(), Fault> {
+        self.read_vectors(lines, what, count, count, take)
+    }
+
+    /// As [`FortranFormat::read`], of vectors of `each` fields, which may start on a new line each.
+    pub(super) fn read_vectors(
+        &self,
+        lines: &mut Lines<impl BufRead>,
+        what: &str,
+        count: u64,
+        each: u64,
         mut take: impl FnMut(&[u8]) -> Result<(), String>,
     ) -> Result<(), Fault> {
         let mut done = 0;
@@ -113,11 +125,11 @@ impl FortranFormat {
                 .take(usize::try_from(wanted).unwrap_or(usize::MAX))
                 .try_fold(0, |taken, field| take(field).map(|()| taken + 1));
             let taken: u64 = taken.map_err(|what| Fault::line(lines.number, what))?;
-            if taken < wanted.min(self.per_line as u64) {
+            done += taken;
+            if taken < wanted.min(self.per_line as u64) && (taken == 0 || !done.is_multiple_of(each)) {
                 let expected = wanted.min(self.per_line as u64);
                 return Err(Fault::line(lines.number, format!("has {taken} of the {what}, not {expected}")));
             }
-            done += taken;
         }
         Ok(())
     }
@@ -247,6 +259,12 @@ mod tests {
         assert_eq!(read("010203junk\n04", 4), Ok(vec![1, 2, 3, 4]));
         assert_eq!(read(" 1 2\n 3", 3), Err("line 1: has 2 of the pointers, not 3".into()));
         assert_eq!(read(" 1 2 3\n", 4), Err("line 1: the file ends after 3 of 4 pointers".into()));
+        let (mut lines, mut found) = (Lines::new(" 1 2 3\n 4\n 5 6 7\n 8\n".as_bytes()), 0);
+        let counted = format("(3I2)").read_vectors(&mut lines, "numbers", 8, 4, |_| {
+            found += 1;
+            Ok(())
+        });
+        assert!(counted.is_ok() && found == 8);
         assert_eq!(read(" 1-2 3\n", 3), Err("line 1: '-2' is not a whole number".into()));
     }
 }

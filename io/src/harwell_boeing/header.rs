@@ -22,11 +22,13 @@ pub(super) struct Header {
     pub(super) right_hand_sides: Option<RightHandSides>,
 }
 
-/// Full right-hand sides behind the matrix.
-#[derive(Clone, Debug)]
+/// Full vectors behind the matrix: as many of each kind as there are right-hand sides.
+#[derive(Clone, Copy, Debug)]
 pub(super) struct RightHandSides {
     pub(super) count: u64,
     pub(super) format: FortranFormat,
+    pub(super) has_guesses: bool,
+    pub(super) has_solutions: bool,
 }
 
 /// Whether the start of a text is a Harwell-Boeing or Rutherford-Boeing file's: it is told by the
@@ -141,8 +143,14 @@ fn parse_type(text: &[u8]) -> Result<(Field, Symmetry), String> {
 }
 
 fn right_hand_sides(line: &[u8], format: FortranFormat) -> Result<RightHandSides, String> {
-    match line.first().map(u8::to_ascii_uppercase) {
-        Some(b'F') => Ok(RightHandSides { count: number(line, 14, "number of right-hand sides")?, format }),
+    let letter = |place: usize| line.get(place).map(u8::to_ascii_uppercase);
+    match letter(0) {
+        Some(b'F') => Ok(RightHandSides {
+            count: number(line, 14, "number of right-hand sides")?,
+            format,
+            has_guesses: letter(1) == Some(b'G'),
+            has_solutions: letter(2) == Some(b'X'),
+        }),
         Some(b'M') => Err("right-hand sides of type M, stored like the matrix, are not supported".into()),
         _ => Err(format!("{} is not a type of right-hand sides, such as F", quoted(columns(line, 0, 3)))),
     }

@@ -10,7 +10,9 @@
 use super::element::{Element, ElementType, Number};
 use super::ffi::{self, Buffer};
 use super::file::{H5File, reason};
+use super::filters;
 use super::slab::Slab;
+use super::whole;
 use crate::error::{Error, Result};
 use dolmen_core::{memory, profile};
 use hdf5::types::{CompoundField, CompoundType, TypeDescriptor};
@@ -60,6 +62,22 @@ impl Layout {
             Self::Contiguous => None,
             Self::Chunked(chunk) | Self::Compressed { chunk, .. } => Some(chunk),
         }
+    }
+}
+
+/// A transfer whose arguments are checked.
+struct Prepared {
+    memory_type: hdf5::Datatype,
+    slab: Slab,
+    /// If it reads 64-bit integers as floats: whether they have signs.
+    whole: Option<bool>,
+}
+
+impl Prepared {
+    /// How many numbers of 64 bits the slab takes in memory.
+    fn numbers(&self) -> usize {
+        let bytes = self.slab.elements().saturating_mul(self.memory_type.size() as u64);
+        usize::try_from(bytes).unwrap_or(usize::MAX) / size_of::<u64>()
     }
 }
 
@@ -143,7 +161,8 @@ impl<'file> Dataset<'file> {
     /// # Errors
     ///
     /// The slab is not inside the dataset, the elements cannot be read as `T` without
-    /// changing integers, the memory does not suffice, or the file cannot be read.
+    /// changing integers, the memory does not suffice, or the file cannot be read. 64-bit integers beyond 2^53
+    /// are not read as floats.
     pub fn read_slab<T: Element>(&self, start: &[u64], count: &[u64]) -> Result<Vec<T>> {
         let prepared = self.prepare::<T>(None, start, count, true);
         self.read_allocated(prepared)
@@ -194,7 +213,7 @@ impl<'file> Dataset<'file> {
         let prepared = self.prepare::<T>(None, start, count, false);
         let prepared = prepared.and_then(|prepared| self.require_length(prepared, values.len()));
         let prepared = prepared.and_then(|prepared| self.require_together(prepared));
-        let (memory_type, slab) = self.agree(prepared)?;
+        let Prepared { memory_type, slab, .. } = self.agree(prepared)?;
         let mut rest: &[u8] = bytemuck::cast_slice(values);
         let _event = profile::event("H5Write").bytes(rest.len() as u64);
         self.transfer_in_parts(&memory_type, &slab, true, |bytes| {
@@ -204,27 +223,40 @@ impl<'file> Dataset<'file> {
         })
     }
 
-    fn read_allocated<T: Element>(&self, prepared: Result<(hdf5::Datatype, Slab)>) -> Result<Vec<T>> {
+    fn read_allocated<T: Element>(&self, prepared: Result<Prepared>) -> Result<Vec<T>> {
         let mut values = Vec::new();
-        let prepared = prepared.and_then(|(memory_type, slab)| {
-            let zeros = usize::try_from(slab.elements()).ok().and_then(memory::try_zeros);
-            let too_many = || self.error(format!("{} elements do not fit into the memory", slab.elements()));
-            values = zeros.ok_or_else(too_many)?;
-            Ok((memory_type, slab))
+        let prepared = prepared.and_then(|prepared| {
+            values = self.zeros(usize::try_from(prepared.slab.elements()).unwrap_or(usize::MAX))?;
+            Ok(prepared)
         });
         self.read_prepared(prepared, &mut values)?;
         Ok(values)
     }
 
-    fn read_prepared<T: Element>(
-        &self,
-        prepared: Result<(hdf5::Datatype, Slab)>,
-        values: &mut [T],
-    ) -> Result<Transfer> {
-        let (memory_type, slab) = self.agree(prepared)?;
-        let mut rest: &mut [u8] = bytemuck::cast_slice_mut(values);
+    fn zeros<T: bytemuck::Pod>(&self, count: usize) -> Result<Vec<T>> {
+        memory::try_zeros(count).ok_or_else(|| self.error(format!("{count} elements do not fit into the memory")))
+    }
+
+    fn read_prepared<T: Element>(&self, prepared: Result<Prepared>, values: &mut [T]) -> Result<Transfer> {
+        let mut numbers = Vec::new();
+        let prepared = prepared.and_then(|prepared| {
+            if prepared.whole.is_some() {
+                numbers = self.zeros::<u64>(prepared.numbers())?;
+            }
+            Ok(prepared)
+        });
+        let prepared = self.agree(prepared)?;
+        let Some(signed) = prepared.whole else { return self.read_bytes(&prepared, bytemuck::cast_slice_mut(values)) };
+        let transfer = self.read_bytes(&prepared, bytemuck::cast_slice_mut(&mut numbers))?;
+        let floats = whole::to_floats(&numbers, signed, values);
+        self.agree(floats.map_err(|what| self.error(what)))?;
+        Ok(transfer)
+    }
+
+    fn read_bytes(&self, Prepared { memory_type, slab, .. }: &Prepared, bytes: &mut [u8]) -> Result<Transfer> {
+        let mut rest = bytes;
         let _event = profile::event("H5Read").bytes(rest.len() as u64);
-        self.transfer_in_parts(&memory_type, &slab, !self.dataset.is_chunked(), |bytes| {
+        self.transfer_in_parts(memory_type, slab, !self.dataset.is_chunked(), |bytes| {
             let (part, after) = mem::take(&mut rest).split_at_mut(bytes);
             rest = after;
             Buffer::Read(part)
@@ -238,24 +270,24 @@ impl<'file> Dataset<'file> {
         start: &[u64],
         count: &[u64],
         reading: bool,
-    ) -> Result<(hdf5::Datatype, Slab)> {
+    ) -> Result<Prepared> {
         let slab = Slab::new(&self.shape, start, count).map_err(|what| self.error(what))?;
+        let element = member.map_or(Ok(&self.element), |member| self.member(member))?;
+        self.require_conversion(element, &T::number(), reading)?;
+        let whole = if reading { element.whole_as(&T::number()) } else { None };
+        let ty = whole.map_or_else(T::descriptor, |signed| whole::descriptor(T::descriptor(), signed));
         let memory_type = match member {
-            None => {
-                self.require_conversion(&self.element, &T::number(), reading)?;
-                T::descriptor()
-            }
+            None => ty,
             Some(member) => {
-                self.require_conversion(self.member(member)?, &T::number(), reading)?;
-                let (name, ty) = (member.to_owned(), T::descriptor());
-                let fields = vec![CompoundField { name, ty, offset: 0, index: 0 }];
-                TypeDescriptor::Compound(CompoundType { fields, size: size_of::<T>() })
+                let size = ty.size();
+                let fields = vec![CompoundField { name: member.to_owned(), ty, offset: 0, index: 0 }];
+                TypeDescriptor::Compound(CompoundType { fields, size })
             }
         };
         if reading {
             self.require_stored(slab.elements().saturating_mul(size_of::<T>() as u64))?;
         }
-        Ok((self.memory_type(&memory_type)?, slab))
+        Ok(Prepared { memory_type: self.memory_type(&memory_type)?, slab, whole })
     }
 
     /// Refuses to take more memory than the file can have the data for: here, or in the library for a chunk.
@@ -306,7 +338,7 @@ impl<'file> Dataset<'file> {
     /// HDF5 1.10 filters what ranks write only if they write it together.
     fn require_together<P>(&self, prepared: P) -> Result<P> {
         let alone = self.transfer == Transfer::Independent && self.file.is_shared();
-        if alone && !self.dataset.filters().is_empty() {
+        if alone && !ffi::filters(&self.dataset).is_ok_and(|filters| filters.is_empty()) {
             return Err(self.error("compressed data of several ranks are written collectively only"));
         }
         Ok(prepared)
@@ -317,8 +349,8 @@ impl<'file> Dataset<'file> {
         self.dataset.offset()
     }
 
-    fn require_length(&self, prepared: (hdf5::Datatype, Slab), length: usize) -> Result<(hdf5::Datatype, Slab)> {
-        let elements = prepared.1.elements();
+    fn require_length(&self, prepared: Prepared, length: usize) -> Result<Prepared> {
+        let elements = prepared.slab.elements();
         if elements == length as u64 {
             return Ok(prepared);
         }
@@ -351,7 +383,7 @@ impl<'file> Dataset<'file> {
             let part = usize::try_from(call).ok().and_then(|call| parts.get(call)).unwrap_or(&nothing);
             let bytes = usize::try_from(part.elements()).expect("invariant: the part is in memory") * element_bytes;
             let moved = ffi::transfer(&self.dataset, memory_type, part, together, next_buffer(bytes));
-            let moved = moved.map_err(|error| self.error(format!("transfer failed: {}", reason(&error))));
+            let moved = moved.map_err(|error| self.not_moved(&error));
             let moved = moved.and_then(|now| {
                 let large = bytes as u64 >= WRITE_BYTES / 8;
                 if large { self.file.start_writeback().map(|()| now) } else { Ok(now) }
@@ -372,6 +404,19 @@ impl<'file> Dataset<'file> {
             self.file.comm().all_reduce_min(&mut was_collective);
         }
         Ok(if was_collective == [1] { Transfer::Collective } else { Transfer::Independent })
+    }
+
+    /// What the library says of a failed transfer; of a filter it says only where its plugin is not.
+    fn not_moved(&self, error: &hdf5::Error) -> Error {
+        let says = |error: &hdf5::Error| {
+            error.stack().is_some_and(|stack| stack.iter().any(|frame| frame.desc().contains("is not registered")))
+        };
+        let filters = if says(error) { ffi::filters(&self.dataset).unwrap_or_default() } else { Vec::new() };
+        let missing = filters::missing(&filters);
+        if missing.is_empty() {
+            return self.error(format!("transfer failed: {}", reason(error)));
+        }
+        self.error(filters::refusal(&missing))
     }
 
     /// Agrees over the ranks, where they work together.

@@ -89,11 +89,43 @@ impl fmt::Display for ElementType {
             Self::Text { bytes: Some(bytes), .. } => write!(f, "a string of {bytes} bytes"),
             Self::Text { bytes: None, .. } => write!(f, "a string of variable length"),
             Self::Array { shape, element } => write!(f, "an array {shape:?} of {element}"),
-            Self::Compound { members, .. } => {
-                let names: Vec<&str> = members.iter().map(|m| m.name.as_str()).collect();
-                write!(f, "a compound of {}", names.join(", "))
-            }
+            Self::Compound { .. } => write!(f, "a compound, dtype {}", self.dtype()),
             Self::Other(what) => f.write_str(what),
+        }
+    }
+}
+
+impl ElementType {
+    /// The type in the words of NumPy and h5py: `<f8`, `[('r', '<i8'), ('i', '<i8')]`.
+    #[must_use]
+    pub fn dtype(&self) -> String {
+        let code = |kind: char, bytes: &usize, order: &ByteOrder| {
+            let order = match order {
+                _ if *bytes == 1 => '|',
+                ByteOrder::Little => '<',
+                ByteOrder::Big => '>',
+                ByteOrder::Other => '?',
+            };
+            format!("{order}{kind}{bytes}")
+        };
+        match self {
+            Self::Float { bytes, order } => code('f', bytes, order),
+            Self::Integer { bytes, signed, order } => code(if *signed { 'i' } else { 'u' }, bytes, order),
+            Self::Boolean => "bool".to_owned(),
+            Self::Text { bytes: Some(bytes), .. } => format!("S{bytes}"),
+            Self::Text { bytes: None, .. } => "str".to_owned(),
+            Self::Array { shape, element } => {
+                let lengths: String = shape.iter().map(|length| format!("{length},")).collect();
+                format!("({lengths}){}", element.dtype())
+            }
+            Self::Compound { members, .. } => {
+                let member = |member: &Member| match &member.element {
+                    compound @ Self::Compound { .. } => format!("('{}', {})", member.name, compound.dtype()),
+                    element => format!("('{}', '{}')", member.name, element.dtype()),
+                };
+                format!("[{}]", members.iter().map(member).collect::<Vec<_>>().join(", "))
+            }
+            Self::Other(what) => (*what).to_owned(),
         }
     }
 }
@@ -255,6 +287,22 @@ mod tests {
         assert!(FLOAT.converts(&f32::number(), true));
         assert!(integer(8, true).converts(&f64::number(), true));
         assert!(!integer(8, true).converts(&f64::number(), false));
+    }
+
+    #[test]
+    fn types_have_the_names_of_numpy() {
+        let member = |name: &str, element: &ElementType| Member { name: name.to_owned(), element: element.clone() };
+        let array = ElementType::Array { shape: vec![4], element: Box::new(FLOAT) };
+        let pair = |part: &ElementType| ElementType::Compound {
+            bytes: 16,
+            members: vec![member("r", part), member("i", part)],
+        };
+        assert_eq!(pair(&integer(8, true)).dtype(), "[('r', '>i8'), ('i', '>i8')]");
+        let row = [member("q", &array), member("z", &pair(&FLOAT)), member("flag", &integer(1, false))];
+        let row = ElementType::Compound { bytes: 49, members: row.to_vec() };
+        assert_eq!(row.dtype(), "[('q', '(4,)<f8'), ('z', [('r', '<f8'), ('i', '<f8')]), ('flag', '|u1')]");
+        let text = ElementType::Text { bytes: Some(8), utf8: true };
+        assert_eq!((text.dtype(), ElementType::Boolean.dtype()), ("S8".to_owned(), "bool".to_owned()));
     }
 
     #[test]

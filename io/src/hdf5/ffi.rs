@@ -6,20 +6,24 @@
 //! printing its error stack.
 
 use super::element::{ByteOrder, ElementType, Member};
+use super::filters::StoredFilter;
 use super::slab::Slab;
 use hdf5::sync::sync;
 use hdf5_sys::h5::{H5free_memory, herr_t, hsize_t};
 use hdf5_sys::h5a::H5Aread;
 use hdf5_sys::h5d::{H5D_mpio_actual_io_mode_t as IoMode, H5Dread, H5Dwrite};
 use hdf5_sys::h5i::hid_t;
-use hdf5_sys::h5p::{H5FD_mpio_xfer_t, H5P_CLS_DATASET_XFER, H5Pclose, H5Pcreate, H5Pset_dxpl_mpio};
+use hdf5_sys::h5p::{
+    H5FD_mpio_xfer_t, H5P_CLS_DATASET_XFER, H5Pclose, H5Pcreate, H5Pget_filter2, H5Pget_nfilters, H5Pset_dxpl_mpio,
+};
 use hdf5_sys::h5s::{H5S_seloper_t, H5Sselect_all, H5Sselect_hyperslab, H5Sselect_none};
 use hdf5_sys::h5t::{
     H5T_class_t, H5T_cset_t, H5T_order_t, H5T_sign_t, H5Tget_array_dims2, H5Tget_array_ndims, H5Tget_class,
     H5Tget_cset, H5Tget_member_name, H5Tget_member_type, H5Tget_nmembers, H5Tget_order, H5Tget_sign, H5Tget_size,
     H5Tget_super, H5Tis_variable_str,
 };
-use std::ffi::{CStr, c_uint, c_void};
+use hdf5_sys::h5z::H5Zfilter_avail;
+use std::ffi::{CStr, c_char, c_uint, c_void};
 use std::ptr;
 
 unsafe extern "C" {
@@ -241,6 +245,35 @@ fn members(id: hid_t) -> hdf5::Result<Vec<Member>> {
             Ok(Member { name, element: describe(&member)? })
         })
         .collect()
+}
+
+/// The filters of a dataset, in their order. The `hdf5` crate's list is empty where it does not understand one,
+/// and it panics over more than 32 parameters.
+pub(super) fn filters(dataset: &hdf5::Dataset) -> hdf5::Result<Vec<StoredFilter>> {
+    sync(|| {
+        let list = dataset.dcpl()?;
+        // SAFETY: a valid dataset creation list.
+        let count = hdf5::h5check(unsafe { H5Pget_nfilters(list.id()) })?;
+        let count = c_uint::try_from(count).expect("invariant: checked to be no error");
+        (0..count).map(|index| filter(list.id(), index)).collect()
+    })
+}
+
+fn filter(list: hid_t, index: c_uint) -> hdf5::Result<StoredFilter> {
+    let mut name: [c_char; 257] = [0; 257];
+    let (mut flags, mut parameter, mut parameters) = (0, 0, 1);
+    // SAFETY: a valid dataset creation list and an index within it. The library writes at most `parameters`, one,
+    // into `parameter`, and less than the last byte of `name`, which so stays zero.
+    let number = hdf5::h5check(unsafe {
+        let (name, bytes) = (name.as_mut_ptr(), name.len() - 1);
+        let (flags, count, values) = (&raw mut flags, &raw mut parameters, &raw mut parameter);
+        H5Pget_filter2(list, index, flags, count, values, bytes, name, ptr::null_mut())
+    })?;
+    // SAFETY: `name` ends with a zero.
+    let stored_name = unsafe { CStr::from_ptr(name.as_ptr()) }.to_string_lossy().into_owned();
+    // SAFETY: any number is allowed.
+    let is_available = unsafe { H5Zfilter_avail(number) } > 0;
+    Ok(StoredFilter { number, stored_name, parameter: (parameters > 0).then_some(parameter), is_available })
 }
 
 /// Reads an attribute that is one string of fixed length, without its padding.

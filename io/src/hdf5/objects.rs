@@ -3,8 +3,8 @@
 use super::element::ElementType;
 use super::ffi;
 use super::file::{H5File, reason};
+use super::filters::{self, StoredFilter};
 use crate::error::{Error, Result};
-use hdf5::filters::Filter;
 use hdf5::{Group, LinkType, LocationInfo, LocationToken, LocationType};
 
 /// A group or a dataset of a file, or another name of one.
@@ -45,7 +45,8 @@ pub struct Stored {
     pub chunk: Option<Vec<u64>>,
     /// The filters that chunks went through, such as `shuffle` and `deflate 4`, in their order.
     pub filters: Vec<String>,
-    /// Those of these filters that the library does not have, without which the dataset cannot be read.
+    /// Those of these filters that the library does not have, with their numbers: `blosc (filter 32001)`. Chunks
+    /// that went through them cannot be read.
     pub missing_filters: Vec<String>,
 }
 
@@ -155,12 +156,12 @@ fn members(group: &Group) -> hdf5::Result<Vec<(String, bool)>> {
 fn stored(dataset: &hdf5::Dataset) -> hdf5::Result<Stored> {
     use hdf5::dataset::Layout;
     let lengths = |lengths: Vec<usize>| lengths.into_iter().map(|length| length as u64).collect::<Vec<u64>>();
-    let filters = dataset.filters();
+    let filters = ffi::filters(dataset)?;
     // A null dataspace has no elements, of whatever type.
     let is_null = dataset.space()?.is_null();
     let nothing = ElementType::Other("nothing");
     Ok(Stored {
-        missing_filters: filters.iter().filter(|filter| !filter.is_available()).map(filter_name).collect(),
+        missing_filters: filters::missing(&filters),
         shape: if is_null { vec![0] } else { lengths(dataset.shape()) },
         element: if is_null { nothing } else { ffi::describe(&dataset.dtype()?)? },
         layout: match dataset.layout() {
@@ -170,19 +171,6 @@ fn stored(dataset: &hdf5::Dataset) -> hdf5::Result<Stored> {
             Layout::Virtual => "virtual",
         },
         chunk: dataset.chunk().map(lengths),
-        filters: filters.iter().map(filter_name).collect(),
+        filters: filters.iter().map(StoredFilter::label).collect(),
     })
-}
-
-fn filter_name(filter: &Filter) -> String {
-    match filter {
-        Filter::Deflate(level) => format!("deflate {level}"),
-        Filter::Shuffle => "shuffle".to_owned(),
-        Filter::Fletcher32 => "fletcher32".to_owned(),
-        Filter::SZip(..) => "szip".to_owned(),
-        Filter::NBit => "nbit".to_owned(),
-        Filter::ScaleOffset(_) => "scale-offset".to_owned(),
-        Filter::User(32_000, _) => "lzf".to_owned(),
-        Filter::User(number, _) => format!("filter {number}"),
-    }
 }

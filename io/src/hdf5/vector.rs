@@ -2,15 +2,14 @@
 //!
 //! A vector is a dataset of one dimension; a multi-vector has a row for each row and a column for
 //! each column, as NumPy arrays have. What others store as a vector is read too, whatever its
-//! dimensions, in row-major order (but whole numbers beyond 2^53, which would be rounded): PETSc gives vectors of blocks a second dimension, and complex
+//! dimensions, in row-major order: PETSc gives vectors of blocks a second dimension, and complex
 //! ones a last one of two with an attribute `complex`; MATLAB's vectors are matrices of one row.
 
 use super::dataset::{Dataset, Layout};
 use super::element::{Element, ElementType};
 use super::file::H5File;
 use crate::error::{Error, Result};
-use dolmen_core::{Layout as Distribution, MultiVector, Real, Scalar, Vector, memory};
-use std::fmt::Display;
+use dolmen_core::{Layout as Distribution, MultiVector, Scalar, Vector, memory};
 use std::ops::Range;
 
 /// An entry of a vector or a matrix that files can hold: all four scalars.
@@ -153,20 +152,11 @@ pub(super) struct Flat<'file> {
     pairs: bool,
     /// Whether the elements are real numbers.
     real: bool,
-    /// Whether they are whole numbers of 64 bits, of which `f64` does not hold all, and have signs.
-    wide: Option<bool>,
 }
-
-/// Whole numbers beyond this have neighbours that `f64` cannot tell apart.
-const EXACT: u64 = 1 << 53;
 
 impl<'file> Flat<'file> {
     pub(super) fn new(dataset: Dataset<'file>) -> Result<Self> {
         let real = matches!(dataset.element_type(), ElementType::Float { .. } | ElementType::Integer { .. });
-        let wide = match *dataset.element_type() {
-            ElementType::Integer { bytes: 8, signed, .. } => Some(signed),
-            _ => None,
-        };
         let mut shape = dataset.shape().to_vec();
         let mut pairs = false;
         if real && shape.len() > 1 && shape.last() == Some(&2) {
@@ -174,7 +164,7 @@ impl<'file> Flat<'file> {
             pairs = complex == Some(super::Attribute::Integer(1));
             shape.truncate(shape.len() - usize::from(pairs));
         }
-        Ok(Self { dataset, shape, pairs, real, wide })
+        Ok(Self { dataset, shape, pairs, real })
     }
 
     /// The number of entries; 2^64 - 1 if they are more than that.
@@ -218,7 +208,7 @@ impl<'file> Flat<'file> {
         }
         let exact = !self.shape.is_empty() && (rows.end - rows.start) * width == values.len() as u64;
         let converted = self.real && !self.pairs && T::COMPLEX;
-        if exact && !converted && self.wide.is_none() {
+        if exact && !converted {
             if self.pairs {
                 let parts = bytemuck::cast_slice_mut::<T, T::Real>(values);
                 self.dataset.read_slab_into(&start, &count, parts)?;
@@ -228,9 +218,9 @@ impl<'file> Flat<'file> {
             return Ok(());
         }
         let read: Vec<T> = if self.pairs {
-            bytemuck::pod_collect_to_vec(&self.read_real::<T::Real>(&start, &count)?)
+            bytemuck::pod_collect_to_vec(&self.dataset.read_slab::<T::Real>(&start, &count)?)
         } else if self.real {
-            self.read_real::<T::Real>(&start, &count)?.into_iter().map(T::from_real).collect()
+            self.dataset.read_slab::<T::Real>(&start, &count)?.into_iter().map(T::from_real).collect()
         } else {
             self.dataset.read_slab::<T>(&start, &count)?
         };
@@ -239,37 +229,6 @@ impl<'file> Flat<'file> {
             values.copy_from_slice(&read[first..first + values.len()]);
         }
         Ok(())
-    }
-}
-
-impl Flat<'_> {
-    /// Reads real numbers, of which whole ones beyond 2^53 are refused: they would be changed.
-    ///
-    /// # Collective
-    fn read_real<R: Real + Element>(&self, start: &[u64], count: &[u64]) -> Result<Vec<R>> {
-        match self.wide {
-            None => self.dataset.read_slab::<R>(start, count),
-            Some(true) => self.exact(&self.dataset.read_slab::<i64>(start, count)?, i64::unsigned_abs, |value| {
-                R::from_f64(value as f64)
-            }),
-            Some(false) => self.exact(
-                &self.dataset.read_slab::<u64>(start, count)?,
-                |value| value,
-                |value| R::from_f64(value as f64),
-            ),
-        }
-    }
-
-    /// # Collective
-    fn exact<I: Copy + Display, R>(&self, read: &[I], size: fn(I) -> u64, convert: fn(I) -> R) -> Result<Vec<R>> {
-        let checked = match read.iter().find(|value| size(**value) > EXACT) {
-            None => Ok(()),
-            Some(value) => {
-                Err(self.dataset.error(format!("holds {value}, beyond 2^53, where f64 holds not every whole number")))
-            }
-        };
-        self.dataset.file().comm().agree(checked)?;
-        Ok(read.iter().map(|value| convert(*value)).collect())
     }
 }
 

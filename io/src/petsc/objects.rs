@@ -162,32 +162,43 @@ fn integer_at(source: &Source, position: u64, width: IndexWidth, what: &str) -> 
         }
         Err(error) => return Err(Fault::new(format!("byte {position}"), error.to_string())),
     }
-    let mut found = Vec::new();
-    extend_integers(&mut found, bytes, width);
-    Ok(found[0])
+    Ok(match width {
+        IndexWidth::Bits32 => i32::all_from_be(bytes).next().map(i64::from),
+        IndexWidth::Bits64 => i64::all_from_be(bytes).next(),
+    }
+    .expect("invariant: as many bytes as one integer has"))
 }
 
-/// Appends big-endian integers.
-pub(super) fn extend_integers(found: &mut Vec<i64>, bytes: &[u8], width: IndexWidth) {
-    match width {
-        IndexWidth::Bits32 => {
-            let narrow = |bytes: &[u8]| i32::from_be_bytes(bytes.try_into().expect("invariant: 4 bytes"));
-            found.extend(bytes.chunks_exact(4).map(|bytes| i64::from(narrow(bytes))));
-        }
-        IndexWidth::Bits64 => {
-            let wide = |bytes: &[u8]| i64::from_be_bytes(bytes.try_into().expect("invariant: 8 bytes"));
-            found.extend(bytes.chunks_exact(8).map(wide));
-        }
+/// The integers of a file, which stay as wide in memory: there are as many of them as of values.
+pub(super) trait Integer: Copy + Into<i64> + TryInto<u64> {
+    /// Integers from their bytes.
+    fn all_from_be(bytes: &[u8]) -> impl Iterator<Item = Self>;
+}
+
+impl Integer for i32 {
+    fn all_from_be(bytes: &[u8]) -> impl Iterator<Item = i32> {
+        bytes.as_chunks().0.iter().map(|bytes| i32::from_be_bytes(*bytes))
     }
 }
 
-impl Contents {
-    /// Reads so many integers.
-    pub(super) fn read_integers(&self, source: &Source, position: u64, count: u64) -> crate::error::Result<Vec<i64>> {
-        let mut found = memory::with_capacity(usize::try_from(count).unwrap_or(0));
-        source.read_pieces(position..position + count * self.width.bytes(), |bytes| {
-            extend_integers(&mut found, bytes, self.width);
-        })?;
-        Ok(found)
+impl Integer for i64 {
+    fn all_from_be(bytes: &[u8]) -> impl Iterator<Item = i64> {
+        bytes.as_chunks().0.iter().map(|bytes| i64::from_be_bytes(*bytes))
     }
+}
+
+/// Reads so many integers, and shows each piece of them to `look` while it is at hand, with where it starts.
+pub(super) fn read_integers<I: Integer>(
+    source: &Source,
+    position: u64,
+    count: u64,
+    mut look: impl FnMut(usize, &[I]),
+) -> crate::error::Result<Vec<I>> {
+    let mut found = memory::with_capacity(usize::try_from(count).unwrap_or(0));
+    source.read_pieces(position..position + count * size_of::<I>() as u64, |bytes| {
+        let start = found.len();
+        found.extend(I::all_from_be(bytes));
+        look(start, &found[start..]);
+    })?;
+    Ok(found)
 }

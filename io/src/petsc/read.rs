@@ -1,7 +1,7 @@
 //! Reading: each rank its own rows.
 
-use super::info_path;
-use super::objects::{Contents, Numbers, Object};
+use super::objects::{Contents, Integer, Numbers, Object, read_integers};
+use super::{IndexWidth, info_path};
 use crate::dense;
 use crate::error::{Error, Result};
 use crate::fault::{Fault, require_same, settle};
@@ -10,6 +10,7 @@ use crate::source::Source;
 use dolmen_core::{Comm, CsrMatrix, Layout, MultiVector, Scalar, memory};
 use std::fs;
 use std::io::Read;
+use std::mem;
 use std::ops::Range;
 use std::result::Result as StdResult;
 
@@ -84,28 +85,37 @@ impl<'s> PetscFile<'s> {
         };
         check_sizes(rows, columns, self.source.length()).map_err(|what| Fault::new("header", what).of(path))?;
         let (range, domain) = (Layout::uniform(&self.comm, rows), Layout::uniform(&self.comm, columns));
-        match *matrix {
-            Object::Sparse { entries, lengths, indices, values, .. } => {
-                let starts = self.row_starts(&range, entries, lengths)?;
-                let (first, last) = (starts[0], starts[starts.len() - 1]);
-                let read = self.entries(columns, indices, values, first..last);
-                let (columns, values) = settle(&self.comm, path, self.comm.agree(read)?)?;
-                let starts = starts.iter().map(|start| to_usize(start - first)).collect();
-                Ok(CsrMatrix::from_local_parts(&range, &domain, starts, &columns, values)?)
-            }
-            _ => self.dense(&range, &domain, matrix),
+        match (matrix, self.contents.width) {
+            (Object::Dense { .. }, _) => self.dense(&range, &domain, matrix),
+            (_, IndexWidth::Bits32) => self.sparse::<T, i32>(&range, &domain, matrix),
+            (_, IndexWidth::Bits64) => self.sparse::<T, i64>(&range, &domain, matrix),
         }
+    }
+
+    /// # Collective
+    fn sparse<T: Scalar, I: Integer>(&self, range: &Layout, domain: &Layout, matrix: &Object) -> Result<CsrMatrix<T>> {
+        let Object::Sparse { columns, entries, lengths, indices, values, .. } = *matrix else {
+            unreachable!("invariant: a sparse matrix")
+        };
+        let starts = self.row_starts::<I>(range, entries, lengths)?;
+        let (first, last) = (starts[0], starts[starts.len() - 1]);
+        let read = self.entries::<T, I>(columns, indices, values, first..last);
+        let (columns, values) = settle(&self.comm, self.source.path(), self.comm.agree(read)?)?;
+        let starts = starts.iter().map(|start| to_usize(start - first)).collect();
+        Ok(CsrMatrix::from_local_parts(range, domain, starts, &columns, values)?)
     }
 
     /// Where this rank's rows start among all entries, and where the last one ends.
     ///
     /// # Collective
-    fn row_starts(&self, range: &Layout, entries: u64, lengths: u64) -> Result<Vec<u64>> {
+    fn row_starts<I: Integer>(&self, range: &Layout, entries: u64, lengths: u64) -> Result<Vec<u64>> {
         let rows = range.range();
         let position = lengths + rows.start * self.contents.width.bytes();
-        let read = self.contents.read_integers(self.source, position, rows.end - rows.start);
-        let mut starts = vec![0_u64];
-        let counted = self.comm.agree(read)?.into_iter().zip(rows).try_for_each(|(length, row)| {
+        let read = read_integers::<I>(self.source, position, rows.end - rows.start, |_, _| {});
+        let read = self.comm.agree(read)?;
+        let mut starts: Vec<u64> = memory::with_capacity(read.len() + 1);
+        starts.push(0);
+        let counted = read.into_iter().map(Into::into).zip(rows).try_for_each(|(length, row): (i64, _)| {
             let end = u64::try_from(length).ok().and_then(|length| starts.last()?.checked_add(length));
             let end = end.filter(|end| *end <= entries).ok_or_else(|| {
                 let what = format!("row {row} (from 0) has {length} entries, of {entries} in all");
@@ -128,43 +138,53 @@ impl<'s> PetscFile<'s> {
 
     /// Columns and values of some entries.
     #[expect(clippy::type_complexity, reason = "two failures, of the file system and of the file")]
-    fn entries<T: Scalar>(
+    fn entries<T: Scalar, I: Integer>(
         &self,
         columns: u64,
         indices: u64,
         values: u64,
         part: Range<u64>,
-    ) -> Result<StdResult<(Vec<u64>, Vec<T>), Fault>> {
+    ) -> Result<StdResult<(Vec<I>, Vec<T>), Fault>> {
         let width = self.contents.width.bytes();
-        let found = self.contents.read_integers(self.source, indices + part.start * width, part.end - part.start)?;
+        // Negative ones become larger than any count.
+        let is_outside = |column: &I| (*column).into().cast_unsigned() >= columns;
+        let mut outside = None;
+        let position = indices + part.start * width;
+        let found = read_integers::<I>(self.source, position, part.end - part.start, |start, piece| {
+            outside = outside.or_else(|| piece.iter().position(is_outside).map(|place| start + place));
+        })?;
         let length = to_usize(part.end - part.start);
         let mut stored = memory::try_zeros(length).ok_or_else(|| self.too_large(length))?;
         self.values(values, self.contents.numbers, part.start, &mut stored)?;
-        let valid = |column: &i64| u64::try_from(*column).is_ok_and(|column| column < columns);
-        if let Some(place) = found.iter().position(|column| !valid(column)) {
-            let entry = part.start + place as u64;
-            let what = format!("column {} is outside 0 to {columns} - 1", found[place]);
-            return Ok(Err(Fault::new(format!("byte {}", indices + entry * width), what)));
+        if let Some(place) = outside {
+            let byte = position + place as u64 * width;
+            let what = format!("column {} is outside 0 to {columns} - 1", found[place].into());
+            return Ok(Err(Fault::new(format!("byte {byte}"), what)));
         }
-        Ok(Ok((bytemuck::cast_vec(found), stored)))
+        Ok(Ok((found, stored)))
     }
 
     /// Reads values from number `first` on, as many as `to` takes.
     fn values<T: Scalar>(&self, values: u64, numbers: Numbers, first: u64, to: &mut [T]) -> Result<()> {
         let start = values + first * numbers.bytes();
-        let mut rest = to.iter_mut();
-        self.source.read_pieces(start..start + rest.len() as u64 * numbers.bytes(), |bytes| match numbers {
-            // The numbers come first: zip takes no value for which there are no bytes left.
-            Numbers::F64 => {
-                bytes.chunks_exact(8).zip(&mut rest).for_each(|(bytes, to)| *to = T::from_parts(double(bytes), 0.0))
+        let end = start + to.len() as u64 * numbers.bytes();
+        let mut rest = to;
+        // Slices of one length, over which the loops below are quick.
+        self.source.read_pieces(start..end, |bytes| {
+            let (piece, after) = mem::take(&mut rest).split_at_mut(bytes.len() / to_usize(numbers.bytes()));
+            rest = after;
+            match numbers {
+                Numbers::F64 => bytes.as_chunks().0.iter().zip(piece).for_each(|(bytes, to)| {
+                    *to = T::from_parts(f64::from_be_bytes(*bytes), 0.0);
+                }),
+                Numbers::F32 => bytes.as_chunks().0.iter().zip(piece).for_each(|(bytes, to)| {
+                    *to = T::from_parts(f64::from(f32::from_be_bytes(*bytes)), 0.0);
+                }),
+                Numbers::Complex64 => bytes.as_chunks::<16>().0.iter().zip(piece).for_each(|(bytes, to)| {
+                    let [re, im] = bytemuck::cast::<_, [[u8; 8]; 2]>(*bytes).map(f64::from_be_bytes);
+                    *to = T::from_parts(re, im);
+                }),
             }
-            Numbers::F32 => bytes.chunks_exact(4).zip(&mut rest).for_each(|(bytes, to)| {
-                let re = f32::from_be_bytes(bytes.try_into().expect("invariant: 4 bytes"));
-                *to = T::from_parts(f64::from(re), 0.0);
-            }),
-            Numbers::Complex64 => bytes.chunks_exact(16).zip(&mut rest).for_each(|(bytes, to)| {
-                *to = T::from_parts(double(&bytes[..8]), double(&bytes[8..]));
-            }),
         })
     }
 
@@ -208,10 +228,6 @@ impl<'s> PetscFile<'s> {
         self.comm.agree(read)?;
         Ok(vectors)
     }
-}
-
-fn double(bytes: &[u8]) -> f64 {
-    f64::from_be_bytes(bytes.try_into().expect("invariant: 8 bytes"))
 }
 
 fn to_usize(count: u64) -> usize {

@@ -1,5 +1,6 @@
 //! Scripts for the Python that has the packages of the field.
 
+use std::env;
 use std::path::Path;
 use std::process::Command;
 
@@ -20,12 +21,12 @@ use crate::shared::skip;
 /// Where `CI=true` and there is no such Python.
 pub fn python(comm: &Comm, modules: &str, script: &str, path: &Path) -> TestResult<bool> {
     let run = || -> Result<bool, String> {
-        let python = std::env::var("DOLMEN_PYTHON").unwrap_or_else(|_| "/usr/bin/python3".to_owned());
-        let import = Command::new(&python).args(["-c", &format!("import {modules}")]).output();
+        let python = env::var("DOLMEN_PYTHON").unwrap_or_else(|_| "/usr/bin/python3".to_owned());
+        let import = interpreter(&python).args(["-c", &format!("import {modules}")]).output();
         if !import.is_ok_and(|output| output.status.success()) {
             return Ok(false);
         }
-        let output = Command::new(&python).arg("-c").arg(script).arg(path).output();
+        let output = interpreter(&python).arg("-c").arg(script).arg(path).output();
         let output = output.map_err(|error| error.to_string())?;
         let problem = String::from_utf8_lossy(&output.stderr).into_owned();
         if output.status.success() { Ok(true) } else { Err(problem) }
@@ -34,8 +35,23 @@ pub fn python(comm: &Comm, modules: &str, script: &str, path: &Path) -> TestResu
     let mut everywhere = [u64::from(ran)];
     comm.all_reduce_min(&mut everywhere);
     if everywhere == [0] {
-        assert!(std::env::var("CI").as_deref() != Ok("true"), "no Python with {modules}");
+        assert!(env::var("CI").as_deref() != Ok("true"), "no Python with {modules}");
         skip(&format!("no Python with {modules} (DOLMEN_PYTHON names one)"));
     }
     Ok(everywhere == [1])
+}
+
+/// What launchers tell their ranks.
+const OF_LAUNCHERS: [&str; 3] = ["OMPI_", "PMIX_", "PMI_"];
+
+/// An interpreter that is no rank of the job: a script that starts an MPI of its own, as PETSc does, would
+/// else try to join it in the place of the rank.
+fn interpreter(python: &str) -> Command {
+    let mut command = Command::new(python);
+    for (name, _) in env::vars_os() {
+        if OF_LAUNCHERS.iter().any(|of| name.to_string_lossy().starts_with(of)) {
+            command.env_remove(name);
+        }
+    }
+    command
 }

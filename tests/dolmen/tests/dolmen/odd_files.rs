@@ -41,6 +41,11 @@ with h5py.File('odd.h5', 'w') as f:
     f['matlab'] = [[1., 2., 3.]]
     f['matlab'].attrs['MATLAB_class'] = numpy.bytes_('double')
     f['ids'] = numpy.array([2**60 + 1, 5])
+    f['pairs'] = numpy.zeros(2, [('r', '<i8'), ('i', '<i8')])
+    put(f.create_group('counts'), scipy.sparse.csr_matrix(numpy.array([[2**53 + 1, 1, 0], [0, 0, -3]])))
+    put(f.create_group('compounds'), a)
+    del f['compounds/data']
+    f['compounds/data'] = numpy.zeros(3, [('r', '<i8'), ('i', '<i8')])
     f['soft'] = h5py.SoftLink('/A')
     f['z/hard'] = f['row']
     f['other'] = h5py.ExternalLink('gone.h5', '/x')
@@ -58,7 +63,17 @@ with h5py.File('odd.h5', 'w') as f:
     assert_eq!(find("/z/hard")["target"], "/row");
     assert_eq!((&find("/other")["kind"], &find("/other")["target"]), (&"link".into(), &Value::Null));
     assert!(find("/square")["not_read"].as_str().is_some_and(|fault| fault.contains("encoding-type")), "{told}");
-    assert_eq!(find("/packed")["not_read"], "its filter is not installed: lzf");
+    for (name, expected) in [
+        ("/packed", "dataset /packed/data: is packed with lzf (filter 32000), which the HDF5 library here"),
+        ("/packed/data", "its filter is not installed: lzf (filter 32000)"),
+        ("/counts", "cannot be used as a matrix of f64: it holds 9007199254740993, beyond 2^53"),
+        ("/ids", "cannot be used as vectors of f64: it holds 1152921504606846977, beyond 2^53"),
+        ("/compounds", "/compounds/data holds a compound, dtype [('r', '<i8'), ('i', '<i8')]: no numbers"),
+    ] {
+        let fault = find(name)["not_read"].clone();
+        assert!(fault.as_str().is_some_and(|fault| fault.contains(expected)), "{name}: {fault}");
+    }
+    assert_eq!(find("/pairs")["type"], "a compound, dtype [('r', '<i8'), ('i', '<i8')]");
     assert_eq!((&find("/row")["rows"], &find("/matlab")["rows"]), (&1.into(), &3.into()));
     for name in ["A", "soft", "linked"] {
         let output = dolmen(2, folder, &["convert", &format!("odd.h5::{name}"), &format!("{name}.mtx")])?;
@@ -72,7 +87,10 @@ with h5py.File('odd.h5', 'w') as f:
     refused(folder, &["convert", "odd.h5::square", "x.mtx"], "group /square: holds a square matrix and does not say")?;
     refused(folder, &["convert", "odd.h5::ids", "x.mtx"], "dataset /ids: holds 1152921504606846977, beyond 2^53")?;
     refused(folder, &["convert", "odd.h5::other", "x.mtx"], "no vectors named /other")?;
-    refused(folder, &["convert", "odd.h5::packed", "x.mtx"], "dataset /packed/")
+    refused(folder, &["convert", "odd.h5::packed", "x.mtx"], "dataset /packed/data: is packed with lzf")?;
+    refused(folder, &["convert", "odd.h5::counts", "x.mtx"], "dataset /counts/data: holds 9007199254740993, beyond")?;
+    let integers = "named /pairs; /pairs holds a compound, dtype [('r', '<i8'), ('i', '<i8')]: no numbers";
+    refused(folder, &["convert", "odd.h5::pairs", "x.mtx"], integers)
 }
 
 pub(crate) fn fits() -> TestResult {

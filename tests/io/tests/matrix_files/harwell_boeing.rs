@@ -1,7 +1,7 @@
 //! Harwell-Boeing and Rutherford-Boeing files of the tests' own making. Files of the collections are
 //! among the reference files.
 
-use dolmen_core::{Complex64, Layout};
+use dolmen_core::{Complex64, Layout, MultiVector};
 use dolmen_io::{Field, Format, Symmetry, Vectors, describe, harwell_boeing, read_vectors};
 use dolmen_tests::{Case, Comm, Folder, TestResult, case};
 
@@ -10,6 +10,7 @@ use crate::support::{packed, put, require_refused};
 pub(crate) fn cases() -> Vec<Case> {
     vec![
         case("boeing_matrices_and_right_hand_sides_are_read", &[1, 2, 3], matrices_and_right_hand_sides_are_read),
+        case("boeing_guesses_and_solutions_are_read", &[1, 3], guesses_and_solutions_are_read),
         case("boeing_malformed_files_are_refused_alike", &[1, 2, 3], malformed_files_are_refused_alike),
     ]
 }
@@ -63,6 +64,83 @@ fn matrices_and_right_hand_sides_are_read(comm: &Comm) -> TestResult {
     assert_eq!(dense.into_raw_vec_and_offset().0, [c(1.0, 0.0), c(2.0, -3.0), c(2.0, 3.0), c(0.0, 0.0)]);
     let message = read_vectors(&path, &Layout::uniform(comm, 2)).map(|_| ()).unwrap_err().to_string();
     assert!(message.contains("has no right-hand sides"), "{message}");
+    folder.remove(comm);
+    Ok(())
+}
+
+/// Two right-hand sides of three entries, four numbers a line, with guesses and solutions of diag(1, 2, 4).
+/// Each array is one list of numbers, or has each column on a line of its own.
+fn systems(by_column: bool) -> String {
+    let columns = [[1.0, 4.0, 12.0], [-1.0, 0.0, 2.0], [0.5; 3], [0.25; 3], [1.0, 2.0, 3.0], [-1.0, 0.0, 0.5]];
+    let line = |values: &[f64]| values.iter().map(|value| format!("{value:8.2}")).collect::<String>() + "\n";
+    let pairs = columns.chunks(2).map(<[_]>::concat);
+    let data: String = match by_column {
+        true => columns.iter().map(|column| line(column)).collect(),
+        false => pairs.flat_map(|pair| pair.chunks(4).map(line).collect::<Vec<_>>()).collect(),
+    };
+    let counts = [9, 1, 1, 1, 6].map(|count: u64| format!("{count:14}")).concat();
+    format!(
+        "{:<72}TEST    \n{counts}\n{:<14}{:14}{:14}{:14}{:14}\n{:<16}{:<16}{:<20}{:<20}\n{:<14}{:14}{:14}\n\
+         {:4}{:4}{:4}{:4}\n{:4}{:4}{:4}\n{:8.2}{:8.2}{:8.2}\n{data}",
+        "Two systems",
+        "RUA",
+        3,
+        3,
+        3,
+        0,
+        "(8I4)",
+        "(8I4)",
+        "(4F8.2)",
+        "(4F8.2)",
+        "FGX",
+        2,
+        0,
+        1,
+        2,
+        3,
+        4,
+        1,
+        2,
+        3,
+        1.0,
+        2.0,
+        4.0,
+    )
+}
+
+fn guesses_and_solutions_are_read(comm: &Comm) -> TestResult {
+    let folder = Folder::new(comm)?;
+    let path = folder.path().join("systems.rua");
+    let rows = Layout::uniform(comm, 3);
+    for by_column in [false, true] {
+        put(comm, &path, systems(by_column).as_bytes())?;
+        let (a, description) = harwell_boeing::read_matrix::<f64>(comm, &path)?;
+        assert_eq!(description.right_hand_sides, 2);
+        let (found, _) = harwell_boeing::read_system_vectors::<f64>(&path, &rows)?;
+        let (guesses, solutions) = (found.guesses.ok_or("no guesses")?, found.solutions.ok_or("no solutions")?);
+        assert!(guesses.column(0).iter().all(|value| *value == 0.5), "{by_column}");
+        assert!(guesses.column(1).iter().all(|value| *value == 0.25), "{by_column}");
+        let mut product = MultiVector::zeros(&rows, 2);
+        a.apply_many(&solutions, &mut product)?;
+        assert_eq!(product.owned(), found.right_hand_sides.owned(), "{by_column}");
+        assert_eq!(harwell_boeing::read_vectors::<f64>(&path, &rows)?.0.owned(), product.owned());
+    }
+    let (alone, rows) = (GENERAL, Layout::uniform(comm, 3));
+    put(comm, &path, alone.as_bytes())?;
+    let (found, _) = harwell_boeing::read_system_vectors::<f64>(&path, &rows)?;
+    assert!(found.right_hand_sides.columns() == 2 && found.guesses.is_none() && found.solutions.is_none());
+    put(comm, &path, alone.replacen("F             ", "F X           ", 1).as_bytes())?;
+    let message = harwell_boeing::read_system_vectors::<f64>(&path, &rows).map(|_| ()).unwrap_err().to_string();
+    assert!(message.contains("of 3 by 2, which are of no known length; read its 2 right-hand sides"), "{message}");
+    assert_eq!(harwell_boeing::read_vectors::<f64>(&path, &rows)?.0.columns(), 2);
+    let whole = systems(false);
+    for (bad, expected) in [
+        (whole.replace("    0.25", "    0.x5"), "line 11: '    0.x5' is not a number"),
+        (whole.replacen("    4.00\n", "    4.00\n    1.00    4.00\n", 1), "line 9: has 2 of the values of right-hand"),
+        (whole.lines().take(13).map(|line| line.to_owned() + "\n").collect(), "line 13: the file ends after 4 of 6"),
+    ] {
+        require_refused(comm, &folder, "bad.rua", bad.as_bytes(), expected)?;
+    }
     folder.remove(comm);
     Ok(())
 }

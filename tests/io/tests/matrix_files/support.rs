@@ -3,11 +3,10 @@
 use std::fs;
 use std::io::Write;
 use std::path::Path;
-use std::process::Command;
 
 use dolmen_core::{CsrMatrix, Duplicates, Layout, LinearOperator, Real, Scalar};
 use dolmen_io::read_matrix;
-use dolmen_tests::{Comm, Folder, TestResult, skip};
+use dolmen_tests::{Comm, Folder, TestResult};
 use flate2::Compression;
 use flate2::write::GzEncoder;
 
@@ -41,33 +40,7 @@ pub(crate) fn require_refused(comm: &Comm, folder: &Folder, name: &str, bytes: &
 /// Runs a script on rank 0, with a path as its argument; false, and the case is skipped, where there
 /// is no Python with SciPy.
 pub(crate) fn python(comm: &Comm, script: &str, path: &Path) -> TestResult<bool> {
-    let ran = python_with(comm, "scipy.io, scipy.sparse", script, path)?;
-    assert!(ran || std::env::var("CI").as_deref() != Ok("true"), "no Python with SciPy");
-    Ok(ran)
-}
-
-/// As [`python`], with other modules.
-pub(crate) fn python_with(comm: &Comm, modules: &str, script: &str, path: &Path) -> TestResult<bool> {
-    let run = || -> TestResult<bool> {
-        if comm.rank() > 0 {
-            return Ok(true);
-        }
-        let python = std::env::var("DOLMEN_PYTHON").unwrap_or_else(|_| "/usr/bin/python3".to_owned());
-        let import = Command::new(&python).args(["-c", &format!("import {modules}")]).output();
-        if !import.is_ok_and(|output| output.status.success()) {
-            return Ok(false);
-        }
-        let output = Command::new(&python).arg("-c").arg(script).arg(path).output()?;
-        let errors = String::from_utf8_lossy(&output.stderr);
-        if output.status.success() { Ok(true) } else { Err(errors.into()) }
-    };
-    let ran = comm.agree(run())?;
-    let mut everywhere = [u64::from(ran)];
-    comm.all_reduce_min(&mut everywhere);
-    if everywhere[0] == 0 {
-        skip(&format!("no Python with {modules}"));
-    }
-    Ok(everywhere[0] == 1)
+    dolmen_tests::python(comm, "scipy.io, scipy.sparse", script, path)
 }
 
 /// Values whose digits are hard: from random bits, all exponents, and special ones.
