@@ -7,7 +7,7 @@
 
 mod ffi;
 
-pub(crate) use ffi::{await_writeback, start_writeback};
+pub(crate) use ffi::{await_writeback, forget, start_writeback};
 
 use crate::error::{Error, Result};
 use dolmen_core::Comm;

@@ -8,7 +8,9 @@
 //!
 //! A slab goes piece by piece: the checksums are taken, the piece is written and sent on its way to
 //! the disk, and one that has arrived there is read back and compared. While the disk works, nobody
-//! waits for it but in turn; to write all, then sync, then read all takes half as long again.
+//! waits for it but in turn; to write all, then sync, then read all takes half as long again. Then the system
+//! may forget the piece, which nobody will read soon: the next ones find memory that is at hand, and
+//! what else the system had cached stays.
 //!
 //! Slabs need neither MPI nor HDF5, so a thread of each rank can write them while the rank goes on computing.
 
@@ -17,7 +19,7 @@ use super::content::{CHECKSUMS, Checkpoint, INTEGERS, REALS, Section, Slab, TEXT
 use super::{Saved, trailer};
 use crate::error::{Error, Result};
 use crate::hdf5::{Element, H5File, Layout};
-use crate::staged::{StagedFile, await_writeback, start_writeback, temporary_path};
+use crate::staged::{StagedFile, await_writeback, forget, start_writeback, temporary_path};
 use dolmen_core::{Comm, Complex32, Complex64, profile};
 use std::fs::File;
 use std::io;
@@ -319,6 +321,7 @@ impl Piece<'_> {
                 return Err(io::Error::other(what));
             }
         }
+        forget(file, self.in_file());
         Ok(())
     }
 }

@@ -33,6 +33,15 @@ pub(crate) fn await_writeback(file: &File, bytes: Range<u64>) -> io::Result<()> 
     write_back(file, bytes, before | libc::SYNC_FILE_RANGE_WAIT_AFTER)
 }
 
+/// Lets the system forget bytes that have reached the disk. That is advice: if it is not followed, nothing is wrong.
+pub(crate) fn forget(file: &File, bytes: Range<u64>) {
+    let offset = |position: u64| libc::off64_t::try_from(position);
+    if let (Ok(start), Ok(length)) = (offset(bytes.start), offset(bytes.end - bytes.start)) {
+        // SAFETY: the descriptor is open for the whole call, which touches no memory of this process.
+        unsafe { libc::posix_fadvise64(file.as_raw_fd(), start, length, libc::POSIX_FADV_DONTNEED) };
+    }
+}
+
 fn write_back(file: &File, bytes: Range<u64>, flags: libc::c_uint) -> io::Result<()> {
     let offset = |position: u64| libc::off64_t::try_from(position).map_err(|_| io::ErrorKind::FileTooLarge);
     let (start, length) = (offset(bytes.start)?, offset(bytes.end - bytes.start)?);
