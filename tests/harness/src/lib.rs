@@ -53,7 +53,7 @@ pub use folder::Folder;
 pub use manifest::manifest;
 pub use matrix_market::{Triplets, read_matrix};
 pub use mpirun::{Job, Mpirun, Output};
-pub use python::python;
+pub use python::{interpreter, python, python_here};
 pub use shared::{shared, skip};
 
 use std::process::ExitCode;

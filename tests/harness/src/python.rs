@@ -10,7 +10,7 @@ use crate::case::TestResult;
 use crate::shared::skip;
 
 /// Runs a script on rank 0 with a file's name as argument; false, and the case skipped, where there is
-/// no Python with `modules`: Debian's interpreter, unless `DOLMEN_PYTHON` names another.
+/// no [`interpreter`] with `modules`.
 ///
 /// # Collective
 ///
@@ -21,12 +21,10 @@ use crate::shared::skip;
 /// Where `CI=true` and there is no such Python.
 pub fn python(comm: &Comm, modules: &str, script: &str, path: &Path) -> TestResult<bool> {
     let run = || -> Result<bool, String> {
-        let python = env::var("DOLMEN_PYTHON").unwrap_or_else(|_| "/usr/bin/python3".to_owned());
-        let import = interpreter(&python).args(["-c", &format!("import {modules}")]).output();
-        if !import.is_ok_and(|output| output.status.success()) {
+        if !has_modules(modules) {
             return Ok(false);
         }
-        let output = interpreter(&python).arg("-c").arg(script).arg(path).output();
+        let output = interpreter().arg("-c").arg(script).arg(path).output();
         let output = output.map_err(|error| error.to_string())?;
         let problem = String::from_utf8_lossy(&output.stderr).into_owned();
         if output.status.success() { Ok(true) } else { Err(problem) }
@@ -35,19 +33,46 @@ pub fn python(comm: &Comm, modules: &str, script: &str, path: &Path) -> TestResu
     let mut everywhere = [u64::from(ran)];
     comm.all_reduce_min(&mut everywhere);
     if everywhere == [0] {
-        assert!(env::var("CI").as_deref() != Ok("true"), "no Python with {modules}");
-        skip(&format!("no Python with {modules} (DOLMEN_PYTHON names one)"));
+        skip_without(modules);
     }
     Ok(everywhere == [1])
+}
+
+/// Runs a script in this process alone, with file names as arguments; false, and the case skipped, where
+/// there is no [`interpreter`] with `modules`.
+///
+/// # Errors
+/// Python cannot be started.
+///
+/// # Panics
+/// The script fails; or `CI=true` and there is no such Python.
+pub fn python_here(modules: &str, script: &str, arguments: &[&Path]) -> TestResult<bool> {
+    if !has_modules(modules) {
+        skip_without(modules);
+        return Ok(false);
+    }
+    let output = interpreter().arg("-c").arg(script).args(arguments).output()?;
+    assert!(output.status.success(), "python3: {}", String::from_utf8_lossy(&output.stderr));
+    Ok(true)
+}
+
+fn has_modules(modules: &str) -> bool {
+    let import = interpreter().args(["-c", &format!("import {modules}")]).output();
+    import.is_ok_and(|output| output.status.success())
+}
+
+fn skip_without(modules: &str) {
+    assert!(env::var("CI").as_deref() != Ok("true"), "no Python with {modules}");
+    skip(&format!("no Python with {modules} (DOLMEN_PYTHON names one)"));
 }
 
 /// What launchers tell their ranks.
 const OF_LAUNCHERS: [&str; 3] = ["OMPI_", "PMIX_", "PMI_"];
 
-/// An interpreter that is no rank of the job: a script that starts an MPI of its own, as PETSc does, would
+/// Debian's interpreter, unless `DOLMEN_PYTHON` names another, as no rank of the job: a script that starts an MPI of its own, as PETSc does, would
 /// else try to join it in the place of the rank.
-fn interpreter(python: &str) -> Command {
-    let mut command = Command::new(python);
+pub fn interpreter() -> Command {
+    let mut command = Command::new(env::var_os("DOLMEN_PYTHON").unwrap_or_else(|| "/usr/bin/python3".into()));
     for (name, _) in env::vars_os() {
         if OF_LAUNCHERS.iter().any(|of| name.to_string_lossy().starts_with(of)) {
             command.env_remove(name);

@@ -4,16 +4,15 @@
 use std::fs;
 use std::path::Path;
 
-use dolmen_tests::{TestResult, shared};
+use dolmen_tests::{TestResult, interpreter, shared};
 use serde_json::Value;
 use tempfile::tempdir;
 
 use crate::{dolmen, matrix, object};
 
-/// Debian's Python, or the one that is named, in a folder.
+/// Runs a script in a folder.
 pub(crate) fn python(folder: &Path, script: &str) -> TestResult {
-    let python = std::env::var_os("DOLMEN_PYTHON").unwrap_or_else(|| "/usr/bin/python3".into());
-    let output = std::process::Command::new(python).arg("-c").arg(script).current_dir(folder).output()?;
+    let output = interpreter().arg("-c").arg(script).current_dir(folder).output()?;
     assert!(output.status.success(), "python3: {}", String::from_utf8_lossy(&output.stderr));
     Ok(())
 }

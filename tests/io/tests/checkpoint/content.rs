@@ -5,7 +5,7 @@ use std::fs;
 use dolmen_core::random::Philox;
 use dolmen_core::{Complex32, Complex64, Layout, Scalar, Snapshot, Vector};
 use dolmen_io::checkpoint::{Checkpoint, CheckpointStore, Restored};
-use dolmen_tests::{Comm, Folder, TestResult, skip};
+use dolmen_tests::{Comm, Folder, TestResult, python};
 
 use crate::first_ranks;
 
@@ -117,23 +117,7 @@ with h5py.File(sys.argv[1], 'r') as f:
     assert z.dtype == numpy.complex64 and numpy.array_equal(z, 1 + 1j * (n % 100))
     assert f['checksums/state/vectors/real'].shape == (5,)
 ";
-    let python = std::env::var("DOLMEN_PYTHON").unwrap_or_else(|_| "/usr/bin/python3".to_owned());
-    let ran = || -> Result<Option<String>, String> {
-        if comm.rank() != 0 {
-            return Ok(None);
-        }
-        let run = |args: &[&str]| std::process::Command::new(&python).args(args).output();
-        if !run(&["-c", "import h5py"]).is_ok_and(|output| output.status.success()) {
-            assert!(std::env::var("CI").as_deref() != Ok("true"), "no Python with h5py");
-            return Ok(Some("no Python with h5py (DOLMEN_PYTHON names one)".into()));
-        }
-        let path = saved.path.to_str().ok_or("the path is no text")?;
-        let output = run(&["-c", script, path]).map_err(|error| error.to_string())?;
-        if output.status.success() { Ok(None) } else { Err(String::from_utf8_lossy(&output.stderr).into_owned()) }
-    };
-    if let Some(reason) = comm.agree(ran())? {
-        skip(&reason);
-    }
+    python(comm, "h5py", script, &saved.path)?;
     folder.remove(comm);
     Ok(())
 }

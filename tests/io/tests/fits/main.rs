@@ -5,9 +5,9 @@ mod reading;
 mod tables;
 
 use std::path::Path;
-use std::process::{Command, ExitCode};
+use std::process::ExitCode;
 
-use dolmen_tests::{TestResult, case, same_bits, serial, skip};
+use dolmen_tests::{TestResult, case, python_here, same_bits, serial};
 
 fn main() -> ExitCode {
     dolmen_tests::main(&[
@@ -28,17 +28,7 @@ fn main() -> ExitCode {
     ])
 }
 
-/// Debian's interpreter, which has healpy and h5py, unless the environment names another.
+/// Runs a script that needs healpy.
 pub(crate) fn python(script: &str, arguments: &[&Path]) -> TestResult<bool> {
-    let python = std::env::var("DOLMEN_PYTHON").unwrap_or_else(|_| "/usr/bin/python3".to_owned());
-    let import = Command::new(&python).args(["-c", "import healpy"]).output();
-    if !import.is_ok_and(|output| output.status.success()) {
-        assert!(std::env::var("CI").as_deref() != Ok("true"), "{python} has no healpy");
-        skip("no Python with healpy (DOLMEN_PYTHON names one)");
-        return Ok(false);
-    }
-    let output = Command::new(&python).arg("-c").arg(script).args(arguments).output()?;
-    let problem = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "{problem}");
-    Ok(true)
+    python_here("healpy", script, arguments)
 }

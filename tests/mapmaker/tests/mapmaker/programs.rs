@@ -6,7 +6,7 @@ use std::fs;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use dolmen_tests::{Mpirun, TestResult, binary};
+use dolmen_tests::{Mpirun, TestResult, binary, interpreter};
 
 use crate::common::{CONFIG, mapmaker};
 
@@ -18,8 +18,7 @@ pub(crate) fn damage(from: &Path, name: &str, change: &str) -> TestResult {
 }
 
 fn python(script: &str, path: &Path) -> TestResult {
-    let python = std::env::var_os("DOLMEN_PYTHON").unwrap_or_else(|| "/usr/bin/python3".into());
-    let output = std::process::Command::new(python).arg("-c").arg(script).arg(path).output()?;
+    let output = interpreter().arg("-c").arg(script).arg(path).output()?;
     assert!(output.status.success(), "python3: {}", String::from_utf8_lossy(&output.stderr));
     Ok(())
 }
