@@ -59,8 +59,8 @@ impl StopReason {
                 "the operator or the preconditioner is not symmetric (Hermitian), as the method needs it; use GMRES"
             }
             StopReason::Inconsistent => {
-                "the residual is the least one: the operator takes it to zero, to rounding, so it is singular and no x \
-                 solves the system; check the right-hand side, project out the null space, or ask for a larger tolerance"
+                "no x solves the system: the operator is singular, and takes the residual to zero, so this is the least \
+                 one; check the right-hand side, or project out the null space"
             }
             StopReason::NotFinite => "a NaN or infinity appeared; check the input for values that are not finite",
             StopReason::Stagnated => {
