@@ -22,9 +22,6 @@ pub enum StopReason {
     IndefinitePreconditioner,
     /// The operator or the preconditioner is not Hermitian, as the method needs it.
     NotHermitian,
-    /// The residual is as small as it gets, and larger than the tolerance: the operator takes it to
-    /// zero, so it is singular, and the right-hand side is not in its range.
-    Inconsistent,
     /// A NaN or an infinity turned up.
     NotFinite,
     /// The recurrence says converged, the true residual does not, and restarting from it no
@@ -57,10 +54,6 @@ impl StopReason {
             }
             StopReason::NotHermitian => {
                 "the operator or the preconditioner is not symmetric (Hermitian), as the method needs it; use GMRES"
-            }
-            StopReason::Inconsistent => {
-                "no x solves the system: the operator is singular, and takes the residual to zero, so this is the least \
-                 one; check the right-hand side, or project out the null space"
             }
             StopReason::NotFinite => "a NaN or infinity appeared; check the input for values that are not finite",
             StopReason::Stagnated => {

@@ -160,7 +160,6 @@ fn code(reason: StopReason) -> u64 {
         StopReason::Breakdown => 7,
         StopReason::Requested => 8,
         StopReason::NotHermitian => 9,
-        StopReason::Inconsistent => 10,
     }
 }
 
@@ -176,7 +175,6 @@ fn reason_of(number: u64) -> Option<StopReason> {
         StopReason::Breakdown,
         StopReason::Requested,
         StopReason::NotHermitian,
-        StopReason::Inconsistent,
     ];
     all.into_iter().find(|reason| code(*reason) == number)
 }

@@ -59,9 +59,6 @@ fn main() -> ExitCode {
         case("values_that_are_not_finite", &[1, 2, 3], endings::not_finite),
         case("singular_systems", &[1, 2], endings::singular_systems),
         case("indefinite_systems", &[1, 2], endings::indefinite_systems),
-        case("inconsistent_systems_f64", &[1, 3], endings::inconsistent_systems::<f64>),
-        case("inconsistent_systems_f32", &[1, 3], endings::inconsistent_systems::<f32>),
-        case("inconsistent_systems_c64", &[1, 3], endings::inconsistent_systems::<Complex64>),
         case("names_and_refusals", &[1], endings::names_and_refusals),
         case("stop_and_resume", &[1, 2, 3], resume::stop_and_resume).deadline(Duration::from_secs(300)),
         case("resume_with_preconditioners_f64", &[1, 3], resume_preconditioned::square::<f64>)
