@@ -45,12 +45,12 @@ GROUPS = [
      "The last is a grid of 32^3, where latency counts."),
     ("Files", r"j\.", "Written with fsync, read from the cache or after the cache was emptied. All programs take turns, "
      "since the rate of the disk changes. dd and SciPy are one process on any number of ranks, h5py is built for MPI. "
-     "`j.checkpoint.begin` is how long a solve stands still that is saved in the background."),
+     "`j.raw` is plain writes and reads by as many ranks; `j.checkpoint.begin` is how long a solve stands still that is saved in the background."),
 ]
 
-# The ratio to be reached, by the beginning of the case's name; the first that fits.
+# The ratio to be reached, by the beginning of the case's name; the first that fits. The raw rate is no work of ours.
 AIMS = [("b.", 1.0), ("c.spmv.27pt", 1.3), ("c.spmv.block3", 1.0), ("c.spmv.", 1.5), ("d.", 2.0),
-        ("e.", 1.0), ("f.poisson.cg_jacobi", 1 / 0.75), ("f.", 1.0), ("k.", 1.0), ("j.", 1.0)]
+        ("e.", 1.0), ("f.poisson.cg_jacobi", 1 / 0.75), ("f.", 1.0), ("k.", 1.0), ("j.raw.", None), ("j.", 1.0)]
 # dd is the raw rate, of which 0.8 is aimed at.
 RAW = {"dd": 0.8}
 

@@ -106,13 +106,17 @@ impl CheckpointStore {
         };
         let prepared = if comm.rank() == 0 { prepare() } else { Ok(None) };
         let lock = comm.agree(prepared.map_err(|error| Error::io(folder, "use as folder of checkpoints", error)))?;
+        let in_background = mpi_library().thread_level != ThreadLevel::Single;
+        if comm.rank() == 0 && !in_background {
+            tracing::warn!("MPI allows this process one thread: all ranks wait while a checkpoint is written");
+        }
         Ok(Self {
             comm: comm.clone(),
             alone: comm.alone(),
             folder: folder.to_owned(),
             keep: 2,
             damaged: Vec::new(),
-            in_background: mpi_library().thread_level != ThreadLevel::Single,
+            in_background,
             begun: None,
             _lock: lock,
         })
@@ -126,10 +130,10 @@ impl CheckpointStore {
     }
 
     /// Sets whether [`begin`](CheckpointStore::begin) may start a thread on each rank. If not, it saves before it
-    /// returns. As it comes it may, unless MPI has been initialised for processes of one thread only.
+    /// returns. It may, unless this forbids it or MPI has been initialised for processes of one thread only.
     #[must_use]
     pub fn in_background(mut self, allowed: bool) -> Self {
-        self.in_background = allowed;
+        self.in_background &= allowed;
         self
     }
 
@@ -177,7 +181,7 @@ impl CheckpointStore {
 
     /// Begins to write a checkpoint as [`save`](CheckpointStore::save) does, and returns while a thread of each
     /// rank writes it. What is only borrowed by the checkpoint is copied first. One that was begun before
-    /// is completed.
+    /// is completed, and returned.
     ///
     /// The checkpoint does not exist before it is [completed](CheckpointStore::complete); a store that is
     /// dropped before that drops it.
@@ -188,8 +192,8 @@ impl CheckpointStore {
     ///
     /// Those of [`save`](CheckpointStore::save), of the one that was begun before too. What the threads meet is an
     /// error when it is completed.
-    pub fn begin(&mut self, checkpoint: Checkpoint<'_>) -> Result<()> {
-        self.complete()?;
+    pub fn begin(&mut self, checkpoint: Checkpoint<'_>) -> Result<Option<Saved>> {
+        let earlier = self.complete()?;
         self.begun = Some(if self.in_background {
             let (generation, path) = self.next()?;
             let place = Place { comm: &self.comm, alone: &self.alone, path: &path, generation };
@@ -197,7 +201,7 @@ impl CheckpointStore {
         } else {
             Begun::Saved(self.save(&checkpoint)?)
         });
-        Ok(())
+        Ok(earlier)
     }
 
     /// Whether this rank has written its part of what was begun, so that to complete it waits for other
@@ -245,18 +249,19 @@ impl CheckpointStore {
     ///
     /// # Errors
     ///
-    /// There are checkpoints, but none of them is valid: says what is wrong with each.
+    /// There are checkpoints, but none of them is valid: says what is wrong with each. The newest cannot be
+    /// opened, or is of a newer version of the format: it may be good, so none before it is taken.
     pub fn load(&mut self) -> Result<Option<Restored>> {
         let mut skipped = Vec::new();
         for generation in self.generations()? {
             let path = self.path(generation);
-            match read::read(&self.comm, &self.alone, &path) {
+            match read::read(&self.comm, &self.alone, &path)? {
                 Ok(mut restored) => {
                     restored.skipped = skipped;
                     return Ok(Some(restored));
                 }
                 Err(reason) => {
-                    tracing::warn!(path = %path.display(), reason, "skipped a checkpoint");
+                    tracing::debug!(path = %path.display(), reason, "skipped a checkpoint");
                     self.damaged.push(generation);
                     skipped.push(Skipped { path, reason });
                 }
@@ -310,8 +315,18 @@ impl CheckpointStore {
 /// It is not valid: says why.
 pub fn verify(comm: &Comm, path: impl AsRef<Path>) -> Result<()> {
     let path = path.as_ref();
-    let checked = read::read(comm, &comm.alone(), path);
+    let checked = read::read(comm, &comm.alone(), path)?;
     checked.map(drop).map_err(|what| Error::File { path: path.to_owned(), what })
+}
+
+/// Whether a file ends as checkpoints do. Not collective.
+///
+/// # Errors
+///
+/// It cannot be read.
+pub fn ends_as_one(path: impl AsRef<Path>) -> Result<bool> {
+    let path = path.as_ref();
+    trailer::has_magic(path).map_err(|error| Error::io(path, "read", error))
 }
 
 fn names(folder: &Path) -> io::Result<Vec<String>> {

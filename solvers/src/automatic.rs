@@ -145,6 +145,10 @@ impl<'a, T: Scalar> Automatic<'a, T> {
             (solver, preconditioner) => vec![named::plan(&analysis, solver, preconditioner)?],
         };
         let attempts = self.attempts(&plans, a, b, x)?;
+        if let Some(monitor) = &self.monitor {
+            let ended = monitor.borrow_mut().end();
+            b.comm().agree(ended)?;
+        }
         Ok(Solution { analysis, attempts, rtol: self.rtol })
     }
 

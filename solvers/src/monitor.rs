@@ -19,7 +19,8 @@ pub struct Progress {
 }
 
 /// What a monitor wants. One rank's wish is enough, unless it is to meet: wishes travel with the sums of
-/// the next iteration, and all ranks act on them after it.
+/// the next iteration, and all ranks act on them after it. After the last one that the limit of
+/// iterations allows they act at once.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Request {
     /// Nothing: go on.
@@ -45,8 +46,8 @@ pub trait Monitor<T: Scalar> {
     /// Called on every rank with the initial residual and after each iteration.
     fn progress(&mut self, progress: &Progress) -> Request;
 
-    /// Takes a snapshot that was asked for, on all ranks after the same iteration, or that of a solve
-    /// which ends at its limit of iterations. Does nothing unless implemented.
+    /// Takes a snapshot that was asked for, on all ranks after the same iteration. Does nothing unless
+    /// implemented.
     ///
     /// # Collective
     ///
@@ -58,14 +59,25 @@ pub trait Monitor<T: Scalar> {
     }
 
     /// Called on all ranks after the first iteration in which every one of them has asked to
-    /// [`Request::Meet`], and when a solve ends: a place to finish together what each rank does by
-    /// itself meanwhile. Does nothing unless implemented.
+    /// [`Request::Meet`]: a place to finish together what each rank does by itself meanwhile. Does
+    /// nothing unless implemented.
     ///
     /// # Collective
     ///
     /// # Errors
     /// An error of any rank ends the solve on all of them.
     fn meet(&mut self) -> Result<()> {
+        Ok(())
+    }
+
+    /// Called on all ranks when a solve has ended, unless by an error; by
+    /// [`Automatic`](crate::Automatic) once, after all attempts. Does nothing unless implemented.
+    ///
+    /// # Collective
+    ///
+    /// # Errors
+    /// An error of any rank takes the place of the report.
+    fn end(&mut self) -> Result<()> {
         Ok(())
     }
 }

@@ -100,7 +100,7 @@ setters! {
     /// Called on every rank with the initial residual and after each iteration, before it is decided
     /// whether to go on.
     monitor: &'a mut dyn Monitor<T> => |s| s.monitor = Some(RefCell::new(monitor));
-    /// Hands a [`Snapshot`] to the monitor every so many iterations; never if zero.
+    /// Hands a [`Snapshot`] to the monitor every so many iterations, beside those that it asks for; not if zero.
     snapshot_every: usize => |s| s.snapshot_every = snapshot_every;
     /// Goes on from a snapshot of the same method with the same settings, instead of from an initial
     /// guess: with the bits of the run that was interrupted.

@@ -23,6 +23,12 @@ pub fn parse<A: Parser>(comm: &Comm) -> Result<A, ExitCode> {
     })
 }
 
+/// Prints the warnings of the libraries on the standard error. Call it before MPI is started.
+pub fn show_warnings() {
+    let lines = tracing_subscriber::fmt().with_max_level(tracing::Level::WARN).with_writer(io::stderr);
+    lines.with_ansi(false).without_time().with_target(false).init();
+}
+
 /// Why the standard output could not be written, the first time it was not.
 static FAILURE: OnceLock<String> = OnceLock::new();
 

@@ -1,6 +1,8 @@
 //! All that is in a file of several objects. What can be read is read, so that a file that is listed is
 //! known to be whole.
 
+use std::path::Path;
+
 use dolmen_core::{Blocks, Comm, Layout};
 use dolmen_io::checkpoint;
 use dolmen_io::fits::{Column, FitsFile, Hdu, HduKind, MapFile};
@@ -20,8 +22,7 @@ const PARTS: [&str; 6] = ["data", "indices", "indptr", "shape", "ir", "jc"];
 ///
 /// # Collective
 pub(crate) fn hdf5(comm: &Comm, location: &Location) -> Result<(Option<Location>, Told)> {
-    let file = H5File::open(comm, &location.file)?;
-    verify_checkpoint(&file)?;
+    let file = open_verified(comm, &location.file)?;
     let objects = file.objects()?;
     let Contents { found, unread } = find(&file, &objects);
     let (mut readable, mut unusable) = (Vec::new(), Vec::new());
@@ -49,14 +50,22 @@ pub(crate) fn hdf5(comm: &Comm, location: &Location) -> Result<(Option<Location>
     Ok((only(location, &readable), Told { text: lines.join("\n"), json }))
 }
 
-/// Refuses a damaged checkpoint, which HDF5 alone would not find to be one.
+/// Opens a file, unless it is a damaged checkpoint, which HDF5 alone would not find. Of the two signs
+/// of one, the damage may have taken the other.
 ///
 /// # Collective
-fn verify_checkpoint(file: &H5File) -> Result<()> {
-    if file.attribute("/", "format")? == Some(Attribute::Text(checkpoint::FORMAT.to_owned())) {
-        checkpoint::verify(file.comm(), file.path())?;
+fn open_verified(comm: &Comm, path: &Path) -> Result<H5File> {
+    let ends_as_one = if comm.rank() == 0 { checkpoint::ends_as_one(path) } else { Ok(false) };
+    let mut is_one = [u64::from(comm.agree(ends_as_one)?)];
+    comm.all_reduce_max(&mut is_one);
+    if is_one == [1] {
+        checkpoint::verify(comm, path)?;
     }
-    Ok(())
+    let file = H5File::open(comm, path)?;
+    if is_one == [0] && file.attribute("/", "format")? == Some(Attribute::Text(checkpoint::FORMAT.to_owned())) {
+        checkpoint::verify(comm, path)?;
+    }
+    Ok(file)
 }
 
 /// Whether the data of an object, or of a part of a matrix, went through a filter that is not there.

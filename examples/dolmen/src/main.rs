@@ -47,6 +47,7 @@ enum Command {
 }
 
 fn main() -> ExitCode {
+    command_line::show_warnings();
     Comm::run(|comm| -> Result<ExitCode> {
         let command = match command_line::parse::<Arguments>(comm) {
             Ok(arguments) => arguments.command,

@@ -59,6 +59,9 @@ pub(crate) struct Solve {
     checkpoints: CheckpointArgs,
 }
 
+/// The newest checkpoint of a solve.
+type Saved = dolmen_io::Result<Option<PathBuf>>;
+
 impl Solve {
     pub(crate) fn run(&self, comm: &Comm) -> Result<ExitCode> {
         if let Some(path) = &self.output {
@@ -99,8 +102,14 @@ impl Solve {
             say(comm, &format!("b = {}", b.origin));
         }
         let mut x = Vector::zeros(a.domain());
-        let (solution, checkpoint) = self.solve(a, &b.vector, &mut x)?;
+        let (solution, saved) = self.solve(a, &b.vector, &mut x)?;
         let stopped = outcome::ended(&solution, StopReason::Requested);
+        // What has ended has a result, which comes first.
+        let (checkpoint, failure) = match saved {
+            Err(failure) if stopped => return Err(failure.into()),
+            Err(failure) => (None, Some(failure)),
+            Ok(newest) => (newest, None),
+        };
         let error = b.solution.as_ref().map(|known| outcome::relative_error(&x, known)).transpose()?;
         let checkpoint = checkpoint.as_deref();
         let outcome = Outcome { file, solution: &solution, right_hand_side: &b.origin, error, stopped, checkpoint };
@@ -115,27 +124,21 @@ impl Solve {
                 say(comm, &format!("x is in {path}"));
             }
         }
-        Ok(ExitCode::from(if stopped { STOPPED } else { u8::from(!solution.solved()) }))
+        let code = if stopped { STOPPED } else { u8::from(!solution.solved()) };
+        failure.map_or(Ok(ExitCode::from(code)), |failure| Err(failure.into()))
     }
 
-    /// Solves, with checkpoints if they are asked for; the last of those.
-    fn solve<T: Scalar>(
-        &self,
-        a: &CsrMatrix<T>,
-        b: &Vector<T>,
-        x: &mut Vector<T>,
-    ) -> Result<(Solution, Option<PathBuf>)> {
+    /// Solves, with checkpoints if they are asked for; the last of those, or why it could not be written.
+    fn solve<T: Scalar>(&self, a: &CsrMatrix<T>, b: &Vector<T>, x: &mut Vector<T>) -> Result<(Solution, Saved)> {
         let comm = a.range().comm();
         let saved = self.checkpoints.checkpoint.as_deref().map(|folder| self.checkpointer(folder, a)).transpose()?;
         let (checkpointer, resumed) = saved.unzip();
         let resumed = resumed.flatten();
         let before = resumed.as_ref().and_then(|resumed| resumed.snapshot.integer("attempt"));
-        let mut attempt = before.map_or(0, |attempt| attempt - 1);
-        let mut first = true;
+        let mut attempt = before.unwrap_or(0);
         let mut print = |progress: &Progress| {
             let Progress { iteration, residual, .. } = progress;
-            attempt += u64::from(first || *iteration == 0);
-            first = false;
+            attempt += u64::from(*iteration == 0);
             if self.monitor {
                 self.tell(comm, &format!("attempt {attempt} iteration {iteration:>5}  |r| = {residual:.6e}"));
             }
@@ -152,7 +155,7 @@ impl Solve {
         automatic = self.max_iterations.iter().fold(automatic, |automatic, &most| automatic.max_iterations(most));
         automatic = resumed.iter().fold(automatic, |automatic, resumed| automatic.resume(&resumed.snapshot));
         let solution = automatic.solve(a, b, x)?;
-        Ok((solution, saver.and_then(|saver| saver.newest().map(Path::to_owned))))
+        Ok((solution, saver.map_or(Ok(None), Checkpointer::finish)))
     }
 
     /// What saves the solve, and where it goes on.

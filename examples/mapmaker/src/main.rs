@@ -50,6 +50,7 @@ enum Command {
 }
 
 fn main() -> ExitCode {
+    command_line::show_warnings();
     Comm::run(|comm| -> Result<ExitCode> {
         match command_line::parse::<Arguments>(comm) {
             Ok(arguments) => {
@@ -109,13 +110,14 @@ fn run_with(comm: &Comm, request: Request<'_>, options: &CheckpointArgs) -> Resu
     let (mut checkpointer, resumed) = options.open(comm, folder, &config, &[], |text| say(comm, text))?;
     let request = Request { resume: resumed.as_ref().map(|resumed| &resumed.snapshot), ..request };
     let outcome = run(comm, &request, &mut checkpointer);
-    outcome.map_err(|error| match (error, checkpointer.newest()) {
-        (Error::IterationLimit { outcome, .. }, Some(path)) => {
+    match (outcome, checkpointer.finish()) {
+        (Err(Error::IterationLimit { outcome, .. }), Ok(Some(path))) => {
             let advice = format!("; --resume with a larger destripe.max_iterations goes on from {}", path.display());
-            Error::IterationLimit { outcome, advice }
+            Err(Error::IterationLimit { outcome, advice })
         }
-        (error, _) => error,
-    })
+        (Ok(_) | Err(Error::Stopped { .. }), Err(failure)) => Err(failure.into()),
+        (outcome, _) => outcome,
+    }
 }
 
 /// The file of timelines: that of the option, or that of the configuration.

@@ -25,21 +25,33 @@ struct Located {
     sums: Vec<u32>,
 }
 
-/// Reads a checkpoint, or says what is wrong with it, without its path.
+/// Reads a checkpoint, or says what is damaged, without its path.
 ///
 /// # Collective
-pub(super) fn read(comm: &Comm, alone: &Comm, path: &Path) -> Result<Restored, String> {
+///
+/// # Errors
+///
+/// It may be good, but cannot be read by this program on this machine.
+pub(super) fn read(comm: &Comm, alone: &Comm, path: &Path) -> Result<Result<Restored, String>> {
+    let file = comm.agree(File::open(path).map_err(|error| Error::io(path, "open", error)))?;
     // Nothing is parsed by the library before one rank has seen that it is undamaged.
-    agree(comm, if comm.rank() == 0 { trailer::check(path) } else { Ok(()) })?;
-    let described = describe(alone, path, comm.rank() == 0).map_err(|error| error.to_string());
-    let (mut restored, located) = agree(comm, described)?;
-    let file = agree(comm, File::open(path).map_err(|error| error.to_string()))?;
+    if let Err(damage) = agree(comm, if comm.rank() == 0 { trailer::check(&file) } else { Ok(()) }) {
+        return Ok(Err(damage));
+    }
+    let (restored, located) = comm.agree(describe(alone, path, comm.rank() == 0))?;
+    Ok(load_all(comm, &file, restored, located))
+}
+
+/// Reads the vectors, or says which is damaged.
+///
+/// # Collective
+fn load_all(comm: &Comm, file: &File, mut restored: Restored, located: Sections) -> Result<Restored, String> {
     for (section, name, vector) in located {
         let entries = match vector.scalar.as_str() {
-            "f32" => load::<f32>(comm, &file, &vector)?,
-            "f64" => load::<f64>(comm, &file, &vector)?,
-            "c32" => load::<Complex32>(comm, &file, &vector)?,
-            "c64" => load::<Complex64>(comm, &file, &vector)?,
+            "f32" => load::<f32>(comm, file, &vector)?,
+            "f64" => load::<f64>(comm, file, &vector)?,
+            "c32" => load::<Complex32>(comm, file, &vector)?,
+            "c64" => load::<Complex64>(comm, file, &vector)?,
             other => return Err(format!("{}: there is no scalar {other}", vector.name)),
         };
         let stored = Stored { scalar: vector.scalar, length: vector.length, entries };

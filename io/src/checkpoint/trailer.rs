@@ -40,9 +40,18 @@ pub(super) fn append(path: &Path, regions: &[Range<u64>]) -> io::Result<()> {
     file.write_all(&bytes)
 }
 
+/// Whether a file ends as it would if it had a trailer.
+pub(super) fn has_magic(path: &Path) -> io::Result<bool> {
+    let file = File::open(path)?;
+    let mut end = [0; MAGIC.len()];
+    match file.metadata()?.len().checked_sub(end.len() as u64) {
+        Some(start) => file.read_exact_at(&mut end, start).map(|()| end == *MAGIC),
+        None => Ok(false),
+    }
+}
+
 /// Checks everything but the vectors; what is wrong, in words.
-pub(super) fn check(path: &Path) -> Result<(), String> {
-    let file = File::open(path).map_err(|error| format!("cannot be opened: {error}"))?;
+pub(super) fn check(file: &File) -> Result<(), String> {
     let unreadable = |error: io::Error| format!("cannot be read: {error}");
     let size = file.metadata().map_err(unreadable)?.len();
     let cut_off = || "is cut off, or was never complete".to_owned();
@@ -64,7 +73,7 @@ pub(super) fn check(path: &Path) -> Result<(), String> {
     if crc32c(&bytes) != own {
         return Err(damaged());
     }
-    match checksum_outside(&file, length, &regions) {
+    match checksum_outside(file, length, &regions) {
         Ok(found) if found == outside => Ok(()),
         Ok(_) => Err("is damaged: what describes its vectors does not have its checksum".to_owned()),
         Err(error) => Err(unreadable(error)),
@@ -106,17 +115,18 @@ mod tests {
         fs::write(&path, (0..200).collect::<Vec<u8>>()).unwrap();
         append(&path, &[20..60, 60..60, 100..150]).unwrap();
         let good = fs::read(&path).unwrap();
-        assert_eq!(check(&path), Ok(()));
+        let check_file = || check(&File::open(&path).unwrap());
+        assert_eq!(check_file(), Ok(()));
+        assert!(has_magic(&path).unwrap());
         for position in 0..good.len() {
             let mut bad = good.clone();
             bad[position] ^= 0x10;
             fs::write(&path, &bad).unwrap();
             let inside = (20..60).contains(&position) || (100..150).contains(&position);
-            assert_eq!(check(&path).is_ok(), inside, "byte {position}");
+            assert_eq!(check_file().is_ok(), inside, "byte {position}");
+            assert_eq!(has_magic(&path).unwrap(), position < good.len() - MAGIC.len(), "byte {position}");
             fs::write(&path, &good[..position]).unwrap();
-            assert!(check(&path).is_err(), "cut at {position}");
+            assert!(check_file().is_err() && !has_magic(&path).unwrap(), "cut at {position}");
         }
-        fs::remove_file(&path).unwrap();
-        assert!(check(&path).unwrap_err().contains("cannot be opened"));
     }
 }

@@ -7,7 +7,8 @@
 //! reports a full disk in a collective write as success, or hangs), and the rate is that of the disk.
 //!
 //! A slab goes piece by piece: the checksums are taken, the piece is written and sent on its way to
-//! the disk, and one that has arrived there is read back and compared. While the disk works, nobody
+//! the disk, and one that has arrived there is read back and compared, which finds faults of memory and of
+//! network file systems: a local one answers with what it still holds. While the disk works, nobody
 //! waits for it but in turn; to write all, then sync, then read all takes half as long again. Then the system
 //! may forget the piece, which nobody will read soon: the next ones find memory that is at hand, and
 //! what else the system had cached stays.

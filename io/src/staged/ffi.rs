@@ -11,14 +11,23 @@ use std::os::fd::AsRawFd;
 pub(super) fn reserve(file: &File, bytes: u64) -> io::Result<bool> {
     let bytes = libc::off_t::try_from(bytes).map_err(|_| io::ErrorKind::FileTooLarge)?;
     // SAFETY: the descriptor is open for the whole call, which touches no memory.
-    let status = unsafe { libc::fallocate(file.as_raw_fd(), libc::FALLOC_FL_KEEP_SIZE, 0, bytes) };
-    if status == 0 {
-        return Ok(true);
+    let reserved = uninterrupted(|| unsafe { libc::fallocate(file.as_raw_fd(), libc::FALLOC_FL_KEEP_SIZE, 0, bytes) });
+    match reserved.as_ref().map_err(io::Error::raw_os_error) {
+        Err(Some(libc::EOPNOTSUPP | libc::ENOSYS)) => Ok(false),
+        _ => reserved.map(|()| true),
     }
-    let error = io::Error::last_os_error();
-    match error.raw_os_error() {
-        Some(libc::EOPNOTSUPP | libc::ENOSYS) => Ok(false),
-        _ => Err(error),
+}
+
+/// Makes a call again if a signal came between, as file systems in memory let it.
+fn uninterrupted(call: impl Fn() -> libc::c_int) -> io::Result<()> {
+    loop {
+        if call() == 0 {
+            return Ok(());
+        }
+        let error = io::Error::last_os_error();
+        if error.kind() != io::ErrorKind::Interrupted {
+            return Err(error);
+        }
     }
 }
 
@@ -46,13 +55,10 @@ fn write_back(file: &File, bytes: Range<u64>, flags: libc::c_uint) -> io::Result
     let offset = |position: u64| libc::off64_t::try_from(position).map_err(|_| io::ErrorKind::FileTooLarge);
     let (start, length) = (offset(bytes.start)?, offset(bytes.end - bytes.start)?);
     // SAFETY: the descriptor is open for the whole call, which touches no memory.
-    if unsafe { libc::sync_file_range(file.as_raw_fd(), start, length, flags) } == 0 {
-        return Ok(());
-    }
-    let error = io::Error::last_os_error();
-    match error.raw_os_error() {
+    let done = uninterrupted(|| unsafe { libc::sync_file_range(file.as_raw_fd(), start, length, flags) });
+    match done.as_ref().map_err(io::Error::raw_os_error) {
         // What it cannot do is left to the sync at the end.
-        Some(libc::EOPNOTSUPP | libc::ENOSYS | libc::EINVAL | libc::ESPIPE) => Ok(()),
-        _ => Err(error),
+        Err(Some(libc::EOPNOTSUPP | libc::ENOSYS | libc::EINVAL | libc::ESPIPE)) => Ok(()),
+        _ => done,
     }
 }

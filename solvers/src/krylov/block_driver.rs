@@ -126,6 +126,10 @@ impl<'s, 'a, T: Scalar> BlockDrive<'s, 'a, T> {
                 break reason;
             }
         };
+        if reason == StopReason::IterationLimit {
+            self.course.hear_last(&self.wishes, self.b.comm())?;
+            self.hand_out(x)?;
+        }
         self.conclude(reason, x, start)
     }
 
@@ -251,12 +255,17 @@ impl<'s, 'a, T: Scalar> BlockDrive<'s, 'a, T> {
             self.course.tell(worst.residual, worst.report.target, &self.wishes);
         }
         self.course.meet(&self.wishes, self.b.comm())?;
-        if self.course.is_due(&self.wishes) {
-            let mut snapshot = Snapshot::new(METHOD);
-            self.archive(&mut Archive::Save(&mut snapshot), x);
-            self.course.deliver(snapshot, self.b.comm())?;
+        self.hand_out(x)
+    }
+
+    /// Gives the monitor a snapshot if it is time.
+    fn hand_out(&mut self, x: &mut MultiVector<T>) -> Result<()> {
+        if !self.course.is_due(&self.wishes) {
+            return Ok(());
         }
-        Ok(())
+        let mut snapshot = Snapshot::new(METHOD);
+        self.archive(&mut Archive::Save(&mut snapshot), x);
+        self.course.deliver(snapshot, self.b.comm())
     }
 
     fn load(&mut self, snapshot: &Snapshot<T>, x: &mut MultiVector<T>) -> Result<()> {

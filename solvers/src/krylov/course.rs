@@ -127,8 +127,7 @@ impl<'s, 'a, T: Scalar> Course<'s, 'a, T> {
     pub(crate) fn is_due(&self, wishes: &Wishes) -> bool {
         let (every, iterations) = (self.settings.snapshot_every, self.iterations);
         let regular = every > 0 && iterations > 0 && iterations.is_multiple_of(every);
-        let last = iterations >= self.settings.max_iterations;
-        let wanted = regular || last || wishes.hears(STOP) || wishes.hears(SNAPSHOT);
+        let wanted = regular || wishes.hears(STOP) || wishes.hears(SNAPSHOT);
         wanted && self.settings.monitor.is_some() && self.delivered != Some(iterations)
     }
 
@@ -138,14 +137,25 @@ impl<'s, 'a, T: Scalar> Course<'s, 'a, T> {
         self.with_monitor(comm, |monitor| monitor.snapshot(snapshot))
     }
 
-    /// Lets the ranks' monitors meet if all of them want to.
-    pub(crate) fn meet(&self, wishes: &Wishes, comm: &Comm) -> Result<()> {
-        if wishes.hears(MEET) { self.end(comm) } else { Ok(()) }
+    /// Hears what is asked for after an iteration that no other follows, and its sums.
+    pub(crate) fn hear_last(&self, wishes: &Wishes, comm: &Comm) -> Result<()> {
+        if self.settings.monitor.is_none() {
+            return Ok(());
+        }
+        wishes.ride(|riders| {
+            comm.all_reduce_sum(riders);
+            Ok(())
+        })
     }
 
-    /// Lets the ranks' monitors meet for the last time.
+    /// Lets the ranks' monitors meet if all of them want to.
+    pub(crate) fn meet(&self, wishes: &Wishes, comm: &Comm) -> Result<()> {
+        if wishes.hears(MEET) { self.with_monitor(comm, |monitor| monitor.meet()) } else { Ok(()) }
+    }
+
+    /// Tells the monitors that the solve has ended.
     pub(crate) fn end(&self, comm: &Comm) -> Result<()> {
-        self.with_monitor(comm, |monitor| monitor.meet())
+        self.with_monitor(comm, |monitor| monitor.end())
     }
 
     fn with_monitor(&self, comm: &Comm, act: impl FnOnce(&mut dyn Monitor<T>) -> Result<()>) -> Result<()> {

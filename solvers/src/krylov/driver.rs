@@ -43,6 +43,10 @@ pub(crate) fn drive<'s, T: Scalar, I: Iteration<T>>(
             break reason;
         }
     };
+    if reason == StopReason::IterationLimit {
+        drive.course.hear_last(&drive.cx.wishes, drive.cx.b.comm())?;
+        drive.hand_out(x)?;
+    }
     let mut report = drive.conclude(reason, x)?;
     report.time = start.elapsed();
     Ok(report)

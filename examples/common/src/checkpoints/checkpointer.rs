@@ -3,7 +3,8 @@
 //! Each rank has its own clock and its own signals. What one of them wants becomes a request, which the
 //! solver carries to all ranks with the sums of its next iteration; when it then hands out a snapshot,
 //! the ranks vote once more on whether it is still wanted, since two ranks may have asked for the same
-//! one in consecutive iterations.
+//! one in consecutive iterations. Nor is one wanted that the solver hands out of its own accord
+//! ([`Settings::snapshot_every`](dolmen_solvers::Settings::snapshot_every)).
 //!
 //! The snapshot is written by threads while the solve goes on. When all of them are done the ranks meet
 //! in the solver, which needs no message either, and the checkpoint gets its name.
@@ -13,25 +14,32 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use dolmen_core::{Comm, Layout, Scalar, Snapshot};
-use dolmen_io::checkpoint::{Checkpoint, CheckpointStore, Signals, Skipped, Wish};
+use dolmen_io::checkpoint::{Checkpoint, CheckpointStore, Saved, Signals, Skipped, Wish};
 use dolmen_io::{Error, Result};
 use dolmen_solvers::{Monitor, Progress, Request};
 
 /// The name of the snapshot in the file.
 const SOLVER: &str = "solver";
 
-/// Writes checkpoints of a solve at intervals and on signals, and stops it on SIGTERM.
+/// Writes checkpoints of a solve at intervals, on signals and at the limit of iterations, and stops it on SIGTERM.
 pub struct Checkpointer<'m, T: Scalar> {
     store: CheckpointStore,
     config: String,
     every: Duration,
-    signals: Signals,
+    /// Until the solve has ended.
+    signals: Option<Signals>,
     last: Instant,
     /// The attempt, of a solve that makes several, and the iteration that were saved last.
     place: Option<[Option<u64>; 2]>,
     newest: Option<PathBuf>,
     /// Whether there was an iteration after which this rank wanted what is not saved yet.
     wanted: bool,
+    /// The last iteration after which this rank asked.
+    asked: Option<usize>,
+    /// Whether the solve ends here, so that a failure must not cost its result.
+    at_limit: bool,
+    /// Such a failure.
+    failure: Option<Error>,
     ask: Option<&'m mut dyn FnMut(&Progress) -> Request>,
     scalar: PhantomData<T>,
 }
@@ -76,12 +84,22 @@ impl<'m, T: Scalar> Checkpointer<'m, T> {
         // First, so that signals are heard from the moment at which the folder is there.
         let watched = Signals::watch();
         let describe = |source| Error::Io { path: folder.to_owned(), action: "watch signals".into(), source };
-        let signals = comm.agree(watched.map_err(describe))?;
-        let store = CheckpointStore::open(comm, folder)?;
-        let config = config.to_owned();
-        let (place, newest, ask, last) = (None, None, None, Instant::now());
-        let (wanted, scalar) = (false, PhantomData);
-        Ok(Checkpointer { store, config, every, signals, last, place, newest, wanted, ask, scalar })
+        let signals = Some(comm.agree(watched.map_err(describe))?);
+        Ok(Checkpointer {
+            store: CheckpointStore::open(comm, folder)?,
+            config: config.to_owned(),
+            every,
+            signals,
+            last: Instant::now(),
+            place: None,
+            newest: None,
+            wanted: false,
+            asked: None,
+            at_limit: false,
+            failure: None,
+            ask: None,
+            scalar: PhantomData,
+        })
     }
 
     /// Tells `ask` of the progress too, which can ask for a checkpoint and to stop with one.
@@ -119,20 +137,28 @@ impl<'m, T: Scalar> Checkpointer<'m, T> {
         Err(Error::File { path: self.store.folder().to_owned(), what })
     }
 
-    /// The checkpoint that was written last.
-    pub fn newest(&self) -> Option<&Path> {
-        self.newest.as_deref()
+    /// The checkpoint that was written last, if there is one. Call it after the solve, when its result is safe.
+    ///
+    /// # Errors
+    /// The solve has ended with a result, but the checkpoint of that moment could not be written; the same
+    /// on all ranks.
+    pub fn finish(self) -> Result<Option<PathBuf>> {
+        self.failure.map_or(Ok(self.newest), Err)
     }
 
     /// What this rank wants.
     fn request(&mut self, progress: &Progress) -> Request {
         let asked = self.ask.as_mut().map_or(Request::Continue, |ask| ask(progress));
-        let wish = self.signals.wish();
+        let wish = self.signals.as_ref().and_then(Signals::wish);
+        self.at_limit = progress.iteration >= progress.limit;
         if asked == Request::Stop || wish == Some(Wish::Stop) {
             return Request::Stop;
         }
-        let due = self.last.elapsed() >= self.every || progress.iteration >= progress.limit;
-        if due || asked == Request::Snapshot || wish == Some(Wish::Save) {
+        let due = self.at_limit || self.last.elapsed() >= self.every;
+        // What this rank asked for after the iteration before is about to be handed out.
+        let is_pending = self.asked.is_some_and(|before| before + 1 == progress.iteration);
+        if !is_pending && (due || asked == Request::Snapshot || wish == Some(Wish::Save)) {
+            self.asked = Some(progress.iteration);
             return Request::Snapshot;
         }
         if self.store.is_written() { Request::Meet } else { Request::Continue }
@@ -145,9 +171,9 @@ impl<'m, T: Scalar> Checkpointer<'m, T> {
         if wanted == [0] || (place[1].is_some() && self.place == Some(place)) {
             return Ok(());
         }
-        self.signals.saved();
-        self.complete()?;
-        self.store.begin(Checkpoint::new(self.config.as_str()).give_snapshot(SOLVER, snapshot))?;
+        self.signals.iter().for_each(Signals::saved);
+        let earlier = self.store.begin(Checkpoint::new(self.config.as_str()).give_snapshot(SOLVER, snapshot))?;
+        self.note(earlier);
         self.place = Some(place);
         self.last = Instant::now();
         self.wanted = false;
@@ -155,10 +181,13 @@ impl<'m, T: Scalar> Checkpointer<'m, T> {
     }
 
     fn complete(&mut self) -> Result<()> {
-        if let Some(saved) = self.store.complete()? {
-            self.newest = Some(saved.path);
-        }
+        let saved = self.store.complete()?;
+        self.note(saved);
         Ok(())
+    }
+
+    fn note(&mut self, saved: Option<Saved>) {
+        self.newest = saved.map(|saved| saved.path).or(self.newest.take());
     }
 }
 
@@ -170,11 +199,24 @@ impl<T: Scalar> Monitor<T> for Checkpointer<'_, T> {
     }
 
     fn snapshot(&mut self, snapshot: Snapshot<T>) -> dolmen_solvers::Result<()> {
-        Ok(self.save(snapshot).map_err(core)?)
+        match self.save(snapshot) {
+            Err(failure) if self.at_limit => self.failure = Some(failure),
+            saved => saved.map_err(core)?,
+        }
+        Ok(())
     }
 
     fn meet(&mut self) -> dolmen_solvers::Result<()> {
         Ok(self.complete().map_err(core)?)
+    }
+
+    /// From here on signals end the program, and nothing costs the result.
+    fn end(&mut self) -> dolmen_solvers::Result<()> {
+        self.signals = None;
+        if let Err(failure) = self.complete() {
+            self.failure.get_or_insert(failure);
+        }
+        Ok(())
     }
 }
 

@@ -54,13 +54,18 @@ pub(crate) fn stopped_and_resumed() -> TestResult {
     let newest = names(&folder.join("saved"))?.pop().ok_or("no checkpoint")?;
     let info = dolmen(2, folder, &["info", &format!("saved/{newest}")])?;
     assert!(info.status.success(), "{info:?}");
-    let mut bytes = fs::read(folder.join("saved").join(&newest))?;
-    let middle = bytes.len() / 2;
-    bytes[middle] ^= 1;
-    fs::write(folder.join("damaged.h5"), bytes)?;
-    let info = dolmen(2, folder, &["info", "damaged.h5"])?;
-    assert_eq!(info.status.code(), Some(2), "{info:?}");
-    assert!(info.stderr.contains("damaged.h5: ") && info.stderr.contains("is damaged"), "{}", info.stderr);
+    let good = fs::read(folder.join("saved").join(&newest))?;
+    let format = b"dolmen-checkpoint";
+    let named = good.windows(format.len()).position(|window| window == format).ok_or("no format")?;
+    // A vector, the sign of a checkpoint at the beginning, and that at the end.
+    for place in [good.len() / 2, named, good.len() - 1] {
+        let mut bytes = good.clone();
+        bytes[place] ^= 1;
+        fs::write(folder.join("damaged.h5"), bytes)?;
+        let info = dolmen(2, folder, &["info", "damaged.h5"])?;
+        assert_eq!(info.status.code(), Some(2), "{place}: {info:?}");
+        assert!(info.stderr.contains("damaged.h5: is ") || info.stderr.contains(" is damaged"), "{}", info.stderr);
+    }
     Ok(())
 }
 

@@ -48,6 +48,7 @@ fn main() -> ExitCode {
         serial("inputs_and_neighbours_are_kept", refusals::inputs_and_neighbours),
         serial("a_full_standard_output_is_told", refusals::full_output),
         serial("bad_arguments_are_named", refusals::bad_arguments),
+        serial("warnings_of_libraries_are_shown", refusals::warnings),
     ])
 }
 

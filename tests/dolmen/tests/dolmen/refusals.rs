@@ -1,8 +1,9 @@
 //! Bad input and bad arguments: exit code 2, and one line that says what is wrong.
 
 use std::fs;
+use std::time::Duration;
 
-use dolmen_tests::{TestResult, binary};
+use dolmen_tests::{Mpirun, TestResult, binary};
 use tempfile::tempdir;
 
 use crate::{dolmen, matrix, tridiagonal};
@@ -177,5 +178,12 @@ pub(crate) fn bad_arguments() -> TestResult {
     }
     let help = dolmen(2, folder.path(), &["solve", "--help"])?;
     assert!(help.status.success() && help.stdout.matches("--max-iterations").count() == 1, "{help:?}");
+    Ok(())
+}
+
+pub(crate) fn warnings() -> TestResult {
+    let job = Mpirun::new(2).program(binary("dolmen")?).args(["check"]).env("DOLMEN_NUM_THREADS", "2");
+    let output = job.deadline(Duration::from_secs(60)).spawn()?.wait()?;
+    assert!(output.stderr.contains("WARN") && output.stderr.contains("without the feature `threads`"), "{output:?}");
     Ok(())
 }

@@ -1,6 +1,8 @@
 //! Checkpoints that are written while the program goes on.
 
 use std::fs;
+use std::process::Command;
+use std::sync::Arc;
 
 use dolmen_core::{Layout, Snapshot, Vector};
 use dolmen_io::checkpoint::{Checkpoint, CheckpointStore};
@@ -59,12 +61,12 @@ pub(crate) fn one_at_a_time(comm: &Comm) -> TestResult {
     let mut store = CheckpointStore::open(comm, folder.path())?;
     let x: Vector<f64> = vector(&layout, 1);
     let step = |step: u64| Checkpoint::new("").integer("step", step).vector("x", &x);
-    store.begin(step(1))?;
+    assert!(store.begin(step(1))?.is_none());
     comm.barrier();
     assert!(names(&store)?.contains(&"checkpoint-00000001.h5.tmp".to_owned()), "{:?}", names(&store)?);
     assert!(store.load()?.is_none(), "it does not exist yet");
     comm.barrier();
-    store.begin(step(2))?;
+    assert_eq!(store.begin(step(2))?.map(|saved| saved.generation), Some(1));
     assert_eq!(store.save(&step(3))?.generation, 3);
     assert_eq!(names(&store)?, ["checkpoint-00000002.h5", "checkpoint-00000003.h5"]);
     comm.barrier();
@@ -75,6 +77,48 @@ pub(crate) fn one_at_a_time(comm: &Comm) -> TestResult {
     let mut store = CheckpointStore::open(comm, folder.path())?;
     assert_eq!(names(&store)?, ["checkpoint-00000002.h5", "checkpoint-00000003.h5"]);
     assert_eq!(store.load()?.ok_or("nothing is there")?.integer("step"), Some(3));
+    folder.remove(comm);
+    Ok(())
+}
+
+/// Lets this process write no file beyond so many bytes (`unlimited` again).
+fn limit_files(limit: &str) -> TestResult {
+    let pid = std::process::id().to_string();
+    let limit = format!("--fsize={limit}:unlimited");
+    let output = Command::new("prlimit").args(["--pid", &pid, &limit]).output()?;
+    assert!(output.status.success(), "{output:?}");
+    Ok(())
+}
+
+/// The disk fails one rank while all compute on: all hear it, with the same words, when they complete.
+pub(crate) fn failing_writer(comm: &Comm) -> TestResult {
+    let folder = Folder::new(comm)?;
+    let layout = Layout::uniform(comm, LEN);
+    let x: Vector<f64> = vector(&layout, 1);
+    let mut store = CheckpointStore::open(comm, folder.path())?;
+    store.save(&Checkpoint::new("").integer("step", 1).vector("x", &x))?;
+    // The signal that goes with it would end the process.
+    signal_hook::flag::register(libc::SIGXFSZ, Arc::default())?;
+    let fails = comm.rank() + 1 == comm.size();
+    if fails {
+        limit_files("1000000")?;
+    }
+    store.begin(Checkpoint::new("").integer("step", 2).vector("x", &x))?;
+    while !store.is_written() {
+        std::thread::yield_now();
+    }
+    let error = store.complete().expect_err("a rank could not write").to_string();
+    if fails {
+        limit_files("unlimited")?;
+    }
+    let told = comm.all_gather(crc32fast::hash(error.as_bytes()));
+    assert!(told.iter().all(|hash| *hash == told[0]), "{error}");
+    assert!(error.contains("checkpoint-00000002.h5.tmp") && error.contains("File too large"), "{error}");
+    comm.barrier();
+    assert_eq!(names(&store)?, ["checkpoint-00000001.h5"]);
+    assert_eq!(store.load()?.ok_or("nothing is there")?.integer("step"), Some(1));
+    assert!(store.begin(Checkpoint::new("").integer("step", 2).vector("x", &x))?.is_none());
+    assert_eq!(store.complete()?.map(|saved| saved.generation), Some(2));
     folder.remove(comm);
     Ok(())
 }

@@ -21,12 +21,14 @@ fn main() -> ExitCode {
         case("the_last_ones_are_kept", &[1, 2], content::the_last_ones_are_kept),
         case("the_moment_is_saved", &[1, 2, 4], background::keeps_the_moment),
         case("one_checkpoint_at_a_time", &[1, 3], background::one_at_a_time),
+        case("a_failing_writer_is_told_everywhere", &[2, 3], background::failing_writer),
         case("one_run_at_a_time", &[1, 3], content::one_run_at_a_time),
         case("bad_requests_are_named", &[1, 3], content::bad_requests_are_named),
         case("damage_is_found_and_skipped", &[3], damage::matrix).deadline(Duration::from_secs(120)),
         case("every_byte_counts", &[1], damage::every_byte_counts),
         case("a_full_disk_keeps_the_last_one", &[1, 3], disk::full),
         case("named_while_the_solve_goes_on", &[1, 2, 4], resume::named_meanwhile),
+        case("a_full_disk_costs_no_result", &[1, 3], disk::full_at_the_end),
         case("written_on_four_resumed_on_any", &[7], resume::four_to_any).deadline(Duration::from_secs(120)),
     ])
 }

@@ -99,8 +99,7 @@ pub(crate) fn named_meanwhile(comm: &Comm) -> TestResult {
     let mut saver = Checkpointer::new(comm, folder.path(), Duration::from_secs(3600), "grid")?.ask(&mut ask);
     let mut x = Vector::zeros(rhs.layout());
     let report = Cg::new().rtol(1e-10).preconditioner(&jacobi).monitor(&mut saver).solve(&matrix, &rhs, &mut x)?;
-    assert_eq!(saver.newest(), Some(file.as_path()));
-    drop(saver);
+    assert_eq!(saver.finish()?, Some(file.clone()));
     assert!(named.is_some_and(|iteration| iteration < report.iterations), "{named:?} of {}", report.iterations);
     comm.barrier();
     folder.remove(comm);

@@ -10,7 +10,7 @@ use std::time::Instant;
 
 use dolmen_core::{Complex64, CsrMatrix, Layout, LinearOperator, MultiVector, Scalar};
 use dolmen_io::petsc::{self, IndexWidth};
-use dolmen_io::{Matrix, npz, read_matrix, read_vectors};
+use dolmen_io::{Matrix, harwell_boeing as harwell_boeing_file, npz, read_matrix, read_vectors};
 use dolmen_tests::{Case, Comm, Folder, TestResult, case};
 
 use crate::damage::{Random, damage, seconds};
@@ -33,7 +33,7 @@ const FEWEST: u64 = 50;
 /// What any read may take: buffers, and the rows of a small file that are empty.
 const MEMORY: usize = 128 << 20;
 
-fn check<T: Scalar>(matrix: &CsrMatrix<T>) {
+fn check<T: Scalar>(matrix: &CsrMatrix<T>) -> Layout {
     let columns = matrix.domain().global_len();
     let mut entries = [0_u64];
     for row in matrix.rows() {
@@ -43,6 +43,7 @@ fn check<T: Scalar>(matrix: &CsrMatrix<T>) {
     }
     matrix.range().comm().all_reduce_sum(&mut entries);
     assert_eq!(entries[0], matrix.global_entries());
+    matrix.range().clone()
 }
 
 /// Makes the checksums of a damaged zip file right, as far as its directory still leads to its
@@ -93,19 +94,26 @@ fn fuzz(comm: &Comm, name: &str, seeds: &[Vec<u8>], words: &[&[u8]], mend: fn(&m
         println!("input {number}");
         let (result, most) = most_held(|| read_matrix(comm, &path));
         assert!(most <= MEMORY, "input {number}: {most} bytes for a file of {}", bytes.len());
-        match result {
+        let rows = match result {
             Ok((Matrix::Real(matrix), _)) => check(&matrix),
             Ok((Matrix::Complex(matrix), _)) => check(&matrix),
             Err(error) => {
                 assert!(error.to_string().contains(name), "input {number}: {error}");
                 refused += 1;
-                // Readers of vectors must come to an end as well.
-                let _ = read_vectors(&path, &Layout::uniform(comm, 3));
-                continue;
+                Layout::uniform(comm, 3)
             }
-        }
+        };
+        // Readers of vectors must come to an end as well.
+        let (_, most) = most_held(|| {
+            let _ = read_vectors(&path, &rows);
+            if name.ends_with(".rb") {
+                let _ = harwell_boeing_file::read_system_vectors::<f64>(&path, &rows);
+            }
+        });
+        assert!(most <= MEMORY, "input {number}: {most} bytes for vectors in a file of {}", bytes.len());
         accepted += 1;
     }
+    accepted -= refused;
     println!("{accepted} accepted, {refused} refused");
     assert!(refused > accepted / 20, "{accepted} accepted, {refused} refused");
     folder.remove(comm);
@@ -154,7 +162,9 @@ fn boeing(comm: &Comm) -> TestResult {
         b"-",
         b"          ",
     ];
-    let seeds = [harwell_boeing::GENERAL, harwell_boeing::HERMITIAN].map(|seed| seed.as_bytes().to_vec());
+    let systems = [false, true].map(harwell_boeing::systems);
+    let seeds = [harwell_boeing::GENERAL, harwell_boeing::HERMITIAN, &systems[0], &systems[1]];
+    let seeds = seeds.map(|seed| seed.as_bytes().to_vec());
     fuzz(comm, "fuzz.rb", &seeds, words, |_| ())
 }
 

@@ -70,7 +70,7 @@ fn matrices_and_right_hand_sides_are_read(comm: &Comm) -> TestResult {
 
 /// Two right-hand sides of three entries, four numbers a line, with guesses and solutions of diag(1, 2, 4).
 /// Each array is one list of numbers, or has each column on a line of its own.
-fn systems(by_column: bool) -> String {
+pub(crate) fn systems(by_column: bool) -> String {
     let columns = [[1.0, 4.0, 12.0], [-1.0, 0.0, 2.0], [0.5; 3], [0.25; 3], [1.0, 2.0, 3.0], [-1.0, 0.0, 0.5]];
     let line = |values: &[f64]| values.iter().map(|value| format!("{value:8.2}")).collect::<String>() + "\n";
     let pairs = columns.chunks(2).map(<[_]>::concat);

@@ -6,6 +6,7 @@ mod options;
 mod vectors;
 
 use std::process::ExitCode;
+use std::time::Duration;
 
 use dolmen_tests::{Comm, TestResult, case};
 
@@ -16,6 +17,7 @@ fn main() -> ExitCode {
     dolmen_tests::main(&[
         case("vectors_come_back_on_other_ranks", &[4], vectors::come_back),
         case("vectors_of_others_have_their_values", &[1, 3], vectors::of_others),
+        case("vectors_above_two_gib", &[1, 2], vectors::large).deadline(Duration::from_secs(180)),
         case("bad_vectors_are_named", &[1, 3], vectors::bad_requests),
         case("matrices_come_back_on_other_ranks", &[4], matrices::come_back),
         case("matrices_of_others_have_their_values", &[1, 3], matrices::of_others),

@@ -223,3 +223,26 @@ pub(crate) fn bad_requests(comm: &Comm) -> TestResult {
     folder.remove(comm);
     Ok(())
 }
+
+/// More than 2 GiB and 2^31 bytes in one call of one rank: neither counts nor offsets may have 32 bits.
+pub(crate) fn large(comm: &Comm) -> TestResult {
+    const LARGE: u64 = (1 << 28) + 12_345;
+    let folder = Folder::new(comm)?;
+    let path = folder.path().join("large.h5");
+    // The last rank has nearly all of it.
+    let others = comm.size() as u64 - 1;
+    let len = if comm.rank() as u64 == others { LARGE - 1000 * others } else { 1000 };
+    let distribution = Distribution::from_local_len(comm, usize::try_from(len)?)?;
+    let entry = |row: u64| (row % 65_537) as f64 - 3.0;
+    let mut x = Vector::from_fn(&distribution, entry);
+    let file = H5File::create(comm, &path)?;
+    file.write_vector("x", &x, &Layout::Contiguous)?;
+    file.close()?;
+    x.fill(0.0);
+    let file = H5File::open(comm, &path)?;
+    file.read_vector_into("x", &mut x)?;
+    file.close()?;
+    assert!(x.range().zip(x.owned()).all(|(row, value)| *value == entry(row)));
+    folder.remove(comm);
+    Ok(())
+}
