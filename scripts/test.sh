@@ -4,6 +4,7 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 . scripts/flavour.sh
+. scripts/python.sh
 
 logs=out/test
 mkdir -p "$logs"
@@ -13,13 +14,44 @@ rm -f "$logs"/*
 run() {
     local name=$1 code=0
     shift
+    "$@" >"$logs/$name.log" 2>&1 || code=$?
+    echo "$code" >"$logs/$name.code"
+}
+
+run_shown() {
+    local name=$1 code=0
+    shift
     "$@" 2>&1 | tee "$logs/$name.log" || code=$?
     echo "$code" >"$logs/$name.code"
 }
 
-run cargo cargo test --workspace --no-fail-fast --color never
+# Tests that start a program for every check wait most of the time: they run beside all others.
+programs=(dolmen mapmaker)
+others=$(cargo metadata --no-deps --format-version 1 | "$python" -c '
+import json, sys
+targets = [target for package in json.load(sys.stdin)["packages"] for target in package["targets"]]
+tests = [t["name"] for t in targets if "test" in t["kind"] and not t.get("required-features")]
+print(*(f"--test={name}" for name in tests if name not in sys.argv[1:]))' "${programs[@]}")
+tests() { cargo test --workspace --no-fail-fast --color never "$@"; }
+
+# Built first, and whole: what programs a test starts depends on nothing that runs beside it.
+if ! tests --no-run; then
+    echo "test: the tests do not compile" >&2
+    exit 1
+fi
+# A group of its own, so that it ends with this script.
+set -m
+run programs tests "${programs[@]/#/--test=}" &
+beside=$!
+set +m
+trap 'kill -- -"$beside" 2>/dev/null || true' EXIT
+# shellcheck disable=SC2086 # one word for each test
+run_shown cargo tests --lib --bins --examples $others
+run_shown doc tests --doc
 # What differs with threads is in core alone.
-run threads cargo test -p dolmen-core -p dolmen-core-tests --features threads --lib --test threads --color never
-run pytest out/venv/bin/python -m pytest -q --color=no tests/python
+run_shown threads cargo test -p dolmen-core -p dolmen-core-tests --features threads --lib --test threads --color never
+run_shown pytest out/venv/bin/python -m pytest -q --color=no tests/python
+wait "$beside"
+cat "$logs/programs.log"
 
 scripts/count-tests.sh "$logs" | tee "$logs/summary"
