@@ -55,8 +55,7 @@ pub(crate) fn hdf5(comm: &Comm, location: &Location) -> Result<(Option<Location>
 ///
 /// # Collective
 fn open_verified(comm: &Comm, path: &Path) -> Result<H5File> {
-    let ends_as_one = if comm.rank() == 0 { checkpoint::ends_as_one(path) } else { Ok(false) };
-    let mut is_one = [u64::from(comm.agree(ends_as_one)?)];
+    let mut is_one = [u64::from(comm.rank() == 0 && checkpoint::ends_as_one(path))];
     comm.all_reduce_max(&mut is_one);
     if is_one == [1] {
         checkpoint::verify(comm, path)?;

@@ -42,10 +42,11 @@ pub(super) fn append(path: &Path, regions: &[Range<u64>]) -> io::Result<()> {
 
 /// Whether a file ends as it would if it had a trailer.
 pub(super) fn has_magic(path: &Path) -> io::Result<bool> {
-    let file = File::open(path)?;
+    // To open a pipe would wait for its writer.
+    let metadata = path.metadata()?;
     let mut end = [0; MAGIC.len()];
-    match file.metadata()?.len().checked_sub(end.len() as u64) {
-        Some(start) => file.read_exact_at(&mut end, start).map(|()| end == *MAGIC),
+    match metadata.len().checked_sub(end.len() as u64).filter(|_| metadata.is_file()) {
+        Some(start) => File::open(path)?.read_exact_at(&mut end, start).map(|()| end == *MAGIC),
         None => Ok(false),
     }
 }
