@@ -2,7 +2,6 @@
 
 use std::fmt;
 
-use crate::krylov::by_name::LEAST_SQUARES_SOLVERS;
 use crate::settings::Norm;
 
 /// An error of a solver.
@@ -84,8 +83,8 @@ pub enum Error {
     },
     /// A rectangular matrix where a square one is needed.
     #[error(
-        "{method}: the matrix has {rows} rows and {columns} columns; it must be square; least-squares problems are solved by {}",
-        LEAST_SQUARES_SOLVERS.join(", ")
+        "{method}: the matrix has {rows} rows and {columns} columns; it must be square; least-squares problems are \
+         solved by lsqr, lsmr, cgls"
     )]
     NotSquare {
         /// The method, preconditioner or factorisation.

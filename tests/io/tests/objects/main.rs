@@ -5,10 +5,11 @@ mod matrices;
 mod options;
 mod vectors;
 
+use std::path::Path;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use dolmen_tests::{Comm, TestResult, case};
+use dolmen_tests::{Comm, Folder, TestResult, case};
 
 /// What scripts here import.
 const PYTHON: &str = "h5py, scipy.sparse";
@@ -42,4 +43,24 @@ pub(crate) fn message<T>(comm: &Comm, result: Result<T, dolmen_io::Error>) -> Te
     comm.broadcast(0, &mut first);
     assert_eq!(mine, first, "ranks disagree");
     Ok(error.to_string())
+}
+
+/// Writes or reads something on some ranks.
+type OnRanks = fn(&Comm, &Path) -> TestResult;
+
+/// Writes on some ranks and reads on others, each pair of functions in a file of its own.
+pub(crate) fn on_other_ranks(comm: &Comm, pairs: &[(OnRanks, OnRanks)]) -> TestResult {
+    let folder = Folder::new(comm)?;
+    for (number, (write, read)) in pairs.iter().enumerate() {
+        for (before, after) in [(4, 1), (1, 4), (3, 2), (4, 4)] {
+            let path = folder.path().join(format!("{number} {before} {after}.h5"));
+            let some = |count: usize| comm.split((comm.rank() < count).then_some(0), comm.rank());
+            let written = some(before)?.map_or(Ok(()), |writers| write(&writers, &path));
+            comm.agree(written)?;
+            let found = some(after)?.map_or(Ok(()), |readers| read(&readers, &path));
+            comm.agree(found)?;
+        }
+    }
+    folder.remove(comm);
+    Ok(())
 }

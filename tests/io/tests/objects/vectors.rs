@@ -7,8 +7,8 @@ use dolmen_core::{Complex32, Complex64, Layout as Distribution, MultiVector, Vec
 use dolmen_io::hdf5::{ElementType, Entry, H5File, Layout, Transfer};
 use dolmen_tests::{Comm, Folder, TestResult, python, shared};
 
-use crate::PYTHON;
 use crate::message;
+use crate::{PYTHON, on_other_ranks};
 
 const LEN: u64 = 10_007;
 
@@ -65,26 +65,16 @@ fn read<T: Entry>(comm: &Comm, path: &Path) -> TestResult {
     Ok(file.close()?)
 }
 
-fn both<T: Entry>(comm: &Comm, folder: &Folder) -> TestResult {
-    for (before, after) in [(4, 1), (1, 4), (3, 2), (4, 4)] {
-        let path = folder.path().join(format!("{} {before} {after}.h5", T::NAME));
-        let some = |count: usize| comm.split((comm.rank() < count).then_some(0), comm.rank());
-        let written = some(before)?.map_or(Ok(()), |writers| write::<T>(&writers, &path));
-        comm.agree(written)?;
-        let found = some(after)?.map_or(Ok(()), |readers| read::<T>(&readers, &path));
-        comm.agree(found)?;
-    }
-    Ok(())
-}
-
 pub(crate) fn come_back(comm: &Comm) -> TestResult {
-    let folder = Folder::new(comm)?;
-    both::<f32>(comm, &folder)?;
-    both::<f64>(comm, &folder)?;
-    both::<Complex32>(comm, &folder)?;
-    both::<Complex64>(comm, &folder)?;
-    folder.remove(comm);
-    Ok(())
+    on_other_ranks(
+        comm,
+        &[
+            (write::<f32>, read::<f32>),
+            (write::<f64>, read::<f64>),
+            (write::<Complex32>, read::<Complex32>),
+            (write::<Complex64>, read::<Complex64>),
+        ],
+    )
 }
 
 /// Reads a vector evenly, and compares its entries.
