@@ -14,13 +14,6 @@ rm -f "$logs"/*
 run() {
     local name=$1 code=0
     shift
-    "$@" >"$logs/$name.log" 2>&1 || code=$?
-    echo "$code" >"$logs/$name.code"
-}
-
-run_shown() {
-    local name=$1 code=0
-    shift
     "$@" 2>&1 | tee "$logs/$name.log" || code=$?
     echo "$code" >"$logs/$name.code"
 }
@@ -41,16 +34,16 @@ if ! tests --no-run; then
 fi
 # A group of its own, so that it ends with this script.
 set -m
-run programs tests "${programs[@]/#/--test=}" &
+run programs tests "${programs[@]/#/--test=}" >/dev/null &
 beside=$!
 set +m
 trap 'kill -- -"$beside" 2>/dev/null || true' EXIT
 # shellcheck disable=SC2086 # one word for each test
-run_shown cargo tests --lib --bins --examples $others
-run_shown doc tests --doc
+run cargo tests --lib --bins --examples $others
+run doc tests --doc
 # What differs with threads is in core alone.
-run_shown threads cargo test -p dolmen-core -p dolmen-core-tests --features threads --lib --test threads --color never
-run_shown pytest out/venv/bin/python -m pytest -q --color=no tests/python
+run threads cargo test -p dolmen-core -p dolmen-core-tests --features threads --lib --test threads --color never
+run pytest out/venv/bin/python -m pytest -q --color=no tests/python
 wait "$beside"
 cat "$logs/programs.log"
 

@@ -27,3 +27,6 @@ pub use matrix_file::{
     Description, Field, Format, Matrix, Storage, Symmetry, Vectors, describe, is_known, read_matrix, read_vectors,
     require_matrix_extension, require_vectors_extension, write_matrix, write_vectors,
 };
+
+/// Whole numbers beyond this have neighbours that `f64` cannot tell apart.
+const EXACT: u64 = 1 << 53;

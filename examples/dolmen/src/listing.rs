@@ -125,6 +125,7 @@ fn beyond_floats(file: &H5File, found: &Found) -> Result<Option<i128>> {
         _ => Ok(None),
     }
 }
+
 /// The number that is largest in size, of all ranks, if it is beyond 2^53.
 ///
 /// # Collective

@@ -51,6 +51,7 @@ pub(super) struct Place<'s> {
 }
 
 /// A file that has everything but the entries of vectors, on rank 0.
+#[derive(Debug)]
 struct Framed {
     staged: StagedFile,
     offsets: Vec<u64>,
@@ -77,6 +78,7 @@ pub(super) fn write(place: &Place<'_>, checkpoint: &Checkpoint<'_>) -> Result<Sa
 }
 
 /// A checkpoint that has everything but its vectors.
+#[derive(Debug)]
 struct Prepared {
     saved: Saved,
     temporary: PathBuf,
@@ -113,12 +115,14 @@ impl Prepared {
 }
 
 /// A checkpoint that threads are writing. To drop it waits for this rank's and leaves nothing.
+#[derive(Debug)]
 pub(super) struct UnderWay {
     writer: Writer,
     prepared: Prepared,
 }
 
 /// A thread that fills a file.
+#[derive(Debug)]
 struct Writer(Option<JoinHandle<Result<Sums>>>);
 
 impl UnderWay {
@@ -163,12 +167,6 @@ impl Drop for Writer {
     fn drop(&mut self) {
         // What it has met is of no interest any more.
         let _ = self.0.take().map(JoinHandle::join);
-    }
-}
-
-impl std::fmt::Debug for UnderWay {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("UnderWay").field("saved", &self.prepared.saved).finish_non_exhaustive()
     }
 }
 

@@ -2,6 +2,7 @@
 
 use super::column::{Column, ColumnType, Storage};
 use super::file::{FitsFile, Hdu};
+use crate::EXACT;
 use crate::error::{Error, Result};
 use dolmen_core::{Complex64, profile};
 use std::ops::Range;
@@ -11,9 +12,6 @@ const READ_BYTES: u64 = 4 << 20;
 
 /// Types that have numbers to read; bits and logical values are 0 and 1.
 const NUMBERS: &str = "LXBIJKED";
-
-/// Whole numbers beyond this have neighbours that `f64` cannot tell apart.
-const EXACT: u128 = 1 << 53;
 
 impl FitsFile {
     /// The position of a column, by its name; the case of letters only matters
@@ -305,7 +303,7 @@ fn decode_f64(column: &Column, cell: &[u8], length: usize, values: &mut Vec<f64>
                     (None, _) => f64::NAN,
                     (Some(raw), Some(zero)) => {
                         let value = i128::from(raw) + zero;
-                        inexact = inexact.or((value.unsigned_abs() > EXACT).then_some(value));
+                        inexact = inexact.or((value.unsigned_abs() > u128::from(EXACT)).then_some(value));
                         value as f64
                     }
                     (Some(raw), None) => scaled(raw as f64),

@@ -4,11 +4,9 @@
 //! several: identifiers and times in nanoseconds are such numbers. So do the other formats of this crate.
 
 use super::element::{Element, ElementType, Number};
+use crate::EXACT;
 use dolmen_core::Real;
 use hdf5::types::{IntSize, TypeDescriptor};
-
-/// Whole numbers beyond this have neighbours that `f64` cannot tell apart.
-const EXACT: u64 = 1 << 53;
 
 impl ElementType {
     /// If these are integers of 64 bits that are to be read as floats: whether they have signs.

@@ -1,11 +1,9 @@
 //! One line of the body: indices and a value.
 
+use crate::EXACT;
 use crate::fault::quoted;
 use crate::matrix_file::Field;
 use fast_float2::FastFloat;
-
-/// Whole numbers beyond this have neighbours that `f64` cannot tell apart.
-const EXACT: u64 = 1 << 53;
 
 /// What is left of a line.
 pub(super) struct Words<'l>(pub(super) &'l [u8]);

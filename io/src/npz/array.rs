@@ -1,6 +1,7 @@
 //! A NumPy array in a member of the file.
 
 use super::zip::Member;
+use crate::EXACT;
 use crate::error::Result as IoResult;
 use crate::fault::{Fault, quoted, settle};
 use crate::matrix_file::Field;
@@ -10,8 +11,6 @@ use std::ops::Range;
 
 /// The longest header that is read.
 const LONGEST_HEADER: u64 = 1 << 16;
-/// Whole numbers beyond this have neighbours that `f64` cannot tell apart.
-const EXACT: u64 = 1 << 53;
 
 /// What one number of an array is.
 #[derive(Clone, Copy, Debug, PartialEq)]

@@ -75,7 +75,7 @@ fn fuzz(comm: &Comm, name: &str, seeds: &[Vec<u8>], words: &[&[u8]], mend: fn(&m
     let folder = Folder::new(comm)?;
     let path = folder.path().join(name);
     let end = Instant::now() + seconds();
-    let (mut accepted, mut refused) = (0_u64, 0_u64);
+    let (mut tried, mut refused) = (0_u64, 0_u64);
     for number in 0.. {
         let mut more = [u64::from(comm.rank() == 0 && (Instant::now() < end || number < FEWEST))];
         comm.all_reduce_max(&mut more);
@@ -111,9 +111,9 @@ fn fuzz(comm: &Comm, name: &str, seeds: &[Vec<u8>], words: &[&[u8]], mend: fn(&m
             }
         });
         assert!(most <= MEMORY, "input {number}: {most} bytes for vectors in a file of {}", bytes.len());
-        accepted += 1;
+        tried += 1;
     }
-    accepted -= refused;
+    let accepted = tried - refused;
     println!("{accepted} accepted, {refused} refused");
     assert!(refused > accepted / 20, "{accepted} accepted, {refused} refused");
     folder.remove(comm);

@@ -41,28 +41,20 @@ impl Monitor<f64> for Member {
 pub(crate) fn when_all_want_to(comm: &Comm) -> TestResult {
     let (layout, a) = grid(comm, 12)?;
     let b = ones(&layout);
+    let watched = |name: &str, from: usize| -> TestResult<(Member, usize)> {
+        let mut member = Member::new(from);
+        let settings = Settings::new().rtol(1e-12).max_iterations(20).monitor(&mut member);
+        let last = solve(name, settings, &a, &b, &mut Vector::zeros(&layout))?.iterations;
+        Ok((member, last))
+    };
     for name in SOLVERS {
         // The last rank is the last that wants to.
-        let mut member = Member::new(2 * comm.rank());
-        let report = solve(
-            name,
-            Settings::new().rtol(1e-12).max_iterations(20).monitor(&mut member),
-            &a,
-            &b,
-            &mut Vector::zeros(&layout),
-        )?;
-        let expected: Vec<usize> = (2 * comm.size() - 1..=report.iterations).collect();
-        assert_eq!((member.met, member.ended), (expected, vec![report.iterations]), "{name}");
+        let (member, last) = watched(name, 2 * comm.rank())?;
+        let expected: Vec<usize> = (2 * comm.size() - 1..=last).collect();
+        assert_eq!((member.met, member.ended), (expected, vec![last]), "{name}");
         // One that never wants to keeps the others from it.
-        let mut member = Member::new(if comm.rank() + 1 == comm.size() { usize::MAX } else { 0 });
-        let report = solve(
-            name,
-            Settings::new().rtol(1e-12).max_iterations(20).monitor(&mut member),
-            &a,
-            &b,
-            &mut Vector::zeros(&layout),
-        )?;
-        assert_eq!((member.met, member.ended), (vec![], vec![report.iterations]), "{name}");
+        let (member, last) = watched(name, if comm.rank() + 1 == comm.size() { usize::MAX } else { 0 })?;
+        assert_eq!((member.met, member.ended), (vec![], vec![last]), "{name}");
     }
     Ok(())
 }
