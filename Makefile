@@ -1,8 +1,7 @@
-# MPI=openmpi (the default) or MPI=mpich selects the MPI flavour: make test MPI=mpich
+# MPI=openmpi or MPI=mpich selects the MPI flavour, by default what mpicc compiles for: make test MPI=mpich
 
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
-MPI ?= openmpi
 export MPI
 
 CARGO := . scripts/flavour.sh && cargo

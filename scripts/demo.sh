@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# The demo: simulate a detector's timeline once, then make maps of it on two ranks.
+# The demo: simulate a detector's timeline once, make maps of it on two ranks, and solve a linear system.
 # DOLMEN_SKY names a HEALPix FITS sky map to observe instead of the WMAP map of healpy's data.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -16,7 +16,8 @@ if [ -n "${DOLMEN_SKY:-}" ] && ! [ -e "$sky" ]; then
     exit 1
 fi
 
-cargo build --release --quiet -p dolmen-mapmaker
+echo "demo: building mapmaker and dolmen"
+cargo build --release --quiet -p dolmen-mapmaker -p dolmen-command
 
 if [ -e "$sky" ]; then
     seen=$sky
@@ -46,3 +47,8 @@ fi
 
 echo "demo: making maps on 2 ranks"
 scripts/mpirun.sh -n 2 "$mapmaker" run "$settings" --output out/demo
+
+echo "demo: solving a linear system on 2 ranks"
+scripts/mpirun.sh -n 2 "$target_dir/release/dolmen" solve examples/dolmen/plate.mtx --output out/demo/x.h5
+
+echo "demo: done; maps, pictures and report.html are in out/demo, the programs in ${target_dir#"$PWD/"}/release"

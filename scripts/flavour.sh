@@ -1,18 +1,16 @@
-# Sourced by the other scripts and the Makefile, at the top of the checkout: what the choice
-# of MPI (MPI=openmpi, the default, or MPI=mpich) means for building.
+# Sourced by the other scripts and the Makefile, at the top of the checkout: what the choice of MPI
+# (MPI=openmpi or MPI=mpich; by default what mpicc compiles for) means for building.
 #
-# Open MPI is the plain environment, so that `cargo build` typed by hand and `make` share one
-# target directory; MPICH gets a target directory of its own.
+# The MPI of mpicc is the plain environment, so that `cargo build` typed by hand and `make` share one
+# target directory; another one gets a target directory of its own.
 
-MPI=${MPI:-openmpi}
-export MPI
+. scripts/which-mpi.sh
 
 case $MPI in
-    openmpi)
-        ;;
-    mpich)
-        export MPICC="${MPICC:-mpicc.mpich}"
-        export CARGO_TARGET_DIR="${CARGO_TARGET_DIR:-$PWD/target/mpich}"
+    "$plain_mpi") ;;
+    openmpi | mpich)
+        export MPICC="${MPICC:-mpicc.$MPI}"
+        export CARGO_TARGET_DIR="${CARGO_TARGET_DIR:-$PWD/target/$MPI}"
         ;;
     *)
         echo "MPI=$MPI is not known: use MPI=openmpi or MPI=mpich" >&2

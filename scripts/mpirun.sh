@@ -1,10 +1,11 @@
 #!/bin/sh
 # Start a program on several ranks of this machine: scripts/mpirun.sh -n RANKS PROGRAM [ARGUMENTS]
 #
-# The one place where the launcher and its flags are chosen. MPI=openmpi (the default) or
-# MPI=mpich selects the flavour, MPIRUN another launcher of that flavour. The flags are for
-# tests and demos, where ranks may outnumber cores: unbound ranks that yield while waiting.
+# The one place where the launcher and its flags are chosen. MPI=openmpi or MPI=mpich selects the
+# flavour (by default what mpicc compiles for), MPIRUN another launcher of that flavour. The flags
+# are for tests and demos, where ranks may outnumber cores: unbound ranks that yield while waiting.
 set -eu
+. "$(dirname "$0")/which-mpi.sh"
 
 # One thread a rank: unbound ranks would each start a thread for every core.
 export OPENBLAS_NUM_THREADS="${OPENBLAS_NUM_THREADS:-1}"
@@ -32,7 +33,7 @@ yield_library() {
     echo "$library"
 }
 
-case ${MPI:-openmpi} in
+case $MPI in
     openmpi)
         launcher=${MPIRUN:-$(first_of mpirun.openmpi mpirun)}
         if [ "$(id -u)" -eq 0 ]; then

@@ -21,10 +21,15 @@ have_parallel_hdf5() {
     fi
 }
 
+# What bindgen loads: libclang itself, not LLVM's libclang-cpp, and the headers of that compiler beside it.
 have_libclang() {
-    compgen -G "${LIBCLANG_PATH:-/usr/lib/llvm-*/lib}/libclang*.so*" >/dev/null ||
-        compgen -G '/usr/lib*/libclang*.so*' >/dev/null ||
-        { have llvm-config && compgen -G "$(llvm-config --libdir)/libclang*.so*" >/dev/null; }
+    local folder
+    for folder in ${LIBCLANG_PATH:-/usr/lib/llvm-*/lib /usr/lib /usr/lib64 $(llvm-config --libdir 2>/dev/null)}; do
+        compgen -G "$folder/libclang.so*" >/dev/null || compgen -G "$folder/libclang-[0-9]*.so*" >/dev/null || continue
+        compgen -G "$folder/clang/*/include/stddef.h" >/dev/null && return
+        compgen -G "/usr/lib/clang/*/include/stddef.h" >/dev/null && return
+    done
+    return 1
 }
 
 have_python_headers() {
@@ -74,7 +79,7 @@ collect_missing() {
     if [ "$MPI" = openmpi ]; then
         have "${MPICC:-mpicc}" || need "MPI (Open MPI)" libopenmpi-dev openmpi-bin
     else
-        have "$MPICC" || need "MPI (MPICH)" libmpich-dev mpich
+        have "${MPICC:-mpicc}" || need "MPI (MPICH)" libmpich-dev mpich
     fi
     have_parallel_hdf5 || need "parallel HDF5 for that MPI" "libhdf5-$MPI-dev"
     { have pkg-config && pkg-config --exists openblas; } || need "OpenBLAS" libopenblas-dev
@@ -83,10 +88,11 @@ collect_missing() {
     have_modules venv ensurepip || need "Python's venv module" python3-venv
 
     [ -d /usr/share/healpy ] || optional+=(healpy-data)
-    for name in healpy h5py astropy pytest petsc4py; do
+    for name in healpy h5py astropy pytest; do
         have_modules "$name" || optional+=("python3-$name")
     done
-    # PETSc's files differ with its numbers and indices: 50 MB for all four kinds.
+    # PETSc's files differ with its numbers and indices: 50 MB for all four kinds. Tests look for each where
+    # Debian puts it: python3-petsc4py itself only points to the one that petsc-dev selects.
     for numbers in real complex; do
         have_petsc petsc3 "$numbers" || optional+=("python3-petsc4py-$numbers")
         have_petsc petsc64 "$numbers" || optional+=("python3-petsc4py-64-$numbers")
