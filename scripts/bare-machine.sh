@@ -72,6 +72,8 @@ make_base() {
     mirror=$(repositories | awk -v suite="$suite" '$3 == suite { print $2; exit }')
     debootstrap --variant=minbase --include=git,make,ca-certificates "$suite" "$base" ${mirror:+"$mirror"} \
         >"$logs/debootstrap.log"
+    # A system that is thrown away need not survive a power cut.
+    echo force-unsafe-io >"$base/etc/dpkg/dpkg.cfg.d/unsafe-io"
     touch "$base/made"
 }
 

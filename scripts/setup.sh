@@ -133,9 +133,12 @@ install_missing() {
     if [ ${#required[@]} -gt 0 ]; then
         apt_install "$prefix" "${required[@]}"
     fi
-    for package in "${optional[@]}"; do
-        apt_install "$prefix" "$package" || true
-    done
+    # A name that this release does not have must not keep the others away.
+    if [ ${#optional[@]} -gt 0 ] && ! apt_install "$prefix" "${optional[@]}"; then
+        for package in "${optional[@]}"; do
+            apt_install "$prefix" "$package" || true
+        done
+    fi
 }
 
 if ! have cargo; then
