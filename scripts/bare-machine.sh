@@ -99,7 +99,7 @@ settings_of_environment() {
 inside() {
     local root=$1 command=$2 settings
     mapfile -t settings < <(settings_of_environment)
-    unshare --mount --propagation private --pid --fork bash -euc '
+    unshare --mount --propagation private --pid --fork --kill-child bash -euc '
         root=$1 rust=$2 registry=$3 compiled=$4
         shift 4
         mount -t proc proc "$root/proc"
