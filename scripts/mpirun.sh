@@ -2,8 +2,8 @@
 # Start a program on several ranks of this machine: scripts/mpirun.sh -n RANKS PROGRAM [ARGUMENTS]
 #
 # The one place where the launcher and its flags are chosen. MPI=openmpi or MPI=mpich selects the
-# flavour (by default what mpicc compiles for), MPIRUN another launcher of that flavour. The flags
-# are for tests and demos, where ranks may outnumber cores: unbound ranks that yield while waiting.
+# flavour (by default what mpicc compiles for), MPIRUN another launcher of that flavour. The flags are
+# for tests and demos, where ranks may outnumber cores: unbound ranks that give up their cores while waiting.
 set -eu
 . "$(dirname "$0")/which-mpi.sh"
 
@@ -22,15 +22,15 @@ first_of() {
 }
 
 # Compiled under a name of its own and renamed: other jobs may start at the same moment.
-yield_library() {
+idle_library() {
     root=$(cd "$(dirname "$0")/.." && pwd)
-    library=$root/out/mpich-yield.so
-    if [ ! "$library" -nt "$root/scripts/mpich-yield.c" ]; then
+    library=$root/out/idle.so
+    if [ ! "$library" -nt "$root/scripts/idle.c" ]; then
         mkdir -p "$root/out"
-        cc -O2 -shared -fPIC -o "$library.$$" "$root/scripts/mpich-yield.c"
+        cc -O2 -shared -fPIC -o "$library.$$" "$root/scripts/idle.c"
         mv "$library.$$" "$library"
     fi
-    echo "$library"
+    echo "$library${LD_PRELOAD:+:$LD_PRELOAD}"
 }
 
 case $MPI in
@@ -42,13 +42,19 @@ case $MPI in
         # Shared memory is all that one machine needs; to look for networks takes half of a short job's time.
         export OMPI_MCA_pml="${OMPI_MCA_pml-ob1}" OMPI_MCA_btl="${OMPI_MCA_btl-self,vader}"
         export OMPI_MCA_osc="${OMPI_MCA_osc-^ucx}" OMPI_MCA_coll="${OMPI_MCA_coll-^hcoll}"
-        exec "$launcher" --oversubscribe --bind-to none --mca mpi_yield_when_idle 1 "$@"
+        # A host that is lost ends the job after 6 seconds. By default that takes minutes.
+        export OMPI_MCA_oob_tcp_keepalive_time="${OMPI_MCA_oob_tcp_keepalive_time-3}"
+        export OMPI_MCA_oob_tcp_keepalive_intvl="${OMPI_MCA_oob_tcp_keepalive_intvl-1}"
+        export OMPI_MCA_oob_tcp_keepalive_probes="${OMPI_MCA_oob_tcp_keepalive_probes-3}"
+        preload=$(idle_library)
+        exec "$launcher" --oversubscribe --bind-to none --mca mpi_yield_when_idle 1 -x LD_PRELOAD="$preload" "$@"
         ;;
     mpich)
         launcher=${MPIRUN:-$(first_of mpirun.mpich mpiexec.hydra)}
         # UCX would catch faults before the program does, and hide what Rust says of them.
         export UCX_ERROR_SIGNALS="${UCX_ERROR_SIGNALS-}"
-        exec "$launcher" -bind-to none -genv LD_PRELOAD "$(yield_library)" "$@"
+        preload=$(idle_library)
+        exec "$launcher" -bind-to none -genv LD_PRELOAD "$preload" "$@"
         ;;
     *)
         echo "MPI=$MPI is not known: use MPI=openmpi or MPI=mpich" >&2
