@@ -25,9 +25,10 @@
 //! and lists the trials `ranks_are_counted::n1`, `::n2`, `::n4` and `largest_rank::same_bits` to
 //! `cargo test` and `cargo nextest` alike. A trial runs the test binary itself again under the MPI
 //! launcher, in a process group of its own and with a deadline, so that no failure of one rank can
-//! take the others, or the test run, with it. Each rank writes its output to a file of its own and
-//! records how it ended; what is reported is made from these records and not from the launcher's
-//! messages, which differ between MPI implementations.
+//! take the others, or the test run, with it. Other work on the machine does not bring the deadline
+//! nearer. Each rank writes its output to a file of its own and records how it ended; what is reported
+//! is made from these records and not from the launcher's messages, which differ between MPI
+//! implementations.
 //!
 //! [`serial`] cases run in the test process, without MPI. They use [`Mpirun`] to test whole
 //! programs: start them on several ranks, kill one, look at what they print.
@@ -44,6 +45,7 @@ mod python;
 mod rank;
 mod shared;
 mod status;
+mod stopwatch;
 mod trial;
 
 pub use binary::{binary, example};

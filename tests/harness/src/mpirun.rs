@@ -1,5 +1,6 @@
 //! Programs under the MPI launcher, with a deadline and without leftovers.
 
+use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
 use std::fs::{self, File};
@@ -12,6 +13,7 @@ use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
 
+use crate::stopwatch::Stopwatch;
 use crate::{ffi, processes};
 
 /// How often a running job is looked at.
@@ -43,7 +45,7 @@ pub struct Output {
     pub stderr: String,
     /// Whether the job was ended because it was still running at its deadline.
     pub timed_out: bool,
-    /// From the start of the job to its end.
+    /// From the start of the job to its end, less the time for which the machine did other work.
     pub elapsed: Duration,
 }
 
@@ -88,7 +90,8 @@ impl Mpirun {
         self
     }
 
-    /// Ends the job if it still runs after this time.
+    /// Ends the job if it still runs after this time. While its processes wait for a core because the
+    /// machine does other work, the time stands still.
     #[must_use]
     pub fn deadline(mut self, deadline: Duration) -> Mpirun {
         self.deadline = deadline;
@@ -132,9 +135,9 @@ impl Mpirun {
             command.current_dir(folder);
         }
         ffi::end_with_parent(&mut command);
-        let start = Instant::now();
+        let watch = RefCell::new(Stopwatch::start());
         let launcher = command.spawn()?;
-        Ok(Job { launcher, ended: None, ranks: self.ranks, folder, start, deadline: self.deadline })
+        Ok(Job { launcher, ended: None, ranks: self.ranks, folder, watch, deadline: self.deadline })
     }
 }
 
@@ -145,7 +148,7 @@ pub struct Job {
     ended: Option<ExitStatus>,
     ranks: usize,
     folder: TempDir,
-    start: Instant,
+    watch: RefCell<Stopwatch>,
     deadline: Duration,
 }
 
@@ -165,6 +168,10 @@ impl Job {
         processes::of_job(self.folder.path().as_os_str())
     }
 
+    fn is_late(&self) -> bool {
+        self.watch.borrow_mut().is_past(self.deadline, self.folder.path().as_os_str())
+    }
+
     /// Waits until all ranks are running and returns their process ids, by rank.
     ///
     /// # Errors
@@ -175,7 +182,7 @@ impl Job {
             if ranks.len() == self.ranks {
                 return Ok(ranks.into_values().collect());
             }
-            if self.start.elapsed() > self.deadline {
+            if self.is_late() {
                 let message = format!("{} of {} ranks were started; {}", ranks.len(), self.ranks, self.stderr()?);
                 return Err(io::Error::new(io::ErrorKind::TimedOut, message));
             }
@@ -189,7 +196,7 @@ impl Job {
     /// When it is not there before the deadline of the job.
     pub fn wait_for_file(&self, path: &Path) -> io::Result<()> {
         while !path.exists() {
-            if self.start.elapsed() > self.deadline {
+            if self.is_late() {
                 let message = format!("{} does not appear; {}", path.display(), self.stderr()?);
                 return Err(io::Error::new(io::ErrorKind::TimedOut, message));
             }
@@ -252,13 +259,13 @@ impl Job {
             if let Some(status) = self.launcher.try_wait()? {
                 break status;
             }
-            timed_out = self.start.elapsed() > self.deadline;
+            timed_out = self.is_late();
             if timed_out || give_up() {
                 break self.end()?;
             }
             sleep(POLL);
         };
-        let elapsed = self.start.elapsed();
+        let elapsed = self.watch.borrow().elapsed();
         self.ended = Some(status);
         self.kill_leftovers();
         Ok(Output { status, stdout: self.stdout()?, stderr: self.stderr()?, timed_out, elapsed })

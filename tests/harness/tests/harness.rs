@@ -5,8 +5,9 @@
 //! environment carries on to their ranks, so that the whole way, command line included, is tested.
 
 use std::env;
+use std::ffi::OsStr;
 use std::hint::black_box;
-use std::process::{Command, ExitCode};
+use std::process::{Child, Command, ExitCode};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
@@ -26,6 +27,8 @@ fn main() -> ExitCode {
         serial("an_error_names_its_rank", an_error_names_its_rank),
         serial("a_panic_names_its_rank", a_panic_names_its_rank),
         serial("a_hang_ends_at_the_deadline", a_hang_ends_at_the_deadline),
+        serial("ranks_that_compute_forever_are_ended", ranks_that_compute_forever_are_ended),
+        serial("other_work_does_not_fail_a_case", other_work_does_not_fail_a_case),
         serial("a_fault_names_its_rank", a_fault_names_its_rank),
         serial("an_early_exit_is_noticed", an_early_exit_is_noticed),
         serial("a_silent_exit_is_noticed", a_silent_exit_is_noticed),
@@ -68,6 +71,8 @@ fn misbehaving() -> Vec<Case> {
         case("error", &[3], error_on_one),
         case("panic", &[3], panic_on_one),
         case("hang", &[3], hang_on_two).deadline(Duration::from_secs(4)),
+        case("spin", &[2], spin).deadline(SHORT),
+        case("compute", &[1], compute).deadline(SHORT),
         case("fault", &[3], fault_on_one),
         case("exit", &[3], exit_on_one),
         case("silent", &[2], silent_exit),
@@ -104,6 +109,30 @@ fn hang_on_two(comm: &Comm) -> TestResult {
         sleep(Duration::from_millis(100));
     }
     Ok(())
+}
+
+/// The deadline of jobs beside other work, which last several times as long.
+const SHORT: Duration = Duration::from_secs(2);
+/// For how long a case uses a core, if it has one to itself.
+const WORK: Duration = Duration::from_millis(400);
+
+fn spin(_comm: &Comm) -> TestResult {
+    loop {
+        black_box(());
+    }
+}
+
+fn compute(_comm: &Comm) -> TestResult {
+    while processor_time()? < WORK {
+        black_box(());
+    }
+    Ok(())
+}
+
+fn processor_time() -> TestResult<Duration> {
+    let statistics = std::fs::read_to_string("/proc/self/schedstat")?;
+    let nanoseconds = statistics.split_whitespace().next().ok_or("no statistics")?.parse()?;
+    Ok(Duration::from_nanos(nanoseconds))
 }
 
 fn fault_on_one(comm: &Comm) -> TestResult {
@@ -173,9 +202,12 @@ struct Verdict {
 /// Runs one trial of the misbehaving cases through the command line and checks that none of its
 /// processes is left.
 fn judge_with(trial: &str, prepare: impl FnOnce(&mut Command)) -> TestResult<Verdict> {
+    judge_command(trial, Command::new(env::current_exe()?), prepare)
+}
+
+fn judge_command(trial: &str, mut command: Command, prepare: impl FnOnce(&mut Command)) -> TestResult<Verdict> {
     let start = Instant::now();
     let mark = format!("{trial}-{}", std::process::id());
-    let mut command = Command::new(env::current_exe()?);
     command.args(["--exact", trial, "--nocapture"]).env(MISBEHAVE, &mark).env_remove("CI");
     prepare(&mut command);
     let output = command.output()?;
@@ -209,7 +241,8 @@ fn expect_failure(verdict: &Verdict, within: Duration, lines: &[&str]) {
     }
 }
 
-const SOON: Duration = Duration::from_secs(15);
+/// Less than a deadline, and long enough for a busy machine.
+const SOON: Duration = Duration::from_secs(45);
 
 fn a_good_case_passes() -> TestResult {
     let verdict = judge("good::n3")?;
@@ -235,6 +268,62 @@ fn a_hang_ends_at_the_deadline() -> TestResult {
     let verdict = judge("hang::n3")?;
     expect_failure(&verdict, SOON, &["no end within 4s", "ranks 0, 2 had not finished"]);
     assert!(verdict.elapsed >= Duration::from_secs(4));
+    Ok(())
+}
+
+/// Programs that keep one core busy as long as this lives.
+struct OtherWork(Vec<Child>);
+
+impl OtherWork {
+    fn start(core: &str, programs: usize) -> TestResult<OtherWork> {
+        let mut work = OtherWork(Vec::new());
+        for _ in 0..programs {
+            work.0.push(pinned(core, "sh").args(["-c", "while :; do :; done"]).spawn()?);
+        }
+        Ok(work)
+    }
+}
+
+impl Drop for OtherWork {
+    fn drop(&mut self) {
+        for child in &mut self.0 {
+            let _ = child.kill();
+            let _ = child.wait();
+        }
+    }
+}
+
+fn pinned(core: &str, program: impl AsRef<OsStr>) -> Command {
+    let mut command = Command::new("taskset");
+    command.args(["--cpu-list", core]).arg(program);
+    command
+}
+
+/// A core that this process may use.
+fn first_core() -> TestResult<String> {
+    let status = std::fs::read_to_string("/proc/self/status")?;
+    let cores = status.lines().find_map(|line| line.strip_prefix("Cpus_allowed_list:")).ok_or("no list of cores")?;
+    Ok(cores.trim().chars().take_while(char::is_ascii_digit).collect())
+}
+
+fn judge_beside_other_work(trial: &str, programs: usize) -> TestResult<Verdict> {
+    let core = first_core()?;
+    let _work = OtherWork::start(&core, programs)?;
+    judge_command(trial, pinned(&core, env::current_exe()?), |_| ())
+}
+
+fn ranks_that_compute_forever_are_ended() -> TestResult {
+    let verdict = judge_beside_other_work("spin::n2", 1)?;
+    expect_failure(&verdict, SOON, &["no end within 2s", "ranks 0, 1 had not finished"]);
+    assert!(verdict.elapsed >= SHORT);
+    Ok(())
+}
+
+/// By the wall clock the case lasts longer than its deadline.
+fn other_work_does_not_fail_a_case() -> TestResult {
+    let verdict = judge_beside_other_work("compute::n1", 6)?;
+    assert!(verdict.passed, "{}", verdict.text);
+    assert!(verdict.elapsed > SHORT, "{:?}", verdict.elapsed);
     Ok(())
 }
 
@@ -310,7 +399,7 @@ fn a_killed_rank_ends_the_job() -> TestResult {
     job.signal_rank(1, libc::SIGKILL)?;
     let output = job.wait()?;
     assert!(!output.status.success() && !output.timed_out, "{}", output.stderr);
-    assert!(output.elapsed < SOON);
+    assert!(output.elapsed < SOON, "{:?}", output.elapsed);
     for pid in ranks {
         assert!(!is_running(pid), "rank {pid} still runs");
     }

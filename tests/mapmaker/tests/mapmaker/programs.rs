@@ -115,11 +115,11 @@ pub(crate) fn killed_rank() -> TestResult {
     let killed = Instant::now();
     job.signal_rank(1, libc::SIGKILL)?;
     let output = job.wait()?;
-    assert!(killed.elapsed() < Duration::from_secs(10), "the job ended after {:?}", killed.elapsed());
+    assert!(killed.elapsed() < Duration::from_secs(45), "the job ended after {:?}", killed.elapsed());
     assert!(!output.timed_out && !output.status.success());
     let left = || processes.iter().find(|process| Path::new(&format!("/proc/{process}/exe")).read_link().is_ok());
     while let Some(process) = left() {
-        assert!(killed.elapsed() < Duration::from_secs(10), "process {process} is left");
+        assert!(killed.elapsed() < Duration::from_secs(45), "process {process} is left");
         std::thread::sleep(Duration::from_millis(20));
     }
     let exists = |name: &str| folder.path().join(name).exists();
