@@ -5,7 +5,8 @@
 # flavour (by default what mpicc compiles for), MPIRUN another launcher of that flavour. The flags are
 # for tests and demos, where ranks may outnumber cores: unbound ranks that give up their cores while waiting.
 set -eu
-. "$(dirname "$0")/which-mpi.sh"
+# Tests start many jobs: mpicc is asked only where it matters.
+[ -n "${MPI:-}" ] || . "$(dirname "$0")/which-mpi.sh"
 
 # One thread a rank: unbound ranks would each start a thread for every core.
 export OPENBLAS_NUM_THREADS="${OPENBLAS_NUM_THREADS:-1}"

@@ -1,8 +1,8 @@
 //! Solves with checkpoints: where a solver and the files of its state meet.
 //!
 //! [`CheckpointArgs`] are the options `--checkpoint DIR --checkpoint-every 10m --resume` of a command
-//! line; [`Checkpointer`] is the monitor of a solve that carries them out, together with SIGTERM and
-//! SIGUSR1.
+//! line; [`Checkpointer`] is the monitor of a solve that carries them out, together with the
+//! signals SIGTERM, SIGUSR1 and SIGUSR2.
 
 mod args;
 mod checkpointer;

@@ -1,10 +1,11 @@
 //! Signals that ask for a checkpoint.
 //!
 //! A batch system sends SIGTERM some time before it takes the machine away, and SIGUSR1 where it is
-//! told to. Handlers only set flags; the program looks at them between two of its steps and lets all
+//! told to. SIGUSR2 means what SIGTERM does: Open MPI's `mpirun` passes it on to all ranks and returns
+//! their exit code, but on SIGTERM it kills them after a second and returns 1. Handlers only set flags; the program looks at them between two of its steps and lets all
 //! ranks act alike, since a signal reaches ranks at different times, and perhaps one only.
 
-use signal_hook::consts::{SIGTERM, SIGUSR1};
+use signal_hook::consts::{SIGTERM, SIGUSR1, SIGUSR2};
 use signal_hook::flag;
 use std::io;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -15,11 +16,11 @@ use std::sync::{Arc, Mutex, PoisonError};
 pub enum Wish {
     /// A checkpoint (SIGUSR1).
     Save,
-    /// A checkpoint, and the end of the program (SIGTERM).
+    /// A checkpoint, and the end of the program (SIGTERM, SIGUSR2).
     Stop,
 }
 
-/// As long as this lives, SIGTERM and SIGUSR1 do not end the program but are kept as wishes.
+/// As long as this lives, SIGTERM, SIGUSR1 and SIGUSR2 do not end the program but are kept as wishes.
 /// Afterwards they end it again.
 ///
 /// There is one at a time; of several, the first that is dropped ends it for all.
@@ -38,7 +39,7 @@ struct Flags {
 static INSTALLED: Mutex<Option<Arc<Flags>>> = Mutex::new(None);
 
 impl Signals {
-    /// Watches both signals on this rank.
+    /// Watches the signals on this rank.
     ///
     /// # Errors
     ///
@@ -80,7 +81,7 @@ impl Drop for Signals {
 impl Flags {
     fn install() -> io::Result<Self> {
         let flags = Self::default();
-        for (signal, wish) in [(SIGTERM, &flags.stop), (SIGUSR1, &flags.save)] {
+        for (signal, wish) in [(SIGTERM, &flags.stop), (SIGUSR2, &flags.stop), (SIGUSR1, &flags.save)] {
             flag::register_conditional_default(signal, Arc::clone(&flags.usual))?;
             flag::register(signal, Arc::clone(wish))?;
         }
@@ -100,10 +101,13 @@ mod tests {
         assert_eq!(signals.wish(), Some(Wish::Save));
         signals.saved();
         assert_eq!(signals.wish(), None);
-        signal_hook::low_level::raise(SIGTERM).unwrap();
-        signals.saved();
-        assert_eq!(signals.wish(), Some(Wish::Stop));
         drop(signals);
-        assert_eq!(Signals::watch().unwrap().wish(), None, "wishes of before are forgotten");
+        for signal in [SIGTERM, SIGUSR2] {
+            let signals = Signals::watch().unwrap();
+            assert_eq!(signals.wish(), None, "wishes of before are forgotten");
+            signal_hook::low_level::raise(signal).unwrap();
+            signals.saved();
+            assert_eq!(signals.wish(), Some(Wish::Stop));
+        }
     }
 }

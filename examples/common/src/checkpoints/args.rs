@@ -15,7 +15,7 @@ const EVERY: Duration = Duration::from_secs(600);
 /// Options about checkpoints.
 #[derive(Args, Clone, Debug, Default)]
 pub struct CheckpointArgs {
-    /// Folder of checkpoints. Also SIGUSR1 writes one, and SIGTERM writes one and stops (exit code 75).
+    /// Folder of checkpoints. Also SIGUSR1 writes one, and SIGTERM or SIGUSR2 writes one and stops (exit code 75).
     #[arg(long, value_name = "DIR")]
     pub checkpoint: Option<PathBuf>,
     /// Time between checkpoints, as 90s, 10m or 2h [default: 10m].

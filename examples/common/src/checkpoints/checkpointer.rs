@@ -21,7 +21,8 @@ use dolmen_solvers::{Monitor, Progress, Request};
 /// The name of the snapshot in the file.
 const SOLVER: &str = "solver";
 
-/// Writes checkpoints of a solve at intervals, on signals and at the limit of iterations, and stops it on SIGTERM.
+/// Writes checkpoints of a solve at intervals, on signals and at the limit of iterations, and stops it on SIGTERM and
+/// SIGUSR2.
 pub struct Checkpointer<'m, T: Scalar> {
     store: CheckpointStore,
     config: String,

@@ -20,6 +20,13 @@ fn start(ranks: usize, folder: &Path, args: &[&str]) -> TestResult<Job> {
     Ok(job.deadline(Duration::from_secs(60)).spawn()?)
 }
 
+/// The signal that stops a run if its launcher receives it: SIGTERM for MPICH's, SIGUSR2 for Open MPI's.
+fn signal_of_launcher(job: &Job) -> TestResult<i32> {
+    let program = fs::read_link(format!("/proc/{}/exe", job.launcher()))?;
+    let hydra = program.file_name().is_some_and(|name| name.to_string_lossy().contains("hydra"));
+    Ok(if hydra { libc::SIGTERM } else { libc::SIGUSR2 })
+}
+
 /// The checkpoints in a folder, in order.
 fn names(folder: &Path) -> TestResult<Vec<String>> {
     let entries = fs::read_dir(folder)?.map(|entry| Ok(entry?.file_name().to_string_lossy().into_owned()));
@@ -40,7 +47,10 @@ pub(crate) fn stopped_and_resumed() -> TestResult {
         let _ = fs::remove_dir_all(folder.join("saved"));
         let job = start(ranks, folder, &[&SOLVE[..], &SAVE, &["--output", "stopped.mtx"]].concat())?;
         job.wait_for_file(&folder.join("saved/checkpoint-00000003.h5"))?;
-        job.signal_rank(ranks - 1, libc::SIGTERM)?;
+        match ranks {
+            1 => job.signal_rank(0, libc::SIGTERM)?,
+            _ => job.signal_launcher(signal_of_launcher(&job)?)?,
+        }
         let output = job.wait()?;
         assert_eq!(output.status.code(), Some(STOPPED), "{output:?}");
         assert!(output.stdout.contains("asked to stop") && output.stdout.contains("--resume"), "{}", output.stdout);
