@@ -27,6 +27,7 @@ use mpi::Threading;
 
 use crate::error::{Error, Result};
 use crate::profile;
+use crate::text::escaped_lines;
 use crate::threads;
 pub(crate) use ffi::RawComm;
 pub use ffi::{Merge, Reducible};
@@ -344,7 +345,7 @@ pub(crate) const REDUCE_TAG: i32 = 105;
 
 /// Prints the one line that a failed program leaves behind.
 fn report(error: &dyn Display) {
-    let line = format!("error: {error}\n");
+    let line = format!("error: {}\n", escaped_lines(&error.to_string()));
     // A closed stderr must not turn an error into a panic.
     let _ = std::io::stderr().write_all(line.as_bytes());
 }

@@ -57,6 +57,7 @@ pub mod reduce;
 mod scalar;
 mod simd;
 mod snapshot;
+pub mod text;
 pub mod threads;
 mod vector;
 

@@ -1,12 +1,14 @@
 //! What can go wrong with a file, with the file, the place in it and the reason.
 
+use dolmen_core::text::{escaped, shown};
 use std::io;
 use std::path::{Path, PathBuf};
 
 /// Result of an operation of this crate.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
-/// An error of reading or writing a file.
+/// An error of reading or writing a file. Its text is one line: what comes from files and their names is
+/// shown escaped.
 ///
 /// Collective operations return it on all ranks: as [`Error::Agreed`], which
 /// carries the message of the rank that failed.
@@ -14,7 +16,7 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 #[non_exhaustive]
 pub enum Error {
     /// The operating system refused an operation.
-    #[error("{}: cannot {action}: {source}", path.display())]
+    #[error("{}: cannot {action}: {source}", shown(path))]
     Io {
         /// The file or folder.
         path: PathBuf,
@@ -24,7 +26,7 @@ pub enum Error {
         source: io::Error,
     },
     /// An HDF5 file, or the HDF5 library on it, is not as needed.
-    #[error("{}: {what}", path.display())]
+    #[error("{}: {}", shown(path), escaped(what))]
     File {
         /// The file.
         path: PathBuf,
@@ -32,7 +34,7 @@ pub enum Error {
         what: String,
     },
     /// A dataset of an HDF5 file is missing or not as needed.
-    #[error("{}: dataset {dataset}: {what}", path.display())]
+    #[error("{}: dataset {}: {}", shown(path), escaped(dataset), escaped(what))]
     Dataset {
         /// The file.
         path: PathBuf,
@@ -42,7 +44,7 @@ pub enum Error {
         what: String,
     },
     /// A group or attribute of an HDF5 file is missing or not as needed.
-    #[error("{}: {object}: {what}", path.display())]
+    #[error("{}: {}: {}", shown(path), escaped(object), escaped(what))]
     Object {
         /// The file.
         path: PathBuf,
@@ -52,7 +54,7 @@ pub enum Error {
         what: String,
     },
     /// A FITS file is malformed, truncated or not as needed.
-    #[error("{}: {place}: {what}", path.display())]
+    #[error("{}: {}: {}", shown(path), escaped(place), escaped(what))]
     Fits {
         /// The file.
         path: PathBuf,
@@ -63,7 +65,7 @@ pub enum Error {
     },
     /// A file of a matrix or of vectors is malformed, or holds what is not supported. All ranks
     /// return this with the same text, on any number of ranks.
-    #[error("{}: {place}: {what}", path.display())]
+    #[error("{}: {}: {}", shown(path), escaped(place), escaped(what))]
     Malformed {
         /// The file.
         path: PathBuf,
@@ -73,7 +75,7 @@ pub enum Error {
         what: String,
     },
     /// Vectors in a file that are not as long as the layout they are read to.
-    #[error("{}: its vectors have {found} entries, the layout they are read to has {expected}", path.display())]
+    #[error("{}: its vectors have {found} entries, the layout they are read to has {expected}", shown(path))]
     Length {
         /// The file.
         path: PathBuf,
@@ -83,7 +85,7 @@ pub enum Error {
         expected: u64,
     },
     /// The arguments of a call contradict each other or the file.
-    #[error("{}: {what}", path.display())]
+    #[error("{}: {}", shown(path), escaped(what))]
     Argument {
         /// The file that was to be read or written.
         path: PathBuf,

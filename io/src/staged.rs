@@ -11,6 +11,7 @@ pub(crate) use ffi::{await_writeback, forget, start_writeback};
 
 use crate::error::{Error, Result};
 use dolmen_core::Comm;
+use dolmen_core::text::shown;
 use std::cell::{Cell, OnceCell};
 use std::ffi::OsString;
 use std::fs::{self, File, OpenOptions};
@@ -75,7 +76,7 @@ impl StagedFile {
             let file = OpenOptions::new().write(true).open(&self.temporary)?;
             if self.reservable.get() && !ffi::reserve(&file, bytes)? {
                 self.reservable.set(false);
-                let path = self.temporary.display();
+                let path = shown(&self.temporary);
                 tracing::warn!(%path, "the file system cannot reserve space: if it fills up, writing may fail or hang");
             }
             Ok(())
@@ -135,7 +136,7 @@ impl Drop for StagedFile {
         if let Err(error) = emptied.and_then(|()| fs::remove_file(&self.temporary))
             && error.kind() != io::ErrorKind::NotFound
         {
-            tracing::warn!(path = %self.temporary.display(), %error, "cannot remove a temporary file");
+            tracing::warn!(path = %shown(&self.temporary), %error, "cannot remove a temporary file");
         }
     }
 }

@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use dolmen_core::text::escaped;
+
 use crate::settings::Norm;
 
 /// An error of a solver.
@@ -56,7 +58,10 @@ pub enum Error {
         setting: &'static str,
     },
     /// A snapshot of another method.
-    #[error("{method} cannot resume from a snapshot of {found}; use the method and the settings it was taken with")]
+    #[error(
+        "{method} cannot resume from a snapshot of {}; use the method and the settings it was taken with",
+        escaped(found)
+    )]
     SnapshotMethod {
         /// The solver.
         method: &'static str,

@@ -8,6 +8,7 @@ use std::path::Path;
 use super::recorder::{Interval, Record};
 use crate::comm::Comm;
 use crate::error::Result;
+use crate::text::shown;
 
 /// The rank that writes.
 const WRITER: usize = 0;
@@ -50,7 +51,7 @@ impl Trace {
                 }
             }
         }
-        comm.agree(file.map_err(|error| format!("{}: cannot write the trace: {error}", path.display())))?;
+        comm.agree(file.map_err(|error| format!("{}: cannot write the trace: {error}", shown(path))))?;
         Ok(())
     }
 

@@ -3,6 +3,7 @@
 //! The lock is `flock` on a file that stays: the kernel releases it when the process ends, however it
 //! does, and the file itself means nothing.
 
+use dolmen_core::text::shown;
 use std::fs::{File, TryLockError};
 use std::io::{self, ErrorKind};
 use std::path::Path;
@@ -29,7 +30,7 @@ pub(super) fn lock(folder: &Path) -> io::Result<Option<File>> {
                 return Err(io::Error::new(ErrorKind::WouldBlock, what));
             }
             Err(TryLockError::Error(error)) if is_unsupported(&error) => {
-                tracing::warn!(path = %path.display(), %error, "cannot lock a folder of checkpoints");
+                tracing::warn!(path = %shown(&path), %error, "cannot lock a folder of checkpoints");
                 return Ok(None);
             }
             Err(TryLockError::Error(error)) => return Err(error),
