@@ -30,6 +30,16 @@ pub enum Error {
         /// Global length of the right operand.
         right: u64,
     },
+    /// A stacked layout where every rank must own one range of rows.
+    #[error(
+        "{operation}: a stacked layout of {blocks} blocks cannot be used here, because a rank owns a separate range of rows in each block; use the layout of one block, or move the vector to a uniform layout"
+    )]
+    StackedLayout {
+        /// The operation that was asked for.
+        operation: &'static str,
+        /// The number of blocks.
+        blocks: usize,
+    },
     /// A local array has the wrong number of entries.
     #[error("{what}: expected {expected} local entries, found {found}")]
     LocalLength {

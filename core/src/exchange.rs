@@ -68,9 +68,11 @@ impl ExchangePlan {
     /// Each rank sends its ids to their owners (sparse; no all-to-all).
     ///
     /// # Errors
-    /// An id past the layout's end on any rank, or layouts that differ between the ranks.
+    /// An id past the layout's end on any rank, a stacked layout, or layouts that differ between the
+    /// ranks.
     pub fn new(layout: &Layout, map: &IndexMap) -> Result<ExchangePlan> {
         let _event = profile::event("ExchangePlan");
+        layout.require_contiguous("exchange plan")?;
         let comm = layout.comm();
         let copies = comm.agree(plan::requests(layout.blocks(), map))?;
         let ids = |share: &Share| (share.rank, map.gids()[share.span.clone()].to_vec());

@@ -4,6 +4,16 @@
 //! look-up a binary search, lets plans be pure functions of the offsets (tested for many ranks in
 //! one process), and keeps global order equal to file order. Any other numbering is an
 //! [`IndexMap`](crate::IndexMap) on top.
+//!
+//! A stacked layout, which a [`BlockLayout`](crate::BlockLayout) makes, is several such distributions,
+//! one after the other: its global rows are all rows of the first block, then all of the second, so
+//! that global order, file order and sums do not depend on the number of ranks. A rank then owns one
+//! run of consecutive rows in each block, stored one after the other. What works with runs (vectors,
+//! sums, redistribution, files) takes stacked layouts; what needs one range of rows on each rank
+//! (matrices, graphs, exchange plans) refuses them with [`Error::StackedLayout`].
+
+mod blocks;
+mod parts;
 
 use std::ops::Range;
 use std::rc::Rc;
@@ -12,162 +22,41 @@ use crate::comm::Comm;
 use crate::error::{Error, Result};
 use crate::index::{Gid, local};
 
-/// Block offsets of a distribution: rank `r` owns `offsets[r]..offsets[r + 1]`.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Blocks(Box<[Gid]>);
+pub use blocks::Blocks;
+pub(crate) use parts::Parts;
+pub use parts::Run;
 
-impl Blocks {
-    /// As even as possible: the first `len % ranks` ranks own one more.
-    ///
-    /// # Panics
-    /// Without ranks, which is a bug of the caller.
-    pub fn uniform(len: u64, ranks: usize) -> Blocks {
-        assert!(ranks > 0, "Blocks::uniform: rows need at least one rank");
-        let ranks = ranks as u64;
-        let (share, extra) = (len / ranks, len % ranks);
-        Blocks((0..=ranks).map(|r| r * share + r.min(extra)).collect())
-    }
-
-    /// From one length per rank.
-    ///
-    /// # Errors
-    /// [`Error::Offsets`] if there is no rank or the lengths add up to more than 64 bits.
-    pub fn from_lengths(lengths: &[u64]) -> Result<Blocks> {
-        if lengths.is_empty() {
-            return Err(Error::Offsets { reason: "no ranks given".into() });
-        }
-        let mut offsets = Vec::with_capacity(lengths.len() + 1);
-        let mut end: u64 = 0;
-        offsets.push(end);
-        for &len in lengths {
-            end = end
-                .checked_add(len)
-                .ok_or_else(|| Error::Offsets { reason: "the lengths add up to more than 2^64 - 1".into() })?;
-            offsets.push(end);
-        }
-        Ok(Blocks(offsets.into()))
-    }
-
-    /// From the offsets themselves: one more than there are ranks, starting at 0, never falling.
-    ///
-    /// # Errors
-    /// [`Error::Offsets`] naming the first violation.
-    pub fn from_offsets(offsets: &[Gid]) -> Result<Blocks> {
-        let reason = match offsets {
-            [] | [_] => "fewer than two offsets".to_owned(),
-            [first, ..] if *first != 0 => format!("the first is {first}, not 0"),
-            _ => match offsets.windows(2).position(|pair| pair[0] > pair[1]) {
-                Some(rank) => format!("rank {rank} would own {}..{}", offsets[rank], offsets[rank + 1]),
-                None => return Ok(Blocks(offsets.into())),
-            },
-        };
-        Err(Error::Offsets { reason })
-    }
-
-    /// Number of ranks.
-    pub fn ranks(&self) -> usize {
-        self.0.len() - 1
-    }
-
-    /// Number of global rows.
-    pub fn len(&self) -> u64 {
-        self.0[self.ranks()]
-    }
-
-    /// Whether there are no rows at all.
-    pub fn is_empty(&self) -> bool {
-        self.len() == 0
-    }
-
-    /// Global rows that `rank` owns.
-    pub fn range(&self, rank: usize) -> Range<Gid> {
-        self.0[rank]..self.0[rank + 1]
-    }
-
-    /// The rank that owns a global row, or `None` past the end. Empty ranks own nothing.
-    pub fn owner(&self, row: Gid) -> Option<usize> {
-        (row < self.len()).then(|| self.0.partition_point(|&offset| offset <= row) - 1)
-    }
-
-    /// The owners of `rows`, each with its part of them, in ascending order; rows past the end have
-    /// none. The cost grows with the number of owners, not of ranks.
-    pub fn owners(&self, rows: Range<Gid>) -> impl Iterator<Item = (usize, Range<Gid>)> {
-        let end = rows.end.min(self.len());
-        let mut start = rows.start;
-        std::iter::from_fn(move || {
-            let owner = (start < end).then(|| self.owner(start))??;
-            let part = start..end.min(self.range(owner).end);
-            start = part.end;
-            Some((owner, part))
-        })
-    }
-
-    /// The blocks of the rows of `rows` alone, numbered from zero: every rank keeps those it owns. A
-    /// range that ends before it starts is empty.
-    #[must_use]
-    pub fn restricted(&self, rows: &Range<Gid>) -> Blocks {
-        let end = rows.end.max(rows.start);
-        Blocks(self.0.iter().map(|offset| (*offset).clamp(rows.start, end) - rows.start).collect())
-    }
-
-    /// The blocks of as many times the rows: each is replaced by `factor` rows that follow each other.
-    ///
-    /// # Errors
-    /// [`Error::Offsets`] if that is more rows than 64 bits can count.
-    pub fn refined(&self, factor: usize) -> Result<Blocks> {
-        let offset = |&offset: &Gid| offset.checked_mul(factor as u64);
-        let reason = || format!("{} times {factor} rows are more than 2^64 - 1", self.len());
-        let offsets: Option<_> = self.0.iter().map(offset).collect();
-        offsets.map(Blocks).ok_or_else(|| Error::Offsets { reason: reason() })
-    }
-
-    /// The blocks of groups of `factor` rows that follow each other: the opposite of
-    /// [`Blocks::refined`].
-    ///
-    /// # Errors
-    /// [`Error::Offsets`] if a group would belong to two ranks, or the last one is not whole.
-    pub fn coarsened(&self, factor: usize) -> Result<Blocks> {
-        let factor = factor as u64;
-        let whole = |&offset: &Gid| (factor > 0 && offset.is_multiple_of(factor)).then(|| offset / factor);
-        if let Some(offset) = self.0.iter().find(|offset| whole(offset).is_none()) {
-            let reason = format!("a rank starts or ends at {offset}, which is not a multiple of {factor}");
-            return Err(Error::Offsets { reason });
-        }
-        Ok(Blocks(self.0.iter().filter_map(whole).collect()))
-    }
-
-    /// A number that is different for other blocks, but for accidents of 1 in 2^64.
-    fn hash(&self) -> u64 {
-        // Each step is one-to-one in the offset and in what was before (Knuth, TAOCP 3, 6.4).
-        let step = |hash: u64, offset: &Gid| (hash ^ offset).wrapping_mul(0x9E37_79B9_7F4A_7C15).rotate_left(31);
-        self.0.iter().fold(self.0.len() as u64, step)
-    }
-
-    /// The most rows that any rank owns.
-    pub fn longest(&self) -> u64 {
-        self.0.windows(2).map(|pair| pair[1] - pair[0]).max().unwrap_or(0)
-    }
-}
-
-/// A distribution of global rows over the ranks of a communicator, in contiguous blocks.
+/// A distribution of global rows over the ranks of a communicator, in contiguous blocks, or several
+/// such distributions stacked to one.
 ///
 /// Cloning is cheap. Empty ranks, more ranks than rows and layouts of zero rows are ordinary.
 #[derive(Clone)]
 pub struct Layout {
     comm: Comm,
-    blocks: Rc<Blocks>,
+    rows: Rc<Rows>,
+}
+
+/// The rows of all ranks, and those of this one.
+struct Rows {
+    parts: Parts,
+    runs: Box<[Run]>,
 }
 
 impl std::fmt::Debug for Layout {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "Layout({:?}, owns {:?} of {})", self.comm, self.range(), self.global_len())
+        let owned: Vec<_> = self.runs().iter().map(|run| &run.rows).collect();
+        match owned[..] {
+            [range] => write!(f, "Layout({:?}, owns {range:?} of {})", self.comm, self.global_len()),
+            _ => write!(f, "Layout({:?}, owns {owned:?} of {})", self.comm, self.global_len()),
+        }
     }
 }
 
-/// Layouts are equal when they split the same rows in the same way over the same communicator.
+/// Layouts are equal when they split the same rows in the same way over the same communicator. A stacked
+/// layout equals only a stack of equal blocks.
 impl PartialEq for Layout {
     fn eq(&self, other: &Layout) -> bool {
-        self.comm == other.comm && (Rc::ptr_eq(&self.blocks, &other.blocks) || self.blocks == other.blocks)
+        self.comm == other.comm && (Rc::ptr_eq(&self.rows, &other.rows) || self.rows.parts == other.rows.parts)
     }
 }
 
@@ -188,7 +77,21 @@ impl Layout {
 
     /// Of blocks that are the same on all ranks by construction.
     pub(crate) fn agreed(comm: &Comm, blocks: Blocks) -> Layout {
-        Layout { comm: comm.clone(), blocks: Rc::new(blocks) }
+        Layout::of(comm, Parts::one(blocks))
+    }
+
+    fn of(comm: &Comm, parts: Parts) -> Layout {
+        let runs = parts.runs(comm.rank());
+        Layout { comm: comm.clone(), rows: Rc::new(Rows { parts, runs }) }
+    }
+
+    /// Several layouts of one communicator stacked to one.
+    ///
+    /// # Errors
+    /// [`Error::Offsets`] if the lengths add up to more than 64 bits, on all ranks alike.
+    pub(crate) fn stacked(first: &Layout, others: &[&Layout]) -> Result<Layout> {
+        let all = std::iter::once(first).chain(others.iter().copied());
+        Ok(Layout::of(&first.comm, Parts::joined(all.map(Layout::parts))?))
     }
 
     /// Each rank brings its own number of rows.
@@ -238,8 +141,7 @@ impl Layout {
         if root >= comm.size() {
             return Err(Error::NoSuchRank { operation: "layout on one rank", rank: root, size: comm.size() });
         }
-        let offsets = (0..=comm.size()).map(|rank| if rank > root { global_len } else { 0 });
-        Ok(Layout::agreed(comm, Blocks(offsets.collect())))
+        Ok(Layout::agreed(comm, Blocks::on_one_rank(global_len, root, comm.size())))
     }
 
     /// The rows of `rows` alone, numbered from zero: every rank keeps those it owns. Nothing moves,
@@ -255,7 +157,7 @@ impl Layout {
                 return Err(Error::IndexOutOfRange { what, index, bound: bound.saturating_add(1) });
             }
         }
-        Ok(Layout { comm: self.comm.clone(), blocks: Rc::new(self.blocks.restricted(rows)) })
+        Ok(Layout::of(&self.comm, self.parts().restricted(rows)))
     }
 
     /// Each row replaced by `factor` rows that follow each other, with the same owner: from block
@@ -264,7 +166,7 @@ impl Layout {
     /// # Errors
     /// [`Error::Offsets`] if that is more rows than 64 bits can count, on all ranks alike.
     pub fn refined(&self, factor: usize) -> Result<Layout> {
-        Ok(Layout { comm: self.comm.clone(), blocks: Rc::new(self.blocks.refined(factor)?) })
+        Ok(Layout::of(&self.comm, self.parts().map(|blocks| blocks.refined(factor))?))
     }
 
     /// Groups of `factor` rows that follow each other as rows: from rows to block rows.
@@ -273,7 +175,7 @@ impl Layout {
     /// [`Error::Offsets`] if a group would belong to two ranks, or the last one is not whole; on all
     /// ranks alike.
     pub fn coarsened(&self, factor: usize) -> Result<Layout> {
-        Ok(Layout { comm: self.comm.clone(), blocks: Rc::new(self.blocks.coarsened(factor)?) })
+        Ok(Layout::of(&self.comm, self.parts().map(|blocks| blocks.coarsened(factor))?))
     }
 
     /// The ranks that share the rows.
@@ -282,30 +184,107 @@ impl Layout {
     }
 
     /// All ranks' blocks.
+    ///
+    /// # Panics
+    /// For a stacked layout, which has blocks of its own for each block of rows:
+    /// [`Layout::require_contiguous`] refuses it before, and [`Layout::owner`] and [`Layout::runs`] serve
+    /// both kinds.
     pub fn blocks(&self) -> &Blocks {
-        &self.blocks
+        self.parts().only().expect(STACKED)
     }
 
     /// Number of rows over all ranks.
     pub fn global_len(&self) -> u64 {
-        self.blocks.len()
+        self.parts().len()
     }
 
     /// Global rows that this rank owns.
+    ///
+    /// # Panics
+    /// For a stacked layout, whose rows are not one range on each rank: [`Layout::require_contiguous`]
+    /// refuses it before, and [`Layout::runs`] and [`Layout::owned_rows`] serve both kinds.
     pub fn range(&self) -> Range<Gid> {
-        self.blocks.range(self.comm.rank())
+        match self.runs() {
+            [run] => run.rows.clone(),
+            _ => panic!("{STACKED}"),
+        }
+    }
+
+    /// The runs of consecutive global rows that this rank owns, ascending in rows and positions: one,
+    /// perhaps empty, for each block of a stacked layout, otherwise one. All ranks have as many.
+    pub fn runs(&self) -> &[Run] {
+        &self.rows.runs
+    }
+
+    /// The global rows that this rank owns, in the order in which it stores them, which is ascending.
+    pub fn owned_rows(&self) -> impl Iterator<Item = Gid> {
+        self.runs().iter().flat_map(|run| run.rows.clone())
     }
 
     /// Number of rows that this rank owns.
     pub fn local_len(&self) -> usize {
-        let range = self.range();
-        local(range.end - range.start)
+        self.runs().last().map_or(0, |run| run.positions.end)
     }
 
-    /// The position of a global row in this rank's block, if it owns it.
+    /// The most rows that any rank owns.
+    pub fn longest(&self) -> u64 {
+        (0..self.comm.size()).map(|rank| self.len_of(rank)).max().unwrap_or(0)
+    }
+
+    /// Number of rows that a rank owns.
+    pub(crate) fn len_of(&self, rank: usize) -> u64 {
+        self.parts().len_of(rank)
+    }
+
+    /// The rank that owns a global row, or `None` past the end.
+    pub fn owner(&self, row: Gid) -> Option<usize> {
+        self.parts().owner(row)
+    }
+
+    /// The owners of a range of global rows, each with its part of them, in ascending order; rows past the
+    /// end have none. A part lies in one run of its owner.
+    pub fn owners(&self, rows: Range<Gid>) -> impl Iterator<Item = (usize, Range<Gid>)> {
+        self.parts().owners(rows)
+    }
+
+    /// The position of a global row among those of this rank, if it owns it.
     pub fn global_to_owned(&self, row: Gid) -> Option<usize> {
-        let range = self.range();
-        range.contains(&row).then(|| local(row - range.start))
+        let run = self.runs().iter().find(|run| run.rows.contains(&row))?;
+        Some(run.positions.start + local(row - run.rows.start))
+    }
+
+    /// The global row at a position of this rank.
+    pub(crate) fn owned_to_global(&self, position: usize) -> Gid {
+        let run = self.runs().iter().find(|run| run.positions.contains(&position));
+        let run = run.expect("invariant: the position of an owned row");
+        run.rows.start + (position - run.positions.start) as u64
+    }
+
+    /// The positions of the rows of a global range that this rank owns.
+    pub(crate) fn positions(&self, rows: &Range<Gid>) -> Range<usize> {
+        // Rows before a bound, of which this rank stores the first so many.
+        let before = |bound: Gid| -> usize {
+            let of_run = |run: &Run| local(bound.clamp(run.rows.start, run.rows.end) - run.rows.start);
+            self.runs().iter().map(of_run).sum()
+        };
+        before(rows.start)..before(rows.end)
+    }
+
+    pub(crate) fn parts(&self) -> &Parts {
+        &self.rows.parts
+    }
+
+    /// Whether this is a stacked layout, of two or more blocks.
+    pub fn is_stacked(&self) -> bool {
+        self.runs().len() > 1
+    }
+
+    /// Checks that each rank owns one range of rows: that the layout is not stacked.
+    ///
+    /// # Errors
+    /// [`Error::StackedLayout`], on all ranks alike.
+    pub fn require_contiguous(&self, operation: &'static str) -> Result<()> {
+        if self.is_stacked() { Err(Error::StackedLayout { operation, blocks: self.runs().len() }) } else { Ok(()) }
     }
 
     /// Checks that two operands live on the same layout.
@@ -320,6 +299,10 @@ impl Layout {
     }
 }
 
+/// The bug of a caller.
+const STACKED: &str =
+    "a stacked layout has no single range of rows on each rank: use its runs, or the layouts of its blocks";
+
 /// The smallest and the largest of all ranks' numbers.
 ///
 /// # Collective
@@ -328,74 +311,4 @@ fn extremes<const N: usize>(comm: &Comm, numbers: [u64; N]) -> [[u64; 2]; N] {
     let mut words = numbers.map(|number| [number, !number]);
     comm.all_reduce_min(words.as_flattened_mut());
     words.map(|[least, most]| [least, !most])
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn uniform_blocks_differ_by_at_most_one() {
-        for ranks in 1..=8 {
-            for len in [0, 1, 5, 8, 1000, u64::MAX] {
-                let blocks = Blocks::uniform(len, ranks);
-                let sizes: Vec<u64> = (0..ranks).map(|r| blocks.range(r).end - blocks.range(r).start).collect();
-                assert_eq!(blocks.len(), len);
-                assert!(sizes.iter().max().unwrap() - sizes.iter().min().unwrap() <= 1);
-                assert!(sizes.is_sorted_by(|a, b| a >= b));
-            }
-        }
-    }
-
-    #[test]
-    fn owners_skip_empty_ranks() {
-        let blocks = Blocks::from_lengths(&[0, 2, 0, 0, 3, 0]).unwrap();
-        let owners: Vec<_> = (0..6).map(|row| blocks.owner(row)).collect();
-        assert_eq!(owners, [Some(1), Some(1), Some(4), Some(4), Some(4), None]);
-    }
-
-    #[test]
-    fn ranges_are_cut_at_their_owners() {
-        let blocks = Blocks::from_lengths(&[3, 0, 4, 3]).unwrap();
-        let owners = |rows| blocks.owners(rows).collect::<Vec<_>>();
-        assert_eq!(owners(1..8), [(0, 1..3), (2, 3..7), (3, 7..8)]);
-        assert_eq!(owners(3..3), []);
-        assert_eq!(owners(9..20), [(3, 9..10)]);
-        assert_eq!(blocks.restricted(&(2..8)), Blocks::from_lengths(&[1, 0, 4, 1]).unwrap());
-        assert_eq!(blocks.restricted(&(4..4)), Blocks::from_lengths(&[0, 0, 0, 0]).unwrap());
-        #[expect(clippy::reversed_empty_ranges, reason = "the mistake is the point")]
-        let backwards = 8..2;
-        assert!(blocks.restricted(&backwards).is_empty());
-        assert_eq!(blocks.longest(), 4);
-    }
-
-    #[test]
-    fn block_rows_and_rows() {
-        let blocks = Blocks::from_lengths(&[2, 0, 1]).unwrap();
-        let rows = Blocks::from_lengths(&[6, 0, 3]).unwrap();
-        assert_eq!(blocks.refined(3), Ok(rows.clone()));
-        assert_eq!(rows.coarsened(3), Ok(blocks.clone()));
-        assert!(rows.coarsened(2).unwrap_err().to_string().contains("at 9, which is not a multiple of 2"));
-        assert!(rows.coarsened(0).is_err());
-        assert!(blocks.refined(usize::MAX).unwrap_err().to_string().contains("more than 2^64 - 1"));
-    }
-
-    #[test]
-    fn other_blocks_have_other_hashes() {
-        let lists: [&[u64]; 6] = [&[3, 4], &[4, 3], &[7], &[3, 0, 4], &[0, 3, 4], &[3, 4, 0]];
-        let mut hashes: Vec<u64> = lists.map(|list| Blocks::from_lengths(list).unwrap().hash()).into();
-        hashes.sort_unstable();
-        hashes.dedup();
-        assert_eq!(hashes.len(), 6);
-    }
-
-    #[test]
-    fn bad_offsets_are_named() {
-        let reason = |offsets: &[u64]| Blocks::from_offsets(offsets).unwrap_err().to_string();
-        assert!(reason(&[0]).contains("fewer than two"));
-        assert!(reason(&[1, 2]).contains("the first is 1"));
-        assert!(reason(&[0, 5, 3]).contains("rank 1 would own 5..3"));
-        assert!(Blocks::from_lengths(&[u64::MAX, 1]).unwrap_err().to_string().contains("2^64"));
-        assert_eq!(Blocks::from_offsets(&[0, 2, 2]).unwrap().ranks(), 2);
-    }
 }

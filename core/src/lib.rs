@@ -72,7 +72,7 @@ pub use exchange::{Combinable, Combine, ExchangePlan, Export, Import, Imported};
 pub use graph::{Balance, Colouring, Graph, Partition, Partitioner, Renumbering};
 pub use index::{Gid, Lid};
 pub use index_map::IndexMap;
-pub use layout::{Blocks, Layout};
+pub use layout::{Blocks, Layout, Run};
 pub use multi_vector::MultiVector;
 /// The small dense blocks of a [`MultiVector`] are `ndarray` arrays; this is the version in use.
 pub use ndarray;

@@ -53,7 +53,7 @@ impl<T: Scalar> MultiVector<T> {
     pub fn from_fn(layout: &Layout, columns: usize, mut entry: impl FnMut(Gid, usize) -> T) -> MultiVector<T> {
         let mut new = MultiVector::zeros(layout, columns);
         for column in 0..columns {
-            for (slot, row) in new.column_mut(column).iter_mut().zip(layout.range()) {
+            for (slot, row) in new.column_mut(column).iter_mut().zip(layout.owned_rows()) {
                 *slot = entry(row, column);
             }
         }
@@ -162,17 +162,17 @@ impl<T: Scalar> MultiVector<T> {
 
     /// Column `j` as [`Vector::fill_uniform`] fills from stream `first_stream + j`.
     pub fn fill_uniform(&mut self, random: &Philox, first_stream: u64) {
-        let first = self.layout.range().start;
+        let layout = self.layout.clone();
         for (column, stream) in (0..self.columns).zip(first_stream..) {
-            fill_uniform(self.column_mut(column), first, random, stream);
+            fill_uniform(&layout, self.column_mut(column), random, stream);
         }
     }
 
     /// Column `j` as [`Vector::fill_normal`] fills from stream `first_stream + j`.
     pub fn fill_normal(&mut self, random: &Philox, first_stream: u64) {
-        let first = self.layout.range().start;
+        let layout = self.layout.clone();
         for (column, stream) in (0..self.columns).zip(first_stream..) {
-            fill_normal(self.column_mut(column), first, random, stream);
+            fill_normal(&layout, self.column_mut(column), random, stream);
         }
     }
 

@@ -2,8 +2,9 @@
 //!
 //! Both layouts are contiguous blocks of the same rows, so what a rank sends to another is the
 //! overlap of two ranges: every rank computes its own messages from the two sets of blocks, without
-//! asking anyone, and talks only to the ranks it overlaps with. The same plan serves both directions
-//! and any number of columns; its buffers are kept between uses.
+//! asking anyone, and talks only to the ranks it overlaps with. Of stacked layouts every block is such a
+//! range, and two ranks may have several overlaps, which both see in the same ascending order. The same
+//! plan serves both directions and any number of columns; its buffers are kept between uses.
 
 use std::cell::RefCell;
 use std::ops::Range;
@@ -11,7 +12,7 @@ use std::ops::Range;
 use crate::comm::{EXCHANGE_TAG, Transfers};
 use crate::error::Result;
 use crate::index::local;
-use crate::layout::{Blocks, Layout};
+use crate::layout::{Layout, Parts, Run};
 use crate::multi_vector::MultiVector;
 use crate::profile;
 use crate::scalar::Scalar;
@@ -24,15 +25,16 @@ struct Overlap {
     rows: Range<usize>,
 }
 
-/// What rank `me` of `mine` shares with every rank of `theirs`, by ascending rank. Together the
-/// overlaps tile the rank's own block.
-fn overlaps(mine: &Blocks, theirs: &Blocks, me: usize) -> Vec<Overlap> {
-    let own = mine.range(me);
-    let position = |row| local(row - own.start);
-    theirs
-        .owners(own.clone())
-        .map(|(rank, rows)| Overlap { rank, rows: position(rows.start)..position(rows.end) })
-        .collect()
+/// What a rank with these runs shares with every rank of `theirs`, by ascending rows. Together the
+/// overlaps tile the rank's own rows.
+fn overlaps(mine: &[Run], theirs: &Parts) -> Vec<Overlap> {
+    let of_run = |run: &Run| -> Vec<Overlap> {
+        let position = |row| run.positions.start + local(row - run.rows.start);
+        let overlap =
+            |(rank, rows): (usize, Range<u64>)| Overlap { rank, rows: position(rows.start)..position(rows.end) };
+        theirs.owners(run.rows.clone()).map(overlap).collect()
+    };
+    mine.iter().flat_map(of_run).collect()
 }
 
 /// A plan to move vectors from one layout to another of the same length on the same ranks.
@@ -60,7 +62,7 @@ impl Redistribute {
         }
         let side = |mine: &Layout, theirs: &Layout| Side {
             layout: mine.clone(),
-            overlaps: overlaps(mine.blocks(), theirs.blocks(), mine.comm().rank()),
+            overlaps: overlaps(mine.runs(), theirs.parts()),
         };
         Ok(Redistribute { from: side(from, to), to: side(to, from), transfers: RefCell::default() })
     }
@@ -143,10 +145,8 @@ impl Redistribute {
         pack(&source.overlaps, source.layout.local_len(), input, transfers.send_buffer());
         let (sent, received) = (source.messages::<T>(input.len()), target.messages::<T>(output.len()));
         let me = comm.rank();
-        let own = (sent.clone().find(|(rank, _)| *rank == me), received.clone().find(|(rank, _)| *rank == me));
-        if let (Some((_, from)), Some((_, to))) = own {
-            transfers.keep(from, to);
-        }
+        let own = sent.clone().filter(|(rank, _)| *rank == me).zip(received.clone().filter(|(rank, _)| *rank == me));
+        own.for_each(|((_, from), (_, to))| transfers.keep(from, to));
         for (rank, bytes) in received.filter(|(rank, _)| *rank != me) {
             transfers.receive(comm.raw(), rank, EXCHANGE_TAG, bytes);
         }
@@ -191,42 +191,62 @@ fn unpack<T: Copy>(overlaps: &[Overlap], rows: usize, packed: &[T], columns: &mu
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::layout::Blocks;
     use proptest::prelude::*;
 
-    /// Two distributions of the same rows over the same ranks.
-    fn two_layouts() -> impl Strategy<Value = (Blocks, Blocks)> {
-        let blocks = |cuts: Vec<u64>, len| {
-            let mut offsets = cuts;
-            offsets.sort_unstable();
-            offsets.insert(0, 0);
-            offsets.push(len);
-            Blocks::from_offsets(&offsets).unwrap()
+    /// Two layouts of the same rows over the same ranks, stacked in one to three blocks.
+    fn two_layouts() -> impl Strategy<Value = (Parts, Parts)> {
+        let parts = |ends: Vec<u64>, cuts: Vec<Vec<u64>>, len: u64| {
+            let mut starts = ends;
+            starts.sort_unstable();
+            let ends: Vec<u64> = starts.iter().skip(1).copied().chain([len]).collect();
+            let blocks = starts.iter().zip(ends).zip(cuts).map(|((&start, end), cuts)| {
+                let mut offsets: Vec<u64> = cuts.into_iter().map(|cut| cut.min(end - start)).collect();
+                offsets.sort_unstable();
+                offsets.insert(0, 0);
+                offsets.push(end - start);
+                Blocks::from_offsets(&offsets).unwrap()
+            });
+            Parts::stacked(blocks).unwrap()
+        };
+        let starts = |len: u64| {
+            prop::collection::vec(0..=len, 0..3).prop_map(|mut starts| {
+                starts.push(0);
+                starts
+            })
         };
         (0u64..40, 0usize..8).prop_flat_map(move |(len, inner)| {
-            let cuts = || prop::collection::vec(0..=len, inner);
-            (cuts(), cuts()).prop_map(move |(a, b)| (blocks(a, len), blocks(b, len)))
+            let cuts = move || prop::collection::vec(prop::collection::vec(0..=len, inner), 3);
+            let one = || (starts(len), cuts()).prop_map(move |(starts, cuts)| parts(starts, cuts, len));
+            (one(), one())
         })
     }
 
     /// Carries packed messages between all ranks in this process; entry `row + 100 column`.
-    fn moved(from: &Blocks, to: &Blocks, columns: u64) -> Vec<Vec<u64>> {
-        let content = |blocks: &Blocks, rank| -> Vec<u64> {
-            (0..columns).flat_map(|c| blocks.range(rank).map(move |row| row + 100 * c)).collect()
+    fn moved(ranks: usize, from: &Parts, to: &Parts, columns: u64) -> usize {
+        let content = |parts: &Parts, rank| -> Vec<u64> {
+            let runs = parts.runs(rank);
+            let rows = || runs.iter().flat_map(|run| run.rows.clone());
+            (0..columns).flat_map(|c| rows().map(move |row| row + 100 * c)).collect()
         };
         let width = usize::try_from(columns).unwrap();
-        let len = |blocks: &Blocks, rank| blocks.range(rank).count();
-        let packed: Vec<Vec<u64>> = (0..from.ranks())
+        let len = |parts: &Parts, rank| local(parts.len_of(rank));
+        let packed: Vec<Vec<u64>> = (0..ranks)
             .map(|rank| {
                 let mut packed = vec![0; len(from, rank) * width];
-                pack(&overlaps(from, to, rank), len(from, rank), &content(from, rank), &mut packed);
+                pack(&overlaps(&from.runs(rank), to), len(from, rank), &content(from, rank), &mut packed);
                 packed
             })
             .collect();
-        let receive = |rank: usize| -> Vec<u64> {
-            let mine = overlaps(to, from, rank);
+        let receive = |rank: usize| -> usize {
+            let mine = overlaps(&to.runs(rank), from);
+            // Of the messages between two ranks the first that is sent is the first that is received.
+            let mut taken = vec![0; ranks];
             let messages = mine.iter().flat_map(|overlap| {
-                let theirs = overlaps(from, to, overlap.rank);
-                let sent = theirs.iter().find(|other| other.rank == rank).expect("both sides plan the message");
+                let theirs = overlaps(&from.runs(overlap.rank), to);
+                let mut sent = theirs.iter().filter(|other| other.rank == rank).skip(taken[overlap.rank]);
+                taken[overlap.rank] += 1;
+                let sent = sent.next().expect("both sides plan the message");
                 assert_eq!(sent.rows.len(), overlap.rows.len());
                 packed[overlap.rank][sent.rows.start * width..sent.rows.end * width].to_vec()
             });
@@ -234,30 +254,29 @@ mod tests {
             let mut columns = vec![0; messages.len()];
             unpack(&mine, len(to, rank), &messages, &mut columns);
             assert_eq!(columns, content(to, rank));
-            columns
+            columns.len()
         };
-        (0..to.ranks()).map(receive).collect()
+        (0..ranks).map(receive).sum()
     }
 
     proptest! {
         #[test]
         fn every_row_arrives_once((from, to) in two_layouts(), columns in 0u64..4) {
-            let arrived = moved(&from, &to, columns);
-            let count: usize = arrived.iter().map(Vec::len).sum();
-            prop_assert_eq!(count as u64, from.len() * columns);
+            let ranks = from.blocks().next().expect("a block").ranks();
+            prop_assert_eq!(moved(ranks, &from, &to, columns) as u64, from.len() * columns);
         }
     }
 
     #[test]
     fn lengths_above_32_bits() {
         let giant = 1u64 << 40;
-        let from = Blocks::from_lengths(&[giant, 0, giant]).unwrap();
-        let to = Blocks::from_lengths(&[giant - 5, giant, 5]).unwrap();
+        let from = Parts::one(Blocks::from_lengths(&[giant, 0, giant]).unwrap());
+        let to = Parts::one(Blocks::from_lengths(&[giant - 5, giant, 5]).unwrap());
         let rows = |rank, rows| Overlap { rank, rows };
         let size = local(giant);
-        assert_eq!(overlaps(&from, &to, 0), [rows(0, 0..size - 5), rows(1, size - 5..size)]);
-        assert_eq!(overlaps(&from, &to, 1), []);
-        assert_eq!(overlaps(&from, &to, 2), [rows(1, 0..size - 5), rows(2, size - 5..size)]);
-        assert_eq!(overlaps(&to, &from, 1), [rows(0, 0..5), rows(2, 5..size)]);
+        assert_eq!(overlaps(&from.runs(0), &to), [rows(0, 0..size - 5), rows(1, size - 5..size)]);
+        assert_eq!(overlaps(&from.runs(1), &to), []);
+        assert_eq!(overlaps(&from.runs(2), &to), [rows(1, 0..size - 5), rows(2, size - 5..size)]);
+        assert_eq!(overlaps(&to.runs(1), &from), [rows(0, 0..5), rows(2, 5..size)]);
     }
 }

@@ -53,7 +53,7 @@ impl<T: Scalar> Vector<T> {
 
     /// Each entry from its global index.
     pub fn from_fn(layout: &Layout, entry: impl FnMut(Gid) -> T) -> Vector<T> {
-        Vector { layout: layout.clone(), owned: memory::collected(layout.local_len(), layout.range().map(entry)) }
+        Vector { layout: layout.clone(), owned: memory::collected(layout.local_len(), layout.owned_rows().map(entry)) }
     }
 
     /// From this rank's own entries, in global order.
@@ -90,6 +90,9 @@ impl<T: Scalar> Vector<T> {
     }
 
     /// Global indices of the owned entries.
+    ///
+    /// # Panics
+    /// On a stacked layout, as [`Layout::range`]; [`Layout::runs`] serves both kinds.
     pub fn range(&self) -> Range<Gid> {
         self.layout.range()
     }

@@ -23,7 +23,7 @@ pub(crate) fn place_columns<'v, T: Scalar>(
         while !values.is_empty() {
             let (column, row) = (number / length, number % length);
             let end = row.saturating_add(values.len() as u64).min(length);
-            for (rank, part) in rows.blocks().owners(row..end) {
+            for (rank, part) in rows.owners(row..end) {
                 let (own, rest) = values.split_at(to_usize(part.end - part.start));
                 let (places, sent) = parts.entry(rank).or_default();
                 places.push([column, part.start, own.len() as u64]);

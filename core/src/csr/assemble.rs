@@ -62,8 +62,8 @@ impl<T: Scalar> CsrBuilder<T> {
     /// Two sparse exchanges of the triplets for other ranks' rows, and the plan of the product.
     ///
     /// # Errors
-    /// A row or column past the end of its layout, given on any rank; layouts on different
-    /// communicators; more than 2^32 - 1 rows or columns on one rank.
+    /// A row or column past the end of its layout, given on any rank; stacked layouts, or layouts on
+    /// different communicators; more than 2^32 - 1 rows or columns on one rank.
     pub fn build(self) -> Result<CsrMatrix<T>> {
         let _event = profile::event("MatAssembly");
         let CsrBuilder { duplicates, mut places, own, foreign_values } = self;

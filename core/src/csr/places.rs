@@ -16,8 +16,10 @@ use crate::memory;
 /// Column codes of a rank, for a matrix with these layouts.
 ///
 /// # Errors
-/// Layouts on different communicators; more rows or columns than a rank can count.
+/// Layouts on different communicators, or stacked ones; more rows or columns than a rank can count.
 pub(crate) fn codes(range: &Layout, domain: &Layout) -> Result<ColumnCodes> {
+    range.require_contiguous("rows of a matrix")?;
+    domain.require_contiguous("columns of a matrix")?;
     if range.comm() != domain.comm() {
         return Err(Error::LayoutMismatch {
             operation: "rows and columns of a matrix",
@@ -70,7 +72,7 @@ impl Places {
             range: range.clone(),
             domain: domain.clone(),
             codes,
-            first_row: range.range().start,
+            first_row: range.runs()[0].rows.start,
             rows: to_lid("rows", range.local_len()).unwrap_or(0),
             foreign: Vec::new(),
             valid,

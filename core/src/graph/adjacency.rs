@@ -66,8 +66,9 @@ impl Graph {
     ///
     /// # Errors
     /// [`Error::IndexOutOfRange`] for a vertex past the layout's end and [`Error::TooLarge`] above
-    /// 2^32 - 1 owned and ghost vertices on a rank, agreed over the ranks.
+    /// 2^32 - 1 owned and ghost vertices on a rank, agreed over the ranks; [`Error::StackedLayout`].
     pub fn from_edges(layout: &Layout, edges: impl IntoIterator<Item = (Gid, Gid)>) -> Result<Graph> {
+        layout.require_contiguous("graph")?;
         let _event = profile::event("GraphAssembly");
         let rows = assembly::symmetric_rows(layout, edges)?;
         Graph::from_rows(layout, rows)

@@ -38,13 +38,15 @@ impl Renumbering {
     ///
     /// # Errors
     /// [`Error::LayoutMismatch`] for layouts of different lengths or communicators,
-    /// [`Error::LocalLength`] if there is not one number for each owned row,
-    /// [`Error::IndexOutOfRange`] past the end of `to`, [`Error::NotAPermutation`]; all but the first
+    /// [`Error::StackedLayout`], [`Error::LocalLength`] if there is not one number for each owned row,
+    /// [`Error::IndexOutOfRange`] past the end of `to`, [`Error::NotAPermutation`]; all but the first two
     /// agreed over the ranks.
     pub fn new(from: &Layout, to: &Layout, new_ids: Vec<Gid>) -> Result<Renumbering> {
         if from.comm() != to.comm() || from.global_len() != to.global_len() {
             from.require_same(to, "renumbering")?;
         }
+        from.require_contiguous("renumbering")?;
+        to.require_contiguous("renumbering")?;
         let comm = from.comm();
         let messages = comm.agree(to_owners(from, to.blocks(), &new_ids))?;
         let received = comm.sparse_exchange(&messages);

@@ -184,7 +184,7 @@ impl<T: Scalar> MultiVector<T> {
 
 /// Refuses local blocks that BLAS and LAPACK cannot count, on all ranks alike.
 pub(super) fn require_blas_size(layout: &Layout) -> Result<()> {
-    let size = layout.blocks().longest();
+    let size = layout.longest();
     if size <= MAX_DIMENSION {
         return Ok(());
     }

@@ -141,8 +141,7 @@ fn power_of_two<R: Real>(size: f64) -> R {
 
 /// Rows of the triangle of a rank.
 fn height(layout: &Layout, rank: usize, columns: usize) -> usize {
-    let rows = layout.blocks().range(rank);
-    local(rows.end - rows.start).min(columns)
+    local(layout.len_of(rank)).min(columns)
 }
 
 /// Refuses triangles that LAPACK cannot count when they lie one above the other.

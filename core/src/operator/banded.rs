@@ -26,8 +26,9 @@ impl<T: Scalar> BandedDiagonal<T> {
     ///
     /// # Errors
     /// [`Error::LocalLength`], agreed over the ranks, if the rows of a rank's segments are not those
-    /// that it owns.
+    /// that it owns; [`Error::StackedLayout`].
     pub fn new(layout: &Layout, segments: Vec<HermitianBanded<T>>) -> Result<BandedDiagonal<T>> {
+        layout.require_contiguous("band matrices along the diagonal")?;
         let (expected, found) = (layout.local_len(), segments.iter().map(HermitianBanded::order).sum());
         let what = "rows of the segments of a band matrix";
         let fits = if expected == found { Ok(()) } else { Err(Error::LocalLength { what, expected, found }) };

@@ -1,17 +1,18 @@
 //! Block operators: a grid of operators between stacked vectors.
 //!
-//! A block vector is an ordinary [`Vector`] on a layout in which every rank holds its entries of the
-//! first block, then of the second, and so on. So all that works on vectors, every solver included,
-//! works on block vectors unchanged; only who wants a block by itself asks the [`BlockLayout`] for
-//! its slice. The price: the global numbering of the stacked vector follows the distribution (sums
-//! and norms do not depend on it, random entries do; fill the blocks instead), and each block is
-//! copied when an operator of the grid reads or writes it, which needs a vector of its own.
+//! A block vector is an ordinary [`Vector`] on a stacked layout, in which every rank stores its entries
+//! of the first block, then of the second, and so on. So all that works on vectors, every solver
+//! included, works on block vectors unchanged; callers that want a block by itself ask the
+//! [`BlockLayout`] for its slice. Global numbers run through the first block whole, then through the
+//! second, whatever the number of ranks: sums have the same bits, random entries are the same, and files
+//! hold the blocks one after the other. The price: each block is copied when an operator of the grid
+//! reads or writes it, which needs a vector of its own.
 
 use std::cell::RefCell;
 use std::ops::Range;
 
 use crate::error::{Error, Result};
-use crate::layout::{Blocks, Layout};
+use crate::layout::Layout;
 use crate::operator::{AdjointOperator, LinearOperator};
 use crate::scalar::Scalar;
 use crate::vector::Vector;
@@ -24,7 +25,8 @@ pub struct BlockLayout {
 }
 
 impl BlockLayout {
-    /// Stacks layouts of one communicator.
+    /// Stacks layouts of one communicator. A block may be a stacked layout itself: its blocks then follow
+    /// each other in the new one.
     ///
     /// # Errors
     /// [`Error::Shape`] without any, [`Error::LayoutMismatch`] if communicators differ, or
@@ -37,12 +39,7 @@ impl BlockLayout {
         if let Some(other) = blocks.iter().find(|block| block.comm() != first.comm()) {
             first.require_same(other, operation)?;
         }
-        let length = |rank| {
-            let lengths = blocks.iter().map(|block| block.blocks().range(rank)).map(|rows| rows.end - rows.start);
-            lengths.fold(0u64, u64::saturating_add)
-        };
-        let lengths: Vec<u64> = (0..first.comm().size()).map(length).collect();
-        let stacked = Layout::agreed(first.comm(), Blocks::from_lengths(&lengths)?);
+        let stacked = Layout::stacked(first, &blocks[1..])?;
         Ok(BlockLayout { stacked, blocks: blocks.iter().map(|&block| block.clone()).collect() })
     }
 

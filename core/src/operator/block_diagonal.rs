@@ -26,9 +26,10 @@ impl<T: Scalar> BlockDiagonal<T> {
     ///
     /// # Errors
     /// [`Error::LocalLength`], agreed over the ranks, if a rank has not a block for each block row;
-    /// [`Error::Offsets`] if there are more rows than 64 bits can count. The order must be the same
+    /// [`Error::StackedLayout`]; [`Error::Offsets`] if there are more rows than 64 bits can count. The order must be the same
     /// on all ranks, also those without blocks.
     pub fn new(block_rows: &Layout, blocks: SmallBlocks<T>) -> Result<BlockDiagonal<T>> {
+        block_rows.require_contiguous("block-diagonal matrix")?;
         let layout = block_rows.refined(blocks.order())?;
         let (expected, found) = (block_rows.local_len(), blocks.len());
         let what = "blocks of a block-diagonal matrix";

@@ -7,6 +7,7 @@ use bytemuck::{Pod, Zeroable};
 
 use crate::error::{Error, Result};
 use crate::index::Gid;
+use crate::layout::{Layout, Run};
 use crate::random::Philox;
 use crate::reduce::BinnedSum;
 use crate::scalar::{Real, Scalar};
@@ -34,8 +35,7 @@ impl<T: Scalar> Vector<T> {
     ///
     /// Entry `i` is number `i` of the stream, or numbers `2 i` and `2 i + 1` for complex entries.
     pub fn fill_uniform(&mut self, random: &Philox, stream: u64) {
-        let first = self.range().start;
-        fill_uniform(&mut self.owned, first, random, stream);
+        fill_uniform(&self.layout, &mut self.owned, random, stream);
     }
 
     /// Random entries of mean 0 and variance 1, normally distributed; complex ones circularly, with
@@ -43,8 +43,7 @@ impl<T: Scalar> Vector<T> {
     ///
     /// Entry `i` is number `i` of the stream, or numbers `2 i` and `2 i + 1` for complex entries.
     pub fn fill_normal(&mut self, random: &Philox, stream: u64) {
-        let first = self.range().start;
-        fill_normal(&mut self.owned, first, random, stream);
+        fill_normal(&self.layout, &mut self.owned, random, stream);
     }
 
     /// Replaces entries; each rank gives any, wherever they live. Of several values for one entry
@@ -147,7 +146,7 @@ impl<T: Scalar> Vector<T> {
 
     /// Owners and positions of `rows`, by owner and then by position.
     fn positions_by_owner(&self, rows: &[Gid]) -> Vec<(usize, usize)> {
-        let owner = |row| self.layout.blocks().owner(row).expect("invariant: rows are checked before");
+        let owner = |row| self.layout.owner(row).expect("invariant: rows are checked before");
         let mut positions: Vec<(usize, usize)> = rows.iter().enumerate().map(|(at, &row)| (owner(row), at)).collect();
         positions.sort_unstable();
         positions
@@ -158,15 +157,20 @@ impl<T: Scalar> Vector<T> {
     }
 }
 
-/// Uniform numbers for the entries from global index `first` on.
-pub(crate) fn fill_uniform<T: Scalar>(entries: &mut [T], first: Gid, random: &Philox, stream: u64) {
-    fill(entries, first, |index, numbers| random.fill_uniform(stream, index, numbers), below_one::<T::Real>);
+/// Uniform numbers for this rank's entries on a layout.
+pub(crate) fn fill_uniform<T: Scalar>(layout: &Layout, entries: &mut [T], random: &Philox, stream: u64) {
+    let draw = |index, numbers: &mut [f64]| random.fill_uniform(stream, index, numbers);
+    fill_runs(layout.runs(), entries, draw, below_one::<T::Real>);
 }
 
-/// Normal numbers for the entries from global index `first` on.
-pub(crate) fn fill_normal<T: Scalar>(entries: &mut [T], first: Gid, random: &Philox, stream: u64) {
+/// Normal numbers for this rank's entries on a layout.
+pub(crate) fn fill_normal<T: Scalar>(layout: &Layout, entries: &mut [T], random: &Philox, stream: u64) {
     let scale = if T::COMPLEX { std::f64::consts::FRAC_1_SQRT_2 } else { 1.0 };
-    fill(entries, first, |index, numbers| random.fill_normal(stream, index, numbers), |x| x * scale);
+    fill_runs(layout.runs(), entries, |index, numbers| random.fill_normal(stream, index, numbers), |x| x * scale);
+}
+
+fn fill_runs<T: Scalar>(runs: &[Run], entries: &mut [T], draw: impl Fn(u64, &mut [f64]), f: impl Fn(f64) -> f64) {
+    runs.iter().for_each(|run| fill(&mut entries[run.positions.clone()], run.rows.start, &draw, &f));
 }
 
 fn fill<T: Scalar>(entries: &mut [T], first: Gid, draw: impl Fn(u64, &mut [f64]), f: impl Fn(f64) -> f64) {
@@ -193,19 +197,22 @@ fn below_one<R: Real>(x: f64) -> f64 {
 mod tests {
     use super::*;
     use crate::{Complex32, Complex64};
+    use std::ops::Range;
 
     #[test]
     fn random_entries_depend_on_the_global_index_only() {
         fn pieces<T: Scalar>() {
             let random = Philox::new(11);
-            let mut whole = vec![T::ZERO; 1500];
-            fill_normal(&mut whole, 70, &random, 2);
+            let run =
+                |start: u64, positions: Range<usize>| Run { rows: start..start + positions.len() as u64, positions };
+            let fill = |runs: &[Run]| {
+                let mut entries = vec![T::ZERO; 1500];
+                fill_runs(runs, &mut entries, |index, numbers| random.fill_normal(2, index, numbers), |x| x);
+                entries
+            };
+            let whole = fill(&[run(70, 0..1500)]);
             for cut in [0, 1, 2, 255, 256, 257, 512, 777] {
-                let mut parts = vec![T::ZERO; 1500];
-                let (left, right) = parts.split_at_mut(cut);
-                fill_normal(left, 70, &random, 2);
-                fill_normal(right, 70 + cut as u64, &random, 2);
-                assert_eq!(parts, whole);
+                assert_eq!(fill(&[run(70, 0..cut), run(70 + cut as u64, cut..1500)]), whole);
             }
         }
         pieces::<f32>();
@@ -225,10 +232,10 @@ mod tests {
     fn entries_are_the_numbers_of_the_stream() {
         let random = Philox::new(5);
         let mut entries = [Complex64::ZERO; 3];
-        fill_uniform(&mut entries, 8, &random, 1);
+        fill(&mut entries, 8, |index, numbers| random.fill_uniform(1, index, numbers), |x| x);
         assert_eq!(entries[1], Complex64::new(random.uniform(1, 18), random.uniform(1, 19)));
         let mut entries = [0.0f64; 3];
-        fill_normal(&mut entries, 9, &random, 1);
+        fill(&mut entries, 9, |index, numbers| random.fill_normal(1, index, numbers), |x| x);
         assert_eq!(entries[2], random.normal(1, 11));
     }
 }

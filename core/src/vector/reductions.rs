@@ -12,7 +12,7 @@ use bytemuck::{Pod, Zeroable};
 
 use crate::comm::Merge;
 use crate::error::{Error, Result};
-use crate::index::Gid;
+use crate::index::{Gid, local};
 use crate::profile::{self, Event, entrywise};
 use crate::reduce::{Form, Reduction, dot_sums, dot_sums_with, entry_sum, real_sums};
 use crate::scalar::{Real, Scalar};
@@ -228,7 +228,7 @@ impl<T: Real> Vector<T> {
     /// The extreme of the entries times `sign`.
     fn extreme(&self, sign: f64) -> Option<(Gid, T)> {
         let _event = entrywise::<T>("VecMax", self.owned.len(), 1, 0, 1);
-        let (first, owned) = (self.range().start, &*self.owned);
+        let owned = &*self.owned;
         let merged = |mut best: Extreme, other: Extreme| {
             best.merge(&other);
             best
@@ -236,9 +236,13 @@ impl<T: Real> Vector<T> {
         let of_piece = |range: Range<usize>| {
             let sized = |(index, value): (Gid, &T)| Extreme { value: sign * value.to_f64(), index };
             let none = Extreme { value: f64::NEG_INFINITY, index: Gid::MAX };
-            (first + range.start as Gid..).zip(&owned[range]).map(sized).fold(none, merged)
+            (range.start as Gid..).zip(&owned[range]).map(sized).fold(none, merged)
         };
-        let best = threads::reduce(owned.len(), &of_piece, &merged);
+        let mut best = threads::reduce(owned.len(), &of_piece, &merged);
+        // Positions ascend with global rows, so the lowest position is the lowest row.
+        if best.index != Gid::MAX {
+            best.index = self.layout.owned_to_global(local(best.index));
+        }
         let mut total = [best];
         self.comm().all_reduce_merge(&[best], &mut total);
         let [Extreme { value, index }] = total;

@@ -6,7 +6,7 @@
 use std::ops::Range;
 
 use crate::error::{Error, Result};
-use crate::index::{Gid, local};
+use crate::index::Gid;
 use crate::layout::Layout;
 use crate::memory;
 use crate::redistribute::Redistribute;
@@ -78,7 +78,7 @@ impl<T: Scalar> Vector<T> {
     /// [`Error::IndexOutOfRange`], on all ranks alike.
     pub fn subvector(&self, rows: Range<Gid>) -> Result<Vector<T>> {
         let layout = self.layout.restricted(&rows)?;
-        let owned = memory::copied(&self.owned[self.positions(&rows)]);
+        let owned = memory::copied(&self.owned[self.layout.positions(&rows)]);
         Ok(Vector { layout, owned })
     }
 
@@ -89,15 +89,8 @@ impl<T: Scalar> Vector<T> {
     /// subvector is, on all ranks alike.
     pub fn set_subvector(&mut self, rows: Range<Gid>, part: &Vector<T>) -> Result<()> {
         self.layout.restricted(&rows)?.require_same(&part.layout, "set_subvector")?;
-        let positions = self.positions(&rows);
+        let positions = self.layout.positions(&rows);
         self.owned[positions].copy_from_slice(&part.owned);
         Ok(())
-    }
-
-    /// Local positions of the owned part of a range.
-    fn positions(&self, rows: &Range<Gid>) -> Range<usize> {
-        let own = self.range();
-        let position = |row: Gid| local(row.clamp(own.start, own.end) - own.start);
-        position(rows.start)..position(rows.end)
     }
 }

@@ -1,8 +1,8 @@
 //! CRC-32C of fixed blocks of a vector, the same on any number of ranks.
 //!
 //! Blocks are cut by the position in the whole vector. A rank computes the checksum of its part of each
-//! block; parts of one block from several ranks are combined, which CRCs allow, in the order of the
-//! ranks. CRC-32C finds every single flipped byte, and processors compute it faster than they read
+//! block; parts of one block from several ranks are combined, which CRCs allow, in the order in which they
+//! lie in the vector. CRC-32C finds every single flipped byte, and processors compute it faster than they read
 //! memory.
 
 use bytemuck::{Pod, Zeroable};
@@ -17,7 +17,8 @@ pub(super) const BLOCK: u64 = 1 << 20;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Pod, Zeroable)]
 #[repr(C)]
 pub(super) struct Part {
-    block: u64,
+    /// Where it starts in its vector.
+    first: u64,
     bytes: u32,
     crc: u32,
 }
@@ -36,34 +37,37 @@ pub(super) fn cut(block: u64, first: u64, bytes: usize) -> impl Iterator<Item = 
 }
 
 impl Part {
-    pub(super) fn of(block: u64, bytes: &[u8]) -> Part {
+    /// Of bytes that start at byte `first` of their vector.
+    pub(super) fn of(first: u64, bytes: &[u8]) -> Part {
         let length = u32::try_from(bytes.len()).expect("invariant: a part of a block");
-        Part { block, bytes: length, crc: crc32c(bytes) }
+        Part { first, bytes: length, crc: crc32c(bytes) }
     }
 }
 
 /// The parts of a slab.
 pub(super) fn parts(first: u64, slab: &[u8]) -> Vec<Part> {
-    cut(BLOCK, first, slab.len()).map(|(block, part)| Part::of(block, &slab[part])).collect()
+    cut(BLOCK, first, slab.len()).map(|(_, part)| Part::of(first + part.start as u64, &slab[part])).collect()
 }
 
 /// The checksums of all blocks on rank 0, elsewhere none, from the parts of all ranks.
 ///
 /// # Collective
 pub(super) fn gather(comm: &Comm, mine: &[Part]) -> Vec<u32> {
-    combine(comm.gather(0, mine).into_iter().flatten().flatten())
+    combine(comm.gather(0, mine).into_iter().flatten().flatten().collect())
 }
 
-/// The checksums of blocks from parts in order.
-fn combine(parts: impl Iterator<Item = Part>) -> Vec<u32> {
+/// The checksums of blocks from parts in any order.
+fn combine(mut parts: Vec<Part>) -> Vec<u32> {
+    parts.sort_unstable_by_key(|part| part.first);
     let mut sums: Vec<u32> = Vec::new();
     let mut last = None;
     for part in parts {
+        let block = part.first / BLOCK;
         match sums.last_mut() {
-            Some(sum) if last == Some(part.block) => *sum = crc32c_combine(*sum, part.crc, part.bytes as usize),
+            Some(sum) if last == Some(block) => *sum = crc32c_combine(*sum, part.crc, part.bytes as usize),
             _ => sums.push(part.crc),
         }
-        last = Some(part.block);
+        last = Some(block);
     }
     sums
 }
@@ -96,6 +100,10 @@ mod tests {
             bounds.extend(&cuts);
             bounds.push(bytes.len());
             let all = bounds.windows(2).flat_map(|pair| parts(pair[0] as u64, &bytes[pair[0]..pair[1]]));
+            let mut all: Vec<Part> = all.collect();
+            assert_eq!(combine(all.clone()), whole, "{cuts:?}");
+            // Ranks have several runs of a stacked vector, so parts come in another order.
+            all.reverse();
             assert_eq!(combine(all), whole, "{cuts:?}");
         }
     }

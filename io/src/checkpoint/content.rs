@@ -4,6 +4,7 @@ use crate::error::{Error, Result};
 use bytemuck::Pod;
 use dolmen_core::{Scalar, Snapshot, Vector};
 use std::borrow::Cow;
+use std::ops::Range;
 use std::path::Path;
 
 /// State of a program that is to be saved, by names: strings, numbers, vectors, solver snapshots, and
@@ -39,11 +40,11 @@ pub(super) struct Entries<'a> {
     pub(super) slab: Slab<'a>,
 }
 
-/// A rank's part of a vector.
+/// A rank's part of a vector: one run of its bytes, or, on a stacked layout, one in each block.
 #[derive(Debug)]
 pub(super) struct Slab<'a> {
-    /// Where its bytes start in the whole vector.
-    pub(super) first: u64,
+    /// Where each run starts in the whole vector, and its bytes among the rank's, both ascending.
+    runs: Vec<(u64, Range<usize>)>,
     entries: Bytes<'a>,
 }
 
@@ -72,20 +73,28 @@ impl Slab<'_> {
         }
     }
 
+    /// Where each run starts in the whole vector, and its bytes.
+    pub(super) fn runs(&self) -> impl Iterator<Item = (u64, &[u8])> {
+        self.runs.iter().map(|(first, range)| (*first, &self.bytes()[range.clone()]))
+    }
+
     /// The same, with a copy of what is only borrowed.
     pub(super) fn into_static(self) -> Slab<'static> {
         let entries = match self.entries {
             Bytes::Borrowed(bytes) => Box::new(bytes.to_vec()),
             Bytes::Given(entries) => entries,
         };
-        Slab { first: self.first, entries: Bytes::Given(entries) }
+        Slab { runs: self.runs, entries: Bytes::Given(entries) }
     }
 }
 
 impl<'a> Entries<'a> {
     fn of<T: Scalar>(vector: &Vector<T>, entries: Bytes<'a>) -> Self {
         let (global_len, entry_bytes) = (vector.global_len(), size_of::<T>() as u64);
-        let slab = Slab { first: vector.range().start * entry_bytes, entries };
+        let bytes = |positions: &Range<usize>| positions.start * size_of::<T>()..positions.end * size_of::<T>();
+        let runs = vector.layout().runs().iter();
+        let runs = runs.map(|run| (run.rows.start * entry_bytes, bytes(&run.positions))).collect();
+        let slab = Slab { runs, entries };
         Entries { scalar: T::NAME, global_len, bytes: global_len * entry_bytes, slab }
     }
 

@@ -25,6 +25,19 @@ struct Located {
     sums: Vec<u32>,
 }
 
+impl Located {
+    /// Refuses a vector that does not lie in a file of so many bytes: nobody has checked what its dataset
+    /// claims.
+    fn require_inside(&self, size: u64, entry_bytes: u64) -> Result<(), String> {
+        let Located { name, length, offset, .. } = self;
+        let end = length.checked_mul(entry_bytes).and_then(|bytes| offset.checked_add(bytes));
+        if end.is_some_and(|end| end <= size) {
+            return Ok(());
+        }
+        Err(format!("{name} would have {length} entries from byte {offset} on, beyond the file's {size} bytes"))
+    }
+}
+
 /// Reads a checkpoint, or says what is damaged, without its path.
 ///
 /// # Collective
@@ -147,17 +160,19 @@ fn locate(file: &H5File, name: String, with_sums: bool) -> Result<Located> {
 ///
 /// # Collective
 fn load<T: Scalar>(comm: &Comm, file: &File, located: &Located) -> Result<Box<dyn Any>, String> {
+    let size = agree(comm, file.metadata().map_err(|error| format!("cannot be read: {error}")))?.len();
+    agree(comm, located.require_inside(size, size_of::<T>() as u64))?;
     let mut vector = Vector::<T>::zeros(&Layout::uniform(comm, located.length));
     let first = vector.range().start * size_of::<T>() as u64;
     let bytes: &mut [u8] = bytemuck::cast_slice_mut(vector.owned_mut());
     let _event = profile::event("CheckpointRead").bytes(bytes.len() as u64);
     let mut parts = Vec::new();
     let mut read = || -> std::io::Result<()> {
-        for (block, range) in cut(BLOCK, first, bytes.len()) {
-            let start = located.offset + first + range.start as u64;
+        for (_, range) in cut(BLOCK, first, bytes.len()) {
+            let first = first + range.start as u64;
             let piece = &mut bytes[range];
-            file.read_exact_at(piece, start)?;
-            parts.push(Part::of(block, piece));
+            file.read_exact_at(piece, located.offset + first)?;
+            parts.push(Part::of(first, piece));
         }
         Ok(())
     };

@@ -21,6 +21,7 @@ use super::{Saved, trailer};
 use crate::error::{Error, Result};
 use crate::hdf5::{Element, H5File, Layout};
 use crate::staged::{StagedFile, await_writeback, forget, start_writeback, temporary_path};
+use dolmen_core::text::shown;
 use dolmen_core::{Comm, Complex32, Complex64, profile};
 use std::fs::File;
 use std::io;
@@ -109,7 +110,7 @@ impl Prepared {
         let mine = comm.agree(filled)?;
         let sums: Vec<Vec<u32>> = mine.iter().map(|parts| checksums::gather(comm, parts)).collect();
         comm.agree(self.framed.map_or(Ok(()), |framed| framed.publish(alone, &sums)))?;
-        tracing::debug!(path = %self.saved.path.display(), bytes = self.saved.bytes, "wrote a checkpoint");
+        tracing::debug!(path = %shown(&self.saved.path), bytes = self.saved.bytes, "wrote a checkpoint");
         Ok(self.saved)
     }
 }
@@ -271,10 +272,12 @@ struct Piece<'s> {
 fn fill(path: &Path, slabs: &[&Slab<'_>], offsets: &[u64]) -> Result<Sums> {
     let mut pieces: Vec<Piece<'_>> = Vec::new();
     for (number, (slab, offset)) in slabs.iter().zip(offsets).enumerate() {
-        for (_, range) in cut(PIECE, slab.first, slab.bytes().len()) {
-            let first = slab.first + range.start as u64;
-            let (bytes, start) = (&slab.bytes()[range], offset + first);
-            pieces.push(Piece { slab: number, bytes, first, start, parts: Vec::new() });
+        for (first, run) in slab.runs() {
+            for (_, range) in cut(PIECE, first, run.len()) {
+                let first = first + range.start as u64;
+                let (bytes, start) = (&run[range], offset + first);
+                pieces.push(Piece { slab: number, bytes, first, start, parts: Vec::new() });
+            }
         }
     }
     let mut parts = vec![Vec::new(); slabs.len()];
@@ -311,11 +314,11 @@ impl Piece<'_> {
     fn verify(&self, file: &File) -> io::Result<()> {
         await_writeback(file, self.in_file())?;
         let mut buffer = Vec::new();
-        for ((block, range), part) in cut(BLOCK, self.first, self.bytes.len()).zip(&self.parts) {
+        for ((_, range), part) in cut(BLOCK, self.first, self.bytes.len()).zip(&self.parts) {
             buffer.resize(range.len(), 0);
             let start = self.start + range.start as u64;
             file.read_exact_at(&mut buffer, start)?;
-            if Part::of(block, &buffer) != *part {
+            if Part::of(self.first + range.start as u64, &buffer) != *part {
                 let what = format!("the {} bytes from {start} are not what was written", range.len());
                 return Err(io::Error::other(what));
             }

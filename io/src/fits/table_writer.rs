@@ -174,6 +174,7 @@ pub(super) fn write_items(
     cards: &Header,
     columns: &[TableColumn<'_>],
 ) -> Result<()> {
+    items.require_contiguous("rows of a FITS table")?;
     let comm = items.comm();
     let plan = comm.agree(Plan::new(path, items, items_per_row, cards, columns))?;
     let _event = profile::event("FitsWrite").bytes(plan.item_bytes * items.local_len() as u64);

@@ -140,8 +140,8 @@ impl H5File {
     ///
     /// # Errors
     ///
-    /// There is no such group, it holds no sparse matrix, the matrix has another shape than `range`
-    /// and `domain`, its index arrays contradict each other, or its values cannot be read as `T`.
+    /// A layout is stacked; there is no such group, it holds no sparse matrix, the matrix has another shape
+    /// than `range` and `domain`, its index arrays contradict each other, or its values cannot be read as `T`.
     pub fn read_matrix<T: Entry>(
         &self,
         group: &str,
@@ -150,6 +150,8 @@ impl H5File {
     ) -> Result<CsrMatrix<T>> {
         self.require_comm(group, range)?;
         self.require_comm(group, domain)?;
+        range.require_contiguous("rows of a matrix")?;
+        domain.require_contiguous("columns of a matrix")?;
         let encoding = self.encoding(group)?;
         let (found, expected) = ((encoding.rows, encoding.columns), (range.global_len(), domain.global_len()));
         if found != expected {

@@ -29,7 +29,10 @@ impl H5File {
     pub fn write_vector<T: Entry>(&self, name: &str, vector: &Vector<T>, layout: &Layout) -> Result<()> {
         self.require_comm(name, vector.layout())?;
         let dataset = self.create_dataset::<T>(name, &[vector.global_len()], layout)?;
-        dataset.write_slab(&[vector.range().start], &[vector.owned().len() as u64], vector.owned())?;
+        for run in vector.layout().runs() {
+            let part = &vector.owned()[run.positions.clone()];
+            dataset.write_slab(&[run.rows.start], &[part.len() as u64], part)?;
+        }
         Ok(())
     }
 
@@ -58,7 +61,7 @@ impl H5File {
         let bytes = distribution.local_len() * size_of::<T>();
         self.comm().agree(flat.dataset.require_stored(bytes as u64))?;
         let mut vector = Vector::zeros(distribution);
-        flat.read(distribution.range(), vector.owned_mut())?;
+        flat.read_runs(distribution, vector.owned_mut())?;
         Ok(vector)
     }
 
@@ -71,7 +74,8 @@ impl H5File {
     ///
     /// As [`H5File::read_vector`].
     pub fn read_vector_into<T: Entry>(&self, name: &str, vector: &mut Vector<T>) -> Result<()> {
-        self.flat_of(name, vector.layout())?.read(vector.range(), vector.owned_mut())
+        let layout = vector.layout().clone();
+        self.flat_of(name, &layout)?.read_runs(&layout, vector.owned_mut())
     }
 
     /// A dataset with as many entries as a distribution.
@@ -96,10 +100,11 @@ impl H5File {
         self.require_comm(name, vectors.layout())?;
         let (rows, columns) = (vectors.layout().global_len(), vectors.columns() as u64);
         let dataset = self.create_dataset::<T>(name, &[rows, columns], layout)?;
-        let local = vectors.layout().local_len();
         let entry = |row: usize| (0..vectors.columns()).map(move |column| vectors.column(column)[row]);
-        let by_rows: Vec<T> = (0..local).flat_map(entry).collect();
-        dataset.write_slab(&[vectors.layout().range().start, 0], &[local as u64, columns], &by_rows)?;
+        for run in vectors.layout().runs() {
+            let by_rows: Vec<T> = run.positions.clone().flat_map(entry).collect();
+            dataset.write_slab(&[run.rows.start, 0], &[run.positions.len() as u64, columns], &by_rows)?;
+        }
         Ok(())
     }
 
@@ -121,14 +126,23 @@ impl H5File {
         if rows != expected {
             return Err(self.dataset_error(name, format!("has {rows} rows, expected {expected}")));
         }
-        let owned = distribution.range();
-        let by_rows = flat.read_allocated::<T>(owned.start * columns..owned.end * columns)?;
+        let mut by_rows: Vec<T> = Vec::new();
+        for run in distribution.runs() {
+            let read = flat.read_allocated::<T>(run.rows.start * columns..run.rows.end * columns)?;
+            if by_rows.is_empty() {
+                by_rows = read;
+            } else {
+                by_rows.extend(read);
+            }
+        }
         let columns = usize::try_from(columns).map_err(|_| "too many columns");
         let columns = self.comm().agree(columns)?;
-        let first = owned.start;
-        Ok(MultiVector::from_fn(distribution, columns, |row, column| {
-            by_rows[usize::try_from(row - first).expect("invariant: an owned row") * columns + column]
-        }))
+        let mut vectors = MultiVector::zeros(distribution, columns);
+        for column in 0..columns {
+            let entries = by_rows.iter().skip(column).step_by(columns);
+            vectors.column_mut(column).iter_mut().zip(entries).for_each(|(slot, &entry)| *slot = entry);
+        }
+        Ok(vectors)
     }
 
     /// Distributions that are not of the file's ranks are refused alike on all of them.
@@ -188,6 +202,14 @@ impl<'file> Flat<'file> {
         let mut values = self.dataset.file().comm().agree(room)?;
         self.read(range, &mut values)?;
         Ok(values)
+    }
+
+    /// Reads the entries of a distribution into this rank's part of them.
+    ///
+    /// # Collective
+    fn read_runs<T: Entry>(&self, distribution: &Distribution, owned: &mut [T]) -> Result<()> {
+        let mut runs = distribution.runs().iter();
+        runs.try_for_each(|run| self.read(run.rows.clone(), &mut owned[run.positions.clone()]))
     }
 
     /// Reads the entries of a range into as long a slice.

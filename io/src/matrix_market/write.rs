@@ -57,8 +57,10 @@ pub fn write_matrix<T: Scalar>(path: impl AsRef<Path>, matrix: &CsrMatrix<T>, sy
 pub fn write_vectors<T: Scalar>(path: impl AsRef<Path>, vectors: &MultiVector<T>) -> Result<()> {
     let (rows, columns) = (vectors.layout().global_len(), vectors.columns());
     let header = format!("{BANNER} array {} general\n{rows} {columns}\n", field::<T>());
-    write(vectors.comm(), path.as_ref(), &header, columns, |column, text| {
-        vectors.column(column).iter().try_for_each(|&value| text.value(value))
+    let runs = vectors.layout().runs();
+    write(vectors.comm(), path.as_ref(), &header, columns * runs.len(), |section, text| {
+        let (column, run) = (section / runs.len(), &runs[section % runs.len()]);
+        vectors.column(column)[run.positions.clone()].iter().try_for_each(|&value| text.value(value))
     })
 }
 

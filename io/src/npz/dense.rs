@@ -6,7 +6,6 @@ use crate::error::Result;
 use crate::fault::{Fault, settle};
 use crate::matrix_file::require_field;
 use crate::positioned::{PositionedWriter, write_staged};
-use crate::source::Source;
 use dolmen_core::{Layout, MultiVector, Scalar};
 use std::io::Write;
 use std::ops::Range;
@@ -22,27 +21,38 @@ impl Npz<'_> {
         require_field::<T>(path, self.data.field())?;
         self.check_sizes()?;
         self.data.verify(&self.comm, self.source)?;
-        let read = self.owned_columns(rows.range());
+        let read = self.owned_columns(rows);
         let (columns, values) = settle(&self.comm, path, read)?;
-        let (first, local) = (rows.range().start, rows.local_len());
-        let place = |row: usize, column: usize| {
-            if self.data.by_columns { column * local + row } else { row * columns + column }
-        };
-        Ok(MultiVector::from_fn(rows, columns, |row, column| {
-            values[place(usize::try_from(row - first).expect("invariant: an owned row"), column)]
-        }))
+        let local = rows.local_len();
+        let mut vectors = MultiVector::zeros(rows, columns);
+        for column in 0..columns {
+            let (first, step) = if self.data.by_columns { (column * local, 1) } else { (column, columns) };
+            let entries = values.iter().skip(first).step_by(step);
+            vectors.column_mut(column).iter_mut().zip(entries).for_each(|(slot, &entry)| *slot = entry);
+        }
+        Ok(vectors)
     }
 
-    /// The number of columns, and the values of some rows in the order of the file.
-    fn owned_columns<T: Scalar>(&self, owned: Range<u64>) -> std::result::Result<(usize, Vec<T>), Fault> {
+    /// The number of columns, and the values of this rank's rows in the order of the file.
+    fn owned_columns<T: Scalar>(&self, rows: &Layout) -> std::result::Result<(usize, Vec<T>), Fault> {
         let count = usize::try_from(self.columns).map_err(|_| self.data.fault("has too many columns"))?;
-        let values = |source: &Source, part: Range<u64>| self.data.values::<T>(source, part);
-        if !self.data.by_columns {
-            return Ok((count, values(self.source, owned.start * self.columns..owned.end * self.columns)?));
-        }
         let mut all = Vec::new();
-        for first in (0..self.columns).map(|column| column * self.rows) {
-            all.extend(values(self.source, first + owned.start..first + owned.end)?);
+        let mut add = |part: Range<u64>| -> std::result::Result<(), Fault> {
+            let values = self.data.values::<T>(self.source, part)?;
+            if all.is_empty() {
+                all = values;
+            } else {
+                all.extend(values);
+            }
+            Ok(())
+        };
+        let owned = || rows.runs().iter().map(|run| &run.rows);
+        if self.data.by_columns {
+            for first in (0..self.columns).map(|column| column * self.rows) {
+                owned().try_for_each(|rows| add(first + rows.start..first + rows.end))?;
+            }
+        } else {
+            owned().try_for_each(|rows| add(rows.start * self.columns..rows.end * self.columns))?;
         }
         Ok((count, all))
     }
@@ -69,11 +79,14 @@ pub fn write_vectors<T: Scalar>(path: impl AsRef<Path>, vectors: &MultiVector<T>
             writer.write_all(&header)?;
             writer.flush()?;
         }
-        let mut writer = PositionedWriter::new(file, start + layout.range().start * row_bytes);
-        (0..layout.local_len()).step_by(ROWS).try_for_each(|first| {
-            write_values(&mut writer, &by_rows(vectors, first..(first + ROWS).min(layout.local_len())))
-        })?;
-        writer.flush()
+        for run in layout.runs() {
+            let mut writer = PositionedWriter::new(file, start + run.rows.start * row_bytes);
+            run.positions.clone().step_by(ROWS).try_for_each(|first| {
+                write_values(&mut writer, &by_rows(vectors, first..(first + ROWS).min(run.positions.end)))
+            })?;
+            writer.flush()?;
+        }
+        Ok(())
     })
 }
 

@@ -223,7 +223,9 @@ impl<'s> PetscFile<'s> {
         }
         let mut vectors = MultiVector::zeros(rows, found.len());
         let read = found.iter().enumerate().try_for_each(|(column, &(values, numbers))| {
-            self.values(values, numbers, rows.range().start, vectors.column_mut(column))
+            let column = vectors.column_mut(column);
+            let mut runs = rows.runs().iter();
+            runs.try_for_each(|run| self.values(values, numbers, run.rows.start, &mut column[run.positions.clone()]))
         });
         self.comm.agree(read)?;
         Ok(vectors)

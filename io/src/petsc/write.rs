@@ -67,7 +67,6 @@ pub fn write_vectors<T: Scalar>(path: impl AsRef<Path>, vectors: &MultiVector<T>
     }
     let header = 2 * width.bytes();
     let stride = header + length * size_of::<T>() as u64;
-    let first = vectors.layout().range().start * size_of::<T>() as u64;
     write_staged(comm, path, stride * vectors.columns() as u64, |file| {
         for (column, start) in (0..vectors.columns()).zip((0..).step_by(usize::try_from(stride).unwrap_or(usize::MAX)))
         {
@@ -75,7 +74,10 @@ pub fn write_vectors<T: Scalar>(path: impl AsRef<Path>, vectors: &MultiVector<T>
             if comm.rank() == 0 {
                 write_integers(file, start, width, [VECTOR, length])?;
             }
-            write_values(file, start + header + first, [vectors.column(column)])?;
+            for run in vectors.layout().runs() {
+                let first = run.rows.start * size_of::<T>() as u64;
+                write_values(file, start + header + first, [&vectors.column(column)[run.positions.clone()]])?;
+            }
         }
         Ok(())
     })?;

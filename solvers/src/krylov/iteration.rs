@@ -163,8 +163,16 @@ impl<'s, T: Scalar> Archive<'s, T> {
         self.doubles(name, std::slice::from_mut(value));
     }
 
+    /// A vector, which is moved to its layout if the snapshot has it on another one.
     pub(crate) fn vector(&mut self, name: &str, vector: &mut Vector<T>) {
-        let load = |s: &Snapshot<T>, vector: &mut Vector<T>| vector.copy_from(s.vector(name)?).ok();
+        let load = |s: &Snapshot<T>, vector: &mut Vector<T>| {
+            let saved = s.vector(name)?;
+            if saved.layout() == vector.layout() {
+                return vector.copy_from(saved).ok();
+            }
+            *vector = saved.redistributed(vector.layout()).ok()?;
+            Some(())
+        };
         self.exchange(name, vector, |s, vector| s.set_vector(name, vector.clone()), load);
     }
 

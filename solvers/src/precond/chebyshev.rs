@@ -129,7 +129,7 @@ fn require_degree(degree: usize) -> Result<()> {
 /// # Collective
 fn positive_inverse_diagonal<T: Scalar>(a: &impl LinearOperator<T>) -> Result<Vector<T>> {
     let inverse = inverse_diagonal(METHOD, a)?;
-    let negative = inverse.range().zip(inverse.owned()).find(|(_, value)| value.re().to_f64() <= 0.0);
+    let negative = inverse.layout().owned_rows().zip(inverse.owned()).find(|(_, value)| value.re().to_f64() <= 0.0);
     let unfit = negative.map(|(row, _)| Error::Unfit { method: METHOD, row, defect: Defect::NotPositive });
     inverse.comm().agree(unfit.map_or(Ok(()), Err))?;
     Ok(inverse)

@@ -5,6 +5,7 @@ mod bits;
 mod errors;
 mod multi;
 mod operators;
+mod stacked;
 mod transfer;
 mod update;
 mod vector;
@@ -29,9 +30,13 @@ fn main() -> std::process::ExitCode {
         case("special_values", &[1, 3], vector::special_values),
         case("moments", &[2], vector::moments),
         case("sub_communicators", &[1, 4, 7], transfer::sub_communicators),
+        case("stacked_layouts", RANKS, stacked::numbers),
+        case("stacks_differ_from_rows_in_a_row", &[1, 3], stacked::equality),
+        case("stacked_layouts_are_refused_by_name", &[1, 3], stacked::refusals),
         case("errors_are_agreed", RANKS, errors::agreed),
         same_bits("reductions", RANKS, bits::reductions),
         same_bits("random_and_redistributed", RANKS, bits::random_and_redistributed),
         same_bits("blocks", RANKS, bits::blocks),
+        same_bits("stacked_reductions", RANKS, stacked::reductions),
     ])
 }

@@ -7,6 +7,7 @@ mod disk;
 #[path = "../common/problem.rs"]
 mod problem;
 mod resume;
+mod stacked;
 
 use std::process::ExitCode;
 use std::time::Duration;
@@ -29,6 +30,8 @@ fn main() -> ExitCode {
         case("a_full_disk_keeps_the_last_one", &[1, 3], disk::full),
         case("named_while_the_solve_goes_on", &[1, 2, 4], resume::named_meanwhile),
         case("a_full_disk_costs_no_result", &[1, 3], disk::full_at_the_end),
+        case("stacked_vectors_are_resumed_on_any", &[4], stacked::to_any),
+        case("stacked_vectors_are_saved_block_by_block", &[4], stacked::blocks_in_order),
         case("written_on_four_resumed_on_any", &[7], resume::four_to_any).deadline(Duration::from_secs(120)),
     ])
 }

@@ -12,6 +12,7 @@ mod npz;
 mod petsc;
 mod petsc4py;
 mod reference;
+mod stacked;
 mod support;
 
 use std::process::ExitCode;
@@ -24,6 +25,7 @@ fn main() -> ExitCode {
         npz::cases(),
         petsc::cases(),
         petsc4py::cases(),
+        stacked::cases(),
         fuzz::cases(),
     ];
     dolmen_tests::main(&cases.concat())

@@ -3,6 +3,7 @@
 mod h5py;
 mod matrices;
 mod options;
+mod stacked;
 mod vectors;
 
 use std::path::Path;
@@ -17,6 +18,8 @@ const PYTHON: &str = "h5py, scipy.sparse";
 fn main() -> ExitCode {
     dolmen_tests::main(&[
         case("vectors_come_back_on_other_ranks", &[4], vectors::come_back),
+        case("stacked_vectors_come_back_on_other_ranks", &[4], stacked::come_back),
+        case("stacked_layouts_are_refused_by_name", &[1, 3], stacked::refused),
         case("vectors_of_others_have_their_values", &[1, 3], vectors::of_others),
         case("vectors_above_two_gib", &[1, 2], vectors::large).deadline(Duration::from_secs(180)),
         case("bad_vectors_are_named", &[1, 3], vectors::bad_requests),
