@@ -29,6 +29,7 @@ pub use signals::{Signals, Wish};
 use crate::error::{Error, Result};
 use dolmen_core::Comm;
 use dolmen_core::environment::{ThreadLevel, mpi_library};
+use dolmen_core::text::{escaped, shown};
 use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
@@ -239,8 +240,13 @@ impl CheckpointStore {
     ///
     /// # Collective
     fn next(&self) -> Result<(u64, PathBuf)> {
-        let generation = self.generations()?.first().map_or(1, |newest| newest + 1);
-        Ok((generation, self.path(generation)))
+        let newest = self.generations()?.first().copied().unwrap_or(0);
+        if newest >= LAST {
+            let what =
+                format!("{} has the last number that there is; remove it, or name another folder", name_of(newest));
+            return Err(Error::File { path: self.folder.clone(), what });
+        }
+        Ok((newest + 1, self.path(newest + 1)))
     }
 
     /// Loads the newest checkpoint that is valid; none if there are none at all.
@@ -261,7 +267,7 @@ impl CheckpointStore {
                     return Ok(Some(restored));
                 }
                 Err(reason) => {
-                    tracing::debug!(path = %path.display(), reason, "skipped a checkpoint");
+                    tracing::debug!(path = %shown(&path), reason = %escaped(&reason), "skipped a checkpoint");
                     self.damaged.push(generation);
                     skipped.push(Skipped { path, reason });
                 }
@@ -276,7 +282,7 @@ impl CheckpointStore {
     }
 
     fn path(&self, generation: u64) -> PathBuf {
-        self.folder.join(format!("checkpoint-{generation:08}.h5"))
+        self.folder.join(name_of(generation))
     }
 
     /// The numbers of what is there, the newest first.
@@ -327,17 +333,27 @@ pub fn ends_as_one(path: impl AsRef<Path>) -> bool {
 }
 
 fn names(folder: &Path) -> io::Result<Vec<String>> {
-    fs::read_dir(folder)?.map(|entry| Ok(entry?.file_name().to_string_lossy().into_owned())).collect()
+    let names = fs::read_dir(folder)?.map(|entry| Ok(entry?.file_name().into_string().ok()));
+    // A name in another encoding is not one of a checkpoint.
+    names.filter_map(Result::transpose).collect()
 }
 
 fn file_name(path: &Path) -> String {
-    path.file_name().unwrap_or_default().to_string_lossy().into_owned()
+    shown(path.file_name().unwrap_or_default())
 }
 
-/// The generation that a file's name tells, if it is that of a checkpoint.
+/// The last number of a checkpoint: of eighteen digits, so that none overflows.
+const LAST: u64 = 999_999_999_999_999_999;
+
+/// The name of a checkpoint's file.
+fn name_of(generation: u64) -> String {
+    format!("checkpoint-{generation:08}.h5")
+}
+
+/// The generation that a file's name tells, if it is one that is given to a checkpoint.
 fn generation_of(name: &str) -> Option<u64> {
-    let digits = name.strip_prefix("checkpoint-")?.strip_suffix(".h5")?;
-    digits.bytes().all(|byte| byte.is_ascii_digit()).then(|| digits.parse().ok())?
+    let generation = name.strip_prefix("checkpoint-")?.strip_suffix(".h5")?.parse().ok()?;
+    ((1..=LAST).contains(&generation) && name == name_of(generation)).then_some(generation)
 }
 
 #[cfg(test)]
@@ -348,7 +364,18 @@ mod tests {
     fn only_names_of_checkpoints_have_a_generation() {
         assert_eq!(generation_of("checkpoint-00000012.h5"), Some(12));
         assert_eq!(generation_of("checkpoint-123456789.h5"), Some(123_456_789));
-        for other in ["checkpoint-00000012.h5.tmp", "checkpoint-.h5", "checkpoint-+1.h5", "map.h5"] {
+        assert_eq!(generation_of(&name_of(LAST)), Some(LAST));
+        for other in [
+            "checkpoint-00000012.h5.tmp",
+            "checkpoint-.h5",
+            "checkpoint-+1.h5",
+            "checkpoint-2.h5",
+            "checkpoint-000000002.h5",
+            "checkpoint-00000000.h5",
+            "checkpoint-1000000000000000000.h5",
+            "checkpoint-18446744073709551615.h5",
+            "map.h5",
+        ] {
             assert_eq!(generation_of(other), None, "{other}");
         }
     }

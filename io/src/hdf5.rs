@@ -13,6 +13,7 @@ mod ffi;
 mod file;
 mod filters;
 mod matrix;
+mod name;
 mod objects;
 mod options;
 mod slab;

@@ -54,7 +54,8 @@ impl Restored {
     /// When it was written, by the clock of rank 0.
     #[must_use]
     pub fn time(&self) -> SystemTime {
-        UNIX_EPOCH + Duration::try_from_secs_f64(self.unix_time).unwrap_or_default()
+        let since = Duration::try_from_secs_f64(self.unix_time).unwrap_or_default();
+        UNIX_EPOCH.checked_add(since).unwrap_or(UNIX_EPOCH)
     }
 
     /// The number of ranks that wrote it.

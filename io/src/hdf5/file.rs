@@ -18,13 +18,14 @@
 use super::attribute::Attribute;
 use super::dataset::{Dataset, Layout};
 use super::element::Element;
+use super::name::Utf8Name;
 use super::options::{CreateOptions, InForce, OpenOptions};
 use super::space;
 use crate::error::{Error, Result};
 use crate::staged::StagedFile;
 use dolmen_core::Comm;
 use hdf5::dataset::{AllocTime, FillTime};
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::fs;
 use std::mem;
 use std::path::{Path, PathBuf};
@@ -43,6 +44,8 @@ pub struct H5File {
     staged: Option<StagedFile>,
     /// The disk space that a new file was reserved.
     reserved: Cell<u64>,
+    /// The objects for which space is reserved.
+    objects: RefCell<space::Objects>,
     /// Of a new file.
     options: CreateOptions,
     /// Whether writing failed on this rank; then the file is never published.
@@ -77,7 +80,8 @@ impl H5File {
         let alone = comm.agree(looked_at)?.filter(|_| comm.size() == 1);
         let opened = match alone {
             Some(file) => Ok(file),
-            None => options.builder(comm).open(path).map_err(|error| unreadable(path, &error)),
+            None => Utf8Name::to_read(path)
+                .and_then(|name| options.builder(comm).open(name.path()).map_err(|error| unreadable(path, &error))),
         };
         let file = comm.agree(opened.map(|file| Self::new(comm, path, file, None)))?;
         match file.attribute("/", SCHEMA_NAME)? {
@@ -113,8 +117,9 @@ impl H5File {
     pub fn create_with(comm: &Comm, path: impl AsRef<Path>, options: &CreateOptions) -> Result<Self> {
         let path = path.as_ref();
         let staged = StagedFile::create(comm, path)?;
-        let created = options.builder(comm).create(staged.temporary());
-        let created = created.map_err(|error| unreadable(staged.temporary(), &error));
+        let temporary = staged.temporary();
+        let created = Utf8Name::to_write(temporary)
+            .and_then(|name| options.builder(comm).create(name.path()).map_err(|error| unreadable(temporary, &error)));
         let mut file = comm.agree(created.map(|file| Self::new(comm, path, file, Some(staged))))?;
         file.options = options.clone();
         file.reserve(space::FILE_BYTES)?;
@@ -127,7 +132,8 @@ impl H5File {
     fn new(comm: &Comm, path: &Path, file: hdf5::File, staged: Option<StagedFile>) -> Self {
         let (reserved, damaged) = (Cell::new(0), Cell::new(false));
         let options = CreateOptions::default();
-        Self { comm: comm.clone(), path: path.to_owned(), file: Some(file), staged, reserved, options, damaged }
+        let (comm, path, objects) = (comm.clone(), path.to_owned(), RefCell::default());
+        Self { comm, path, file: Some(file), staged, reserved, objects, options, damaged }
     }
 
     /// Reserves disk space for `bytes` more bytes, if the file is new.
@@ -250,7 +256,7 @@ impl H5File {
     ///
     /// There is something of this name already, or the file is only read.
     pub fn create_group(&self, name: &str) -> Result<()> {
-        self.reserve(space::object_bytes(name))?;
+        self.reserve(self.objects.borrow_mut().object_bytes(name))?;
         let created = self.file().create_group(name);
         self.comm.agree(created.map_err(|error| self.object_error("group", name, &error)))?;
         Ok(())
@@ -337,8 +343,9 @@ impl H5File {
         if let Layout::Compressed { level: 10.., .. } = layout {
             return Err(error("the level of compression is 0 to 9"));
         }
-        let bytes = space::dataset_bytes(name, element_bytes, shape, layout);
+        let bytes = space::data_bytes(element_bytes, shape, layout);
         let bytes = bytes.and_then(|bytes| bytes.checked_add(self.alignment_bytes(bytes, layout)));
+        let bytes = bytes.and_then(|bytes| bytes.checked_add(self.objects.borrow_mut().object_bytes(name)));
         let bytes = bytes.ok_or_else(|| error("exceeds 2^64 bytes"))?;
         Ok((extents, chunk, bytes))
     }
@@ -400,7 +407,8 @@ fn open_alone(path: &Path, options: &OpenOptions) -> Result<hdf5::File> {
         return Err(Error::argument(path, "is not a regular file"));
     }
     fs::File::open(path).map_err(failed)?;
-    options.builder_alone().open(path).map_err(|error| unreadable(path, &error))
+    let name = Utf8Name::to_read(path)?;
+    options.builder_alone().open(name.path()).map_err(|error| unreadable(path, &error))
 }
 
 fn unreadable(path: &Path, error: &hdf5::Error) -> Error {

@@ -2,6 +2,7 @@
 
 mod background;
 mod content;
+mod crafted;
 mod damage;
 mod disk;
 #[path = "../common/problem.rs"]
@@ -25,6 +26,8 @@ fn main() -> ExitCode {
         case("a_failing_writer_is_told_everywhere", &[2, 3], background::failing_writer),
         case("one_run_at_a_time", &[1, 3], content::one_run_at_a_time),
         case("bad_requests_are_named", &[1, 3], content::bad_requests_are_named),
+        case("claims_beyond_the_file_are_refused", &[1, 3], crafted::too_long),
+        case("stray_names_do_no_harm", &[1, 2], crafted::stray_names),
         case("damage_is_found_and_skipped", &[3], damage::matrix).deadline(Duration::from_secs(120)),
         case("every_byte_counts", &[1], damage::every_byte_counts),
         case("a_full_disk_keeps_the_last_one", &[1, 3], disk::full),
