@@ -1,11 +1,13 @@
 //! The command line of a program on several ranks.
 
+use std::borrow::Cow;
 use std::io::{self, Write as _};
 use std::process::ExitCode;
 use std::sync::OnceLock;
 
 use clap::Parser;
 use dolmen_core::Comm;
+use dolmen_core::text::{escaped_json, escaped_lines};
 
 /// Parses the arguments, which every rank has, or says what is wrong with them, or the help that they
 /// ask for: then the program is to end with the code that is returned, 2 for bad arguments.
@@ -17,10 +19,19 @@ pub fn parse<A: Parser>(comm: &Comm) -> Result<A, ExitCode> {
         // Every rank parses the same arguments; one speaks.
         if comm.rank() == 0 {
             // Help that cannot be printed is no reason to fail.
-            let _ = answer.print();
+            let _ = print(&answer);
         }
         if answer.use_stderr() { ExitCode::from(2) } else { ExitCode::SUCCESS }
     })
+}
+
+/// Prints the answer of the parser, in colors unless an argument would act on the terminal.
+fn print(answer: &clap::Error) -> io::Result<()> {
+    let plain = answer.to_string();
+    match escaped_lines(&plain) {
+        Cow::Borrowed(_) => answer.print(),
+        Cow::Owned(shown) => io::stderr().write_all(shown.as_bytes()),
+    }
 }
 
 /// Prints the warnings of the libraries on the standard error. Call it before MPI is started.
@@ -32,14 +43,19 @@ pub fn show_warnings() {
 /// Why the standard output could not be written, the first time it was not.
 static FAILURE: OnceLock<String> = OnceLock::new();
 
-/// Prints a line on rank 0. A reader that has gone away, such as `head`, is no reason to fail; anything
+/// Prints a line, or several, on rank 0; what would act on the terminal is shown escaped. A reader that has gone away, such as `head`, is no reason to fail; anything
 /// else that keeps it from being written is told by [`finish`].
 pub fn say(comm: &Comm, text: &str) {
     if comm.rank() == 0
-        && let Err(error) = writeln!(io::stdout(), "{text}")
+        && let Err(error) = writeln!(io::stdout(), "{}", escaped_lines(text))
     {
         note(&error);
     }
+}
+
+/// Prints a JSON text on rank 0, as [`say`] prints lines.
+pub fn say_json(comm: &Comm, json: &str) {
+    say(comm, &escaped_json(json));
 }
 
 fn note(error: &io::Error) {

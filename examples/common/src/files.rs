@@ -1,34 +1,87 @@
 //! Small files that one rank writes, places to write to, and checksums.
 
 use std::fs::File;
-use std::io::{self, Read, Seek, SeekFrom};
-use std::path::Path;
+use std::io::{self, Read, Seek, SeekFrom, Write as _};
+use std::os::unix::fs::MetadataExt as _;
+use std::path::{Path, PathBuf};
 
 use crc32fast::Hasher;
+use dolmen_core::text::shown;
 use dolmen_core::{Blocks, Comm};
+
+/// Names that are tried for a file that is made to prove that one can be.
+const PROBES: u32 = 100;
 
 /// Writes a small text or picture file under a temporary name and renames it. Not collective.
 ///
 /// # Errors
 /// The file cannot be written.
 pub fn write(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    let temporary = path.with_added_extension("tmp");
-    let written = std::fs::write(&temporary, bytes).and_then(|()| std::fs::rename(&temporary, path));
+    let temporary = temporary(path);
+    // What a program that was killed has left is removed, not emptied: it may be a link to another file.
+    match std::fs::remove_file(&temporary) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        _ => {}
+    }
+    let written = File::create_new(&temporary).and_then(|mut file| file.write_all(bytes));
+    let written = written.and_then(|()| std::fs::rename(&temporary, path));
     written.inspect_err(|_| {
         // The first error is the one to report, whether or not the rest can be removed.
         let _ = std::fs::remove_file(&temporary);
     })
 }
 
-/// Proves that files can be made in a folder, by making one. Not collective.
+/// The name under which a file is written before it gets its own.
+fn temporary(path: &Path) -> PathBuf {
+    path.with_added_extension("tmp")
+}
+
+/// Proves that files can be made in a folder, by making one that was not there. Not collective.
 ///
 /// # Errors
 /// The folder does not exist or cannot be written.
 pub fn require_writable_folder(folder: &Path) -> io::Result<()> {
     let folder = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };
-    let probe = folder.join(format!(".dolmen-probe-{}", std::process::id()));
-    File::create_new(&probe)?;
-    std::fs::remove_file(&probe)
+    let mut attempt = 0;
+    loop {
+        let probe = folder.join(format!(".dolmen-probe-{}-{attempt}", std::process::id()));
+        match File::create_new(&probe) {
+            // Left by a process of the same number, or put there by somebody else.
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists && attempt < PROBES => attempt += 1,
+            made => return made.and_then(|_| std::fs::remove_file(&probe)),
+        }
+    }
+}
+
+/// Refuses to write files if one of them is an input, whatever names they have: two names are of one file
+/// if device and inode are the same. Also the name under which a file is written before it gets its own may
+/// not be that of an input.
+///
+/// # Collective
+/// Rank 0 looks.
+///
+/// # Errors
+/// An output is an input: names both.
+pub fn keep_inputs(comm: &Comm, inputs: &[&Path], outputs: &[PathBuf]) -> dolmen_core::Result<()> {
+    let lost = || {
+        let inputs: Vec<_> = inputs.iter().filter_map(|input| Some((*input, identity(input)?))).collect();
+        let written = outputs.iter().flat_map(|output| [output.clone(), temporary(output)]);
+        written.filter_map(|output| Some((identity(&output)?, output))).find_map(|(file, output)| {
+            let (input, _) = inputs.iter().find(|(_, input)| *input == file)?;
+            Some(format!(
+                "{}: is what is read as {}, and would be lost; name another file or folder to write",
+                shown(&output),
+                shown(*input)
+            ))
+        })
+    };
+    let lost = if comm.rank() == 0 { lost() } else { None };
+    comm.agree(lost.map_or(Ok(()), Err))
+}
+
+/// Device and inode of a file, links followed; none if it is not there.
+fn identity(path: &Path) -> Option<(u64, u64)> {
+    path.metadata().ok().map(|file| (file.dev(), file.ino()))
 }
 
 /// Proves that a file can be made or replaced, before there is anything to write. Not collective.
@@ -49,7 +102,7 @@ pub fn require_writable(path: &Path) -> io::Result<()> {
 /// # Errors
 /// The file cannot be read.
 pub fn checksum(comm: &Comm, path: &Path) -> dolmen_core::Result<String> {
-    let what = |error| format!("{}: cannot read: {error}", path.display());
+    let what = |error| format!("{}: cannot read: {error}", shown(path));
     let (crc, bytes) = comm.agree(share(comm, path).map_err(what))?;
     let mut whole = Hasher::new();
     for [crc, bytes] in comm.all_gather([u64::from(crc), bytes]) {

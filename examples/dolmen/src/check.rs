@@ -5,6 +5,7 @@ use std::process::{Command, ExitCode};
 
 use dolmen_common::command_line::say;
 use dolmen_core::environment::{ThreadLevel, blas_library, cpu_features, mpi_library};
+use dolmen_core::text::shown;
 use dolmen_core::{Comm, Layout, Vector};
 use dolmen_io::hdf5::{self, H5File};
 
@@ -98,7 +99,7 @@ fn hdf5(comm: &Comm, folder: &Path) -> Fact {
     let outcome = if tried.is_ok() { "parallel: a file was written and read" } else { "parallel: not working" };
     Fact {
         name: "HDF5",
-        value: format!("{major}.{minor}.{patch}; {outcome} by {} ranks in {}", comm.size(), folder.display()),
+        value: format!("{major}.{minor}.{patch}; {outcome} by {} ranks in {}", comm.size(), shown(folder)),
         problem: tried.err().map(|error| format!("{error}; try another folder (--folder), or another HDF5")),
     }
 }

@@ -1,6 +1,5 @@
 //! Places to write to, looked at before any work is done.
 
-use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
 use dolmen_common::files;
@@ -78,15 +77,13 @@ fn check_place(comm: &Comm, location: &Location, inputs: &[&Location]) -> Result
 /// # Collective
 pub(crate) fn check_file(comm: &Comm, path: &Path, inputs: &[&Location]) -> Result<()> {
     agree(comm, path, || files::require_writable(path))?;
-    let is_input = comm.rank() == 0 && inputs.iter().any(|input| is_same(path, &input.file));
-    let what = "is what is read, and would be lost; name another file to write".to_owned();
-    Ok(comm.agree(if is_input { Err(Error::File { path: path.to_owned(), what }) } else { Ok(()) })?)
-}
-
-/// Whether two names are of one file.
-fn is_same(one: &Path, other: &Path) -> bool {
-    let identity = |path: &Path| path.metadata().ok().map(|file| (file.dev(), file.ino()));
-    identity(one).is_some_and(|one| identity(other) == Some(one))
+    let inputs: Vec<&Path> = inputs.iter().map(|input| input.file.as_path()).collect();
+    let mut outputs = vec![path.to_owned()];
+    if path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("petsc")) {
+        // The file of its block size is written or removed.
+        outputs.push(path.with_added_extension("info"));
+    }
+    Ok(files::keep_inputs(comm, &inputs, &outputs)?)
 }
 
 /// Refuses to replace a file for one object of it, if it holds others.

@@ -2,11 +2,13 @@
 
 use std::path::PathBuf;
 
+use dolmen_core::text::{escaped, shown};
+
 /// Bad input.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Error {
     /// A file that can be read does not fit, or one cannot be written.
-    #[error("{}: {what}", path.display())]
+    #[error("{}: {}", shown(path), escaped(what))]
     File { path: PathBuf, what: String },
     /// A failure of the toolkit, or one that the ranks agreed on. Its text names a place in the input,
     /// which is the same on any number of ranks; the failing rank is left out.

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use dolmen_common::command_line::say;
+use dolmen_common::command_line::{say, say_json};
 use dolmen_core::{Comm, CsrMatrix, LinearOperator, Scalar};
 use dolmen_io::Matrix;
 use dolmen_solvers::Analysis;
@@ -55,7 +55,11 @@ impl Info {
             }
             Some((None, listed)) => listed,
         };
-        say(comm, &if self.json { told.json.to_string() } else { told.text });
+        if self.json {
+            say_json(comm, &told.json.to_string());
+        } else {
+            say(comm, &told.text);
+        }
         Ok(ExitCode::SUCCESS)
     }
 

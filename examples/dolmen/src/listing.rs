@@ -3,6 +3,7 @@
 
 use std::path::Path;
 
+use dolmen_core::text::escaped;
 use dolmen_core::{Blocks, Comm, Layout};
 use dolmen_io::checkpoint;
 use dolmen_io::fits::{Column, FitsFile, Hdu, HduKind, MapFile};
@@ -47,7 +48,7 @@ pub(crate) fn hdf5(comm: &Comm, location: &Location) -> Result<(Option<Location>
     }
     file.close()?;
     let json = json!({ "format": "HDF5", "objects": list });
-    Ok((only(location, &readable), Told { text: lines.join("\n"), json }))
+    Ok((only(location, &readable), Told { text: joined(&lines), json }))
 }
 
 /// Opens a file, unless it is a damaged checkpoint, which HDF5 alone would not find. Of the two signs
@@ -140,6 +141,11 @@ fn largest<T: Element + Into<i128>>(file: &H5File, name: &str) -> Result<Option<
     let mine = dataset.read_slab::<T>(&start, &count)?.into_iter().map(Into::into).max_by_key(size);
     let largest = file.comm().all_gather(mine.unwrap_or(0)).into_iter().max_by_key(size);
     Ok(largest.filter(|value| size(value) > 1 << 53))
+}
+
+/// Lines that hold names and values of the file, none of which makes a line of its own.
+fn joined(lines: &[String]) -> String {
+    lines.iter().map(|line| escaped(line)).collect::<Vec<_>>().join("\n")
 }
 
 fn attributes(file: &H5File, object: &Object) -> Vec<(String, Value)> {
@@ -261,7 +267,7 @@ pub(crate) fn fits(comm: &Comm, location: &Location) -> Result<(Option<Location>
         }
         _ => None,
     };
-    Ok((only, Told { text: lines.join("\n"), json: json!({ "format": "FITS", "hdus": list }) }))
+    Ok((only, Told { text: joined(&lines), json: json!({ "format": "FITS", "hdus": list }) }))
 }
 
 /// Reads this rank's rows of all columns.

@@ -1,13 +1,14 @@
 //! Where a matrix or a vector is: a file, or one of several objects in it.
 
-use std::convert::Infallible;
+use std::ffi::{OsStr, OsString};
 use std::fmt;
 use std::io::Read;
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
-use std::str::FromStr;
 
 use dolmen_core::Comm;
+use dolmen_core::text::{escaped, shown};
 use flate2::read::MultiGzDecoder;
 
 use crate::error::{Error, Result};
@@ -15,7 +16,7 @@ use crate::error::{Error, Result};
 /// Between the name of a file and that of an object in it.
 const SEPARATOR: &str = "::";
 
-/// `FILE`, or `FILE::OBJECT`: a group or dataset of HDF5, a column of FITS.
+/// `FILE`, or `FILE::OBJECT`: a group or dataset of HDF5, a column of FITS. Shown escaped.
 #[derive(Clone, Debug)]
 pub(crate) struct Location {
     pub(crate) file: PathBuf,
@@ -33,26 +34,33 @@ pub(crate) enum Kind {
     Single,
 }
 
-impl FromStr for Location {
-    type Err = Infallible;
-
-    fn from_str(text: &str) -> Result<Location, Infallible> {
-        let (file, object) = match text.split_once(SEPARATOR) {
-            Some((file, object)) => (file, Some(object.to_owned())),
-            None => (text, None),
-        };
-        Ok(Location { file: file.into(), object })
+/// Names of files may be in any encoding, those of objects are in UTF-8.
+impl From<OsString> for Location {
+    fn from(text: OsString) -> Location {
+        let bytes = text.as_bytes();
+        match bytes.windows(SEPARATOR.len()).position(|piece| piece == SEPARATOR.as_bytes()) {
+            Some(end) => Location {
+                file: OsStr::from_bytes(&bytes[..end]).into(),
+                object: Some(String::from_utf8_lossy(&bytes[end + SEPARATOR.len()..]).into_owned()),
+            },
+            None => Location::whole(text.into()),
+        }
     }
 }
 
 impl fmt::Display for Location {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}", self.file.display())?;
-        self.object.iter().try_for_each(|object| write!(f, "{SEPARATOR}{object}"))
+        f.write_str(&shown(&self.file))?;
+        self.object.iter().try_for_each(|object| write!(f, "{SEPARATOR}{}", escaped(object)))
     }
 }
 
 impl Location {
+    /// A file as a whole.
+    pub(crate) fn whole(file: PathBuf) -> Location {
+        Location { file, object: None }
+    }
+
     /// An error about the file.
     pub(crate) fn error(&self, what: impl Into<String>) -> Error {
         Error::File { path: self.file.clone(), what: what.into() }
@@ -151,7 +159,7 @@ mod tests {
     use super::*;
 
     fn parse(text: &str) -> Location {
-        text.parse().expect("any text is a location")
+        OsString::from(text).into()
     }
 
     #[test]
@@ -161,6 +169,8 @@ mod tests {
         assert_eq!(column.to_string(), "a/map.fits::TEMPERATURE");
         let whole = parse("a:b.h5");
         assert_eq!((whole.file.as_path(), whole.object), (Path::new("a:b.h5"), None));
+        let odd = Location::from(OsStr::from_bytes(b"a\xff\x1b.h5::x\ny").to_owned());
+        assert_eq!((odd.to_string().as_str(), odd.object.as_deref()), ("a\\xff\\u{1b}.h5::x\\ny", Some("x\ny")));
     }
 
     #[test]

@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use dolmen_common::command_line::say;
+use dolmen_core::text::shown;
 use dolmen_core::{Comm, CsrMatrix, Scalar, Vector};
 use dolmen_solvers::{PRECONDITIONERS, Solution, StopReason};
 use serde_json::{Value, json};
@@ -62,7 +63,7 @@ impl Outcome<'_> {
         object["right_hand_side"] = json!(self.right_hand_side);
         object["relative_error"] = json!(self.error);
         object["stopped"] = json!(self.stopped);
-        object["checkpoint"] = json!(self.checkpoint);
+        object["checkpoint"] = json!(self.checkpoint.map(shown));
         object["warnings"] = json!(solution.warnings());
         object["attempts"] = solution.attempts.iter().map(json::attempt).collect();
         object
@@ -99,7 +100,7 @@ impl Outcome<'_> {
         if !self.solution.solved() {
             say(comm, &format!("not solved: the best x has |b - Ax| / |b| = {:.2e}", kept.true_relative_residual));
             if let (Some(path), true) = (self.checkpoint, ended(self.solution, StopReason::IterationLimit)) {
-                say(comm, &format!("--resume with a larger --max-iterations goes on from {}", path.display()));
+                say(comm, &format!("--resume with a larger --max-iterations goes on from {}", shown(path)));
             }
         }
         self.solution.warnings().iter().for_each(|warning| say(comm, &format!("warning: {warning}")));

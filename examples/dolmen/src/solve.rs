@@ -6,9 +6,10 @@ use std::process::ExitCode;
 
 use clap::builder::PossibleValuesParser;
 use dolmen_common::checkpoints::{CheckpointArgs, Checkpointer, Resumed, STOPPED};
-use dolmen_common::command_line::say;
+use dolmen_common::command_line::{say, say_json};
 use dolmen_common::files::checksum;
 use dolmen_core::profile::Profile;
+use dolmen_core::text::escaped_lines;
 use dolmen_core::{Comm, CsrMatrix, LinearOperator, MultiVector, Scalar, Vector};
 use dolmen_io::{Matrix, Vectors};
 use dolmen_solvers::{Automatic, Monitor, Progress, Request, Solution, StopReason};
@@ -65,7 +66,8 @@ type Saved = dolmen_io::Result<Option<PathBuf>>;
 impl Solve {
     pub(crate) fn run(&self, comm: &Comm) -> Result<ExitCode> {
         if let Some(path) = &self.output {
-            let inputs: Vec<&Location> = std::iter::once(&self.matrix).chain(&self.rhs).collect();
+            let checkpoints: Vec<Location> = self.checkpoints.files().into_iter().map(Location::whole).collect();
+            let inputs: Vec<&Location> = self.inputs().chain(&checkpoints).collect();
             destination::check_vectors(comm, path, &inputs)?;
         }
         let profile = self.profile.then(|| Profile::start(comm)).transpose()?;
@@ -82,6 +84,11 @@ impl Solve {
             self.tell(comm, &format!("\n{summary}"));
         }
         Ok(code)
+    }
+
+    /// The files that are read.
+    fn inputs(&self) -> impl Iterator<Item = &Location> {
+        std::iter::once(&self.matrix).chain(&self.rhs)
     }
 
     /// Solves and reports.
@@ -114,7 +121,7 @@ impl Solve {
         let checkpoint = checkpoint.as_deref();
         let outcome = Outcome { file, solution: &solution, right_hand_side: &b.origin, error, stopped, checkpoint };
         if self.json {
-            say(comm, &outcome.json(comm, &self.matrix).to_string());
+            say_json(comm, &outcome.json(comm, &self.matrix).to_string());
         } else {
             outcome.tell(comm);
         }
@@ -167,7 +174,8 @@ impl Solve {
         let comm = a.range().comm();
         let tell = |text: &str| self.tell(comm, text);
         let config = self.checkpoint_config(comm)?;
-        let saved = self.checkpoints.open(comm, folder, &config, &[a.domain(), a.range()], tell)?;
+        let inputs: Vec<&Path> = self.inputs().map(|input| input.file.as_path()).collect();
+        let saved = self.checkpoints.open(comm, folder, &config, &inputs, &[a.domain(), a.range()], tell)?;
         destination::check_folder(comm, folder)?;
         Ok(saved)
     }
@@ -195,7 +203,7 @@ impl Solve {
         match (self.json, comm.rank()) {
             (false, _) => say(comm, text),
             // A reader that has gone away is no reason to fail.
-            (true, 0) => drop(writeln!(io::stderr(), "{text}")),
+            (true, 0) => drop(writeln!(io::stderr(), "{}", escaped_lines(text))),
             (true, _) => {}
         }
     }

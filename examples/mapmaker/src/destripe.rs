@@ -14,6 +14,7 @@ use crate::binning::{Binning, Workspace, largest, weights};
 use crate::components::ComponentMeans;
 use crate::config::DestripeConfig;
 use crate::error::{Error, Result};
+use crate::marked::Marked;
 use crate::pixels::Pixels;
 use crate::samples::{Part, Samples};
 use crate::small::{multiply, packed_len};
@@ -129,7 +130,7 @@ impl<'a, const N: usize> Destriper<'a, N> {
     ///
     /// # Errors
     /// The solve diverged, stalled, reached its iteration limit or was asked to stop; or the snapshot is
-    /// one of another solve.
+    /// one of another solve, or of other data.
     pub fn solve(
         &self,
         config: &DestripeConfig,
@@ -139,11 +140,13 @@ impl<'a, const N: usize> Destriper<'a, N> {
         let rhs = self.right_hand_side();
         let preconditioner = self.preconditioner();
         let mut amplitudes = Vector::zeros(self.baselines);
+        let mut marked = Marked::new(monitor, &rhs, preconditioner.entries())?;
+        resume.map_or(Ok(()), |snapshot| marked.require(snapshot))?;
         let mut cg = Cg::new()
             .rtol(config.tolerance)
             .max_iterations(config.max_iterations)
             .preconditioner(&preconditioner)
-            .monitor(monitor);
+            .monitor(&mut marked);
         if let Some(snapshot) = resume {
             cg = cg.resume(snapshot);
         }

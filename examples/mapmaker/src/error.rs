@@ -2,12 +2,14 @@
 
 use std::path::PathBuf;
 
+use dolmen_core::text::{escaped, shown};
+
 /// An error of the map-maker. Bad input ends a run with exit code 2 and this text.
 #[non_exhaustive]
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// The configuration is not valid.
-    #[error("{}{}: {what}", path.display(), line.map(|line| format!(":{line}")).unwrap_or_default())]
+    #[error("{}{}: {}", shown(path), line.map(|line| format!(":{line}")).unwrap_or_default(), escaped(what))]
     Config {
         /// The configuration file.
         path: PathBuf,
@@ -17,7 +19,7 @@ pub enum Error {
         what: String,
     },
     /// The timelines are not valid.
-    #[error("{}: {place}: {what}", path.display())]
+    #[error("{}: {}: {}", shown(path), escaped(place), escaped(what))]
     Tod {
         /// The file.
         path: PathBuf,
@@ -27,7 +29,7 @@ pub enum Error {
         what: String,
     },
     /// A file other than HDF5 and FITS could not be read or written.
-    #[error("{}: {what}", path.display())]
+    #[error("{}: {}", shown(path), escaped(what))]
     File {
         /// The file.
         path: PathBuf,
@@ -55,6 +57,12 @@ pub enum Error {
         /// How to go on.
         advice: String,
     },
+    /// A checkpoint of other timelines than those that are read, although their file is the same.
+    #[error(
+        "destriping: the checkpoint was made of other timelines than those that are read now, which may lie in other \
+         files behind links; resume with what it was made of, or start anew with another folder of checkpoints"
+    )]
+    OtherData,
     /// Destriping was asked to stop.
     #[error("destriping was asked to stop and did so after {iterations} iterations")]
     Stopped {

@@ -15,6 +15,7 @@ mod error;
 pub mod figures;
 pub mod healpix;
 pub mod maps;
+mod marked;
 pub mod memory;
 pub mod output;
 pub mod phases;

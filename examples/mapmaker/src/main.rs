@@ -6,11 +6,13 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 use dolmen_common::checkpoints::{CheckpointArgs, STOPPED};
 use dolmen_common::command_line::{self, say};
+use dolmen_common::files::keep_inputs;
 use dolmen_core::Comm;
+use dolmen_core::text::shown;
 use dolmen_solvers::Progress;
 use mapmaker::config::Config;
 use mapmaker::run::{Outcome, Request, checkpoint_config, run};
-use mapmaker::simulate::simulate;
+use mapmaker::simulate::{self, simulate};
 use mapmaker::{Error, Result};
 
 /// Maps of the sky from detector timelines. Start it under mpirun for more than one rank.
@@ -74,9 +76,8 @@ fn execute(comm: &Comm, command: Command) -> Result<ExitCode> {
                 line: None,
                 what: "output.folder is missing; set it, or give --output".into(),
             })?;
-            say(&format!("mapping {} on {} rank(s)", config.input.tod.display(), comm.size()));
-            let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-            let request = Request { config, text, name, folder, resume: None };
+            say(&format!("mapping {} on {} rank(s)", shown(&config.input.tod), comm.size()));
+            let request = Request { config, text, path, folder, resume: None };
             let outcome = match run_with(comm, request, &checkpoints) {
                 Err(error @ Error::Stopped { .. }) => {
                     say(&format!("{error}; --resume goes on from there"));
@@ -91,11 +92,12 @@ fn execute(comm: &Comm, command: Command) -> Result<ExitCode> {
         Command::Simulate { config: path, sky, output } => {
             let (config, _) = load(comm, &path)?;
             let output = tod_or(output, &config, &path, "--output")?;
-            let from = sky.as_deref().map_or("a synthetic sky".into(), |sky| sky.display().to_string());
+            let from = sky.as_deref().map_or("a synthetic sky".into(), shown);
+            keep_inputs(comm, &[&path], &simulate::outputs(&output))?;
             say(&format!("scanning {from}"));
             let simulated = simulate(comm, &config.simulate, sky.as_deref(), &output)?;
-            say(&format!("{} samples in {}", simulated.samples, output.display()));
-            say(&format!("the sky they saw in {}", simulated.sky.display()));
+            say(&format!("{} samples in {}", simulated.samples, shown(&output)));
+            say(&format!("the sky they saw in {}", shown(&simulated.sky)));
         }
     }
     Ok(ExitCode::SUCCESS)
@@ -107,12 +109,13 @@ fn run_with(comm: &Comm, request: Request<'_>, options: &CheckpointArgs) -> Resu
         return run(comm, &request, &mut |_: &Progress| {});
     };
     let config = checkpoint_config(comm, &request.config)?;
-    let (mut checkpointer, resumed) = options.open(comm, folder, &config, &[], |text| say(comm, text))?;
+    let (mut checkpointer, resumed) =
+        options.open(comm, folder, &config, &request.inputs(), &[], |text| say(comm, text))?;
     let request = Request { resume: resumed.as_ref().map(|resumed| &resumed.snapshot), ..request };
     let outcome = run(comm, &request, &mut checkpointer);
     match (outcome, checkpointer.finish()) {
         (Err(Error::IterationLimit { outcome, .. }), Ok(Some(path))) => {
-            let advice = format!("; --resume with a larger destripe.max_iterations goes on from {}", path.display());
+            let advice = format!("; --resume with a larger destripe.max_iterations goes on from {}", shown(&path));
             Err(Error::IterationLimit { outcome, advice })
         }
         (Ok(_) | Err(Error::Stopped { .. }), Err(failure)) => Err(failure.into()),

@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use dolmen_common::files::require_writable_folder;
 use dolmen_core::Comm;
 use dolmen_io::fits::{ColumnData, Coordinates, MapColumn, MapHeader, PolarisationConvention, write_map};
 use dolmen_io::hdf5::{H5File, Layout};
@@ -30,13 +31,13 @@ pub fn coordinates(frame: Frame) -> Coordinates {
     }
 }
 
-/// Names of all files that a run may write, whatever its settings.
-pub fn product_names() -> Vec<String> {
+/// All files that a run may write to a folder, whatever its settings.
+pub fn products(folder: &Path) -> Vec<PathBuf> {
     let maps = ["map_binned", "map_destriped", "hits", "rcond", "covariance"].map(|name| format!("{name}.fits"));
     let stokes = ["binned", "destriped", "input", "residual_destriped", "residual_binned"];
     let stokes = stokes.iter().flat_map(|name| stokes_names(3).iter().map(move |(_, s)| format!("{name}_{s}.png")));
     let others = ["hits.png", "rcond.png", "baselines.h5", "report.html"].map(str::to_owned);
-    maps.into_iter().chain(stokes).chain(others).collect()
+    maps.into_iter().chain(stokes).chain(others).map(|name| folder.join(name)).collect()
 }
 
 /// Creates the folder, removes what a run that was killed has left half-written in it, and proves
@@ -50,15 +51,13 @@ pub fn prepare_folder(comm: &Comm, folder: &Path) -> Result<()> {
     let probe = || -> std::io::Result<()> {
         if comm.rank() == 0 {
             std::fs::create_dir_all(folder)?;
-            for name in product_names() {
-                match std::fs::remove_file(folder.join(name + ".tmp")) {
+            for product in products(folder) {
+                match std::fs::remove_file(product.with_added_extension("tmp")) {
                     Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error),
                     _ => (),
                 }
             }
-            let file = folder.join(".mapmaker-probe");
-            std::fs::write(&file, "")?;
-            std::fs::remove_file(&file)?;
+            require_writable_folder(folder)?;
         }
         Ok(())
     };

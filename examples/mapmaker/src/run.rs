@@ -4,7 +4,8 @@ use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-use dolmen_common::files::checksum;
+use dolmen_common::files::{checksum, keep_inputs};
+use dolmen_core::text::{escaped, shown};
 use dolmen_core::{Comm, Snapshot};
 use dolmen_solvers::{Monitor, SolveReport};
 
@@ -12,7 +13,7 @@ use crate::config::Config;
 use crate::error::Result;
 use crate::figures::draw;
 use crate::maps::{Maps, make_maps};
-use crate::output::{prepare_folder, product_names, write_file, write_products};
+use crate::output::{prepare_folder, products, write_file, write_products};
 use crate::phases::{PhaseTime, Phases, peak_memory};
 use crate::report::{Phase, Rank, Report, Solve};
 
@@ -22,12 +23,21 @@ pub struct Request<'r> {
     pub config: Config,
     /// Its text, for the record.
     pub text: String,
-    /// Its file's name, for the record.
-    pub name: String,
+    /// Its file, which is not to be replaced and whose name is recorded.
+    pub path: PathBuf,
     /// Where results go.
     pub folder: PathBuf,
     /// Where the solve for offsets goes on.
     pub resume: Option<&'r Snapshot<f64>>,
+}
+
+impl Request<'_> {
+    /// All files that are read.
+    pub fn inputs(&self) -> Vec<&Path> {
+        let Config { input, destripe, output, .. } = &self.config;
+        let optional = destripe.mask.iter().chain(&output.compare).map(PathBuf::as_path);
+        [self.path.as_path(), input.tod.as_path()].into_iter().chain(optional).collect()
+    }
 }
 
 /// What a run did.
@@ -47,12 +57,13 @@ pub struct Outcome {
 /// # Collective
 ///
 /// # Errors
-/// Bad input, an output folder that cannot be written, or a solve that did not converge; the same
+/// Bad input, an output that would replace an input, an output folder that cannot be written, or a solve that did not converge; the same
 /// on all ranks. Nothing half-written is left behind.
 pub fn run(comm: &Comm, request: &Request<'_>, monitor: &mut dyn Monitor<f64>) -> Result<Outcome> {
     let (config, folder) = (&request.config, request.folder.as_path());
     let start = Instant::now();
     let mut phases = Phases::default();
+    keep_inputs(comm, &request.inputs(), &products(folder))?;
     prepare_folder(comm, folder)?;
     let maps = make_maps(comm, config, &mut phases, monitor, request.resume)?;
     let checksum = phases.time("checksum input", || checksum(comm, &config.input.tod))?;
@@ -93,15 +104,14 @@ pub fn run(comm: &Comm, request: &Request<'_>, monitor: &mut dyn Monitor<f64>) -
 /// Removes what an earlier run with other settings left in the folder and this one did not make, so
 /// that all files in it belong together.
 fn remove_stale(folder: &Path, files: &[PathBuf]) {
-    let products = product_names().into_iter().map(|name| folder.join(name));
-    for path in products.filter(|path| !files.contains(path)) {
+    for path in products(folder).into_iter().filter(|path| !files.contains(path)) {
         // Most are not there.
         let _ = std::fs::remove_file(path);
     }
 }
 
 fn file_name(path: &Path) -> String {
-    path.file_name().unwrap_or(path.as_os_str()).to_string_lossy().into_owned()
+    shown(path.file_name().unwrap_or(path.as_os_str()))
 }
 
 /// Provenance, the same on any number of ranks.
@@ -109,7 +119,7 @@ fn history(request: &Request<'_>, checksum: &str) -> Vec<String> {
     let mut lines = vec![
         format!("Dolmen map-maker {}", env!("CARGO_PKG_VERSION")),
         format!("input {} CRC32 {checksum}", file_name(&request.config.input.tod)),
-        format!("configuration {}:", request.name),
+        format!("configuration {}:", file_name(&request.path)),
     ];
     let text = request.text.lines().map(str::trim);
     lines.extend(text.filter(|line| !line.is_empty() && !line.starts_with('#')).map(str::to_owned));
@@ -202,12 +212,12 @@ impl Outcome {
             let _ = writeln!(text, "  {:<16} {:8.3} {:8.3}", phase.name, phase.max, phase.min);
         }
         for (name, rms) in &self.residuals {
-            let _ = writeln!(text, "rms of {name}: {rms:.3e} {}", self.maps.description.units);
+            let _ = writeln!(text, "rms of {name}: {rms:.3e} {}", escaped(&self.maps.description.units));
         }
         let pictures = self.files.iter().filter(|file| file.extension().is_some_and(|e| e == "png" || e == "html"));
         text.push_str("pictures and report:\n");
         for file in pictures {
-            let _ = writeln!(text, "  {}", file.display());
+            let _ = writeln!(text, "  {}", shown(file));
         }
         text
     }

@@ -11,7 +11,9 @@ pub mod sky;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
+use dolmen_common::files::keep_inputs;
 use dolmen_core::random::Philox;
+use dolmen_core::text::shown;
 use dolmen_core::{Comm, ExchangePlan, IndexMap, Layout};
 use dolmen_io::fits::{
     ColumnData, Coordinates, MapColumn, MapFile, MapHeader, PolarisationConvention, UNSEEN, write_map,
@@ -53,8 +55,8 @@ pub struct Simulated {
 /// The sky map cannot be read, has holes or would be overwritten; samples or memory overflow; the
 /// output cannot be written.
 pub fn simulate(comm: &Comm, config: &SimulateConfig, sky: Option<&Path>, output: &Path) -> Result<Simulated> {
-    let sky_path = beside(output);
-    comm.agree(sky.map_or(Ok(()), |sky| keep_input(sky, [output, &sky_path])))?;
+    let [_, sky_path] = &outputs(output);
+    keep_inputs(comm, &sky.into_iter().collect::<Vec<_>>(), &outputs(output))?;
     let sky = match sky {
         Some(path) => read(comm, config, path)?,
         None => synthesise(comm, config)?,
@@ -75,24 +77,10 @@ pub fn simulate(comm: &Comm, config: &SimulateConfig, sky: Option<&Path>, output
         scanner.write_interval(comm, mine.map(|i| (i, intervals[i].clone())), &observation)?;
     }
     drop(observation);
-    write_sky(&scanner.sky, &sky_path)?;
+    write_sky(&scanner.sky, sky_path)?;
     writer.close()?;
     let samples = description.observations[0].samples * description.detectors.len() as u64;
-    Ok(Simulated { samples, sky: sky_path })
-}
-
-/// Refuses to replace the sky map that is the input.
-fn keep_input(sky: &Path, outputs: [&Path; 2]) -> Result<()> {
-    // A path that does not exist is no input, and reading it will say so.
-    let real = |path: &Path| path.canonicalize().ok();
-    match outputs.into_iter().find(|output| real(output).is_some() && real(output) == real(sky)) {
-        None => Ok(()),
-        Some(output) => {
-            let what =
-                format!("is the sky to be scanned, which {} would replace; choose another --output", output.display());
-            Err(Error::File { path: sky.to_owned(), what })
-        }
-    }
+    Ok(Simulated { samples, sky: sky_path.clone() })
 }
 
 /// Refuses an interval whose samples cannot be held at once.
@@ -115,9 +103,11 @@ fn require_sky(comm: &Comm, layout: &Layout, name: &str) -> Result<()> {
     require(comm, bytes * layout.local_len() as f64, &what)
 }
 
-fn beside(output: &Path) -> PathBuf {
-    let stem = output.file_stem().unwrap_or_default().to_string_lossy();
-    output.with_file_name(format!("{stem}_sky.fits"))
+/// The files that a simulation writes: the timelines, and beside them the sky they saw.
+pub fn outputs(output: &Path) -> [PathBuf; 2] {
+    let mut name = output.file_stem().unwrap_or_default().to_owned();
+    name.push("_sky.fits");
+    [output.to_owned(), output.with_file_name(name)]
 }
 
 #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "positive, and saturates")]
@@ -162,7 +152,7 @@ fn read(comm: &Comm, config: &SimulateConfig, path: &Path) -> Result<Sky> {
     };
     let (file, grid) = comm.agree(opened())?;
     let layout = Layout::uniform(comm, grid.pixel_count());
-    require_sky(comm, &layout, &path.display().to_string())?;
+    require_sky(comm, &layout, &shown(path))?;
     let sign = if file.header().polarisation == Some(PolarisationConvention::Iau) { -1.0 } else { 1.0 };
     let factors = [config.sky_unit, config.sky_unit, sign * config.sky_unit];
     let mut stokes = vec![0.0; 3 * layout.local_len()];

@@ -1,13 +1,17 @@
 //! The options of a command line.
 
+use std::fs;
+use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::Args;
+use dolmen_core::text::shown;
 use dolmen_core::{Comm, Layout, Scalar};
 use dolmen_io::Result;
 
 use super::{Checkpointer, Resumed};
+use crate::files::keep_inputs;
 
 /// Time between checkpoints where none is given.
 const EVERY: Duration = Duration::from_secs(600);
@@ -32,22 +36,35 @@ impl CheckpointArgs {
         self.checkpoint_every.unwrap_or(EVERY)
     }
 
-    /// Opens the folder as [`Checkpointer::new`] does, and finds where to go on if that is asked for, as
+    /// The files of checkpoints that are in the folder.
+    pub fn files(&self) -> Vec<PathBuf> {
+        let is_one = |path: &PathBuf| {
+            let name = path.file_name().unwrap_or_default().as_bytes();
+            name.starts_with(b"checkpoint-") || name == b".lock"
+        };
+        // A folder that is not there has none.
+        let entries = self.checkpoint.iter().filter_map(|folder| fs::read_dir(folder).ok()).flatten().flatten();
+        entries.map(|entry| entry.path()).filter(is_one).collect()
+    }
+
+    /// Opens the folder as [`Checkpointer::new`] does, and finds where to resume if that is asked for, as
     /// [`Checkpointer::resume`] does; `tell` hears in words what was found.
     ///
     /// # Collective
     ///
     /// # Errors
-    /// The folder cannot be used, or what it holds cannot be gone on from; or it holds checkpoints, and none is to
-    /// be gone on from.
+    /// The folder cannot be used, one of `inputs` has a name of a checkpoint in it, or what it holds cannot be
+    /// resumed; or it holds checkpoints, and none is to be resumed.
     pub fn open<'m, T: Scalar>(
         &self,
         comm: &Comm,
         folder: &Path,
         config: &str,
+        inputs: &[&Path],
         layouts: &[&Layout],
         tell: impl Fn(&str),
     ) -> Result<(Checkpointer<'m, T>, Option<Resumed<T>>)> {
+        keep_inputs(comm, inputs, &self.files())?;
         let mut checkpointer = Checkpointer::new(comm, folder, self.every(), config)?;
         if !self.resume {
             checkpointer.require_empty()?;
@@ -56,7 +73,7 @@ impl CheckpointArgs {
         let resumed = checkpointer.resume(layouts)?;
         match &resumed {
             Some(resumed) => tell(&resumed.describe()),
-            None => tell(&format!("no checkpoint in {}: starting anew", folder.display())),
+            None => tell(&format!("no checkpoint in {}: starting anew", shown(folder))),
         }
         Ok((checkpointer, resumed))
     }

@@ -13,6 +13,7 @@ use std::marker::PhantomData;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+use dolmen_core::text::{escaped, shown};
 use dolmen_core::{Comm, Layout, Scalar, Snapshot};
 use dolmen_io::checkpoint::{Checkpoint, CheckpointStore, Saved, Signals, Skipped, Wish};
 use dolmen_io::{Error, Result};
@@ -61,14 +62,14 @@ impl<T: Scalar> Resumed<T> {
     pub(super) fn describe(&self) -> String {
         let mut lines = Vec::new();
         for Skipped { path, reason, .. } in &self.skipped {
-            lines.push(format!("skipped {}, which {reason}", path.display()));
+            lines.push(format!("skipped {}, which {}", shown(path), escaped(reason)));
         }
         let iterations = self.snapshot.integer("iterations").unwrap_or(0);
         let attempt = match self.snapshot.integer("attempt") {
             Some(attempt) if attempt > 1 => format!(" of attempt {attempt}"),
             _ => String::new(),
         };
-        lines.push(format!("going on from {} after iteration {iterations}{attempt}", self.path.display()));
+        lines.push(format!("going on from {} after iteration {iterations}{attempt}", shown(&self.path)));
         lines.join("\n")
     }
 }

@@ -2,6 +2,7 @@
 
 mod checkpoints;
 mod containers;
+mod escapes;
 mod info;
 mod machine;
 mod odd_files;
@@ -46,6 +47,9 @@ fn main() -> ExitCode {
         serial("right_hand_sides_of_a_wrong_length_are_told", refusals::right_hand_sides),
         serial("destinations_are_looked_at_first", refusals::destinations),
         serial("inputs_and_neighbours_are_kept", refusals::inputs_and_neighbours),
+        serial("links_lead_nowhere", escapes::links),
+        serial("text_of_files_is_shown_escaped", escapes::text),
+        serial("names_in_any_encoding_are_accepted", escapes::names),
         serial("a_full_standard_output_is_told", refusals::full_output),
         serial("bad_arguments_are_named", refusals::bad_arguments),
         serial("warnings_of_libraries_are_shown", refusals::warnings),

@@ -112,10 +112,16 @@ pub(crate) fn inputs_and_neighbours() -> TestResult {
         let made = dolmen(1, folder, &args)?;
         assert!(made.status.success(), "{made:?}");
     }
-    let files = ["a.mtx", "b.mtx", "sys.h5", "t.fits"];
+    // The names under which x.npy is written first, and that stand beside x.petsc.
+    ["x.npy.tmp", "x.petsc.info"]
+        .into_iter()
+        .try_for_each(|name| fs::copy(folder.join("a.mtx"), folder.join(name)).map(drop))?;
+    fs::create_dir(folder.join("saved"))?;
+    fs::copy(folder.join("a.mtx"), folder.join("saved/checkpoint-00000003.h5"))?;
+    let files = ["a.mtx", "b.mtx", "sys.h5", "t.fits", "x.npy.tmp", "x.petsc.info", "saved/checkpoint-00000003.h5"];
     let contents = || files.iter().map(|name| fs::read(folder.join(name))).collect::<Result<Vec<_>, _>>();
     let before = contents()?;
-    let is_read = "is what is read, and would be lost";
+    let is_read = "is what is read as ";
     for (args, expected) in [
         (&["solve", "a.mtx", "--output", "./a.mtx"][..], is_read),
         (&["solve", "a.mtx", "--output", "symbolic.mtx"], is_read),
@@ -124,6 +130,10 @@ pub(crate) fn inputs_and_neighbours() -> TestResult {
         (&["convert", "b.mtx", "b.mtx"], is_read),
         (&["convert", "sys.h5", "sys.h5"], is_read),
         (&["info", "a.mtx", "--plot", "a.mtx"], is_read),
+        (&["solve", "x.npy.tmp", "--output", "x.npy"], is_read),
+        (&["solve", "x.petsc.info", "--output", "x.petsc"], is_read),
+        (&["solve", "saved/checkpoint-00000003.h5", "--checkpoint", "saved", "--resume"], is_read),
+        (&["solve", "a.mtx", "--checkpoint", "saved", "--output", "saved/checkpoint-00000003.h5"], is_read),
         (&["convert", "b.mtx", "sys.h5::b"], "sys.h5: is written anew, and holds /in, which would be lost"),
         (&["convert", "b.mtx", "sys.h5::in/b"], "holds /in/A, which would be lost"),
         (&["convert", "b.mtx", "t.fits::X"], "t.fits: is written anew, and holds B, which would be lost"),

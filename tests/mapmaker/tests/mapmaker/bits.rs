@@ -1,14 +1,12 @@
 //! The bits of every output on several numbers of ranks.
 
-use std::path::Path;
-
 use dolmen_core::Comm;
 use dolmen_io::fits::MapFile;
 use dolmen_io::hdf5::H5File;
 use dolmen_solvers::Progress;
 use dolmen_tests::TestResult;
 use mapmaker::config::Config;
-use mapmaker::output::product_names;
+use mapmaker::output::products;
 use mapmaker::run::{Request, run};
 use mapmaker::simulate::simulate;
 
@@ -40,14 +38,13 @@ pub(crate) fn outputs(comm: &Comm) -> TestResult<Checksums> {
         folder: folder.path.join("out"),
         config,
         text: String::new(),
-        name: "case.toml".into(),
+        path: folder.path.join("case.toml"),
         resume: None,
     };
     let mut norms = Vec::new();
     let outcome = run(comm, &request, &mut |progress: &Progress| norms.push(progress.residual.to_bits()))?;
-    let known = product_names();
-    let name = |path: &Path| path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-    let unknown = outcome.files.iter().find(|path| !known.contains(&name(path)));
+    let known = products(&folder.path.join("out"));
+    let unknown = outcome.files.iter().find(|path| !known.contains(path));
     assert_eq!(unknown, None, "the name of each product is known");
     let mut sums = vec![("residual history".to_owned(), checksum(norms))];
     for path in outcome.files.iter().filter(|path| path.extension().is_some_and(|e| e == "fits")) {

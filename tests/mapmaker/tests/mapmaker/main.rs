@@ -5,6 +5,7 @@ mod checkpoints;
 #[path = "../common/mod.rs"]
 mod common;
 mod fixture;
+mod keeping;
 mod oracle;
 mod programs;
 mod references;
@@ -39,10 +40,14 @@ fn main() -> std::process::ExitCode {
         serial("odd_input_is_mapped", programs::odd_input).deadline(minute),
         serial("healpy_reads_the_maps", programs::healpy).deadline(minute),
         serial("the_program_is_built_beside_the_tests", programs::is_beside),
+        case("snapshots_of_other_data_are_refused", &[1, 3], oracle::other_data),
         serial("stopped_runs_end_with_the_same_maps", checkpoints::stopped_and_resumed).deadline(2 * minute),
         serial("saving_on_the_way_changes_nothing", checkpoints::saved_on_the_way).deadline(minute),
         serial("ended_at_its_limit_and_resumed", checkpoints::ended_at_its_limit),
         serial("checkpoints_of_other_runs_are_refused", checkpoints::refused).deadline(2 * minute),
+        serial("inputs_are_never_replaced", keeping::inputs).deadline(minute),
+        serial("links_lead_nowhere", keeping::links),
+        serial("names_and_keys_are_shown_escaped", keeping::escapes),
         serial("a_killed_rank_ends_the_job", programs::killed_rank),
     ])
 }

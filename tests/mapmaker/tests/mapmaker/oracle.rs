@@ -2,11 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use dolmen_core::Comm;
 use dolmen_core::random::Philox;
+use dolmen_core::{Comm, Snapshot};
 use dolmen_io::fits::{ColumnData, MapColumn, MapHeader, UNSEEN, write_map};
 use dolmen_io::hdf5::{H5File, TableColumn};
-use dolmen_solvers::Progress;
+use dolmen_solvers::{Monitor, Progress, Request};
 use dolmen_tests::TestResult;
 use mapmaker::config::Config;
 use mapmaker::healpix::Ordering;
@@ -321,5 +321,41 @@ pub(crate) fn dst_table(comm: &Comm) -> TestResult {
         let components: Vec<Vec<usize>> = if channels == 1 { vec![(0..6).collect()] } else { Vec::new() };
         compare(comm, &maps, &samples(&expected, channels), &components, |_| true);
     }
+    Ok(())
+}
+
+/// Keeps the snapshot of a solve that it stops.
+struct Stopper(Option<Snapshot<f64>>);
+
+impl Monitor<f64> for Stopper {
+    fn progress(&mut self, progress: &Progress) -> Request {
+        if progress.iteration == 2 { Request::Stop } else { Request::Continue }
+    }
+
+    fn snapshot(&mut self, snapshot: Snapshot<f64>) -> dolmen_solvers::Result<()> {
+        self.0 = Some(snapshot);
+        Ok(())
+    }
+}
+
+/// A solve is not resumed with other timelines, wherever they come from.
+pub(crate) fn other_data(comm: &Comm) -> TestResult {
+    let folder = Folder::new(comm)?;
+    let text = "input.tod = 'tod.h5'\nmap = { nside = 4, stokes = 'I' }\ndestripe = { baseline = 25.0 }";
+    let config = Config::parse(text, &folder.path.join("case.toml"))?;
+    let mut timeline = random_timeline(3, 2, 500, |time, _| i64::try_from(time * 7 % 40).expect("small"));
+    let solve = |monitor: &mut dyn Monitor<f64>, resume: Option<&Snapshot<f64>>| {
+        make_maps(comm, &config, &mut Phases::default(), monitor, resume)
+    };
+    timeline.write(comm, &folder.path.join("tod.h5"))?;
+    let mut stopper = Stopper(None);
+    assert!(solve(&mut stopper, None).is_err(), "stopped");
+    let snapshot = stopper.0.ok_or("no snapshot")?;
+    assert!(solve(&mut |_: &Progress| {}, Some(&snapshot)).is_ok(), "the same data");
+    let good = (0..timeline.signal.len()).find(|&i| timeline.flags[i] == 0).ok_or("no good sample")?;
+    timeline.signal[good] += 1e-9;
+    timeline.write(comm, &folder.path.join("tod.h5"))?;
+    let error = solve(&mut |_: &Progress| {}, Some(&snapshot)).err().ok_or("resumed")?.to_string();
+    assert!(error.contains("the checkpoint was made of other timelines"), "{error}");
     Ok(())
 }
