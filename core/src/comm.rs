@@ -25,6 +25,7 @@ use std::time::{Duration, Instant};
 use bytemuck::Pod;
 use mpi::Threading;
 
+use crate::environment;
 use crate::error::{Error, Result};
 use crate::profile;
 use crate::text::escaped_lines;
@@ -86,12 +87,16 @@ impl Comm {
     ///
     /// BLAS and LAPACK run on one thread a rank unless `OPENBLAS_NUM_THREADS` is in the environment.
     ///
+    /// A process that no launcher has started is a job of one rank. `OMPI_MCA_ess_singleton_isolated=0` in the
+    /// environment lets Open MPI start the daemon that `MPI_Comm_spawn` needs there.
+    ///
     /// # Collective
     /// Every process of the job calls this once, at the top of its `main` function.
     pub fn run<E>(main: impl FnOnce(&Comm) -> std::result::Result<ExitCode, E>) -> ExitCode
     where
         E: From<Error> + Display,
     {
+        environment::ffi::start_without_daemon();
         let Some((universe, _)) = mpi::initialize_with_threading(Threading::Funneled) else {
             report(&E::from(Error::AlreadyInitialised));
             return ExitCode::from(FAILURE);
@@ -113,6 +118,7 @@ impl Comm {
         };
         comm.0.raw.free();
         control.free();
+        environment::ffi::keep_libraries();
         drop(universe);
         code
     }

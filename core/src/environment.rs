@@ -1,5 +1,7 @@
 //! What this process runs on: the MPI and BLAS libraries that were found at run time, and the processor.
 
+pub(crate) mod ffi;
+
 use crate::blas;
 
 /// How many threads of a process may call MPI.
