@@ -87,16 +87,12 @@ impl Comm {
     ///
     /// BLAS and LAPACK run on one thread a rank unless `OPENBLAS_NUM_THREADS` is in the environment.
     ///
-    /// A process that no launcher has started is a job of one rank. `OMPI_MCA_ess_singleton_isolated=0` in the
-    /// environment lets Open MPI start the daemon that `MPI_Comm_spawn` needs there.
-    ///
     /// # Collective
     /// Every process of the job calls this once, at the top of its `main` function.
     pub fn run<E>(main: impl FnOnce(&Comm) -> std::result::Result<ExitCode, E>) -> ExitCode
     where
         E: From<Error> + Display,
     {
-        environment::ffi::start_without_daemon();
         let Some((universe, _)) = mpi::initialize_with_threading(Threading::Funneled) else {
             report(&E::from(Error::AlreadyInitialised));
             return ExitCode::from(FAILURE);

@@ -1,4 +1,4 @@
-//! How processes of a job start, and how they end: alone, with a launcher, and when a host is lost.
+//! How processes of a job end: alone, with a launcher, and when a host is lost.
 //!
 //! With `DOLMEN_PROGRAM` set this binary is one of the programs at the end of the file.
 
@@ -22,7 +22,6 @@ fn main() -> ExitCode {
     }
     dolmen_tests::main(&[
         serial("libraries_stay_until_the_end", libraries_stay_until_the_end),
-        serial("a_process_alone_starts_no_other", a_process_alone_starts_no_other),
         serial("a_lost_host_ends_the_job", a_lost_host_ends_the_job),
     ])
 }
@@ -40,11 +39,6 @@ fn libraries_stay_until_the_end() -> TestResult {
     assert_eq!(alone("libraries")?, "unloaded: {}\n");
     let output = Mpirun::new(2).program(env::current_exe()?).env(PROGRAM, "libraries").run()?;
     assert_eq!(output.stdout, "unloaded: {}\n".repeat(2), "{}", output.stderr);
-    Ok(())
-}
-
-fn a_process_alone_starts_no_other() -> TestResult {
-    assert_eq!(alone("children")?, "children: {}\n");
     Ok(())
 }
 
@@ -84,7 +78,6 @@ fn program(name: &str) -> ExitCode {
         match name {
             "library" => println!("{}", mpi_library().description),
             "libraries" => before = libraries(),
-            "children" => println!("children: {:?}", children()),
             _ => wait_together(comm),
         }
         Ok(ExitCode::SUCCESS)
@@ -109,15 +102,4 @@ fn libraries() -> BTreeSet<String> {
     let maps = fs::read_to_string("/proc/self/maps").unwrap_or_default();
     let files = maps.lines().filter_map(|line| line.find('/').map(|start| line[start..].to_owned()));
     files.filter(|path| path.contains(".so")).collect()
-}
-
-/// The names of the processes that this one has started and that are still there.
-fn children() -> BTreeSet<String> {
-    let own = std::process::id().to_string();
-    let entries = fs::read_dir("/proc").into_iter().flatten().flatten();
-    let statuses = entries.filter_map(|entry| fs::read_to_string(entry.path().join("status")).ok());
-    let field = |status: &str, name: &str| {
-        status.lines().find_map(|line| Some(line.strip_prefix(name)?.trim().to_owned())).unwrap_or_default()
-    };
-    statuses.filter(|status| field(status, "PPid:") == own).map(|status| field(&status, "Name:")).collect()
 }
