@@ -168,7 +168,9 @@ impl Job {
         processes::of_job(self.folder.path().as_os_str())
     }
 
-    fn is_late(&self) -> bool {
+    /// Returns whether the job has had more time than its deadline. To be called often while a test waits for
+    /// something that the job does.
+    pub fn is_late(&self) -> bool {
         self.watch.borrow_mut().is_past(self.deadline, self.folder.path().as_os_str())
     }
 
