@@ -164,11 +164,11 @@ fn sizes<T: Scalar>(row: &MatrixRow<'_, T>) -> (f64, f64) {
     sizes.fold((0.0, 0.0), |(largest, sum), size| (size.max(largest), sum + size))
 }
 
-/// Whether the entries of a row cancel, to rounding.
+/// Whether the entries of a row cancel, to rounding. What overflows is not zero.
 fn sums_to_zero<T: Scalar>(row: &MatrixRow<'_, T>) -> bool {
     let sum: T = row.values().iter().copied().sum();
     let rounding = row.values().len() as f64 * T::Real::EPSILON.to_f64();
-    sum.abs().to_f64() <= rounding * sizes(row).1
+    sum.is_finite() && sum.abs().to_f64() <= rounding * sizes(row).1
 }
 
 impl Tally {

@@ -137,6 +137,20 @@ pub enum Error {
         /// The factorisation.
         method: &'static str,
     },
+    /// A result that the numbers of the vectors cannot hold.
+    #[error(
+        "{method}: {what} is about 2^{exponent}, outside of the range of normal {scalar} numbers; multiply the right-hand side or the operator by a power of two"
+    )]
+    OutOfRange {
+        /// The solver.
+        method: &'static str,
+        /// The result.
+        what: &'static str,
+        /// Its binary exponent.
+        exponent: i32,
+        /// The name of the scalar.
+        scalar: &'static str,
+    },
     /// A method or a preconditioner that is not known by its name.
     #[error("there is no {kind} named \"{name}\"; known are {known}")]
     UnknownName {

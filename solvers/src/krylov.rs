@@ -28,6 +28,7 @@ pub(crate) mod lsmr;
 pub(crate) mod lsqr;
 pub(crate) mod minres;
 pub(crate) mod pipelined_cg;
+pub(crate) mod powers;
 pub(crate) mod richardson;
 pub(crate) mod spectrum;
 pub(crate) mod symmlq;

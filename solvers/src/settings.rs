@@ -232,8 +232,8 @@ macro_rules! square_solver {
             ///
             /// # Errors
             /// Mismatched layouts, a setting out of range, or a failure in an operator or a monitor; the
-            /// same on all ranks. Not converging is not an error but a
-            /// [`StopReason`](crate::StopReason).
+            /// same on all ranks; [`Error::OutOfRange`](crate::Error::OutOfRange), after which `x` is of no use.
+            /// Not converging is not an error but a [`StopReason`](crate::StopReason).
             pub fn solve(
                 &self,
                 a: &dyn dolmen_core::LinearOperator<T>,

@@ -1,7 +1,9 @@
 //! What the driver is to single right-hand sides, for a block of them: when to stop, and whether to
 //! believe it. The rules are those of [`driver`](crate::krylov::driver), column by column; the block
-//! goes on until the last column is done.
+//! goes on until the last column is done. Each right-hand side has a power of two of its own.
 
+use std::borrow::Cow;
+use std::cell::RefCell;
 use std::time::Instant;
 
 use dolmen_core::{LinearOperator, MultiVector, Real, Scalar, Snapshot, Vector, profile};
@@ -11,12 +13,15 @@ use crate::krylov::block_cg::METHOD;
 use crate::krylov::context::require_same;
 use crate::krylov::course::{Course, RESERVED, Signs, Wishes};
 use crate::krylov::iteration::Archive;
+use crate::krylov::powers::{Powers, column_norms, require_norm, scale_entries, scale_solution, scaled, vector_power};
 use crate::report::{SolveReport, StopReason};
 use crate::settings::{Norm, Settings};
 
 /// A right-hand side and how far its solution has come.
 pub(crate) struct Column {
     report: SolveReport,
+    /// The right-hand side of the solve is the user's times `2^-power`.
+    power: i32,
     /// What is believed of the norm of its residual.
     residual: f64,
     /// The residual above which the solve has diverged.
@@ -48,7 +53,10 @@ pub(crate) struct BlockDrive<'s, 'a, T: Scalar> {
     course: Course<'s, 'a, T>,
     wishes: Wishes,
     a: &'s dyn LinearOperator<T>,
-    b: &'s MultiVector<T>,
+    b: Cow<'s, MultiVector<T>>,
+    powers: Powers,
+    /// Operands times a power of two.
+    room: RefCell<Option<MultiVector<T>>>,
     pub(crate) r: MultiVector<T>,
     /// `M R`.
     pub(crate) z: MultiVector<T>,
@@ -61,6 +69,8 @@ pub(crate) struct BlockDrive<'s, 'a, T: Scalar> {
     last_true: f64,
     applications: usize,
     preconditionings: usize,
+    /// Whether `x` has the units of the solve.
+    has_taken_x: bool,
 }
 
 impl<'s, 'a, T: Scalar> BlockDrive<'s, 'a, T> {
@@ -85,12 +95,16 @@ impl<'s, 'a, T: Scalar> BlockDrive<'s, 'a, T> {
             return Err(dolmen_core::Error::Shape { operation: METHOD, expected, found }.into());
         }
         let zeros = || MultiVector::zeros(b.layout(), count);
+        let resumed = settings.resume.map(|snapshot| Powers::resumed(snapshot, count));
+        let (powers, saved) = resumed.map_or_else(Default::default, |(powers, saved)| (powers, Some(saved)));
         let mut new = BlockDrive {
             settings,
             course: Course::new(settings),
             wishes: Wishes::new(settings, b.comm()),
             a,
-            b,
+            b: Cow::Borrowed(b),
+            powers,
+            room: RefCell::default(),
             r: b.clone(),
             z: zeros(),
             directions: zeros(),
@@ -100,20 +114,53 @@ impl<'s, 'a, T: Scalar> BlockDrive<'s, 'a, T> {
             last_true: f64::INFINITY,
             applications: 0,
             preconditionings: 0,
+            has_taken_x: false,
         };
-        project(settings.projection, &mut new.r)?;
-        let mut rhs = Vector::zeros(b.layout());
-        for column in 0..count {
-            new.r.copy_column_to(column, &mut rhs)?;
-            let column = Column::new(settings, rhs.norm2().to_f64());
-            new.columns.push(column);
-        }
+        new.take_columns(saved.as_deref())?;
         Ok(new)
+    }
+
+    /// Brings each right-hand side to an ordinary size, or to that which was saved.
+    fn take_columns(&mut self, saved: Option<&[i32]>) -> Result<()> {
+        project(self.settings.projection, &mut self.r)?;
+        let mut rhs = Vector::zeros(self.r.layout());
+        for j in 0..self.r.columns() {
+            self.r.copy_column_to(j, &mut rhs)?;
+            let norm = rhs.norm2();
+            require_norm(METHOD, &rhs, norm)?;
+            let power = saved.map_or_else(|| vector_power::<T>(norm), |saved| saved[j]);
+            self.columns.push(Column::new(self.settings, scaled(norm, -power), power));
+            if power != 0 {
+                scale_entries(self.b.to_mut().column_mut(j), -power);
+            }
+        }
+        Ok(())
     }
 
     pub(crate) fn run(mut self, x: &mut MultiVector<T>) -> Result<Vec<SolveReport>> {
         let start = Instant::now();
         let _event = profile::event(METHOD);
+        let outcome = self.iterate_to_end(x);
+        let solutions = self.give_back(x);
+        let reason = outcome?;
+        solutions?;
+        Ok(self.into_reports(reason, start))
+    }
+
+    /// Brings solutions to the user's units.
+    fn give_back(&self, x: &mut MultiVector<T>) -> Result<()> {
+        let operator = self.powers.operator.get();
+        let powers = self.columns.iter().map(|column| column.power - operator);
+        let mut one = Vector::zeros(x.layout());
+        for (j, power) in powers.enumerate().filter(|(_, power)| self.has_taken_x && *power != 0) {
+            x.copy_column_to(j, &mut one)?;
+            scale_solution(METHOD, &mut one, power)?;
+            x.set_column(j, &one)?;
+        }
+        Ok(())
+    }
+
+    fn iterate_to_end(&mut self, x: &mut MultiVector<T>) -> Result<StopReason> {
         match self.settings.resume {
             Some(snapshot) => self.load(snapshot, x)?,
             None => self.begin(x)?,
@@ -130,7 +177,11 @@ impl<'s, 'a, T: Scalar> BlockDrive<'s, 'a, T> {
             self.course.hear_last(&self.wishes, self.b.comm())?;
             self.hand_out(x)?;
         }
-        self.conclude(reason, x, start)
+        if !self.course.is_true {
+            self.compute_residuals(x)?;
+        }
+        self.course.end(self.b.comm())?;
+        Ok(reason)
     }
 
     /// The first residuals and start.
@@ -140,16 +191,48 @@ impl<'s, 'a, T: Scalar> BlockDrive<'s, 'a, T> {
                 x.column_mut(j).fill(T::ZERO);
             }
         }
-        self.start(x)?;
+        self.take_guesses(x)?;
+        self.measure_residuals()?;
+        self.start_method()?;
         for column in &mut self.columns {
             column.limit = column.limit.max(self.settings.dtol * column.residual);
         }
         self.record(x)
     }
 
+    /// Takes the user's guesses to the units of the solve; `R = A X`.
+    fn take_guesses(&mut self, x: &mut MultiVector<T>) -> Result<()> {
+        let sizes = column_norms(x)?;
+        let powers: Vec<i32> = sizes.iter().map(|&size| vector_power::<T>(size)).collect();
+        for (j, power) in powers.iter().enumerate() {
+            scale_entries(x.column_mut(j), -power);
+        }
+        self.apply_to(x)?;
+        if sizes.iter().any(|&size| size > 0.0) && !self.powers.operator.is_known() {
+            // The units of x follow from the size of the operator, of which a null space says nothing.
+            let (a, b) = (self.a, self.b.as_ref());
+            self.applications += 1;
+            self.powers.operator.apply(&self.room, b, &mut self.z, |x, y| Ok(a.apply_many(x, y)?))?;
+            if !self.powers.operator.is_known() {
+                self.powers.operator.set(0);
+            }
+        }
+        self.has_taken_x = true;
+        for (j, power) in powers.into_iter().enumerate() {
+            let power = power - self.columns[j].power + self.powers.operator.get();
+            scale_entries(x.column_mut(j), power);
+            scale_entries(self.r.column_mut(j), power);
+        }
+        Ok(())
+    }
+
     /// Computes the residuals, and starts from them if one is still too large.
     fn start(&mut self, x: &MultiVector<T>) -> Result<()> {
         self.compute_residuals(x)?;
+        self.start_method()
+    }
+
+    fn start_method(&mut self) -> Result<()> {
         let finite = self.columns.iter().all(|column| column.residual.is_finite());
         if finite && !self.columns.iter().all(Column::is_met) {
             let known: Vec<f64> = self.columns.iter().map(|column| column.residual).collect();
@@ -160,10 +243,21 @@ impl<'s, 'a, T: Scalar> BlockDrive<'s, 'a, T> {
     }
 
     fn compute_residuals(&mut self, x: &MultiVector<T>) -> Result<()> {
+        self.apply_to(x)?;
+        self.measure_residuals()
+    }
+
+    /// `R = A X`.
+    fn apply_to(&mut self, x: &MultiVector<T>) -> Result<()> {
+        let a = self.a;
         self.applications += 1;
-        self.a.apply_many(x, &mut self.r)?;
+        self.powers.operator.apply(&self.room, x, &mut self.r, |x, y| Ok(a.apply_many(x, y)?))
+    }
+
+    /// `R = P (B - R)`, and the norms of its columns.
+    fn measure_residuals(&mut self) -> Result<()> {
         self.r.scale(-T::ONE);
-        self.r.axpy(T::ONE, self.b)?;
+        self.r.axpy(T::ONE, &self.b)?;
         project(self.settings.projection, &mut self.r)?;
         let mut one = Vector::zeros(self.b.layout());
         for (j, column) in self.columns.iter_mut().enumerate() {
@@ -179,8 +273,9 @@ impl<'s, 'a, T: Scalar> BlockDrive<'s, 'a, T> {
 
     /// `A` times the directions.
     pub(crate) fn apply(&mut self) -> Result<()> {
+        let a = self.a;
         self.applications += 1;
-        Ok(self.a.apply_many(&self.directions, &mut self.images)?)
+        self.powers.operator.apply(&self.room, &self.directions, &mut self.images, |x, y| Ok(a.apply_many(x, y)?))
     }
 
     /// `Z = P M R`.
@@ -189,7 +284,8 @@ impl<'s, 'a, T: Scalar> BlockDrive<'s, 'a, T> {
             Some(m) => {
                 self.preconditionings += 1;
                 let _event = profile::event("PCApply");
-                m.apply_many(&self.r, &mut self.z)?;
+                let power = &self.powers.preconditioner;
+                power.apply(&self.room, &self.r, &mut self.z, |r, z| Ok(m.apply_many(r, z)?))?;
             }
             None => self.z.copy_from(&self.r)?,
         }
@@ -247,12 +343,13 @@ impl<'s, 'a, T: Scalar> BlockDrive<'s, 'a, T> {
     /// Notes the residuals, tells the monitor, and hands out a snapshot if it is time.
     fn record(&mut self, x: &mut MultiVector<T>) -> Result<()> {
         for column in &mut self.columns {
-            column.report.history.push(column.residual);
+            column.report.history.push(scaled(column.residual, column.power));
         }
         let excess = |column: &&Column| column.residual / column.report.target;
         let worst = self.columns.iter().reduce(|worst, next| if excess(&next) > excess(&worst) { next } else { worst });
         if let Some(worst) = worst {
-            self.course.tell(worst.residual, worst.report.target, &self.wishes);
+            let [residual, target] = [worst.residual, worst.report.target].map(|norm| scaled(norm, worst.power));
+            self.course.tell(residual, target, &self.wishes);
         }
         self.course.meet(&self.wishes, self.b.comm())?;
         self.hand_out(x)
@@ -264,6 +361,8 @@ impl<'s, 'a, T: Scalar> BlockDrive<'s, 'a, T> {
             return Ok(());
         }
         let mut snapshot = Snapshot::new(METHOD);
+        let columns: Vec<i32> = self.columns.iter().map(|column| column.power).collect();
+        self.powers.save(&mut snapshot, &columns);
         self.archive(&mut Archive::Save(&mut snapshot), x);
         self.course.deliver(snapshot, self.b.comm())
     }
@@ -271,7 +370,9 @@ impl<'s, 'a, T: Scalar> BlockDrive<'s, 'a, T> {
     fn load(&mut self, snapshot: &Snapshot<T>, x: &mut MultiVector<T>) -> Result<()> {
         let mut archive = Archive::load(snapshot, METHOD);
         self.archive(&mut archive, x);
-        archive.agree(self.b.comm())
+        archive.agree(self.b.comm())?;
+        self.has_taken_x = true;
+        Ok(())
     }
 
     fn archive(&mut self, archive: &mut Archive<'_, T>, x: &mut MultiVector<T>) {
@@ -280,11 +381,13 @@ impl<'s, 'a, T: Scalar> BlockDrive<'s, 'a, T> {
         if count != self.columns.len() {
             return archive.refuse("columns");
         }
+        let operator = self.powers.operator.get();
         for (name, block) in [("x", x), ("r", &mut self.r), ("directions", &mut self.directions)] {
             let mut one = Vector::zeros(block.layout());
-            for j in 0..block.columns() {
+            for (j, column) in self.columns.iter().enumerate() {
                 one.owned_mut().copy_from_slice(block.column(j));
-                archive.vector(&format!("{name} {j}"), &mut one);
+                let power = if name == "x" { column.power - operator } else { 0 };
+                archive.solution(&format!("{name} {j}"), &mut one, power);
                 block.column_mut(j).copy_from_slice(one.owned());
             }
         }
@@ -300,21 +403,30 @@ impl<'s, 'a, T: Scalar> BlockDrive<'s, 'a, T> {
         archive.real("last true residual", &mut self.last_true);
     }
 
-    /// The reports of a solve that ends for `reason`. A true residual that meets its target is
+    /// The reports of a solve that ends for `reason`, in the user's units. A true residual that meets its target is
     /// convergence, whatever ended the solve.
-    fn conclude(mut self, reason: StopReason, x: &MultiVector<T>, start: Instant) -> Result<Vec<SolveReport>> {
-        if !self.course.is_true {
-            self.compute_residuals(x)?;
-        }
-        self.course.end(self.b.comm())?;
+    fn into_reports(self, reason: StopReason, start: Instant) -> Vec<SolveReport> {
         let (iterations, applications, preconditionings) =
             (self.course.iterations, self.applications, self.preconditionings);
         let finished = self.columns.into_iter().map(|column| {
             let reason = if column.is_met() { StopReason::Converged } else { reason };
             let time = start.elapsed();
-            SolveReport { reason, iterations, applications, preconditionings, time, ..column.report }
+            let Column { report, power, .. } = column;
+            let [rhs_norm, target, true_residual] =
+                [report.rhs_norm, report.target, report.true_residual].map(|norm| scaled(norm, power));
+            SolveReport {
+                reason,
+                iterations,
+                applications,
+                preconditionings,
+                time,
+                rhs_norm,
+                target,
+                true_residual,
+                ..report
+            }
         });
-        Ok(finished.collect())
+        finished.collect()
     }
 }
 
@@ -328,7 +440,8 @@ fn project<T: Scalar>(projection: Option<&dyn LinearOperator<T>>, block: &mut Mu
 }
 
 impl Column {
-    fn new<T>(settings: &Settings<'_, T>, rhs_norm: f64) -> Column {
+    fn new<T>(settings: &Settings<'_, T>, rhs_norm: f64, power: i32) -> Column {
+        let atol = scaled(settings.atol, -power);
         let report = SolveReport {
             method: METHOD,
             reason: StopReason::IterationLimit,
@@ -336,13 +449,13 @@ impl Column {
             history: Vec::with_capacity(settings.max_iterations.min(RESERVED) + 1),
             norm: Norm::True,
             rhs_norm,
-            target: (settings.rtol * rhs_norm).max(settings.atol),
+            target: (settings.rtol * rhs_norm).max(atol),
             true_residual: f64::INFINITY,
             normal_residual: None,
             applications: 0,
             preconditionings: 0,
             time: std::time::Duration::ZERO,
         };
-        Column { report, residual: f64::INFINITY, limit: settings.dtol * rhs_norm, energy: 0.0 }
+        Column { report, power, residual: f64::INFINITY, limit: settings.dtol * rhs_norm, energy: 0.0 }
     }
 }

@@ -17,6 +17,8 @@
 //! A diagonal preconditioner is applied twice, since that reads no more than `z` would, and does not
 //! write it.
 
+use std::borrow::Cow;
+
 use dolmen_core::{Scalar, Vector, update};
 
 use crate::error::Result;
@@ -49,7 +51,7 @@ impl<T: Scalar> Cg<'_, T> {
     }
 }
 
-struct Run<'s, T> {
+struct Run<'s, T: Scalar> {
     z: Preconditioned<'s, T>,
     p: Vector<T>,
     /// `A p`.
@@ -59,11 +61,11 @@ struct Run<'s, T> {
 }
 
 /// What is known of `z = M r`.
-enum Preconditioned<'s, T> {
+enum Preconditioned<'s, T: Scalar> {
     /// It is `r`.
     Residual,
     /// It is `r` times this, entry by entry: cheaper to compute again than to keep.
-    Diagonal(&'s Vector<T>),
+    Diagonal(Cow<'s, Vector<T>>),
     /// It is kept.
     Stored(Vector<T>),
 }

@@ -13,6 +13,7 @@ use dolmen_core::{Scalar, Vector};
 use crate::error::{NoSpectrum, Result};
 use crate::krylov::context::Context;
 use crate::krylov::iteration::{Archive, Iteration, Step};
+use crate::krylov::powers::scaled;
 use crate::krylov::spectrum::estimate;
 use crate::report::StopReason;
 use crate::settings::{Settings, require, square_solver};
@@ -53,6 +54,7 @@ impl<T: Scalar> Chebyshev<'_, T> {
     fn iteration(&self, cx: &Context<'_, T>) -> Result<Run<T>> {
         let steps = self.estimate_steps;
         require(cx.method, "estimate_steps", steps as f64, steps > 0, "one or more")?;
+        let is_given = self.bounds.is_some();
         let (bounds, refused) = match self.bounds {
             Some([smallest, largest]) => {
                 require(cx.method, "smallest eigenvalue", smallest, smallest > 0.0, "more than zero")?;
@@ -67,7 +69,7 @@ impl<T: Scalar> Chebyshev<'_, T> {
             },
         };
         let [z, d, image] = std::array::from_fn(|_| cx.zeros());
-        Ok(Run { z, d, image, bounds, refused, rho: 0.0 })
+        Ok(Run { z, d, image, bounds, is_given, refused, rho: 0.0 })
     }
 }
 
@@ -78,6 +80,8 @@ struct Run<T> {
     d: Vector<T>,
     image: Vector<T>,
     bounds: [f64; 2],
+    /// Whether the user gave the bounds, in units of the user's system.
+    is_given: bool,
     /// Why there are no bounds.
     refused: Option<StopReason>,
     rho: f64,
@@ -93,10 +97,11 @@ fn end(reason: NoSpectrum) -> StopReason {
     }
 }
 
-impl<T> Run<T> {
+impl<T: Scalar> Run<T> {
     /// Middle and half width of the interval. One point is widened, to divide by.
-    fn interval(&self) -> (f64, f64) {
-        let [smallest, largest] = self.bounds;
+    fn interval(&self, cx: &Context<'_, T>) -> (f64, f64) {
+        let power = if self.is_given { cx.product_power() } else { 0 };
+        let [smallest, largest] = self.bounds.map(|bound| scaled(bound, -power));
         let middle = (largest + smallest) / 2.0;
         (middle, ((largest - smallest) / 2.0).max(1e-3 * middle))
     }
@@ -104,9 +109,12 @@ impl<T> Run<T> {
 
 impl<T: Scalar> Iteration<T> for Run<T> {
     fn start(&mut self, cx: &Context<'_, T>, r: &Vector<T>) -> Result<()> {
-        let (middle, half) = self.interval();
-        self.rho = half / middle;
         cx.precondition(r, &mut self.z)?;
+        if self.is_given {
+            cx.assume_operator_preconditioned(self.bounds[1]);
+        }
+        let (middle, half) = self.interval(cx);
+        self.rho = half / middle;
         Ok(self.d.axpby(T::from_parts(1.0 / middle, 0.0), &self.z, T::ZERO)?)
     }
 
@@ -118,7 +126,7 @@ impl<T: Scalar> Iteration<T> for Run<T> {
         cx.apply_projected(&self.d, &mut self.image)?;
         r.axpy(-T::ONE, &self.image)?;
         cx.precondition(r, &mut self.z)?;
-        let (middle, half) = self.interval();
+        let (middle, half) = self.interval(cx);
         let rho = 1.0 / (2.0 * middle / half - self.rho);
         let factors = [2.0 * rho / half, rho * self.rho].map(|factor| T::from_parts(factor, 0.0));
         self.d.axpby(factors[0], &self.z, factors[1])?;

@@ -1,20 +1,31 @@
 //! What a method computes with: the operators of a solve and sums over vectors, all counted.
 
+use std::borrow::Cow;
 use std::cell::{Cell, RefCell};
 use std::time::Instant;
 
-use dolmen_core::{AdjointOperator, LinearOperator, Reduction, Scalar, Vector, dots_with, profile, update_dots};
+use dolmen_core::{
+    AdjointOperator, LinearOperator, Real, Reduction, Scalar, Snapshot, Vector, dots_with, profile, update_dots,
+};
 
 use crate::error::{Error, Result};
 use crate::krylov::course::Wishes;
+use crate::krylov::powers::{self, Numbers, Power, Powers, scaled, vector_power};
 use crate::settings::{Norm, Settings};
 
-/// The operators of a solve.
+/// The operators of a solve, times the powers of two that [`powers`] tells of.
 pub(crate) struct Context<'s, T: Scalar> {
     pub(crate) start: Instant,
     pub(crate) method: &'static str,
+    /// For its layouts; [`Context::apply`] applies it.
     pub(crate) a: &'s dyn LinearOperator<T>,
-    pub(crate) b: &'s Vector<T>,
+    /// `b`, or `2^-power b`.
+    pub(crate) b: Cow<'s, Vector<T>>,
+    /// The power of the right-hand side.
+    rhs_power: i32,
+    pub(crate) powers: Powers,
+    /// Operands on the domain and the range, times a power of two.
+    rooms: [RefCell<Option<Vector<T>>>; 2],
     preconditioner: Option<&'s dyn LinearOperator<T>>,
     projection: Option<&'s dyn LinearOperator<T>>,
     adjoint: Option<Adjoints<'s, T>>,
@@ -90,11 +101,15 @@ impl<'s, T: Scalar> Context<'s, T> {
         b: &'s Vector<T>,
         preconditioner: Option<&'s dyn LinearOperator<T>>,
     ) -> Context<'s, T> {
-        Context {
+        let (powers, rhs) = settings.resume.map(|snapshot| Powers::resumed(snapshot, 1)).unwrap_or_default();
+        let mut cx = Context {
             start: Instant::now(),
             method,
             a,
-            b,
+            b: Cow::Borrowed(b),
+            rhs_power: 0,
+            powers,
+            rooms: Default::default(),
             preconditioner,
             projection: settings.projection,
             adjoint: None,
@@ -105,7 +120,78 @@ impl<'s, T: Scalar> Context<'s, T> {
             operator_norm: Cell::new(0.0),
             wishes: Wishes::new(settings, b.comm()),
             scratch: RefCell::new(Vector::zeros(a.domain())),
+        };
+        cx.scale_rhs(rhs.first().copied().unwrap_or(0));
+        cx
+    }
+
+    /// `b = 2^-power b`.
+    fn scale_rhs(&mut self, power: i32) {
+        if power != 0 {
+            self.b.to_mut().scale_by(-power);
+            self.rhs_power += power;
         }
+    }
+
+    /// Brings the right-hand side to an ordinary size, unless it has been. Gives `P b` and its norm.
+    ///
+    /// # Errors
+    /// [`Error::OutOfRange`] if the norm overflows.
+    pub(crate) fn rhs(&mut self, resumes: bool) -> Result<(Vector<T>, f64)> {
+        let mut r = self.b.as_ref().clone();
+        self.project(&mut r)?;
+        let norm = r.norm2();
+        powers::require_norm(self.method, &r, norm)?;
+        let power = if resumes { 0 } else { vector_power::<T>(norm) };
+        if power == 0 {
+            return Ok((r, norm));
+        }
+        self.scale_rhs(power);
+        r.scale_by(-power);
+        let norm = r.norm2();
+        Ok((r, norm))
+    }
+
+    /// Adds the powers of two to a snapshot.
+    pub(crate) fn save_powers(&self, snapshot: &mut Snapshot<T>) {
+        self.powers.save(snapshot, &[self.rhs_power]);
+    }
+
+    /// Residuals of the user's system are `2^power` times those of the solve, in the norm that was asked for.
+    pub(crate) fn residual_power(&self) -> i32 {
+        let preconditioner = self.powers.preconditioner.get();
+        self.rhs_power
+            + match self.norm {
+                Norm::True => 0,
+                Norm::Preconditioned => preconditioner,
+                // Powers of operators are even.
+                Norm::Natural => preconditioner / 2,
+            }
+    }
+
+    /// The right-hand side and true residuals of the user's system are `2^power` times those of the solve.
+    pub(crate) fn rhs_power(&self) -> i32 {
+        self.rhs_power
+    }
+
+    /// The user's `M^H A^H r` is `2^power` times that of the solve.
+    pub(crate) fn normal_power(&self) -> i32 {
+        self.rhs_power + self.product_power()
+    }
+
+    /// The user's `M A` is `2^power` times that of the solve.
+    pub(crate) fn product_power(&self) -> i32 {
+        self.powers.operator.get() + self.powers.preconditioner.get()
+    }
+
+    /// Takes the user's `M A` to be of this size, if nothing is known of `A`.
+    pub(crate) fn assume_operator_preconditioned(&self, size: f64) {
+        self.powers.operator.assume::<T>(scaled(size, -self.powers.preconditioner.get()));
+    }
+
+    /// The user's `x` is `2^power` times that of the solve.
+    pub(crate) fn solution_power(&self) -> i32 {
+        self.rhs_power - self.powers.operator.get()
     }
 
     /// A vector of zeros on the domain.
@@ -132,8 +218,10 @@ impl<'s, T: Scalar> Context<'s, T> {
 
     /// `y = A x`.
     pub(crate) fn apply(&self, x: &Vector<T>, y: &mut Vector<T>) -> Result<()> {
-        self.applications.set(self.applications.get() + 1);
-        Ok(self.a.apply(x, y)?)
+        self.powers.operator.apply(&self.rooms[0], x, y, |x, y| {
+            self.applications.set(self.applications.get() + 1);
+            Ok(self.a.apply(x, y)?)
+        })
     }
 
     /// `y = P A x`, for methods that orthogonalise what `A` gives.
@@ -145,14 +233,47 @@ impl<'s, T: Scalar> Context<'s, T> {
     /// `r = P (b - A x)`.
     pub(crate) fn residual(&self, x: &Vector<T>, r: &mut Vector<T>) -> Result<()> {
         self.apply(x, r)?;
-        r.axpby(T::ONE, self.b, -T::ONE)?;
+        self.subtract_from_rhs(r)
+    }
+
+    /// `r = P (b - r)`.
+    fn subtract_from_rhs(&self, r: &mut Vector<T>) -> Result<()> {
+        r.axpby(T::ONE, &self.b, -T::ONE)?;
         self.project(r)
+    }
+
+    /// Takes the user's guess `x` to the units of the solve; `r = P (b - A x)`.
+    pub(crate) fn take_guess(&self, x: &mut Vector<T>, r: &mut Vector<T>) -> Result<()> {
+        let size = x.norm2();
+        let power = vector_power::<T>(size);
+        x.scale_by(-power);
+        self.apply(x, r)?;
+        if size > 0.0 && !self.powers.operator.is_known() {
+            // The units of x follow from the size of the operator, of which a vector in its null space says nothing.
+            self.learn_from_rhs()?;
+        }
+        let power = power - self.solution_power();
+        x.scale_by(power);
+        r.scale_by(power);
+        self.subtract_from_rhs(r)
+    }
+
+    fn learn_from_rhs(&self) -> Result<()> {
+        let mut image = self.zeros();
+        match self.is_least_squares() {
+            true => self.apply_adjoint(&self.b, &mut image)?,
+            false => self.apply(&self.b, &mut image)?,
+        }
+        if !self.powers.operator.is_known() {
+            self.powers.operator.set(0);
+        }
+        Ok(())
     }
 
     /// `z = P M r`.
     pub(crate) fn precondition(&self, r: &Vector<T>, z: &mut Vector<T>) -> Result<()> {
         match self.preconditioner {
-            Some(m) => self.precondition_by(m, r, z),
+            Some(m) => self.precondition_by(m, &self.powers.preconditioner, r, z),
             None => {
                 z.copy_from(r)?;
                 self.project(z)
@@ -160,12 +281,23 @@ impl<'s, T: Scalar> Context<'s, T> {
         }
     }
 
-    /// `z = P M r` with this `M`.
-    pub(crate) fn precondition_by(&self, m: &dyn LinearOperator<T>, r: &Vector<T>, z: &mut Vector<T>) -> Result<()> {
-        self.count_preconditioning();
-        let event = profile::event("PCApply");
-        m.apply(r, z)?;
-        drop(event);
+    /// `z = P R r` with the part `R` of a split preconditioner that stands on the right.
+    pub(crate) fn precondition_right(&self, m: &dyn LinearOperator<T>, r: &Vector<T>, z: &mut Vector<T>) -> Result<()> {
+        self.precondition_by(m, &self.powers.right, r, z)
+    }
+
+    fn precondition_by(
+        &self,
+        m: &dyn LinearOperator<T>,
+        power: &Power,
+        r: &Vector<T>,
+        z: &mut Vector<T>,
+    ) -> Result<()> {
+        power.apply(&self.rooms[0], r, z, |r, z| {
+            self.count_preconditioning();
+            let _event = profile::event("PCApply");
+            Ok(m.apply(r, z)?)
+        })?;
         self.project(z)
     }
 
@@ -188,8 +320,17 @@ impl<'s, T: Scalar> Context<'s, T> {
 
     /// The entries of `P M` where it is a diagonal matrix, for a method that multiplies with them in the
     /// pass that needs the products, and counts that.
-    pub(crate) fn diagonal(&self) -> Option<&'s Vector<T>> {
-        self.preconditioner.filter(|_| self.projection.is_none())?.as_diagonal()
+    pub(crate) fn diagonal(&self) -> Option<Cow<'s, Vector<T>>> {
+        let diagonal = self.preconditioner.filter(|_| self.projection.is_none())?.as_diagonal()?;
+        let power = &self.powers.preconditioner;
+        if !power.is_known() {
+            power.assume::<T>(diagonal.norm_inf().to_f64());
+        }
+        let mut diagonal = Cow::Borrowed(diagonal);
+        if power.get() != 0 {
+            diagonal.to_mut().scale_by(-power.get());
+        }
+        Some(diagonal)
     }
 
     /// Counts a preconditioning that a method did itself.
@@ -210,15 +351,20 @@ impl<'s, T: Scalar> Context<'s, T> {
     /// `v = M^H A^H u`, in least squares.
     pub(crate) fn apply_adjoint(&self, u: &Vector<T>, v: &mut Vector<T>) -> Result<()> {
         let adjoint = self.adjoint.as_ref().expect("invariant: least-squares methods have adjoints");
-        self.applications.set(self.applications.get() + 1);
+        let product = |u: &Vector<T>, v: &mut Vector<T>| {
+            self.applications.set(self.applications.get() + 1);
+            Ok(adjoint.a.apply_adjoint(u, v)?)
+        };
         let Some(m) = adjoint.preconditioner else {
-            return Ok(adjoint.a.apply_adjoint(u, v)?);
+            return self.powers.operator.apply(&self.rooms[1], u, v, product);
         };
         let scratch = &mut *self.scratch.borrow_mut();
-        adjoint.a.apply_adjoint(u, scratch)?;
-        self.preconditionings.set(self.preconditionings.get() + 1);
-        let _event = profile::event("PCApply");
-        Ok(m.apply_adjoint(scratch, v)?)
+        self.powers.operator.apply(&self.rooms[1], u, scratch, product)?;
+        self.powers.preconditioner.apply(&self.rooms[0], scratch, v, |u, v| {
+            self.count_preconditioning();
+            let _event = profile::event("PCApply");
+            Ok(m.apply_adjoint(u, v)?)
+        })
     }
 
     /// Learns that `|A v| / |v|` is this large for some `v`.

@@ -11,6 +11,9 @@
 //!
 //! With a projection `P`, `r` and `b` in all of this are `P r` and `P b`: the parts that any `x` can
 //! influence.
+//!
+//! All numbers here are those of the system times the powers of two that [`powers`](crate::krylov::powers) tells of;
+//! history, report, monitor and the `x` of snapshots have the units of the user's system.
 
 use dolmen_core::{Real, Scalar, Snapshot, Vector, profile};
 
@@ -18,6 +21,7 @@ use crate::error::Result;
 use crate::krylov::context::Context;
 use crate::krylov::course::{Course, RESERVED, Signs};
 use crate::krylov::iteration::{Archive, Estimate, Iteration, Step};
+use crate::krylov::powers::{scale_solution, scaled};
 use crate::report::{SolveReport, StopReason};
 use crate::settings::{Norm, Settings};
 
@@ -31,25 +35,11 @@ pub(crate) fn drive<'s, T: Scalar, I: Iteration<T>>(
     let start = cx.start;
     let _event = profile::event(cx.method);
     let mut drive = Drive::new(cx, settings, iteration)?;
-    match settings.resume {
-        Some(snapshot) => drive.load(snapshot, x)?,
-        None => drive.begin(x)?,
-    }
-    let reason = loop {
-        if let Some(reason) = drive.course.verdict(&drive.signs(), &drive.cx.wishes) {
-            break reason;
-        }
-        if let Some(reason) = drive.step(x)? {
-            break reason;
-        }
-    };
-    if reason == StopReason::IterationLimit {
-        drive.course.hear_last(&drive.cx.wishes, drive.cx.b.comm())?;
-        drive.hand_out(x)?;
-    }
-    let mut report = drive.conclude(reason, x)?;
-    report.time = start.elapsed();
-    Ok(report)
+    let outcome = drive.run(x);
+    let solution = drive.give_back(x);
+    outcome.and(solution)?;
+    drive.report.time = start.elapsed();
+    Ok(drive.into_report())
 }
 
 /// A solve under way.
@@ -68,16 +58,17 @@ struct Drive<'s, 'a, T: Scalar, I> {
     /// The residual above which the solve has diverged.
     limit: f64,
     report: SolveReport,
+    /// Whether `x` has the units of the solve.
+    has_taken_x: bool,
 }
 
 impl<'s, 'a, T: Scalar, I: Iteration<T>> Drive<'s, 'a, T, I> {
-    fn new(cx: Context<'s, T>, settings: &'s Settings<'a, T>, iteration: I) -> Result<Self> {
+    fn new(mut cx: Context<'s, T>, settings: &'s Settings<'a, T>, iteration: I) -> Result<Self> {
         let needs_z = cx.is_least_squares() || cx.norm != Norm::True;
-        let mut r = cx.b.clone();
         let mut z = needs_z.then(|| cx.zeros());
-        cx.project(&mut r)?;
-        let rhs_norm = r.norm2();
+        let (r, rhs_norm) = cx.rhs(settings.resume.is_some())?;
         let size = measure(&cx, &r, rhs_norm, z.as_mut())?;
+        let atol = scaled(settings.atol, -cx.residual_power());
         let report = SolveReport {
             method: cx.method,
             reason: StopReason::IterationLimit,
@@ -85,7 +76,7 @@ impl<'s, 'a, T: Scalar, I: Iteration<T>> Drive<'s, 'a, T, I> {
             history: Vec::with_capacity(settings.max_iterations.min(RESERVED) + 1),
             norm: cx.norm,
             rhs_norm,
-            target: (settings.rtol * size).max(settings.atol),
+            target: (settings.rtol * size).max(atol),
             true_residual: f64::INFINITY,
             normal_residual: None,
             applications: 0,
@@ -94,7 +85,34 @@ impl<'s, 'a, T: Scalar, I: Iteration<T>> Drive<'s, 'a, T, I> {
         };
         let unknown = Estimate::from(f64::INFINITY);
         let (course, limit) = (Course::new(settings), settings.dtol * size);
-        Ok(Drive { cx, settings, course, iteration, r, z, estimate: unknown, last: unknown, limit, report })
+        let (estimate, last, has_taken_x) = (unknown, unknown, false);
+        Ok(Drive { cx, settings, course, iteration, r, z, estimate, last, limit, report, has_taken_x })
+    }
+
+    fn run(&mut self, x: &mut Vector<T>) -> Result<()> {
+        match self.settings.resume {
+            Some(snapshot) => self.load(snapshot, x)?,
+            None => self.begin(x)?,
+        }
+        let reason = loop {
+            if let Some(reason) = self.course.verdict(&self.signs(), &self.cx.wishes) {
+                break reason;
+            }
+            if let Some(reason) = self.step(x)? {
+                break reason;
+            }
+        };
+        if reason == StopReason::IterationLimit {
+            self.course.hear_last(&self.cx.wishes, self.cx.b.comm())?;
+            self.hand_out(x)?;
+        }
+        self.conclude(reason, x)
+    }
+
+    /// Brings `x` to the user's units.
+    fn give_back(&self, x: &mut Vector<T>) -> Result<()> {
+        let power = if self.has_taken_x { self.cx.solution_power() } else { 0 };
+        scale_solution(self.cx.method, x, power)
     }
 
     /// The first residual and start.
@@ -102,7 +120,10 @@ impl<'s, 'a, T: Scalar, I: Iteration<T>> Drive<'s, 'a, T, I> {
         if self.report.rhs_norm == 0.0 {
             x.fill(T::ZERO);
         }
-        self.start(x)?;
+        self.cx.take_guess(x, &mut self.r)?;
+        self.has_taken_x = true;
+        self.measure_residual()?;
+        self.start_method()?;
         // A guess better than zero may lose some of its lead on the way.
         self.limit = self.limit.max(self.settings.dtol * self.estimate.residual);
         self.record(x)
@@ -111,6 +132,11 @@ impl<'s, 'a, T: Scalar, I: Iteration<T>> Drive<'s, 'a, T, I> {
     /// `r = b - A x`, and its norms.
     fn compute_residual(&mut self, x: &Vector<T>) -> Result<()> {
         self.cx.residual(x, &mut self.r)?;
+        self.measure_residual()
+    }
+
+    /// The norms of a residual that has just been computed.
+    fn measure_residual(&mut self) -> Result<()> {
         self.report.true_residual = self.r.norm2();
         self.estimate = measure(&self.cx, &self.r, self.report.true_residual, self.z.as_mut())?.into();
         if let (true, Some(s)) = (self.cx.is_least_squares(), &mut self.z) {
@@ -127,6 +153,10 @@ impl<'s, 'a, T: Scalar, I: Iteration<T>> Drive<'s, 'a, T, I> {
     /// Computes the residual, and starts the method from it if it is still too large.
     fn start(&mut self, x: &Vector<T>) -> Result<()> {
         self.compute_residual(x)?;
+        self.start_method()
+    }
+
+    fn start_method(&mut self) -> Result<()> {
         if !self.is_met() && self.estimate.residual.is_finite() {
             self.iteration.start(&self.cx, &self.r)?;
         }
@@ -192,8 +222,10 @@ impl<'s, 'a, T: Scalar, I: Iteration<T>> Drive<'s, 'a, T, I> {
 
     /// Notes the residual, tells the monitor, and hands out a snapshot if it is time.
     fn record(&mut self, x: &mut Vector<T>) -> Result<()> {
-        self.report.history.push(self.estimate.residual);
-        self.course.tell(self.estimate.residual, self.report.target, &self.cx.wishes);
+        let [residual, target] =
+            [self.estimate.residual, self.report.target].map(|norm| scaled(norm, self.cx.residual_power()));
+        self.report.history.push(residual);
+        self.course.tell(residual, target, &self.cx.wishes);
         self.course.meet(&self.cx.wishes, self.cx.b.comm())?;
         self.hand_out(x)
     }
@@ -204,6 +236,7 @@ impl<'s, 'a, T: Scalar, I: Iteration<T>> Drive<'s, 'a, T, I> {
             return Ok(());
         }
         let mut snapshot = Snapshot::new(self.cx.method);
+        self.cx.save_powers(&mut snapshot);
         self.archive(&mut Archive::Save(&mut snapshot), x);
         self.course.deliver(snapshot, self.cx.b.comm())
     }
@@ -213,6 +246,7 @@ impl<'s, 'a, T: Scalar, I: Iteration<T>> Drive<'s, 'a, T, I> {
         let mut archive = Archive::load(snapshot, self.cx.method);
         self.archive(&mut archive, x);
         archive.agree(self.cx.b.comm())?;
+        self.has_taken_x = true;
         if self.course.is_true {
             // A solve may end on this residual, and the right-hand side may not be the snapshot's: the
             // start is made once more, and not counted since it was before.
@@ -225,7 +259,7 @@ impl<'s, 'a, T: Scalar, I: Iteration<T>> Drive<'s, 'a, T, I> {
     }
 
     fn archive(&mut self, archive: &mut Archive<'_, T>, x: &mut Vector<T>) {
-        archive.vector("x", x);
+        archive.solution("x", x, self.cx.solution_power());
         archive.vector("r", &mut self.r);
         self.course.archive(archive);
         archive.series("history", &mut self.report.history);
@@ -246,9 +280,9 @@ impl<'s, 'a, T: Scalar, I: Iteration<T>> Drive<'s, 'a, T, I> {
         self.iteration.archive(archive);
     }
 
-    /// The report of a solve that ends for `reason`. Whatever ended it, a true residual that meets
+    /// Completes the report of a solve that ends for `reason`. Whatever ended it, a true residual that meets
     /// the tolerance is convergence.
-    fn conclude(mut self, reason: StopReason, x: &mut Vector<T>) -> Result<SolveReport> {
+    fn conclude(&mut self, reason: StopReason, x: &mut Vector<T>) -> Result<()> {
         if !self.course.is_true {
             if reason != StopReason::NotFinite {
                 self.iteration.finish(&self.cx, x)?;
@@ -261,7 +295,19 @@ impl<'s, 'a, T: Scalar, I: Iteration<T>> Drive<'s, 'a, T, I> {
         self.report.iterations = self.course.iterations;
         self.report.applications = self.cx.applications.get();
         self.report.preconditionings = self.cx.preconditionings.get();
-        Ok(self.report)
+        Ok(())
+    }
+
+    /// The report in the user's units, in which its history is.
+    fn into_report(self) -> SolveReport {
+        let Drive { cx, report, .. } = self;
+        SolveReport {
+            rhs_norm: scaled(report.rhs_norm, cx.rhs_power()),
+            target: scaled(report.target, cx.residual_power()),
+            true_residual: scaled(report.true_residual, cx.rhs_power()),
+            normal_residual: report.normal_residual.map(|normal| scaled(normal, cx.normal_power())),
+            ..report
+        }
     }
 }
 

@@ -143,7 +143,7 @@ impl<T: Scalar> Iteration<T> for Run<'_, T> {
             Side::Left => {
                 let last = match &mut self.right {
                     Some((right, y)) => {
-                        cx.precondition_by(*right, last, y)?;
+                        cx.precondition_right(*right, last, y)?;
                         y
                     }
                     None => last,
@@ -170,7 +170,7 @@ impl<T: Scalar> Iteration<T> for Run<'_, T> {
         // The basis is not needed any more.
         let correction = &mut self.arnoldi.basis[0];
         match self.right {
-            Some((right, _)) => cx.precondition_by(right, &self.z, correction)?,
+            Some((right, _)) => cx.precondition_right(right, &self.z, correction)?,
             None => cx.precondition(&self.z, correction)?,
         }
         Ok(x.axpy(T::ONE, correction)?)

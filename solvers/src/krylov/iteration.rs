@@ -4,6 +4,7 @@ use dolmen_core::{Comm, Scalar, Snapshot, Vector};
 
 use crate::error::{Error, Result};
 use crate::krylov::context::Context;
+use crate::krylov::powers::Numbers;
 use crate::report::StopReason;
 
 /// What the recurrences of a method say about the residual.
@@ -174,6 +175,20 @@ impl<'s, T: Scalar> Archive<'s, T> {
             Some(())
         };
         self.exchange(name, vector, |s, vector| s.set_vector(name, vector.clone()), load);
+    }
+
+    /// The solution, which is `2^power` times `x` in the user's units. Where that is not `x`, a snapshot has both:
+    /// digits may be lost on the way.
+    pub(crate) fn solution(&mut self, name: &str, x: &mut Vector<T>, power: i32) {
+        if power == 0 {
+            return self.vector(name, x);
+        }
+        if let Archive::Save(snapshot) = self {
+            let mut users = x.clone();
+            users.scale_by(power);
+            snapshot.set_vector(name, users);
+        }
+        self.vector(&format!("scaled {name}"), x);
     }
 
     pub(crate) fn vectors(&mut self, name: &str, vectors: &mut [Vector<T>]) {

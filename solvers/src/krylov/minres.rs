@@ -48,18 +48,21 @@ pub(crate) struct Lanczos<T> {
     pub(crate) gamma: [f64; 2],
     pub(crate) square: f64,
     image: Vector<T>,
+    /// Whether the vector before the newest is the residual of the start, whose size is none of the operator's.
+    is_first: bool,
 }
 
 impl<T: Scalar> Lanczos<T> {
     pub(crate) fn new(cx: &Context<'_, T>) -> Lanczos<T> {
         let v = std::array::from_fn(|_| cx.zeros());
-        Lanczos { v, z: cx.zeros(), gamma: [0.0, 1.0], square: 0.0, image: cx.zeros() }
+        Lanczos { v, z: cx.zeros(), gamma: [0.0, 1.0], square: 0.0, image: cx.zeros(), is_first: false }
     }
 
     pub(crate) fn start(&mut self, cx: &Context<'_, T>, r: &Vector<T>) -> Result<()> {
         self.v[0].copy_from(r)?;
         self.v[1].fill(T::ZERO);
         self.gamma = [0.0, 1.0];
+        self.is_first = true;
         self.normalise(cx)
     }
 
@@ -101,7 +104,9 @@ impl<T: Scalar> Lanczos<T> {
     pub(crate) fn advance(&mut self, cx: &Context<'_, T>, delta: f64) -> Result<()> {
         self.normalise(cx)?;
         // What rounding leaves of a space that is exhausted.
-        let noise = T::Real::EPSILON.to_f64() * (delta.abs() + self.gamma[1]);
+        let beside = if self.is_first { delta.abs() } else { self.gamma[1] };
+        let noise = T::Real::EPSILON.to_f64() * (delta.abs() + beside);
+        self.is_first = false;
         if self.gamma[0] <= noise {
             self.gamma[0] = 0.0;
         }

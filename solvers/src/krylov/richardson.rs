@@ -12,6 +12,7 @@ use dolmen_core::{Scalar, Vector};
 use crate::error::Result;
 use crate::krylov::context::Context;
 use crate::krylov::iteration::{Archive, Iteration, Step};
+use crate::krylov::powers::scaled;
 use crate::settings::{require, square_solver};
 
 square_solver! {
@@ -26,7 +27,7 @@ impl<T: Scalar> Richardson<'_, T> {
     fn iteration(&self, cx: &Context<'_, T>) -> Result<Run<T>> {
         let omega = self.damping;
         require(cx.method, "damping", omega, omega.is_finite() && omega != 0.0, "a number other than zero")?;
-        Ok(Run { z: cx.zeros(), image: cx.zeros(), omega: T::from_parts(omega, 0.0) })
+        Ok(Run { z: cx.zeros(), image: cx.zeros(), omega })
     }
 }
 
@@ -34,18 +35,23 @@ struct Run<T> {
     /// `M r`.
     z: Vector<T>,
     image: Vector<T>,
-    omega: T,
+    /// The damping that was asked for.
+    omega: f64,
 }
 
 impl<T: Scalar> Iteration<T> for Run<T> {
     fn start(&mut self, cx: &Context<'_, T>, r: &Vector<T>) -> Result<()> {
-        cx.precondition(r, &mut self.z)
+        cx.precondition(r, &mut self.z)?;
+        // Where this converges, `omega M A` is near one.
+        cx.assume_operator_preconditioned(1.0 / self.omega.abs());
+        Ok(())
     }
 
     fn step(&mut self, cx: &Context<'_, T>, x: &mut Vector<T>, r: &mut Vector<T>) -> Result<Step> {
-        x.axpy(self.omega, &self.z)?;
+        let omega = T::from_parts(scaled(self.omega, cx.product_power()), 0.0);
+        x.axpy(omega, &self.z)?;
         cx.apply_projected(&self.z, &mut self.image)?;
-        r.axpy(-self.omega, &self.image)?;
+        r.axpy(-omega, &self.image)?;
         cx.precondition(r, &mut self.z)?;
         Step::next(cx.residual_norm(r, &self.z)?)
     }

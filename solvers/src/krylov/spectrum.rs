@@ -11,6 +11,7 @@ use dolmen_core::{LinearOperator, Real, Reduction, Scalar, Vector};
 use crate::error::{Error, NoSpectrum, Result};
 use crate::krylov::context::Context;
 use crate::krylov::minres::Lanczos;
+use crate::krylov::powers::scaled;
 use crate::report::StopReason;
 use crate::settings::{Settings, require};
 
@@ -41,10 +42,12 @@ pub fn estimate_spectrum<'s, T: Scalar>(
     settings.preconditioner = preconditioner;
     let zero = Vector::zeros(a.domain());
     let cx = Context::square(METHOD, &settings, a, &zero, &zero)?;
-    estimate(&cx, steps)?.map_err(|reason| Error::NoSpectrum { method: METHOD, reason })
+    let ends = estimate(&cx, steps)?.map(|ends| ends.map(|end| scaled(end, cx.product_power())));
+    ends.map_err(|reason| Error::NoSpectrum { method: METHOD, reason })
 }
 
-/// [`estimate_spectrum`] of the operators of a solve, which goes on to report why there is none.
+/// [`estimate_spectrum`] of the operators of a solve, times their powers of two, which goes on to report why there
+/// is none.
 pub(crate) fn estimate<T: Scalar>(cx: &Context<'_, T>, steps: usize) -> Result<Result<[f64; 2], NoSpectrum>> {
     let mut lanczos = Lanczos::new(cx);
     let start = random(cx, 0)?;

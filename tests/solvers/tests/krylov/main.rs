@@ -13,6 +13,7 @@ mod preconditioned;
 mod references;
 mod resume;
 mod resume_preconditioned;
+mod scaling;
 mod stencil;
 mod stopping;
 mod table;
@@ -95,6 +96,24 @@ fn main() -> ExitCode {
         case("iteration_limit", &[1, 2], stopping::iteration_limit),
         case("least_squares_restarts", &[1, 2], stopping::least_squares_restarts),
         case("fast_reductions", SOME, stopping::fast_reductions),
+        case("scaled_square_systems_f32", SOME, scaling::square::<f32>),
+        case("scaled_square_systems_f64", SOME, scaling::square::<f64>),
+        case("scaled_square_systems_c32", &[1, 3], scaling::square::<Complex32>),
+        case("scaled_square_systems_c64", &[1, 3], scaling::square::<Complex64>),
+        case("scaled_least_squares_f32", SOME, scaling::least_squares::<f32>),
+        case("scaled_least_squares_f64", SOME, scaling::least_squares::<f64>),
+        case("scaled_least_squares_c32", &[1, 3], scaling::least_squares::<Complex32>),
+        case("scaled_least_squares_c64", &[1, 3], scaling::least_squares::<Complex64>),
+        case("scaled_blocks_f32", &[1, 3], scaling::blocks::<f32>),
+        case("scaled_blocks_f64", SOME, scaling::blocks::<f64>),
+        case("scaled_blocks_c64", &[1, 3], scaling::blocks::<Complex64>),
+        case("scaled_norms", &[1, 3], scaling::norms),
+        case("scaled_settings", &[1, 3], scaling::settings),
+        case("scaled_monitors", SOME, scaling::monitors),
+        case("scaled_block_monitors", &[1, 3], scaling::block_monitors),
+        case("small_operators", &[1, 3], scaling::small_operators),
+        case("scaled_systems_by_hand", SOME, scaling::by_hand),
+        case("solutions_out_of_range", SOME, scaling::out_of_range),
         case("mismatched_layouts", &[1, 2, 3], stopping::mismatched_layouts),
         case("bad_settings", &[1, 2], stopping::bad_settings),
         case("a_failing_operator", SOME, stopping::a_failing_operator),

@@ -53,7 +53,7 @@ pub(crate) fn double<T: Scalar>(value: Complex64) -> T::Double {
 }
 
 /// The second rank has nothing, if there is one.
-fn layout(comm: &Comm, rows: u64) -> TestResult<Layout> {
+pub(crate) fn layout(comm: &Comm, rows: u64) -> TestResult<Layout> {
     let (ranks, rank) = (comm.size() as u64, comm.rank() as u64);
     let others = ranks.max(2) - 1;
     let share = match rank {
