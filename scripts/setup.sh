@@ -48,7 +48,7 @@ have_petsc() { compgen -G "/usr/lib/petscdir/$1*/*-$2/lib/python3/dist-packages/
 
 required=()   # Debian packages without which nothing builds
 modules=()    # the same for people without Debian
-optional=()   # Debian packages for the demo's sky and the Python tests
+optional=()   # Debian packages for the demo's sky and the tests with Python and networks
 
 need() {
     modules+=("$1")
@@ -87,6 +87,7 @@ collect_missing() {
     have_python_headers || need "Python headers" python3-dev
     have_modules venv ensurepip || need "Python's venv module" python3-venv
 
+    have ip || optional+=(iproute2)
     [ -d /usr/share/healpy ] || optional+=(healpy-data)
     for name in healpy h5py astropy pytest; do
         have_modules "$name" || optional+=("python3-$name")
@@ -163,7 +164,7 @@ fi
 if [ ${#optional[@]} -gt 0 ]; then
     mkdir -p out
     echo "${optional[*]}" >"$refused"
-    echo "setup: warning: not installed, some Python tests are skipped or the demo's sky is synthetic: ${optional[*]}"
+    echo "setup: warning: not installed, some tests are skipped or the demo's sky is synthetic: ${optional[*]}"
     echo "setup: (remove $refused to have their installation tried again)"
 else
     rm -f "$refused"
