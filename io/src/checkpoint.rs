@@ -27,6 +27,7 @@ pub use restored::Restored;
 pub use signals::{Signals, Wish};
 
 use crate::error::{Error, Result};
+use crate::regular_file::agree_on_sight;
 use dolmen_core::Comm;
 use dolmen_core::environment::{ThreadLevel, mpi_library};
 use dolmen_core::text::{escaped, shown};
@@ -56,7 +57,7 @@ pub struct CheckpointStore {
 /// A checkpoint that is to be completed.
 #[derive(Debug)]
 enum Begun {
-    UnderWay(UnderWay),
+    UnderWay(Box<UnderWay>),
     Saved(Saved),
 }
 
@@ -106,7 +107,9 @@ impl CheckpointStore {
             Ok(lock)
         };
         let prepared = if comm.rank() == 0 { prepare() } else { Ok(None) };
-        let lock = comm.agree(prepared.map_err(|error| Error::io(folder, "use as folder of checkpoints", error)))?;
+        let failed = |error| Error::io(folder, "use as folder of checkpoints", error);
+        let lock = comm.agree(prepared.map_err(failed))?;
+        agree_on_sight(comm, fs::metadata(folder.join(lock::NAME)).map(drop).map_err(failed))?;
         let in_background = mpi_library().thread_level != ThreadLevel::Single;
         if comm.rank() == 0 && !in_background {
             tracing::warn!("MPI allows this process one thread: all ranks wait while a checkpoint is written");
@@ -198,7 +201,7 @@ impl CheckpointStore {
         self.begun = Some(if self.in_background {
             let (generation, path) = self.next()?;
             let place = Place { comm: &self.comm, alone: &self.alone, path: &path, generation };
-            Begun::UnderWay(UnderWay::begin(&place, checkpoint)?)
+            Begun::UnderWay(Box::new(UnderWay::begin(&place, checkpoint)?))
         } else {
             Begun::Saved(self.save(&checkpoint)?)
         });

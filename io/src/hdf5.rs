@@ -1,9 +1,5 @@
 //! Parallel HDF5: files opened by all ranks together, of which each rank reads and
 //! writes its own hyperslab.
-//!
-//! Files, groups, attributes and creation go through the `hdf5` crate. Transfers do
-//! not: its interface has no transfer property list, so all of its reads and
-//! writes are independent. [`Dataset`] calls the library itself, collectively.
 
 mod attribute;
 mod dataset;
@@ -16,6 +12,7 @@ mod matrix;
 mod name;
 mod objects;
 mod options;
+mod sink;
 mod slab;
 mod space;
 mod table;

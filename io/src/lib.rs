@@ -17,6 +17,7 @@ mod error;
 mod fault;
 mod matrix_file;
 mod positioned;
+mod regular_file;
 mod source;
 mod staged;
 mod symmetry;
@@ -27,6 +28,8 @@ pub use matrix_file::{
     Description, Field, Format, Matrix, Storage, Symmetry, Vectors, describe, is_known, read_matrix, read_vectors,
     require_matrix_extension, require_vectors_extension, write_matrix, write_vectors,
 };
+pub use regular_file::{open_on_all_ranks, open_regular};
+pub use staged::{require_writable, require_writable_folder};
 
 /// Whole numbers beyond this have neighbours that `f64` cannot tell apart.
 const EXACT: u64 = 1 << 53;

@@ -3,7 +3,7 @@
 use crate::error::{Error, Result};
 use crate::staged::{StagedFile, start_writeback};
 use dolmen_core::Comm;
-use std::fs::{File, OpenOptions};
+use std::fs::File;
 use std::io::{self, Write};
 use std::mem;
 use std::os::unix::fs::FileExt;
@@ -73,8 +73,7 @@ pub(crate) fn write_staged(
 ) -> Result<()> {
     let staged = StagedFile::create(comm, target)?;
     staged.reserve(comm, bytes)?;
-    let written = OpenOptions::new().write(true).open(staged.temporary()).and_then(|file| write(&file));
-    comm.agree(written.map_err(|error| Error::io(staged.temporary(), "write", error)))?;
+    comm.agree(write(staged.file()).map_err(|error| Error::io(staged.temporary(), "write", error)))?;
     staged.sync(comm)?;
     staged.publish(comm)
 }

@@ -3,9 +3,10 @@
 
 use crate::error::{Error, Result};
 use crate::fault::require_same;
+use crate::regular_file::{agree_on_sight, open_regular};
 use dolmen_core::Comm;
 use flate2::read::MultiGzDecoder;
-use std::fs::{self, File};
+use std::fs::File;
 use std::io::{self, Read};
 use std::ops::Range;
 use std::os::unix::fs::FileExt;
@@ -31,24 +32,15 @@ impl Source {
     ///
     /// # Collective
     pub(crate) fn open(comm: &Comm, path: &Path) -> Result<Self> {
-        let source = comm.agree(Self::open_here(path))?;
+        let source = agree_on_sight(comm, Self::open_here(path))?;
         require_same(comm, path, &(source.length, source.gzip))?;
         Ok(source)
     }
 
     /// Opens a file on this rank.
     pub(crate) fn open_here(path: &Path) -> Result<Self> {
-        let failed = |error| Error::io(path, "open", error);
-        // Asked before opening: to open a pipe would wait for its other end.
-        let kind = fs::metadata(path).map_err(failed)?;
-        if kind.is_dir() {
-            return Err(Error::argument(path, "is a folder; name a file"));
-        }
-        if !kind.is_file() {
-            return Err(Error::argument(path, "is not a regular file; copy its contents into one"));
-        }
-        let file = File::open(path).map_err(failed)?;
-        let length = file.metadata().map_err(failed)?.len();
+        let file = open_regular(path)?;
+        let length = file.metadata().map_err(|error| Error::io(path, "examine", error))?.len();
         if length == 0 {
             return Err(Error::argument(path, "is empty"));
         }

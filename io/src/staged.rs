@@ -10,53 +10,65 @@ mod ffi;
 pub(crate) use ffi::{await_writeback, forget, start_writeback};
 
 use crate::error::{Error, Result};
+use crate::regular_file::agree_on_sight;
 use dolmen_core::Comm;
 use dolmen_core::text::shown;
-use std::cell::{Cell, OnceCell};
+use std::cell::Cell;
 use std::ffi::OsString;
 use std::fs::{self, File, OpenOptions};
 use std::io;
+use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
+use std::time::{SystemTime, UNIX_EPOCH};
 
-/// A file that is being written under a temporary name.
+/// A file that is being written under a temporary name, open on every rank.
 ///
 /// Dropping it unpublished removes the temporary file; that communicates nothing.
 #[derive(Debug)]
 pub(crate) struct StagedFile {
     target: PathBuf,
     temporary: PathBuf,
+    file: File,
     /// Whether this rank removes the temporary file when it is dropped.
     remove: bool,
     /// False once the file system has said that it cannot reserve space.
     reservable: Cell<bool>,
-    /// Opened when data are first sent to the disk before the file is complete.
-    under_way: OnceCell<File>,
 }
 
 impl StagedFile {
-    /// Creates the empty temporary file.
+    /// Creates the empty temporary file, and sees to it that all ranks see it: not those of a node with a folder of
+    /// the same name.
     ///
     /// # Collective
     pub(crate) fn create(comm: &Comm, target: &Path) -> Result<Self> {
         let temporary = temporary_path(target);
-        let create = || -> Result<bool> {
-            if comm.rank() != 0 {
-                return Ok(false);
-            }
-            if target.is_dir() {
-                return Err(Error::argument(target, "is a folder; name a file"));
-            }
-            create_anew(&temporary).map_err(|error| Error::io(&temporary, "create", error))?;
-            Ok(true)
+        let staged = |file, remove| {
+            let (target, temporary) = (target.to_owned(), temporary.clone());
+            Self { target, temporary, file, remove, reservable: Cell::new(true) }
         };
-        let remove = comm.agree(create())?;
-        Ok(Self {
-            target: target.to_owned(),
-            temporary,
-            remove,
-            reservable: Cell::new(true),
-            under_way: OnceCell::new(),
-        })
+        let created = if comm.rank() == 0 {
+            create_here(target, &temporary).map(|file| Some(staged(file, true)))
+        } else {
+            Ok(None)
+        };
+        let created = comm.agree(created)?;
+        if comm.size() == 1 {
+            return Ok(created.expect("invariant: rank 0 has created it"));
+        }
+        // What one rank writes the others have to read.
+        let time = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        let mut mark = format!("{} {}", std::process::id(), time.as_nanos()).into_bytes();
+        comm.broadcast(0, &mut mark);
+        let marked = created.as_ref().map_or(Ok(()), |created| created.file.write_all_at(&mark, 0));
+        comm.agree(marked.map_err(|error| Error::io(&temporary, "write", error)))?;
+        let seen = match created {
+            Some(created) => Ok(created),
+            None => open_marked(&temporary, &mark).map(|file| staged(file, false)),
+        };
+        let seen = agree_on_sight(comm, seen)?;
+        let emptied = if seen.remove { seen.file.set_len(0) } else { Ok(()) };
+        comm.agree(emptied.map_err(|error| Error::io(&temporary, "truncate", error)))?;
+        Ok(seen)
     }
 
     /// The name to write to.
@@ -64,20 +76,20 @@ impl StagedFile {
         &self.temporary
     }
 
-    /// Makes sure that the disk has room for the file's first `bytes` bytes. Where the
-    /// file system cannot reserve, that is logged once, and writing may fail later.
+    /// The file, for reading and writing by position.
+    pub(crate) fn file(&self) -> &File {
+        &self.file
+    }
+
+    /// Makes sure that the disk has room for the file's first `bytes` bytes. Where the file system cannot reserve, a
+    /// full disk is found when the data are written.
     ///
     /// # Collective
     pub(crate) fn reserve(&self, comm: &Comm, bytes: u64) -> Result<()> {
         let reserve = || {
-            if comm.rank() != 0 {
-                return Ok(());
-            }
-            let file = OpenOptions::new().write(true).open(&self.temporary)?;
-            if self.reservable.get() && !ffi::reserve(&file, bytes)? {
+            if comm.rank() == 0 && self.reservable.get() && !ffi::reserve(&self.file, bytes)? {
                 self.reservable.set(false);
-                let path = shown(&self.temporary);
-                tracing::warn!(%path, "the file system cannot reserve space: if it fills up, writing may fail or hang");
+                tracing::debug!(path = %shown(&self.temporary), "the file system cannot reserve space");
             }
             Ok(())
         };
@@ -85,45 +97,55 @@ impl StagedFile {
         Ok(comm.agree(reserve().map_err(|error| Error::io(&self.temporary, action, error)))?)
     }
 
-    /// Has the system begin to bring to disk what was written, so that to sync the file takes less time.
-    pub(crate) fn start_writeback(&self) -> io::Result<()> {
-        if self.under_way.get().is_none() {
-            let _ = self.under_way.set(OpenOptions::new().write(true).open(&self.temporary)?);
-        }
-        self.under_way.get().map_or(Ok(()), |file| start_writeback(file, 0..0))
-    }
-
-    /// Gives back what was reserved beyond the file's end, and brings the file to
-    /// disk. Every rank has closed it.
+    /// Brings the file to disk, and gives back what was reserved beyond its end.
     ///
     /// # Collective
     pub(crate) fn sync(&self, comm: &Comm) -> Result<()> {
-        let sync = || {
-            let file = OpenOptions::new().write(true).open(&self.temporary)?;
-            if comm.rank() == 0 {
-                file.set_len(file.metadata()?.len())?;
-            }
-            file.sync_all()
-        };
-        Ok(comm.agree(sync().map_err(|error| Error::io(&self.temporary, "sync", error)))?)
+        let failed = |error| Error::io(&self.temporary, "sync", error);
+        comm.agree(self.file.sync_all().map_err(failed))?;
+        // Only now does rank 0 see the length that all ranks together have given it.
+        let cut = || self.file.set_len(self.file.metadata()?.len()).and_then(|()| self.file.sync_all());
+        Ok(comm.agree(if comm.rank() == 0 { cut().map_err(failed) } else { Ok(()) })?)
     }
 
-    /// Gives the temporary file its name. Every rank has closed and synced it.
+    /// Gives the temporary file its name. Every rank has synced it.
     ///
     /// # Collective
     pub(crate) fn publish(mut self, comm: &Comm) -> Result<()> {
-        let publish = || -> Result<()> {
-            if comm.rank() != 0 {
-                return Ok(());
-            }
-            let renamed = fs::rename(&self.temporary, &self.target);
-            renamed.map_err(|error| Error::io(&self.target, "rename to", error))?;
-            sync_folder_of(&self.target)
-        };
-        comm.agree(publish())?;
-        self.remove = false;
-        Ok(())
+        Ok(comm.agree(if comm.rank() == 0 { self.rename() } else { Ok(()) })?)
     }
+
+    fn rename(&mut self) -> Result<()> {
+        let renamed = fs::rename(&self.temporary, &self.target);
+        renamed.map_err(|error| Error::io(&self.target, "rename to", error))?;
+        // From here on what is open is the target, which may not be emptied.
+        self.remove = false;
+        sync_folder_of(&self.target)
+    }
+}
+
+/// Proves that a file can be made or replaced, and that all ranks see it, before there is anything to write.
+///
+/// # Collective
+///
+/// # Errors
+///
+/// It is a folder, a pipe or a device, or its folder does not exist, cannot be written or is another on some rank.
+pub fn require_writable(comm: &Comm, path: impl AsRef<Path>) -> Result<()> {
+    StagedFile::create(comm, path.as_ref()).map(drop)
+}
+
+/// Proves that files can be made in a folder, and that all ranks see them.
+///
+/// # Collective
+///
+/// # Errors
+///
+/// It does not exist, cannot be written, or is another on some rank.
+pub fn require_writable_folder(comm: &Comm, folder: impl AsRef<Path>) -> Result<()> {
+    let mut number = vec![std::process::id()];
+    comm.broadcast(0, &mut number);
+    require_writable(comm, folder.as_ref().join(format!(".dolmen-probe-{}", number[0])))
 }
 
 impl Drop for StagedFile {
@@ -132,8 +154,7 @@ impl Drop for StagedFile {
             return;
         }
         // Emptied first: a library may hold it open, which keeps its space.
-        let emptied = OpenOptions::new().write(true).open(&self.temporary).and_then(|file| file.set_len(0));
-        if let Err(error) = emptied.and_then(|()| fs::remove_file(&self.temporary))
+        if let Err(error) = self.file.set_len(0).and_then(|()| fs::remove_file(&self.temporary))
             && error.kind() != io::ErrorKind::NotFound
         {
             tracing::warn!(path = %shown(&self.temporary), %error, "cannot remove a temporary file");
@@ -148,12 +169,31 @@ pub(crate) fn temporary_path(target: &Path) -> PathBuf {
     PathBuf::from(name)
 }
 
+/// Refuses a target that a file must not replace, and creates the temporary file.
+fn create_here(target: &Path, temporary: &Path) -> Result<File> {
+    match target.metadata() {
+        Ok(found) if found.is_dir() => return Err(Error::argument(target, "is a folder; name a file")),
+        Ok(found) if !found.is_file() => return Err(Error::argument(target, "is not a regular file; name another")),
+        _ => {}
+    }
+    create_anew(temporary).map_err(|error| Error::io(temporary, "create", error))
+}
+
+/// Opens the temporary file that another rank has created, if this is that file.
+fn open_marked(temporary: &Path, mark: &[u8]) -> Result<File> {
+    let failed = |error| Error::io(temporary, "open", error);
+    let file = OpenOptions::new().read(true).write(true).open(temporary).map_err(failed)?;
+    let mut found = vec![0; mark.len()];
+    file.read_exact_at(&mut found, 0).map_err(failed)?;
+    if found == mark { Ok(file) } else { Err(Error::argument(temporary, "is not the file that rank 0 has created")) }
+}
+
 /// Creates a file in the place of what a program that was killed has left. That is removed and not
 /// emptied, because a process of the program may still be writing to it.
 fn create_anew(path: &Path) -> io::Result<File> {
     match fs::remove_file(path) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
-        _ => File::create_new(path),
+        _ => OpenOptions::new().read(true).write(true).create_new(true).open(path),
     }
 }
 

@@ -1,4 +1,4 @@
-//! Small files that one rank writes, places to write to, and checksums.
+//! Small files that one rank writes, and checksums.
 
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom, Write as _};
@@ -8,9 +8,7 @@ use std::path::{Path, PathBuf};
 use crc32fast::Hasher;
 use dolmen_core::text::shown;
 use dolmen_core::{Blocks, Comm};
-
-/// Names that are tried for a file that is made to prove that one can be.
-const PROBES: u32 = 100;
+use dolmen_io::open_on_all_ranks;
 
 /// Writes a small text or picture file under a temporary name and renames it. Not collective.
 ///
@@ -18,13 +16,7 @@ const PROBES: u32 = 100;
 /// The file cannot be written.
 pub fn write(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let temporary = temporary(path);
-    // What a program that was killed has left is removed, not emptied: it may be a link to another file.
-    match std::fs::remove_file(&temporary) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-        _ => {}
-    }
-    let written = File::create_new(&temporary).and_then(|mut file| file.write_all(bytes));
-    let written = written.and_then(|()| std::fs::rename(&temporary, path));
+    let written = write_anew(&temporary, bytes).and_then(|()| std::fs::rename(&temporary, path));
     written.inspect_err(|_| {
         // The first error is the one to report, whether or not the rest can be removed.
         let _ = std::fs::remove_file(&temporary);
@@ -34,23 +26,6 @@ pub fn write(path: &Path, bytes: &[u8]) -> io::Result<()> {
 /// The name under which a file is written before it gets its own.
 fn temporary(path: &Path) -> PathBuf {
     path.with_added_extension("tmp")
-}
-
-/// Proves that files can be made in a folder, by making one that was not there. Not collective.
-///
-/// # Errors
-/// The folder does not exist or cannot be written.
-pub fn require_writable_folder(folder: &Path) -> io::Result<()> {
-    let folder = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };
-    let mut attempt = 0;
-    loop {
-        let probe = folder.join(format!(".dolmen-probe-{}-{attempt}", std::process::id()));
-        match File::create_new(&probe) {
-            // Left by a process of the same number, or put there by somebody else.
-            Err(error) if error.kind() == io::ErrorKind::AlreadyExists && attempt < PROBES => attempt += 1,
-            made => return made.and_then(|_| std::fs::remove_file(&probe)),
-        }
-    }
 }
 
 /// Refuses to write files if one of them is an input, whatever names they have: two names are of one file
@@ -84,15 +59,16 @@ fn identity(path: &Path) -> Option<(u64, u64)> {
     path.metadata().ok().map(|file| (file.dev(), file.ino()))
 }
 
-/// Proves that a file can be made or replaced, before there is anything to write. Not collective.
-///
-/// # Errors
-/// It is a folder, or its folder does not exist or cannot be written.
-pub fn require_writable(path: &Path) -> io::Result<()> {
-    if path.is_dir() {
-        return Err(io::ErrorKind::IsADirectory.into());
+/// Writes a file in the place of what a program that was killed has left, which may be anything: it is removed, not
+/// emptied.
+fn write_anew(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    match std::fs::remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        _ => {}
     }
-    require_writable_folder(path.parent().unwrap_or(Path::new("")))
+    let mut file = File::create_new(path)?;
+    file.write_all(bytes)?;
+    file.sync_all()
 }
 
 /// CRC-32 of a file, each rank reading its share, in hexadecimal.
@@ -101,9 +77,10 @@ pub fn require_writable(path: &Path) -> io::Result<()> {
 ///
 /// # Errors
 /// The file cannot be read.
-pub fn checksum(comm: &Comm, path: &Path) -> dolmen_core::Result<String> {
+pub fn checksum(comm: &Comm, path: &Path) -> dolmen_io::Result<String> {
     let what = |error| format!("{}: cannot read: {error}", shown(path));
-    let (crc, bytes) = comm.agree(share(comm, path).map_err(what))?;
+    let file = open_on_all_ranks(comm, path)?;
+    let (crc, bytes) = comm.agree(share(comm, file).map_err(what))?;
     let mut whole = Hasher::new();
     for [crc, bytes] in comm.all_gather([u64::from(crc), bytes]) {
         let crc = u32::try_from(crc).expect("invariant: a 32-bit checksum");
@@ -113,9 +90,8 @@ pub fn checksum(comm: &Comm, path: &Path) -> dolmen_core::Result<String> {
 }
 
 /// CRC-32 and length of this rank's share of a file.
-fn share(comm: &Comm, path: &Path) -> io::Result<(u32, u64)> {
+fn share(comm: &Comm, mut file: File) -> io::Result<(u32, u64)> {
     const PIECE: usize = 1 << 20;
-    let mut file = File::open(path)?;
     let bytes = file.metadata()?.len();
     let range = Blocks::uniform(bytes, comm.size()).range(comm.rank());
     file.seek(SeekFrom::Start(range.start))?;

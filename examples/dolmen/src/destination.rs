@@ -2,13 +2,15 @@
 
 use std::path::Path;
 
-use dolmen_common::files;
+use dolmen_common::files::keep_inputs;
 use dolmen_core::Comm;
 use dolmen_io::fits::{Hdu, HduKind};
 use dolmen_io::hdf5::H5File;
-use dolmen_io::{Matrix, Vectors, require_matrix_extension, require_vectors_extension};
+use dolmen_io::{
+    Matrix, Vectors, require_matrix_extension, require_vectors_extension, require_writable, require_writable_folder,
+};
 
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::location::{Kind, Location};
 use crate::{fits_file, hdf5_file};
 
@@ -76,14 +78,15 @@ fn check_place(comm: &Comm, location: &Location, inputs: &[&Location]) -> Result
 ///
 /// # Collective
 pub(crate) fn check_file(comm: &Comm, path: &Path, inputs: &[&Location]) -> Result<()> {
-    agree(comm, path, || files::require_writable(path))?;
     let inputs: Vec<&Path> = inputs.iter().map(|input| input.file.as_path()).collect();
     let mut outputs = vec![path.to_owned()];
     if path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("petsc")) {
         // The file of its block size is written or removed.
         outputs.push(path.with_added_extension("info"));
     }
-    Ok(files::keep_inputs(comm, &inputs, &outputs)?)
+    // First: what is tried makes the temporary file.
+    keep_inputs(comm, &inputs, &outputs)?;
+    Ok(require_writable(comm, path)?)
 }
 
 /// Refuses to replace a file for one object of it, if it holds others.
@@ -133,12 +136,5 @@ fn other_columns(comm: &Comm, location: &Location, name: &str) -> Result<Vec<Str
 ///
 /// # Collective
 pub(crate) fn check_folder(comm: &Comm, folder: &Path) -> Result<()> {
-    agree(comm, folder, || files::require_writable_folder(folder))
-}
-
-/// Tries on one rank.
-fn agree(comm: &Comm, path: &Path, try_out: impl FnOnce() -> std::io::Result<()>) -> Result<()> {
-    let tried = if comm.rank() == 0 { try_out() } else { Ok(()) };
-    let what = |error| Error::File { path: path.to_owned(), what: format!("cannot write: {error}") };
-    Ok(comm.agree(tried.map_err(what))?)
+    Ok(require_writable_folder(comm, folder)?)
 }

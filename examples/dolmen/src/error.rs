@@ -10,6 +10,12 @@ pub(crate) enum Error {
     /// A file that can be read does not fit, or one cannot be written.
     #[error("{}: {}", shown(path), escaped(what))]
     File { path: PathBuf, what: String },
+    /// A solution that could not be written to its file.
+    #[error("{error}; the solution is in {}", shown(rescued))]
+    Rescued { error: Box<Error>, rescued: PathBuf },
+    /// A solution that could not be written anywhere.
+    #[error("{error}; and the solution could not be written elsewhere: {elsewhere}")]
+    Lost { error: Box<Error>, elsewhere: String },
     /// A failure of the toolkit, or one that the ranks agreed on. Its text names a place in the input,
     /// which is the same on any number of ranks; the failing rank is left out.
     #[error("{}", .0.message())]

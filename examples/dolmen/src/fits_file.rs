@@ -3,8 +3,8 @@
 use std::ops::Range;
 
 use dolmen_core::{Comm, Complex64, Layout, Vector};
-use dolmen_io::Vectors;
 use dolmen_io::fits::{Column, ColumnData, ColumnType, FitsFile, Hdu, Header, TableColumn, write_table};
+use dolmen_io::{Vectors, open_on_all_ranks};
 
 use crate::error::{Error, Result};
 use crate::input::{Description, require_length, single};
@@ -18,6 +18,7 @@ const COLUMN: &str = "VALUE";
 ///
 /// # Collective
 pub(crate) fn open(comm: &Comm, location: &Location) -> Result<FitsFile> {
+    open_on_all_ranks(comm, &location.file)?;
     Ok(comm.agree(FitsFile::open(&location.file))?)
 }
 

@@ -2,13 +2,15 @@
 
 use std::ffi::{OsStr, OsString};
 use std::fmt;
-use std::io::Read;
+use std::fs::File;
+use std::io::{Read, Seek};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::FileExt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use dolmen_core::Comm;
 use dolmen_core::text::{escaped, shown};
+use dolmen_io::open_regular;
 use flate2::read::MultiGzDecoder;
 
 use crate::error::{Error, Result};
@@ -101,13 +103,10 @@ impl Location {
 
     /// What the file is by its first bytes, if they are known and can be read.
     fn kind_by_contents(&self) -> Option<Kind> {
-        // Asked before opening: to open a pipe would wait for its other end.
-        if !std::fs::metadata(&self.file).is_ok_and(|metadata| metadata.is_file()) {
-            return None;
-        }
-        if is_hdf5(&self.file).unwrap_or(false) {
+        let file = open_regular(&self.file).ok()?;
+        if is_hdf5(&file).unwrap_or(false) {
             Some(Kind::Hdf5)
-        } else if head(&self.file).is_ok_and(|head| head.starts_with(b"SIMPLE  =")) {
+        } else if head(&file).is_ok_and(|head| head.starts_with(b"SIMPLE  =")) {
             Some(Kind::Fits)
         } else {
             dolmen_io::is_known(&self.file).then_some(Kind::Single)
@@ -130,8 +129,7 @@ impl Location {
 
 /// Whether a file has the signature of HDF5: at its start, or behind a block of the user's such as
 /// MATLAB's, whose size is a power of two.
-fn is_hdf5(path: &Path) -> std::io::Result<bool> {
-    let file = std::fs::File::open(path)?;
+fn is_hdf5(file: &File) -> std::io::Result<bool> {
     let mut signature = [0; 8];
     for start in [0, 512, 1024, 2048, 4096] {
         if file.read_at(&mut signature, start)? == signature.len() && signature == *b"\x89HDF\r\n\x1a\n" {
@@ -142,14 +140,14 @@ fn is_hdf5(path: &Path) -> std::io::Result<bool> {
 }
 
 /// The first bytes of a file, unpacked.
-fn head(path: &Path) -> std::io::Result<Vec<u8>> {
+fn head(mut file: &File) -> std::io::Result<Vec<u8>> {
     const LENGTH: u64 = 16;
-    let file = std::fs::File::open(path)?;
     let mut bytes = Vec::new();
-    (&file).take(LENGTH).read_to_end(&mut bytes)?;
+    file.take(LENGTH).read_to_end(&mut bytes)?;
     if bytes.starts_with(&[0x1f, 0x8b]) {
         bytes.clear();
-        MultiGzDecoder::new(std::fs::File::open(path)?).take(LENGTH).read_to_end(&mut bytes)?;
+        file.rewind()?;
+        MultiGzDecoder::new(file).take(LENGTH).read_to_end(&mut bytes)?;
     }
     Ok(bytes)
 }
@@ -157,6 +155,7 @@ fn head(path: &Path) -> std::io::Result<Vec<u8>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::path::Path;
 
     fn parse(text: &str) -> Location {
         OsString::from(text).into()

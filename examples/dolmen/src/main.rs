@@ -14,6 +14,7 @@ mod json;
 mod listing;
 mod location;
 mod outcome;
+mod rescue;
 mod right_hand_side;
 mod solve;
 mod spy;

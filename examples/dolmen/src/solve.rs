@@ -19,6 +19,7 @@ use crate::error::Result;
 use crate::input::{Description, range, read_matrix};
 use crate::location::Location;
 use crate::outcome::{self, Outcome};
+use crate::rescue;
 use crate::right_hand_side::{Column, RightHandSide, complex, read};
 
 #[derive(clap::Args)]
@@ -126,7 +127,8 @@ impl Solve {
             outcome.tell(comm);
         }
         if let (Some(path), false) = (&self.output, stopped) {
-            destination::write_vectors(path, &wrap(MultiVector::from_vectors(a.domain(), &[&x])?))?;
+            let written = destination::write_vectors(path, &wrap(MultiVector::from_vectors(a.domain(), &[&x])?));
+            written.or_else(|error| Err(rescue::elsewhere(&x, wrap, error)?))?;
             if !self.json {
                 say(comm, &format!("x is in {path}"));
             }

@@ -3,8 +3,11 @@
 //! Paths are relative to the folder of the configuration file. A key that does not exist is
 //! refused with the nearest one that does.
 
+use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
+use dolmen_core::Comm;
+use dolmen_io::open_on_all_ranks;
 use serde::Deserialize;
 
 use crate::error::{Error, Result};
@@ -226,13 +229,18 @@ fn ordering<'de, D: serde::Deserializer<'de>>(deserializer: D) -> std::result::R
 }
 
 impl Config {
-    /// The text of a configuration file.
+    /// Reads the text of a configuration file.
+    ///
+    /// # Collective
     ///
     /// # Errors
-    /// The file cannot be read.
-    pub fn read(path: &Path) -> Result<String> {
-        std::fs::read_to_string(path)
-            .map_err(|error| Error::File { path: path.to_owned(), what: format!("cannot read: {error}") })
+    /// The file cannot be read, or is not the same for all ranks.
+    pub fn read(comm: &Comm, path: &Path) -> Result<String> {
+        let mut file = open_on_all_ranks(comm, path)?;
+        let mut text = String::new();
+        let read = file.read_to_string(&mut text).map(|_| text);
+        let what = |error| Error::File { path: path.to_owned(), what: format!("cannot read: {error}") };
+        Ok(comm.agree(read.map_err(what))?)
     }
 
     /// Validates the text of the configuration file at `path`. Paths in it are relative to the

@@ -36,6 +36,22 @@ pub enum Error {
         /// What failed.
         what: String,
     },
+    /// Maps that could not be written to their folder.
+    #[error("{error}; the maps are in {}", shown(rescued))]
+    Rescued {
+        /// Why not.
+        error: Box<Error>,
+        /// The folder that has them.
+        rescued: PathBuf,
+    },
+    /// Maps that could not be written anywhere.
+    #[error("{error}; and the maps could not be written elsewhere: {elsewhere}")]
+    Lost {
+        /// Why not to their folder.
+        error: Box<Error>,
+        /// Why not to others.
+        elsewhere: String,
+    },
     /// More memory is asked for than there is.
     #[error("{0}, which is more than the memory available")]
     Memory(String),

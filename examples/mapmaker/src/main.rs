@@ -134,9 +134,7 @@ fn tod_or(given: Option<PathBuf>, config: &Config, path: &Path, option: &str) ->
 }
 
 fn load(comm: &Comm, path: &Path) -> Result<(Config, String)> {
-    let read = || -> Result<(Config, String)> {
-        let text = Config::read(path)?;
-        Ok((Config::parse(&text, path)?, text))
-    };
-    Ok(comm.agree(read())?)
+    let text = Config::read(comm, path)?;
+    let config = comm.agree(Config::parse(&text, path))?;
+    Ok((config, text))
 }

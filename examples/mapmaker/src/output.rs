@@ -2,10 +2,10 @@
 
 use std::path::{Path, PathBuf};
 
-use dolmen_common::files::require_writable_folder;
 use dolmen_core::Comm;
 use dolmen_io::fits::{ColumnData, Coordinates, MapColumn, MapHeader, PolarisationConvention, write_map};
 use dolmen_io::hdf5::{H5File, Layout};
+use dolmen_io::require_writable_folder;
 
 use crate::config::{Config, Convention, Frame};
 use crate::error::{Error, Result};
@@ -48,7 +48,7 @@ pub fn products(folder: &Path) -> Vec<PathBuf> {
 /// # Errors
 /// The folder cannot be created or written.
 pub fn prepare_folder(comm: &Comm, folder: &Path) -> Result<()> {
-    let probe = || -> std::io::Result<()> {
+    let prepare = || -> std::io::Result<()> {
         if comm.rank() == 0 {
             std::fs::create_dir_all(folder)?;
             for product in products(folder) {
@@ -57,13 +57,12 @@ pub fn prepare_folder(comm: &Comm, folder: &Path) -> Result<()> {
                     _ => (),
                 }
             }
-            require_writable_folder(folder)?;
         }
         Ok(())
     };
     let what = |error| Error::File { path: folder.to_owned(), what: format!("cannot be written: {error}") };
-    comm.agree(probe().map_err(what))?;
-    Ok(())
+    comm.agree(prepare().map_err(what))?;
+    Ok(require_writable_folder(comm, folder)?)
 }
 
 /// Writes a small text or picture file under a temporary name and renames it. Not collective.
@@ -120,6 +119,34 @@ pub fn write_products(config: &Config, maps: &Maps, history: &[String], folder: 
         files.push(write_offsets(maps, history, folder)?);
     }
     Ok(files)
+}
+
+/// Writes all maps and the offsets of a run. Where its folder does not take them, they go to another, a new one in the
+/// working folder or else in that of temporary files, and the error names it.
+///
+/// # Collective
+///
+/// # Errors
+/// A file cannot be written.
+pub fn write_or_rescue(config: &Config, maps: &Maps, history: &[String], folder: &Path) -> Result<Vec<PathBuf>> {
+    let error = match write_products(config, maps, history, folder) {
+        Err(error) => Box::new(error),
+        written => return written,
+    };
+    let comm = maps.pixels.layout.comm();
+    let mut number = vec![std::process::id()];
+    comm.broadcast(0, &mut number);
+    let mut reasons = Vec::new();
+    // Relative to the working folder of each rank, which is one folder if it is to take them.
+    for parent in [PathBuf::new(), std::env::temp_dir()] {
+        let rescued = parent.join(format!("mapmaker-rescued-{}", number[0]));
+        let written = prepare_folder(comm, &rescued).and_then(|()| write_products(config, maps, history, &rescued));
+        match written {
+            Ok(_) => return Err(Error::Rescued { error, rescued }),
+            Err(reason) => reasons.push(reason.to_string()),
+        }
+    }
+    Err(Error::Lost { error, elsewhere: reasons.join("; ") })
 }
 
 /// The components of an interleaved array.

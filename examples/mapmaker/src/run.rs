@@ -13,7 +13,7 @@ use crate::config::Config;
 use crate::error::Result;
 use crate::figures::draw;
 use crate::maps::{Maps, make_maps};
-use crate::output::{prepare_folder, products, write_file, write_products};
+use crate::output::{prepare_folder, products, write_file, write_or_rescue};
 use crate::phases::{PhaseTime, Phases, peak_memory};
 use crate::report::{Phase, Rank, Report, Solve};
 
@@ -68,7 +68,7 @@ pub fn run(comm: &Comm, request: &Request<'_>, monitor: &mut dyn Monitor<f64>) -
     let maps = make_maps(comm, config, &mut phases, monitor, request.resume)?;
     let checksum = phases.time("checksum input", || checksum(comm, &config.input.tod))?;
     let history = history(request, &checksum);
-    let mut files = phases.time("write maps", || write_products(config, &maps, &history, folder))?;
+    let mut files = phases.time("write maps", || write_or_rescue(config, &maps, &history, folder))?;
     let drawn = phases.time("draw pictures", || draw(comm, &maps, folder))?;
     files.extend(drawn.files);
     let phases = phases.summary(comm);

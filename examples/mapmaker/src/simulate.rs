@@ -18,6 +18,7 @@ use dolmen_core::{Comm, ExchangePlan, IndexMap, Layout};
 use dolmen_io::fits::{
     ColumnData, Coordinates, MapColumn, MapFile, MapHeader, PolarisationConvention, UNSEEN, write_map,
 };
+use dolmen_io::open_on_all_ranks;
 
 use crate::baselines::cut;
 use crate::config::{Convention, Frame, SimulateConfig};
@@ -142,6 +143,7 @@ fn describe(config: &SimulateConfig, frame: Frame) -> Description {
 }
 
 fn read(comm: &Comm, config: &SimulateConfig, path: &Path) -> Result<Sky> {
+    open_on_all_ranks(comm, path)?;
     let opened = || -> Result<(MapFile, Healpix)> {
         let file = MapFile::open(path)?;
         let grid = Healpix::new(file.header().nside, file.header().ordering).expect("invariant: checked on opening");

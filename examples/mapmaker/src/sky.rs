@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 
 use dolmen_core::{Comm, ExchangePlan, IndexMap, Layout, index::at};
 use dolmen_io::fits::{Coordinates, MapFile, PolarisationConvention, UNSEEN};
+use dolmen_io::open_on_all_ranks;
 
 use crate::config::{Convention, Frame};
 use crate::error::{Error, Result};
@@ -29,6 +30,7 @@ impl SkyFile {
     /// The file cannot be read, has fewer columns, or is finer than `healpix`; the same on all
     /// ranks.
     pub fn open(comm: &Comm, path: &Path, healpix: &Healpix, columns: usize) -> Result<SkyFile> {
+        open_on_all_ranks(comm, path)?;
         let open = || -> Result<SkyFile> {
             let refuse = |what: String| Err(Error::File { path: path.to_owned(), what });
             let file = MapFile::open(path)?;

@@ -3,6 +3,7 @@
 //! The lock is `flock` on a file that stays: the kernel releases it when the process ends, however it
 //! does, and the file itself means nothing.
 
+use crate::regular_file::open_to_write;
 use dolmen_core::text::shown;
 use std::fs::{File, TryLockError};
 use std::io::{self, ErrorKind};
@@ -19,7 +20,8 @@ const PAUSE: Duration = Duration::from_millis(20);
 /// Locks a folder for as long as the file is open; none where the file system has no locks.
 pub(super) fn lock(folder: &Path) -> io::Result<Option<File>> {
     let path = folder.join(NAME);
-    let file = File::options().write(true).create(true).truncate(false).open(&path)?;
+    let file = open_to_write(&path, File::options().write(true).create(true).truncate(false));
+    let file = file.map_err(|error| io::Error::new(error.kind(), format!("its file {NAME}: {error}")))?;
     let start = Instant::now();
     loop {
         match file.try_lock() {

@@ -7,6 +7,7 @@ use super::trailer;
 use super::write::{FORMAT, VERSION};
 use crate::error::{Error, Result};
 use crate::hdf5::{Attribute, ByteOrder, ElementType, H5File};
+use crate::regular_file::open_on_all_ranks;
 use dolmen_core::{Comm, Complex32, Complex64, Layout, Scalar, Vector, profile};
 use std::any::Any;
 use std::collections::BTreeMap;
@@ -46,7 +47,7 @@ impl Located {
 ///
 /// It may be good, but cannot be read by this program on this machine.
 pub(super) fn read(comm: &Comm, alone: &Comm, path: &Path) -> Result<Result<Restored, String>> {
-    let file = comm.agree(File::open(path).map_err(|error| Error::io(path, "open", error)))?;
+    let file = open_on_all_ranks(comm, path)?;
     // Nothing is parsed by the library before one rank has seen that it is undamaged.
     if let Err(damage) = agree(comm, if comm.rank() == 0 { trailer::check(&file) } else { Ok(()) }) {
         return Ok(Err(damage));

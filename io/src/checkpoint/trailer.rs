@@ -9,6 +9,7 @@
 //! the number of vectors, 8; and `DOLMENck`.
 
 use super::checksums::Running;
+use crate::regular_file::open_regular;
 use crc32c::crc32c;
 use std::fs::File;
 use std::io::{self, Seek, SeekFrom, Write};
@@ -42,11 +43,10 @@ pub(super) fn append(path: &Path, regions: &[Range<u64>]) -> io::Result<()> {
 
 /// Whether a file ends as it would if it had a trailer.
 pub(super) fn has_magic(path: &Path) -> io::Result<bool> {
-    // To open a pipe would wait for its writer.
-    let metadata = path.metadata()?;
+    let file = open_regular(path).map_err(io::Error::other)?;
     let mut end = [0; MAGIC.len()];
-    match metadata.len().checked_sub(end.len() as u64).filter(|_| metadata.is_file()) {
-        Some(start) => File::open(path)?.read_exact_at(&mut end, start).map(|()| end == *MAGIC),
+    match file.metadata()?.len().checked_sub(end.len() as u64) {
+        Some(start) => file.read_exact_at(&mut end, start).map(|()| end == *MAGIC),
         None => Ok(false),
     }
 }

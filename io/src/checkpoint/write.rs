@@ -19,7 +19,9 @@ use super::checksums::{self, BLOCK, Part, cut, parts};
 use super::content::{CHECKSUMS, Checkpoint, INTEGERS, REALS, Section, Slab, TEXTS, VECTORS};
 use super::{Saved, trailer};
 use crate::error::{Error, Result};
+use crate::fault::require_same;
 use crate::hdf5::{Element, H5File, Layout};
+use crate::regular_file::agree_on_sight;
 use crate::staged::{StagedFile, await_writeback, forget, start_writeback, temporary_path};
 use dolmen_core::text::shown;
 use dolmen_core::{Comm, Complex32, Complex64, profile};
@@ -29,6 +31,7 @@ use std::ops::Range;
 use std::os::unix::fs::FileExt;
 use std::panic::resume_unwind;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -73,7 +76,7 @@ pub(super) fn write(place: &Place<'_>, checkpoint: &Checkpoint<'_>) -> Result<Sa
     let slabs: Vec<&Slab<'_>> = checkpoint.vectors().map(|vector| &vector.slab).collect();
     let bytes: usize = slabs.iter().map(|slab| slab.bytes().len()).sum();
     let event = profile::event("CheckpointWrite").bytes(bytes as u64);
-    let filled = fill(&prepared.temporary, &slabs, &prepared.offsets);
+    let filled = fill(&prepared.file, &prepared.temporary, &slabs, &prepared.offsets);
     drop(event);
     prepared.publish(place.comm, place.alone, filled)
 }
@@ -83,6 +86,8 @@ pub(super) fn write(place: &Place<'_>, checkpoint: &Checkpoint<'_>) -> Result<Sa
 struct Prepared {
     saved: Saved,
     temporary: PathBuf,
+    /// The temporary file, open for reading and writing.
+    file: Arc<File>,
     /// Where the vectors go, in order.
     offsets: Vec<u64>,
     /// On rank 0.
@@ -100,7 +105,12 @@ impl Prepared {
         comm.broadcast(0, &mut offsets);
         let bytes = checkpoint.vectors().map(|vector| vector.bytes).sum();
         let temporary = temporary_path(&path);
-        Ok(Self { saved: Saved { generation: place.generation, path, bytes }, temporary, offsets, framed })
+        let file = File::options().read(true).write(true).open(&temporary);
+        let file = Arc::new(agree_on_sight(comm, file.map_err(|error| Error::io(&temporary, "open", error)))?);
+        let length = file.metadata().map(|file| file.len());
+        let length = comm.agree(length.map_err(|error| Error::io(&temporary, "examine", error)))?;
+        require_same(comm, &temporary, &length)?;
+        Ok(Self { saved: Saved { generation: place.generation, path, bytes }, temporary, file, offsets, framed })
     }
 
     /// Gives the file its name, if all ranks have filled it.
@@ -133,8 +143,8 @@ impl UnderWay {
     pub(super) fn begin(place: &Place<'_>, checkpoint: Checkpoint<'_>) -> Result<Self> {
         let prepared = Prepared::new(place, &checkpoint)?;
         let slabs: Vec<Slab<'static>> = checkpoint.into_slabs().map(Slab::into_static).collect();
-        let (path, offsets) = (prepared.temporary.clone(), prepared.offsets.clone());
-        let write = move || fill(&path, &slabs.iter().collect::<Vec<_>>(), &offsets);
+        let (file, path, offsets) = (prepared.file.clone(), prepared.temporary.clone(), prepared.offsets.clone());
+        let write = move || fill(&file, &path, &slabs.iter().collect::<Vec<_>>(), &offsets);
         let spawned = thread::Builder::new().name("checkpoint".to_owned()).spawn(write);
         let spawned = spawned.map(|thread| Writer(Some(thread)));
         let failed = |error| Error::io(&prepared.temporary, "start a thread to write", error);
@@ -176,9 +186,8 @@ impl Framed {
     fn publish(self, alone: &Comm, sums: &[Vec<u32>]) -> Result<()> {
         let path = self.staged.temporary();
         let add = || {
-            let file = File::options().write(true).open(path)?;
             for (sums, at) in sums.iter().zip(&self.sums).filter(|(sums, _)| !sums.is_empty()) {
-                file.write_all_at(bytemuck::cast_slice(sums), *at)?;
+                self.staged.file().write_all_at(bytemuck::cast_slice(sums), *at)?;
             }
             trailer::append(path, &self.regions)
         };
@@ -269,7 +278,7 @@ struct Piece<'s> {
 }
 
 /// Writes this rank's slabs to disk, each piece read back.
-fn fill(path: &Path, slabs: &[&Slab<'_>], offsets: &[u64]) -> Result<Sums> {
+fn fill(file: &File, path: &Path, slabs: &[&Slab<'_>], offsets: &[u64]) -> Result<Sums> {
     let mut pieces: Vec<Piece<'_>> = Vec::new();
     for (number, (slab, offset)) in slabs.iter().zip(offsets).enumerate() {
         for (first, run) in slab.runs() {
@@ -284,14 +293,13 @@ fn fill(path: &Path, slabs: &[&Slab<'_>], offsets: &[u64]) -> Result<Sums> {
     if pieces.is_empty() {
         return Ok(parts);
     }
-    let file = File::options().read(true).write(true).open(path).map_err(|error| Error::io(path, "open", error))?;
     for step in 0..pieces.len() + UNDER_WAY {
         if let Some(piece) = pieces.get_mut(step) {
-            let written = piece.write(&file);
+            let written = piece.write(file);
             written.map_err(|error| Error::io(path, format!("write {} bytes", piece.bytes.len()), error))?;
         }
         if let Some(piece) = step.checked_sub(UNDER_WAY).and_then(|done| pieces.get(done)) {
-            piece.verify(&file).map_err(|error| Error::io(path, "read back", error))?;
+            piece.verify(file).map_err(|error| Error::io(path, "read back", error))?;
         }
     }
     file.sync_all().map_err(|error| Error::io(path, "sync", error))?;

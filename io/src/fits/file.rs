@@ -4,8 +4,9 @@ use super::column::{Column, parse_columns};
 use super::header::{BLOCK, Header, HeaderError};
 
 use crate::error::{Error, Result};
+use crate::regular_file::open_regular;
 use flate2::read::MultiGzDecoder;
-use std::fs::{self, File};
+use std::fs::File;
 use std::io::{self, Read};
 use std::ops::Range;
 use std::os::unix::fs::FileExt;
@@ -91,12 +92,7 @@ enum Source {
 }
 
 impl Source {
-    fn open(path: &Path) -> io::Result<Self> {
-        // Asked before opening: to open a pipe would wait for its other end.
-        if !fs::metadata(path)?.is_file() {
-            return Err(io::Error::new(io::ErrorKind::InvalidInput, "is not a regular file"));
-        }
-        let mut file = File::open(path)?;
+    fn open(mut file: File) -> io::Result<Self> {
         let mut magic = [0; 2];
         if file.read_at(&mut magic, 0)? == 2 && magic == [0x1f, 0x8b] {
             let mut bytes = Vec::new();
@@ -152,7 +148,7 @@ impl FitsFile {
     /// The file cannot be read, is not FITS, or is shorter than its headers say.
     pub fn open(path: impl AsRef<Path>) -> Result<Self> {
         let path = path.as_ref();
-        let source = Source::open(path).map_err(|error| Error::io(path, "open", error))?;
+        let source = Source::open(open_regular(path)?).map_err(|error| Error::io(path, "open", error))?;
         let mut hdus = Vec::new();
         let mut position = 0;
         while let Some(hdu) = read_hdu(path, &source, position, hdus.len())? {
@@ -199,8 +195,11 @@ fn read_hdu(path: &Path, source: &Source, position: u64, index: usize) -> Result
     let mut reader = SourceReader { source, position };
     let place = || format!("header of HDU {index}");
     let mut start = [0; 8];
-    let starts_like_fits =
-        reader.read_exact(&mut start).is_ok() && &start == if index == 0 { b"SIMPLE  " } else { b"XTENSION" };
+    let starts_like_fits = match reader.read_exact(&mut start) {
+        Ok(()) => &start == if index == 0 { b"SIMPLE  " } else { b"XTENSION" },
+        Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => false,
+        Err(error) => return Err(Error::io(path, "read a header", error)),
+    };
     match (starts_like_fits, index) {
         (true, _) => {}
         (false, 0) => return Err(Error::fits(path, "file", "is not a FITS file")),
@@ -300,6 +299,7 @@ mod tests {
     use super::*;
     use flate2::Compression;
     use flate2::write::GzEncoder;
+    use std::fs;
     use std::io::Write;
 
     /// The header of a table of two columns, up to them.

@@ -8,7 +8,7 @@ use super::header::{BLOCK, Header};
 use crate::error::{Error, Result};
 use crate::staged::StagedFile;
 use dolmen_core::{Complex32, Complex64, Layout, profile};
-use std::fs::{File, OpenOptions};
+use std::fs::File;
 use std::ops::Range;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
@@ -179,7 +179,9 @@ pub(super) fn write_items(
     let plan = comm.agree(Plan::new(path, items, items_per_row, cards, columns))?;
     let _event = profile::event("FitsWrite").bytes(plan.item_bytes * items.local_len() as u64);
     let staged = StagedFile::create(comm, path)?;
-    comm.agree(plan.write(staged.temporary(), columns, comm.rank() == 0))?;
+    staged.reserve(comm, plan.file_bytes)?;
+    comm.agree(plan.write(&staged, columns, comm.rank() == 0))?;
+    staged.sync(comm)?;
     staged.publish(comm)
 }
 
@@ -227,17 +229,15 @@ impl Plan {
         Ok(Self { head, items: items.range(), items_per_row, item_bytes, file_bytes })
     }
 
-    /// Writes this rank's part of the file and syncs it.
-    fn write(&self, path: &Path, columns: &[TableColumn<'_>], with_header: bool) -> Result<()> {
-        let file = OpenOptions::new().write(true).open(path);
-        let file = file.map_err(|error| Error::io(path, "open for writing", error))?;
+    /// Writes this rank's part of the file.
+    fn write(&self, staged: &StagedFile, columns: &[TableColumn<'_>], with_header: bool) -> Result<()> {
+        let (file, path) = (staged.file(), staged.temporary());
         if with_header {
-            write_at(&file, path, &self.head, 0)?;
+            write_at(file, path, &self.head, 0)?;
             // What no rank writes, the padding, is then zero, as it has to be.
             file.set_len(self.file_bytes).map_err(|error| Error::io(path, "extend", error))?;
         }
-        self.write_rows(&file, path, columns)?;
-        file.sync_all().map_err(|error| Error::io(path, "sync", error))
+        self.write_rows(file, path, columns)
     }
 
     fn write_rows(&self, file: &File, path: &Path, columns: &[TableColumn<'_>]) -> Result<()> {

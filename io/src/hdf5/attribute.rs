@@ -78,7 +78,8 @@ impl H5File {
     ///
     /// There is no such group or dataset.
     pub fn attribute_names(&self, object: &str) -> Result<Vec<String>> {
-        let names = self.location(object).and_then(|location| location.attr_names());
+        self.require_complete()?;
+        let names = location(self.file(), object).and_then(|location| location.attr_names());
         let wrong =
             |what| Error::Object { path: self.path().to_owned(), object: format!("attributes of {object}"), what };
         let mut names = self.comm().agree(names.map_err(|error| wrong(reason(&error))))?;
@@ -96,8 +97,9 @@ impl H5File {
     /// There is no such group or dataset, or the attribute is of a type that
     /// [`Attribute`] does not know.
     pub fn attribute(&self, object: &str, name: &str) -> Result<Option<Attribute>> {
+        self.require_complete()?;
         let read = || -> hdf5::Result<Option<Attribute>> {
-            let location = self.location(object)?;
+            let location = location(self.file(), object)?;
             if !location.attr_names()?.iter().any(|present| present == name) {
                 return Ok(None);
             }
@@ -163,26 +165,15 @@ impl H5File {
     pub fn write_attribute(&self, object: &str, name: &str, value: impl Into<Attribute>) -> Result<()> {
         let value = value.into();
         self.reserve(space::attribute_bytes(name, value.bytes()))?;
-        let write = || -> hdf5::Result<()> {
-            let location = self.location(object)?;
+        let write = |file: &hdf5::File| -> hdf5::Result<()> {
+            let location = location(file, object)?;
             if location.attr_names()?.iter().any(|present| present == name) {
                 location.delete_attr(name)?;
             }
             write_value(&location, name, &value)
         };
-        let written = write().map_err(|error| self.attribute_error(object, name, reason(&error)));
-        Ok(self.comm().agree(written)?)
-    }
-
-    fn location(&self, object: &str) -> hdf5::Result<hdf5::Location> {
-        let file = self.file();
-        if object != "/" && !file.link_exists(object) {
-            return Err(format!("{object} does not exist").into());
-        }
-        match file.group(object) {
-            Ok(group) => group.as_location(),
-            Err(_) => file.dataset(object)?.as_location(),
-        }
+        self.on_holders(|file| write(file).map_err(|error| self.attribute_error(object, name, reason(&error))))?;
+        Ok(())
     }
 
     fn unexpected(&self, object: &str, name: &str, wanted: &str, found: Option<Attribute>) -> Error {
@@ -200,6 +191,16 @@ impl H5File {
     fn attribute_error(&self, object: &str, name: &str, what: String) -> Error {
         let object = format!("attribute {name} of {object}");
         Error::Object { path: self.path().to_owned(), object, what }
+    }
+}
+
+fn location(file: &hdf5::File, object: &str) -> hdf5::Result<hdf5::Location> {
+    if object != "/" && !file.link_exists(object) {
+        return Err(format!("{object} does not exist").into());
+    }
+    match file.group(object) {
+        Ok(group) => group.as_location(),
+        Err(_) => file.dataset(object)?.as_location(),
     }
 }
 

@@ -1,16 +1,13 @@
 //! Datasets, and transfers of which each rank does its own hyperslab.
 //!
-//! Chunked datasets are never read collectively. Each rank reads the chunk index and
-//! undoes the filters by itself before HDF5 1.10 comes to its collective call, so a
-//! damaged chunk, a chunk that was never written, or a filter that is not installed
-//! fails on the rank that needs it and leaves the others waiting in that call for
-//! ever (seen). Contiguous data have nothing that can fail before it, and chunks
-//! that are written here were allocated when the dataset was created.
+//! Each rank reads by itself, from its own opened file; what one of them meets all agree on afterwards. Where data
+//! go that are written is told by [`Sink`].
 
 use super::element::{Element, ElementType, Number};
 use super::ffi::{self, Buffer};
 use super::file::{H5File, reason};
 use super::filters;
+use super::sink::Sink;
 use super::slab::Slab;
 use super::whole;
 use crate::error::{Error, Result};
@@ -19,11 +16,8 @@ use hdf5::types::{CompoundField, CompoundType, TypeDescriptor};
 use std::fs;
 use std::mem;
 
-/// What one rank moves in one call. Above 2 GiB MPI-IO and HDF5 1.10 fail.
+/// What one rank reads in one call.
 const TRANSFER_BYTES: u64 = 1 << 30;
-
-/// What one rank writes of contiguous data in one call; then the disk is set to work on it.
-const WRITE_BYTES: u64 = 64 << 20;
 
 /// What is read whatever the file has stored of it: data that were never written have fill values.
 const FILL_BYTES: u64 = 64 << 20;
@@ -31,12 +25,12 @@ const FILL_BYTES: u64 = 64 << 20;
 /// How many times as long as what is stored data may be: deflate's best, 1032, and wider numbers.
 const MOST_EXPANSION: u64 = 16_384;
 
-/// How ranks transfer data.
+/// Who calls to transfer data.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Transfer {
-    /// Together, so that MPI-IO can merge their requests.
+    /// All ranks together, which then agree on the outcome.
     Collective,
-    /// Each on its own.
+    /// Each rank on its own.
     Independent,
 }
 
@@ -47,7 +41,7 @@ pub enum Layout {
     Contiguous,
     /// In chunks of this shape.
     Chunked(Vec<u64>),
-    /// In chunks, shuffled and deflated. Ranks that share the file write such data together.
+    /// In chunks, shuffled and deflated.
     Compressed {
         /// The shape of a chunk.
         chunk: Vec<u64>,
@@ -86,10 +80,17 @@ impl Prepared {
 pub struct Dataset<'file> {
     file: &'file H5File,
     name: String,
-    dataset: hdf5::Dataset,
+    data: Data,
     shape: Vec<u64>,
     element: ElementType,
     transfer: Transfer,
+}
+
+/// How to get at the data.
+#[derive(Debug)]
+enum Data {
+    ToRead(hdf5::Dataset),
+    ToWrite(Sink),
 }
 
 impl<'file> Dataset<'file> {
@@ -104,7 +105,13 @@ impl<'file> Dataset<'file> {
         let element = examined().map_err(|error| file.dataset_error(name, reason(&error)))?;
         let shape = dataset.shape().into_iter().map(|length| length as u64).collect();
         let transfer = Transfer::Collective;
-        Ok(Self { file, name: name.to_owned(), dataset, shape, element, transfer })
+        Ok(Self { file, name: name.to_owned(), data: Data::ToRead(dataset), shape, element, transfer })
+    }
+
+    pub(super) fn being_written(file: &'file H5File, name: &str, shape: &[u64], sink: Sink) -> Result<Self> {
+        let element = ffi::describe(sink.element()).map_err(|error| file.dataset_error(name, reason(&error)))?;
+        let (name, shape, transfer) = (name.to_owned(), shape.to_vec(), Transfer::Collective);
+        Ok(Self { file, name, data: Data::ToWrite(sink), shape, element, transfer })
     }
 
     /// Its path inside the file.
@@ -168,9 +175,7 @@ impl<'file> Dataset<'file> {
         self.read_allocated(prepared)
     }
 
-    /// As [`Dataset::read_slab`], into a slice of the slab's size. Returns how the data
-    /// were really transferred: chunked data, and data whose type is converted, are
-    /// read independently, though all ranks take part in the call.
+    /// As [`Dataset::read_slab`], into a slice of the slab's size.
     ///
     /// # Collective
     ///
@@ -179,7 +184,7 @@ impl<'file> Dataset<'file> {
     /// # Errors
     ///
     /// As [`Dataset::read_slab`]; also if the slice has not the size of the slab.
-    pub fn read_slab_into<T: Element>(&self, start: &[u64], count: &[u64], values: &mut [T]) -> Result<Transfer> {
+    pub fn read_slab_into<T: Element>(&self, start: &[u64], count: &[u64], values: &mut [T]) -> Result<()> {
         let prepared = self.prepare::<T>(None, start, count, true);
         let prepared = prepared.and_then(|prepared| self.require_length(prepared, values.len()));
         self.read_prepared(prepared, values)
@@ -200,7 +205,7 @@ impl<'file> Dataset<'file> {
     }
 
     /// Writes this rank's hyperslab, given in row-major order. Slabs of different ranks
-    /// must not overlap. Returns how the data were really transferred.
+    /// must not overlap.
     ///
     /// # Collective
     ///
@@ -208,19 +213,13 @@ impl<'file> Dataset<'file> {
     ///
     /// # Errors
     ///
-    /// As [`Dataset::read_slab_into`]; also if the disk is full or the file is only read.
-    pub fn write_slab<T: Element>(&self, start: &[u64], count: &[u64], values: &[T]) -> Result<Transfer> {
+    /// As [`Dataset::read_slab_into`]; also if the disk is full or the file is only read, or if several ranks would
+    /// write chunks independently.
+    pub fn write_slab<T: Element>(&self, start: &[u64], count: &[u64], values: &[T]) -> Result<()> {
         let prepared = self.prepare::<T>(None, start, count, false);
         let prepared = prepared.and_then(|prepared| self.require_length(prepared, values.len()));
-        let prepared = prepared.and_then(|prepared| self.require_together(prepared));
         let Prepared { memory_type, slab, .. } = self.agree(prepared)?;
-        let mut rest: &[u8] = bytemuck::cast_slice(values);
-        let _event = profile::event("H5Write").bytes(rest.len() as u64);
-        self.transfer_in_parts(&memory_type, &slab, true, |bytes| {
-            let (part, after) = rest.split_at(bytes);
-            rest = after;
-            Buffer::Write(part)
-        })
+        self.write_bytes(&memory_type, &slab, bytemuck::cast_slice(values))
     }
 
     fn read_allocated<T: Element>(&self, prepared: Result<Prepared>) -> Result<Vec<T>> {
@@ -237,7 +236,7 @@ impl<'file> Dataset<'file> {
         memory::try_zeros(count).ok_or_else(|| self.error(format!("{count} elements do not fit into the memory")))
     }
 
-    fn read_prepared<T: Element>(&self, prepared: Result<Prepared>, values: &mut [T]) -> Result<Transfer> {
+    fn read_prepared<T: Element>(&self, prepared: Result<Prepared>, values: &mut [T]) -> Result<()> {
         let mut numbers = Vec::new();
         let prepared = prepared.and_then(|prepared| {
             if prepared.whole.is_some() {
@@ -246,21 +245,55 @@ impl<'file> Dataset<'file> {
             Ok(prepared)
         });
         let prepared = self.agree(prepared)?;
-        let Some(signed) = prepared.whole else { return self.read_bytes(&prepared, bytemuck::cast_slice_mut(values)) };
-        let transfer = self.read_bytes(&prepared, bytemuck::cast_slice_mut(&mut numbers))?;
+        let Some(signed) = prepared.whole else {
+            return self.read_bytes(&prepared.memory_type, &prepared.slab, bytemuck::cast_slice_mut(values));
+        };
+        self.read_bytes(&prepared.memory_type, &prepared.slab, bytemuck::cast_slice_mut(&mut numbers))?;
         let floats = whole::to_floats(&numbers, signed, values);
-        self.agree(floats.map_err(|what| self.error(what)))?;
-        Ok(transfer)
+        self.agree(floats.map_err(|what| self.error(what)))
     }
 
-    fn read_bytes(&self, Prepared { memory_type, slab, .. }: &Prepared, bytes: &mut [u8]) -> Result<Transfer> {
-        let mut rest = bytes;
-        let _event = profile::event("H5Read").bytes(rest.len() as u64);
-        self.transfer_in_parts(memory_type, slab, !self.dataset.is_chunked(), |bytes| {
-            let (part, after) = mem::take(&mut rest).split_at_mut(bytes);
-            rest = after;
-            Buffer::Read(part)
-        })
+    /// Reads a slab in parts of at most 1 GiB.
+    pub(super) fn read_bytes(&self, memory_type: &hdf5::Datatype, slab: &Slab, bytes: &mut [u8]) -> Result<()> {
+        let _event = profile::event("H5Read").bytes(bytes.len() as u64);
+        let read = || -> Result<()> {
+            let (dataset, size) = (self.to_read()?, memory_type.size());
+            let mut rest = bytes;
+            for part in slab.split((TRANSFER_BYTES / size as u64).max(1)) {
+                let elements = usize::try_from(part.elements()).expect("invariant: the part is in memory");
+                let (piece, after) = mem::take(&mut rest).split_at_mut(elements * size);
+                rest = after;
+                let read = ffi::transfer(dataset, memory_type, &part, Buffer::Read(piece));
+                read.map_err(|error| self.not_read(dataset, &error))?;
+            }
+            Ok(())
+        };
+        self.agree(read())
+    }
+
+    /// Writes a slab.
+    pub(super) fn write_bytes(&self, memory_type: &hdf5::Datatype, slab: &Slab, bytes: &[u8]) -> Result<()> {
+        let _event = profile::event("H5Write").bytes(bytes.len() as u64);
+        let (Data::ToWrite(sink), Some(staged)) = (&self.data, self.file.staged()) else {
+            return Err(self.error("the file is open for reading only"));
+        };
+        let alone = self.transfer == Transfer::Independent && self.file.comm().size() > 1;
+        let written = match (sink.is_chunked(), alone) {
+            (false, _) => sink.write(staged, &self.shape, slab, memory_type, bytes),
+            (true, false) => sink.write_gathered(self.file.comm(), slab, memory_type, bytes),
+            (true, true) => return Err(self.error("chunks of several ranks are written collectively only")),
+        };
+        if written.is_err() {
+            self.file.set_damaged();
+        }
+        self.agree(written.map_err(|error| self.error(format!("cannot be written: {}", reason(&error)))))
+    }
+
+    fn to_read(&self) -> Result<&hdf5::Dataset> {
+        match &self.data {
+            Data::ToRead(dataset) => Ok(dataset),
+            Data::ToWrite(_) => Err(self.error("is being written; close the file, and open it to read")),
+        }
     }
 
     /// Checks the arguments of a transfer and makes its memory type.
@@ -292,8 +325,9 @@ impl<'file> Dataset<'file> {
 
     /// Refuses to take more memory than the file can have the data for: here, or in the library for a chunk.
     pub(super) fn require_stored(&self, bytes: u64) -> Result<()> {
-        let chunk = self.dataset.chunk().unwrap_or_default().into_iter().map(|length| length as u64);
-        let element = self.dataset.dtype().map_or(1, |element| element.size()) as u64;
+        let dataset = self.to_read()?;
+        let chunk = dataset.chunk().unwrap_or_default().into_iter().map(|length| length as u64);
+        let element = dataset.dtype().map_or(1, |element| element.size()) as u64;
         let chunk = chunk.fold(element, u64::saturating_mul);
         let bytes = if bytes == 0 { 0 } else { bytes.max(chunk) };
         if bytes <= FILL_BYTES {
@@ -301,7 +335,7 @@ impl<'file> Dataset<'file> {
         }
         let length =
             fs::metadata(self.file.path()).map_err(|error| Error::io(self.file.path(), "examine", error))?.len();
-        let stored = self.dataset.storage_size().min(length);
+        let stored = dataset.storage_size().min(length);
         if bytes / MOST_EXPANSION <= stored {
             return Ok(());
         }
@@ -335,18 +369,12 @@ impl<'file> Dataset<'file> {
         Err(self.error(format!("holds {element}, which cannot be {verb} {preposition} {number} without loss")))
     }
 
-    /// HDF5 1.10 filters what ranks write only if they write it together.
-    fn require_together<P>(&self, prepared: P) -> Result<P> {
-        let alone = self.transfer == Transfer::Independent && self.file.is_shared();
-        if alone && !ffi::filters(&self.dataset).is_ok_and(|filters| filters.is_empty()) {
-            return Err(self.error("compressed data of several ranks are written collectively only"));
-        }
-        Ok(prepared)
-    }
-
     /// Where the data are in the file, if they lie there in one piece.
     pub(crate) fn offset(&self) -> Option<u64> {
-        self.dataset.offset()
+        match &self.data {
+            Data::ToRead(dataset) => dataset.offset(),
+            Data::ToWrite(sink) => sink.offset(),
+        }
     }
 
     fn require_length(&self, prepared: Prepared, length: usize) -> Result<Prepared> {
@@ -357,61 +385,12 @@ impl<'file> Dataset<'file> {
         Err(self.error(format!("a slab of {elements} elements asked for, {length} given in memory")))
     }
 
-    /// Transfers a slab in parts of at most 1 GiB, as many on all ranks; what is written is set on its way
-    /// to the disk in smaller ones, but for chunks, which parts must not cut. A rank whose
-    /// part fails goes on, so that the others are not left waiting. With `merge`,
-    /// HDF5 may transfer collectively; else each rank's call is its own.
-    pub(super) fn transfer_in_parts<'buffer>(
-        &self,
-        memory_type: &hdf5::Datatype,
-        slab: &Slab,
-        merge: bool,
-        mut next_buffer: impl FnMut(usize) -> Buffer<'buffer>,
-    ) -> Result<Transfer> {
-        let collective = self.transfer == Transfer::Collective;
-        let element_bytes = memory_type.size();
-        let most = if self.file.is_new() && !self.dataset.is_chunked() { WRITE_BYTES } else { TRANSFER_BYTES };
-        let parts = slab.split((most / element_bytes as u64).max(1));
-        let mut calls = [parts.len() as u64];
-        if collective {
-            self.file.comm().all_reduce_max(&mut calls);
-        }
-        let nothing = Slab::empty(self.shape.len());
-        let together = collective && merge && self.file.is_shared();
-        let mut outcome = Ok(together);
-        for call in 0..calls[0] {
-            let part = usize::try_from(call).ok().and_then(|call| parts.get(call)).unwrap_or(&nothing);
-            let bytes = usize::try_from(part.elements()).expect("invariant: the part is in memory") * element_bytes;
-            let moved = ffi::transfer(&self.dataset, memory_type, part, together, next_buffer(bytes));
-            let moved = moved.map_err(|error| self.not_moved(&error));
-            let moved = moved.and_then(|now| {
-                let large = bytes as u64 >= WRITE_BYTES / 8;
-                if large { self.file.start_writeback().map(|()| now) } else { Ok(now) }
-            });
-            outcome = match (outcome, moved) {
-                // What a rank with nothing to do reports says nothing.
-                (Ok(before), Ok(now)) => Ok(before && (now || bytes == 0)),
-                (Err(error), _) | (Ok(_), Err(error)) => Err(error),
-            };
-        }
-        if outcome.is_err() && self.file.is_new() {
-            self.file.set_damaged();
-            // Closed, it would try to write again, and HDF5 1.10 frees it twice.
-            mem::forget(self.dataset.clone());
-        }
-        let mut was_collective = [u64::from(self.agree(outcome)?)];
-        if collective {
-            self.file.comm().all_reduce_min(&mut was_collective);
-        }
-        Ok(if was_collective == [1] { Transfer::Collective } else { Transfer::Independent })
-    }
-
     /// What the library says of a failed transfer; of a filter it says only where its plugin is not.
-    fn not_moved(&self, error: &hdf5::Error) -> Error {
+    fn not_read(&self, dataset: &hdf5::Dataset, error: &hdf5::Error) -> Error {
         let says = |error: &hdf5::Error| {
             error.stack().is_some_and(|stack| stack.iter().any(|frame| frame.desc().contains("is not registered")))
         };
-        let filters = if says(error) { ffi::filters(&self.dataset).unwrap_or_default() } else { Vec::new() };
+        let filters = if says(error) { ffi::filters(dataset).unwrap_or_default() } else { Vec::new() };
         let missing = filters::missing(&filters);
         if missing.is_empty() {
             return self.error(format!("transfer failed: {}", reason(error)));

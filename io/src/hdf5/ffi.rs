@@ -1,6 +1,6 @@
 #![allow(unsafe_code)]
-//! The calls of the HDF5 library that the `hdf5` crate does not offer: transfers
-//! with a property list, and a description of any datatype.
+//! The calls of the HDF5 library that the `hdf5` crate does not offer: transfers of
+//! slabs, and a description of any datatype.
 //!
 //! All run under the lock of the `hdf5` crate, which also keeps the library from
 //! printing its error stack.
@@ -9,27 +9,20 @@ use super::element::{ByteOrder, ElementType, Member};
 use super::filters::StoredFilter;
 use super::slab::Slab;
 use hdf5::sync::sync;
-use hdf5_sys::h5::{H5free_memory, herr_t, hsize_t};
+use hdf5_sys::h5::{H5free_memory, hsize_t};
 use hdf5_sys::h5a::H5Aread;
-use hdf5_sys::h5d::{H5D_mpio_actual_io_mode_t as IoMode, H5Dread, H5Dwrite};
+use hdf5_sys::h5d::{H5Dread, H5Dwrite};
 use hdf5_sys::h5i::hid_t;
-use hdf5_sys::h5p::{
-    H5FD_mpio_xfer_t, H5P_CLS_DATASET_XFER, H5Pclose, H5Pcreate, H5Pget_filter2, H5Pget_nfilters, H5Pset_dxpl_mpio,
-};
+use hdf5_sys::h5p::{H5P_DEFAULT, H5Pget_filter2, H5Pget_nfilters};
 use hdf5_sys::h5s::{H5S_seloper_t, H5Sselect_all, H5Sselect_hyperslab, H5Sselect_none};
 use hdf5_sys::h5t::{
-    H5T_class_t, H5T_cset_t, H5T_order_t, H5T_sign_t, H5Tget_array_dims2, H5Tget_array_ndims, H5Tget_class,
+    H5T_class_t, H5T_cset_t, H5T_order_t, H5T_sign_t, H5Tconvert, H5Tget_array_dims2, H5Tget_array_ndims, H5Tget_class,
     H5Tget_cset, H5Tget_member_name, H5Tget_member_type, H5Tget_nmembers, H5Tget_order, H5Tget_sign, H5Tget_size,
     H5Tget_super, H5Tis_variable_str,
 };
 use hdf5_sys::h5z::H5Zfilter_avail;
 use std::ffi::{CStr, c_char, c_uint, c_void};
 use std::ptr;
-
-unsafe extern "C" {
-    /// Missing from `hdf5-sys`; in the library since 1.8.8.
-    fn H5Pget_mpio_actual_io_mode(plist: hid_t, mode: *mut IoMode) -> herr_t;
-}
 
 /// Initialises the library before MPI, so that finalising MPI does not terminate it.
 ///
@@ -47,39 +40,6 @@ extern "C" fn initialise() {
 #[cfg_attr(not(target_vendor = "apple"), unsafe(link_section = ".init_array"))]
 static INITIALISE: extern "C" fn() = initialise;
 
-/// A dataset-transfer property list.
-struct TransferList(hid_t);
-
-impl TransferList {
-    fn new(collective: bool) -> hdf5::Result<Self> {
-        // SAFETY: the library is initialised, for the lock is held (sync).
-        let id = unsafe { H5Pcreate(*H5P_CLS_DATASET_XFER) };
-        let list = Self(hdf5::h5check(id)?);
-        if collective {
-            // SAFETY: the list is a valid transfer property list.
-            let status = unsafe { H5Pset_dxpl_mpio(list.0, H5FD_mpio_xfer_t::H5FD_MPIO_COLLECTIVE) };
-            hdf5::h5check(status)?;
-        }
-        Ok(list)
-    }
-
-    /// Whether the last transfer with this list was collective.
-    fn was_collective(&self) -> hdf5::Result<bool> {
-        let mut mode = IoMode::H5D_MPIO_NO_COLLECTIVE;
-        // SAFETY: the list is valid, `mode` outlives the call, and the library
-        // writes one of the values of the enum.
-        hdf5::h5check(unsafe { H5Pget_mpio_actual_io_mode(self.0, &raw mut mode) })?;
-        Ok(matches!(mode, IoMode::H5D_MPIO_CHUNK_COLLECTIVE | IoMode::H5D_MPIO_CONTIGUOUS_COLLECTIVE))
-    }
-}
-
-impl Drop for TransferList {
-    fn drop(&mut self) {
-        // SAFETY: the list is valid and closed once.
-        unsafe { H5Pclose(self.0) };
-    }
-}
-
 /// The memory side of a transfer.
 pub(super) enum Buffer<'a> {
     /// Filled from the file.
@@ -88,8 +48,7 @@ pub(super) enum Buffer<'a> {
     Write(&'a [u8]),
 }
 
-/// Moves a slab between a dataset and memory; returns whether the transfer was
-/// really collective.
+/// Moves a slab between a dataset and memory.
 ///
 /// # Panics
 ///
@@ -98,9 +57,8 @@ pub(super) fn transfer(
     dataset: &hdf5::Dataset,
     memory_type: &hdf5::Datatype,
     slab: &Slab,
-    collective: bool,
     buffer: Buffer<'_>,
-) -> hdf5::Result<bool> {
+) -> hdf5::Result<()> {
     let elements = usize::try_from(slab.elements()).expect("invariant: the slab is in memory");
     let buffer_bytes = match &buffer {
         Buffer::Read(bytes) => bytes.len(),
@@ -116,7 +74,6 @@ pub(super) fn transfer(
             // SAFETY: the dataspace is valid.
             hdf5::h5check(unsafe { H5Sselect_none(memory_space.id()) })?;
         }
-        let list = TransferList::new(collective)?;
         let (set, memory) = (dataset.id(), memory_type.id());
         let (inner, outer) = (memory_space.id(), file_space.id());
         let status = match buffer {
@@ -124,17 +81,31 @@ pub(super) fn transfer(
             // memory type, and the buffer has room for exactly as many (asserted).
             Buffer::Read(bytes) => unsafe {
                 let start = bytes.as_mut_ptr().cast::<c_void>();
-                H5Dread(set, memory, inner, outer, list.0, start)
+                H5Dread(set, memory, inner, outer, H5P_DEFAULT, start)
             },
             // SAFETY: as above, and the library only reads the buffer.
             Buffer::Write(bytes) => unsafe {
                 let start = bytes.as_ptr().cast::<c_void>();
-                H5Dwrite(set, memory, inner, outer, list.0, start)
+                H5Dwrite(set, memory, inner, outer, H5P_DEFAULT, start)
             },
         };
-        hdf5::h5check(status)?;
-        list.was_collective()
+        hdf5::h5check(status).map(drop)
     })
+}
+
+/// Elements of one type as those of another.
+pub(super) fn convert(bytes: &[u8], from: &hdf5::Datatype, to: &hdf5::Datatype) -> hdf5::Result<Vec<u8>> {
+    let elements = bytes.len() / from.size();
+    let room = elements * from.size().max(to.size());
+    let (mut buffer, mut background) = (bytes.to_vec(), vec![0_u8; room]);
+    buffer.resize(room, 0);
+    sync(|| {
+        let (start, beside) = (buffer.as_mut_ptr().cast::<c_void>(), background.as_mut_ptr().cast::<c_void>());
+        // SAFETY: both types are valid, and both buffers have room for so many elements of either.
+        hdf5::h5check(unsafe { H5Tconvert(from.id(), to.id(), elements, start, beside, H5P_DEFAULT) }).map(drop)
+    })?;
+    buffer.truncate(elements * to.size());
+    Ok(buffer)
 }
 
 fn select(space: &hdf5::Dataspace, slab: &Slab) -> hdf5::Result<()> {

@@ -4,13 +4,17 @@
 //! a reduction of two words is cheap beside the file system, and a disk error on
 //! one rank must not leave the others waiting in the next transfer.
 //!
-//! A single rank uses HDF5's ordinary driver; more ranks share the file over
-//! MPI-IO. Closing a shared file communicates, and HDF5 1.10 crashes when it closes
-//! one that it could not write. So dropping a file that is shared or new does not
+//! The library never shares a file over MPI-IO, in which a rank that cannot read or write leaves the
+//! others waiting: Open MPI 4.1 reports a full disk in a collective write as success, or hangs. To
+//! read, each rank opens the file for itself. A new file is open on rank 0 alone, which writes all
+//! that is small; data are written as [`Sink`] says. So each failure is one of a call of the operating
+//! system on one rank, on which all ranks then agree. A new file is only written: close it, and open
+//! it to read.
+//!
+//! HDF5 1.10 crashes when it closes a file that it could not write. So dropping a new file does not
 //! close it: it stays open until the process ends. Call [`H5File::close`].
 //!
-//! Disk space for all that a new file is to hold is reserved before it is created:
-//! Open MPI 4.1 reports a full disk in a collective write as success, or hangs.
+//! Disk space for all that a new file is to hold is reserved before it is written.
 //!
 //! Each new file says by an attribute of its root, `dolmen_schema`, by which version of these
 //! modules it was written. A file of a later one is refused.
@@ -20,13 +24,14 @@ use super::dataset::{Dataset, Layout};
 use super::element::Element;
 use super::name::Utf8Name;
 use super::options::{CreateOptions, InForce, OpenOptions};
+use super::sink::Sink;
 use super::space;
 use crate::error::{Error, Result};
+use crate::regular_file::open_on_all_ranks;
 use crate::staged::StagedFile;
 use dolmen_core::Comm;
 use hdf5::dataset::{AllocTime, FillTime};
 use std::cell::{Cell, RefCell};
-use std::fs;
 use std::mem;
 use std::path::{Path, PathBuf};
 
@@ -39,7 +44,7 @@ const SCHEMA_NAME: &str = "dolmen_schema";
 pub struct H5File {
     comm: Comm,
     path: PathBuf,
-    /// None only while the file is being closed.
+    /// None while the file is being closed, and of a new file on other ranks than 0.
     file: Option<hdf5::File>,
     staged: Option<StagedFile>,
     /// The disk space that a new file was reserved.
@@ -74,16 +79,11 @@ impl H5File {
     /// As [`H5File::open`].
     pub fn open_with(comm: &Comm, path: impl AsRef<Path>, options: &OpenOptions) -> Result<Self> {
         let path = path.as_ref();
-        // Looked at by one rank first: a file that cannot be opened over MPI-IO fails
-        // late and with a message that does not say why.
-        let looked_at = if comm.rank() == 0 { open_alone(path, options).map(Some) } else { Ok(None) };
-        let alone = comm.agree(looked_at)?.filter(|_| comm.size() == 1);
-        let opened = match alone {
-            Some(file) => Ok(file),
-            None => Utf8Name::to_read(path)
-                .and_then(|name| options.builder(comm).open(name.path()).map_err(|error| unreadable(path, &error))),
-        };
-        let file = comm.agree(opened.map(|file| Self::new(comm, path, file, None)))?;
+        // Distinguishes what the library reports alike: missing, forbidden, a folder.
+        open_on_all_ranks(comm, path)?;
+        let opened = Utf8Name::to_read(path)
+            .and_then(|name| options.builder().open(name.path()).map_err(|error| unreadable(path, &error)));
+        let file = comm.agree(opened.map(|file| Self::new(comm, path, Some(file), None)))?;
         match file.attribute("/", SCHEMA_NAME)? {
             Some(Attribute::Integer(found)) if found > SCHEMA => {
                 let what = format!("is of schema {found}; this version of the library reads up to {SCHEMA}");
@@ -118,8 +118,11 @@ impl H5File {
         let path = path.as_ref();
         let staged = StagedFile::create(comm, path)?;
         let temporary = staged.temporary();
-        let created = Utf8Name::to_write(temporary)
-            .and_then(|name| options.builder(comm).create(name.path()).map_err(|error| unreadable(temporary, &error)));
+        let create = || {
+            let name = Utf8Name::to_write(temporary)?;
+            options.builder().create(name.path()).map_err(|error| unwritable(temporary, &error))
+        };
+        let created = (comm.rank() == 0).then(create).transpose();
         let mut file = comm.agree(created.map(|file| Self::new(comm, path, file, Some(staged))))?;
         file.options = options.clone();
         file.reserve(space::FILE_BYTES)?;
@@ -129,11 +132,11 @@ impl H5File {
 
     /// Made before the ranks agree, so that a file that another rank failed to open is
     /// dropped as files of this type are: without communicating.
-    fn new(comm: &Comm, path: &Path, file: hdf5::File, staged: Option<StagedFile>) -> Self {
+    fn new(comm: &Comm, path: &Path, file: Option<hdf5::File>, staged: Option<StagedFile>) -> Self {
         let (reserved, damaged) = (Cell::new(0), Cell::new(false));
         let options = CreateOptions::default();
         let (comm, path, objects) = (comm.clone(), path.to_owned(), RefCell::default());
-        Self { comm, path, file: Some(file), staged, reserved, objects, options, damaged }
+        Self { comm, path, file, staged, reserved, objects, options, damaged }
     }
 
     /// Reserves disk space for `bytes` more bytes, if the file is new.
@@ -145,10 +148,9 @@ impl H5File {
         Ok(())
     }
 
-    /// Has the system begin to bring to disk what was written, if the file is new.
-    pub(super) fn start_writeback(&self) -> Result<()> {
-        let started = self.staged.as_ref().map_or(Ok(()), StagedFile::start_writeback);
-        started.map_err(|error| Error::io(&self.path, "write", error))
+    /// The file on disk, if it is new.
+    pub(super) fn staged(&self) -> Option<&StagedFile> {
+        self.staged.as_ref()
     }
 
     /// Notes that data could not be written.
@@ -179,22 +181,25 @@ impl H5File {
     ///
     /// # Collective
     pub(crate) fn finish(&mut self) -> Result<Option<StagedFile>> {
-        let file = self.file.take().expect("invariant: taken only here and by drop");
+        let file = self.file.take();
         let path = self.path.clone();
         let Some(staged) = self.staged.take() else {
-            self.comm.agree(file.close().map_err(|error| unreadable(&path, &error)))?;
+            let closed = file.map_or(Ok(()), hdf5::File::close);
+            self.comm.agree(closed.map_err(|error| unreadable(&path, &error)))?;
             return Ok(None);
         };
         let flushed = if self.damaged.get() {
             Err(Error::File { path: path.clone(), what: "is incomplete: data could not be written".to_owned() })
         } else {
-            file.flush().map_err(|error| unwritable(&path, &error))
+            let flushed = file.as_ref().map_or(Ok(()), |file| file.flush());
+            flushed.map_err(|error| unwritable(&path, &error))
         };
         if let Err(error) = self.comm.agree(flushed) {
             mem::forget(file);
             return Err(error.into());
         }
-        self.comm.agree(file.close().map_err(|error| unwritable(&path, &error)))?;
+        let closed = file.map_or(Ok(()), hdf5::File::close);
+        self.comm.agree(closed.map_err(|error| unwritable(&path, &error)))?;
         Ok(Some(staged))
     }
 
@@ -206,8 +211,10 @@ impl H5File {
     ///
     /// The library does not say.
     pub fn in_force(&self) -> Result<InForce> {
-        let asked = InForce::of(self.file());
-        Ok(self.comm.agree(asked.map_err(|error| unreadable(&self.path, &error)))?)
+        let asked = self.on_holders(|file| InForce::of(file).map_err(|error| unreadable(&self.path, &error)))?;
+        let mut words = vec![asked.map_or([0; 5], |found| found.words())];
+        self.comm.broadcast(0, &mut words);
+        Ok(InForce::from_words(words[0]))
     }
 
     /// Where the file is or will be.
@@ -228,7 +235,7 @@ impl H5File {
     #[must_use]
     pub fn exists(&self, name: &str) -> bool {
         // A name that any rank cannot see is not there for any.
-        let mut seen = [u64::from(self.file().link_exists(name))];
+        let mut seen = [u64::from(self.held().is_none_or(|file| file.link_exists(name)))];
         self.comm.all_reduce_min(&mut seen);
         seen == [1]
     }
@@ -242,6 +249,7 @@ impl H5File {
     ///
     /// There is no such group.
     pub fn children(&self, group: &str) -> Result<Vec<String>> {
+        self.require_complete()?;
         let names = self.file().group(group).and_then(|group| group.member_names());
         let mut names = self.comm.agree(names.map_err(|error| self.object_error("group", group, &error)))?;
         names.sort();
@@ -257,8 +265,10 @@ impl H5File {
     /// There is something of this name already, or the file is only read.
     pub fn create_group(&self, name: &str) -> Result<()> {
         self.reserve(self.objects.borrow_mut().object_bytes(name))?;
-        let created = self.file().create_group(name);
-        self.comm.agree(created.map_err(|error| self.object_error("group", name, &error)))?;
+        self.on_holders(|file| {
+            let created = file.create_group(name);
+            created.map(drop).map_err(|error| self.object_error("group", name, &error))
+        })?;
         Ok(())
     }
 
@@ -270,6 +280,7 @@ impl H5File {
     ///
     /// There is no such dataset, or its type cannot be understood.
     pub fn dataset(&self, name: &str) -> Result<Dataset<'_>> {
+        self.require_complete()?;
         let dataset = self.file().dataset(name).map_err(|error| {
             let what = if self.file().link_exists(name) { reason(&error) } else { "does not exist".into() };
             self.dataset_error(name, what)
@@ -301,10 +312,9 @@ impl H5File {
         let planned = self.plan(name, element.size(), shape, layout);
         let (extents, chunk, bytes) = self.comm.agree(planned)?;
         self.reserve(bytes)?;
-        let create = || -> Result<Dataset<'_>> {
+        let created = self.on_holders(|file| {
             // Early: what is written later then changes nothing but the data.
-            let builder =
-                self.file().new_dataset_builder().fill_time(FillTime::Never).alloc_time(Some(AllocTime::Early));
+            let builder = file.new_dataset_builder().fill_time(FillTime::Never).alloc_time(Some(AllocTime::Early));
             let builder = builder.obj_track_times(false);
             let builder = match chunk {
                 None => builder.no_chunk(),
@@ -315,10 +325,12 @@ impl H5File {
                 Layout::Contiguous | Layout::Chunked(_) => builder,
             };
             let created = builder.empty_as(element.clone()).shape(extents).create(name);
-            let created = created.map_err(|refused| self.dataset_error(name, reason(&refused)))?;
-            Dataset::new(self, name, created)
-        };
-        Ok(self.comm.agree(create())?)
+            created.map_err(|refused| self.dataset_error(name, reason(&refused)))
+        })?;
+        let sink =
+            Sink::new(&self.comm, created, element, layout).map_err(|error| self.dataset_error(name, reason(&error)));
+        let dataset = sink.and_then(|sink| Dataset::being_written(self, name, shape, sink));
+        Ok(self.comm.agree(dataset)?)
     }
 
     /// The extents of a new dataset and its chunks, and the bytes that it takes.
@@ -361,17 +373,30 @@ impl H5File {
         if bytes < threshold { 0 } else { pieces.saturating_mul(alignment) }
     }
 
+    /// The library's file, of one that is read.
     pub(super) fn file(&self) -> &hdf5::File {
-        self.file.as_ref().expect("invariant: open until it is closed")
+        self.file.as_ref().expect("invariant: open on all ranks until it is closed")
     }
 
-    pub(super) fn is_shared(&self) -> bool {
-        self.comm.size() > 1
+    /// The library's file, on ranks that have it: all or, of a new file, rank 0.
+    pub(super) fn held(&self) -> Option<&hdf5::File> {
+        self.file.as_ref()
     }
 
-    /// Whether the file is being created.
-    pub(super) fn is_new(&self) -> bool {
-        self.staged.is_some()
+    /// Works on the library's file on ranks that have it.
+    ///
+    /// # Collective
+    pub(super) fn on_holders<T>(&self, work: impl FnOnce(&hdf5::File) -> Result<T>) -> Result<Option<T>> {
+        Ok(self.comm.agree(self.held().map(work).transpose())?)
+    }
+
+    /// Refuses to read a file that is being written.
+    pub(super) fn require_complete(&self) -> Result<()> {
+        if self.staged.is_none() {
+            return Ok(());
+        }
+        let what = "is being written; close it, and open it to read".to_owned();
+        Err(Error::File { path: self.path.clone(), what })
     }
 
     pub(super) fn dataset_error(&self, dataset: &str, what: impl Into<String>) -> Error {
@@ -379,14 +404,15 @@ impl H5File {
     }
 
     fn object_error(&self, kind: &str, name: &str, error: &hdf5::Error) -> Error {
-        let what = if self.file().link_exists(name) || name == "/" { reason(error) } else { "does not exist".into() };
+        let exists = name == "/" || self.held().is_some_and(|file| file.link_exists(name));
+        let what = if exists { reason(error) } else { "does not exist".into() };
         Error::Object { path: self.path.clone(), object: format!("{kind} {name}"), what }
     }
 }
 
 impl Drop for H5File {
     fn drop(&mut self) {
-        if (self.is_shared() || self.is_new())
+        if self.staged.is_some()
             && let Some(file) = self.file.take()
         {
             mem::forget(file);
@@ -396,19 +422,6 @@ impl Drop for H5File {
 
 fn to_usize(lengths: &[u64]) -> Option<Vec<usize>> {
     lengths.iter().map(|length| usize::try_from(*length).ok()).collect()
-}
-
-/// Opens a file on this rank only, without MPI-IO.
-fn open_alone(path: &Path, options: &OpenOptions) -> Result<hdf5::File> {
-    // Distinguishes what the library reports alike: missing, forbidden, a folder.
-    let failed = |error| Error::io(path, "open", error);
-    // Asked before opening: to open a pipe would wait for its other end.
-    if !fs::metadata(path).map_err(failed)?.is_file() {
-        return Err(Error::argument(path, "is not a regular file"));
-    }
-    fs::File::open(path).map_err(failed)?;
-    let name = Utf8Name::to_read(path)?;
-    options.builder_alone().open(name.path()).map_err(|error| unreadable(path, &error))
 }
 
 fn unreadable(path: &Path, error: &hdf5::Error) -> Error {

@@ -5,6 +5,7 @@ use super::ffi;
 use super::file::{H5File, reason};
 use super::filters::{self, StoredFilter};
 use crate::error::{Error, Result};
+use crate::fault::require_same;
 use hdf5::{Group, LinkType, LocationInfo, LocationToken, LocationType};
 
 /// A group or a dataset of a file, or another name of one.
@@ -60,12 +61,16 @@ impl H5File {
     ///
     /// The file is damaged.
     pub fn objects(&self) -> Result<Vec<Object>> {
+        self.require_complete()?;
         let listed = list(self.file()).map_err(|(name, error)| Error::Object {
             path: self.path().to_owned(),
             object: name,
             what: format!("cannot be examined: {}", reason(&error)),
         });
-        Ok(self.comm().agree(listed)?)
+        let objects = self.comm().agree(listed)?;
+        // A link that one rank cannot follow is no error there.
+        require_same(self.comm(), self.path(), &objects)?;
+        Ok(objects)
     }
 
     /// The name by which [`H5File::objects`] lists what a name leads to, through whatever links; none if that is
@@ -74,7 +79,7 @@ impl H5File {
     /// # Collective
     #[must_use]
     pub fn listed_name(&self, objects: &[Object], name: &str) -> Option<String> {
-        let identity = |name: &str| self.file().loc_info_by_name(name).ok().as_ref().map(identity);
+        let identity = |name: &str| self.held()?.loc_info_by_name(name).ok().as_ref().map(identity);
         let wanted = identity(name);
         let is_it = |object: &Object| object.link.is_none() && identity(&object.name) == wanted;
         let found = wanted.as_ref().and_then(|_| objects.iter().position(is_it));

@@ -1,10 +1,8 @@
 //! How the library opens and lays out files, and its defaults here.
 //!
 //! What is written is never held back in the library's buffers, so that a failure to write is one of
-//! the call that wrote; buffers are settings of reading only. Collective metadata reads are
-//! broken in HDF5 1.10.5 to 1.10.8, and therefore off and no setting.
+//! the call that wrote; buffers are settings of reading only.
 
-use dolmen_core::Comm;
 use hdf5::file::{FileBuilder, FileCloseDegree};
 
 /// How a new file is laid out and written.
@@ -13,18 +11,16 @@ pub struct CreateOptions {
     pub(super) threshold: u64,
     pub(super) alignment: u64,
     metadata_block: u64,
-    collective_metadata: bool,
 }
 
 impl Default for CreateOptions {
     fn default() -> Self {
-        Self { threshold: 1 << 20, alignment: 1 << 20, metadata_block: 1 << 16, collective_metadata: true }
+        Self { threshold: 1 << 20, alignment: 1 << 20, metadata_block: 1 << 16 }
     }
 }
 
 impl CreateOptions {
-    /// Data of 1 MiB and more start at multiples of 1 MiB; metadata in blocks of 64 KiB, written
-    /// collectively.
+    /// Data of 1 MiB and more start at multiples of 1 MiB; metadata in blocks of 64 KiB.
     #[must_use]
     pub fn new() -> Self {
         Self::default()
@@ -45,21 +41,11 @@ impl CreateOptions {
         self
     }
 
-    /// Whether ranks write metadata together. A file of one rank has none to share.
-    #[must_use]
-    pub fn collective_metadata(mut self, collective: bool) -> Self {
-        self.collective_metadata = collective;
-        self
-    }
-
-    pub(super) fn builder(&self, comm: &Comm) -> FileBuilder {
+    pub(super) fn builder(&self) -> FileBuilder {
         let mut builder = local_builder();
         let list = builder.fapl();
         list.alignment(self.threshold, self.alignment).meta_block_size(self.metadata_block);
         list.sieve_buf_size(0).chunk_cache(1, 0, 0.0);
-        if comm.size() > 1 {
-            list.mpio(comm.as_raw(), None).coll_metadata_write(self.collective_metadata);
-        }
         builder
     }
 }
@@ -92,24 +78,14 @@ impl OpenOptions {
         self
     }
 
-    /// Reads at least so many bytes at once where a slab lies scattered. Of a file that one rank
-    /// opened: shared files are read over MPI-IO, which has its own buffers.
+    /// Reads at least so many bytes at once where a slab lies scattered.
     #[must_use]
     pub fn sieve_buffer(mut self, bytes: usize) -> Self {
         self.sieve_buffer = bytes;
         self
     }
 
-    pub(super) fn builder(&self, comm: &Comm) -> FileBuilder {
-        let mut builder = self.builder_alone();
-        if comm.size() > 1 {
-            builder.fapl().mpio(comm.as_raw(), None);
-        }
-        builder
-    }
-
-    /// Without MPI-IO.
-    pub(super) fn builder_alone(&self) -> FileBuilder {
+    pub(super) fn builder(&self) -> FileBuilder {
         let mut builder = local_builder();
         // A prime, ten times the number of chunks of 64 KiB in the default cache.
         builder.fapl().sieve_buf_size(self.sieve_buffer).chunk_cache(2557, self.chunk_cache, 0.75);
@@ -127,8 +103,6 @@ pub struct InForce {
     pub alignment: u64,
     /// The size of blocks of metadata.
     pub metadata_block: u64,
-    /// Whether metadata are written collectively.
-    pub collective_metadata: bool,
     /// The size of the cache for chunks.
     pub chunk_cache: usize,
     /// The size of the buffer for scattered reads.
@@ -143,10 +117,21 @@ impl InForce {
             threshold: aligned.threshold,
             alignment: aligned.alignment,
             metadata_block: list.get_meta_block_size()?,
-            collective_metadata: list.get_coll_metadata_write()?,
             chunk_cache: list.get_chunk_cache()?.nbytes,
             sieve_buffer: list.get_sieve_buf_size()?,
         })
+    }
+
+    pub(super) fn words(&self) -> [u64; 5] {
+        let Self { threshold, alignment, metadata_block, chunk_cache, sieve_buffer } = *self;
+        [threshold, alignment, metadata_block, chunk_cache as u64, sieve_buffer as u64]
+    }
+
+    pub(super) fn from_words(words: [u64; 5]) -> Self {
+        let [threshold, alignment, metadata_block, chunk_cache, sieve_buffer] = words;
+        let [chunk_cache, sieve_buffer] =
+            [chunk_cache, sieve_buffer].map(|bytes| usize::try_from(bytes).expect("invariant: a size in memory"));
+        Self { threshold, alignment, metadata_block, chunk_cache, sieve_buffer }
     }
 }
 

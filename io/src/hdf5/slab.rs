@@ -39,6 +39,31 @@ impl Slab {
         self.count.iter().fold(1, |product: u64, count| product.saturating_mul(*count))
     }
 
+    /// The pieces in which the slab lies in a dataset of a shape that is stored row by row: the position of each
+    /// one's first element, and how many there are.
+    pub(super) fn runs(&self, shape: &[u64]) -> impl Iterator<Item = (u64, u64)> {
+        let dimensions = shape.len();
+        let whole = (0..dimensions).rev().take_while(|&dimension| self.count[dimension] == shape[dimension]).count();
+        // A run is some of this dimension and all of those behind it.
+        let first = (dimensions - whole).saturating_sub(1);
+        let (outer, inner) = self.count.split_at(first);
+        let length: u64 = inner.iter().product();
+        let runs = if length == 0 { 0 } else { outer.iter().product() };
+        (0..runs).map(move |run| {
+            let (mut rest, mut position, mut stride) = (run, 0, 1);
+            for dimension in (0..dimensions).rev() {
+                let mut index = self.start[dimension];
+                if dimension < first {
+                    index += rest % self.count[dimension];
+                    rest /= self.count[dimension];
+                }
+                position += index * stride;
+                stride *= shape[dimension];
+            }
+            (position, length)
+        })
+    }
+
     /// Splits the slab into parts of at most `limit` elements, which follow each
     /// other in memory (row-major). A slab without elements has no parts.
     pub(super) fn split(&self, limit: u64) -> Vec<Self> {
@@ -102,6 +127,27 @@ mod tests {
             let joined: Vec<u64> = parts.iter().flat_map(|p| positions(p, &shape)).collect();
             assert_eq!(joined, whole, "limit {limit}");
         }
+    }
+
+    #[test]
+    fn runs_are_the_positions_in_order() {
+        let shape = [4, 3, 5];
+        let cases: [([u64; 3], [u64; 3], usize); 6] = [
+            ([0, 0, 0], [4, 3, 5], 1),
+            ([1, 0, 0], [2, 3, 5], 1),
+            ([1, 1, 0], [2, 2, 5], 2),
+            ([3, 2, 1], [1, 1, 3], 1),
+            ([0, 1, 2], [4, 2, 2], 8),
+            ([0, 0, 0], [4, 0, 5], 0),
+        ];
+        for (start, count, runs) in cases {
+            let slab = Slab::new(&shape, &start, &count).unwrap();
+            let found: Vec<(u64, u64)> = slab.runs(&shape).collect();
+            assert_eq!(found.len(), runs, "{start:?} {count:?}");
+            let found: Vec<u64> = found.into_iter().flat_map(|(first, length)| first..first + length).collect();
+            assert_eq!(found, positions(&slab, &shape), "{start:?} {count:?}");
+        }
+        assert_eq!(Slab::new(&[], &[], &[]).unwrap().runs(&[]).collect::<Vec<_>>(), [(0, 1)]);
     }
 
     #[test]

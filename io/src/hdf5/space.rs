@@ -1,7 +1,6 @@
 //! How much room the parts of a new file take on disk.
 //!
-//! Counted here, not asked of the library: over MPI-IO, HDF5 1.10 cannot tell the
-//! size of a file once it has been written to. Metadata are counted generously;
+//! Counted before the library is asked to make anything. Metadata are counted generously;
 //! what is too much is given back when the file is complete.
 
 use super::dataset::Layout;

@@ -7,11 +7,10 @@
 
 use super::dataset::{Dataset, Layout};
 use super::element::ElementType;
-use super::ffi::Buffer;
 use super::file::H5File;
 use super::slab::Slab;
 use crate::error::Result;
-use dolmen_core::{memory, profile};
+use dolmen_core::memory;
 use hdf5::types::{CompoundField, CompoundType, FloatSize, IntSize, TypeDescriptor};
 
 /// A column of a table.
@@ -140,13 +139,7 @@ impl H5File {
         };
         let mut bytes = self.comm().agree(allocated())?;
         let slab = Slab { start: vec![0], count: vec![rows] };
-        let _event = profile::event("H5Read").bytes(bytes.len() as u64);
-        let mut rest = bytes.as_mut_slice();
-        table.transfer_in_parts(&memory_type, &slab, false, |size| {
-            let (part, after) = std::mem::take(&mut rest).split_at_mut(size);
-            rest = after;
-            Buffer::Read(part)
-        })?;
+        table.read_bytes(&memory_type, &slab, &mut bytes)?;
         for row in bytes.chunks_exact(row_bytes) {
             let mut rest = row;
             for (_, column) in &mut columns {
@@ -181,14 +174,7 @@ impl H5File {
                 columns.iter().for_each(|(_, column)| column.pack(row, &mut bytes));
             }
         }
-        let _event = profile::event("H5Write").bytes(bytes.len() as u64);
-        let mut rest = bytes.as_slice();
-        table.transfer_in_parts(&memory_type, &slab, false, |size| {
-            let (part, after) = rest.split_at(size);
-            rest = after;
-            Buffer::Write(part)
-        })?;
-        Ok(())
+        table.write_bytes(&memory_type, &slab, &bytes)
     }
 
     /// Checks that columns make a table; how many rows it has.

@@ -6,9 +6,9 @@ use crate::dense;
 use crate::error::{Error, Result};
 use crate::fault::{Fault, require_same, settle};
 use crate::matrix_file::{Description, Field, Format, Storage, Symmetry, check_length, check_sizes, require_field};
+use crate::regular_file::open_regular;
 use crate::source::Source;
 use dolmen_core::{Comm, CsrMatrix, Layout, MultiVector, Scalar, memory};
-use std::fs;
 use std::io::Read;
 use std::mem;
 use std::ops::Range;
@@ -241,7 +241,10 @@ fn block_size(source: &Source) -> Result<u64> {
     /// More than PETSc writes into such a file.
     const LONGEST: u64 = 1 << 16;
     let path = info_path(source.path());
-    let Ok(file) = fs::File::open(&path) else { return Ok(1) };
+    if !path.exists() {
+        return Ok(1);
+    }
+    let file = open_regular(&path)?;
     let mut text = Vec::new();
     file.take(LONGEST).read_to_end(&mut text).map_err(|error| Error::io(&path, "read", error))?;
     let text = String::from_utf8_lossy(&text);

@@ -31,7 +31,7 @@ fn uninterrupted(call: impl Fn() -> libc::c_int) -> io::Result<()> {
     }
 }
 
-/// Has the system begin to bring written bytes to disk, where it can; 0..0 are all bytes.
+/// Has the system begin to bring written bytes to disk, where it can.
 pub(crate) fn start_writeback(file: &File, bytes: Range<u64>) -> io::Result<()> {
     write_back(file, bytes, libc::SYNC_FILE_RANGE_WRITE)
 }

@@ -12,7 +12,8 @@ use serde_json::Value;
 fn main() -> ExitCode {
     dolmen_tests::main(&[
         case("slabs_come_back_on_other_ranks", &[1, 2, 3, 4], slabs_come_back_on_other_ranks),
-        case("transfers_are_really_collective", &[1, 2, 4], transfers_are_really_collective),
+        case("slabs_of_every_shape_are_written", &[1, 2, 4], slabs_of_every_shape_are_written),
+        case("new_files_are_only_written", &[1, 2], new_files_are_only_written),
         case("attributes_and_groups_come_back", &[1, 3], attributes_and_groups_come_back),
         case("tables_come_back", &[1, 2], tables_come_back),
         case("files_of_others_have_their_values", &[1, 2], files_of_others_have_their_values),
@@ -82,24 +83,58 @@ fn slabs_come_back_on_other_ranks(comm: &Comm) -> TestResult {
     Ok(())
 }
 
-fn transfers_are_really_collective(comm: &Comm) -> TestResult {
+/// Rows, columns and boxes, of the file's type and of one that is converted, together and each rank for itself.
+fn slabs_of_every_shape_are_written(comm: &Comm) -> TestResult {
     let folder = Folder::new(comm)?;
-    let path = folder.path().join("collective.h5");
-    // One rank has no one to work with; and it does so on an ordinary file.
-    let expected = if comm.size() == 1 { Transfer::Independent } else { Transfer::Collective };
-    let (start, end) = rows_of(comm, 1000)?;
-    let mut values = vec![1.5_f32; usize::try_from(end - start)?];
-    let file = H5File::create(comm, &path)?;
-    for (name, layout) in [("contiguous", Layout::Contiguous), ("chunked", Layout::Chunked(vec![64]))] {
-        let dataset = file.create_dataset::<f32>(name, &[1000], &layout)?;
-        assert_eq!(dataset.write_slab(&[start], &[end - start], &values)?, expected);
-        let read = dataset.read_slab_into(&[start], &[end - start], &mut values)?;
-        // Not chunked ones: a damaged chunk must not leave ranks waiting.
-        assert_eq!(read, if layout == Layout::Contiguous { expected } else { Transfer::Independent });
-        let alone = dataset.with_transfer(Transfer::Independent);
-        assert_eq!(alone.read_slab_into(&[start], &[end - start], &mut values)?, Transfer::Independent);
+    let path = folder.path().join("slabs.h5");
+    let shape = [6, 8, 5];
+    let value = |position: u64| position as f64 * 0.25 - 3.0;
+    for (axis, layout) in
+        [0, 1, 2].into_iter().zip([Layout::Contiguous, Layout::Chunked(vec![4, 3, 5]), Layout::Contiguous])
+    {
+        let compressed = Layout::Compressed { chunk: vec![5, 2, 4], level: 3 };
+        let (mut start, mut count) = ([0; 3], shape);
+        let (first, end) = rows_of(comm, shape[axis])?;
+        (start[axis], count[axis]) = (first, end - first);
+        let positions = (0..shape.iter().product()).filter(|position| {
+            let index = [position / 40, position / 5 % 8, position % 5][axis];
+            (first..end).contains(&index)
+        });
+        let values: Vec<f64> = positions.map(value).collect();
+        let file = H5File::create(comm, &path)?;
+        file.create_dataset::<f64>("same", &shape, &layout)?.write_slab(&start, &count, &values)?;
+        file.create_dataset::<f32>("converted", &shape, &layout)?.write_slab(&start, &count, &values)?;
+        file.create_dataset::<f64>("compressed", &shape, &compressed)?.write_slab(&start, &count, &values)?;
+        if layout == Layout::Contiguous {
+            let alone = file.create_dataset::<f32>("alone", &shape, &layout)?.with_transfer(Transfer::Independent);
+            alone.write_slab(&start, &count, &values)?;
+        }
+        file.close()?;
+        let file = H5File::open(comm, &path)?;
+        let all: Vec<f64> = (0..shape.iter().product()).map(value).collect();
+        for name in file.children("/")? {
+            assert_eq!(file.dataset(&name)?.read_slab::<f64>(&[0; 3], &shape)?, all, "{name} by axis {axis}");
+        }
+        file.close()?;
     }
-    assert!(values.iter().all(|value| *value == 1.5));
+    folder.remove(comm);
+    Ok(())
+}
+
+fn new_files_are_only_written(comm: &Comm) -> TestResult {
+    let folder = Folder::new(comm)?;
+    let file = H5File::create(comm, folder.path().join("new.h5"))?;
+    let dataset = file.create_dataset::<f64>("group/data", &[4], &Layout::Contiguous)?;
+    assert!(file.exists("group/data") && !file.exists("data"));
+    for message in [
+        message(comm, dataset.read_slab::<f64>(&[0], &[4]))?,
+        message(comm, file.dataset("group/data"))?,
+        message(comm, file.attribute("/", "x"))?,
+        message(comm, file.children("/"))?,
+        message(comm, file.objects())?,
+    ] {
+        assert!(message.contains("new.h5: ") && message.contains("is being written; close"), "{message}");
+    }
     file.close()?;
     folder.remove(comm);
     Ok(())
@@ -368,7 +403,18 @@ fn bad_requests_are_named(comm: &Comm) -> TestResult {
     let flags = file.create_dataset::<i64>("flags", &[4], &Layout::Contiguous)?;
     let columns = [("net".to_owned(), TableColumn::Real(vec![1.0]))];
     file.write_table("detectors", &columns)?;
-    let detectors = file.dataset("detectors")?;
+    for (message, expected) in [
+        (message(comm, flags.write_slab::<f64>(&[0], &[0], &[]))?, "cannot be written from a float"),
+        (message(comm, signal.write_slab::<f64>(&[0], &[2], &[1.0]))?, "a slab of 2 elements asked for, 1 given"),
+        (message(comm, file.create_dataset::<u8>("flags", &[1], &Layout::Contiguous))?, "dataset flags: "),
+        (message(comm, file.create_dataset::<u8>("x", &[1], &Layout::Chunked(vec![0])))?, "chunks [0]"),
+        (message(comm, file.create_group("scan"))?, "group scan: "),
+    ] {
+        assert!(message.contains(expected), "{message}");
+    }
+    file.close()?;
+    let file = H5File::open(comm, &path)?;
+    let (signal, flags, detectors) = (file.dataset("scan/signal")?, file.dataset("flags")?, file.dataset("detectors")?);
     let beyond = if last { 41 } else { 1 };
     for (message, expected) in [
         (message(comm, signal.dimensions::<2>())?, "dataset scan/signal: expected 2 dimensions, found 1"),
@@ -383,22 +429,14 @@ fn bad_requests_are_named(comm: &Comm) -> TestResult {
             "holds a 64-bit float, which cannot be read as a 32-bit signed integer",
         ),
         (message(comm, flags.read_slab::<i32>(&[0], &[1]))?, "holds a 64-bit signed integer"),
-        (message(comm, flags.write_slab::<f64>(&[0], &[0], &[]))?, "cannot be written from a float"),
-        (message(comm, signal.write_slab::<f64>(&[0], &[2], &[1.0]))?, "a slab of 2 elements asked for, 1 given"),
         (message(comm, detectors.read_member_slab::<f64>("alpha", &[0], &[1]))?, "no column alpha; there are: net"),
         (message(comm, signal.read_member_slab::<f64>("net", &[0], &[1]))?, "not a table with a column net"),
         (message(comm, file.read_table("flags"))?, "dataset flags: expected a table"),
-        (message(comm, file.create_dataset::<u8>("flags", &[1], &Layout::Contiguous))?, "dataset flags: "),
-        (message(comm, file.create_dataset::<u8>("x", &[1], &Layout::Chunked(vec![0])))?, "chunks [0]"),
-        (message(comm, file.create_group("scan"))?, "group scan: "),
+        (message(comm, flags.write_slab(&[0], &[1], &[1_i64]))?, "dataset flags: the file is open for reading only"),
+        (message(comm, file.create_group("more"))?, "group more: "),
     ] {
         assert!(message.contains(expected), "{message}");
     }
-    file.close()?;
-    let file = H5File::open(comm, &path)?;
-    let refused = message(comm, file.dataset("flags")?.write_slab(&[0], &[1], &[1_i64]))?;
-    assert!(refused.contains("dataset flags: transfer failed: "), "{refused}");
-    assert!(message(comm, file.create_group("more"))?.contains("group more: "));
     file.close()?;
     folder.remove(comm);
     Ok(())
@@ -420,7 +458,7 @@ fn bad_files_are_named(comm: &Comm) -> TestResult {
     };
     for (path, expected) in [
         (folder.path().join("missing.h5"), "missing.h5: cannot open: No such file"),
-        (folder.path().to_owned(), "is not a regular file"),
+        (folder.path().to_owned(), "is a folder; name a file"),
         (write("text.h5", b"no HDF5 at all")?, "text.h5: is not an HDF5 file"),
         (write("empty.h5", b"")?, "empty.h5: is not an HDF5 file"),
         (write("half.h5", &bytes[..bytes.len() / 2])?, "half.h5: cannot be opened as HDF5: truncated file"),

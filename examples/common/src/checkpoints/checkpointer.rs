@@ -6,6 +6,9 @@
 //! one in consecutive iterations. Nor is one wanted that the solver hands out of its own accord
 //! ([`Settings::snapshot_every`](dolmen_solvers::Settings::snapshot_every)).
 //!
+//! A checkpoint that cannot be written costs no result: it is warned of, the solve continues, and the next one is
+//! tried when it is due. [`Checkpointer::finish`] tells of the failure unless a later checkpoint was written.
+//!
 //! The snapshot is written by threads while the solve goes on. When all of them are done the ranks meet
 //! in the solver, which needs no message either, and the checkpoint gets its name.
 
@@ -15,7 +18,7 @@ use std::time::{Duration, Instant};
 
 use dolmen_core::text::{escaped, shown};
 use dolmen_core::{Comm, Layout, Scalar, Snapshot};
-use dolmen_io::checkpoint::{Checkpoint, CheckpointStore, Saved, Signals, Skipped, Wish};
+use dolmen_io::checkpoint::{Checkpoint, CheckpointStore, Signals, Skipped, Wish};
 use dolmen_io::{Error, Result};
 use dolmen_solvers::{Monitor, Progress, Request};
 
@@ -38,9 +41,7 @@ pub struct Checkpointer<'m, T: Scalar> {
     wanted: bool,
     /// The last iteration after which this rank asked.
     asked: Option<usize>,
-    /// Whether the solve ends here, so that a failure must not cost its result.
-    at_limit: bool,
-    /// Such a failure.
+    /// Why the last checkpoint could not be written.
     failure: Option<Error>,
     ask: Option<&'m mut dyn FnMut(&Progress) -> Request>,
     scalar: PhantomData<T>,
@@ -97,7 +98,6 @@ impl<'m, T: Scalar> Checkpointer<'m, T> {
             newest: None,
             wanted: false,
             asked: None,
-            at_limit: false,
             failure: None,
             ask: None,
             scalar: PhantomData,
@@ -142,8 +142,7 @@ impl<'m, T: Scalar> Checkpointer<'m, T> {
     /// The checkpoint that was written last, if there is one. Call it after the solve, when its result is safe.
     ///
     /// # Errors
-    /// The solve has ended with a result, but the checkpoint of that moment could not be written; the same
-    /// on all ranks.
+    /// The last checkpoint of the solve could not be written; the same on all ranks.
     pub fn finish(self) -> Result<Option<PathBuf>> {
         self.failure.map_or(Ok(self.newest), Err)
     }
@@ -152,11 +151,10 @@ impl<'m, T: Scalar> Checkpointer<'m, T> {
     fn request(&mut self, progress: &Progress) -> Request {
         let asked = self.ask.as_mut().map_or(Request::Continue, |ask| ask(progress));
         let wish = self.signals.as_ref().and_then(Signals::wish);
-        self.at_limit = progress.iteration >= progress.limit;
         if asked == Request::Stop || wish == Some(Wish::Stop) {
             return Request::Stop;
         }
-        let due = self.at_limit || self.last.elapsed() >= self.every;
+        let due = progress.iteration >= progress.limit || self.last.elapsed() >= self.every;
         // What this rank asked for after the iteration before is about to be handed out.
         let is_pending = self.asked.is_some_and(|before| before + 1 == progress.iteration);
         if !is_pending && (due || asked == Request::Snapshot || wish == Some(Wish::Save)) {
@@ -166,30 +164,38 @@ impl<'m, T: Scalar> Checkpointer<'m, T> {
         if self.store.is_written() { Request::Meet } else { Request::Continue }
     }
 
-    fn save(&mut self, snapshot: Snapshot<T>) -> Result<()> {
+    fn save(&mut self, snapshot: Snapshot<T>) {
         let place = ["attempt", "iterations"].map(|name| snapshot.integer(name));
         let mut wanted = [u64::from(self.wanted)];
         self.store.comm().all_reduce_max(&mut wanted);
         if wanted == [0] || (place[1].is_some() && self.place == Some(place)) {
-            return Ok(());
+            return;
         }
         self.signals.iter().for_each(Signals::saved);
-        let earlier = self.store.begin(Checkpoint::new(self.config.as_str()).give_snapshot(SOLVER, snapshot))?;
-        self.note(earlier);
-        self.place = Some(place);
         self.last = Instant::now();
         self.wanted = false;
-        Ok(())
+        self.complete();
+        match self.store.begin(Checkpoint::new(self.config.as_str()).give_snapshot(SOLVER, snapshot)) {
+            Ok(_) => self.place = Some(place),
+            Err(failure) => self.fail(failure),
+        }
     }
 
-    fn complete(&mut self) -> Result<()> {
-        let saved = self.store.complete()?;
-        self.note(saved);
-        Ok(())
+    fn complete(&mut self) {
+        match self.store.complete() {
+            Ok(None) => {}
+            Ok(Some(saved)) => (self.newest, self.failure) = (Some(saved.path), None),
+            Err(failure) => self.fail(failure),
+        }
     }
 
-    fn note(&mut self, saved: Option<Saved>) {
-        self.newest = saved.map(|saved| saved.path).or(self.newest.take());
+    fn fail(&mut self, failure: Error) {
+        if self.store.comm().rank() == 0 {
+            tracing::warn!(%failure, "a checkpoint could not be written; the solve continues");
+        }
+        // The state of this moment may be wanted again.
+        self.place = None;
+        self.failure = Some(failure);
     }
 }
 
@@ -201,31 +207,19 @@ impl<T: Scalar> Monitor<T> for Checkpointer<'_, T> {
     }
 
     fn snapshot(&mut self, snapshot: Snapshot<T>) -> dolmen_solvers::Result<()> {
-        match self.save(snapshot) {
-            Err(failure) if self.at_limit => self.failure = Some(failure),
-            saved => saved.map_err(core)?,
-        }
+        self.save(snapshot);
         Ok(())
     }
 
     fn meet(&mut self) -> dolmen_solvers::Result<()> {
-        Ok(self.complete().map_err(core)?)
+        self.complete();
+        Ok(())
     }
 
     /// From here on signals end the program, and nothing costs the result.
     fn end(&mut self) -> dolmen_solvers::Result<()> {
         self.signals = None;
-        if let Err(failure) = self.complete() {
-            self.failure.get_or_insert(failure);
-        }
+        self.complete();
         Ok(())
-    }
-}
-
-fn core(error: Error) -> dolmen_core::Error {
-    match error {
-        Error::Agreed(error) => error,
-        // All ranks have it: its text names no rank.
-        other => dolmen_core::Error::Agreed { rank: 0, everywhere: true, message: other.to_string() },
     }
 }

@@ -39,7 +39,7 @@ pub(crate) fn bad_input() -> TestResult {
         (&["solve", "none.mtx", "--rtol", "2"], "a relative tolerance is at least 0 and less than 1"),
         (&["solve", "none.mtx", "--atol", "-1"], "an absolute tolerance is at least 0"),
         (&["solve", "a.mtx", "--output", "x.what"], "x.what: "),
-        (&["info", "a.mtx", "--plot", "nowhere/a.png"], "nowhere/a.png: cannot write: "),
+        (&["info", "a.mtx", "--plot", "nowhere/a.png"], "nowhere/a.png.tmp: cannot create: "),
     ] {
         let output = dolmen(2, folder.path(), args)?;
         assert_eq!(output.status.code(), Some(2), "{args:?}: {output:?}");
@@ -88,9 +88,9 @@ pub(crate) fn destinations() -> TestResult {
         (&["solve", "none.mtx", "--output", "x.what"][..], "x.what: has no known extension"),
         (&["solve", "none.mtx", "--output", "x.what"], ".h5, .hdf5 and .fits"),
         (&["solve", "none.mtx", "--output", "x.npz"], "x.npz: npz files hold sparse matrices"),
-        (&["solve", "none.mtx", "--output", "nowhere/x.mtx"], "nowhere/x.mtx: cannot write: "),
-        (&["solve", "none.mtx", "--output", "x.mtx"], "x.mtx: cannot write: is a directory"),
-        (&["info", "none.mtx", "--plot", "nowhere/a.png"], "nowhere/a.png: cannot write: "),
+        (&["solve", "none.mtx", "--output", "nowhere/x.mtx"], "nowhere/x.mtx.tmp: cannot create: "),
+        (&["solve", "none.mtx", "--output", "x.mtx"], "x.mtx: is a folder; name a file"),
+        (&["info", "none.mtx", "--plot", "nowhere/a.png"], "nowhere/a.png.tmp: cannot create: "),
     ] {
         let output = dolmen(2, folder.path(), args)?;
         assert_eq!(output.status.code(), Some(2), "{args:?}: {output:?}");

@@ -186,17 +186,24 @@ with h5py.File(sys.argv[1], 'r') as f:
 
 pub(crate) fn bad_requests(comm: &Comm) -> TestResult {
     let folder = Folder::new(comm)?;
-    let file = H5File::create(comm, folder.path().join("x.h5"))?;
+    let path = folder.path().join("x.h5");
+    let file = H5File::create(comm, &path)?;
     let (ten, nine) = (Distribution::uniform(comm, 10), Distribution::uniform(comm, 9));
     let x = Vector::<f64>::zeros(&ten);
     file.write_vector("x", &x, &Layout::Contiguous)?;
     file.write_vector("z", &Vector::<Complex64>::zeros(&ten), &Layout::Contiguous)?;
-    assert!(matches!(file.dataset("z")?.element_type(), ElementType::Compound { .. }));
     let elsewhere = Vector::<f64>::zeros(&Distribution::uniform(&comm.duplicate(), 10));
     for (found, expected) in [
         (message(comm, file.write_vector("x", &x, &Layout::Contiguous))?, "dataset x: "),
         (message(comm, file.write_vector("y", &x, &Layout::Chunked(vec![2, 2])))?, "chunks [2, 2] do not suit"),
         (message(comm, file.write_vector("y", &elsewhere, &Layout::Contiguous))?, "another communicator"),
+    ] {
+        assert!(found.contains(expected), "{found}");
+    }
+    file.close()?;
+    let file = H5File::open(comm, &path)?;
+    assert!(matches!(file.dataset("z")?.element_type(), ElementType::Compound { .. }));
+    for (found, expected) in [
         (message(comm, file.read_vector::<f64>("x", &nine))?, "dataset x: has 10 entries, expected 9"),
         (message(comm, file.read_vector::<f64>("y", &nine))?, "dataset y: does not exist"),
         (message(comm, file.read_vector::<f64>("z", &ten))?, "cannot be read as a float without loss"),

@@ -23,8 +23,8 @@ const ROWS: u64 = 20_000;
 fn main() -> ExitCode {
     dolmen_tests::main(&[
         case("files_are_whole_or_absent", &[1, 3], files_are_whole_or_absent),
-        case("failed_writes_end_cleanly", &[1], failed_writes_end_cleanly),
-        case("failed_flushes_end_cleanly", &[1], failed_flushes_end_cleanly),
+        case("failed_writes_end_cleanly", &[1, 3], failed_writes_end_cleanly),
+        case("failed_flushes_end_cleanly", &[1, 3], failed_flushes_end_cleanly),
         serial("programs_end_with_one_line", programs_end_with_one_line),
     ])
 }
@@ -121,7 +121,8 @@ fn files_are_whole_or_absent(comm: &Comm) -> TestResult {
     Ok(())
 }
 
-/// A file system may break its promise of space, or have given none.
+/// A file system may break its promise of space, or have given none: to the last rank that writes contiguous data,
+/// and to rank 0, which writes all chunks.
 fn failed_writes_end_cleanly(comm: &Comm) -> TestResult {
     let folder = Folder::new(comm)?;
     let path = folder.path().join("maps.h5");
@@ -130,15 +131,21 @@ fn failed_writes_end_cleanly(comm: &Comm) -> TestResult {
             let file = H5File::create(comm, &path)?;
             let small = file.create_dataset::<f64>("small", &[10], &layout_of(&layout, 10))?;
             let large = file.create_dataset::<f64>("large", &[ROWS], &layout)?;
-            small.write_slab(&[0], &[10], &[1.0; 10])?;
-            ffi::limit_file_size(50_000)?;
-            let values = vec![1.0; usize::try_from(ROWS)?];
-            let message = large.write_slab(&[0], &[ROWS], &values).expect_err("beyond the limit").to_string();
-            assert!(message.contains("maps.h5: dataset large: transfer failed: File too large"), "{message}");
+            let few = if comm.rank() == 0 { 10 } else { 0 };
+            small.write_slab(&[0], &[few], &vec![1.0; usize::try_from(few)?])?;
+            let failing = if layout == Layout::Contiguous { comm.size() - 1 } else { 0 };
+            if comm.rank() == failing {
+                ffi::limit_file_size(50_000)?;
+            }
+            let mine = Distribution::uniform(comm, ROWS);
+            let (start, count) = ([mine.range().start], [mine.local_len() as u64]);
+            let written = large.write_slab(&start, &count, &vec![1.0; mine.local_len()]);
+            let message = outcome(comm, written).ok_or("beyond the limit")?;
+            assert!(message.contains("maps.h5: dataset large: cannot be written: File too large"), "{message}");
             drop((small, large));
             ffi::limit_file_size(u64::MAX)?;
             if close {
-                let message = file.close().expect_err("a file with a hole").to_string();
+                let message = outcome(comm, file.close()).ok_or("a file with a hole")?;
                 assert!(message.contains("maps.h5: is incomplete"), "{message}");
             } else {
                 drop(file);
@@ -160,9 +167,12 @@ fn failed_flushes_end_cleanly(comm: &Comm) -> TestResult {
     let path = folder.path().join("maps.h5");
     let file = H5File::create(comm, &path)?;
     let dataset = file.create_dataset::<f64>("group/data", &[10], &Layout::Contiguous)?;
-    dataset.write_slab(&[0], &[10], &[1.0; 10])?;
-    ffi::limit_file_size(100)?;
-    let message = file.close().expect_err("beyond the limit").to_string();
+    let few = if comm.rank() == 0 { 10 } else { 0 };
+    dataset.write_slab(&[0], &[few], &vec![1.0; usize::try_from(few)?])?;
+    if comm.rank() == 0 {
+        ffi::limit_file_size(100)?;
+    }
+    let message = outcome(comm, file.close()).ok_or("beyond the limit")?;
     ffi::limit_file_size(u64::MAX)?;
     assert!(message.contains("maps.h5: cannot be written: File too large"), "{message}");
     assert!(entries(comm, folder.path())?.is_empty());
