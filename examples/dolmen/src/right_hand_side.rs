@@ -112,7 +112,27 @@ impl<T: Scalar> RightHandSide<T> {
     /// `A * ones`; where rows sum to zero, `A` times a ramp that is orthogonal to ones.
     ///
     /// # Collective
-    pub(crate) fn of_known_solution(a: &CsrMatrix<T>) -> Result<RightHandSide<T>> {
+    ///
+    /// # Errors
+    /// If it overflows, though no entry of the matrix does.
+    pub(crate) fn of_known_solution(a: &CsrMatrix<T>, matrix: &Location) -> Result<RightHandSide<T>> {
+        let made = RightHandSide::product(a)?;
+        let overflow = made.vector.range().zip(made.vector.owned()).find(|(_, value)| !value.is_finite());
+        // An entry of the matrix that is not finite is told of where the matrix is looked at.
+        let is_finite = a.rows().all(|row| row.values().iter().all(|value| value.is_finite()));
+        let mut first = [overflow.map_or(u64::MAX, |(row, _)| row), u64::from(is_finite)];
+        made.vector.comm().all_reduce_min(&mut first);
+        if first[0] == u64::MAX || first[1] == 0 {
+            return Ok(made);
+        }
+        let (product, row, scalar) = (made.origin.split(',').next().unwrap_or_default(), first[0], T::NAME);
+        Err(matrix.error(format!(
+            "b = {product} overflows in row {row}, counted from 0: it is beyond the largest {scalar} number; give b by --rhs, or \
+             multiply the matrix by a small power of two"
+        )))
+    }
+
+    fn product(a: &CsrMatrix<T>) -> Result<RightHandSide<T>> {
         let ones = Vector::from_fn(a.domain(), |_| T::ONE);
         let mut vector = Vector::zeros(a.range());
         if !rows_sum_to_zero(a) {
@@ -134,7 +154,7 @@ fn rows_sum_to_zero<T: Scalar>(a: &CsrMatrix<T>) -> bool {
     let cancels = |values: &[T]| {
         let sum: T = values.iter().copied().sum();
         let size: f64 = values.iter().map(|value| value.abs().to_f64()).sum();
-        sum.abs().to_f64() <= values.len() as f64 * T::Real::EPSILON.to_f64() * size
+        sum.is_finite() && sum.abs().to_f64() <= values.len() as f64 * T::Real::EPSILON.to_f64() * size
     };
     let mut holds = [u64::from(a.rows().all(|row| cancels(row.values())))];
     a.range().comm().all_reduce_min(&mut holds);

@@ -22,6 +22,7 @@ fn main() -> ExitCode {
         serial("failures_are_told", solve::failures),
         serial("solutions_are_written", solve::written),
         serial("right_hand_sides", solve::right_hand_sides),
+        serial("systems_of_any_size_are_solved", solve::sizes),
         serial("monitor_and_profile", solve::monitor_and_profile),
         serial("reference_matrices_are_solved", solve::reference_matrices),
         serial("stopped_and_resumed", checkpoints::stopped_and_resumed),

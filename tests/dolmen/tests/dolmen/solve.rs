@@ -119,3 +119,48 @@ pub(crate) fn reference_matrices() -> TestResult {
     }
     Ok(())
 }
+
+/// Systems far from one in size are solved; what overflows is said to.
+pub(crate) fn sizes() -> TestResult {
+    let folder = tempdir()?;
+    let path = folder.path();
+    let column = |name: &str, values: &[&str]| {
+        let text = format!("%%MatrixMarket matrix array real general\n{} 1\n{}\n", values.len(), values.join("\n"));
+        fs::write(path.join(name), text)
+    };
+    // Two equations for one unknown: 1.5.
+    matrix(path, "tall.mtx", "general", [2, 1], &[(1, 1, 1e-170), (2, 1, 1e-170)])?;
+    column("tall-b.mtx", &["1e-170", "2e-170"])?;
+    for (ranks, solver) in [(1, "lsmr"), (2, "lsqr"), (3, "cgls")] {
+        let arguments = ["solve", "tall.mtx", "--rhs", "tall-b.mtx", "--solver", solver, "--output", "x.mtx"];
+        let (solved, code) = object(ranks, path, &arguments)?;
+        assert_eq!((code, &solved["converged"]), (Some(0), &true.into()), "{solved}");
+        let residual = solved["true_relative_residual"].as_f64().ok_or("no residual")?;
+        assert!((residual - 0.1f64.sqrt()).abs() < 1e-7, "{solved}");
+        let x = fs::read_to_string(path.join("x.mtx"))?;
+        let x: f64 = x.lines().last().ok_or("no x")?.trim().parse()?;
+        assert!((x - 1.5).abs() < 1e-7, "{x}");
+    }
+    // x = (1e-170, 2e-170).
+    matrix(path, "square.mtx", "general", [2, 2], &[(1, 1, 2.0), (1, 2, 1.0), (2, 2, 3.0)])?;
+    column("square-b.mtx", &["4e-170", "6e-170"])?;
+    for solver in ["gmres", "bicgstab", "idr", "lsmr"] {
+        let arguments =
+            ["solve", "square.mtx", "--rhs", "square-b.mtx", "--solver", solver, "--preconditioner", "none"];
+        let (solved, code) = object(2, path, &arguments)?;
+        assert_eq!((code, &solved["converged"]), (Some(0), &true.into()), "{solved}");
+    }
+    let huge = [(1, 1, 1e308), (1, 2, 1e308), (2, 1, 1e308), (2, 2, -1e308)];
+    matrix(path, "huge.mtx", "general", [2, 2], &huge)?;
+    let output = dolmen(2, path, &["solve", "huge.mtx"])?;
+    assert_eq!(output.status.code(), Some(2), "{output:?}");
+    assert!(output.stderr.contains("huge.mtx: b = A * ones overflows in row 0"), "{output:?}");
+    column("huge-b.mtx", &["1e308", "0.5e308"])?;
+    let (solved, code) = object(
+        2,
+        path,
+        &["solve", "huge.mtx", "--rhs", "huge-b.mtx", "--solver", "gmres", "--preconditioner", "none"],
+    )?;
+    assert_eq!((code, &solved["converged"]), (Some(0), &true.into()), "{solved}");
+    Ok(())
+}
