@@ -4,13 +4,21 @@
 //! and not `Send` on purpose: one thread calls MPI, threaded kernels see slices only. Dropping a
 //! handle never communicates; what must be collective is an explicit call ([`Comm::free`]).
 //!
-//! Three mechanisms keep a failing rank from leaving the others waiting:
+//! These mechanisms keep a failing rank from leaving the others waiting:
 //! - a panic anywhere prints its rank and a backtrace and aborts the whole job;
 //! - [`Comm::agree`] turns a failure on any rank into the same error on all;
 //! - a `main` that returns an error on one rank only, while others still work, is noticed by a
-//!   vote on a separate communicator and ends the job after a short grace.
+//!   vote on a separate communicator and ends the job after a short grace;
+//! - what ranks have to pass alike travels with what they send, so that other lengths on another rank
+//!   are an error, or end the job in a line;
+//! - a rank that has finished and waits for others says so after some seconds, and `DOLMEN_CHECK=1`
+//!   in the environment ends a job whose ranks call different collective functions.
 
+mod check;
+pub(crate) mod disagreement;
 pub(crate) mod ffi;
+mod leaving;
+mod reductions;
 mod transfers;
 
 use std::backtrace::Backtrace;
@@ -20,7 +28,6 @@ use std::io::Write;
 use std::marker::PhantomData;
 use std::process::ExitCode;
 use std::rc::Rc;
-use std::time::{Duration, Instant};
 
 use bytemuck::Pod;
 use mpi::Threading;
@@ -30,13 +37,13 @@ use crate::error::{Error, Result};
 use crate::profile;
 use crate::text::escaped_lines;
 use crate::threads;
+use disagreement::{Claimed, grouped};
 pub(crate) use ffi::RawComm;
-pub use ffi::{Merge, Reducible};
-use ffi::{Op, Pending};
-pub(crate) use transfers::Transfers;
+use reductions::Capacity;
+pub(crate) use reductions::{Max, Merged, Min, Sum};
+pub use reductions::{Merge, Reducible};
+pub(crate) use transfers::{Misfit, Transfers};
 
-/// How long a rank whose `main` failed waits for the others to finish too.
-const GRACE: Duration = Duration::from_secs(5);
 /// Exit code of a program whose `main` returned an error: bad input or an impossible request.
 const FAILURE: u8 = 2;
 /// Exit code of a job that a panic ended (Rust's own for a panic).
@@ -52,6 +59,14 @@ struct Group {
     size: usize,
     /// Alternates between two tags so that consecutive sparse exchanges cannot mix.
     round: Cell<bool>,
+    /// Calls so far in which ranks send each other messages without asking.
+    rounds: Cell<u32>,
+    /// Broadcasts so far, which tells apart those of ranks that do not name the same root.
+    broadcasts: Cell<u64>,
+    capacity: Capacity,
+    claimed: Claimed,
+    /// Compares the calls of the ranks, if that is asked for.
+    twin: Option<check::Twin>,
     /// MPI handles belong to the thread that made them.
     _not_send: PhantomData<*const ()>,
 }
@@ -71,8 +86,18 @@ impl PartialEq for Comm {
 
 impl Comm {
     fn new(raw: RawComm) -> Comm {
-        let group = Group { raw, rank: raw.rank(), size: raw.size(), round: Cell::new(false), _not_send: PhantomData };
-        Comm(Rc::new(group))
+        Comm(Rc::new(Group {
+            raw,
+            rank: raw.rank(),
+            size: raw.size(),
+            round: Cell::new(false),
+            rounds: Cell::new(0),
+            broadcasts: Cell::new(0),
+            capacity: Capacity::default(),
+            claimed: Claimed::default(),
+            twin: check::Twin::new(raw),
+            _not_send: PhantomData,
+        }))
     }
 
     /// Runs a program: initialises MPI, calls `main` with the communicator of all ranks, finalises.
@@ -100,19 +125,24 @@ impl Comm {
         crate::blas::use_one_thread();
         let control = RawComm::world().duplicate();
         abort_on_panic(control);
+        leaving::listen(control);
         let comm = Comm::new(RawComm::world().duplicate());
+        let checked = check::from_environment(&comm);
+        // Once more, with a twin if calls are compared from here on.
+        let comm = Comm::new(comm.raw());
         let _span = tracing::info_span!(target: "dolmen", "rank", rank = comm.rank()).entered();
-        let code = match threads::from_environment(&comm).map_err(E::from).and_then(|()| main(&comm)) {
+        let ready = checked.and_then(|()| threads::from_environment(&comm));
+        let code = match ready.map_err(E::from).and_then(|()| main(&comm)) {
             Ok(code) => {
-                Pending::minimum(control, u64::MAX).wait();
+                leaving::finish(control);
                 code
             }
             Err(error) => {
-                leave_with(control, &error);
+                leaving::fail(control, &error);
                 ExitCode::from(FAILURE)
             }
         };
-        comm.0.raw.free();
+        comm.0.free();
         control.free();
         environment::ffi::keep_libraries();
         drop(universe);
@@ -129,13 +159,26 @@ impl Comm {
         self.0.size
     }
 
-    /// The MPI handle, for libraries that take one. It stays owned by this `Comm`.
+    /// The MPI handle, for libraries that take one. It stays owned by this `Comm`, and returns errors to its
+    /// callers instead of ending the job.
     pub fn as_raw(&self) -> mpi::ffi::MPI_Comm {
         self.0.raw.0
     }
 
     pub(crate) fn raw(&self) -> RawComm {
         self.0.raw
+    }
+
+    /// The tag of the messages of the next call in which ranks send each other messages without asking. All
+    /// ranks make these calls in the same order, so that messages of different calls cannot mix.
+    pub(crate) fn next_tag(&self) -> i32 {
+        let round = self.0.rounds.get();
+        self.0.rounds.set(round.wrapping_add(1));
+        FIRST_TAG + i32::try_from(round % TAGS).expect("invariant: a remainder is small")
+    }
+
+    fn capacity(&self) -> &Capacity {
+        &self.0.capacity
     }
 
     /// Ends the whole job at once with an exit code.
@@ -147,6 +190,7 @@ impl Comm {
     ///
     /// # Collective
     pub fn barrier(&self) {
+        self.check("barrier", String::new);
         self.0.raw.barrier();
     }
 
@@ -162,6 +206,7 @@ impl Comm {
     /// # Collective
     #[must_use]
     pub fn duplicate(&self) -> Comm {
+        self.check("duplicate", String::new);
         Comm::new(self.0.raw.duplicate())
     }
 
@@ -186,6 +231,7 @@ impl Comm {
     /// # Collective
     #[must_use]
     pub fn split_shared(&self) -> Comm {
+        self.check("split_shared", String::new);
         Comm::new(self.0.raw.split_shared())
     }
 
@@ -196,10 +242,11 @@ impl Comm {
     /// # Collective
     /// One reduction of a word.
     pub fn free(self) {
+        self.check("free", String::new);
         let mut last = [u64::from(Rc::strong_count(&self.0) == 1)];
-        self.0.raw.all_reduce(&mut last, Op::Min);
+        self.all_reduce_min(&mut last);
         if last == [1] {
-            self.0.raw.free();
+            self.0.free();
         }
     }
 
@@ -216,9 +263,10 @@ impl Comm {
     /// # Errors
     /// [`Error::Agreed`] if `result` is an error on any rank.
     pub fn agree<T, E: Display>(&self, result: std::result::Result<T, E>) -> Result<T> {
+        self.check("agree", String::new);
         let failed = result.is_err();
         let mut vote = [if failed { self.rank() as u64 } else { u64::MAX }, u64::from(failed)];
-        self.0.raw.all_reduce(&mut vote, Op::Min);
+        self.reduce::<Min<u64>>(&mut vote).map_err(|differ| differ.error(self, &"Comm::agree"))?;
         let [first, everywhere] = vote;
         let mine = match (result, first) {
             (Ok(value), u64::MAX) => return Ok(value),
@@ -237,12 +285,24 @@ impl Comm {
     /// # Collective
     ///
     /// # Panics
-    /// If there is no rank `root`, which is a bug of the caller: the job ends.
+    /// If there is no rank `root`, which is a bug of the caller: the job ends. So it does if the ranks name
+    /// different roots or types and one of them gets what another sent.
     pub fn broadcast<T: Pod>(&self, root: usize, values: &mut Vec<T>) {
         self.require_rank("broadcast", root);
-        let mut len = [values.len() as u64];
-        self.0.raw.broadcast(root, bytemuck::cast_slice_mut(&mut len));
-        values.resize(crate::index::local(len[0]), T::zeroed());
+        self.check("broadcast", || format!("from rank {root}"));
+        let number = self.0.broadcasts.get();
+        self.0.broadcasts.set(number + 1);
+        let mine = [values.len() as u64, root as u64, size_of::<T>() as u64, number];
+        let mut head = mine;
+        self.0.raw.broadcast(root, bytemuck::cast_slice_mut(&mut head));
+        if head[1..] != mine[1..] {
+            let call = |[_, root, bytes, number]: [u64; 4]| {
+                format!("broadcast {number} of this communicator, from rank {root}, of values of {bytes} bytes")
+            };
+            let calls = format!("{} (rank {}), {} (rank {})", call(head), head[1], call(mine), self.rank());
+            self.end_with(&Error::RanksDisagree { calls });
+        }
+        values.resize(crate::index::local(head[0]), T::zeroed());
         self.0.raw.broadcast(root, bytemuck::cast_slice_mut(values));
     }
 
@@ -250,38 +310,76 @@ impl Comm {
     /// floating-point numbers depend on the number of ranks (see [`crate::reduce`]).
     ///
     /// # Collective
+    ///
+    /// # Panics
+    /// If the ranks pass different numbers of values, or reduce other things: the job ends with a line
+    /// that says what they passed.
     pub fn all_reduce_sum<T: Reducible>(&self, values: &mut [T]) {
-        self.0.raw.all_reduce(values, Op::Sum);
+        self.reduce_or_end::<Sum<T>>(values);
     }
 
     /// Replaces each value by its maximum over all ranks. Of floating-point numbers none may be NaN:
-    /// MPI does not say what the maximum is then. [`Vector::norm_inf`](crate::Vector::norm_inf) and
-    /// [`Vector::max_at`](crate::Vector::max_at) do.
+    /// the maximum then depends on the order of the ranks. [`Vector::norm_inf`](crate::Vector::norm_inf)
+    /// and [`Vector::max_at`](crate::Vector::max_at) do not.
     ///
     /// # Collective
+    ///
+    /// # Panics
+    /// As [`Comm::all_reduce_sum`].
     pub fn all_reduce_max<T: Reducible>(&self, values: &mut [T]) {
-        self.0.raw.all_reduce(values, Op::Max);
+        self.reduce_or_end::<Max<T>>(values);
     }
 
     /// Replaces each value by its minimum over all ranks. Of floating-point numbers none may be NaN, as
     /// in [`Comm::all_reduce_max`].
     ///
     /// # Collective
+    ///
+    /// # Panics
+    /// As [`Comm::all_reduce_sum`].
     pub fn all_reduce_min<T: Reducible>(&self, values: &mut [T]) {
-        self.0.raw.all_reduce(values, Op::Min);
+        self.reduce_or_end::<Min<T>>(values);
     }
 
     /// Merges each of `input` over all ranks into `output`.
     ///
     /// # Collective
+    ///
+    /// # Panics
+    /// As [`Comm::all_reduce_sum`], or if `output` is not as long as `input`.
     pub fn all_reduce_merge<T: Merge>(&self, input: &[T], output: &mut [T]) {
-        self.0.raw.all_reduce_merge(input, output);
+        assert_eq!(input.len(), output.len(), "invariant: one output per input");
+        output.copy_from_slice(input);
+        self.reduce_or_end::<Merged<T>>(output);
     }
 
     /// One value from each rank, in rank order.
     ///
     /// # Collective
+    ///
+    /// # Panics
+    /// If the types of the ranks' values have different sizes: the job ends with a line that says so.
     pub fn all_gather<T: Pod>(&self, mine: T) -> Vec<T> {
+        self.check("all_gather", || format!("of {} bytes", size_of::<T>()));
+        // The size travels with what there is room for, so that all slots are equal whatever the type.
+        let each = size_of::<T>();
+        let fits = each <= SLOT - 8;
+        let mut slot = [0; SLOT];
+        slot[..8].copy_from_slice(&(each as u64).to_ne_bytes());
+        if fits {
+            slot[8..8 + each].copy_from_slice(bytemuck::bytes_of(&mine));
+        }
+        let mut slots = vec![0; SLOT * self.size()];
+        self.0.raw.all_gather(&slot, &mut slots);
+        let slots = slots.as_chunks::<SLOT>().0;
+        let size = |slot: &[u8; SLOT]| bytemuck::pod_read_unaligned::<u64>(&slot[..8]);
+        if slots.iter().any(|slot| size(slot) != each as u64) {
+            let calls: Vec<_> = slots.iter().map(|slot| format!("all_gather of {} bytes", size(slot))).collect();
+            self.end_together(&Error::RanksDisagree { calls: grouped(&calls) });
+        }
+        if fits {
+            return slots.iter().map(|slot| bytemuck::pod_read_unaligned(&slot[8..8 + each])).collect();
+        }
         let mut all = vec![T::zeroed(); self.size()];
         self.0.raw.all_gather(bytemuck::bytes_of(&mine), bytemuck::cast_slice_mut(&mut all));
         all
@@ -292,30 +390,35 @@ impl Comm {
     /// # Collective
     ///
     /// # Panics
-    /// If there is no rank `root`, which is a bug of the caller: the job ends.
+    /// If there is no rank `root`, or the ranks name different roots or types, which is a bug of the caller:
+    /// the job ends.
     pub fn gather<T: Pod>(&self, root: usize, mine: &[T]) -> Option<Vec<Vec<T>>> {
         self.require_rank("gather", root);
-        let _event = profile::event("Gather");
-        let lengths = self.all_gather(mine.len() as u64);
+        let _event = profile::operation("Gather");
+        let calls = self.all_gather([mine.len(), size_of::<T>(), root].map(|number| number as u64));
+        if calls.iter().any(|call| call[1..] != calls[0][1..]) {
+            let name = |[_, bytes, root]: &[u64; 3]| format!("gather to rank {root} of values of {bytes} bytes");
+            let calls: Vec<_> = calls.iter().map(name).collect();
+            self.end_together(&Error::RanksDisagree { calls: grouped(&calls) });
+        }
         let mut transfers = Transfers::default();
         if self.rank() != root {
             transfers.reset(size_of_val(mine), 0);
             transfers.send_buffer::<u8>()[..size_of_val(mine)].copy_from_slice(bytemuck::cast_slice(mine));
             transfers.send(self.0.raw, root, GATHER_TAG, 0..size_of_val(mine));
-            transfers.wait();
+            self.require_fit(transfers.wait(), |_| 1, |bytes| format!("gather of {bytes} bytes"));
             return None;
         }
-        let lengths: Vec<usize> = lengths.into_iter().map(crate::index::local).collect();
         let mut all = Vec::with_capacity(self.size());
-        for (rank, &len) in lengths.iter().enumerate() {
+        for (rank, &[len, ..]) in calls.iter().enumerate() {
             if rank == root {
                 all.push(mine.to_vec());
                 continue;
             }
-            let bytes = len * size_of::<T>();
+            let bytes = crate::index::local(len) * size_of::<T>();
             transfers.reset(0, bytes);
             transfers.receive(self.0.raw, rank, GATHER_TAG, 0..bytes);
-            transfers.wait();
+            self.require_fit(transfers.wait(), |_| 1, |bytes| format!("gather of {bytes} bytes"));
             all.push(bytemuck::pod_collect_to_vec(&transfers.received::<u8>()[..bytes]));
         }
         Some(all)
@@ -332,45 +435,38 @@ impl Comm {
     /// If a message is for a rank that does not exist, which is a bug of the caller: the job ends.
     pub fn sparse_exchange<T: Pod>(&self, messages: &[(usize, Vec<T>)]) -> Vec<(usize, Vec<T>)> {
         messages.iter().for_each(|(to, _)| self.require_rank("sparse exchange", *to));
-        let _event = profile::event("SparseExchange");
+        self.check("sparse_exchange", || format!("of values of {} bytes", size_of::<T>()));
+        let _event = profile::operation("SparseExchange");
         let round = self.0.round.replace(!self.0.round.get());
         transfers::sparse_exchange(self.0.raw, SPARSE_TAG + i32::from(round), messages)
     }
 }
 
+impl Group {
+    fn free(&self) {
+        if let Some(twin) = &self.twin {
+            twin.free();
+        }
+        self.raw.free();
+    }
+}
+
+/// Bytes that each rank contributes to a gathering, the size of its value included.
+const SLOT: usize = 32;
 const GATHER_TAG: i32 = 101;
 const SPARSE_TAG: i32 = 102;
-/// Message tag of planned exchanges.
-pub(crate) const EXCHANGE_TAG: i32 = 104;
-/// Message tag of blocks of a sum that ranks share.
-pub(crate) const REDUCE_TAG: i32 = 105;
+/// Message tags of calls one after the other; MPI has tags up to 32767 at least.
+const FIRST_TAG: i32 = 1024;
+const TAGS: u32 = 16384;
 
 /// Prints the one line that a failed program leaves behind.
 fn report(error: &dyn Display) {
-    let line = format!("error: {}\n", escaped_lines(&error.to_string()));
-    // A closed stderr must not turn an error into a panic.
-    let _ = std::io::stderr().write_all(line.as_bytes());
+    print(&format!("error: {}\n", escaped_lines(&error.to_string())));
 }
 
-/// Votes that this rank failed; prints its error if it is the first. Ranks that never come to the
-/// vote would wait for this one forever, so the job is ended after the grace.
-fn leave_with(control: RawComm, error: &dyn Display) {
-    let rank = control.rank();
-    let mut vote = Pending::minimum(control, rank as u64);
-    let start = Instant::now();
-    loop {
-        if let Some(first) = vote.test() {
-            if first == rank as u64 {
-                report(error);
-            }
-            return;
-        }
-        if start.elapsed() > GRACE {
-            report(&format!("rank {rank} stopped while others went on, so the job was ended: {error}"));
-            control.abort(i32::from(FAILURE));
-        }
-        std::thread::sleep(Duration::from_millis(1));
-    }
+fn print(line: &str) {
+    // A closed stderr must not turn an error into a panic.
+    let _ = std::io::stderr().write_all(line.as_bytes());
 }
 
 fn abort_on_panic(control: RawComm) {

@@ -18,6 +18,22 @@ pub enum Error {
         /// What that rank said.
         message: String,
     },
+    /// Ranks made different calls, or the same with different sizes or settings.
+    #[error("the ranks disagree: {calls}; all ranks must make the same calls, with the same sizes and settings")]
+    RanksDisagree {
+        /// What the ranks did.
+        calls: String,
+    },
+    /// A variable of the environment has a value without a meaning.
+    #[error("{variable}={value}: expected {expected}")]
+    Environment {
+        /// The variable.
+        variable: &'static str,
+        /// Its value.
+        value: String,
+        /// The values that it may have.
+        expected: &'static str,
+    },
     /// Two objects that must live on the same layout do not.
     #[error(
         "{operation}: the operands live on different layouts ({left} and {right} global entries, or split differently over the ranks); build both from one Layout"

@@ -10,8 +10,7 @@
 //! independent of timing.
 //!
 //! Any number of exchanges may be in flight at once, of one plan or of several. Their messages
-//! carry the same tag: MPI matches messages between two ranks in the order in which they were
-//! sent and their receives posted, and both happen in `start_*`. All ranks therefore start their
+//! carry a number, which is that of the exchange on its communicator. All ranks therefore start their
 //! exchanges on one communicator in the same order, as they do with every collective call; they
 //! may finish or drop them in any order.
 
@@ -24,7 +23,7 @@ use std::ops::{Add, Deref};
 
 use bytemuck::Pod;
 
-use crate::comm::{Comm, EXCHANGE_TAG, Transfers};
+use crate::comm::{Comm, Misfit, Transfers};
 use crate::error::{Error, Result};
 use crate::index_map::IndexMap;
 use crate::layout::Layout;
@@ -71,7 +70,7 @@ impl ExchangePlan {
     /// An id past the layout's end on any rank, a stacked layout, or layouts that differ between the
     /// ranks.
     pub fn new(layout: &Layout, map: &IndexMap) -> Result<ExchangePlan> {
-        let _event = profile::event("ExchangePlan");
+        let _event = profile::operation("ExchangePlan");
         layout.require_contiguous("exchange plan")?;
         let comm = layout.comm();
         let copies = comm.agree(plan::requests(layout.blocks(), map))?;
@@ -148,11 +147,13 @@ impl ExchangePlan {
     /// Neighbours only. Work that does not need the copies can go on before [`Import::finish`].
     ///
     /// # Panics
-    /// If `owned` is not `width` times the rank's block, which is a bug of the caller: the job ends.
+    /// If `owned` is not `width` times the rank's block, which is a bug of the caller: the job ends. So it
+    /// does, in [`Import::finish`], if a neighbour passes another width.
     pub fn start_import<T: Pod>(&self, owned: &[T], width: usize) -> Import<'_, T> {
         assert_eq!(owned.len(), self.routes.owned_len * width, "invariant: {width} owned values an id");
-        let _event = profile::event("ExchangeBegin");
+        let _event = profile::operation("ExchangeBegin");
         let bytes = width * size_of::<T>();
+        self.comm.check("start_import", || format!("of {bytes} bytes for each id"));
         let mut transfers = self.pool.borrow_mut().pop().unwrap_or_default();
         transfers.reset(self.routes.asked_len() * bytes, self.copies_len() * bytes);
         self.routes.pack(owned, width, transfers.send_buffer());
@@ -162,17 +163,28 @@ impl ExchangePlan {
 
     /// Posts all messages of a packed transfer; a rank's message to itself is a copy.
     fn post(&self, transfers: &mut Transfers, send: &[Share], receive: &[Share], bytes: usize) {
-        let (me, comm) = (self.routes.rank, self.comm.raw());
+        let (me, comm, tag) = (self.routes.rank, self.comm.raw(), self.comm.next_tag());
         let own = |shares: &[Share]| shares.iter().find(|share| share.rank == me).map(|share| share.bytes(bytes));
         if let (Some(from), Some(to)) = (own(send), own(receive)) {
             transfers.keep(from, to);
         }
         for share in receive.iter().filter(|share| share.rank != me) {
-            transfers.receive(comm, share.rank, EXCHANGE_TAG, share.bytes(bytes));
+            transfers.receive(comm, share.rank, tag, share.bytes(bytes));
         }
         for share in send.iter().filter(|share| share.rank != me) {
-            transfers.send(comm, share.rank, EXCHANGE_TAG, share.bytes(bytes));
+            transfers.send(comm, share.rank, tag, share.bytes(bytes));
         }
+    }
+
+    /// Ends the job where a neighbour passed another width.
+    fn require_fit<T>(&self, operation: &str, arrived: Result<(), Misfit>, received: &[Share]) {
+        let values = |source| {
+            let share = received.iter().find(|share| share.rank == source);
+            share.map_or(1, |share| share.span.len()) * size_of::<T>()
+        };
+        let bytes = size_of::<T>();
+        let call = |width: &str| format!("{operation} of {width} values of {bytes} bytes for each id");
+        self.comm.require_fit(arrived, values, call);
     }
 
     /// Starts to send copies to their owners.
@@ -181,11 +193,13 @@ impl ExchangePlan {
     /// Neighbours only. Work that does not need the sums can go on before [`Export::finish`].
     ///
     /// # Panics
-    /// If `copies` is not `width` times the number of copies, which is a bug of the caller.
+    /// If `copies` is not `width` times the number of copies, which is a bug of the caller: the job ends. So
+    /// it does, in [`Export::finish`], if a neighbour passes another width.
     pub fn start_export<T: Combinable>(&self, copies: &[T], width: usize) -> Export<'_, T> {
         assert_eq!(copies.len(), self.copies_len() * width, "invariant: {width} copied values an id");
-        let _event = profile::event("ExchangeBegin");
+        let _event = profile::operation("ExchangeBegin");
         let bytes = width * size_of::<T>();
+        self.comm.check("start_export", || format!("of {bytes} bytes for each id"));
         let mut transfers = self.pool.borrow_mut().pop().unwrap_or_default();
         transfers.reset(self.copies_len() * bytes, self.routes.asked_len() * bytes);
         transfers.send_buffer::<T>()[..copies.len()].copy_from_slice(copies);
@@ -206,8 +220,9 @@ pub struct Import<'p, T> {
 impl<'p, T: Pod> Import<'p, T> {
     /// Waits for the copies: `width` values for each id of the map, in local order.
     pub fn finish(mut self) -> Imported<'p, T> {
-        let _event = profile::event("ExchangeEnd");
-        self.transfers.wait();
+        let _event = profile::operation("ExchangeEnd");
+        let arrived = self.transfers.wait();
+        self.plan.require_fit::<T>("import", arrived, &self.plan.routes.copies);
         let transfers = std::mem::take(&mut self.transfers);
         Imported { plan: self.plan, transfers, len: self.len, values: PhantomData }
     }
@@ -251,8 +266,8 @@ impl<T: Combinable> Export<'_, T> {
     pub fn finish(mut self, combine: Combine, owned: &mut [T]) {
         let (plan, width) = (self.plan, self.width);
         assert_eq!(owned.len(), plan.routes.owned_len * width, "invariant: {width} owned values an id");
-        let _event = profile::event("ExchangeEnd");
-        self.transfers.wait();
+        let _event = profile::operation("ExchangeEnd");
+        plan.require_fit::<T>("export", self.transfers.wait(), &plan.routes.askers);
         plan.routes.combine(self.transfers.received(), width, combine, owned);
         plan.pool.borrow_mut().push(std::mem::take(&mut self.transfers));
     }

@@ -193,6 +193,11 @@ impl Layout {
         self.parts().only().expect(STACKED)
     }
 
+    /// A number that is different for other layouts, but for accidents.
+    pub(crate) fn hash(&self) -> u64 {
+        self.parts().blocks().fold(0, |hash: u64, blocks| hash.rotate_left(7) ^ blocks.hash())
+    }
+
     /// Number of rows over all ranks.
     pub fn global_len(&self) -> u64 {
         self.parts().len()

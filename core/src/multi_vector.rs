@@ -13,6 +13,7 @@ mod qr;
 use ndarray::{ArrayView2, ArrayViewMut2, ShapeBuilder};
 
 use crate::comm::Comm;
+use crate::comm::disagreement::Disagreement;
 use crate::error::{Error, Result};
 use crate::index::Gid;
 use crate::layout::Layout;
@@ -234,6 +235,16 @@ impl<T: Scalar> MultiVector<T> {
     pub(crate) fn require_like(&self, x: &MultiVector<T>, operation: &'static str) -> Result<()> {
         self.layout.require_same(&x.layout, operation)?;
         self.require_columns(x.columns, operation)
+    }
+
+    /// Checks that all ranks have as many columns.
+    ///
+    /// # Collective
+    /// One reduction.
+    pub(crate) fn require_same_columns(&self, operation: &str) -> Result<()> {
+        let differs =
+            |differ: Disagreement| differ.error(self.comm(), &format_args!("{operation} of {} columns", self.columns));
+        self.comm().require_alike(self.columns).map_err(differs)
     }
 
     /// Checks the number of columns of an operand.

@@ -81,14 +81,17 @@ pub trait LinearOperator<T: Scalar> {
     /// `Y = A X`, each column with the bits of [`LinearOperator::apply`].
     ///
     /// # Collective
+    /// One reduction, which compares the numbers of columns over the ranks, beside what the operator sends.
     ///
     /// # Errors
     /// [`LayoutMismatch`](crate::Error::LayoutMismatch) if `x` is not on the domain or `y` not on the
-    /// range, or [`Shape`](crate::Error::Shape) if they have different numbers of columns.
+    /// range, [`Shape`](crate::Error::Shape) if they have different numbers of columns, or
+    /// [`RanksDisagree`](crate::Error::RanksDisagree) if the ranks have.
     fn apply_many(&self, x: &MultiVector<T>, y: &mut MultiVector<T>) -> Result<()> {
         self.domain().require_same(x.layout(), "operator input")?;
         self.range().require_same(y.layout(), "operator output")?;
         y.require_columns(x.columns(), "operator on several columns")?;
+        x.require_same_columns("LinearOperator::apply_many")?;
         self.compute_many(x, y)
     }
 

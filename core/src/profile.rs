@@ -69,7 +69,7 @@ mod trace;
 use crate::comm::Comm;
 use crate::error::{Error, Result};
 pub use event::{Event, event};
-pub(crate) use event::{count_message, entrywise};
+pub(crate) use event::{count_message, entrywise, name_operations, operation, operations};
 use recorder::Recorder;
 pub use summary::{EventSummary, Spread, Summary};
 pub use trace::Trace;

@@ -9,7 +9,7 @@
 use std::cell::RefCell;
 use std::ops::Range;
 
-use crate::comm::{EXCHANGE_TAG, Transfers};
+use crate::comm::Transfers;
 use crate::error::Result;
 use crate::index::local;
 use crate::layout::{Layout, Parts, Run};
@@ -106,13 +106,15 @@ impl Redistribute {
     /// [`Redistribute::apply`] for all columns, with one message to each overlapping rank.
     ///
     /// # Collective
+    /// One reduction, which compares the numbers of columns over the ranks.
     ///
     /// # Errors
-    /// [`LayoutMismatch`](crate::Error::LayoutMismatch), or [`Shape`](crate::Error::Shape) if the
-    /// numbers of columns differ.
+    /// [`LayoutMismatch`](crate::Error::LayoutMismatch), [`Shape`](crate::Error::Shape) if the numbers of
+    /// columns differ, or [`RanksDisagree`](crate::Error::RanksDisagree) if they differ between the ranks.
     pub fn apply_columns<T: Scalar>(&self, x: &MultiVector<T>, y: &mut MultiVector<T>) -> Result<()> {
         self.check(x.layout(), y.layout())?;
         y.require_columns(x.columns(), "redistribution")?;
+        x.require_same_columns("Redistribute::apply_columns")?;
         self.transfer(&self.from, &self.to, x.owned(), y.owned_mut());
         Ok(())
     }
@@ -120,13 +122,15 @@ impl Redistribute {
     /// [`Redistribute::apply_reverse`] for all columns, with one message to each overlapping rank.
     ///
     /// # Collective
+    /// One reduction, which compares the numbers of columns over the ranks.
     ///
     /// # Errors
-    /// [`LayoutMismatch`](crate::Error::LayoutMismatch), or [`Shape`](crate::Error::Shape) if the
-    /// numbers of columns differ.
+    /// [`LayoutMismatch`](crate::Error::LayoutMismatch), [`Shape`](crate::Error::Shape) if the numbers of
+    /// columns differ, or [`RanksDisagree`](crate::Error::RanksDisagree) if they differ between the ranks.
     pub fn apply_columns_reverse<T: Scalar>(&self, y: &MultiVector<T>, x: &mut MultiVector<T>) -> Result<()> {
         self.check(x.layout(), y.layout())?;
         x.require_columns(y.columns(), "redistribution")?;
+        x.require_same_columns("Redistribute::apply_columns_reverse")?;
         self.transfer(&self.to, &self.from, y.owned(), x.owned_mut());
         Ok(())
     }
@@ -138,22 +142,30 @@ impl Redistribute {
 
     /// Moves the columns of `input` to `output`; both are column-major and fill their sides.
     fn transfer<T: Scalar>(&self, source: &Side, target: &Side, input: &[T], output: &mut [T]) {
-        let _event = profile::event("Redistribute");
+        let _event = profile::operation("Redistribute");
         let comm = self.from.layout.comm();
+        comm.check("redistribute", || {
+            let [from, to] = [source, target].map(|side| side.layout.hash());
+            format!("from layout {from:x} to {to:x}, of values of {} bytes", size_of::<T>())
+        });
         let mut transfers = self.transfers.borrow_mut();
         transfers.reset(size_of_val(input), size_of_val(output));
         pack(&source.overlaps, source.layout.local_len(), input, transfers.send_buffer());
         let (sent, received) = (source.messages::<T>(input.len()), target.messages::<T>(output.len()));
-        let me = comm.rank();
+        let (me, tag) = (comm.rank(), comm.next_tag());
         let own = sent.clone().filter(|(rank, _)| *rank == me).zip(received.clone().filter(|(rank, _)| *rank == me));
         own.for_each(|((_, from), (_, to))| transfers.keep(from, to));
         for (rank, bytes) in received.filter(|(rank, _)| *rank != me) {
-            transfers.receive(comm.raw(), rank, EXCHANGE_TAG, bytes);
+            transfers.receive(comm.raw(), rank, tag, bytes);
         }
         for (rank, bytes) in sent.filter(|(rank, _)| *rank != me) {
-            transfers.send(comm.raw(), rank, EXCHANGE_TAG, bytes);
+            transfers.send(comm.raw(), rank, tag, bytes);
         }
-        transfers.wait();
+        let unit = |source| {
+            let shared = target.overlaps.iter().find(|overlap| overlap.rank == source);
+            shared.map_or(1, |overlap| overlap.rows.len())
+        };
+        comm.require_fit(transfers.wait(), unit, |bytes| format!("redistribution of {bytes} bytes a row"));
         unpack(&target.overlaps, target.layout.local_len(), transfers.received(), output);
     }
 }

@@ -22,7 +22,8 @@ mod update;
 
 use std::cell::RefCell;
 
-use crate::comm::Comm;
+use crate::comm::disagreement::Disagreement;
+use crate::comm::{Comm, Sum};
 use crate::layout::Layout;
 use crate::reduce::summands::{Pairs, Summands};
 use crate::scalar::{Real, Scalar};
@@ -60,8 +61,8 @@ pub(crate) fn dot_sums<'v, T: Scalar, S: Scalar>(
     form: Form,
     out: &mut [S],
     operands: impl Fn(usize) -> [&'v [T]; 2],
-) {
-    dot_sums_with(layout, reduction, form, (out, &mut []), operands);
+) -> Result<(), Disagreement> {
+    dot_sums_with(layout, reduction, form, (out, &mut []), operands)
 }
 
 /// [`dot_sums`], and in the same reduction the sums over the ranks of a few numbers of each.
@@ -73,12 +74,12 @@ pub(crate) fn dot_sums_with<'v, T: Scalar, S: Scalar>(
     form: Form,
     out: (&mut [S], &mut [f64]),
     operands: impl Fn(usize) -> [&'v [T]; 2],
-) {
+) -> Result<(), Disagreement> {
     if !T::COMPLEX {
         return sums(layout, reduction, out, operands, real_product::<T>);
     }
     let sign = if form == Form::Conjugated { 1.0 } else { -1.0 };
-    sums(layout, reduction, out, operands, |a: T, b: T| complex_product(sign, a, b));
+    sums(layout, reduction, out, operands, |a: T, b: T| complex_product(sign, a, b))
 }
 
 /// `a b` of real numbers.
@@ -104,21 +105,25 @@ pub(crate) fn real_sums<'v, T: Scalar, R: Real>(
     out: &mut [R],
     operand: impl Fn(usize) -> &'v [T],
     f: impl Fn(T) -> f64 + Sync,
-) {
-    sums(layout, reduction, (out, &mut []), |j| [operand(j); 2], |a, _| [f(a)]);
+) -> Result<(), Disagreement> {
+    sums(layout, reduction, (out, &mut []), |j| [operand(j); 2], |a, _| [f(a)])
 }
 
 /// The sum of all entries of a vector over all ranks, in one reduction.
 ///
 /// # Collective
-pub(crate) fn entry_sum<T: Scalar>(layout: &Layout, reduction: Reduction, entries: &[T]) -> T::Double {
+pub(crate) fn entry_sum<T: Scalar>(
+    layout: &Layout,
+    reduction: Reduction,
+    entries: &[T],
+) -> Result<T::Double, Disagreement> {
     let mut out = [T::Double::ZERO];
     if T::COMPLEX {
-        sums(layout, reduction, (&mut out, &mut []), |_| [entries; 2], |x, _| [x.re().to_f64(), x.im().to_f64()]);
+        sums(layout, reduction, (&mut out, &mut []), |_| [entries; 2], |x, _| [x.re().to_f64(), x.im().to_f64()])?;
     } else {
-        sums(layout, reduction, (&mut out, &mut []), |_| [entries; 2], |x, _| [x.re().to_f64()]);
+        sums(layout, reduction, (&mut out, &mut []), |_| [entries; 2], |x, _| [x.re().to_f64()])?;
     }
-    out[0]
+    Ok(out[0])
 }
 
 /// Sums of `f(a[i], b[i])`, in double precision, over all ranks, in one reduction, with which a few
@@ -131,9 +136,9 @@ fn sums<'v, S: Scalar, A: Copy + Sync + 'v, const P: usize>(
     (out, riders): (&mut [S], &mut [f64]),
     operands: impl Fn(usize) -> [&'v [A]; 2],
     f: impl Fn(A, A) -> [f64; P] + Sync,
-) {
+) -> Result<(), Disagreement> {
     let count = out.len();
-    add_up(layout, reduction, (out, riders), &mut Pairs { count, operands, f });
+    add_up(layout, reduction, (out, riders), &mut Pairs { count, operands, f })
 }
 
 /// Sums of summands over all ranks, in one reduction, with which a few other numbers of each rank are
@@ -145,7 +150,7 @@ fn add_up<S: Scalar, const P: usize>(
     reduction: Reduction,
     (out, riders): (&mut [S], &mut [f64]),
     summands: &mut impl Summands<P>,
-) {
+) -> Result<(), Disagreement> {
     if reduction == Reduction::Reproducible {
         return blocked::sum(layout, (out, riders), summands);
     }
@@ -154,12 +159,13 @@ fn add_up<S: Scalar, const P: usize>(
         sums.resize(out.len() * P, 0.0);
         summands.add_blocks(&(0..layout.local_len()), sums, of_parts);
         sums.extend_from_slice(riders);
-        layout.comm().all_reduce_sum(sums);
+        layout.comm().reduce::<Sum<f64>>(sums)?;
         riders.copy_from_slice(&sums[out.len() * P..]);
         for (sum, parts) in out.iter_mut().zip(sums.as_chunks::<P>().0) {
             *sum = S::from_parts(parts[0], parts.get(1).copied().unwrap_or(0.0));
         }
-    });
+        Ok(())
+    })
 }
 
 /// Memory of plain sums, kept from one reduction to the next.
@@ -174,13 +180,14 @@ thread_local!(static PLAIN: RefCell<Plain> = RefCell::default());
 /// Replaces each of this rank's plain sums by the sum over all ranks, in one reduction.
 ///
 /// # Collective
-pub(crate) fn add_ranks<T: Scalar>(comm: &Comm, sums: &mut [T]) {
+pub(crate) fn add_ranks<T: Scalar>(comm: &Comm, sums: &mut [T]) -> Result<(), Disagreement> {
     PLAIN.with_borrow_mut(|Plain { sums: plain, .. }| {
         plain.clear();
         plain.extend(sums.iter().flat_map(|sum| [sum.re().to_f64(), sum.im().to_f64()]));
-        comm.all_reduce_sum(plain);
+        comm.reduce::<Sum<f64>>(plain)?;
         for (sum, &[re, im]) in sums.iter_mut().zip(plain.as_chunks().0) {
             *sum = T::from_parts(re, im);
         }
-    });
+        Ok(())
+    })
 }

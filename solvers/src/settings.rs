@@ -5,7 +5,7 @@
 
 use std::cell::RefCell;
 
-use dolmen_core::{LinearOperator, Reduction, Scalar, Snapshot};
+use dolmen_core::{Comm, LinearOperator, Reduction, Scalar, Snapshot};
 
 use crate::error::{Error, Result};
 use crate::monitor::Monitor;
@@ -108,6 +108,21 @@ setters! {
 }
 
 impl<T: Scalar> Settings<'_, T> {
+    /// Lets the first reduction of a solve find ranks with other settings.
+    pub(crate) fn compare(&self, method: &'static str, comm: &Comm) {
+        comm.compare(|| {
+            let Settings { rtol, atol, dtol, max_iterations, norm, reduction, snapshot_every, .. } = self;
+            let given = |given: bool| if given { "given" } else { "none" };
+            let [preconditioner, projection] = [self.preconditioner, self.projection].map(|one| given(one.is_some()));
+            let [monitor, resume] = [self.monitor.is_some(), self.resume.is_some()].map(given);
+            format!(
+                "method {method}\nrtol {rtol:?}\natol {atol:?}\ndtol {dtol:?}\nmax_iterations {max_iterations}\n\
+                 norm {norm:?}\nreduction {reduction:?}\npreconditioner {preconditioner}\nprojection {projection}\n\
+                 monitor {monitor}\nsnapshot_every {snapshot_every}\nresume {resume}"
+            )
+        });
+    }
+
     /// Refuses values out of range.
     pub(crate) fn check(&self, method: &'static str) -> Result<()> {
         for (setting, value, least) in [("rtol", self.rtol, 0.0), ("atol", self.atol, 0.0), ("dtol", self.dtol, 1.0)] {
@@ -228,7 +243,7 @@ macro_rules! square_solver {
             /// becomes zero, whatever the guess.
             ///
             /// # Collective
-            /// All ranks have the same settings.
+            /// All ranks have the same settings, which the first reduction compares.
             ///
             /// # Errors
             /// Mismatched layouts, a setting out of range, or a failure in an operator or a monitor; the

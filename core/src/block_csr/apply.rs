@@ -45,7 +45,7 @@ impl<T: Scalar> LinearOperator<T> for BlockCsrMatrix<T> {
 /// the first call after a change of values.
 impl<T: Scalar> AdjointOperator<T> for BlockCsrMatrix<T> {
     fn compute_adjoint(&self, x: &Vector<T>, y: &mut Vector<T>) -> Result<()> {
-        let _event = profile::event("MatMultTranspose");
+        let _event = profile::operation("MatMultTranspose");
         self.adjoint()?.compute(x, y)
     }
 }
@@ -58,7 +58,7 @@ impl<T: Scalar> BlockCsrMatrix<T> {
         let flops = entries * if T::COMPLEX { 8 } else { 2 };
         let values = entries + self.range.local_len() + columns;
         let bytes = values * size_of::<T>() + blocks * size_of::<Lid>() + block_rows * size_of::<usize>();
-        profile::event("MatMult").flops(flops as u64).bytes(bytes as u64)
+        profile::operation("MatMult").flops(flops as u64).bytes(bytes as u64)
     }
 
     /// The blocks on the diagonal, zero where none is stored; `None` where the domain is not the range.

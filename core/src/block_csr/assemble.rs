@@ -80,7 +80,7 @@ impl<T: Scalar> BlockCsrBuilder<T> {
     /// given on any rank; an order of zero; layouts on different communicators; more than 2^32 - 1
     /// block rows or columns on one rank.
     pub fn build(self) -> Result<BlockCsrMatrix<T>> {
-        let _event = profile::event("MatAssembly");
+        let _event = profile::operation("MatAssembly");
         let BlockCsrBuilder { order, duplicates, mut places, own, mut blocks, foreign } = self;
         let layouts = vector_layouts(order, &places.range, &places.domain)?;
         let received = places.exchange(&foreign, order * order)?;
@@ -158,7 +158,7 @@ impl<T: Scalar> BlockCsrMatrix<T> {
         columns: &Layout,
         mut row: impl FnMut(Gid, &mut BlockRowBuilder<'_, T>),
     ) -> Result<BlockCsrMatrix<T>> {
-        let _event = profile::event("MatAssembly");
+        let _event = profile::operation("MatAssembly");
         let layouts = vector_layouts(order, rows, columns)?;
         let mut codes = rows.comm().agree(codes(rows, columns))?;
         let mut starts = Vec::with_capacity(rows.local_len() + 1);

@@ -21,7 +21,7 @@ impl<T: Scalar> BlockCsrMatrix<T> {
         places: impl IntoIterator<Item = (Gid, Gid)>,
         duplicates: Duplicates,
     ) -> Result<RefillPlan> {
-        let _event = profile::event("MatRefillPlan");
+        let _event = profile::operation("MatRefillPlan");
         let slot = |row, column| self.slot(row, column);
         RefillPlan::new(&self.shape, self.local_blocks(), slot, places, duplicates)
     }
@@ -36,7 +36,7 @@ impl<T: Scalar> BlockCsrMatrix<T> {
     /// A plan for another pattern, or not one block for each place, on any rank; the matrix is then
     /// unchanged.
     pub fn refill(&mut self, plan: &RefillPlan, blocks: &[T]) -> Result<()> {
-        let _event = profile::event("MatRefill");
+        let _event = profile::operation("MatRefill");
         let len = self.order() * self.order();
         let received = plan.exchange(&self.shape, blocks, len)?;
         self.adjoint.take();

@@ -2,21 +2,18 @@
 //!
 //! Payloads travel as bytes, so that one code path serves every element type, counts above 2^31
 //! are a loop over at most 1 GiB a message, and no MPI datatype has to be committed. (A cluster of
-//! mixed byte orders is not supported, by this or by HDF5's native types.) Reductions use the
-//! typed MPI operations, or one user operation per mergeable type.
+//! mixed byte orders is not supported, by this or by HDF5's native types.)
 //!
-//! MPI's error handler stays fatal: rsmpi and most libraries ignore return codes anyway, so sizes
-//! are checked before a call and a failing MPI ends the job with its own message.
+//! MPI returns its errors, and one ends the job in a line. But it does not find every mistake, so nothing that
+//! another rank passes decides how much is written here: lengths are compared before.
 #![allow(unsafe_code)]
 
-use std::any::TypeId;
-use std::cell::{Cell, RefCell};
-use std::ffi::{c_int, c_void};
+use std::ffi::{c_char, c_int};
 use std::ops::Range;
 
-use bytemuck::Pod;
 use mpi::ffi;
 
+use crate::comm::{FAILURE, report};
 use crate::profile;
 
 /// Largest payload of one MPI call.
@@ -39,83 +36,25 @@ pub(in crate::comm) fn rank_arg(rank: usize) -> c_int {
     c_int::try_from(rank).expect("invariant: MPI counts ranks in a C int")
 }
 
-/// Element type of a typed reduction.
-pub trait Reducible: Pod {
-    /// The MPI datatype of `Self`.
-    #[doc(hidden)]
-    fn datatype() -> Datatype;
-
-    /// The MPI datatype in which minima and maxima are found.
-    #[doc(hidden)]
-    fn ordered() -> Datatype {
-        Self::datatype()
-    }
-
-    /// Maps values to the order of [`Self::ordered`], and back.
-    #[doc(hidden)]
-    fn reorder(_values: &mut [Self]) {}
-}
-
-/// An MPI datatype handle.
-#[doc(hidden)]
-pub struct Datatype(ffi::MPI_Datatype);
-
-macro_rules! reducible {
-    ($t:ty, $handle:ident $(, $ordered:ident)?) => {
-        impl Reducible for $t {
-            fn datatype() -> Datatype {
-                // SAFETY: a constant initialised by the MPI library before main.
-                Datatype(unsafe { ffi::$handle })
-            }
-            $(
-                fn ordered() -> Datatype {
-                    // SAFETY: as above.
-                    Datatype(unsafe { ffi::$ordered })
-                }
-
-                fn reorder(values: &mut [Self]) {
-                    for value in values {
-                        *value ^= 1 << (Self::BITS - 1);
-                    }
-                }
-            )?
-        }
-    };
-}
-reducible!(f32, RSMPI_FLOAT);
-reducible!(f64, RSMPI_DOUBLE);
-reducible!(i32, RSMPI_INT32_T);
-reducible!(i64, RSMPI_INT64_T);
-// MPICH 4.0.2 as Debian builds it compares unsigned integers as signed ones.
-reducible!(u32, RSMPI_UINT32_T, RSMPI_INT32_T);
-reducible!(u64, RSMPI_UINT64_T, RSMPI_INT64_T);
-
-/// The predefined reduction operations in use.
-#[derive(Clone, Copy)]
-pub(crate) enum Op {
-    Sum,
-    Max,
-    Min,
-}
-
-impl Op {
-    fn handle(self) -> ffi::MPI_Op {
-        // SAFETY: constants initialised by the MPI library before main.
-        unsafe {
-            match self {
-                Op::Sum => ffi::RSMPI_SUM,
-                Op::Max => ffi::RSMPI_MAX,
-                Op::Min => ffi::RSMPI_MIN,
-            }
-        }
+/// Ends the job if MPI says that a call failed.
+pub(in crate::comm) fn require_success(code: c_int) {
+    if code != SUCCESS {
+        let rank = RawComm::world().rank();
+        report(&format!("rank {rank}: MPI failed: {}; do all ranks make the same calls?", message(code)));
+        RawComm::world().abort(i32::from(FAILURE));
     }
 }
 
-/// A value whose merge is associative and commutative to the bit, so that an MPI reduction over
-/// any tree gives the same result.
-pub trait Merge: Pod {
-    /// Merges `other` into `self`.
-    fn merge(&mut self, other: &Self);
+/// What MPI returns if all is well, by its standard.
+const SUCCESS: c_int = 0;
+
+/// MPI's words for an error.
+fn message(code: c_int) -> String {
+    let mut text = [0; 1024];
+    let mut len = 0;
+    // SAFETY: no library has messages of more than 512 bytes.
+    unsafe { ffi::MPI_Error_string(code, text.as_mut_ptr().cast::<c_char>(), &raw mut len) };
+    String::from_utf8_lossy(&text[..usize::try_from(len).unwrap_or(0).min(text.len())]).into_owned()
 }
 
 impl RawComm {
@@ -144,22 +83,26 @@ impl RawComm {
         usize::try_from(size).expect("invariant: a communicator has ranks")
     }
 
+    /// A communicator of the same ranks, which returns errors, as do those made from it.
     pub(crate) fn duplicate(self) -> RawComm {
         let mut copy = self.0;
-        // SAFETY: a valid communicator; all its ranks call this.
-        unsafe { ffi::MPI_Comm_dup(self.0, &raw mut copy) };
+        // SAFETY: a valid communicator and a constant of the library.
+        unsafe {
+            require_success(ffi::MPI_Comm_dup(self.0, &raw mut copy));
+            require_success(ffi::MPI_Comm_set_errhandler(copy, ffi::RSMPI_ERRORS_RETURN));
+        }
         RawComm(copy)
     }
 
     pub(crate) fn split(self, colour: Option<u32>, key: usize) -> Option<RawComm> {
         let mut part = self.0;
-        // SAFETY: constants of the MPI library, a valid communicator, all its ranks call this.
+        // SAFETY: constants of the MPI library and a valid communicator.
         unsafe {
             let colour = match colour {
                 Some(colour) => c_int::try_from(colour).expect("invariant: checked by Comm::split"),
                 None => ffi::RSMPI_UNDEFINED,
             };
-            ffi::MPI_Comm_split(self.0, colour, rank_arg(key), &raw mut part);
+            require_success(ffi::MPI_Comm_split(self.0, colour, rank_arg(key), &raw mut part));
             (part != ffi::RSMPI_COMM_NULL).then_some(RawComm(part))
         }
     }
@@ -169,7 +112,8 @@ impl RawComm {
         let mut part = self.0;
         // SAFETY: as above.
         unsafe {
-            ffi::MPI_Comm_split_type(self.0, ffi::RSMPI_COMM_TYPE_SHARED, 0, ffi::RSMPI_INFO_NULL, &raw mut part);
+            let kind = ffi::RSMPI_COMM_TYPE_SHARED;
+            require_success(ffi::MPI_Comm_split_type(self.0, kind, 0, ffi::RSMPI_INFO_NULL, &raw mut part));
         }
         RawComm(part)
     }
@@ -177,7 +121,7 @@ impl RawComm {
     pub(crate) fn free(mut self) {
         if self.0 != RawComm::alone().0 {
             // SAFETY: the handle came from dup or split and is not used afterwards; collective.
-            unsafe { ffi::MPI_Comm_free(&raw mut self.0) };
+            unsafe { require_success(ffi::MPI_Comm_free(&raw mut self.0)) };
         }
     }
 
@@ -188,81 +132,31 @@ impl RawComm {
     }
 
     pub(crate) fn barrier(self) {
-        let _event = profile::event("Barrier");
+        let _event = profile::operation("Barrier");
         // SAFETY: a valid communicator.
-        unsafe { ffi::MPI_Barrier(self.0) };
+        unsafe { require_success(ffi::MPI_Barrier(self.0)) };
     }
 
     pub(crate) fn broadcast(self, root: usize, buffer: &mut [u8]) {
-        let _event = profile::event("Broadcast");
+        let _event = profile::operation("Broadcast");
         for piece in pieces(buffer.len()) {
             let part = &mut buffer[piece];
-            // SAFETY: the buffer is live and as long as the count; all ranks pass equal lengths.
+            let (len, root) = (count(part.len()), rank_arg(root));
+            // SAFETY: the buffer is live and as long as the count; Comm::broadcast sees to it that all
+            // ranks pass the same.
             unsafe {
-                ffi::MPI_Bcast(part.as_mut_ptr().cast(), count(part.len()), ffi::RSMPI_UINT8_T, rank_arg(root), self.0);
+                require_success(ffi::MPI_Bcast(part.as_mut_ptr().cast(), len, ffi::RSMPI_UINT8_T, root, self.0));
             }
         }
     }
 
-    pub(crate) fn all_reduce<T: Reducible>(self, values: &mut [T], op: Op) {
-        thread_local!(static INPUT: Cell<Vec<u64>> = const { Cell::new(Vec::new()) });
-        let _event = profile::event("AllReduce");
-        let compares = matches!(op, Op::Min | Op::Max);
-        let datatype = if compares { T::ordered() } else { T::datatype() };
-        if compares {
-            T::reorder(values);
-        }
-        // MPI_IN_PLACE is not exported by the bindings; the copy lives in a reused buffer.
-        let mut words = INPUT.take();
-        let bytes = size_of_val(values);
-        words.resize(bytes.div_ceil(8), 0);
-        let input = &mut bytemuck::cast_slice_mut::<u64, u8>(&mut words)[..bytes];
-        input.copy_from_slice(bytemuck::cast_slice(values));
-        let per_call = MAX_MESSAGE_BYTES / size_of::<T>();
-        for start in (0..values.len()).step_by(per_call) {
-            let n = per_call.min(values.len() - start);
-            // SAFETY: both buffers hold n elements of T from `start`, 8-byte aligned, not overlapping.
-            unsafe {
-                ffi::MPI_Allreduce(
-                    input.as_ptr().add(start * size_of::<T>()).cast(),
-                    values.as_mut_ptr().add(start).cast(),
-                    count(n),
-                    datatype.0,
-                    op.handle(),
-                    self.0,
-                );
-            }
-        }
-        INPUT.set(words);
-        if compares {
-            T::reorder(values);
-        }
-    }
-
-    pub(crate) fn all_reduce_merge<T: Merge>(self, input: &[T], output: &mut [T]) {
-        assert_eq!(input.len(), output.len(), "invariant: one output per input");
-        let _event = profile::event("AllReduce");
-        let (op, datatype) = merge_op::<T>();
-        // SAFETY: both buffers hold `len` elements of the committed type of size_of::<T>() bytes.
-        unsafe {
-            ffi::MPI_Allreduce(
-                input.as_ptr().cast(),
-                output.as_mut_ptr().cast(),
-                count(input.len()),
-                datatype,
-                op,
-                self.0,
-            );
-        }
-    }
-
-    /// Gathers equal-sized contributions from all ranks, in rank order.
+    /// Gathers contributions from all ranks, in rank order, whose size all ranks know to be the same.
     pub(crate) fn all_gather(self, mine: &[u8], all: &mut [u8]) {
         assert_eq!(all.len(), mine.len() * self.size(), "invariant: room for all ranks");
-        let _event = profile::event("AllGather");
+        let _event = profile::operation("AllGather");
         // SAFETY: the receive buffer holds size() times the send buffer.
         unsafe {
-            ffi::MPI_Allgather(
+            require_success(ffi::MPI_Allgather(
                 mine.as_ptr().cast(),
                 count(mine.len()),
                 ffi::RSMPI_UINT8_T,
@@ -270,52 +164,12 @@ impl RawComm {
                 count(mine.len()),
                 ffi::RSMPI_UINT8_T,
                 self.0,
-            );
+            ));
         }
     }
 }
 
-type OpAndType = (ffi::MPI_Op, ffi::MPI_Datatype);
-
-/// The MPI operation and datatype for a mergeable type, made once per thread and type.
-fn merge_op<T: Merge>() -> OpAndType {
-    thread_local!(static KNOWN: RefCell<Vec<(TypeId, OpAndType)>> = const { RefCell::new(Vec::new()) });
-    unsafe extern "C" fn merge_all<T: Merge>(
-        input: *mut c_void,
-        output: *mut c_void,
-        len: *mut c_int,
-        _: *mut ffi::MPI_Datatype,
-    ) {
-        let input = input.cast::<T>();
-        let output = output.cast::<T>();
-        // SAFETY: MPI passes `len` elements of the datatype of T in both; temporary buffers of the
-        // library need not be aligned for T, hence the unaligned accesses.
-        unsafe {
-            for i in 0..usize::try_from(*len).unwrap_or(0) {
-                let mut merged = output.add(i).read_unaligned();
-                merged.merge(&input.add(i).read_unaligned());
-                output.add(i).write_unaligned(merged);
-            }
-        }
-    }
-    let id = TypeId::of::<T>();
-    KNOWN.with_borrow_mut(|known| {
-        if let Some((_, made)) = known.iter().find(|(of, _)| *of == id) {
-            return *made;
-        }
-        // SAFETY: live out-parameters; the callback has the signature MPI asks for.
-        let made = unsafe {
-            let mut op = ffi::RSMPI_SUM;
-            let mut datatype = ffi::RSMPI_UINT8_T;
-            ffi::MPI_Op_create(Some(merge_all::<T>), 1, &raw mut op);
-            ffi::MPI_Type_contiguous(count(size_of::<T>()), ffi::RSMPI_UINT8_T, &raw mut datatype);
-            ffi::MPI_Type_commit(&raw mut datatype);
-            (op, datatype)
-        };
-        known.push((id, made));
-        made
-    })
-}
+const SIGN: u64 = 1 << 63;
 
 /// One non-blocking collective step (a barrier, or the minimum of one word).
 pub(crate) struct Pending {
@@ -334,48 +188,34 @@ impl Pending {
     pub(crate) fn barrier(comm: RawComm) -> Pending {
         let mut pending = Pending::new(0);
         // SAFETY: the request lives in `pending` until it completes.
-        unsafe { ffi::MPI_Ibarrier(comm.0, &raw mut pending.request) };
+        unsafe { require_success(ffi::MPI_Ibarrier(comm.0, &raw mut pending.request)) };
         pending
     }
 
     pub(crate) fn minimum(comm: RawComm, value: u64) -> Pending {
-        let mut value = [value];
-        u64::reorder(&mut value);
-        let mut pending = Pending::new(value[0]);
+        // MPICH 4.0.2 as Debian builds it compares unsigned integers as signed ones.
+        let mut pending = Pending::new(value ^ SIGN);
         // SAFETY: both words are boxed, so they do not move while the request is pending.
         unsafe {
-            ffi::MPI_Iallreduce(
+            require_success(ffi::MPI_Iallreduce(
                 (&raw const *pending.input).cast(),
                 (&raw mut *pending.output).cast(),
                 1,
-                u64::ordered().0,
+                ffi::RSMPI_INT64_T,
                 ffi::RSMPI_MIN,
                 comm.0,
                 &raw mut pending.request,
-            );
+            ));
         }
         pending
-    }
-
-    fn output(&self) -> u64 {
-        let mut value = [*self.output];
-        u64::reorder(&mut value);
-        value[0]
     }
 
     /// The reduced word (of no meaning for a barrier) once all ranks have arrived.
     pub(crate) fn test(&mut self) -> Option<u64> {
         let mut done = 0;
         // SAFETY: a live request (or the null request after completion) and out-parameter.
-        unsafe { ffi::MPI_Test(&raw mut self.request, &raw mut done, ffi::RSMPI_STATUS_IGNORE) };
-        (done != 0).then(|| self.output())
-    }
-
-    /// Waits for all ranks and returns the reduced word.
-    pub(crate) fn wait(mut self) -> u64 {
-        // SAFETY: a live request.
-        unsafe { ffi::MPI_Wait(&raw mut self.request, ffi::RSMPI_STATUS_IGNORE) };
-        self.output()
+        unsafe { require_success(ffi::MPI_Test(&raw mut self.request, &raw mut done, ffi::RSMPI_STATUS_IGNORE)) };
+        (done != 0).then(|| *self.output ^ SIGN)
     }
 }
 

@@ -3,4 +3,4 @@
 
 mod ffi;
 
-pub(crate) use ffi::{Transfers, sparse_exchange};
+pub(crate) use ffi::{Misfit, Transfers, sparse_exchange};

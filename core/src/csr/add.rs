@@ -108,7 +108,7 @@ impl<T: Scalar> CsrMatrix<T> {
 /// An event that counts the products with the factors.
 fn sum_event<T: Scalar>(summands: [&CsrMatrix<T>; 2]) -> Event {
     let products: usize = summands.iter().map(|matrix| matrix.local_entries()).sum();
-    profile::event("MatAXPY").flops((products * if T::COMPLEX { 6 } else { 1 }) as u64)
+    profile::operation("MatAXPY").flops((products * if T::COMPLEX { 6 } else { 1 }) as u64)
 }
 
 fn summands<'m, T: Scalar>(

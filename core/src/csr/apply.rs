@@ -29,7 +29,8 @@ impl<T: Scalar> LinearOperator<T> for CsrMatrix<T> {
     }
 
     fn compute_many(&self, x: &MultiVector<T>, y: &mut MultiVector<T>) -> Result<()> {
-        CsrMatrix::apply_many(self, x, y)
+        self.multiply_many(x, y);
+        Ok(())
     }
 
     /// Zero where no entry is stored.
@@ -43,7 +44,7 @@ impl<T: Scalar> LinearOperator<T> for CsrMatrix<T> {
 /// first call after a change of values.
 impl<T: Scalar> AdjointOperator<T> for CsrMatrix<T> {
     fn compute_adjoint(&self, x: &Vector<T>, y: &mut Vector<T>) -> Result<()> {
-        let _event = profile::event("MatMultTranspose");
+        let _event = profile::operation("MatMultTranspose");
         self.adjoint()?.compute(x, y)
     }
 }
@@ -63,7 +64,7 @@ impl<T: Scalar> CsrMatrix<T> {
         let results = rows * if update == Update::Add { 2 } else { 1 };
         let matrix = entries * (size_of::<T>() + size_of::<Lid>()) + rows * size_of::<usize>();
         let bytes = matrix + vectors * (results + columns) * size_of::<T>();
-        profile::event("MatMult").flops(flops as u64).bytes(bytes as u64)
+        profile::operation("MatMult").flops(flops as u64).bytes(bytes as u64)
     }
 
     /// `y = y + A x`: each row is summed as by [`LinearOperator::apply`], then added.
@@ -84,20 +85,29 @@ impl<T: Scalar> CsrMatrix<T> {
     /// the matrix once.
     ///
     /// # Collective
-    /// Neighbours exchange ghost entries.
+    /// Neighbours exchange ghost entries; a reduction compares the numbers of columns over the ranks.
     ///
     /// # Errors
-    /// [`Error::LayoutMismatch`] if `x` is not on the domain or `y` not on the range, and
-    /// [`Error::Shape`] if they have different numbers of columns.
+    /// [`Error::LayoutMismatch`] if `x` is not on the domain or `y` not on the range,
+    /// [`Error::Shape`] if they have different numbers of columns, and [`Error::RanksDisagree`] if the ranks
+    /// have.
     pub fn apply_many(&self, x: &MultiVector<T>, y: &mut MultiVector<T>) -> Result<()> {
         self.shape.domain.require_same(x.layout(), "operands of a product")?;
         self.shape.range.require_same(y.layout(), "results of a product")?;
-        let (rows, columns, count) = (y.layout().local_len(), x.layout().local_len(), x.columns());
+        let count = x.columns();
         if y.columns() != count {
             let rows = y.layout().global_len();
             let (expected, found) = ((rows, count as u64), (rows, y.columns() as u64));
             return Err(Error::Shape { operation: "product with several vectors", expected, found });
         }
+        x.require_same_columns("CsrMatrix::apply_many")?;
+        self.multiply_many(x, y);
+        Ok(())
+    }
+
+    /// [`CsrMatrix::apply_many`] without its checks.
+    fn multiply_many(&self, x: &MultiVector<T>, y: &mut MultiVector<T>) {
+        let (rows, columns, count) = (y.layout().local_len(), x.layout().local_len(), x.columns());
         let mut rest = y.owned_mut();
         let mut done = 0;
         while done < count {
@@ -112,7 +122,6 @@ impl<T: Scalar> CsrMatrix<T> {
             rest = after;
             done += width;
         }
-        Ok(())
     }
 
     /// `y = A^T x`, without conjugation; otherwise as [`AdjointOperator::apply_adjoint`].
@@ -126,7 +135,7 @@ impl<T: Scalar> CsrMatrix<T> {
     pub fn apply_transpose(&self, x: &Vector<T>, y: &mut Vector<T>) -> Result<()> {
         self.shape.range.require_same(x.layout(), "operand of a transposed product")?;
         self.shape.domain.require_same(y.layout(), "result of a transposed product")?;
-        let _event = profile::event("MatMultTranspose");
+        let _event = profile::operation("MatMultTranspose");
         let adjoint = self.adjoint()?;
         if !T::COMPLEX {
             return adjoint.compute(x, y);

@@ -65,7 +65,7 @@ impl<T: Scalar> CsrBuilder<T> {
     /// A row or column past the end of its layout, given on any rank; stacked layouts, or layouts on
     /// different communicators; more than 2^32 - 1 rows or columns on one rank.
     pub fn build(self) -> Result<CsrMatrix<T>> {
-        let _event = profile::event("MatAssembly");
+        let _event = profile::operation("MatAssembly");
         let CsrBuilder { duplicates, mut places, own, foreign_values } = self;
         let received = places.exchange(&foreign_values, 1)?;
         let all = in_order(places.range.comm().rank(), duplicates, own, received);
@@ -132,7 +132,7 @@ impl<T: Scalar> CsrMatrix<T> {
         domain: &Layout,
         mut row: impl FnMut(Gid, &mut RowBuilder<'_, T>),
     ) -> Result<CsrMatrix<T>> {
-        let _event = profile::event("MatAssembly");
+        let _event = profile::operation("MatAssembly");
         let mut codes = range.comm().agree(codes(range, domain))?;
         let count = range.local_len();
         let mut starts = memory::with_capacity(count + 1);
@@ -166,7 +166,7 @@ impl<T: Scalar> CsrMatrix<T> {
         columns: &[C],
         values: Vec<T>,
     ) -> Result<CsrMatrix<T>> {
-        let _event = profile::event("MatAssembly");
+        let _event = profile::operation("MatAssembly");
         let mut codes = range.comm().agree(codes(range, domain))?;
         let coded = check_parts(range.local_len(), &starts, columns.len(), values.len())
             .and_then(|()| coded_rows(range.range().start, &starts, columns, &mut codes));

@@ -143,7 +143,7 @@ impl<T: Scalar> CsrMatrix<T> {
         places: impl IntoIterator<Item = (Gid, Gid)>,
         duplicates: Duplicates,
     ) -> Result<RefillPlan> {
-        let _event = profile::event("MatRefillPlan");
+        let _event = profile::operation("MatRefillPlan");
         let slot = |row, column| self.slot(row, column);
         RefillPlan::new(&self.shape, self.local_entries(), slot, places, duplicates)
     }
@@ -158,7 +158,7 @@ impl<T: Scalar> CsrMatrix<T> {
     /// A plan for another pattern, or not one value for each place, on any rank; the matrix is
     /// then unchanged.
     pub fn refill(&mut self, plan: &RefillPlan, values: &[T]) -> Result<()> {
-        let _event = profile::event("MatRefill");
+        let _event = profile::operation("MatRefill");
         let received = plan.exchange(&self.shape, values, 1)?;
         let contributions = plan.contributions();
         let fill = |first: usize, entries: &mut [T]| contributions.fill([values, &received], 1, first, entries);

@@ -26,7 +26,7 @@ impl<T: Scalar> CsrMatrix<T> {
     pub fn renumbered(&self, rows: &Renumbering, columns: &Renumbering) -> Result<CsrMatrix<T>> {
         rows.from().require_same(&self.shape.range, "renumbering of rows")?;
         columns.from().require_same(&self.shape.domain, "renumbering of columns")?;
-        let _event = profile::event("MatPermute");
+        let _event = profile::operation("MatPermute");
         let own = columns.new_ids();
         let ghosts = self.shape.plan.start_import(own, 1).finish();
         let mut builder = CsrBuilder::new(rows.to(), columns.to(), Duplicates::Add);

@@ -26,7 +26,7 @@ impl<T: Scalar> CsrMatrix<T> {
     /// # Errors
     /// An index past the end, or a column that is given twice, on any rank.
     pub fn submatrix(&self, rows: &[Gid], columns: &[Gid]) -> Result<CsrMatrix<T>> {
-        let _event = profile::event("MatCreateSubMatrix");
+        let _event = profile::operation("MatCreateSubMatrix");
         let comm = self.comm();
         let bound = self.shape.range.global_len();
         let map = match rows.iter().find(|row| **row >= bound) {

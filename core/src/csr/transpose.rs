@@ -54,7 +54,7 @@ impl<T: Scalar> CsrMatrix<T> {
 
     /// The transpose with `change` of each value.
     pub(super) fn transposed(&self, change: impl Fn(T) -> T) -> Result<CsrMatrix<T>> {
-        let _event = profile::event("MatTranspose");
+        let _event = profile::operation("MatTranspose");
         let foreign = self.foreign()?;
         let rows = foreign.rows(&self.local, change);
         CsrMatrix::from_numbered(&self.shape.domain, &self.shape.range, foreign.columns, rows)
@@ -93,7 +93,7 @@ impl<T: Scalar> CsrMatrix<T> {
         let planned = plan.target.is_of(self) && plan.source.is_of(source);
         let planned = planned.then_some(()).ok_or(Error::PatternMismatch { operation: "refill of a transpose" });
         self.comm().agree(planned)?;
-        let _event = profile::event("MatTranspose");
+        let _event = profile::operation("MatTranspose");
         let values = source.ghost_entries().1;
         let received = plan.routing.send(self.comm(), &values, 1);
         let parts: Vec<(&[Lid], Vec<T>)> =

@@ -6,7 +6,6 @@
 use bytemuck::Pod;
 
 use super::ExchangePlan;
-use crate::comm::EXCHANGE_TAG;
 use crate::index::{Gid, local};
 
 /// Compressed rows of a plan's copies, in local order.
@@ -49,7 +48,9 @@ impl ExchangePlan {
         starts: &[usize],
         mut row: impl FnMut(usize, &mut Vec<T>),
     ) -> Vec<T> {
+        self.comm.check("import_row_values", String::new);
         let (me, comm, each) = (self.routes.rank, self.comm.raw(), size_of::<T>());
+        let tag = self.comm.next_tag();
         let mut packed = Vec::new();
         let mut sent = Vec::with_capacity(self.routes.askers.len());
         for share in &self.routes.askers {
@@ -69,12 +70,12 @@ impl ExchangePlan {
             transfers.keep(from.clone(), to);
         }
         for (rank, to) in received().filter(|(rank, _)| *rank != me) {
-            transfers.receive(comm, rank, EXCHANGE_TAG, to);
+            transfers.receive(comm, rank, tag, to);
         }
         for (rank, from) in sent.into_iter().filter(|(rank, _)| *rank != me) {
-            transfers.send(comm, rank, EXCHANGE_TAG, from);
+            transfers.send(comm, rank, tag, from);
         }
-        transfers.wait();
+        self.comm.require_fit(transfers.wait(), |_| each, |values| format!("import of {values} values of rows"));
         let values = transfers.received::<T>()[..len].to_vec();
         self.pool.borrow_mut().push(transfers);
         values

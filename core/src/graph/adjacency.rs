@@ -69,7 +69,7 @@ impl Graph {
     /// 2^32 - 1 owned and ghost vertices on a rank, agreed over the ranks; [`Error::StackedLayout`].
     pub fn from_edges(layout: &Layout, edges: impl IntoIterator<Item = (Gid, Gid)>) -> Result<Graph> {
         layout.require_contiguous("graph")?;
-        let _event = profile::event("GraphAssembly");
+        let _event = profile::operation("GraphAssembly");
         let rows = assembly::symmetric_rows(layout, edges)?;
         Graph::from_rows(layout, rows)
     }

@@ -45,7 +45,7 @@ impl Graph {
     /// degree the expected length of the longest chain grows more slowly than the logarithm of their
     /// number.
     pub fn colouring(&self) -> Colouring {
-        let _event = profile::event("GraphColouring");
+        let _event = profile::operation("GraphColouring");
         let priorities: Vec<u64> = self.ids().map(priority).collect();
         let owned = self.layout().local_len();
         let mut waiting: Vec<usize> = (0..owned).collect();

@@ -72,7 +72,7 @@ impl Partitioner {
     /// its memory does not suffice; [`Error::GraphTooLarge`] above 2^31 - 1 vertices and edge ends. On
     /// all ranks alike.
     pub fn partition(&self, graph: &Graph) -> Result<Partition> {
-        let _event = profile::event("GraphPartition");
+        let _event = profile::operation("GraphPartition");
         let parts = self.parts;
         if parts == 0 {
             return Err(Error::Partition { parts, reason: "a graph has at least one part".into() });

@@ -20,7 +20,7 @@ impl Graph {
     /// [`TooLarge`](crate::Error::TooLarge) above 2^32 - 1 owned and ghost vertices on a rank,
     /// agreed over the ranks.
     pub fn square(&self) -> Result<Graph> {
-        let _event = profile::event("GraphAssembly");
+        let _event = profile::operation("GraphAssembly");
         let ghosts = self.ghost_rows();
         let owned = self.layout().local_len();
         let mut rows = Rows { starts: vec![0], columns: Vec::new() };

@@ -135,7 +135,7 @@ impl Blocks {
     }
 
     /// A number that is different for other blocks, but for accidents of 1 in 2^64.
-    pub(super) fn hash(&self) -> u64 {
+    pub(crate) fn hash(&self) -> u64 {
         // Each step is one-to-one in the offset and in what was before (Knuth, TAOCP 3, 6.4).
         let step = |hash: u64, offset: &Gid| (hash ^ offset).wrapping_mul(0x9E37_79B9_7F4A_7C15).rotate_left(31);
         self.0.iter().fold(self.0.len() as u64, step)

@@ -7,6 +7,7 @@
 use ndarray::{Array2, ArrayView2, ArrayViewMut2, ShapeBuilder};
 
 use crate::blas::MAX_DIMENSION;
+use crate::comm::disagreement::Disagreement;
 use crate::error::{Error, Result};
 use crate::layout::Layout;
 use crate::multi_vector::MultiVector;
@@ -94,8 +95,9 @@ impl<T: Scalar> MultiVector<T> {
     /// One reduction. Nothing is allocated once one of the same size was made before.
     ///
     /// # Errors
-    /// [`Error::LayoutMismatch`], [`Error::Shape`] if `out` has another shape or order, or, for the
-    /// fast product, [`Error::TooLarge`] above 2^31 - 1 rows on a rank.
+    /// [`Error::LayoutMismatch`], [`Error::Shape`] if `out` has another shape or order,
+    /// [`Error::RanksDisagree`] if the ranks have different numbers of columns, or, for the fast product,
+    /// [`Error::TooLarge`] above 2^31 - 1 rows on a rank.
     pub fn gram_into(&self, y: &MultiVector<T>, reduction: Reduction, mut out: ArrayViewMut2<'_, T>) -> Result<()> {
         let operation = "Gram matrix";
         self.layout.require_same(&y.layout, operation)?;
@@ -104,18 +106,20 @@ impl<T: Scalar> MultiVector<T> {
             let (rows, columns) = (self.columns as u64, y.columns as u64);
             return Err(Error::Shape { operation, expected: (rows, columns), found: (columns, rows) });
         };
+        let differs = |differ: Disagreement| {
+            let call = format_args!("MultiVector::gram of {} and {} columns", self.columns, y.columns);
+            differ.error(self.comm(), &call)
+        };
         let rows = self.layout.local_len();
         let (products, moved) = (self.columns * y.columns, self.columns + y.columns);
         let _event = entrywise::<T>("MVDot", rows, products, products, moved);
         if reduction == Reduction::Fast {
             require_blas_size(&self.layout)?;
             T::gemm(true, [self.columns, y.columns, rows], T::ONE, &self.owned, &y.owned, T::ZERO, sums);
-            add_ranks(self.comm(), sums);
-            return Ok(());
+            return add_ranks(self.comm(), sums).map_err(differs);
         }
         let columns = |at: usize| [self.column(at % self.columns), y.column(at / self.columns)];
-        dot_sums(&self.layout, reduction, Form::Conjugated, sums, columns);
-        Ok(())
+        dot_sums(&self.layout, reduction, Form::Conjugated, sums, columns).map_err(differs)
     }
 
     /// Inner products of columns: `out[j]` is that of column `j` of `self` and column `j` of `y`.
@@ -124,7 +128,8 @@ impl<T: Scalar> MultiVector<T> {
     /// One reduction.
     ///
     /// # Errors
-    /// [`Error::LayoutMismatch`], or [`Error::Shape`] if the numbers of columns or of sums differ.
+    /// [`Error::LayoutMismatch`], [`Error::Shape`] if the numbers of columns or of sums differ, or
+    /// [`Error::RanksDisagree`] if they differ between the ranks.
     pub fn column_dots(&self, y: &MultiVector<T>, reduction: Reduction, out: &mut [T]) -> Result<()> {
         self.sum_columns(y, reduction, (out, &mut []))
     }
@@ -157,8 +162,11 @@ impl<T: Scalar> MultiVector<T> {
         self.require_columns(out.len(), "column dots")?;
         let _event = entrywise::<T>("MVDot", self.layout.local_len(), out.len(), out.len(), 2 * out.len());
         let columns = |j| [self.column(j), y.column(j)];
-        dot_sums_with(&self.layout, reduction, Form::Conjugated, (out, riders), columns);
-        Ok(())
+        let count = riders.len();
+        dot_sums_with(&self.layout, reduction, Form::Conjugated, (out, riders), columns).map_err(|differ| {
+            let call = format_args!("MultiVector::column_dots of {} columns, {count} riders", self.columns);
+            differ.error(self.comm(), &call)
+        })
     }
 
     /// Euclidean norms of the columns, in double precision, without the scaling of
@@ -168,7 +176,8 @@ impl<T: Scalar> MultiVector<T> {
     /// One reduction.
     ///
     /// # Errors
-    /// [`Error::Shape`] if `out` has not one entry for each column.
+    /// [`Error::Shape`] if `out` has not one entry for each column, or [`Error::RanksDisagree`] if the ranks
+    /// have different numbers of columns.
     pub fn column_norms(&self, reduction: Reduction, out: &mut [f64]) -> Result<()> {
         self.require_columns(out.len(), "column norms")?;
         let _event = entrywise::<T>("MVDot", self.layout.local_len(), out.len(), out.len(), out.len());
@@ -176,7 +185,9 @@ impl<T: Scalar> MultiVector<T> {
             let (re, im) = (x.re().to_f64(), x.im().to_f64());
             re * re + im * im
         };
-        real_sums(&self.layout, reduction, out, |j| self.column(j), sqr);
+        real_sums(&self.layout, reduction, out, |j| self.column(j), sqr).map_err(|differ| {
+            differ.error(self.comm(), &format_args!("MultiVector::column_norms of {} columns", self.columns))
+        })?;
         out.iter_mut().for_each(|norm| *norm = norm.sqrt());
         Ok(())
     }

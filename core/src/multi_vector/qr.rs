@@ -38,14 +38,16 @@ impl<T: Scalar> MultiVector<T> {
     /// QR by Householder reflections, for any columns: `self` becomes Q, R is returned.
     ///
     /// # Collective
-    /// The triangles of all ranks are gathered on one, factored and broadcast: `ranks * columns^2`
+    /// The ranks compare their numbers of columns in a reduction. The triangles of all ranks are gathered on one, factored and broadcast: `ranks * columns^2`
     /// numbers, and `2 ranks * columns^3` operations there.
     ///
     /// # Errors
+    /// [`Error::RanksDisagree`] if the ranks have different numbers of columns,
     /// [`Error::Shape`] if there are more columns than rows, or [`Error::TooLarge`] above 2^31 - 1
     /// rows on a rank or in the stack of triangles; on all ranks alike.
     pub fn tsqr(&mut self) -> Result<Array2<T>> {
-        let _event = profile::event("MVQR");
+        let _event = profile::operation("MVQR");
+        self.require_same_columns("MultiVector::tsqr")?;
         require_tall(&self.layout, self.columns)?;
         require_blas_size(&self.layout)?;
         let columns = self.columns;
@@ -73,13 +75,15 @@ impl<T: Scalar> MultiVector<T> {
     /// bits on any number of ranks.
     ///
     /// # Collective
-    /// Two reductions of `columns^2` sums, one of as many as there are columns.
+    /// Two reductions of `columns^2` sums, one of as many as there are columns, and one that compares their
+    /// number over the ranks.
     ///
     /// # Errors
-    /// [`Error::RankDeficient`] if the columns are too close to dependent, or [`Error::Shape`] if
-    /// there are more columns than rows; on all ranks alike. After the former `self` may be half done.
+    /// [`Error::RankDeficient`] if the columns are too close to dependent, [`Error::Shape`] if there are
+    /// more columns than rows, or [`Error::RanksDisagree`] if not as many on each rank; on all ranks alike. After the first `self` may be half done.
     pub fn cholesky_qr2(&mut self) -> Result<Array2<T>> {
-        let _event = profile::event("MVQR");
+        let _event = profile::operation("MVQR");
+        self.require_same_columns("MultiVector::cholesky_qr2")?;
         require_tall(&self.layout, self.columns)?;
         let scales = self.bring_near_one();
         let first = cholesky(self.gram(self, Reduction::Reproducible)?)?;

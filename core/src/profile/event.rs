@@ -10,13 +10,15 @@ use tracing::span::EnteredSpan;
 use super::recorder::{Recorder, Work, next_number};
 use crate::scalar::Scalar;
 
-/// Threads that record. An event of the others costs a look into the thread's own memory too.
+/// Threads that record or name operations. An event of the others costs a look into the thread's own memory too.
 static RECORDING: AtomicUsize = AtomicUsize::new(0);
 
 thread_local! {
     static RECORDER: RefCell<Option<Recorder>> = const { RefCell::new(None) };
     /// Open spans and the numbers of their events.
     static SPANS: RefCell<Vec<(u64, EnteredSpan)>> = const { RefCell::new(Vec::new()) };
+    /// Operations of this crate under way, with the numbers of their events, where they are named.
+    static OPERATIONS: RefCell<Option<Vec<(u64, &'static str)>>> = const { RefCell::new(None) };
 }
 
 fn with_recorder<R>(f: impl FnOnce(&mut Recorder) -> R) -> Option<R> {
@@ -62,6 +64,30 @@ pub fn event(name: &'static str) -> Event {
     Event { number: if unwanted { 0 } else { begin(name) }, _not_send: PhantomData }
 }
 
+/// Begins an event of this crate, which all ranks have alike where it communicates.
+#[inline]
+pub(crate) fn operation(name: &'static str) -> Event {
+    let event = event(name);
+    if event.number != 0 {
+        OPERATIONS.with_borrow_mut(|names| names.iter_mut().for_each(|names| names.push((event.number, name))));
+    }
+    event
+}
+
+/// From here on [`operations`] knows those of this thread.
+pub(crate) fn name_operations() {
+    OPERATIONS.set(Some(Vec::new()));
+    RECORDING.fetch_add(1, Ordering::Relaxed);
+}
+
+/// The operations of this crate that are under way, and in them `last`.
+pub(crate) fn operations(last: &str) -> String {
+    OPERATIONS.with_borrow(|names| {
+        let names = names.iter().flatten().map(|(_, name)| *name);
+        names.chain(std::iter::once(last)).collect::<Vec<_>>().join(" > ")
+    })
+}
+
 #[cold]
 fn begin(name: &'static str) -> u64 {
     let number = next_number();
@@ -81,6 +107,10 @@ fn add(number: u64, work: Work) {
 #[cold]
 fn end(number: u64) {
     with_recorder(|recorder| recorder.end(number));
+    // Guards may be dropped while the thread ends.
+    let _ = OPERATIONS.try_with(|names| {
+        names.borrow_mut().iter_mut().for_each(|names| names.retain(|(of, _)| *of != number));
+    });
     let take = |spans: &RefCell<Vec<(u64, EnteredSpan)>>| {
         let mut spans = spans.borrow_mut();
         let at = spans.iter().rposition(|(of, _)| *of == number)?;
@@ -154,7 +184,7 @@ pub(crate) fn entrywise<T: Scalar>(
     moved: usize,
 ) -> Event {
     let flops = if T::COMPLEX { 2 * sums + 6 * products } else { sums + products };
-    event(name).flops((flops * len) as u64).bytes((moved * len * size_of::<T>()) as u64)
+    operation(name).flops((flops * len) as u64).bytes((moved * len * size_of::<T>()) as u64)
 }
 
 #[cfg(test)]

@@ -6,7 +6,8 @@
 use std::cell::RefCell;
 use std::ops::Range;
 
-use crate::comm::{REDUCE_TAG, Transfers};
+use crate::comm::disagreement::Disagreement;
+use crate::comm::{Merged, Transfers};
 use crate::index::local;
 use crate::layout::{Blocks, Layout};
 use crate::reduce::binned::BinnedSum;
@@ -66,10 +67,9 @@ struct Scratch {
     /// One for each part of the layout, and perhaps more from earlier reductions.
     cuts: Vec<Cut>,
     transfers: Transfers,
-    partial: Vec<BinnedSum>,
+    totals: Vec<BinnedSum>,
     /// Sums of each thread.
     of_parts: Vec<BinnedSum>,
-    total: Vec<BinnedSum>,
     /// Summands of this rank in the block that other ranks share.
     own: Vec<f64>,
 }
@@ -84,40 +84,42 @@ pub(super) fn sum<S: Scalar, const P: usize>(
     layout: &Layout,
     (out, riders): (&mut [S], &mut [f64]),
     summands: &mut impl Summands<P>,
-) {
-    SCRATCH.with_borrow_mut(|Scratch { cuts, transfers, partial, of_parts, total, own }| {
+) -> Result<(), Disagreement> {
+    SCRATCH.with_borrow_mut(|Scratch { cuts, transfers, totals, of_parts, own }| {
         let (comm, count) = (layout.comm(), out.len());
+        comm.check("sum", || format!("of {} numbers on layout {:x}", count * P + riders.len(), layout.hash()));
         let cuts = set_cuts(cuts, layout);
         post(layout, cuts, count, transfers, summands);
-        partial.clear();
-        partial.resize(count * P, BinnedSum::default());
-        cuts.iter().for_each(|cut| summands.add_blocks(&cut.whole, partial, of_parts));
-        transfers.wait();
+        totals.clear();
+        totals.resize(count * P, BinnedSum::default());
+        cuts.iter().for_each(|cut| summands.add_blocks(&cut.whole, totals, of_parts));
+        let arrived = transfers.wait();
         let mut received = transfers.received::<[f64; P]>();
-        for cut in cuts.iter().filter(|cut| !cut.tail.is_empty()) {
+        for cut in cuts.iter().filter(|cut| arrived.is_ok() && !cut.tail.is_empty()) {
             own.clear();
             own.resize(cut.last.len() * count * P, 0.0);
             let own = own.as_chunks_mut::<P>().0;
             summands.write(cut.last.clone(), own);
             let of_cut;
             (of_cut, received) = received.split_at(cut.expected() * count);
-            add_tail(cut, own.chunks_exact(cut.last.len()), of_cut, partial);
+            add_tail(cut, own.chunks_exact(cut.last.len()), of_cut, totals);
         }
-        partial.extend(riders.iter().map(|&rider| {
+        totals.extend(riders.iter().map(|&rider| {
             let mut sum = BinnedSum::default();
             sum.add(&[rider]);
             sum
         }));
-        total.clear();
-        total.resize(partial.len(), BinnedSum::default());
-        comm.all_reduce_merge(partial, total);
-        for (sum, parts) in out.iter_mut().zip(total.as_chunks::<P>().0) {
+        // Where another rank has other numbers of sums, the reduction shows it.
+        comm.reduce::<Merged<BinnedSum>>(totals)?;
+        comm.require_fit(arrived, |_| 1, |bytes| format!("summands of {bytes} bytes"));
+        for (sum, parts) in out.iter_mut().zip(totals.as_chunks::<P>().0) {
             *sum = S::from_parts(parts[0].value(), parts.get(1).map_or(0.0, BinnedSum::value));
         }
-        for (rider, sum) in riders.iter_mut().zip(&total[count * P..]) {
+        for (rider, sum) in riders.iter_mut().zip(&totals[count * P..]) {
             *rider = sum.value();
         }
-    });
+        Ok(())
+    })
 }
 
 /// Cuts the parts of a layout.
@@ -139,7 +141,7 @@ fn post<const P: usize>(
     transfers: &mut Transfers,
     summands: &mut impl Summands<P>,
 ) {
-    let raw = layout.comm().raw();
+    let (raw, tag) = (layout.comm().raw(), layout.comm().next_tag());
     let bytes = |rows: usize| rows * count * size_of::<[f64; P]>();
     let heads = || cuts.iter().filter_map(|cut| cut.head.as_ref());
     let sent = heads().map(|(rows, _)| rows.len()).sum();
@@ -152,12 +154,12 @@ fn post<const P: usize>(
     }
     let mut start = 0;
     for &(rank, rows) in cuts.iter().flat_map(|cut| &cut.tail) {
-        transfers.receive(raw, rank, REDUCE_TAG, bytes(start)..bytes(start + rows));
+        transfers.receive(raw, rank, tag, bytes(start)..bytes(start + rows));
         start += rows;
     }
     let mut start = 0;
     for (rows, owner) in heads() {
-        transfers.send(raw, *owner, REDUCE_TAG, bytes(start)..bytes(start + rows.len()));
+        transfers.send(raw, *owner, tag, bytes(start)..bytes(start + rows.len()));
         start += rows.len();
     }
 }

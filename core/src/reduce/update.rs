@@ -7,6 +7,7 @@
 use std::array;
 use std::ops::Range;
 
+use crate::comm::disagreement::Disagreement;
 use crate::layout::Layout;
 use crate::reduce::chunks::{BLOCK, KEPT, add_lanes};
 use crate::reduce::parts::Total;
@@ -35,16 +36,16 @@ pub(crate) fn update_sums<T: Scalar, const W: usize, const R: usize, const N: us
     outputs: [&mut [T]; W],
     inputs: [&[T]; R],
     entry: impl Fn([T; W], [T; R]) -> ([T; W], [(T, T); N]) + Sync,
-) -> [T::Double; N] {
+) -> Result<[T::Double; N], Disagreement> {
     let mut out = [T::Double::ZERO; N];
     if T::COMPLEX {
         let product = |a, b| complex_product(1.0, a, b);
-        add_up(layout, reduction, (&mut out, riders), &mut Update { outputs, inputs, entry, product });
+        add_up(layout, reduction, (&mut out, riders), &mut Update { outputs, inputs, entry, product })?;
     } else {
         let product = real_product;
-        add_up(layout, reduction, (&mut out, riders), &mut Update { outputs, inputs, entry, product });
+        add_up(layout, reduction, (&mut out, riders), &mut Update { outputs, inputs, entry, product })?;
     }
-    out
+    Ok(out)
 }
 
 /// Changes entries.

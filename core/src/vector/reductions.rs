@@ -43,7 +43,7 @@ impl<T: Scalar> Vector<T> {
     /// [`Error::LayoutMismatch`].
     pub fn dot_with(&self, x: &Vector<T>, reduction: Reduction) -> Result<T::Double> {
         self.layout.require_same(&x.layout, "dot")?;
-        Ok(self.product(x, reduction, Form::Conjugated))
+        self.product(x, reduction, Form::Conjugated)
     }
 
     /// The bilinear product `sum self[i] x[i]`, without conjugation (BLAS `dotu`, PETSc `VecTDot`).
@@ -55,14 +55,15 @@ impl<T: Scalar> Vector<T> {
     /// [`Error::LayoutMismatch`].
     pub fn dotu(&self, x: &Vector<T>, reduction: Reduction) -> Result<T::Double> {
         self.layout.require_same(&x.layout, "dotu")?;
-        Ok(self.product(x, reduction, Form::Bilinear))
+        self.product(x, reduction, Form::Bilinear)
     }
 
-    fn product(&self, x: &Vector<T>, reduction: Reduction, form: Form) -> T::Double {
+    fn product(&self, x: &Vector<T>, reduction: Reduction, form: Form) -> Result<T::Double> {
         let _event = entrywise::<T>("VecDot", self.owned.len(), 1, 1, 2);
         let mut value = [T::Double::ZERO];
-        dot_sums(&self.layout, reduction, form, &mut value, |_| [&self.owned, &x.owned]);
-        value[0]
+        dot_sums(&self.layout, reduction, form, &mut value, |_| [&self.owned, &x.owned])
+            .map_err(|differ| differ.error(self.comm(), &"Vector::dot"))?;
+        Ok(value[0])
     }
 
     /// The inner products of many vectors with this one, `out[j] = sum conj(xs[j][i]) self[i]`, in
@@ -72,7 +73,8 @@ impl<T: Scalar> Vector<T> {
     /// One reduction. All ranks give the same number of vectors.
     ///
     /// # Errors
-    /// [`Error::LayoutMismatch`], or [`Error::Shape`] if `out` is not as long as `xs`.
+    /// [`Error::LayoutMismatch`], [`Error::Shape`] if `out` is not as long as `xs`, or
+    /// [`Error::RanksDisagree`] if the ranks give different numbers.
     pub fn multi_dot(&self, xs: &[impl Borrow<Vector<T>>], reduction: Reduction, out: &mut [T::Double]) -> Result<()> {
         self.multi_dot_with(xs, reduction, out, &mut [])
     }
@@ -99,8 +101,11 @@ impl<T: Scalar> Vector<T> {
         }
         let _event = entrywise::<T>("VecMDot", self.owned.len(), xs.len(), xs.len(), xs.len() + 1);
         let operands = |j: usize| [&*xs[j].borrow().owned, &*self.owned];
-        dot_sums_with(&self.layout, reduction, Form::Conjugated, (out, riders), operands);
-        Ok(())
+        let count = riders.len();
+        dot_sums_with(&self.layout, reduction, Form::Conjugated, (out, riders), operands).map_err(|differ| {
+            let vectors = xs.len();
+            differ.error(self.comm(), &format_args!("Vector::multi_dot of {vectors} vectors, {count} riders"))
+        })
     }
 
     /// The sum of all entries.
@@ -109,7 +114,8 @@ impl<T: Scalar> Vector<T> {
     /// One reduction.
     pub fn sum(&self, reduction: Reduction) -> T::Double {
         let _event = entrywise::<T>("VecSum", self.owned.len(), 1, 0, 1);
-        entry_sum(&self.layout, reduction, &self.owned)
+        let sum = entry_sum(&self.layout, reduction, &self.owned);
+        sum.unwrap_or_else(|differ| differ.end(self.comm(), &"Vector::sum"))
     }
 
     /// The sum of absolute values, the same bits on any number of ranks.
@@ -125,10 +131,8 @@ impl<T: Scalar> Vector<T> {
     /// # Collective
     /// One reduction.
     pub fn norm1_with(&self, reduction: Reduction) -> f64 {
-        self.sum_of(
-            |x| if T::COMPLEX { x.re().to_f64().hypot(x.im().to_f64()) } else { x.re().to_f64().abs() },
-            reduction,
-        )
+        let size = |x: T| if T::COMPLEX { x.re().to_f64().hypot(x.im().to_f64()) } else { x.re().to_f64().abs() };
+        self.sum_of(size, reduction).unwrap_or_else(|error| self.comm().end_together(&error))
     }
 
     /// The Euclidean norm, the same bits on any number of ranks.
@@ -147,17 +151,33 @@ impl<T: Scalar> Vector<T> {
     /// # Collective
     /// As [`Vector::norm2`].
     pub fn norm2_with(&self, reduction: Reduction) -> f64 {
-        let sqr = self.sum_of(|x| abs_sqr(x, 1.0), reduction);
+        self.norm2_or_error(reduction).unwrap_or_else(|error| self.comm().end_together(&error))
+    }
+
+    /// The Euclidean norm as [`Vector::norm2`] computes it, for a caller that has settings compared in the
+    /// same reduction; see [`Comm::compare`](crate::Comm::compare).
+    ///
+    /// # Collective
+    /// As [`Vector::norm2`].
+    ///
+    /// # Errors
+    /// [`Error::RanksDisagree`].
+    pub fn try_norm2(&self) -> Result<f64> {
+        self.norm2_or_error(Reduction::Reproducible)
+    }
+
+    fn norm2_or_error(&self, reduction: Reduction) -> Result<f64> {
+        let sqr = self.sum_of(|x| abs_sqr(x, 1.0), reduction)?;
         if SAFE_SQUARES.contains(&sqr) {
-            return sqr.sqrt();
+            return Ok(sqr.sqrt());
         }
         let largest = self.norm_inf().to_f64();
         if largest == 0.0 || !largest.is_finite() {
-            return largest;
+            return Ok(largest);
         }
         let scale = inverse_power_of_two(largest);
-        let sqr = self.sum_of(|x| abs_sqr(x, scale), reduction);
-        sqr.sqrt() / scale
+        let sqr = self.sum_of(|x| abs_sqr(x, scale), reduction)?;
+        Ok(sqr.sqrt() / scale)
     }
 
     /// The largest absolute value; NaN if any entry is NaN; zero for an empty vector.
@@ -180,18 +200,19 @@ impl<T: Scalar> Vector<T> {
     }
 
     /// The sum of a real function of the entries over all ranks.
-    fn sum_of(&self, f: impl Fn(T) -> f64 + Sync, reduction: Reduction) -> f64 {
+    fn sum_of(&self, f: impl Fn(T) -> f64 + Sync, reduction: Reduction) -> Result<f64> {
         let _event = norm_event(self);
         let mut total = [0.0f64];
-        real_sums(&self.layout, reduction, &mut total, |_| &self.owned, f);
-        total[0]
+        real_sums(&self.layout, reduction, &mut total, |_| &self.owned, f)
+            .map_err(|differ| differ.error(self.comm(), &"norm of a vector"))?;
+        Ok(total[0])
     }
 }
 
 /// Two operations for each real number.
 fn norm_event<T: Scalar>(x: &Vector<T>) -> Event {
     let numbers = x.owned.len() * (1 + usize::from(T::COMPLEX));
-    profile::event("VecNorm").flops(2 * numbers as u64).bytes(size_of_val(&*x.owned) as u64)
+    profile::operation("VecNorm").flops(2 * numbers as u64).bytes(size_of_val(&*x.owned) as u64)
 }
 
 /// `|scale x|^2` in double precision.
@@ -308,8 +329,8 @@ pub fn dots_with<T: Scalar, const N: usize>(
 /// All ranks give the same number of pairs.
 ///
 /// # Errors
-/// [`Error::LayoutMismatch`] if the vectors do not all share one layout, or [`Error::Shape`] if
-/// `out` is not as long as `pairs`.
+/// [`Error::LayoutMismatch`] if the vectors do not all share one layout, [`Error::Shape`] if
+/// `out` is not as long as `pairs`, or [`Error::RanksDisagree`] if the ranks give different numbers of pairs.
 pub fn dots_into<T: Scalar>(
     pairs: &[(&Vector<T>, &Vector<T>)],
     reduction: Reduction,
@@ -335,8 +356,9 @@ fn sum_pairs<T: Scalar>(
     let name = if pairs.len() == 1 { "VecDot" } else { "VecMDot" };
     let _event = entrywise::<T>(name, first.owned.len(), pairs.len(), pairs.len(), 2 * pairs.len());
     let operands = |j: usize| [&*pairs[j].0.owned, &*pairs[j].1.owned];
-    dot_sums_with(&first.layout, reduction, Form::Conjugated, (out, riders), operands);
-    Ok(())
+    let (pairs, count) = (pairs.len(), riders.len());
+    dot_sums_with(&first.layout, reduction, Form::Conjugated, (out, riders), operands)
+        .map_err(|differ| differ.error(first.comm(), &format_args!("dots of {pairs} pairs, {count} riders")))
 }
 
 fn require_len(operation: &'static str, expected: usize, found: usize) -> Result<()> {

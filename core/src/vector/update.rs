@@ -57,7 +57,7 @@ pub fn update<T: Scalar, const W: usize, const R: usize>(
 /// One reduction. All ranks give the same number of riders.
 ///
 /// # Errors
-/// [`Error::LayoutMismatch`], or [`Error::Shape`] without any output.
+/// [`Error::LayoutMismatch`], [`Error::Shape`] without any output, or [`Error::RanksDisagree`].
 pub fn update_dots<T: Scalar, const W: usize, const R: usize, const N: usize>(
     outputs: [&mut Vector<T>; W],
     inputs: [&Vector<T>; R],
@@ -72,7 +72,9 @@ pub fn update_dots<T: Scalar, const W: usize, const R: usize, const N: usize>(
     };
     let _event = entrywise::<T>("VecUpdate", layout.local_len(), W + N, W + N, 2 * W + R);
     let outputs = outputs.map(|output| &mut *output.owned);
-    Ok(update_sums(&layout, (reduction, riders), outputs, inputs.map(|input| &*input.owned), entry))
+    let count = riders.len();
+    update_sums(&layout, (reduction, riders), outputs, inputs.map(|input| &*input.owned), entry)
+        .map_err(|differ| differ.error(layout.comm(), &format_args!("update_dots of {N} products, {count} riders")))
 }
 
 fn require_same<T: Scalar>(operation: &'static str, outputs: &[&mut Vector<T>], inputs: &[&Vector<T>]) -> Result<()> {

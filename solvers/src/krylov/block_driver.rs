@@ -81,6 +81,7 @@ impl<'s, 'a, T: Scalar> BlockDrive<'s, 'a, T> {
         x: &MultiVector<T>,
     ) -> Result<Self> {
         settings.check(METHOD)?;
+        settings.compare(METHOD, b.comm());
         require_same(METHOD, "operator", a.domain(), a.range())?;
         require_same(METHOD, "right-hand sides", a.range(), b.layout())?;
         require_same(METHOD, "initial guesses", a.domain(), x.layout())?;
@@ -126,7 +127,7 @@ impl<'s, 'a, T: Scalar> BlockDrive<'s, 'a, T> {
         let mut rhs = Vector::zeros(self.r.layout());
         for j in 0..self.r.columns() {
             self.r.copy_column_to(j, &mut rhs)?;
-            let norm = rhs.norm2();
+            let norm = rhs.try_norm2()?;
             require_norm(METHOD, &rhs, norm)?;
             let power = saved.map_or_else(|| vector_power::<T>(norm), |saved| saved[j]);
             self.columns.push(Column::new(self.settings, scaled(norm, -power), power));

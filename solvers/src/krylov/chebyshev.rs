@@ -55,6 +55,8 @@ impl<T: Scalar> Chebyshev<'_, T> {
         let steps = self.estimate_steps;
         require(cx.method, "estimate_steps", steps as f64, steps > 0, "one or more")?;
         let is_given = self.bounds.is_some();
+        cx.compare("estimate_steps", &steps);
+        cx.compare("bounds", &self.bounds);
         let (bounds, refused) = match self.bounds {
             Some([smallest, largest]) => {
                 require(cx.method, "smallest eigenvalue", smallest, smallest > 0.0, "more than zero")?;

@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 use std::cell::{Cell, RefCell};
+use std::fmt::Debug;
 use std::time::Instant;
 
 use dolmen_core::{
@@ -101,6 +102,7 @@ impl<'s, T: Scalar> Context<'s, T> {
         b: &'s Vector<T>,
         preconditioner: Option<&'s dyn LinearOperator<T>>,
     ) -> Context<'s, T> {
+        settings.compare(method, b.comm());
         let (powers, rhs) = settings.resume.map(|snapshot| Powers::resumed(snapshot, 1)).unwrap_or_default();
         let mut cx = Context {
             start: Instant::now(),
@@ -133,6 +135,11 @@ impl<'s, T: Scalar> Context<'s, T> {
         }
     }
 
+    /// Lets the next reduction compare a setting of the method over the ranks.
+    pub(crate) fn compare(&self, setting: &str, value: &dyn Debug) {
+        self.b.comm().compare(|| format!("{setting} {value:?}"));
+    }
+
     /// Brings the right-hand side to an ordinary size, unless it has been. Gives `P b` and its norm.
     ///
     /// # Errors
@@ -140,7 +147,7 @@ impl<'s, T: Scalar> Context<'s, T> {
     pub(crate) fn rhs(&mut self, resumes: bool) -> Result<(Vector<T>, f64)> {
         let mut r = self.b.as_ref().clone();
         self.project(&mut r)?;
-        let norm = r.norm2();
+        let norm = r.try_norm2()?;
         powers::require_norm(self.method, &r, norm)?;
         let power = if resumes { 0 } else { vector_power::<T>(norm) };
         if power == 0 {

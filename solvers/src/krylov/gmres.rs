@@ -93,6 +93,7 @@ impl<'a, T: Scalar> Gmres<'a, T> {
         if !supported {
             return Err(Error::Norm { method: cx.method, norm: cx.norm });
         }
+        cx.compare("side", &self.side);
         let cycle = cycle(cx, self.restart)?;
         let right = self.right.map(|right| (right, cx.zeros()));
         Ok(Run { arnoldi: Arnoldi::new(cx, cycle), side: self.side, right, z: cx.zeros(), ratio: 1.0 })
@@ -102,6 +103,7 @@ impl<'a, T: Scalar> Gmres<'a, T> {
 /// Steps of a cycle of at most `restart`.
 pub(crate) fn cycle<T: Scalar>(cx: &Context<'_, T>, restart: usize) -> Result<usize> {
     require(cx.method, "restart", restart as f64, restart > 0, "one or more")?;
+    cx.compare("restart", &restart);
     let rows = usize::try_from(cx.a.domain().global_len()).unwrap_or(usize::MAX);
     Ok(restart.min(rows).max(1))
 }

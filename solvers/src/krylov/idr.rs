@@ -35,6 +35,7 @@ impl<T: Scalar> Idr<'_, T> {
         cx.require_true_norm()?;
         let s = self.shadow_dimension;
         require(cx.method, "shadow_dimension", s as f64, s > 0, "one or more")?;
+        cx.compare("shadow_dimension", &s);
         let vectors = || -> Vec<Vector<T>> { (0..s).map(|_| cx.zeros()).collect() };
         let mut shadow = vectors();
         let random = Philox::new(SEED);

@@ -26,6 +26,7 @@ square_solver! {
 impl<T: Scalar> Richardson<'_, T> {
     fn iteration(&self, cx: &Context<'_, T>) -> Result<Run<T>> {
         let omega = self.damping;
+        cx.compare("damping", &omega);
         require(cx.method, "damping", omega, omega.is_finite() && omega != 0.0, "a number other than zero")?;
         Ok(Run { z: cx.zeros(), image: cx.zeros(), omega })
     }

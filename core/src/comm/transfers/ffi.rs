@@ -6,17 +6,41 @@ use std::ops::Range;
 use bytemuck::Pod;
 use mpi::ffi;
 
-use crate::comm::ffi::{MAX_MESSAGE_BYTES, Pending, RawComm, count, pieces, rank_arg};
+use crate::comm::ffi::{MAX_MESSAGE_BYTES, Pending, RawComm, count, pieces, rank_arg, require_success};
 use crate::memory;
 use crate::profile::count_message;
 
+/// A message that has not the length that its receiver awaited.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[must_use = "what was received is not what was awaited"]
+pub(crate) struct Misfit {
+    pub(crate) source: usize,
+    /// Bytes.
+    pub(crate) awaited: usize,
+    /// Bytes.
+    pub(crate) sent: usize,
+}
+
+/// A message that is received when it is waited for.
+struct Awaited {
+    comm: RawComm,
+    source: usize,
+    tag: i32,
+    /// Bytes of the receive buffer.
+    range: Range<usize>,
+}
+
 /// Requests in flight together with the buffers that MPI reads and writes.
+///
+/// Messages are received once their lengths are known: Open MPI writes past the end of a receive that is
+/// posted for less than a large message holds.
 ///
 /// The buffers are owned here and not reachable while a request is pending, so no user memory is
 /// ever lent to MPI. Dropping waits.
 #[derive(Default)]
 pub(crate) struct Transfers {
     requests: Vec<ffi::MPI_Request>,
+    awaited: Vec<Awaited>,
     send: Vec<u64>,
     receive: Vec<u64>,
 }
@@ -24,14 +48,18 @@ pub(crate) struct Transfers {
 impl Transfers {
     /// Makes room for so many bytes to send and receive. No request may be pending.
     pub(crate) fn reset(&mut self, send_bytes: usize, receive_bytes: usize) {
-        self.wait();
+        assert!(!self.is_busy(), "invariant: buffers are not touched while MPI has them");
         self.send.resize(send_bytes.div_ceil(8), 0);
         self.receive.resize(receive_bytes.div_ceil(8), 0);
     }
 
+    fn is_busy(&self) -> bool {
+        !(self.requests.is_empty() && self.awaited.is_empty())
+    }
+
     /// The send buffer, to be filled before the first [`Transfers::send`].
     pub(crate) fn send_buffer<T: Pod>(&mut self) -> &mut [T] {
-        assert!(self.requests.is_empty(), "invariant: buffers are not touched while MPI has them");
+        assert!(!self.is_busy(), "invariant: buffers are not touched while MPI has them");
         const { assert!(align_of::<T>() <= 8, "buffers are aligned for 8-byte values") };
         let bytes = bytemuck::cast_slice_mut::<u64, u8>(&mut self.send);
         let whole = bytes.len() - bytes.len() % size_of::<T>();
@@ -40,31 +68,18 @@ impl Transfers {
 
     /// Copies bytes of the send buffer to the receive buffer: a rank's message to itself.
     pub(crate) fn keep(&mut self, from: Range<usize>, to: Range<usize>) {
-        assert!(self.requests.is_empty(), "invariant: buffers are not touched while MPI has them");
+        assert!(!self.is_busy(), "invariant: buffers are not touched while MPI has them");
         let source = &bytemuck::cast_slice::<u64, u8>(&self.send)[from];
         bytemuck::cast_slice_mut::<u64, u8>(&mut self.receive)[to].copy_from_slice(source);
     }
 
-    /// Posts the receive of bytes `range` of the receive buffer.
+    /// Awaits a message for bytes `range` of the receive buffer. Messages of one tag are received in the
+    /// order in which they were sent.
     pub(crate) fn receive(&mut self, comm: RawComm, source: usize, tag: i32, range: Range<usize>) {
         assert!(range.start <= range.end && range.end <= 8 * self.receive.len(), "invariant: inside the buffer");
-        // SAFETY: the range lies inside `receive`, which neither moves nor is read before wait(), and
-        // as_mut_ptr makes no reference to what other receives are writing.
-        unsafe {
-            let start = self.receive.as_mut_ptr().cast::<u8>().add(range.start);
-            for piece in pieces(range.len()) {
-                let mut request = ffi::RSMPI_REQUEST_NULL;
-                ffi::MPI_Irecv(
-                    start.add(piece.start).cast(),
-                    count(piece.len()),
-                    ffi::RSMPI_UINT8_T,
-                    rank_arg(source),
-                    tag,
-                    comm.0,
-                    &raw mut request,
-                );
-                self.requests.push(request);
-            }
+        for piece in message(range.len()) {
+            let range = range.start + piece.start..range.start + piece.end;
+            self.awaited.push(Awaited { comm, source, tag, range });
         }
     }
 
@@ -74,10 +89,10 @@ impl Transfers {
         // SAFETY: the range lies inside `send`, which neither moves nor is written before wait().
         unsafe {
             let start = self.send.as_ptr().cast::<u8>().add(range.start);
-            for piece in pieces(range.len()) {
+            for piece in message(range.len()) {
                 count_message(piece.len());
                 let mut request = ffi::RSMPI_REQUEST_NULL;
-                ffi::MPI_Isend(
+                require_success(ffi::MPI_Isend(
                     start.add(piece.start).cast(),
                     count(piece.len()),
                     ffi::RSMPI_UINT8_T,
@@ -85,27 +100,64 @@ impl Transfers {
                     tag,
                     comm.0,
                     &raw mut request,
-                );
+                ));
                 self.requests.push(request);
             }
         }
     }
 
     /// Waits for everything in flight.
-    pub(crate) fn wait(&mut self) {
-        if self.requests.is_empty() {
-            return;
+    ///
+    /// # Errors
+    /// The first message that has not the length that was awaited.
+    pub(crate) fn wait(&mut self) -> Result<(), Misfit> {
+        let mut misfit = Ok(());
+        for at in 0..self.awaited.len() {
+            misfit = misfit.and(self.start_to_receive(at));
         }
-        // SAFETY: the requests are live and their buffers owned by self.
+        self.awaited.clear();
+        if !self.requests.is_empty() {
+            // SAFETY: the requests are live and their buffers owned by self.
+            unsafe {
+                let (len, ignored) = (count(self.requests.len()), ffi::RSMPI_STATUSES_IGNORE);
+                require_success(ffi::MPI_Waitall(len, self.requests.as_mut_ptr(), ignored));
+            }
+            self.requests.clear();
+        }
+        misfit
+    }
+
+    /// Waits for an awaited message to come, and begins to receive it if it has the right length.
+    fn start_to_receive(&mut self, at: usize) -> Result<(), Misfit> {
+        let Awaited { comm, source, tag, ref range } = self.awaited[at];
+        // SAFETY: live out-parameters. The range lies inside `receive`, which neither moves nor is read
+        // before the request is done; as_mut_ptr makes no reference to what other receives are writing.
         unsafe {
-            ffi::MPI_Waitall(count(self.requests.len()), self.requests.as_mut_ptr(), ffi::RSMPI_STATUSES_IGNORE);
+            let mut found = ffi::RSMPI_MESSAGE_NULL;
+            let mut status: ffi::MPI_Status = std::mem::zeroed();
+            require_success(ffi::MPI_Mprobe(rank_arg(source), tag, comm.0, &raw mut found, &raw mut status));
+            let mut len = 0;
+            ffi::MPI_Get_count(&raw const status, ffi::RSMPI_UINT8_T, &raw mut len);
+            let sent = usize::try_from(len).expect("invariant: a message has a length");
+            if sent == range.len() {
+                let mut request = ffi::RSMPI_REQUEST_NULL;
+                let place = self.receive.as_mut_ptr().cast::<u8>().add(range.start).cast();
+                let kind = ffi::RSMPI_UINT8_T;
+                require_success(ffi::MPI_Imrecv(place, len, kind, &raw mut found, &raw mut request));
+                self.requests.push(request);
+                return Ok(());
+            }
+            // Nobody else will take it.
+            let mut dropped = memory::zeros::<u8>(sent);
+            let (place, ignored) = (dropped.as_mut_ptr().cast(), ffi::RSMPI_STATUS_IGNORE);
+            require_success(ffi::MPI_Mrecv(place, len, ffi::RSMPI_UINT8_T, &raw mut found, ignored));
+            Err(Misfit { source, awaited: range.len(), sent })
         }
-        self.requests.clear();
     }
 
     /// What was received; [`Transfers::wait`] comes first.
     pub(crate) fn received<T: Pod>(&self) -> &[T] {
-        assert!(self.requests.is_empty(), "invariant: buffers are not read while MPI has them");
+        assert!(!self.is_busy(), "invariant: buffers are not read while MPI has them");
         const { assert!(align_of::<T>() <= 8, "buffers are aligned for 8-byte values") };
         let bytes = bytemuck::cast_slice::<u64, u8>(&self.receive);
         bytemuck::cast_slice(&bytes[..bytes.len() - bytes.len() % size_of::<T>()])
@@ -114,8 +166,15 @@ impl Transfers {
 
 impl Drop for Transfers {
     fn drop(&mut self) {
-        self.wait();
+        // Nobody looks at what was received.
+        let _ = self.wait();
     }
+}
+
+/// [`pieces`], but one for an empty payload: its receiver may await something, as its sender may not.
+fn message(len: usize) -> impl Iterator<Item = Range<usize>> {
+    let empty = (len == 0).then_some(0..0);
+    pieces(len).chain(empty)
 }
 
 /// Sends `messages` (rank, values) and returns what others sent here, by ascending rank, without
@@ -139,7 +198,7 @@ pub(crate) fn sparse_exchange<T: Pod>(comm: RawComm, tag: i32, messages: &[(usiz
             // SAFETY: `messages` outlives the requests, which complete below.
             unsafe {
                 let mut request = ffi::RSMPI_REQUEST_NULL;
-                ffi::MPI_Issend(
+                require_success(ffi::MPI_Issend(
                     part.as_ptr().cast(),
                     count(part.len()),
                     ffi::RSMPI_UINT8_T,
@@ -147,7 +206,7 @@ pub(crate) fn sparse_exchange<T: Pod>(comm: RawComm, tag: i32, messages: &[(usiz
                     tag,
                     comm.0,
                     &raw mut request,
-                );
+                ));
                 requests.push(request);
             }
         }
@@ -177,7 +236,8 @@ fn all_done(requests: &mut [ffi::MPI_Request]) -> bool {
     let mut done = 0;
     // SAFETY: live requests whose buffers outlive them.
     unsafe {
-        ffi::MPI_Testall(count(requests.len()), requests.as_mut_ptr(), &raw mut done, ffi::RSMPI_STATUSES_IGNORE);
+        let (len, ignored) = (count(requests.len()), ffi::RSMPI_STATUSES_IGNORE);
+        require_success(ffi::MPI_Testall(len, requests.as_mut_ptr(), &raw mut done, ignored));
     }
     done != 0
 }
@@ -189,7 +249,8 @@ fn receive_any<T: Pod>(comm: RawComm, tag: i32) -> Option<(usize, Vec<T>)> {
     unsafe {
         let mut waiting = 0;
         let mut status: ffi::MPI_Status = std::mem::zeroed();
-        ffi::MPI_Iprobe(ffi::RSMPI_ANY_SOURCE, tag, comm.0, &raw mut waiting, &raw mut status);
+        let any = ffi::RSMPI_ANY_SOURCE;
+        require_success(ffi::MPI_Iprobe(any, tag, comm.0, &raw mut waiting, &raw mut status));
         if waiting == 0 {
             return None;
         }
@@ -198,7 +259,7 @@ fn receive_any<T: Pod>(comm: RawComm, tag: i32) -> Option<(usize, Vec<T>)> {
         let bytes = usize::try_from(len).expect("invariant: a message has a length");
         assert!(bytes.is_multiple_of(size_of::<T>()), "invariant: pieces are whole values");
         let mut values = memory::zeros::<T>(bytes / size_of::<T>());
-        ffi::MPI_Recv(
+        require_success(ffi::MPI_Recv(
             values.as_mut_ptr().cast(),
             len,
             ffi::RSMPI_UINT8_T,
@@ -206,7 +267,7 @@ fn receive_any<T: Pod>(comm: RawComm, tag: i32) -> Option<(usize, Vec<T>)> {
             tag,
             comm.0,
             ffi::RSMPI_STATUS_IGNORE,
-        );
+        ));
         Some((usize::try_from(status.MPI_SOURCE).expect("invariant: a source is a rank"), values))
     }
 }

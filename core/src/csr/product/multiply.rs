@@ -37,7 +37,7 @@ impl<T: Scalar> CsrMatrix<T> {
     /// matrix; more than 2^32 - 1 columns on one rank.
     pub fn multiply(&self, right: &CsrMatrix<T>) -> Result<CsrMatrix<T>> {
         self.shape.domain.require_same(&right.shape.range, "product of two matrices")?;
-        let event = profile::event("MatMatMult");
+        let event = profile::operation("MatMatMult");
         let (numbering, imported) = import_numbered(self, right)?;
         let factor = Factor::new(&right.local, &numbering.own, &imported);
         let _event = event.flops_of(|| factor.flops(&self.local));
@@ -79,7 +79,7 @@ impl<T: Scalar> CsrMatrix<T> {
         let planned = plan.result.is_of(self) && plan.left.is_of(left) && plan.right.is_of(right);
         let operation = "refill with a product of two matrices";
         self.comm().agree(planned.then_some(()).ok_or(Error::PatternMismatch { operation }))?;
-        let event = profile::event("MatMatMult");
+        let event = profile::operation("MatMatMult");
         let mut imported = plan.imported.borrow_mut();
         imported.values = right.row_values_along(&left.shape.plan, &imported.starts);
         let factor = Factor::new(&right.local, &plan.numbering.own, &imported);

@@ -55,7 +55,7 @@ impl<T: Scalar> CsrMatrix<T> {
     /// rows of `p`; more than 2^32 - 1 columns on one rank.
     pub fn triple_product(&self, p: &CsrMatrix<T>) -> Result<CsrMatrix<T>> {
         self.require_fine(p, "triple product")?;
-        let _event = profile::event("MatPtAP");
+        let _event = profile::operation("MatPtAP");
         let restriction = p.adjoint()?;
         let work = Work::new(self, p, restriction)?;
         let galerkin = work.galerkin(&self.local, &restriction.local, &p.local);
@@ -106,7 +106,7 @@ impl<T: Scalar> CsrMatrix<T> {
         let planned = plan.result.is_of(self) && plan.a.is_of(a) && plan.p.is_of(p);
         let operation = "refill with a triple product";
         self.comm().agree(planned.then_some(()).ok_or(Error::PatternMismatch { operation }))?;
-        let _event = profile::event("MatPtAP");
+        let _event = profile::operation("MatPtAP");
         let restriction = p.adjoint()?;
         let mut work = plan.work.borrow_mut();
         work.refresh(a, p, restriction);

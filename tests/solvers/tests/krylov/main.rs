@@ -14,6 +14,7 @@ mod references;
 mod resume;
 mod resume_preconditioned;
 mod scaling;
+mod settings;
 mod stencil;
 mod stopping;
 mod table;
@@ -61,6 +62,7 @@ fn main() -> ExitCode {
         case("singular_systems", &[1, 2], endings::singular_systems),
         case("indefinite_systems", &[1, 2], endings::indefinite_systems),
         case("names_and_refusals", &[1], endings::names_and_refusals),
+        case("other_settings_on_a_rank", &[2, 3, 4], settings::other_settings_on_a_rank),
         case("stop_and_resume", &[1, 2, 3], resume::stop_and_resume).deadline(Duration::from_secs(300)),
         case("resume_with_preconditioners_f64", &[1, 3], resume_preconditioned::square::<f64>)
             .deadline(Duration::from_secs(300)),

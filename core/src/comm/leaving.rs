@@ -1,0 +1,129 @@
+//! The end of a program on all ranks: a vote in which each says whether it failed.
+//!
+//! A rank that has finished waits in the vote for the others. They may compute for long, or wait in a
+//! collective function for a rank that has finished, and then the job never ends. So the waiting ranks
+//! tell each other that they wait, and the lowest says in a line which ranks are missing.
+
+mod ffi;
+
+use std::cell::RefCell;
+use std::fmt::Display;
+use std::time::{Duration, Instant};
+
+use crate::comm::disagreement::listed;
+use crate::comm::ffi::{Pending, RawComm};
+use crate::comm::{FAILURE, check, print, report};
+use ffi::Notes;
+
+/// How long a rank whose `main` failed waits for the others to finish too.
+const GRACE: Duration = Duration::from_secs(5);
+/// How long a rank that has finished waits before it says so.
+const PATIENCE: Duration = Duration::from_secs(5);
+/// How long the ranks that wait listen to each other before the lowest speaks.
+const LISTEN: Duration = Duration::from_secs(1);
+/// How long until it speaks again.
+const AGAIN: Duration = Duration::from_secs(60);
+
+thread_local!(static NOTES: RefCell<Option<Notes>> = const { RefCell::new(None) });
+
+/// Begins to listen to ranks that have finished, which tell on this communicator.
+pub(super) fn listen(control: RawComm) {
+    NOTES.set(Some(Notes::new(control)));
+}
+
+/// Whether a rank of the world has told that it finished.
+pub(super) fn has_finished(rank: usize) -> bool {
+    NOTES.with_borrow_mut(|notes| notes.as_mut().is_some_and(|notes| notes.received().contains(&rank)))
+}
+
+/// Votes that this rank has finished, and waits for the others.
+///
+/// # Collective
+pub(super) fn finish(control: RawComm) {
+    let mut vote = Pending::minimum(control, u64::MAX);
+    let start = Instant::now();
+    let mut next = PATIENCE + LISTEN;
+    let tell_at = if check::enabled() { Duration::ZERO } else { PATIENCE };
+    while vote.test().is_none() {
+        let waited = start.elapsed();
+        NOTES.with_borrow_mut(|notes| {
+            let notes = notes.as_mut().expect("invariant: run listens first");
+            if waited >= tell_at {
+                notes.tell();
+            }
+            if waited >= next {
+                next = waited + AGAIN;
+                say_who_is_missing(control, notes, waited);
+            }
+        });
+        rest(waited);
+    }
+    drain(control);
+}
+
+/// Votes that this rank failed; prints its error if it is the first. Ranks that never come to the
+/// vote would wait for this one forever, so the job is ended after the grace.
+///
+/// # Collective
+pub(super) fn fail(control: RawComm, error: &dyn Display) {
+    let rank = control.rank();
+    let mut vote = Pending::minimum(control, rank as u64);
+    let start = Instant::now();
+    loop {
+        if let Some(first) = vote.test() {
+            if first == rank as u64 {
+                report(error);
+            }
+            return drain(control);
+        }
+        if start.elapsed() > GRACE {
+            report(&format!("rank {rank} stopped while others went on, so the job was ended: {error}"));
+            control.abort(i32::from(FAILURE));
+        }
+        rest(start.elapsed());
+    }
+}
+
+/// Ranks come to the end at nearly the same time, or much later.
+fn rest(waited: Duration) {
+    if waited < Duration::from_millis(1) {
+        std::thread::yield_now();
+    } else {
+        std::thread::sleep(Duration::from_millis(1));
+    }
+}
+
+/// Prints a line on the lowest rank that waits.
+fn say_who_is_missing(control: RawComm, notes: &mut Notes, waited: Duration) {
+    let rank = control.rank();
+    let finished = notes.received();
+    if finished.iter().any(|other| *other < rank) {
+        return;
+    }
+    let (done, missing): (Vec<usize>, Vec<usize>) =
+        (0..control.size()).partition(|other| *other == rank || finished.contains(other));
+    let [done, missing] = [done, missing].map(|ranks| listed(&ranks));
+    let seconds = waited.as_secs();
+    let line = format!(
+        "note: {done} finished {seconds} s ago, {missing} did not. If {missing} only computes, wait; if it waits for \
+         {done} in a collective function, the job never ends: DOLMEN_CHECK=1 finds the function\n"
+    );
+    print(&line);
+}
+
+/// Receives what ranks told each other and nobody asked for.
+///
+/// # Collective
+fn drain(control: RawComm) {
+    NOTES.with_borrow_mut(|notes| {
+        let notes = notes.as_mut().expect("invariant: run listens first");
+        let told = u8::from(notes.has_told());
+        let mut tellers = vec![0; control.size()];
+        control.all_gather(&[told], &mut tellers);
+        let others = tellers.iter().filter(|told| **told == 1).count() - usize::from(told);
+        while notes.received().len() < others {
+            std::thread::yield_now();
+        }
+        notes.finish();
+    });
+}

@@ -1,0 +1,70 @@
+//! Ranks with other settings: an error on all of them before the first iteration, with what differs.
+
+use dolmen_core::{Layout, MultiVector, Reduction, Vector};
+use dolmen_solvers::{
+    BlockCg, Error, Gmres, LEAST_SQUARES_SOLVERS, Norm, Result, SOLVERS, Settings, StopReason, least_squares_by_name,
+    solver_by_name,
+};
+use dolmen_tests::{Comm, TestResult};
+
+use crate::references::matrix;
+use crate::stencil::laplacian;
+
+/// All ranks fail alike, with a message that contains `part`.
+fn differs<V>(comm: &Comm, result: Result<V>, part: &str) -> TestResult {
+    let error = result.err().ok_or_else(|| format!("no error that says '{part}'"))?;
+    assert!(matches!(error, Error::Core(dolmen_core::Error::RanksDisagree { .. })), "{error}");
+    let message = error.to_string();
+    assert!(message.contains(part), "'{message}' does not say '{part}'");
+    let told = comm.gather(0, message.as_bytes());
+    assert!(told.is_none_or(|all| all.iter().all(|other| *other == all[0])), "{message}");
+    Ok(())
+}
+
+/// One setting at a time, in every method; then all of them solve.
+pub(crate) fn other_settings_on_a_rank(comm: &Comm) -> TestResult {
+    let layout = Layout::uniform(comm, 50);
+    let a = matrix(&layout, &layout, |i| laplacian(i, &[50], 2.5))?;
+    let b = Vector::from_fn(&layout, |i| 1.0 + i as f64);
+    let odd = comm.rank() == 1;
+    type Change = (&'static str, fn(Settings<'static, f64>) -> Settings<'static, f64>);
+    let changes: [Change; 7] = [
+        ("rtol 1e-8 (rank", |settings| settings.rtol(1e-6)),
+        ("rtol 1e-6 (rank 1)", |settings| settings.rtol(1e-6)),
+        ("atol 0.5 (rank 1)", |settings| settings.atol(0.5)),
+        ("dtol 20.0 (rank 1)", |settings| settings.dtol(20.0)),
+        ("max_iterations 3 (rank 1)", |settings| settings.max_iterations(3)),
+        ("snapshot_every 4 (rank 1)", |settings| settings.snapshot_every(4)),
+        ("reduction Fast (rank 1)", |settings| settings.reduction(Reduction::Fast)),
+    ];
+    for (part, change) in changes {
+        let settings = || if odd { change(Settings::new()) } else { Settings::new() };
+        for name in SOLVERS {
+            let solver = solver_by_name(name, settings()).ok_or("no such method")?;
+            differs(comm, solver.solve(&a, &b, &mut Vector::zeros(&layout)), part)?;
+        }
+        for name in LEAST_SQUARES_SOLVERS {
+            let solver = least_squares_by_name(name, settings()).ok_or("no such method")?;
+            differs(comm, solver.solve(&a, &b, &mut Vector::zeros(&layout)), part)?;
+        }
+    }
+    let restart = |length| Gmres::new().restart(length).solve(&a, &b, &mut Vector::zeros(&layout));
+    differs(comm, restart(if odd { 5 } else { 9 }), "restart 9 (rank")?;
+    let natural = Settings::new().norm(if odd { Norm::Natural } else { Norm::True });
+    differs(
+        comm,
+        solver_by_name("cg", natural).ok_or("cg")?.solve(&a, &b, &mut Vector::zeros(&layout)),
+        "norm Natural",
+    )?;
+    let name = if odd { "minres" } else { "cg" };
+    let other = solver_by_name(name, Settings::new()).ok_or("no such method")?;
+    differs(comm, other.solve(&a, &b, &mut Vector::zeros(&layout)), "method MINRES (rank 1)")?;
+    let columns = MultiVector::from_vectors(&layout, &[&b, &b])?;
+    let block = BlockCg::new().max_iterations(if odd { 3 } else { 300 });
+    differs(comm, block.solve(&a, &columns, &mut MultiVector::zeros(&layout, 2)), "max_iterations 3 (rank 1)")?;
+    let mut x = Vector::zeros(&layout);
+    assert_eq!(restart(5)?.reason, StopReason::Converged);
+    let report = solver_by_name("cg", Settings::new()).ok_or("cg")?.solve(&a, &b, &mut x)?;
+    assert_eq!(report.reason, StopReason::Converged);
+    Ok(())
+}
