@@ -209,6 +209,10 @@ impl Comm {
             differ: 0,
         };
         let mut packets = PACKETS.take();
+        if packets[0].is_empty() {
+            // Room for any packet, so that one that grows allocates nothing.
+            packets.iter_mut().for_each(|packet| packet.reserve(LARGEST / 8));
+        }
         let [input, output] = &mut packets;
         input.resize(capacity.bytes.get() / 8, 0);
         output.resize(input.len(), 0);

@@ -93,6 +93,10 @@ fn datatype(bytes: usize) -> ffi::MPI_Datatype {
             require_success(ffi::MPI_Type_commit(&raw mut datatype));
             datatype
         };
+        if list.is_empty() {
+            // Room for all lengths of packets.
+            list.reserve(16);
+        }
         list.push((bytes, made));
         made
     })
