@@ -112,10 +112,11 @@ impl Comm {
                 continue;
             }
             std::thread::sleep(Duration::from_micros(200));
-            if let Some(&rank) = twin.members.iter().find(|rank| leaving::has_finished(**rank)) {
-                if finished_since.get_or_insert_with(Instant::now).elapsed() > GRACE {
-                    self.end_alone(rank, call);
-                }
+            let finished = twin.members.iter().find(|rank| leaving::has_finished(**rank));
+            if let Some(&rank) = finished
+                && finished_since.get_or_insert_with(Instant::now).elapsed() > GRACE
+            {
+                self.end_alone(rank, call);
             }
             if waited > next {
                 next = waited + AGAIN;

@@ -215,7 +215,8 @@ impl Pending {
         let mut done = 0;
         // SAFETY: a live request (or the null request after completion) and out-parameter.
         unsafe { require_success(ffi::MPI_Test(&raw mut self.request, &raw mut done, ffi::RSMPI_STATUS_IGNORE)) };
-        (done != 0).then(|| *self.output ^ SIGN)
+        // Until then MPI may write to it.
+        if done != 0 { Some(*self.output ^ SIGN) } else { None }
     }
 }
 
