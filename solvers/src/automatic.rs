@@ -5,12 +5,16 @@
 //! follows. Each attempt starts from the initial guess, and is told with its reason and its
 //! outcome.
 
+mod independence;
 mod named;
 mod plan;
+mod reduced;
 mod resume;
 mod run;
 mod solution;
+mod system;
 
+use std::borrow::Cow;
 use std::cell::RefCell;
 
 use dolmen_core::{CsrMatrix, LinearOperator, Scalar, Snapshot, Vector};
@@ -19,9 +23,11 @@ use crate::analysis::Analysis;
 use crate::error::{Defect, Error, Result};
 use crate::monitor::Monitor;
 use plan::Plan;
+use reduced::Reduced;
 use resume::Progressed;
 use run::Run;
 pub use solution::{Attempt, Solution};
+use system::System;
 
 /// Solves a system in a way that is chosen from its matrix.
 ///
@@ -96,8 +102,8 @@ impl<'a, T: Scalar> Automatic<'a, T> {
         self
     }
 
-    /// Largest number of iterations of each attempt; without it 10 000, and 1000 of an attempt that a complete
-    /// factorisation or least squares may follow.
+    /// Largest number of iterations of each attempt. Without it attempts are limited by their work: to some minutes
+    /// of one core, and where a complete factorisation may follow to one, or to 1000 iterations if the matrix is small.
     #[must_use]
     pub fn max_iterations(mut self, max_iterations: usize) -> Self {
         self.max_iterations = Some(max_iterations);
@@ -140,11 +146,20 @@ impl<'a, T: Scalar> Automatic<'a, T> {
         if let Some(row) = analysis.not_finite {
             return Err(Error::Unfit { method: "automatic solve", row, defect: Defect::NotFinite });
         }
-        let plans = match (self.solver, self.preconditioner) {
-            (None, None) => plan::plans(&analysis),
-            (solver, preconditioner) => vec![named::plan(&analysis, solver, preconditioner)?],
+        let rest = self.rest(a, &analysis)?;
+        let (reduced, facts) = rest.as_ref().map_or((None, &analysis), |(reduced, facts)| (Some(reduced), facts));
+        let independence = independence::of_columns(reduced.map_or(a, |reduced| &reduced.matrix), facts)?;
+        let mut plans = match (self.solver, self.preconditioner) {
+            (None, None) => plan::plans(facts, independence),
+            (solver, preconditioner) => vec![named::plan(facts, independence, solver, preconditioner)?],
         };
-        let attempts = self.attempts(&plans, a, b, x)?;
+        if reduced.is_some() {
+            let Analysis { zero_rows, zero_columns, .. } = analysis;
+            let left_out = format!("; {zero_rows} rows and {zero_columns} columns of zeros are left out");
+            plans.iter_mut().for_each(|plan| plan.reason += &left_out);
+        }
+        let system = System::new(a, b, reduced, |size| (self.rtol * size).max(self.atol))?;
+        let attempts = self.attempts(&plans, &system, x)?;
         if let Some(monitor) = &self.monitor {
             let ended = monitor.borrow_mut().end();
             b.comm().agree(ended)?;
@@ -152,21 +167,38 @@ impl<'a, T: Scalar> Automatic<'a, T> {
         Ok(Solution { analysis, attempts, rtol: self.rtol })
     }
 
+    /// The matrix without empty rows and columns, if there are any, with the facts about it. A matrix that
+    /// is zero stays, as does one whose rest has another shape than the method that is named needs.
+    fn rest(&self, a: &CsrMatrix<T>, facts: &Analysis) -> Result<Option<(Reduced<T>, Analysis)>> {
+        let is_empty = facts.zero_rows == facts.rows || facts.zero_columns == facts.columns;
+        if is_empty || facts.zero_rows + facts.zero_columns == 0 {
+            return Ok(None);
+        }
+        let Some(reduced) = Reduced::new(a)? else { return Ok(None) };
+        let rest = Analysis::new(&reduced.matrix)?;
+        let is_named = self.solver.is_some() || self.preconditioner.is_some();
+        let fits = !is_named || rest.is_square() == facts.is_square();
+        Ok(fits.then_some((reduced, rest)))
+    }
+
     /// Makes attempts until one succeeds or no other can; `x` becomes the best solution.
-    fn attempts(&self, plans: &[Plan], a: &CsrMatrix<T>, b: &Vector<T>, x: &mut Vector<T>) -> Result<Vec<Attempt>> {
-        let (guess, size) = (x.clone(), b.norm2());
-        let earlier = self.resume.map(|snapshot| resume::load(snapshot, plans, x)).transpose()?;
-        let mut attempts = earlier.unwrap_or_default();
-        let mut snapshot = self.resume;
+    fn attempts(&self, plans: &[Plan], system: &System<'_, T>, x: &mut Vector<T>) -> Result<Vec<Attempt>> {
+        let guess = x.clone();
+        let load = |snapshot| resume::load(snapshot, plans, system.unsolvable_rows, x);
+        let mut attempts = self.resume.map(load).transpose()?.unwrap_or_default();
+        let mut snapshot = match (self.resume, system.reduced()) {
+            (Some(whole), Some(reduced)) => Some(Cow::Owned(reduced.snapshot(whole)?)),
+            (whole, _) => whole.map(Cow::Borrowed),
+        };
         for number in attempts.len() + 1..=plans.len() {
             let mut solution = guess.clone();
             let progressed = Progressed { plans: &plans[..number], attempts: &attempts, best: x };
-            let attempt = self.attempt(progressed, snapshot.take(), a, b, &mut solution)?;
+            let attempt = self.attempt(progressed, snapshot.take().as_deref(), system, &mut solution)?;
             if attempt.is_better_than_all(&attempts) {
                 x.copy_from(&solution)?;
             }
             // Where b is not finite nothing can be solved.
-            let last = attempt.solved || attempt.is_final() || !size.is_finite();
+            let last = attempt.solved || attempt.is_final() || !system.size.is_finite();
             attempts.push(attempt);
             if last {
                 break;
@@ -180,34 +212,38 @@ impl<'a, T: Scalar> Automatic<'a, T> {
         &self,
         progressed: Progressed<'_, T>,
         mut resume: Option<&Snapshot<T>>,
-        a: &CsrMatrix<T>,
-        b: &Vector<T>,
+        system: &System<'_, T>,
         x: &mut Vector<T>,
     ) -> Result<Attempt> {
         let plan = progressed.plans.last().expect("invariant: an attempt has a plan");
-        if let Some(snapshot) = resume.take_if(|s| !resume::is_same_attempt(s, progressed.plans.len(), plan, x)) {
-            x.copy_from(resume::reached(snapshot, x)?)?;
+        let mut unknowns = system.unknowns(x)?.into_owned();
+        if let Some(snapshot) = resume.take_if(|s| !resume::is_same_attempt(s, progressed.plans.len(), plan, &unknowns))
+        {
+            unknowns.copy_from(resume::reached(snapshot, &unknowns)?)?;
         }
+        let (rtol, atol) = (self.rtol * system.share, self.atol * system.share);
         let limit = self.max_iterations.unwrap_or(plan.limit);
-        let monitor = self.monitor.as_ref();
-        let run = Run { plan, rtol: self.rtol, atol: self.atol, limit, monitor, resume, progressed };
-        let (setup, outcome) = run.solve(a, b, x)?;
+        let (monitor, reduced) = (self.monitor.as_ref(), system.reduced());
+        let run = Run { plan, rtol, atol, limit, monitor, resume, progressed, reduced };
+        let (a, b) = system.solved();
+        let (setup, outcome) = run.solve(a, b, &mut unknowns)?;
+        *x = reduced.map_or(Ok(unknowns.clone()), |reduced| reduced.whole_solution(&unknowns))?;
         // Of the system that was given, whatever the method made of it.
-        let mut r = Vector::zeros(a.range());
-        a.apply(x, &mut r)?;
-        r.axpby(T::ONE, b, -T::ONE)?;
-        let (residual, size) = (r.norm2(), b.norm2());
-        let meets = residual <= (self.rtol * size).max(self.atol);
+        let mut r = Vector::zeros(system.a.range());
+        system.a.apply(x, &mut r)?;
+        r.axpby(T::ONE, system.b, -T::ONE)?;
+        let residual = r.norm2();
         // No x need meet the tolerance where there are more equations than unknowns.
-        let is_tall = a.range().global_len() > a.domain().global_len();
+        let is_tall = system.a.range().global_len() > system.a.domain().global_len();
         let converged = matches!(&outcome, Ok(report) if report.converged());
         Ok(Attempt {
             method: plan.method,
             preconditioner: plan.preconditioner,
             reason: plan.reason.clone(),
             setup,
-            true_relative_residual: if size > 0.0 { residual / size } else { residual },
-            solved: converged && (meets || is_tall),
+            true_relative_residual: if system.size > 0.0 { residual / system.size } else { residual },
+            unsolvable_rows: system.unsolvable_rows,
+            solved: converged && (residual <= system.target || is_tall),
             outcome,
         })
     }

@@ -48,9 +48,7 @@ pub enum Error {
         norm: Norm,
     },
     /// A setting of square systems in [`Settings`](crate::Settings) that became a least-squares method.
-    #[error(
-        "{method} takes no {setting} from common settings; its preconditioner needs an adjoint: set it on the method"
-    )]
+    #[error("{method} takes no {setting} from common settings; {}", instead_of(setting))]
     NotForLeastSquares {
         /// The solver.
         method: &'static str,
@@ -181,6 +179,15 @@ pub enum Error {
     /// did not converge.
     #[error("{0}")]
     NotConverged(String),
+}
+
+/// What to do in least squares instead of a setting of square systems.
+fn instead_of(setting: &str) -> &'static str {
+    match setting {
+        "preconditioner" => "its preconditioner needs an adjoint: set it on the method",
+        "projection" => "it needs none: from a guess of zero and without preconditioner it finds the shortest solution",
+        _ => "it measures |r| and |A^H r|: leave it out",
+    }
 }
 
 /// What is wrong with a row of a matrix.

@@ -31,6 +31,7 @@ pub(crate) mod pipelined_cg;
 pub(crate) mod powers;
 pub(crate) mod richardson;
 pub(crate) mod spectrum;
+pub(crate) mod symmetry;
 pub(crate) mod symmlq;
 
 use dolmen_core::{LinearOperator, Scalar, Vector};

@@ -14,6 +14,7 @@
 //! units cannot express in a report becomes zero or infinite there, for instance `|A^H r|` of about `2^1100`. A norm of `b` or a
 //! solution that is no normal number is [`Error::OutOfRange`].
 
+mod advice;
 mod analysis;
 mod automatic;
 mod error;

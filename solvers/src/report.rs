@@ -3,6 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
+use crate::advice::explain;
 use crate::error::{Error, Result};
 use crate::settings::Norm;
 
@@ -20,8 +21,13 @@ pub enum StopReason {
     IndefiniteOperator,
     /// The preconditioner has a direction of zero or negative energy, `r* M r <= 0`.
     IndefinitePreconditioner,
-    /// The operator or the preconditioner is not Hermitian, as the method needs it.
+    /// The operator is not Hermitian, as the method needs it: `<A u, v>` and `<u, A v>` were computed and differ.
     NotHermitian,
+    /// The preconditioner is not Hermitian, as the method needs it.
+    PreconditionerNotHermitian,
+    /// The operator takes the residual to zero: it is singular, and a solution, if there is any, so large that
+    /// rounding would hide it.
+    Inconsistent,
     /// A NaN or an infinity turned up.
     NotFinite,
     /// The recurrence says converged, the true residual does not, and restarting from it no
@@ -31,39 +37,6 @@ pub enum StopReason {
     Breakdown,
     /// The monitor of some rank asked to stop.
     Requested,
-}
-
-impl StopReason {
-    /// What happened, and what to try next.
-    pub fn explain(self) -> &'static str {
-        match self {
-            StopReason::Converged => "converged: the true residual meets the tolerance",
-            StopReason::IterationLimit => {
-                "stopped at the iteration limit; allow more iterations, or use a better preconditioner"
-            }
-            StopReason::Diverged => {
-                "diverged; check that operator and preconditioner are symmetric and that the system has a solution, or use \
-                 a method for general matrices"
-            }
-            StopReason::IndefiniteOperator => {
-                "the operator is not positive definite (p*Ap <= 0); use MINRES if it is symmetric and GMRES if not, or \
-                 project out its null space"
-            }
-            StopReason::IndefinitePreconditioner => {
-                "the preconditioner is not positive definite (r*Mr <= 0); check its symmetry and signs"
-            }
-            StopReason::NotHermitian => {
-                "the operator or the preconditioner is not symmetric (Hermitian), as the method needs it; use GMRES"
-            }
-            StopReason::NotFinite => "a NaN or infinity appeared; check the input for values that are not finite",
-            StopReason::Stagnated => {
-                "the estimate converged but the true residual did not, or restarts gain nothing; ask for a larger \
-                 tolerance, restart less often, or improve the conditioning of the operator"
-            }
-            StopReason::Breakdown => "the recurrence broke down; check whether the operator is singular, or use GMRES",
-            StopReason::Requested => "stopped because a monitor asked for it; resume from the snapshot to go on",
-        }
-    }
 }
 
 /// The outcome of a solve.
@@ -108,6 +81,11 @@ impl SolveReport {
         if self.rhs_norm > 0.0 { self.true_residual / self.rhs_norm } else { self.true_residual }
     }
 
+    /// What happened, and what to try next with this method.
+    pub fn explain(&self) -> &'static str {
+        explain(self.reason, self.method, self.preconditionings > 0)
+    }
+
     /// What happened and what to try, without times: the same on every run.
     pub fn outcome(&self) -> String {
         let (method, iterations) = (self.method, self.iterations);
@@ -116,11 +94,15 @@ impl SolveReport {
         let explanation = match (self.converged(), self.norm) {
             (true, _) if least_squares => {
                 let (gradient, operator) = self.normal_equations();
-                &format!("converged: |{gradient}| <= rtol |{operator}| |r|, as a minimum of |b - Ax| has it")
+                let distance = self.distance_to_half().map(|distance| format!("; {distance}")).unwrap_or_default();
+                &format!(
+                    "converged: |{gradient}| <= rtol |{operator}| |r|, as a minimum of |b - Ax| has it, to a change of \
+                     {operator} by rtol{distance}"
+                )
             }
             (true, Norm::Preconditioned) => "converged: the true residual, preconditioned, meets the tolerance",
             (true, Norm::Natural) => "converged: the true residual meets the tolerance in the preconditioner's norm",
-            _ => self.reason.explain(),
+            _ => self.explain(),
         };
         format!("{method}: {iterations} iterations; |b - Ax| / |b| = {residual:.2e}; {explanation}")
     }
@@ -129,6 +111,15 @@ impl SolveReport {
     /// preconditioned from the right.
     fn normal_equations(&self) -> (&'static str, &'static str) {
         if self.preconditionings > 0 { ("M*A*r", "AM") } else { ("A*r", "A") }
+    }
+
+    /// How far away an `x` is at least that halves the residual of least squares: for any other `x'`,
+    /// `|r| (|r| - |r'|) <= |A^H r| |x - x'|`.
+    fn distance_to_half(&self) -> Option<String> {
+        let normal = self.normal_residual.filter(|normal| *normal > 0.0)?;
+        let distance = self.true_residual / normal * self.true_residual / 2.0;
+        let measure = if self.preconditionings > 0 { ", of the preconditioned problem" } else { "" };
+        Some(format!("an x that halves |b - Ax| is at least {distance:.0e} away{measure}"))
     }
 
     /// The report, or an error if the solve did not converge.

@@ -34,13 +34,14 @@ pub(crate) fn title<T: Scalar>(file: &Description, a: &CsrMatrix<T>) -> String {
     format!("{} x {}, {entries} entries, {field}, stored as {symmetry}{more}", file.rows, file.columns)
 }
 
-/// `|x - y| / |y|`.
+/// `|x - y| / |y|`; `|x - y|` where `y` is zero.
 ///
 /// # Collective
 pub(crate) fn relative_error<T: Scalar>(x: &Vector<T>, known: &Vector<T>) -> Result<f64> {
     let mut difference = x.clone();
     difference.axpy(-T::ONE, known)?;
-    Ok(difference.norm2() / known.norm2())
+    let size = known.norm2();
+    Ok(if size > 0.0 { difference.norm2() / size } else { difference.norm2() })
 }
 
 /// Whether the last attempt ended for this reason.

@@ -109,7 +109,8 @@ impl<T: Scalar> RightHandSide<T> {
         RightHandSide { vector, solution: None, origin: location.to_string() }
     }
 
-    /// `A * ones`; where rows sum to zero, `A` times a ramp that is orthogonal to ones.
+    /// `A * ones`; where rows sum to zero, `A` times a ramp that is orthogonal to ones. The known solution is zero
+    /// in empty columns, where any number would do.
     ///
     /// # Collective
     ///
@@ -133,18 +134,30 @@ impl<T: Scalar> RightHandSide<T> {
     }
 
     fn product(a: &CsrMatrix<T>) -> Result<RightHandSide<T>> {
-        let ones = Vector::from_fn(a.domain(), |_| T::ONE);
+        let ones = with_empty_columns_zero(a, |_| T::ONE)?;
         let mut vector = Vector::zeros(a.range());
         if !rows_sum_to_zero(a) {
             a.apply(&ones, &mut vector)?;
             return Ok(RightHandSide { vector, solution: Some(ones), origin: "A * ones".to_owned() });
         }
         let last = a.domain().global_len().saturating_sub(1).max(1) as f64;
-        let ramp = Vector::from_fn(a.domain(), |row| T::from_parts(2.0 * (row as f64 / last) - 1.0, 0.0));
+        let ramp = with_empty_columns_zero(a, |row| T::from_parts(2.0 * (row as f64 / last) - 1.0, 0.0))?;
         a.apply(&ramp, &mut vector)?;
         let origin = "A * y with y from -1 to 1 in equal steps, since A * ones is zero".to_owned();
         Ok(RightHandSide { vector, solution: Some(ramp), origin })
     }
+}
+
+/// A vector with entries for the columns of a matrix, those of empty ones zero.
+///
+/// # Collective
+fn with_empty_columns_zero<T: Scalar>(a: &CsrMatrix<T>, entry: impl Fn(u64) -> T) -> Result<Vector<T>> {
+    let mut vector = Vector::zeros(a.domain());
+    for (value, column) in vector.owned_mut().iter_mut().zip(a.adjoint()?.rows()) {
+        let is_empty = column.values().iter().all(|entry| *entry == T::ZERO);
+        *value = if is_empty { T::ZERO } else { entry(column.index()) };
+    }
+    Ok(vector)
 }
 
 /// Whether the entries of each row cancel to rounding, and there are some.

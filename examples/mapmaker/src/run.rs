@@ -152,7 +152,7 @@ fn solve(report: &SolveReport, tolerance: f64) -> Solve {
         residuals: report.history.iter().map(relative).collect(),
         tolerance,
         true_residual: report.relative_residual(),
-        stop_reason: sentence(report.reason.explain()),
+        stop_reason: sentence(report.explain()),
     }
 }
 

@@ -2,7 +2,8 @@
 //! the rest is chosen.
 
 use crate::analysis::Analysis;
-use crate::automatic::plan::{MANY, Plan, constants_are_null};
+use crate::automatic::independence::Independence;
+use crate::automatic::plan::{Plan, constants_are_null, patience, scaled_columns};
 use crate::error::{Error, Result};
 use crate::krylov::by_name::{LEAST_SQUARES_SOLVERS, SOLVERS, is_least_squares};
 use crate::precond::PRECONDITIONERS;
@@ -30,13 +31,18 @@ fn known(kind: &'static str, name: &str, names: &[&'static str]) -> Result<&'sta
 }
 
 /// The plan for what is named.
-pub(crate) fn plan(facts: &Analysis, solver: Option<&str>, preconditioner: Option<&str>) -> Result<Plan> {
+pub(super) fn plan(
+    facts: &Analysis,
+    independence: Independence,
+    solver: Option<&str>,
+    preconditioner: Option<&str>,
+) -> Result<Plan> {
     let solver = solver.map(|name| known("solver", name, &solvers())).transpose()?;
     let given = preconditioner.map(|name| known("preconditioner", name, &preconditioners())).transpose()?;
     let (method, preconditioner) = match (solver, given) {
         (Some(DIRECT), None | Some(DIRECT)) => ("gmres", DIRECT),
         (Some(DIRECT), Some(other)) => return Err(Error::Mismatch { solver: DIRECT, preconditioner: other }),
-        (Some(solver), given) => (solver, given.unwrap_or_else(|| preconditioner_for(facts, solver))),
+        (Some(solver), given) => (solver, given.unwrap_or_else(|| preconditioner_for(facts, independence, solver))),
         (None, Some(given)) => (solver_for(facts, given), given),
         (None, None) => unreachable!("invariant: plans::plans chooses both"),
     };
@@ -62,14 +68,19 @@ pub(crate) fn plan(facts: &Analysis, solver: Option<&str>, preconditioner: Optio
         ""
     };
     let projected = constants_are_null(facts) && !least_squares;
+    let scaled = if preconditioner == COLUMN_SCALING && facts.rows > facts.columns {
+        format!("; {}", scaled_columns(independence))
+    } else {
+        String::new()
+    };
     let null = if projected { "; rows sum to zero: constants are projected out" } else { "" };
     Ok(Plan {
         method,
         preconditioner,
         negated,
         projected,
-        limit: MANY,
-        reason: format!("{reason}{unfit}{solved}{null}"),
+        limit: patience(facts, method, preconditioner),
+        reason: format!("{reason}{unfit}{solved}{null}{scaled}"),
     })
 }
 
@@ -87,10 +98,10 @@ fn is_perhaps_definite(facts: &Analysis) -> bool {
     facts.hermitian && [facts.positive_diagonal, facts.negative_diagonal].contains(&facts.rows)
 }
 
-fn preconditioner_for(facts: &Analysis, method: &str) -> &'static str {
+fn preconditioner_for(facts: &Analysis, independence: Independence, method: &str) -> &'static str {
     let incomplete_cholesky = is_perhaps_definite(facts) && (facts.positive_diagonal > 0 || is_definite_method(method));
     if is_least_squares(method) {
-        if facts.rows > facts.columns { COLUMN_SCALING } else { NONE }
+        if facts.rows > facts.columns && independence != Independence::Doubtful { COLUMN_SCALING } else { NONE }
     } else if needs_hermitian(method) {
         if incomplete_cholesky { "ic" } else { NONE }
     } else if facts.zero_diagonal == 0 {

@@ -6,6 +6,7 @@
 //! matrices, and every solve ends with a true residual.
 
 use crate::analysis::Analysis;
+use crate::automatic::independence::Independence;
 use crate::automatic::named::{COLUMN_SCALING, DIRECT, NONE};
 
 /// Up to this size an indefinite matrix, or one that cannot be factored without exchanging rows, is
@@ -14,10 +15,17 @@ const SMALL: u64 = 20_000;
 /// Up to this size a complete factorisation on one rank is tried after everything else.
 const FACTORABLE: u64 = 200_000;
 
-/// Iterations of an attempt that others can replace: before a factorisation, and without a preconditioner.
+/// Iterations of an attempt that a factorisation of a small matrix follows, which takes less time than more of
+/// them, and of GMRES without a preconditioner.
 const FEW: usize = 1000;
-/// Iterations of any other attempt.
-pub(crate) const MANY: usize = 10_000;
+/// Work of an attempt that others of its kind follow, in numbers read: about a minute of one core.
+const AFFORDABLE: u64 = 50_000_000_000;
+/// Work of any other attempt.
+const PATIENT: u64 = 4 * AFFORDABLE;
+/// Iterations for each row beyond which a method that has not converged will hardly do so.
+const PER_ROW: u64 = 20;
+/// Iterations that are allowed to any matrix, if they are affordable.
+const MANY: u64 = 20_000;
 
 /// A way to solve a system.
 #[derive(Clone, Debug, PartialEq)]
@@ -34,9 +42,9 @@ pub(crate) struct Plan {
 }
 
 /// The plans for a matrix, the most promising first.
-pub(crate) fn plans(facts: &Analysis) -> Vec<Plan> {
+pub(super) fn plans(facts: &Analysis, independence: Independence) -> Vec<Plan> {
     let mut plans = if !facts.is_square() {
-        rectangular(facts)
+        rectangular(facts, independence)
     } else if facts.zero_rows > 0 || facts.zero_columns > 0 {
         empty_rows(facts)
     } else if facts.hermitian {
@@ -44,15 +52,52 @@ pub(crate) fn plans(facts: &Analysis) -> Vec<Plan> {
     } else {
         general(facts)
     };
-    if let Some(factored) = plans.iter().position(|plan| plan.preconditioner == DIRECT) {
-        plans[..factored].iter_mut().for_each(|plan| plan.limit = FEW);
+    let factored = plans.iter().position(|plan| plan.preconditioner == DIRECT).unwrap_or(0);
+    for plan in &mut plans[..factored] {
+        let limit = affordable(facts, plan.method, plan.preconditioner, AFFORDABLE);
+        plan.limit = if facts.rows <= SMALL { limit.min(FEW) } else { limit };
     }
     plans
 }
 
+fn longer(facts: &Analysis) -> u64 {
+    facts.rows.max(facts.columns)
+}
+
+/// Numbers that an iteration reads: entries of the matrix and of factors, and vectors.
+fn work(facts: &Analysis, method: &str, preconditioner: &str) -> u64 {
+    let (products, vectors) = match method {
+        "cg" => (1, 10),
+        "minres" => (1, 20),
+        "bicgstab" => (2, 19),
+        "lsmr" | "lsqr" => (2, 21),
+        // Half of a basis of 30, twice.
+        _ => (1, 35),
+    };
+    let factors = match preconditioner {
+        NONE | COLUMN_SCALING => 0,
+        "ilut" => 2,
+        _ => 1,
+    };
+    facts.entries.saturating_mul(products * (1 + factors)).saturating_add(longer(facts).saturating_mul(vectors))
+}
+
+/// Iterations of an attempt that none of its kind follows.
+pub(crate) fn patience(facts: &Analysis, method: &str, preconditioner: &str) -> usize {
+    affordable(facts, method, preconditioner, PATIENT)
+}
+
+/// The iterations that are made with so much work, at least a few.
+fn affordable(facts: &Analysis, method: &str, preconditioner: &str, budget: u64) -> usize {
+    let wanted = longer(facts).saturating_mul(PER_ROW).max(MANY);
+    let iterations = (budget / work(facts, method, preconditioner).max(1)).clamp(FEW as u64, wanted);
+    usize::try_from(iterations).unwrap_or(usize::MAX)
+}
+
 fn plan(facts: &Analysis, method: &'static str, preconditioner: &'static str, reason: impl Into<String>) -> Plan {
     let projected = constants_are_null(facts) && method != "lsmr";
-    Plan { method, preconditioner, negated: false, projected, limit: MANY, reason: reason.into() }
+    let limit = patience(facts, method, preconditioner);
+    Plan { method, preconditioner, negated: false, projected, limit, reason: reason.into() }
 }
 
 /// Whether `A 1 = 0` and `A^H 1 = 0`.
@@ -64,14 +109,34 @@ fn is_factorable(facts: &Analysis) -> bool {
     facts.rows <= FACTORABLE && !facts.zero_row_sums && !facts.zero_column_sums
 }
 
-fn rectangular(facts: &Analysis) -> Vec<Plan> {
-    if facts.rows > facts.columns {
-        let scaled = "A has more rows than columns: least squares, its columns scaled to the same length";
-        let plain = "A has more rows than columns: least squares";
-        vec![plan(facts, "lsmr", COLUMN_SCALING, scaled), plan(facts, "lsqr", NONE, plain)]
-    } else {
+fn rectangular(facts: &Analysis, independence: Independence) -> Vec<Plan> {
+    if facts.rows <= facts.columns {
         let shortest = "A has more columns than rows: the shortest of its solutions, or of least squares";
-        vec![plan(facts, "lsmr", NONE, shortest), plan(facts, "lsqr", NONE, shortest)]
+        return vec![plan(facts, "lsmr", NONE, shortest), plan(facts, "lsqr", NONE, shortest)];
+    }
+    let scaled = format!("A has more rows than columns: least squares, {}", scaled_columns(independence));
+    let scaled = plan(facts, "lsmr", COLUMN_SCALING, scaled);
+    if independence == Independence::Doubtful {
+        let shortest = "A has more rows than columns, and these depend on each other, or nearly so: the shortest solution \
+                        of least squares";
+        vec![plan(facts, "lsmr", NONE, shortest), plan(facts, "lsqr", NONE, shortest), scaled]
+    } else {
+        vec![scaled, plan(facts, "lsqr", NONE, "A has more rows than columns: least squares")]
+    }
+}
+
+/// What is said where columns are scaled.
+pub(super) fn scaled_columns(independence: Independence) -> &'static str {
+    match independence {
+        Independence::Proven => "its columns scaled to the same length",
+        Independence::Doubtful => {
+            "its columns scaled to the same length; they depend on each other, or nearly so, and shorter solutions may \
+             exist: without a preconditioner the shortest is found"
+        }
+        Independence::Unknown => {
+            "its columns scaled to the same length; if they depend on each other (too many to find out), shorter solutions \
+             exist: without a preconditioner the shortest is found"
+        }
     }
 }
 
@@ -85,15 +150,10 @@ fn factorisation(facts: &Analysis, why: &str) -> Plan {
     plan(facts, "gmres", DIRECT, reason)
 }
 
+/// For a matrix that is zero, and for one whose empty rows and columns cannot be left out.
 fn empty_rows(facts: &Analysis) -> Vec<Plan> {
     let zero = format!("A is singular: {} rows and {} columns are zero", facts.zero_rows, facts.zero_columns);
-    let mut plans = Vec::new();
-    if facts.hermitian {
-        let name = facts.symmetry();
-        plans.push(plan(facts, "minres", NONE, format!("{zero}; it is {name}, for which MINRES needs no more")));
-    }
-    plans.push(plan(facts, "lsmr", NONE, format!("{zero}; least squares find the shortest solution")));
-    plans
+    vec![plan(facts, "lsmr", NONE, format!("{zero}; least squares find the shortest solution"))]
 }
 
 fn hermitian(facts: &Analysis) -> Vec<Plan> {
@@ -120,6 +180,10 @@ fn hermitian(facts: &Analysis) -> Vec<Plan> {
         plans.extend(direct.into_iter().chain([minres]));
     } else {
         plans.extend([minres].into_iter().chain(direct));
+    }
+    if facts.zero_diagonal == 0 {
+        let factors = "products alone were not enough; incomplete factors need no sign";
+        plans.push(plan(facts, "gmres", "schwarz", factors));
     }
     plans.push(least_squares(facts));
     plans
@@ -155,6 +219,57 @@ fn general(facts: &Analysis) -> Vec<Plan> {
     if direct {
         plans.push(factorisation(facts, "incomplete factors were not good enough"));
     }
+    let longer = format!("GMRES has failed, which forgets at each restart; BiCGStab never does{null}");
+    plans.push(plan(facts, "bicgstab", "ilu", longer));
     plans.push(least_squares(facts));
     plans
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn facts(rows: u64, entries: u64) -> Analysis {
+        Analysis { rows, columns: rows, entries, positive_diagonal: rows, ..Analysis::default() }
+    }
+
+    fn names(facts: &Analysis) -> Vec<String> {
+        let plans = plans(facts, Independence::Unknown);
+        plans.iter().map(|plan| format!("{}+{}", plan.method, plan.preconditioner)).collect()
+    }
+
+    #[test]
+    fn another_kind_of_method_comes_before_least_squares() {
+        let expected = ["gmres+schwarz", "gmres+ilut", "gmres+direct", "bicgstab+ilu", "lsmr+none"];
+        assert_eq!(names(&facts(5000, 20_000)), expected);
+        let large = facts(1_000_000, 5_000_000);
+        assert_eq!(names(&large), ["gmres+schwarz", "gmres+ilut", "bicgstab+ilu", "lsmr+none"]);
+    }
+
+    #[test]
+    fn iterations_are_limited_by_their_work() {
+        let minres = |rows: u64, entries: u64| {
+            let symmetric = Analysis { hermitian: true, symmetric: true, ..facts(rows, entries) };
+            let indefinite = Analysis { negative_diagonal: 1, positive_diagonal: rows - 1, ..symmetric };
+            let plans = plans(&indefinite, Independence::Unknown);
+            plans.into_iter().find(|plan| plan.method == "minres").map(|plan| plan.limit)
+        };
+        // A factorisation follows if there are more than 20 000 rows.
+        assert_eq!(minres(50_000, 350_000), Some(37_037));
+        assert_eq!(minres(50_000, 50_000_000), Some(FEW));
+        assert_eq!(minres(500, 5000), Some(20_000));
+        assert_eq!(minres(15_000, 100_000), Some(300_000));
+        // Before the factorisation of a small matrix few are enough.
+        assert_eq!(plans(&facts(5000, 20_000), Independence::Unknown)[0].limit, FEW);
+    }
+
+    #[test]
+    fn scaled_columns_come_last_where_they_depend_on_each_other() {
+        let tall = Analysis { rows: 20, columns: 5, ..Analysis::default() };
+        let methods = |independence| -> Vec<_> {
+            plans(&tall, independence).into_iter().map(|plan| (plan.method, plan.preconditioner)).collect()
+        };
+        assert_eq!(methods(Independence::Proven), [("lsmr", COLUMN_SCALING), ("lsqr", NONE)]);
+        assert_eq!(methods(Independence::Doubtful), [("lsmr", NONE), ("lsqr", NONE), ("lsmr", COLUMN_SCALING)]);
+    }
 }

@@ -19,7 +19,7 @@ use crate::settings::Norm;
 /// The number of the attempt under way, from one.
 const ATTEMPT: &str = "attempt";
 /// The best solution of the attempts before.
-const BEST: &str = "best x";
+pub(super) const BEST: &str = "best x";
 /// Preconditioners that are the same on any number of ranks; the others are made of the ranks' blocks.
 const SAME_ON_ANY_RANKS: &[&str] = &[NONE, COLUMN_SCALING, DIRECT, "jacobi", "chebyshev"];
 
@@ -61,15 +61,20 @@ impl<T: Scalar> Progressed<'_, T> {
 }
 
 /// The attempts before the one in which a snapshot was taken; `x` becomes the best of their solutions.
-pub(super) fn load<T: Scalar>(snapshot: &Snapshot<T>, plans: &[Plan], x: &mut Vector<T>) -> Result<Vec<Attempt>> {
+pub(super) fn load<T: Scalar>(
+    snapshot: &Snapshot<T>,
+    plans: &[Plan],
+    unsolvable_rows: u64,
+    x: &mut Vector<T>,
+) -> Result<Vec<Attempt>> {
     let number = snapshot.integer(ATTEMPT).and_then(|number| usize::try_from(number).ok());
     let number = number.filter(|number| (1..=plans.len()).contains(number)).ok_or_else(|| unfit(ATTEMPT))?;
     let current = name(number, &plans[number - 1]);
     if snapshot.integer(&current).is_none() {
         return Err(unfit(current));
     }
-    let earlier = plans[..number - 1].iter().zip(1..);
-    let attempts = earlier.map(|(plan, number)| restore(plan, &name(number, plan), snapshot)).collect::<Result<_>>()?;
+    let restored = |(plan, number)| restore(plan, &name(number, plan), snapshot, unsolvable_rows);
+    let attempts = plans[..number - 1].iter().zip(1..).map(restored).collect::<Result<_>>()?;
     if number > 1 {
         let best = snapshot.vector(BEST).filter(|best| best.layout() == x.layout());
         x.copy_from(best.ok_or_else(|| unfit(BEST))?)?;
@@ -104,7 +109,7 @@ fn save<T: Scalar>(attempt: &Attempt, name: &str, snapshot: &mut Snapshot<T>) {
     snapshot.set_reals(name, reals);
 }
 
-fn restore<T: Scalar>(plan: &Plan, name: &str, snapshot: &Snapshot<T>) -> Result<Attempt> {
+fn restore<T: Scalar>(plan: &Plan, name: &str, snapshot: &Snapshot<T>, unsolvable_rows: u64) -> Result<Attempt> {
     let reals = snapshot.reals(name).ok_or_else(|| unfit(name))?;
     let (setup, residual, outcome) = match *reals {
         [setup, residual] => (setup, residual, Err(Error::NotMade { preconditioner: plan.preconditioner })),
@@ -139,6 +144,7 @@ fn restore<T: Scalar>(plan: &Plan, name: &str, snapshot: &Snapshot<T>) -> Result
         setup: duration(setup),
         outcome,
         true_relative_residual: residual,
+        unsolvable_rows,
         solved: false,
     })
 }
@@ -160,6 +166,8 @@ fn code(reason: StopReason) -> u64 {
         StopReason::Breakdown => 7,
         StopReason::Requested => 8,
         StopReason::NotHermitian => 9,
+        StopReason::PreconditionerNotHermitian => 10,
+        StopReason::Inconsistent => 11,
     }
 }
 
@@ -175,6 +183,8 @@ fn reason_of(number: u64) -> Option<StopReason> {
         StopReason::Breakdown,
         StopReason::Requested,
         StopReason::NotHermitian,
+        StopReason::PreconditionerNotHermitian,
+        StopReason::Inconsistent,
     ];
     all.into_iter().find(|reason| code(*reason) == number)
 }

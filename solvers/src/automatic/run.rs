@@ -7,6 +7,7 @@ use dolmen_core::{AdjointOperator, CsrMatrix, LinearOperator, Scalar, Snapshot, 
 
 use crate::automatic::named::COLUMN_SCALING;
 use crate::automatic::plan::Plan;
+use crate::automatic::reduced::Reduced;
 use crate::automatic::resume::Progressed;
 use crate::error::Result;
 use crate::krylov::by_name::{
@@ -19,7 +20,7 @@ use crate::report::SolveReport;
 use crate::settings::Settings;
 
 /// A plan with the settings of its solve.
-pub(super) struct Run<'p, 'm, T> {
+pub(super) struct Run<'p, 'm, T: Scalar> {
     pub(super) plan: &'p Plan,
     pub(super) rtol: f64,
     pub(super) atol: f64,
@@ -27,12 +28,14 @@ pub(super) struct Run<'p, 'm, T> {
     pub(super) monitor: Option<&'p RefCell<&'m mut dyn Monitor<T>>>,
     pub(super) resume: Option<&'p Snapshot<T>>,
     pub(super) progressed: Progressed<'p, T>,
+    pub(super) reduced: Option<&'p Reduced<T>>,
 }
 
 /// A monitor that is lent to one attempt after the other, with what was before.
-struct Lent<'p, 'm, T> {
+struct Lent<'p, 'm, T: Scalar> {
     monitor: &'p RefCell<&'m mut dyn Monitor<T>>,
     progressed: Progressed<'p, T>,
+    reduced: Option<&'p Reduced<T>>,
 }
 
 /// The name of a method in its reports.
@@ -47,7 +50,11 @@ impl<T: Scalar> Monitor<T> for Lent<'_, '_, T> {
         self.monitor.borrow_mut().progress(progress)
     }
 
-    fn snapshot(&mut self, mut snapshot: Snapshot<T>) -> Result<()> {
+    fn snapshot(&mut self, snapshot: Snapshot<T>) -> Result<()> {
+        let mut snapshot = match self.reduced {
+            Some(reduced) => reduced.whole_snapshot(&snapshot)?,
+            None => snapshot,
+        };
         self.progressed.save(&mut snapshot);
         self.monitor.borrow_mut().snapshot(snapshot)
     }
@@ -110,7 +117,7 @@ impl<'p, 'm, T: Scalar> Run<'p, 'm, T> {
     }
 
     fn lent(&self) -> Option<Lent<'p, 'm, T>> {
-        self.monitor.map(|monitor| Lent { monitor, progressed: self.progressed })
+        self.monitor.map(|monitor| Lent { monitor, progressed: self.progressed, reduced: self.reduced })
     }
 
     fn settings<'s, M: Monitor<T>>(&'s self, monitor: &'s mut Option<M>) -> Settings<'s, T> {

@@ -26,6 +26,8 @@ pub struct Attempt {
     pub outcome: Result<SolveReport, Error>,
     /// `|b - A x| / |b|` of the solution and the system that was given; `|b - A x|` where `b` is zero.
     pub true_relative_residual: f64,
+    /// Rows in which `A` is zero and `b` is not: no `x` solves these.
+    pub unsolvable_rows: u64,
     /// Whether the solution is as good as was asked for: the report says converged, and the true residual
     /// meets the tolerance. With more rows than columns no `x` need do that, and the report is enough: then
     /// `|A^H r| <= rtol |A| |r|`, of the columns scaled to one length where they were.
@@ -39,7 +41,11 @@ impl Attempt {
             Ok(report) if report.converged() && !self.solved => {
                 let SolveReport { method, iterations, .. } = report;
                 let residual = self.true_relative_residual;
+                let rows = self.unsolvable_rows;
                 let proven = match report.normal_residual {
+                    _ if rows > 0 => &format!(
+                        "b is not zero in {rows} rows in which A is, which no x solves; x minimises |b - Ax| in the others"
+                    ),
                     Some(_) => {
                         "x minimises |b - Ax| as far as a small |A*r| says, but that does not meet the tolerance"
                     }
@@ -86,7 +92,7 @@ impl Attempt {
 #[non_exhaustive]
 #[derive(Clone, Debug, PartialEq)]
 pub struct Solution {
-    /// The facts by which the attempts were chosen.
+    /// The facts about the matrix. If it has rows or columns of zeros, attempts are chosen by those about the rest.
     pub analysis: Analysis,
     /// All attempts in their order, at least one.
     pub attempts: Vec<Attempt>,

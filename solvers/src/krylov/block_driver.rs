@@ -10,10 +10,11 @@ use dolmen_core::{LinearOperator, MultiVector, Real, Scalar, Snapshot, Vector, p
 
 use crate::error::Result;
 use crate::krylov::block_cg::METHOD;
-use crate::krylov::context::require_same;
+use crate::krylov::context::{Context, require_same};
 use crate::krylov::course::{Course, RESERVED, Signs, Wishes};
 use crate::krylov::iteration::Archive;
 use crate::krylov::powers::{Powers, column_norms, require_norm, scale_entries, scale_solution, scaled, vector_power};
+use crate::krylov::symmetry::{Needs, is_due, is_suspect, violation};
 use crate::report::{SolveReport, StopReason};
 use crate::settings::{Norm, Settings};
 
@@ -181,8 +182,10 @@ impl<'s, 'a, T: Scalar> BlockDrive<'s, 'a, T> {
         if !self.course.is_true {
             self.compute_residuals(x)?;
         }
+        let suspect = |column: &Column| !column.is_met() && is_suspect(reason, &column.report.history);
+        let violation = if self.columns.iter().any(suspect) { self.violation()? } else { None };
         self.course.end(self.b.comm())?;
-        Ok(reason)
+        Ok(violation.unwrap_or(reason))
     }
 
     /// The first residuals and start.
@@ -327,6 +330,11 @@ impl<'s, 'a, T: Scalar> BlockDrive<'s, 'a, T> {
     /// One iteration, and a new start where all estimates meet their targets.
     fn step(&mut self, x: &mut MultiVector<T>) -> Result<Option<StopReason>> {
         self.wishes.forget();
+        if self.columns.iter().any(|column| !column.is_met() && is_due(&column.report.history))
+            && let Some(reason) = self.violation()?
+        {
+            return Ok(Some(reason));
+        }
         if let Some(reason) = self.iterate(x)? {
             return Ok(Some(reason));
         }
@@ -402,6 +410,16 @@ impl<'s, 'a, T: Scalar> BlockDrive<'s, 'a, T> {
         archive.integer("applications", &mut self.applications);
         archive.integer("preconditionings", &mut self.preconditionings);
         archive.real("last true residual", &mut self.last_true);
+    }
+
+    /// The operator that should be Hermitian and is not.
+    fn violation(&mut self) -> Result<Option<StopReason>> {
+        let zero = Vector::zeros(self.b.layout());
+        let cx = Context::square(METHOD, self.settings, self.a, &zero, &zero)?;
+        let found = violation(&cx, Needs::Both)?;
+        self.applications += cx.applications.get();
+        self.preconditionings += cx.preconditionings.get();
+        Ok(found)
     }
 
     /// The reports of a solve that ends for `reason`, in the user's units. A true residual that meets its target is

@@ -24,6 +24,7 @@ use dolmen_core::{Scalar, Vector, update};
 use crate::error::Result;
 use crate::krylov::context::Context;
 use crate::krylov::iteration::{Archive, Iteration, Step};
+use crate::krylov::symmetry::Needs;
 use crate::report::StopReason;
 use crate::settings::{Norm, square_solver};
 
@@ -112,6 +113,8 @@ impl<T: Scalar> Run<'_, T> {
 }
 
 impl<T: Scalar> Iteration<T> for Run<'_, T> {
+    const NEEDS: Needs = Needs::Both;
+
     fn start(&mut self, cx: &Context<'_, T>, r: &Vector<T>) -> Result<()> {
         cx.precondition(r, &mut self.p)?;
         let [rho] = cx.dots([(r, &self.p)])?;

@@ -15,6 +15,7 @@ use crate::krylov::context::Context;
 use crate::krylov::iteration::{Archive, Iteration, Step};
 use crate::krylov::powers::scaled;
 use crate::krylov::spectrum::estimate;
+use crate::krylov::symmetry::Needs;
 use crate::report::StopReason;
 use crate::settings::{Settings, require, square_solver};
 
@@ -94,7 +95,8 @@ fn end(reason: NoSpectrum) -> StopReason {
     match reason {
         NoSpectrum::NotFinite => StopReason::NotFinite,
         NoSpectrum::IndefinitePreconditioner => StopReason::IndefinitePreconditioner,
-        NoSpectrum::NotHermitian | NoSpectrum::PreconditionerNotHermitian => StopReason::NotHermitian,
+        NoSpectrum::NotHermitian => StopReason::NotHermitian,
+        NoSpectrum::PreconditionerNotHermitian => StopReason::PreconditionerNotHermitian,
         NoSpectrum::Empty => StopReason::Breakdown,
     }
 }
@@ -110,6 +112,8 @@ impl<T: Scalar> Run<T> {
 }
 
 impl<T: Scalar> Iteration<T> for Run<T> {
+    const NEEDS: Needs = Needs::Both;
+
     fn start(&mut self, cx: &Context<'_, T>, r: &Vector<T>) -> Result<()> {
         cx.precondition(r, &mut self.z)?;
         if self.is_given {

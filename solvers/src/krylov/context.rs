@@ -36,6 +36,8 @@ pub(crate) struct Context<'s, T: Scalar> {
     pub(crate) preconditionings: Cell<usize>,
     /// The largest `|A v| / |v|` seen so far, in least squares.
     pub(crate) operator_norm: Cell<f64>,
+    /// The residual norm at or below which the solve is to stop.
+    pub(crate) target: Cell<f64>,
     pub(crate) wishes: Wishes,
     /// Takes projections, which do not work in place, and adjoints before they are preconditioned.
     scratch: RefCell<Vector<T>>,
@@ -120,6 +122,7 @@ impl<'s, T: Scalar> Context<'s, T> {
             applications: Cell::new(0),
             preconditionings: Cell::new(0),
             operator_norm: Cell::new(0.0),
+            target: Cell::new(0.0),
             wishes: Wishes::new(settings, b.comm()),
             scratch: RefCell::new(Vector::zeros(a.domain())),
         };

@@ -22,6 +22,7 @@ use crate::krylov::context::Context;
 use crate::krylov::course::{Course, RESERVED, Signs};
 use crate::krylov::iteration::{Archive, Estimate, Iteration, Step};
 use crate::krylov::powers::{scale_solution, scaled};
+use crate::krylov::symmetry::{Needs, is_due, is_suspect, violation};
 use crate::report::{SolveReport, StopReason};
 use crate::settings::{Norm, Settings};
 
@@ -83,6 +84,7 @@ impl<'s, 'a, T: Scalar, I: Iteration<T>> Drive<'s, 'a, T, I> {
             preconditionings: 0,
             time: std::time::Duration::ZERO,
         };
+        cx.target.set(report.target);
         let unknown = Estimate::from(f64::INFINITY);
         let (course, limit) = (Course::new(settings), settings.dtol * size);
         let (estimate, last, has_taken_x) = (unknown, unknown, false);
@@ -183,8 +185,14 @@ impl<'s, 'a, T: Scalar, I: Iteration<T>> Drive<'s, 'a, T, I> {
     /// One iteration, or a new start in its place.
     fn step(&mut self, x: &mut Vector<T>) -> Result<Option<StopReason>> {
         self.cx.wishes.forget();
+        if I::NEEDS != Needs::Nothing
+            && is_due(&self.report.history)
+            && let Some(reason) = violation(&self.cx, I::NEEDS)?
+        {
+            return Ok(Some(reason));
+        }
         let step = self.iteration.step(&self.cx, x, &mut self.r)?;
-        let (Step::Next(estimate) | Step::Cycle(estimate)) = step else {
+        let (Step::Next(estimate) | Step::Cycle(estimate) | Step::Doubt(estimate)) = step else {
             if let Step::Stop(reason) = step {
                 return Ok(Some(reason));
             }
@@ -202,6 +210,9 @@ impl<'s, 'a, T: Scalar, I: Iteration<T>> Drive<'s, 'a, T, I> {
         } else if matches!(step, Step::Cycle(_)) && estimate.residual.is_finite() {
             self.course.broke = false;
             self.start_again(x, 1.0 - 100.0 * T::Real::EPSILON.to_f64())?;
+        } else if matches!(step, Step::Doubt(_)) {
+            self.iteration.finish(&self.cx, x)?;
+            self.start(x)?;
         }
         self.record(x)?;
         Ok(None)
@@ -289,9 +300,9 @@ impl<'s, 'a, T: Scalar, I: Iteration<T>> Drive<'s, 'a, T, I> {
             }
             self.compute_residual(x)?;
         }
-        self.course.end(self.cx.b.comm())?;
         let Signs { finite, hidden, met, .. } = self.signs();
-        self.report.reason = if finite && met && !hidden { StopReason::Converged } else { reason };
+        self.report.reason = if finite && met && !hidden { StopReason::Converged } else { self.cause(reason)? };
+        self.course.end(self.cx.b.comm())?;
         self.report.iterations = self.course.iterations;
         self.report.applications = self.cx.applications.get();
         self.report.preconditionings = self.cx.preconditionings.get();
@@ -308,6 +319,13 @@ impl<'s, 'a, T: Scalar, I: Iteration<T>> Drive<'s, 'a, T, I> {
             normal_residual: report.normal_residual.map(|normal| scaled(normal, cx.normal_power())),
             ..report
         }
+    }
+
+    /// Why a solve that was to end for `reason` has failed.
+    fn cause(&self, reason: StopReason) -> Result<StopReason> {
+        let suspect = I::NEEDS != Needs::Nothing && is_suspect(reason, &self.report.history);
+        let violation = if suspect { violation(&self.cx, I::NEEDS)? } else { None };
+        Ok(violation.unwrap_or(reason))
     }
 }
 

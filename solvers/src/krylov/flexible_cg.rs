@@ -16,6 +16,7 @@ use crate::error::Result;
 use crate::krylov::cg::refuse_energy;
 use crate::krylov::context::Context;
 use crate::krylov::iteration::{Archive, Iteration, Step};
+use crate::krylov::symmetry::Needs;
 use crate::report::StopReason;
 use crate::settings::square_solver;
 
@@ -41,6 +42,8 @@ struct Run<T> {
 }
 
 impl<T: Scalar> Iteration<T> for Run<T> {
+    const NEEDS: Needs = Needs::Operator;
+
     fn start(&mut self, cx: &Context<'_, T>, r: &Vector<T>) -> Result<()> {
         cx.precondition(r, &mut self.z)?;
         let [rho] = cx.dots([(r, &self.z)])?;

@@ -5,6 +5,7 @@ use dolmen_core::{Comm, Scalar, Snapshot, Vector};
 use crate::error::{Error, Result};
 use crate::krylov::context::Context;
 use crate::krylov::powers::Numbers;
+use crate::krylov::symmetry::Needs;
 use crate::report::StopReason;
 
 /// What the recurrences of a method say about the residual.
@@ -29,6 +30,9 @@ pub(crate) enum Step {
     Next(Estimate),
     /// Made; the method wants to go on from the true residual.
     Cycle(Estimate),
+    /// Made; the method wants to start from the true residual to find out whether it can be made smaller, and
+    /// counts itself how often.
+    Doubt(Estimate),
     /// Not made: a division by zero was ahead. A start from the true residual may help.
     Breakdown,
     /// Not made, and nothing will help.
@@ -45,6 +49,9 @@ impl Step {
 /// A method under way. `r` belongs to the driver, which sets it to `b - A x` before each start; a
 /// method may keep its recursive residual there.
 pub(crate) trait Iteration<T: Scalar> {
+    /// What has to be Hermitian.
+    const NEEDS: Needs = Needs::Nothing;
+
     /// Starts from a true residual, at the beginning and whenever the driver had to compute one.
     fn start(&mut self, cx: &Context<'_, T>, r: &Vector<T>) -> Result<()>;
 

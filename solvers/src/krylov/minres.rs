@@ -6,6 +6,16 @@
 //! that is the true norm; with one the residual itself is carried along for it, unless the natural norm
 //! is asked for. Stops when `|r| <= max(rtol |b|, atol)`.
 //!
+//! Where `b` is not in the range of a singular `A`, `A r` goes to zero and `r` does not; further steps would add
+//! null vectors to `x` without end. For any solution, `r* r = r* A (x_s - x) <= |A r| |x_s - x|`, so that `|A r|` says how
+//! large a solution has to be. If it is so large that the rounding errors of `A x_s` are larger than the
+//! tolerance, the method stops as [`StopReason::Inconsistent`]: at `|A r| <= eps / 16 (|r| / target - 1) |A| |r|`, and
+//! at most `eps^(1/2) / 16 |A| |r|`, so that systems of condition `16 / eps^(1/2)` are never given up. The estimate of
+//! Choi, Paige and Saunders (SIAM J. Sci. Comput. 33 (2011) 1810) for `|A r|` is not believed, as rounding spoils it
+//! before it is so small. At `eps^(1/3)`, and again whenever it has fallen to a tenth, the method starts from the
+//! true residual: its image is computed, not estimated, and the new recurrences bring it down further. Rounding may
+//! keep `|A r|` above the bound all the same; then the residual grows until the solve counts as diverged.
+//!
 //! Two reductions an iteration. Traffic of an iteration beside operator and preconditioner, in
 //! vectors of `n` entries: 14 reads and 6 writes; 3 and 1 more for a residual carried along.
 
@@ -14,6 +24,7 @@ use dolmen_core::{Real, Scalar, Vector};
 use crate::error::{Error, Result};
 use crate::krylov::context::Context;
 use crate::krylov::iteration::{Archive, Iteration, Step};
+use crate::krylov::symmetry::Needs;
 use crate::report::StopReason;
 use crate::settings::{Norm, square_solver};
 
@@ -33,6 +44,10 @@ impl<T: Scalar> Minres<'_, T> {
             eta: 0.0,
             c: [1.0; 2],
             s: [0.0; 2],
+            residual: 0.0,
+            operator: 0.0,
+            doubt: T::Real::EPSILON.to_f64().cbrt(),
+            fresh: true,
             carries_residual: cx.is_preconditioned() && cx.norm == Norm::True,
         })
     }
@@ -130,14 +145,46 @@ struct Run<T> {
     /// Rotations, newest first.
     c: [f64; 2],
     s: [f64; 2],
+    /// The residual in the norm that was asked for.
+    residual: f64,
+    /// A lower bound of the norm of the (preconditioned) operator.
+    operator: f64,
+    /// The part of `|A| |r|` at which an estimate of `|A r|` is worth a new start.
+    doubt: f64,
+    /// Whether no step was made since the last start.
+    fresh: bool,
     carries_residual: bool,
 }
 
+/// What to do about a residual that the operator takes nearly to zero.
+enum Doubt {
+    None,
+    StartAgain,
+    Inconsistent,
+}
+
+impl<T: Scalar> Run<T> {
+    /// Judges `|A r| / |r|`, which is computed in the first step after a start and an estimate in others.
+    fn doubt(&mut self, cx: &Context<'_, T>, image: f64) -> Doubt {
+        let eps = T::Real::EPSILON.to_f64();
+        if std::mem::replace(&mut self.fresh, false) {
+            let hidden = (eps * (self.residual / cx.target.get() - 1.0)).min(eps.sqrt()) / 16.0;
+            self.doubt = self.doubt.min(image / self.operator / 10.0);
+            return if image <= hidden * self.operator { Doubt::Inconsistent } else { Doubt::None };
+        }
+        if image <= self.doubt * self.operator { Doubt::StartAgain } else { Doubt::None }
+    }
+}
+
 impl<T: Scalar> Iteration<T> for Run<T> {
+    const NEEDS: Needs = Needs::Both;
+
     fn start(&mut self, cx: &Context<'_, T>, r: &Vector<T>) -> Result<()> {
         self.lanczos.start(cx, r)?;
         self.w.iter_mut().for_each(|w| w.fill(T::ZERO));
         self.eta = self.lanczos.gamma[0];
+        self.residual = if self.carries_residual { cx.square_of(r)?.sqrt() } else { self.eta };
+        self.fresh = true;
         (self.c, self.s) = ([1.0; 2], [0.0; 2]);
         Ok(())
     }
@@ -162,23 +209,31 @@ impl<T: Scalar> Iteration<T> for Run<T> {
         self.lanczos.advance(cx, delta)?;
         let next = self.lanczos.gamma[0];
         let diagonal = c * delta - c_before * s * gamma;
+        self.operator = self.operator.max((delta * delta + next * next).sqrt());
+        match self.doubt(cx, (diagonal * diagonal + c * c * next * next).sqrt()) {
+            Doubt::Inconsistent => return Ok(Step::Stop(StopReason::Inconsistent)),
+            Doubt::StartAgain => return Ok(Step::Doubt(self.residual.into())),
+            Doubt::None => {}
+        }
         let length = (diagonal * diagonal + next * next).sqrt();
         if length == 0.0 {
             return Ok(Step::Breakdown);
         }
-        older.scale(T::from_parts(1.0 / length, 0.0));
+        self.w[1].scale(T::from_parts(1.0 / length, 0.0));
         self.w.swap(0, 1);
         (self.c, self.s) = ([diagonal / length, c], [next / length, s]);
         x.axpy(T::from_parts(self.c[0] * self.eta, 0.0), &self.w[0])?;
         self.eta *= -self.s[0];
         if !self.carries_residual {
-            return Step::next(self.eta.abs());
+            self.residual = self.eta.abs();
+            return Step::next(self.residual);
         }
         r.scale(T::from_parts(self.s[0] * self.s[0], 0.0));
         if next > 0.0 {
             r.axpy(T::from_parts(self.c[0] * self.eta / next, 0.0), &self.lanczos.v[0])?;
         }
-        Step::next(cx.square_of(r)?.sqrt())
+        self.residual = cx.square_of(r)?.sqrt();
+        Step::next(self.residual)
     }
 
     fn archive(&mut self, archive: &mut Archive<'_, T>) {
@@ -187,5 +242,9 @@ impl<T: Scalar> Iteration<T> for Run<T> {
         archive.real("eta", &mut self.eta);
         archive.reals("c", &mut self.c);
         archive.reals("s", &mut self.s);
+        archive.real("residual in the recurrence", &mut self.residual);
+        archive.real("operator", &mut self.operator);
+        archive.real("doubt", &mut self.doubt);
+        archive.flag("fresh", &mut self.fresh);
     }
 }

@@ -17,6 +17,7 @@ use crate::error::Result;
 use crate::krylov::cg::refuse_energy;
 use crate::krylov::context::Context;
 use crate::krylov::iteration::{Archive, Iteration, Step};
+use crate::krylov::symmetry::Needs;
 use crate::report::StopReason;
 use crate::settings::{Norm, square_solver};
 
@@ -118,6 +119,8 @@ impl<T: Scalar> Run<T> {
 }
 
 impl<T: Scalar> Iteration<T> for Run<T> {
+    const NEEDS: Needs = Needs::Both;
+
     fn start(&mut self, cx: &Context<'_, T>, r: &Vector<T>) -> Result<()> {
         cx.precondition(r, &mut self.u)?;
         cx.apply(&self.u, &mut self.w)?;

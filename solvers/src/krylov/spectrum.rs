@@ -5,21 +5,17 @@
 //! of ranks. Estimates lie inside of the spectrum: the largest is usually found to some percent in
 //! ten steps, the smallest may be far off.
 
-use dolmen_core::random::Philox;
-use dolmen_core::{LinearOperator, Real, Reduction, Scalar, Vector};
+use dolmen_core::{LinearOperator, Reduction, Scalar, Vector};
 
 use crate::error::{Error, NoSpectrum, Result};
 use crate::krylov::context::Context;
 use crate::krylov::minres::Lanczos;
 use crate::krylov::powers::scaled;
+use crate::krylov::symmetry::{is_hermitian, random};
 use crate::report::StopReason;
 use crate::settings::{Settings, require};
 
 const METHOD: &str = "spectrum estimate";
-const SEED: u64 = 0x5eed;
-/// How many times the precision two inner products that should be equal may differ by, beside the
-/// norms of their vectors.
-const ROUNDING: f64 = 100.0;
 
 /// Estimates of the smallest and the largest eigenvalue of `M A`, for Hermitian `A` and Hermitian
 /// positive definite `M`; the identity if there is none.
@@ -73,29 +69,6 @@ pub(crate) fn estimate<T: Scalar>(cx: &Context<'_, T>, steps: usize) -> Result<R
         None if ends[0] <= 0.0 && !is_hermitian(cx, Context::apply_projected)? => Err(NoSpectrum::NotHermitian),
         None => Ok(ends),
     })
-}
-
-/// A vector that is the same on every run.
-fn random<T: Scalar>(cx: &Context<'_, T>, stream: u64) -> Result<Vector<T>> {
-    let mut vector = cx.zeros();
-    vector.fill_normal(&Philox::new(SEED), stream);
-    cx.project(&mut vector)?;
-    Ok(vector)
-}
-
-/// Whether `<A x, y> = <x, A y>` to rounding, for random `x` and `y`.
-fn is_hermitian<'s, T: Scalar>(
-    cx: &Context<'s, T>,
-    apply: impl Fn(&Context<'s, T>, &Vector<T>, &mut Vector<T>) -> Result<()>,
-) -> Result<bool> {
-    let [x, y] = [random(cx, 0)?, random(cx, 1)?];
-    let [mut image_x, mut image_y] = [cx.zeros(), cx.zeros()];
-    apply(cx, &x, &mut image_x)?;
-    apply(cx, &y, &mut image_y)?;
-    let [left, right] = cx.dots([(&image_x, &y), (&x, &image_y)])?;
-    let [x, y, image_x, image_y] = cx.dots([(&x, &x), (&y, &y), (&image_x, &image_x), (&image_y, &image_y)])?;
-    let size = (image_x.re() * y.re()).sqrt() + (x.re() * image_y.re()).sqrt();
-    Ok((left - right).abs() <= ROUNDING * T::Real::EPSILON.to_f64() * size)
 }
 
 /// The smallest and largest eigenvalue of a symmetric tridiagonal matrix; NaN if it is empty.

@@ -16,6 +16,7 @@ use crate::error::{Error, Result};
 use crate::krylov::context::Context;
 use crate::krylov::iteration::{Archive, Iteration, Step};
 use crate::krylov::minres::Lanczos;
+use crate::krylov::symmetry::Needs;
 use crate::settings::{Norm, square_solver};
 
 square_solver! {
@@ -84,6 +85,8 @@ impl<T: Scalar> Run<T> {
 }
 
 impl<T: Scalar> Iteration<T> for Run<T> {
+    const NEEDS: Needs = Needs::Both;
+
     fn start(&mut self, cx: &Context<'_, T>, r: &Vector<T>) -> Result<()> {
         self.lanczos.start(cx, r)?;
         let norm = self.lanczos.gamma[0];

@@ -5,7 +5,11 @@ use dolmen_solvers::{Automatic, Error, Progress, Request, Solution, StopReason};
 use dolmen_tests::{Comm, TestResult};
 
 /// A matrix of entries (row, column, value), given on rank 0 only.
-fn matrix<T: Scalar>(comm: &Comm, [rows, columns]: [u64; 2], entries: Vec<(u64, u64, T)>) -> TestResult<CsrMatrix<T>> {
+pub(crate) fn matrix<T: Scalar>(
+    comm: &Comm,
+    [rows, columns]: [u64; 2],
+    entries: Vec<(u64, u64, T)>,
+) -> TestResult<CsrMatrix<T>> {
     let range = Layout::uniform(comm, rows);
     let domain = if rows == columns { range.clone() } else { Layout::uniform(comm, columns) };
     let own = if comm.rank() == 0 { entries } else { Vec::new() };
@@ -35,7 +39,11 @@ fn rtol<T: Scalar>() -> f64 {
 }
 
 /// Solves for a right-hand side, and checks by another product what is said of the residual.
-fn solve<T: Scalar>(a: &CsrMatrix<T>, b: &Vector<T>, automatic: Automatic<'_, T>) -> TestResult<(Solution, Vector<T>)> {
+pub(crate) fn solve<T: Scalar>(
+    a: &CsrMatrix<T>,
+    b: &Vector<T>,
+    automatic: Automatic<'_, T>,
+) -> TestResult<(Solution, Vector<T>)> {
     let mut x = Vector::zeros(a.domain());
     let solution = automatic.rtol(rtol::<T>()).solve(a, b, &mut x)?;
     let mut r = Vector::zeros(a.range());
@@ -56,7 +64,7 @@ pub(crate) fn right_hand_side<T: Scalar>(a: &CsrMatrix<T>) -> TestResult<Vector<
     Ok(b)
 }
 
-fn attempts(solution: &Solution) -> Vec<String> {
+pub(crate) fn attempts(solution: &Solution) -> Vec<String> {
     solution.attempts.iter().map(|attempt| format!("{}+{}", attempt.method, attempt.preconditioner)).collect()
 }
 
@@ -111,7 +119,10 @@ pub(crate) fn singular(comm: &Comm) -> TestResult {
     let refused = solution.attempts[0].summary();
     assert!(refused.contains("could not be made") && refused.contains("singular"), "{refused}");
     let zero_row = matrix(comm, [3, 3], vec![(0, 0, 2.0), (0, 1, 1.0), (1, 0, 1.0), (1, 1, 2.0)])?;
-    expect(&zero_row, &["minres+none"], "1 rows and 1 columns are zero")?;
+    expect(&zero_row, &["cg+ic"], "1 rows and 1 columns of zeros are left out")?;
+    let zero = matrix(comm, [3, 3], vec![(1, 1, 0.0)])?;
+    let (solution, x) = solve(&zero, &Vector::from_fn(zero.range(), |_| 1.0), Automatic::new())?;
+    assert!(!solution.solved() && attempts(&solution) == ["lsmr+none"] && x.norm_inf() == 0.0, "{solution:#?}");
     Ok(())
 }
 

@@ -4,6 +4,7 @@ mod choices;
 mod facts;
 mod reference_data;
 mod resume;
+mod shapes;
 
 use std::process::ExitCode;
 use std::time::Duration;
@@ -24,6 +25,11 @@ fn main() -> ExitCode {
         case("c64_kinds", RANKS, choices::kinds::<Complex64>),
         case("singular", RANKS, choices::singular),
         case("rectangular", RANKS, choices::rectangular),
+        case("empty_rows_and_columns", &[1, 2, 3], shapes::empty_rows_and_columns),
+        case("unsolvable_rows", &[1, 2, 3], shapes::unsolvable_rows),
+        case("resumed_without_empty_rows", &[1, 3], shapes::resumed),
+        case("dependent_columns", &[1, 2, 3], shapes::dependent_columns),
+        case("small_gradient", &[1, 2], shapes::small_gradient),
         case("names", RANKS, choices::names),
         case("not_finite", RANKS, choices::not_finite),
         case("watched", RANKS, choices::watched),

@@ -4,6 +4,7 @@
 
 mod bits;
 mod block;
+mod causes;
 mod cg;
 mod dense;
 mod endings;
@@ -63,6 +64,14 @@ fn main() -> ExitCode {
         case("indefinite_systems", &[1, 2], endings::indefinite_systems),
         case("names_and_refusals", &[1], endings::names_and_refusals),
         case("other_settings_on_a_rank", &[2, 3, 4], settings::other_settings_on_a_rank),
+        case("inconsistent_systems_f32", &[1, 3], causes::inconsistent::<f32>),
+        case("inconsistent_systems_f64", &[1, 3], causes::inconsistent::<f64>),
+        case("inconsistent_systems_c64", &[1, 3], causes::inconsistent::<Complex64>),
+        case("nearly_singular_systems_f32", &[1, 3], causes::nearly_singular::<f32>),
+        case("nearly_singular_systems_f64", &[1, 3], causes::nearly_singular::<f64>),
+        case("systems_without_symmetry", &[1, 2, 3], causes::without_symmetry),
+        case("slow_systems", &[1, 2], causes::slow),
+        case("zero_operators", &[1, 2, 3], causes::zero_operator),
         case("stop_and_resume", &[1, 2, 3], resume::stop_and_resume).deadline(Duration::from_secs(300)),
         case("resume_with_preconditioners_f64", &[1, 3], resume_preconditioned::square::<f64>)
             .deadline(Duration::from_secs(300)),
