@@ -55,6 +55,7 @@ pub mod random;
 mod redistribute;
 pub mod reduce;
 mod scalar;
+pub mod scaling;
 mod simd;
 mod snapshot;
 pub mod text;

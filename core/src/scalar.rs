@@ -7,6 +7,8 @@ use std::ops::{Add, AddAssign, Div, DivAssign, Mul, MulAssign, Neg, Sub, SubAssi
 use bytemuck::Pod;
 use num_complex::Complex;
 
+use crate::scaling::{exponent, largest, scaled};
+
 /// Complex number of two `f32`.
 pub type Complex32 = Complex<f32>;
 /// Complex number of two `f64`.
@@ -80,6 +82,11 @@ pub trait Scalar:
     /// The real and imaginary parts of a slice, one after the other.
     fn parts(values: &[Self]) -> &[Self::Real] {
         bytemuck::cast_slice(values)
+    }
+    /// `self / divisor`; complex numbers far from one are brought there first, since the formula squares
+    /// the divisor.
+    fn quotient(self, divisor: Self) -> Self {
+        self / divisor
     }
     /// Multiplication by a real factor.
     fn scale(self, factor: Self::Real) -> Self {
@@ -166,7 +173,7 @@ impl Real for f64 {
 }
 
 macro_rules! complex {
-    ($t:ident, $re:ident, $name:literal) => {
+    ($t:ident, $re:ident, $name:literal, $safe:expr) => {
         impl Scalar for $t {
             type Real = $re;
             type Double = Complex64;
@@ -198,8 +205,16 @@ macro_rules! complex {
             fn is_finite(self) -> bool {
                 self.re.is_finite() && self.im.is_finite()
             }
+            fn quotient(self, divisor: $t) -> $t {
+                let safe = |z: $t| $safe.contains(&z.re.abs().max(z.im.abs()));
+                if safe(self) && safe(divisor) {
+                    return self / divisor;
+                }
+                let [above, below] = [self, divisor].map(|z| exponent(largest(&[z])));
+                scaled(scaled(self, -above) / scaled(divisor, -below), above - below)
+            }
         }
     };
 }
-complex!(Complex32, f32, "c32");
-complex!(Complex64, f64, "c64");
+complex!(Complex32, f32, "c32", (1e-9..1e9));
+complex!(Complex64, f64, "c64", (1e-75..1e75));

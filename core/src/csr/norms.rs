@@ -8,6 +8,7 @@ use crate::csr::matrix::CsrMatrix;
 use crate::error::Result;
 use crate::reduce::BinnedSum;
 use crate::scalar::{Real, Scalar};
+use crate::scaling::{SAFE_SQUARES, exponent, scaled};
 use crate::vector::Vector;
 
 impl<T: Scalar> CsrMatrix<T> {
@@ -30,14 +31,31 @@ impl<T: Scalar> CsrMatrix<T> {
 
     /// The Frobenius norm `sqrt(sum |a_ij|^2)`.
     ///
+    /// Entries whose squares would leave the range of double precision are scaled by a power of two first,
+    /// so that only a norm that is itself too large overflows.
+    ///
     /// # Collective
-    /// One reduction.
+    /// One reduction; two more for entries that need scaling.
     pub fn norm_frobenius(&self) -> f64 {
-        let (mut sum, mut total) = (BinnedSum::default(), [BinnedSum::default()]);
         let parts = T::parts(self.local.values());
+        let squares = self.sum_of_squares(parts);
+        if SAFE_SQUARES.contains(&squares) {
+            return squares.sqrt();
+        }
+        let largest = largest(self.comm(), parts.iter().map(|part| part.to_f64().abs()));
+        if largest == 0.0 || !largest.is_finite() {
+            return largest;
+        }
+        let size = exponent(largest);
+        let near_one: Vec<f64> = parts.iter().map(|part| scaled(part.to_f64(), -size)).collect();
+        scaled(self.sum_of_squares(&near_one).sqrt(), size)
+    }
+
+    fn sum_of_squares<R: Real>(&self, parts: &[R]) -> f64 {
+        let (mut sum, mut total) = (BinnedSum::default(), [BinnedSum::default()]);
         sum.add_products(parts, parts);
         self.comm().all_reduce_merge(&[sum], &mut total);
-        total[0].value().sqrt()
+        total[0].value()
     }
 
     /// The infinity norm: the largest row sum of absolute values, NaN if any entry is.

@@ -80,7 +80,7 @@ impl<T: Scalar> Vector<T> {
 
     /// `self[i] = 1 / self[i]`; infinite or NaN where an entry is zero.
     pub fn reciprocal(&mut self) {
-        self.map(|y| T::ONE / y);
+        self.map(|y| T::ONE.quotient(y));
     }
 
     /// `self = self + alpha x`.

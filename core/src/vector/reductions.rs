@@ -16,11 +16,9 @@ use crate::index::{Gid, local};
 use crate::profile::{self, Event, entrywise};
 use crate::reduce::{Form, Reduction, dot_sums, dot_sums_with, entry_sum, real_sums};
 use crate::scalar::{Real, Scalar};
+use crate::scaling::SAFE_SQUARES;
 use crate::threads;
 use crate::vector::Vector;
-
-/// Sums of squares outside this range may have overflowed or lost small entries.
-const SAFE_SQUARES: std::ops::Range<f64> = 1e-280..f64::INFINITY;
 
 impl<T: Scalar> Vector<T> {
     /// The inner product `sum conj(self[i]) x[i]`, the same bits on any number of ranks.

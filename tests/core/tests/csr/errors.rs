@@ -1,7 +1,8 @@
 //! What one rank does wrong is the same error on all of them, and leaves everything as it was.
 
 use dolmen_core::{
-    AdjointOperator, Comm, CsrBuilder, CsrMatrix, Duplicates, Gid, Layout, LinearOperator, MultiVector, Result, Vector,
+    AdjointOperator, Comm, Complex64, CsrBuilder, CsrMatrix, Duplicates, Gid, Layout, LinearOperator, MultiVector,
+    Result, Vector,
 };
 use dolmen_core_tests::fails;
 use dolmen_tests::TestResult;
@@ -136,5 +137,28 @@ pub(crate) fn nan_is_a_value(comm: &Comm) -> TestResult {
     a.apply(&Vector::from_fn(&layout, |_| 1.0), &mut y)?;
     assert_eq!(y.get(3).map(f64::is_nan), y.range().contains(&3).then_some(true));
     assert_eq!(y.get(2).unwrap_or(0.0), 0.0);
+    Ok(())
+}
+
+/// Norms that are numbers are found, whatever the size of their squares.
+pub(crate) fn norms_of_any_size(comm: &Comm) -> TestResult {
+    let layout = Layout::uniform(comm, 2);
+    let norms = |entries: [Complex64; 2]| -> TestResult<[f64; 3]> {
+        let a = CsrMatrix::from_rows(&layout, &layout, |row, out| {
+            out.push(row, entries[usize::from(row == 1)]);
+        })?;
+        Ok([a.norm_frobenius(), a.norm_one()?, a.norm_inf()])
+    };
+    let within = |found: f64, expected: f64| (found - expected).abs() <= 4.0 * f64::EPSILON * expected;
+    for size in [1e-300, 1e-160, 1.0, 1e160, 3e307] {
+        let [frobenius, one, inf] = norms([Complex64::new(3.0 * size, 0.0), Complex64::new(0.0, -4.0 * size)])?;
+        assert!(within(frobenius, 5.0 * size), "{size}: {frobenius}");
+        assert_eq!([one, inf], [4.0 * size; 2]);
+        let [frobenius, one, inf] = norms([Complex64::new(3.0 * size, 4.0 * size), Complex64::ZERO])?;
+        assert!([frobenius, one, inf].iter().all(|norm| within(*norm, 5.0 * size)), "{size}: {frobenius}");
+    }
+    assert_eq!(norms([Complex64::ZERO; 2])?, [0.0; 3]);
+    assert_eq!(norms([Complex64::ONE, Complex64::new(0.0, f64::NEG_INFINITY)])?, [f64::INFINITY; 3]);
+    assert_eq!(norms([Complex64::new(f64::MAX, 0.0); 2])?[0], f64::INFINITY);
     Ok(())
 }

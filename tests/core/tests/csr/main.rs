@@ -28,6 +28,7 @@ fn main() -> std::process::ExitCode {
         case("failed_changes_change_nothing", &[1, 2, 3], errors::failed_changes),
         case("set_and_scale_are_seen_by_the_adjoint", &[1, 2, 3], errors::changes_are_seen),
         case("nan_is_a_value", &[1, 2], errors::nan_is_a_value),
+        case("norms_of_any_size", &[1, 2, 3], errors::norms_of_any_size),
         case("facts_of_real_matrices", &[1, 3], matrices::facts::<f64>),
         case("facts_of_complex_matrices", &[1, 2, 4], matrices::facts::<Complex64>),
     ])
