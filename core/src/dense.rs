@@ -92,4 +92,6 @@ fn identity<T: Scalar>(n: usize) -> Vec<T> {
 }
 
 #[cfg(test)]
+mod scales;
+#[cfg(test)]
 mod tests;

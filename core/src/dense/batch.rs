@@ -4,9 +4,12 @@
 //! ones run the same code with loops. A batch is the diagonal blocks of one matrix, and that is how
 //! rows are counted in errors.
 
+use std::collections::BTreeMap;
+
 use crate::dense::small::{self, unrolled};
 use crate::error::{Error, Result};
 use crate::scalar::Scalar;
+use crate::scaling::{Equilibration, bring_near_one};
 use crate::simd;
 
 /// Square blocks of one order: the pixels of a map, the diagonal of a block matrix.
@@ -148,16 +151,18 @@ impl<T: Scalar> SmallBlocks<T> {
         let n = self.order;
         let mut factors = self.clone();
         let mut pivots = vec![0; self.len() * n];
+        let mut scalings = BTreeMap::new();
         let failed = simd::dispatch(
             #[inline(always)]
             || {
                 unrolled!(n, |order| first_failure(n, &mut factors.entries, |at, block| {
+                    small::equilibrate(order, block).into_iter().for_each(|scaling| _ = scalings.insert(at, scaling));
                     small::factor_lu(order, block, &mut pivots[at * n..][..n])
                 }))
             },
         );
         match failed {
-            None => Ok(BatchedLu { factors, pivots }),
+            None => Ok(BatchedLu { factors, pivots, scalings }),
             Some(row) => Err(Error::Singular { operation: "batched LU factorization", row: row as u64 }),
         }
     }
@@ -177,14 +182,17 @@ impl<T: Scalar> SmallBlocks<T> {
         let mut lu = vec![T::ZERO; self.order * self.order];
         let mut inverse = lu.clone();
         let mut pivots = vec![0; self.order];
+        let mut near_one = lu.clone();
         self.each(|block| {
-            lu.copy_from_slice(block);
+            near_one.copy_from_slice(block);
+            bring_near_one(&mut near_one);
+            lu.copy_from_slice(&near_one);
             unrolled!(self.order, |order| {
                 if small::factor_lu(order, &mut lu, &mut pivots).is_err() {
                     return T::Real::default();
                 }
                 small::invert_lu(order, &lu, &pivots, &mut inverse);
-                small::rcond_of_inverse(order, block, &inverse)
+                small::rcond_of_inverse(order, &near_one, &inverse)
             })
         })
     }
@@ -258,6 +266,8 @@ impl<T: Scalar> BatchedCholesky<T> {
 pub struct BatchedLu<T> {
     factors: SmallBlocks<T>,
     pivots: Vec<usize>,
+    /// Of blocks whose entries are far from one, by their place.
+    scalings: BTreeMap<usize, Equilibration>,
 }
 
 impl<T: Scalar> BatchedLu<T> {
@@ -273,7 +283,9 @@ impl<T: Scalar> BatchedLu<T> {
             #[inline(always)]
             || {
                 unrolled!(self.factors.order, |order| {
-                    blocks.for_each(|((lu, pivots), b)| small::solve_lu(order, lu, pivots, b));
+                    blocks.for_each(|((lu, pivots, scaling), b)| {
+                        through(scaling, b, |b| small::solve_lu(order, lu, pivots, b));
+                    });
                 });
             },
         );
@@ -289,16 +301,29 @@ impl<T: Scalar> BatchedLu<T> {
             #[inline(always)]
             || {
                 unrolled!(n, |order| {
-                    blocks.for_each(|((lu, pivots), inverse)| small::invert_lu(order, lu, pivots, inverse));
+                    blocks.for_each(|((lu, pivots, scaling), inverse)| {
+                        let solve = |x: &mut [T]| small::solve_lu(order, lu, pivots, x);
+                        small::unit_columns(n, inverse, |x| through(scaling, x, solve));
+                    });
                 });
             },
         );
         inverse
     }
 
-    /// Factors and pivots of each block.
-    fn blocks(&self) -> impl Iterator<Item = (&[T], &[usize])> {
+    /// Factors, pivots and scaling of each block.
+    fn blocks(&self) -> impl Iterator<Item = (&[T], &[usize], Option<&Equilibration>)> {
         let n = self.factors.order.max(1);
-        self.factors.entries.chunks_exact(n * n).zip(self.pivots.chunks_exact(n))
+        let factors = self.factors.entries.chunks_exact(n * n).zip(self.pivots.chunks_exact(n)).enumerate();
+        factors.map(|(at, (lu, pivots))| (lu, pivots, self.scalings.get(&at)))
+    }
+}
+
+/// A solve with a block that may have been scaled.
+#[inline(always)]
+fn through<T: Scalar>(scaling: Option<&Equilibration>, x: &mut [T], solve: impl FnOnce(&mut [T])) {
+    match scaling {
+        None => solve(x),
+        Some(scaling) => scaling.solve(false, x, solve),
     }
 }

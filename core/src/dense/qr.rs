@@ -5,6 +5,7 @@ use ndarray::{Array2, ArrayView2};
 use crate::dense::{entries, matrix, require_columns};
 use crate::error::{Error, Result};
 use crate::scalar::{Real, Scalar};
+use crate::scaling::{bring_near_one, largest, scaled};
 
 /// `A = Q R` with orthonormal columns of Q and R upper triangular (LAPACK `geqrf`, `ungqr`).
 #[derive(Clone, Debug)]
@@ -12,7 +13,9 @@ pub struct Qr<T> {
     rows: usize,
     columns: usize,
     q: Vec<T>,
+    /// `R` divided by a power of two, so that no norm of a column leaves the range of numbers.
     r: Vec<T>,
+    exponent: i32,
 }
 
 impl<T: Scalar> Qr<T> {
@@ -28,6 +31,7 @@ impl<T: Scalar> Qr<T> {
             return Err(Error::Shape { operation, expected: (rows, rows), found: (rows, columns) });
         }
         let mut q = entries(operation, a)?;
+        let exponent = bring_near_one(&mut q);
         let mut tau = vec![T::ZERO; columns];
         T::geqrf(rows, columns, &mut q, &mut tau);
         let mut r = vec![T::ZERO; columns * columns];
@@ -35,7 +39,7 @@ impl<T: Scalar> Qr<T> {
             r[j * columns..][..=j].copy_from_slice(&q[j * rows..][..=j]);
         }
         T::ungqr(rows, &mut q, &tau);
-        Ok(Qr { rows, columns, q, r })
+        Ok(Qr { rows, columns, q, r, exponent })
     }
 
     /// The orthonormal columns Q.
@@ -45,7 +49,8 @@ impl<T: Scalar> Qr<T> {
 
     /// The upper triangle R.
     pub fn r(&self) -> Array2<T> {
-        matrix(self.columns, self.columns, self.r.clone())
+        let entries = self.r.iter().map(|&entry| scaled(entry, self.exponent)).collect();
+        matrix(self.columns, self.columns, entries)
     }
 
     /// The `x` with the least `|A x - b|` for each of the right-hand sides, which follow each other
@@ -62,8 +67,10 @@ impl<T: Scalar> Qr<T> {
         }
         let noise = T::Real::EPSILON.to_f64() * self.rows as f64;
         for (j, column) in self.r.chunks_exact(self.columns).enumerate() {
-            let size = column.iter().map(|entry| entry.abs_sqr().to_f64()).sum::<f64>().sqrt();
-            if column[j].abs().to_f64() <= noise * size {
+            // Beside the largest, so that no square leaves the range of numbers.
+            let largest = largest(column);
+            let parts = T::parts(column).iter().map(|part| (part.to_f64() / largest).powi(2));
+            if column[j].abs().to_f64() / largest <= noise * parts.sum::<f64>().sqrt() || largest == 0.0 {
                 return Err(Error::Singular { operation, row: j as u64 });
             }
         }
@@ -71,6 +78,7 @@ impl<T: Scalar> Qr<T> {
         let mut x = vec![T::ZERO; self.columns * count];
         T::gemm(true, [self.columns, count, self.rows], T::ONE, &self.q, b, T::ZERO, &mut x);
         T::trtrs(self.columns, &self.r, &mut x).expect("invariant: no pivot is zero");
+        x.iter_mut().for_each(|x| *x = scaled(*x, -self.exponent));
         Ok(x)
     }
 }

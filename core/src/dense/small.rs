@@ -9,6 +9,7 @@
 //! (by columns), LU with partial pivoting 3.4.1, cyclic Jacobi 8.5.
 
 use crate::scalar::{Real, Scalar};
+use crate::scaling::{Equilibration, bring_near_one, exponent, largest, ordinary, scaled};
 
 /// The number of rows of a small matrix.
 pub(crate) trait Order: Copy {
@@ -106,27 +107,38 @@ pub(crate) fn solve_cholesky<T: Scalar>(order: impl Order, l: &[T], b: &mut [T])
 }
 
 /// `P A = L U` in place, row `k` exchanged with row `pivots[k]`; the first zero pivot otherwise.
+///
+/// Pivots are compared beside the power of two of the largest entry of their row, as if rows had been
+/// scaled by them (Golub and Van Loan, section 3.5.2).
 #[inline(always)]
 pub(crate) fn factor_lu<T: Scalar>(order: impl Order, a: &mut [T], pivots: &mut [usize]) -> Result<(), usize> {
     let n = order.get();
+    // Until a row is eliminated, its place among the pivots holds the biased exponent of its size.
+    for i in 0..n {
+        let size = (0..n).map(|j| largest(&[a[j * n + i]])).fold(0.0, f64::max);
+        pivots[i] = usize::try_from(exponent(size) + BIAS).expect("invariant: exponents are above the bias");
+    }
     for k in 0..n {
-        let mut pivot = k;
+        let mut best = (k, beside(a[k * n + k].abs(), pivots[k]));
         for i in k + 1..n {
-            if a[k * n + i].abs() > a[k * n + pivot].abs() {
-                pivot = i;
+            let size = beside(a[k * n + i].abs(), pivots[i]);
+            if size > best.1 {
+                best = (i, size);
             }
         }
+        let pivot = best.0;
         let size = a[k * n + pivot].abs();
         if size == T::Real::ZERO || !size.is_finite() {
             return Err(k);
         }
+        pivots[pivot] = pivots[k];
         pivots[k] = pivot;
         for j in 0..n {
             a.swap(j * n + k, j * n + pivot);
         }
         for i in k + 1..n {
             let pivot = a[k * n + k];
-            a[k * n + i] /= pivot;
+            a[k * n + i] = a[k * n + i].quotient(pivot);
         }
         for j in k + 1..n {
             for i in k + 1..n {
@@ -136,6 +148,15 @@ pub(crate) fn factor_lu<T: Scalar>(order: impl Order, a: &mut [T], pivots: &mut 
         }
     }
     Ok(())
+}
+
+/// More than any exponent of a number is below zero.
+const BIAS: i32 = 2000;
+
+/// A size divided by a power of two, whose exponent is biased.
+#[inline(always)]
+fn beside<R: Real>(size: R, biased: usize) -> f64 {
+    scaled(size.to_f64(), BIAS - i32::try_from(biased).expect("invariant: it was an exponent"))
 }
 
 /// Solves with the factors of [`factor_lu`] in place.
@@ -156,7 +177,7 @@ pub(crate) fn solve_lu<T: Scalar>(order: impl Order, lu: &[T], pivots: &[usize],
             let product = lu[k * n + i] * b[k];
             b[i] -= product;
         }
-        b[i] /= lu[i * n + i];
+        b[i] = b[i].quotient(lu[i * n + i]);
     }
 }
 
@@ -181,9 +202,19 @@ pub(crate) fn invert_lu<T: Scalar>(order: impl Order, lu: &[T], pivots: &[usize]
     unit_columns(order.get(), inverse, |column| solve_lu(order, lu, pivots, column));
 }
 
+/// Scales the rows and columns of a matrix if its entries are so large or small that elimination could
+/// leave the range of numbers.
+#[inline(always)]
+pub(crate) fn equilibrate<T: Scalar>(order: impl Order, a: &mut [T]) -> Option<Equilibration> {
+    let (n, range) = (order.get(), ordinary::<T>());
+    let size = |i: usize| (0..n).map(|j| largest(&[a[j * n + i]])).fold(0.0, f64::max);
+    let is_ordinary = (0..n).map(size).all(|size| size == 0.0 || range.contains(&size));
+    if is_ordinary { None } else { Some(Equilibration::of_dense(n, a)) }
+}
+
 /// Fills columns with what `solve` makes of unit vectors.
 #[inline(always)]
-fn unit_columns<T: Scalar>(n: usize, columns: &mut [T], mut solve: impl FnMut(&mut [T])) {
+pub(crate) fn unit_columns<T: Scalar>(n: usize, columns: &mut [T], mut solve: impl FnMut(&mut [T])) {
     for j in 0..n {
         let column = &mut columns[j * n..][..n];
         column.fill(T::ZERO);
@@ -197,6 +228,7 @@ fn unit_columns<T: Scalar>(n: usize, columns: &mut [T], mut solve: impl FnMut(&m
 #[inline(always)]
 pub(crate) fn rcond_jacobi<T: Scalar>(order: impl Order, a: &mut [T]) -> T::Real {
     let n = order.get();
+    bring_near_one(a);
     let size = a.iter().map(|entry| entry.abs()).fold(T::Real::ZERO, |max, size| if max > size { max } else { size });
     if size == T::Real::ZERO || !size.is_finite() {
         return T::Real::ZERO;
@@ -271,9 +303,14 @@ pub fn hermitian_inverse<T: Scalar, const N: usize>(mut a: [[T; N]; N]) -> Optio
 #[inline(always)]
 pub fn inverse<T: Scalar, const N: usize>(mut a: [[T; N]; N]) -> Option<[[T; N]; N]> {
     let mut pivots = [0; N];
+    let scaling = equilibrate(Fixed::<N>, a.as_flattened_mut());
     factor_lu(Fixed::<N>, a.as_flattened_mut(), &mut pivots).ok()?;
     let mut inverse = [[T::ZERO; N]; N];
-    invert_lu(Fixed::<N>, a.as_flattened(), &pivots, inverse.as_flattened_mut());
+    let solve = |x: &mut [T]| solve_lu(Fixed::<N>, a.as_flattened(), &pivots, x);
+    match scaling {
+        None => unit_columns(N, inverse.as_flattened_mut(), solve),
+        Some(scaling) => unit_columns(N, inverse.as_flattened_mut(), |x| scaling.solve(false, x, solve)),
+    }
     Some(inverse)
 }
 
@@ -289,6 +326,7 @@ pub fn hermitian_rcond<T: Scalar, const N: usize>(mut a: [[T; N]; N]) -> T::Real
 
 /// `1 / (|A| |A^-1|)` in the 1-norm (`a[j]` is column `j`); zero if a pivot is zero.
 #[inline(always)]
-pub fn rcond<T: Scalar, const N: usize>(a: [[T; N]; N]) -> T::Real {
+pub fn rcond<T: Scalar, const N: usize>(mut a: [[T; N]; N]) -> T::Real {
+    bring_near_one(a.as_flattened_mut());
     inverse(a).map_or(T::Real::ZERO, |inverse| rcond_of_inverse(Fixed::<N>, a.as_flattened(), inverse.as_flattened()))
 }
