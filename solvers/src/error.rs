@@ -103,14 +103,15 @@ pub enum Error {
         /// The preconditioner.
         method: &'static str,
     },
-    /// A matrix that is singular to working precision.
+    /// A matrix that is singular to working precision, in whatever units its rows and columns are.
     #[error(
-        "{method}: the matrix is singular to working precision (condition estimate {condition:.1e}); remove the dependent rows, or use an iterative method with the null space projected out"
+        "{method}: the matrix is singular to working precision (condition estimate {condition:.1e} after rows and columns are scaled); remove the dependent rows, or use an iterative method with the null space projected out"
     )]
     Singular {
         /// The factorisation.
         method: &'static str,
-        /// Its estimate of the condition number.
+        /// Its estimate of the condition number of the scaled matrix; infinite if its pattern alone makes it
+        /// singular.
         condition: f64,
     },
     /// Operators whose spectrum cannot be estimated.

@@ -53,9 +53,9 @@ pub use krylov::symmlq::Symmlq;
 pub use monitor::{Monitor, Progress, Request};
 pub use null_space::NullSpace;
 pub use precond::{
-    Additive, AdditiveSchwarz, BlockJacobi, ChebyshevPolynomial, Cholesky, ColumnScaling, Direct, Ic, Ilu, Ilut,
-    Jacobi, Ldlt, LocalSolver, Lu, Multiplicative, PRECONDITIONERS, Permuted, PointBlockJacobi, Schwarz, Sor, Sweep,
-    preconditioner_by_name,
+    Additive, AdditiveSchwarz, BlockJacobi, ChebyshevPolynomial, Cholesky, ColumnScaling, Direct, Equilibrated, Ic,
+    Ilu, Ilut, Jacobi, Ldlt, LocalSolver, Lu, Multiplicative, PRECONDITIONERS, Permuted, PointBlockJacobi, Schwarz,
+    Sor, Sweep, preconditioner_by_name,
 };
 pub use report::{SolveReport, StopReason};
 pub use settings::{Norm, Settings};

@@ -6,6 +6,7 @@ use crate::error::Result;
 use crate::precond::block_jacobi::BlockJacobi;
 use crate::precond::chebyshev::ChebyshevPolynomial;
 use crate::precond::direct::Direct;
+use crate::precond::equilibrated::Equilibrated;
 use crate::precond::ic::Ic;
 use crate::precond::ilu::Ilu;
 use crate::precond::ilut::Ilut;
@@ -53,7 +54,7 @@ by_name! {
     "ssor", "a symmetric sweep of Gauss and Seidel on each rank's rows" => BlockJacobi::new(a, |block| Sor::new(block, Sweep::Symmetric, 1.0, 1));
     "ic", "IC(0) of each rank's block" => BlockJacobi::new(a, Ic::new);
     "ilu", "ILU(0) of each rank's block" => BlockJacobi::new(a, |block| Ilu::new(block, 0));
-    "ilut", "ILUT(1e-3, 10) of each rank's block" => BlockJacobi::new(a, |block| Ilut::new(block, 1e-3, 10));
+    "ilut", "ILUT(1e-3, 10) of each rank's block, its rows and columns scaled" => BlockJacobi::new(a, |block| Equilibrated::new(block, |block| Ilut::new(block, 1e-3, 10)));
     "block-jacobi", "LU of each rank's block" => BlockJacobi::new(a, Lu::new);
     "schwarz", "ILU(0) of each rank's block with an overlap of one, restricted" => AdditiveSchwarz::new(a, 1, Schwarz::Restricted, |block| Ilu::new(block, 0));
     "chebyshev", "Chebyshev polynomial of degree 4" => ChebyshevPolynomial::new(a, 4);

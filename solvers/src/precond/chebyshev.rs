@@ -10,8 +10,10 @@
 
 use std::cell::RefCell;
 
+use dolmen_core::scaling::{exponent, scaled};
 use dolmen_core::{
-    AdjointOperator, Diagonal, Layout, LinearOperator, Real, Reduction, Result as CoreResult, Scalar, Vector,
+    AdjointOperator, Diagonal, FnOperator, Layout, LinearOperator, Real, Reduction, Result as CoreResult, Scalar,
+    Vector,
 };
 
 use crate::error::{Defect, Error, Result};
@@ -51,7 +53,7 @@ impl<T: Scalar, A: LinearOperator<T>> ChebyshevPolynomial<T, A> {
     pub fn new(a: A, degree: usize) -> Result<ChebyshevPolynomial<T, A>> {
         require_degree(degree)?;
         let inverse = Diagonal::new(positive_inverse_diagonal(&a)?);
-        let ends = estimate_spectrum(&a, Some(&inverse), STEPS, Reduction::Reproducible);
+        let ends = scaled_spectrum(&a, &inverse);
         let [_, largest] = ends.map_err(|error| match error {
             Error::NoSpectrum { reason, .. } => Error::NoSpectrum { method: METHOD, reason },
             other => other,
@@ -118,6 +120,32 @@ impl<T: Scalar, A: LinearOperator<T>> ChebyshevPolynomial<T, A> {
         }
         Ok(())
     }
+}
+
+/// The ends of the spectrum of `D^-1 A`, as that of `W^-1 D^-1 W^-1 W A W`. Powers of two `W` bring the
+/// diagonal near one, so that the random start has a part in all directions, whatever units the
+/// unknowns are in.
+///
+/// # Collective
+fn scaled_spectrum<T: Scalar>(a: &impl LinearOperator<T>, inverse: &Diagonal<T>) -> Result<[f64; 2]> {
+    let entries = inverse.diagonal().expect("invariant: a diagonal knows itself");
+    let powers: Vec<i32> = entries.owned().iter().map(|entry| exponent(entry.re().to_f64()).div_euclid(2)).collect();
+    let multiply = |x: &Vector<T>, sign: i32, y: &mut Vector<T>| {
+        let entries = x.owned().iter().zip(&powers);
+        y.owned_mut().iter_mut().zip(entries).for_each(|(y, (&x, power))| *y = scaled(x, sign * power));
+    };
+    let work = RefCell::new([Vector::zeros(a.domain()), Vector::zeros(a.domain())]);
+    let through = |x: &Vector<T>, y: &mut Vector<T>, sign: i32, operator: &dyn LinearOperator<T>| {
+        let [before, after] = &mut *work.borrow_mut();
+        multiply(x, sign, before);
+        operator.compute(before, after)?;
+        multiply(after, sign, y);
+        Ok(())
+    };
+    let matrix = FnOperator::new(a.domain(), a.range(), |x: &Vector<T>, y: &mut Vector<T>| through(x, y, 1, a));
+    let diagonal =
+        FnOperator::new(a.domain(), a.range(), |x: &Vector<T>, y: &mut Vector<T>| through(x, y, -1, inverse));
+    estimate_spectrum(&matrix, Some(&diagonal), STEPS, Reduction::Reproducible)
 }
 
 fn require_degree(degree: usize) -> Result<()> {

@@ -24,7 +24,7 @@ impl<T: Scalar> ColumnScaling<T> {
             // Scaled by the largest, so that squares neither overflow nor vanish.
             let largest = column.values().iter().map(|value| value.abs().to_f64()).fold(0.0, f64::max);
             let parts = column.values().iter().map(|value| (value.abs().to_f64() / largest).powi(2));
-            let inverse = T::ONE / T::from_parts(largest * parts.sum::<f64>().sqrt(), 0.0);
+            let inverse = T::ONE.quotient(T::from_parts(largest * parts.sum::<f64>().sqrt(), 0.0));
             if largest > 0.0 && inverse.is_finite() {
                 *factor = inverse;
             }

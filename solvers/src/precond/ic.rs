@@ -10,6 +10,7 @@
 //! Comput. 21, 1999).
 
 use dolmen_core::index::at;
+use dolmen_core::scaling::{exponent, largest, scaled};
 use dolmen_core::{Lid, Real, Scalar, SerialCsr, memory};
 
 use crate::error::{Defect, Result};
@@ -21,6 +22,8 @@ const METHOD: &str = "IC(0)";
 const FIRST_SHIFT: f64 = 1e-3;
 /// With it off-diagonal entries are rounding errors beside the diagonal.
 const LAST_SHIFT: f64 = 1e20;
+/// Far above the smallest square that has all its digits, in single precision too.
+const SMALLEST_SQUARE: f64 = 1e-30;
 
 /// The factor of an incomplete Cholesky factorisation.
 ///
@@ -58,7 +61,7 @@ impl<T: Scalar> Ic<T> {
                 failed = Some(row);
             }
             lower.push_row(columns.iter().map(|&column| (column, work.get(column) * inverse[at(column)])));
-            inverse.push(T::ONE / T::from_parts(pivot, 0.0));
+            inverse.push(T::ONE.quotient(T::from_parts(pivot, 0.0)));
         }
         let upper = Triangle::with_capacity(Half::Upper, 0, 0);
         let mut ic = Ic { factors: Ldu { lower, inverse, upper }, shift: 0.0 };
@@ -105,7 +108,7 @@ impl<T: Scalar> Ic<T> {
                 return Ok(Some(row));
             }
             lower.update(row, |column| work.get(column) * inverse[at(column)]);
-            inverse[row] = T::ONE / T::from_parts(pivot, 0.0);
+            inverse[row] = T::ONE.quotient(T::from_parts(pivot, 0.0));
         }
         Ok(None)
     }
@@ -125,8 +128,21 @@ fn reduce<T: Scalar>(
         let known = lower.row(at(column)).filter(|(other, _)| work.has(*other));
         let product: T = known.map(|(other, factor)| work.get(other) * factor.conj()).sum();
         work.subtract(column, product);
-        pivot - (work.get(column).abs_sqr() * inverse[at(column)].re()).to_f64()
+        pivot - explained(work.get(column), inverse[at(column)])
     })
+}
+
+/// `|entry|^2` times the inverse of a pivot, which has the size of a diagonal entry though the square may
+/// leave the range of numbers.
+#[inline(always)]
+fn explained<T: Scalar>(entry: T, inverse: T) -> f64 {
+    let square = entry.abs_sqr();
+    if square.to_f64() > SMALLEST_SQUARE && square.is_finite() {
+        return (square * inverse.re()).to_f64();
+    }
+    let size = exponent(largest(&[entry]));
+    let product = scaled(entry, -size).abs_sqr() * scaled(inverse.re(), size);
+    scaled(product.to_f64(), size)
 }
 
 /// Whether a pivot is more than a rounding error of the diagonal; NaN is not.

@@ -14,7 +14,7 @@ use dolmen_core::index::at;
 use dolmen_core::{Lid, Scalar, SerialCsr};
 
 use crate::error::{Defect, Result};
-use crate::precond::local::{LocalSolver, check, diagonal, inverse, require_finite, require_square, unfit};
+use crate::precond::local::{LocalSolver, Pivots, check, diagonal, require_finite, require_square, unfit};
 use crate::precond::scattered::Scattered;
 use crate::precond::triangular::{Ldu, Triangle};
 
@@ -75,7 +75,7 @@ fn without_fill<T: Scalar>(a: &SerialCsr<T>) -> Result<Ldu<T>> {
     require_square(METHOD, a)?;
     let mut factors = Ldu::with_capacity(a.rows(), a.values().len() / 2);
     let Ldu { lower, inverse: inverses, upper } = &mut factors;
-    let mut work = Scattered::new(a.rows());
+    let (mut work, pivots) = (Scattered::new(a.rows()), Pivots::new(a));
     for row in 0..a.rows() {
         let (columns, values) = a.row(row);
         let diagonal = diagonal(METHOD, row, columns)?;
@@ -84,7 +84,7 @@ fn without_fill<T: Scalar>(a: &SerialCsr<T>) -> Result<Ldu<T>> {
         work.set_all(columns, values);
         let below = columns[..diagonal].iter();
         lower.push_row(below.map(|&pivot| (pivot, eliminate(&mut work, pivot, upper) * inverses[at(pivot)])));
-        let inverse = inverse_pivot(row, work.get(columns[diagonal]), values)?;
+        let inverse = inverse_pivot(&pivots, row, work.get(columns[diagonal]))?;
         let above = columns[diagonal + 1..].iter().rev();
         upper.push_row(above.map(|&column| (column, work.get(column) * inverse)));
         inverses.push(inverse);
@@ -100,8 +100,8 @@ fn eliminate<T: Scalar>(work: &mut Scattered<T>, pivot: Lid, upper: &Triangle<T>
     factor
 }
 
-fn inverse_pivot<T: Scalar>(row: usize, pivot: T, values: &[T]) -> Result<T> {
-    inverse(pivot, values).ok_or_else(|| unfit(METHOD, row, Defect::ZeroPivot))
+fn inverse_pivot<T: Scalar>(pivots: &Pivots<'_, T>, row: usize, pivot: T) -> Result<T> {
+    pivots.inverse(row, pivot).ok_or_else(|| unfit(METHOD, row, Defect::ZeroPivot))
 }
 
 /// Adds a row of zeros at ascending columns.
@@ -159,7 +159,7 @@ fn numeric<T: Scalar>(factors: &mut Ldu<T>, a: &SerialCsr<T>) -> Result<()> {
     if a.rows() != factors.inverse.len() {
         return Err(unfit(METHOD, a.rows().min(factors.inverse.len()), Defect::NotInPattern));
     }
-    let mut work = Scattered::new(a.rows());
+    let (mut work, pivots) = (Scattered::new(a.rows()), Pivots::new(a));
     let Ldu { lower, inverse: inverses, upper } = factors;
     for (row, number) in (0..a.rows()).zip(0..) {
         work.begin();
@@ -171,7 +171,7 @@ fn numeric<T: Scalar>(factors: &mut Ldu<T>, a: &SerialCsr<T>) -> Result<()> {
         }
         work.set_all(columns, values);
         lower.update(row, |pivot| eliminate(&mut work, pivot, upper) * inverses[at(pivot)]);
-        let inverse = inverse_pivot(row, work.get(number), values)?;
+        let inverse = inverse_pivot(&pivots, row, work.get(number))?;
         inverses[row] = inverse;
         upper.update(row, |column| work.get(column) * inverse);
     }

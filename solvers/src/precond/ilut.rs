@@ -4,7 +4,8 @@
 //!
 //! Two rules bound the fill of a row: small numbers are dropped, and of the rest only the largest are
 //! kept in each triangle. As in SPARSKIT a multiplier is small beside one, and an entry of `U` beside
-//! the norm of its row of the matrix, so that scaling the matrix changes nothing.
+//! the norm of its row of the matrix, so that a factor of the whole matrix changes nothing; factors of
+//! rows and columns do, unless [`Equilibrated`](crate::Equilibrated) takes them away.
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
@@ -13,7 +14,7 @@ use dolmen_core::index::at;
 use dolmen_core::{Lid, Real, Scalar, SerialCsr};
 
 use crate::error::{Defect, Error, Result};
-use crate::precond::local::{LocalSolver, check, inverse, unfit};
+use crate::precond::local::{LocalSolver, Pivots, check, norm2, unfit};
 use crate::precond::triangular::Ldu;
 
 const METHOD: &str = "ILUT";
@@ -69,18 +70,17 @@ impl<T: Scalar> LocalSolver<T> for Ilut<T> {
 }
 
 fn factor<T: Scalar>(a: &SerialCsr<T>, drop: f64, fill: usize) -> Result<Ldu<T>> {
-    let mut factors = Ldu::with_capacity(a.rows(), a.values().len());
+    let (mut factors, pivots) = (Ldu::with_capacity(a.rows(), a.values().len()), Pivots::new(a));
     let mut work = Work { values: vec![T::ZERO; a.rows()], present: vec![false; a.rows()], ..Work::default() };
     for row in 0..a.rows() {
         let (columns, values) = a.row(row);
         columns.iter().zip(values).for_each(|(&column, &value)| work.add(row, column, value));
         work.add(row, number(row), T::ZERO);
         let lower = work.eliminate(row, &factors, drop);
-        let norm = values.iter().map(|value| value.abs_sqr().to_f64()).sum::<f64>().sqrt();
-        let upper = work.take_upper(drop * norm);
+        let upper = work.take_upper(drop * norm2(values));
         let pivot = std::mem::replace(&mut work.values[row], T::ZERO);
         work.present[row] = false;
-        let inverse = inverse(pivot, values).ok_or_else(|| unfit(METHOD, row, Defect::ZeroPivot))?;
+        let inverse = pivots.inverse(row, pivot).ok_or_else(|| unfit(METHOD, row, Defect::ZeroPivot))?;
         factors.lower.push_row(largest(lower, fill).into_iter());
         let scaled = |(column, value): (Lid, T)| (column, value * inverse);
         factors.upper.push_row(largest(upper, fill).into_iter().rev().map(scaled));

@@ -45,7 +45,7 @@ pub(super) fn inverse_diagonal<T: Scalar>(
     let mut diagonal = a.diagonal().ok_or(Error::NoDiagonal { method })?;
     let unfit = (diagonal.layout().owned_rows()).zip(diagonal.owned()).find_map(|(row, &value)| {
         let defect = if value.is_finite() { Defect::ZeroDiagonal } else { Defect::NotFinite };
-        let good = value.is_finite() && (T::ONE / value).is_finite();
+        let good = value.is_finite() && T::ONE.quotient(value).is_finite();
         (!good).then_some(Error::Unfit { method, row, defect })
     });
     diagonal.comm().agree(unfit.map_or(Ok(()), Err))?;

@@ -6,10 +6,14 @@
 //! matrix that is theirs. So every local solver works in all three places, one written elsewhere
 //! too, and a choice at run time is a closure that returns a box.
 
+use std::cell::OnceCell;
+
 use dolmen_core::index::at;
+use dolmen_core::scaling::{Equilibration, exponent, largest, scaled};
 use dolmen_core::{Comm, Lid, Real, Scalar, SerialCsr};
 
 use crate::error::{Defect, Error, Result};
+use crate::precond::matching::equilibration;
 
 /// An exact or approximate inverse `M` of a square matrix on one rank. Never communicates.
 pub trait LocalSolver<T: Scalar> {
@@ -24,6 +28,17 @@ pub trait LocalSolver<T: Scalar> {
     /// # Panics
     /// If `x` has not as many entries as the matrix rows, which is a bug of the caller.
     fn solve_adjoint(&self, x: &mut [T]);
+
+    /// `x = A^-1 x` as accurately as the solver can, where one that is exact up to rounding refines its
+    /// solution, and the componentwise backward error that is left; `x = M x` and `None` for all
+    /// others.
+    ///
+    /// # Panics
+    /// If `x` has not as many entries as the matrix rows, which is a bug of the caller.
+    fn solve_refined(&self, x: &mut [T]) -> Option<f64> {
+        self.solve(x);
+        None
+    }
 
     /// The same for new values of the matrix, keeping what depends on its pattern only.
     ///
@@ -40,6 +55,10 @@ impl<T: Scalar, S: LocalSolver<T> + ?Sized> LocalSolver<T> for Box<S> {
 
     fn solve_adjoint(&self, x: &mut [T]) {
         (**self).solve_adjoint(x);
+    }
+
+    fn solve_refined(&self, x: &mut [T]) -> Option<f64> {
+        (**self).solve_refined(x)
     }
 
     fn refill(&mut self, a: &SerialCsr<T>) -> Result<()> {
@@ -81,11 +100,51 @@ pub(super) fn unfit(method: &'static str, row: usize, defect: Defect) -> Error {
     Error::Unfit { method, row: row as u64, defect }
 }
 
-/// The inverse of a pivot, unless the pivot is zero to the precision of the row that it was computed from.
-pub(super) fn inverse<T: Scalar>(pivot: T, row: &[T]) -> Option<T> {
-    let size = row.iter().map(|value| value.abs().to_f64()).fold(0.0, f64::max);
-    let inverse = T::ONE / pivot;
-    (pivot.abs().to_f64() > T::Real::EPSILON.to_f64() * size && inverse.is_finite()).then_some(inverse)
+/// The inverses of the pivots of an elimination.
+pub(super) struct Pivots<'a, T> {
+    a: &'a SerialCsr<T>,
+    /// Found when a pivot is small beside its row, since that may be for the units of the columns.
+    scaling: OnceCell<Option<Equilibration>>,
+}
+
+impl<T: Scalar> Pivots<'_, T> {
+    /// Of the elimination of a square matrix.
+    pub(super) fn new(a: &SerialCsr<T>) -> Pivots<'_, T> {
+        Pivots { a, scaling: OnceCell::new() }
+    }
+
+    /// The inverse of the pivot of a row, unless it is zero to the precision of the row that it was computed
+    /// from, with its columns as they are and scaled.
+    #[inline(always)]
+    pub(super) fn inverse(&self, row: usize, pivot: T) -> Option<T> {
+        let inverse = T::ONE.quotient(pivot);
+        let values = self.a.row(row).1;
+        let size = values.iter().map(|value| value.abs().to_f64()).fold(0.0, f64::max);
+        let large = |pivot: f64, size: f64| pivot > T::Real::EPSILON.to_f64() * size;
+        let good = large(pivot.abs().to_f64(), size) || self.is_large_if_scaled(row, pivot);
+        (good && inverse.is_finite()).then_some(inverse)
+    }
+
+    #[cold]
+    fn is_large_if_scaled(&self, row: usize, pivot: T) -> bool {
+        let Some(scaling) = self.scaling.get_or_init(|| equilibration(self.a).ok()) else { return false };
+        let size = |column: usize, value: T| {
+            scaled(value.abs().to_f64(), scaling.rows[row].saturating_add(scaling.columns[column]))
+        };
+        let (columns, values) = self.a.row(row);
+        let largest = columns.iter().zip(values).map(|(&column, &value)| size(at(column), value)).fold(0.0, f64::max);
+        size(row, pivot) > T::Real::EPSILON.to_f64() * largest
+    }
+}
+
+/// The Euclidean norm, whose squares stay in the range of numbers.
+pub(super) fn norm2<T: Scalar>(values: &[T]) -> f64 {
+    let near_one = exponent(largest(values));
+    let square = |value: &T| {
+        let size = scaled(value.abs().to_f64(), -near_one);
+        size * size
+    };
+    scaled(values.iter().map(square).sum::<f64>().sqrt(), near_one)
 }
 
 /// Ends a local setup: the same error on all ranks, with rows in their global numbers.

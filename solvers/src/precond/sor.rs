@@ -124,7 +124,7 @@ fn factors<T: Scalar>(a: &SerialCsr<T>, sweep: Sweep, omega: f64) -> Result<Ldu<
 
 fn inverse_diagonal<T: Scalar>(a: &SerialCsr<T>, row: usize) -> Result<T> {
     let (columns, values) = a.row(row);
-    let inverse = T::ONE / values[diagonal(METHOD, row, columns)?];
+    let inverse = T::ONE.quotient(values[diagonal(METHOD, row, columns)?]);
     if inverse.is_finite() { Ok(inverse) } else { Err(unfit(METHOD, row, Defect::ZeroDiagonal)) }
 }
 

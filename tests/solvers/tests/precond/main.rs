@@ -6,6 +6,7 @@ mod distributed;
 mod local;
 mod references;
 mod refusals;
+mod scaled;
 
 use std::process::ExitCode;
 use std::time::Duration;
@@ -36,6 +37,12 @@ fn main() -> ExitCode {
         serial("shifts", local::shifts),
         serial("direct_with_supernodes", local::direct_with_supernodes),
         serial("conditions", local::conditions),
+        serial("solvable_and_singular", scaled::solvable_and_singular),
+        serial("pivots_beside_scaled_rows", scaled::pivots_beside_scaled_rows),
+        case("chebyshev_intervals", &[1, 2, 3, 4], scaled::chebyshev_intervals),
+        case("f64_distributed_scales", &[1, 2, 3, 4], scaled::distributed_scales::<f64>),
+        case("c32_distributed_scales", &[1, 2, 3, 4], scaled::distributed_scales::<Complex32>),
+        case("c64_distributed_scales", &[1, 3], scaled::distributed_scales::<Complex64>),
         case("reordered_blocks", RANKS, local::reordered_blocks),
         case("shifts_of_blocks", RANKS, distributed::shifts_of_blocks),
         case("rows_are_named", RANKS, refusals::rows_are_named),
@@ -52,6 +59,8 @@ fn main() -> ExitCode {
     scalars!(cases, serial: local::incomplete_factorisations, local::products_of_factors, local::thresholds);
     scalars!(cases, serial: local::relaxations, local::complete_factorisations, local::permutations);
     scalars!(cases, serial: local::lower_triangles);
+    scalars!(cases, serial: scaled::factors_to_the_bit, scaled::uniform_scales, scaled::graded_factorisations);
+    scalars!(cases, serial: scaled::scaled_thresholds);
     scalars!(cases, case: distributed::jacobi, distributed::block_jacobi, distributed::schwarz);
     scalars!(cases, case: distributed::point_block_jacobi);
     scalars!(cases, case: distributed::chebyshev, distributed::compositions, distributed::direct);
