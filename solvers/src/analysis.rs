@@ -3,6 +3,7 @@
 //! Everything is found in one pass over the rows of the matrix and those of its adjoint, which every
 //! rank has for its own columns, and a few reductions.
 
+use dolmen_core::scaling::{exponent, scaled};
 use dolmen_core::{Comm, CsrMatrix, Gid, LinearOperator, MatrixRow, Real, Scalar};
 
 use crate::error::Result;
@@ -164,11 +165,19 @@ fn sizes<T: Scalar>(row: &MatrixRow<'_, T>) -> (f64, f64) {
     sizes.fold((0.0, 0.0), |(largest, sum), size| (size.max(largest), sum + size))
 }
 
-/// Whether the entries of a row cancel, to rounding. What overflows is not zero.
+/// The sum of the absolute values of a row whose largest is near one, and the power of two that all were
+/// multiplied by, so that the sum does not overflow.
+fn size_near_one<T: Scalar>(row: &MatrixRow<'_, T>) -> (f64, i32) {
+    let power = -exponent(sizes(row).0);
+    (row.values().iter().map(|value| scaled(value.abs().to_f64(), power)).sum(), power)
+}
+
+/// Whether the entries of a row cancel, to rounding.
 fn sums_to_zero<T: Scalar>(row: &MatrixRow<'_, T>) -> bool {
-    let sum: T = row.values().iter().copied().sum();
+    let (size, power) = size_near_one(row);
+    let sum: T = row.values().iter().map(|&value| scaled(value, power)).sum();
     let rounding = row.values().len() as f64 * T::Real::EPSILON.to_f64();
-    sum.is_finite() && sum.abs().to_f64() <= rounding * sizes(row).1
+    sum.is_finite() && sum.abs().to_f64() <= rounding * size
 }
 
 impl Tally {
@@ -222,7 +231,8 @@ impl Tally {
         let (re, real) = (diagonal.re().to_f64(), diagonal.im().to_f64().abs() <= negligible);
         let kinds = [real && re > 0.0, real && re < 0.0, diagonal == T::ZERO];
         self.diagonal.iter_mut().zip(kinds).for_each(|(count, is)| *count += u64::from(is));
-        let (size, sum) = (diagonal.abs().to_f64(), sizes(row).1);
+        let (sum, power) = size_near_one(row);
+        let size = scaled(diagonal.abs().to_f64(), power);
         let rounding = row.values().len() as f64 * T::Real::EPSILON.to_f64() * sum;
         let others = sum - size;
         self.dominant += u64::from(size >= others - rounding);

@@ -3,6 +3,7 @@
 use std::io::Read as _;
 use std::path::Path;
 
+use dolmen_core::scaling::{exponent, largest, scaled};
 use dolmen_core::{Complex64, CsrMatrix, Layout, LinearOperator, MultiVector, Real, Scalar, Vector};
 use dolmen_io::Vectors;
 use flate2::read::MultiGzDecoder;
@@ -10,6 +11,9 @@ use flate2::read::MultiGzDecoder;
 use crate::error::Result;
 use crate::input::read_vectors;
 use crate::location::Location;
+
+/// The power of two of the entries of a solution with which no row sum overflows.
+const SMALL: i32 = -64;
 
 /// The only vector of a file.
 pub(crate) enum Column {
@@ -109,36 +113,21 @@ impl<T: Scalar> RightHandSide<T> {
         RightHandSide { vector, solution: None, origin: location.to_string() }
     }
 
-    /// `A * ones`; where rows sum to zero, `A` times a ramp that is orthogonal to ones. The known solution is zero
-    /// in empty columns, where any number would do.
+    /// `A * ones`; where rows sum to zero, `A` times a ramp that is orthogonal to ones. Where a row sum could
+    /// overflow, `A` times a constant vector that is so small that none does. The known solution is zero in empty
+    /// columns, where any number would do.
     ///
     /// # Collective
-    ///
-    /// # Errors
-    /// If it overflows, though no entry of the matrix does.
-    pub(crate) fn of_known_solution(a: &CsrMatrix<T>, matrix: &Location) -> Result<RightHandSide<T>> {
-        let made = RightHandSide::product(a)?;
-        let overflow = made.vector.range().zip(made.vector.owned()).find(|(_, value)| !value.is_finite());
-        // An entry of the matrix that is not finite is told of where the matrix is looked at.
-        let is_finite = a.rows().all(|row| row.values().iter().all(|value| value.is_finite()));
-        let mut first = [overflow.map_or(u64::MAX, |(row, _)| row), u64::from(is_finite)];
-        made.vector.comm().all_reduce_min(&mut first);
-        if first[0] == u64::MAX || first[1] == 0 {
-            return Ok(made);
-        }
-        let (product, row, scalar) = (made.origin.split(',').next().unwrap_or_default(), first[0], T::NAME);
-        Err(matrix.error(format!(
-            "b = {product} overflows in row {row}, counted from 0: it is beyond the largest {scalar} number; give b by --rhs, or \
-             multiply the matrix by a small power of two"
-        )))
-    }
-
-    fn product(a: &CsrMatrix<T>) -> Result<RightHandSide<T>> {
-        let ones = with_empty_columns_zero(a, |_| T::ONE)?;
+    pub(crate) fn of_known_solution(a: &CsrMatrix<T>) -> Result<RightHandSide<T>> {
         let mut vector = Vector::zeros(a.range());
         if !rows_sum_to_zero(a) {
-            a.apply(&ones, &mut vector)?;
-            return Ok(RightHandSide { vector, solution: Some(ones), origin: "A * ones".to_owned() });
+            let (power, origin) = match a.norm_inf().is_infinite() {
+                false => (0, "A * ones".to_owned()),
+                true => (SMALL, format!("A * y with y = 2^{SMALL} in all places, since A * ones could overflow")),
+            };
+            let constant = with_empty_columns_zero(a, |_| scaled(T::ONE, power))?;
+            a.apply(&constant, &mut vector)?;
+            return Ok(RightHandSide { vector, solution: Some(constant), origin });
         }
         let last = a.domain().global_len().saturating_sub(1).max(1) as f64;
         let ramp = with_empty_columns_zero(a, |row| T::from_parts(2.0 * (row as f64 / last) - 1.0, 0.0))?;
@@ -165,9 +154,11 @@ fn with_empty_columns_zero<T: Scalar>(a: &CsrMatrix<T>, entry: impl Fn(u64) -> T
 /// # Collective
 fn rows_sum_to_zero<T: Scalar>(a: &CsrMatrix<T>) -> bool {
     let cancels = |values: &[T]| {
-        let sum: T = values.iter().copied().sum();
-        let size: f64 = values.iter().map(|value| value.abs().to_f64()).sum();
-        sum.is_finite() && sum.abs().to_f64() <= values.len() as f64 * T::Real::EPSILON.to_f64() * size
+        // Near one, so that no sum overflows.
+        let power = -exponent(largest(values));
+        let sum: T = values.iter().map(|&value| scaled(value, power)).sum();
+        let size: f64 = values.iter().map(|value| scaled(value.abs().to_f64(), power)).sum();
+        sum.abs().to_f64() <= values.len() as f64 * T::Real::EPSILON.to_f64() * size
     };
     let mut holds = [u64::from(a.rows().all(|row| cancels(row.values())))];
     a.range().comm().all_reduce_min(&mut holds);

@@ -8,7 +8,7 @@ use dolmen_tests::{TestResult, binary, manifest, shared};
 use serde_json::Value;
 use tempfile::tempdir;
 
-use crate::{dolmen, object, tridiagonal};
+use crate::{dolmen, matrix, object, tridiagonal};
 
 pub(crate) fn by_hand() -> TestResult {
     let folder = tempdir()?;
@@ -26,6 +26,23 @@ pub(crate) fn by_hand() -> TestResult {
     let output = dolmen(2, folder.path(), &["info", "a.mtx"])?;
     assert!(output.stdout.contains("bandwidth   1 below the diagonal, 1 above"), "{}", output.stdout);
     assert!(output.stdout.contains("symmetry    values symmetric, pattern symmetric"), "{}", output.stdout);
+    Ok(())
+}
+
+/// Norms and sums whose squares, or the sums themselves, leave the range of numbers.
+pub(crate) fn any_size() -> TestResult {
+    let folder = tempdir()?;
+    for size in [1e-160, 1e160] {
+        matrix(folder.path(), "a.mtx", "general", [2, 2], &[(1, 1, 3.0 * size), (2, 2, 4.0 * size)])?;
+        let (found, code) = object(2, folder.path(), &["info", "a.mtx"])?;
+        let norm = found["norm_fro"].as_f64().ok_or("no norm")?;
+        assert!(code == Some(0) && (norm - 5.0 * size).abs() < 1e-15 * norm, "{found}");
+    }
+    let entries = [(1, 1, 1e308), (1, 2, 1e308), (2, 1, 1e308), (2, 2, -1e308)];
+    matrix(folder.path(), "large.mtx", "general", [2, 2], &entries)?;
+    let output = dolmen(1, folder.path(), &["info", "large.mtx"])?;
+    assert!(output.stdout.contains("dominance   in 2 of 2 rows; least |a_ii| / sum of others: 1.000"), "{output:?}");
+    assert!(!output.stdout.contains("null space"), "{output:?}");
     Ok(())
 }
 

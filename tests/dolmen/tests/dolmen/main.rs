@@ -19,6 +19,7 @@ use serde_json::Value;
 fn main() -> ExitCode {
     dolmen_tests::main(&[
         serial("systems_are_solved", solve::systems),
+        serial("badly_scaled_systems_are_solved", solve::badly_scaled),
         serial("failures_are_told", solve::failures),
         serial("solutions_are_written", solve::written),
         serial("right_hand_sides", solve::right_hand_sides),
@@ -30,6 +31,7 @@ fn main() -> ExitCode {
         serial("a_later_attempt_is_resumed", checkpoints::later_attempt),
         serial("other_checkpoints_are_refused", checkpoints::refused),
         serial("matrices_are_described", info::by_hand),
+        serial("norms_of_any_size_are_told", info::any_size),
         serial("reference_matrices_are_described", info::reference_matrices),
         serial("pictures", info::pictures),
         serial("machines_are_checked", machine::check),

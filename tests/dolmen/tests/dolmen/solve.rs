@@ -29,6 +29,33 @@ pub(crate) fn systems() -> TestResult {
     Ok(())
 }
 
+/// Scaled, these systems are as easy as any.
+pub(crate) fn badly_scaled() -> TestResult {
+    let folder = tempdir()?;
+    // Every third row is in units of 2^60.
+    let graded = |i: u64, j: u64| {
+        (i, j, (if i == j { 4.0 } else { 1.0 }) * (if i.is_multiple_of(3) { 2f64.powi(-60) } else { 1.0 }))
+    };
+    let rows = (1..=30).flat_map(|i: u64| (i.max(2) - 1..=30.min(i + 1)).map(move |j| graded(i, j))).collect();
+    let systems = [
+        ("units", [2, 2], vec![(1, 1, 1.0), (2, 2, 1e-17)]),
+        ("largest", [2, 2], vec![(1, 1, 1e308), (1, 2, 1e308), (2, 1, 1e308), (2, 2, -1e308)]),
+        ("rows", [30, 30], rows),
+    ];
+    for (name, size, entries) in systems {
+        matrix(folder.path(), name, "general", size, &entries)?;
+        let (solved, code) = object(2, folder.path(), &["solve", name, "--solver", "direct"])?;
+        assert_eq!((code, &solved["converged"]), (Some(0), &true.into()), "{solved}");
+        assert!(solved["relative_error"].as_f64().is_some_and(|error| error < 1e-12), "{solved}");
+    }
+    // The rows depend on each other, whatever their units.
+    matrix(folder.path(), "singular", "general", [2, 2], &[(1, 1, 1.0), (1, 2, 2e9), (2, 1, 1e-20), (2, 2, 2e-11)])?;
+    let (solved, code) = object(2, folder.path(), &["solve", "singular", "--solver", "direct"])?;
+    assert_eq!((code, &solved["converged"]), (Some(1), &false.into()), "{solved}");
+    assert!(solved["outcome"].as_str().is_some_and(|outcome| outcome.contains("singular")), "{solved}");
+    Ok(())
+}
+
 pub(crate) fn failures() -> TestResult {
     let folder = tempdir()?;
     tridiagonal(folder.path(), "a.mtx", 50, 2.0)?;
