@@ -147,7 +147,7 @@ pub(crate) fn reference_matrices() -> TestResult {
     Ok(())
 }
 
-/// Systems far from one in size are solved; what overflows is said to.
+/// Systems far from one in size are solved.
 pub(crate) fn sizes() -> TestResult {
     let folder = tempdir()?;
     let path = folder.path();
@@ -179,9 +179,6 @@ pub(crate) fn sizes() -> TestResult {
     }
     let huge = [(1, 1, 1e308), (1, 2, 1e308), (2, 1, 1e308), (2, 2, -1e308)];
     matrix(path, "huge.mtx", "general", [2, 2], &huge)?;
-    let output = dolmen(2, path, &["solve", "huge.mtx"])?;
-    assert_eq!(output.status.code(), Some(2), "{output:?}");
-    assert!(output.stderr.contains("huge.mtx: b = A * ones overflows in row 0"), "{output:?}");
     column("huge-b.mtx", &["1e308", "0.5e308"])?;
     let (solved, code) = object(
         2,
