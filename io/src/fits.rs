@@ -13,6 +13,7 @@ mod map;
 mod map_writer;
 mod table;
 mod table_writer;
+mod unpack;
 
 pub use column::{Column, ColumnType};
 pub use file::{FitsFile, Hdu, HduKind};

@@ -17,6 +17,7 @@ mod vectors;
 pub(crate) use header::is_harwell_boeing;
 pub use vectors::{SystemVectors, read_system_vectors, read_vectors};
 
+use crate::budget;
 use crate::error::Result;
 use crate::fault::{Fault, require_same, settle};
 use crate::matrix_file::{Description, Field, Storage, check_sizes, require_field};
@@ -81,6 +82,11 @@ impl<'s> HarwellBoeing<'s> {
 
     fn read_matrix<T: Scalar>(&mut self, builder: &mut CsrBuilder<T>) -> StdResult<(), Fault> {
         let Header { rows, columns, entries, symmetry, indices, values, .. } = self.header;
+        if self.source.is_gzip() {
+            // Here all are read by one rank.
+            let room = budget::require_entries(entries.saturating_add(columns), 1, self.source.length());
+            room.map_err(|what| Fault::line(3, what))?;
+        }
         let starts = self.pointers()?;
         let mut row_of = Vec::new();
         indices.read(&mut self.lines, "row indices", entries, |field| match indices.index(field)? {

@@ -2,16 +2,19 @@
 //! writes its own hyperslab.
 
 mod attribute;
+mod chunks;
 mod dataset;
 mod element;
 mod encoding;
 mod ffi;
 mod file;
 mod filters;
+mod guard;
 mod matrix;
 mod name;
 mod objects;
 mod options;
+mod outside;
 mod sink;
 mod slab;
 mod space;
@@ -23,6 +26,7 @@ pub use attribute::Attribute;
 pub use dataset::{Dataset, Layout, Transfer};
 pub use element::{ByteOrder, Element, ElementType, Member};
 pub use file::H5File;
+pub(crate) use file::examine;
 pub use objects::{Link, Object, Stored};
 pub use options::{CreateOptions, InForce, OpenOptions};
 pub use table::TableColumn;

@@ -4,6 +4,7 @@
 //! Everything that can fail on one rank is agreed over the ranks, and files
 //! appear under their name only when they are complete.
 
+pub mod budget;
 pub mod checkpoint;
 pub mod fits;
 pub mod harwell_boeing;

@@ -23,12 +23,12 @@ mod write;
 
 pub use write::{write_matrix, write_vectors};
 
-use crate::dense;
 use crate::error::Result;
 use crate::fault::{Fault, require_same, settle};
 use crate::matrix_file::{Description, Format, Storage, Symmetry, check_length, check_sizes, require_field};
 use crate::source::Source;
 use crate::text::Lines;
+use crate::{budget, dense};
 use array::Values;
 use body::{Entries, Passed, Start};
 use coordinate::Triplets;
@@ -141,7 +141,9 @@ impl<'s> MatrixMarket<'s> {
         let Header { rows, columns, entries: announced, lines, bytes, .. } = self.header;
         let start = Start { bytes, lines };
         let Passed { entries: found, bytes } = if self.source.is_gzip() {
-            body::read_gzip(&self.comm, self.source, start, &mut self.text, entries)?
+            let room = budget::require_entries(announced, self.comm.size(), self.source.length());
+            self.comm.agree(room.map_err(|what| Fault::line(lines, what).of(self.source.path())))?;
+            body::read_gzip(&self.comm, self.source, start, &mut self.text, announced, entries)?
         } else {
             body::read_plain(&self.comm, self.source, start, entries)?
         };

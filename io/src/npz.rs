@@ -20,6 +20,7 @@ pub use dense::write_vectors;
 pub use write::write_matrix;
 pub(crate) use zip::is_zip;
 
+use crate::budget;
 use crate::dense::columns_of;
 use crate::error::Result;
 use crate::fault::{Fault, require_same, settle};
@@ -101,8 +102,12 @@ impl<'s> Npz<'s> {
 
     fn check_sizes(&self) -> Result<()> {
         let place = if matches!(self.layouts, Layouts::Dense) { "array" } else { "member shape.npy" };
-        let checked = check_sizes(self.rows, self.columns, self.data_bytes());
-        checked.map_err(|what| Fault::new(place, what).of(self.source.path()))
+        let packed: u64 =
+            self.layouts.arrays().chain([&self.data]).filter(|array| array.is_packed()).map(Array::bytes).sum();
+        // Each rank keeps its share.
+        let checked = budget::require(packed.div_ceil(self.comm.size() as u64));
+        let checked = checked.and_then(|()| check_sizes(self.rows, self.columns, self.data_bytes()));
+        Ok(self.comm.agree(checked.map_err(|what| Fault::new(place, what).of(self.source.path())))?)
     }
 
     /// Bytes of all arrays, unpacked.

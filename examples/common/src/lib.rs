@@ -1,6 +1,7 @@
-//! What the programs of this workspace share: their command line, checkpoints, pictures, and small files.
+//! What the programs of this workspace share: their command line, options, checkpoints, pictures, and small files.
 
 pub mod checkpoints;
 pub mod command_line;
+pub mod file_args;
 pub mod files;
 pub mod picture;

@@ -5,7 +5,6 @@ use std::path::Path;
 use dolmen_common::files::keep_inputs;
 use dolmen_core::Comm;
 use dolmen_io::fits::{Hdu, HduKind};
-use dolmen_io::hdf5::H5File;
 use dolmen_io::{
     Matrix, Vectors, require_matrix_extension, require_vectors_extension, require_writable, require_writable_folder,
 };
@@ -110,7 +109,7 @@ fn require_no_others(comm: &Comm, location: &Location) -> Result<()> {
 
 /// What an HDF5 file holds beside an object, the groups around it, and what is in it.
 fn other_objects(comm: &Comm, location: &Location, name: &str) -> Result<Vec<String>> {
-    let file = H5File::open(comm, &location.file)?;
+    let file = hdf5_file::open(comm, &location.file)?;
     let objects = file.objects()?;
     file.close()?;
     let own = format!("/{}", name.trim_matches('/'));

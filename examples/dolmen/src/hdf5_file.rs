@@ -1,8 +1,11 @@
 //! Matrices and vectors in HDF5 files: groups as AnnData, SciPy, 10x Genomics and MATLAB write them, and
 //! datasets of numbers, as h5py and PETSc write them.
 
+use std::collections::{HashMap, HashSet};
+use std::sync::OnceLock;
+
 use dolmen_core::{Comm, Layout, LinearOperator};
-use dolmen_io::hdf5::{Attribute, ElementType, Entry, H5File, Layout as Stored, Link, Object};
+use dolmen_io::hdf5::{Attribute, ElementType, Entry, H5File, Layout as Stored, Link, Object, OpenOptions};
 use dolmen_io::{Matrix, Vectors};
 
 use crate::error::{Error, Result};
@@ -29,22 +32,94 @@ pub(crate) struct Contents {
     pub(crate) unread: Vec<(String, Error)>,
 }
 
+/// How all files of this run are opened: what the command line says.
+static OPTIONS: OnceLock<OpenOptions> = OnceLock::new();
+
+/// Sets how files are opened, before the first is.
+pub(crate) fn open_with(options: OpenOptions) {
+    // Set once, by the command line.
+    let _ = OPTIONS.set(options);
+}
+
+/// Opens a file.
+///
+/// # Collective
+pub(crate) fn open(comm: &Comm, path: &std::path::Path) -> Result<H5File> {
+    Ok(H5File::open_with(comm, path, OPTIONS.get_or_init(OpenOptions::new))?)
+}
+
+/// The groups and datasets of a file, found by their names.
+pub(crate) struct Objects {
+    pub(crate) all: Vec<Object>,
+    places: HashMap<String, usize>,
+}
+
+impl Objects {
+    /// # Collective
+    pub(crate) fn of(file: &H5File) -> Result<Objects> {
+        let all = file.objects()?;
+        let places = all.iter().enumerate().map(|(place, object)| (object.name.clone(), place)).collect();
+        Ok(Objects { all, places })
+    }
+
+    fn named(&self, name: &str) -> Option<&Object> {
+        self.places.get(name).map(|place| &self.all[*place])
+    }
+
+    /// The dataset of this name, maybe through a link.
+    pub(crate) fn dataset(&self, name: &str) -> Option<&Object> {
+        let found = self.named(name)?;
+        let found = if let Some(Link::Object(target)) = &found.link { self.named(target)? } else { found };
+        found.dataset.is_some().then_some(found)
+    }
+
+    /// Says that a name leads through a link out of the file, if it does.
+    fn link_out_of(&self, name: &str) -> Option<String> {
+        let ends = name.match_indices('/').map(|(at, _)| at).filter(|at| *at > 0).chain([name.len()]);
+        ends.filter_map(|end| self.named(&name[..end])).find_map(leads_out)
+    }
+
+    /// Whether a group says to be a sparse matrix, or has the parts of one.
+    fn is_matrix(&self, object: &Object) -> bool {
+        let parent = object.name.trim_end_matches('/');
+        let has = |part: &str| self.dataset(&format!("{parent}/{part}")).is_some();
+        object.dataset.is_none()
+            && has("data")
+            && (object.has_attribute("MATLAB_sparse") || (has("indices") && has("indptr")) || (has("ir") && has("jc")))
+    }
+}
+
+/// Says that an object is a link out of the file that was not followed, if it is.
+fn leads_out(object: &Object) -> Option<String> {
+    let Some(Link::External(file)) = &object.link else { return None };
+    Some(format!("{} leads to another file, {file}, {}", object.name, not_followed()))
+}
+
+/// Why a link out of the file was not followed.
+pub(crate) fn not_followed() -> &'static str {
+    if OPTIONS.get().is_some_and(OpenOptions::allows_external) {
+        "which cannot be opened or has no such object"
+    } else {
+        "which is read only with --allow-external"
+    }
+}
+
 /// All matrices, and all vectors that are not part of one.
 ///
 /// # Collective
-pub(crate) fn find(file: &H5File, objects: &[Object]) -> Contents {
+pub(crate) fn find(file: &H5File, objects: &Objects) -> Contents {
     let mut contents = Contents::default();
-    let mut groups: Vec<String> = Vec::new();
-    for object in objects.iter().filter(|object| object.link.is_none()) {
+    let mut groups: HashSet<&str> = HashSet::new();
+    for object in objects.all.iter().filter(|object| object.link.is_none()) {
         let name = object.name.clone();
-        let is_part = groups.iter().any(|group| name.rsplit_once('/').is_some_and(|(parent, _)| parent == group));
-        let described = if is_matrix(object, objects) {
-            groups.push(name.trim_end_matches('/').to_owned());
+        let is_part = object.name.rsplit_once('/').is_some_and(|(parent, _)| groups.contains(parent));
+        let described = if objects.is_matrix(object) {
+            groups.insert(object.name.trim_end_matches('/'));
             matrix(file, name.trim_end_matches('/'), objects).map(Some)
         } else if is_part {
             Ok(None)
         } else {
-            vectors(file, object)
+            Ok(vectors(object))
         };
         match described {
             Ok(Some(description)) => contents.found.push(Found { name, description }),
@@ -55,29 +130,11 @@ pub(crate) fn find(file: &H5File, objects: &[Object]) -> Contents {
     contents
 }
 
-/// The dataset of this name, maybe through a link.
-pub(crate) fn dataset<'o>(objects: &'o [Object], name: &str) -> Option<&'o Object> {
-    let named = |name: &str| objects.iter().find(|object| object.name == name);
-    let found = named(name)?;
-    let found = if let Some(Link::Object(target)) = &found.link { named(target)? } else { found };
-    found.dataset.is_some().then_some(found)
-}
-
-/// Whether a group says to be a sparse matrix, or has the parts of one.
-fn is_matrix(object: &Object, objects: &[Object]) -> bool {
-    let parent = object.name.trim_end_matches('/');
-    let has = |part: &str| dataset(objects, &format!("{parent}/{part}")).is_some();
-    let says = |name: &str| object.attributes.iter().any(|attribute| attribute == name);
-    object.dataset.is_none()
-        && has("data")
-        && (says("MATLAB_sparse") || (has("indices") && has("indptr")) || (has("ir") && has("jc")))
-}
-
 /// What is known of a matrix without reading it.
-fn matrix(file: &H5File, group: &str, objects: &[Object]) -> Result<Description> {
+fn matrix(file: &H5File, group: &str, objects: &Objects) -> Result<Description> {
     let (rows, columns) = file.matrix_shape(group)?;
-    let data = dataset(objects, &format!("{group}/data"));
-    let values = data.map(|data| vectors(file, data)).transpose()?.flatten();
+    let data = objects.dataset(&format!("{group}/data"));
+    let values = data.and_then(vectors);
     if let (Some(data), None) = (data, &values) {
         return Err(Error::File {
             path: file.path().to_owned(),
@@ -91,26 +148,25 @@ fn matrix(file: &H5File, group: &str, objects: &[Object]) -> Result<Description>
 }
 
 /// What is known of a dataset of numbers; `None` of any other.
-fn vectors(file: &H5File, object: &Object) -> Result<Option<Description>> {
-    let Some(stored) = &object.dataset else { return Ok(None) };
+fn vectors(object: &Object) -> Option<Description> {
+    let stored = object.dataset.as_ref()?;
     let mut shape = stored.shape.clone();
     let is_complex = match &stored.element {
         ElementType::Float { .. } | ElementType::Integer { .. } => {
-            let says = object.attributes.iter().any(|name| name == "complex");
+            let says = object.attribute("complex") == Some(&Attribute::Integer(1));
             let pairs = says && shape.len() > 1 && shape.last() == Some(&2);
-            let pairs = pairs && file.attribute(&object.name, "complex")? == Some(Attribute::Integer(1));
             shape.truncate(shape.len() - usize::from(pairs));
             pairs
         }
         ElementType::Compound { members, .. } if is_complex(members) => true,
-        _ => return Ok(None),
+        _ => return None,
     };
     let size = match *shape {
         // MATLAB's vectors are matrices of one row.
-        [rows, columns] if rows != 1 || !object.attributes.iter().any(|name| name == "MATLAB_class") => [rows, columns],
-        _ => [shape.iter().product(), 1],
+        [rows, columns] if rows != 1 || !object.has_attribute("MATLAB_class") => [rows, columns],
+        _ => [shape.iter().fold(1, |product: u64, length| product.saturating_mul(*length)), 1],
     };
-    Ok(Some(Description::full(FORMAT, "array", is_complex, size)))
+    Some(Description::full(FORMAT, "array", is_complex, size))
 }
 
 fn is_complex(members: &[dolmen_io::hdf5::Member]) -> bool {
@@ -126,16 +182,19 @@ fn not_numbers(object: &Object) -> String {
 
 /// The object that a location names, or the only one that `wanted` likes.
 fn choose(location: &Location, file: &H5File, wanted: impl Fn(&Description) -> bool, kind: &str) -> Result<Found> {
-    let objects = file.objects()?;
+    let objects = Objects::of(file)?;
     let Contents { mut found, mut unread } = find(file, &objects);
     if let Some(object) = &location.object {
         let asked = format!("/{}", object.trim_matches('/'));
-        let name = file.listed_name(&objects, &asked).unwrap_or_else(|| asked.clone());
+        let name = file.listed_name(&objects.all, &asked).unwrap_or_else(|| asked.clone());
+        if let Some(link) = objects.link_out_of(&name) {
+            return Err(location.error(link));
+        }
         if let Some(at) = unread.iter().position(|(unread, _)| *unread == name) {
             return Err(unread.swap_remove(at).1);
         }
         let Some(at) = found.iter().position(|found| found.name == name) else {
-            let other = dataset(&objects, &name).map(|other| format!("; {}", not_numbers(other))).unwrap_or_default();
+            let other = objects.dataset(&name).map(|other| format!("; {}", not_numbers(other))).unwrap_or_default();
             return Err(location.error(format!("has no matrix and no vectors named {asked}{other}; {}", list(&found))));
         };
         let chosen = found.swap_remove(at);
@@ -151,9 +210,10 @@ fn choose(location: &Location, file: &H5File, wanted: impl Fn(&Description) -> b
         // What is not understood may be what is wanted.
         (0, Some((_, error))) => Err(error),
         (0, None) => {
-            let other = objects.iter().find(|object| object.dataset.is_some());
+            let other = objects.all.iter().find(|object| object.dataset.is_some());
             let other = other.filter(|_| has_none).map(|other| format!("; {}", not_numbers(other))).unwrap_or_default();
-            Err(location.error(format!("holds nothing that is {kind}{other}")))
+            let link = objects.all.iter().find_map(leads_out).map(|link| format!("; {link}")).unwrap_or_default();
+            Err(location.error(format!("holds nothing that is {kind}{other}{link}")))
         }
         _ => Err(location.error(format!("holds several objects; choose one with FILE::OBJECT; {}", list(&found)))),
     }
@@ -168,7 +228,7 @@ fn list(found: &[Found]) -> String {
 ///
 /// # Collective
 pub(crate) fn describe(comm: &Comm, location: &Location) -> Result<Description> {
-    let file = H5File::open(comm, &location.file)?;
+    let file = open(comm, &location.file)?;
     let found = choose(location, &file, |_| true, "a matrix or vectors")?;
     file.close()?;
     Ok(found.description)
@@ -176,7 +236,7 @@ pub(crate) fn describe(comm: &Comm, location: &Location) -> Result<Description> 
 
 /// # Collective
 pub(crate) fn read_matrix(comm: &Comm, location: &Location) -> Result<(Matrix, Description)> {
-    let file = H5File::open(comm, &location.file)?;
+    let file = open(comm, &location.file)?;
     let found = choose(location, &file, |found| !found.is_vectors, "a sparse matrix")?;
     let matrix = matrix_of(&file, &found)?;
     file.close()?;
@@ -198,7 +258,7 @@ pub(crate) fn matrix_of(file: &H5File, found: &Found) -> Result<Matrix> {
 
 /// # Collective
 pub(crate) fn read_vectors(location: &Location, rows: &Layout) -> Result<(Vectors, Description)> {
-    let file = H5File::open(rows.comm(), &location.file)?;
+    let file = open(rows.comm(), &location.file)?;
     let found = choose(location, &file, |found| found.is_vectors, "vectors")?;
     require_length(location, &format!("{} ", found.name), found.description.rows, rows)?;
     let vectors = vectors_of(&file, &found, rows)?;

@@ -9,39 +9,44 @@ use dolmen_io::checkpoint;
 use dolmen_io::fits::{Column, FitsFile, Hdu, HduKind, MapFile};
 use dolmen_io::hdf5::{Attribute, Element, ElementType, H5File, Link, Object, Stored};
 use serde_json::{Map, Value, json};
+use std::collections::HashMap;
 
 use crate::error::Result;
 use crate::fits_file;
-use crate::hdf5_file::{Contents, Found, dataset, find, matrix_of, vectors_of};
+use crate::hdf5_file::{self, Contents, Found, Objects, find, matrix_of, not_followed, vectors_of};
 use crate::info::Told;
 use crate::location::Location;
 
 /// The names of the parts of a matrix.
 const PARTS: [&str; 6] = ["data", "indices", "indptr", "shape", "ir", "jc"];
 
+/// Values of an attribute that are shown; of longer lists only their number is.
+const SHOWN: usize = 1000;
+
 /// The groups and datasets of an HDF5 file; first the one to describe in full, if there is only one.
 ///
 /// # Collective
 pub(crate) fn hdf5(comm: &Comm, location: &Location) -> Result<(Option<Location>, Told)> {
     let file = open_verified(comm, &location.file)?;
-    let objects = file.objects()?;
+    let objects = Objects::of(&file)?;
     let Contents { found, unread } = find(&file, &objects);
-    let (mut readable, mut unusable) = (Vec::new(), Vec::new());
+    let mut faults: HashMap<&str, String> =
+        unread.iter().map(|(name, error)| (name.as_str(), error.to_string())).collect();
+    let mut readable = Vec::new();
     for found in &found {
         match read(&file, &objects, found)? {
             None => readable.push(found),
-            Some(fault) => unusable.push((found.name.as_str(), fault)),
+            Some(fault) => drop(faults.insert(&found.name, fault)),
         }
     }
-    let links = objects.iter().filter(|object| object.link.is_some()).count();
-    let mut lines = vec![format!("HDF5, {} groups and datasets", objects.len() - links)];
+    let known: HashMap<&str, &Found> = found.iter().map(|found| (found.name.as_str(), found)).collect();
+    let links = objects.all.iter().filter(|object| object.link.is_some()).count();
+    let mut lines = vec![format!("HDF5, {} groups and datasets", objects.all.len() - links)];
     let mut list = Vec::new();
-    for object in &objects {
-        let attributes = attributes(&file, object);
-        let known = found.iter().find(|found| found.name == object.name);
-        let fault = unread.iter().find(|(name, _)| *name == object.name).map(|(_, error)| error.to_string());
-        let unusable = unusable.iter().find(|(name, _)| *name == object.name).map(|(_, fault)| fault.clone());
-        let fault = fault.or(unusable).or_else(|| not_tried(object, known));
+    for object in &objects.all {
+        let attributes = attributes(object);
+        let known = known.get(object.name.as_str()).copied();
+        let fault = faults.get(object.name.as_str()).cloned().or_else(|| not_tried(object, known));
         lines.push(format!("{:<28}  {}", object.name, kind(object, known, fault.as_deref())));
         lines.extend(attributes.iter().map(|(name, value)| format!("    @{name} = {}", shown(value))));
         list.push(described(object, known, attributes, fault));
@@ -61,25 +66,30 @@ fn open_verified(comm: &Comm, path: &Path) -> Result<H5File> {
     if is_one == [1] {
         checkpoint::verify(comm, path)?;
     }
-    let file = H5File::open(comm, path)?;
+    let file = hdf5_file::open(comm, path)?;
     if is_one == [0] && file.attribute("/", "format")? == Some(Attribute::Text(checkpoint::FORMAT.to_owned())) {
         checkpoint::verify(comm, path)?;
     }
     Ok(file)
 }
 
-/// Whether the data of an object, or of a part of a matrix, went through a filter that is not there.
-fn lacks_filters(objects: &[Object], name: &str) -> bool {
+/// Whether nothing can be said of the data of an object, or of a part of a matrix: they went through a filter that
+/// is not there, or lie in another file.
+fn is_out_of_reach(objects: &Objects, name: &str) -> bool {
     let parent = name.trim_end_matches('/');
-    let parts = PARTS.iter().filter_map(|part| dataset(objects, &format!("{parent}/{part}")));
-    let mut stored = parts.chain(dataset(objects, name)).filter_map(|object| object.dataset.as_ref());
-    stored.any(|stored| !stored.missing_filters.is_empty())
+    let parts = PARTS.iter().filter_map(|part| objects.dataset(&format!("{parent}/{part}")));
+    let mut stored = parts.chain(objects.dataset(name)).filter_map(|object| object.dataset.as_ref());
+    stored.any(|stored| !stored.missing_filters.is_empty() || !stored.outside.is_empty())
 }
 
-/// The filters that are not there, of a dataset whose data are not looked at.
+/// What keeps a dataset from being read whose data are not looked at.
 fn not_tried(object: &Object, known: Option<&Found>) -> Option<String> {
-    let missing = object.dataset.as_ref().filter(|_| known.is_none()).map(|stored| stored.missing_filters.join(", "));
-    missing.filter(|missing| !missing.is_empty()).map(|missing| format!("its filter is not installed: {missing}"))
+    let stored = object.dataset.as_ref().filter(|_| known.is_none())?;
+    if !stored.outside.is_empty() {
+        return Some(format!("its data lie in another file, {}", stored.outside.join(", ")));
+    }
+    let missing = stored.missing_filters.join(", ");
+    (!missing.is_empty()).then(|| format!("its filter is not installed: {missing}"))
 }
 
 /// The only matrix; without one the only vectors.
@@ -95,10 +105,9 @@ fn only(location: &Location, found: &[&Found]) -> Option<Location> {
 }
 
 /// Reads a matrix or vectors, to see whether they are valid; says why they cannot be used although they may be.
-fn read(file: &H5File, objects: &[Object], found: &Found) -> Result<Option<String>> {
+fn read(file: &H5File, objects: &Objects, found: &Found) -> Result<Option<String>> {
     match examine(file, found) {
-        // Here nothing can be said of the data.
-        Err(error) if lacks_filters(objects, &found.name) => Ok(Some(error.to_string())),
+        Err(error) if is_out_of_reach(objects, &found.name) => Ok(Some(error.to_string())),
         examined => examined,
     }
 }
@@ -148,27 +157,29 @@ fn joined(lines: &[String]) -> String {
     lines.iter().map(|line| escaped(line)).collect::<Vec<_>>().join("\n")
 }
 
-fn attributes(file: &H5File, object: &Object) -> Vec<(String, Value)> {
-    let value = |name: &String| match file.attribute(&object.name, name) {
-        Ok(Some(Attribute::Text(text))) => json!(text),
-        Ok(Some(Attribute::Integer(value))) => json!(value),
-        Ok(Some(Attribute::Real(value))) => json!(value),
-        Ok(Some(Attribute::Reals(values))) => json!(values),
-        Ok(Some(Attribute::Integers(values))) => json!(values),
+fn attributes(object: &Object) -> Vec<(String, Value)> {
+    let many = |count: usize| (count > SHOWN).then(|| json!(format!("{count} numbers")));
+    let value = |value: &Option<Attribute>| match value {
+        Some(Attribute::Text(text)) => json!(text),
+        Some(Attribute::Integer(value)) => json!(value),
+        Some(Attribute::Real(value)) => json!(value),
+        Some(Attribute::Reals(values)) => many(values.len()).unwrap_or_else(|| json!(values)),
+        Some(Attribute::Integers(values)) => many(values.len()).unwrap_or_else(|| json!(values)),
         // References and other types that are not read.
-        Ok(_) | Err(_) => Value::Null,
+        _ => Value::Null,
     };
-    object.attributes.iter().map(|name| (name.clone(), value(name))).collect()
+    object.attributes.iter().map(|(name, found)| (name.clone(), value(found))).collect()
 }
 
 fn shown(value: &Value) -> String {
-    if value.is_null() { "of a type that is not read".to_owned() } else { value.to_string() }
+    if value.is_null() { "of a type or size that is not read".to_owned() } else { value.to_string() }
 }
 
 /// What an object is, in words.
 fn kind(object: &Object, known: Option<&Found>, fault: Option<&str>) -> String {
     match &object.link {
         Some(Link::Object(target)) => return format!("link to {target}"),
+        Some(Link::External(file)) => return format!("link to another file, {file}, {}", not_followed()),
         Some(_) => return "link to no group or dataset of this file".to_owned(),
         None => {}
     }
@@ -221,9 +232,15 @@ fn described(object: &Object, known: Option<&Found>, attributes: Vec<(String, Va
         described["layout"] = json!(stored.layout);
         described["chunk"] = json!(stored.chunk);
         described["filters"] = json!(stored.filters);
+        if !stored.outside.is_empty() {
+            described["outside"] = json!(stored.outside);
+        }
     }
     if let Some(Link::Object(target)) = &object.link {
         described["target"] = json!(target);
+    }
+    if let Some(Link::External(file)) = &object.link {
+        described["file"] = json!(file);
     }
     if let Some(fault) = fault {
         described["not_read"] = json!(fault);

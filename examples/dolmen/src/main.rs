@@ -23,6 +23,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 use dolmen_common::command_line;
+use dolmen_common::file_args::FileArgs;
 use dolmen_core::Comm;
 use error::Result;
 
@@ -32,6 +33,8 @@ use error::Result;
 struct Arguments {
     #[command(subcommand)]
     command: Command,
+    #[command(flatten)]
+    files: FileArgs,
 }
 
 #[derive(Subcommand)]
@@ -51,7 +54,10 @@ fn main() -> ExitCode {
     command_line::show_warnings();
     Comm::run(|comm| -> Result<ExitCode> {
         let command = match command_line::parse::<Arguments>(comm) {
-            Ok(arguments) => arguments.command,
+            Ok(arguments) => {
+                hdf5_file::open_with(arguments.files.apply(comm));
+                arguments.command
+            }
             Err(code) => return Ok(code),
         };
         let code = match command {

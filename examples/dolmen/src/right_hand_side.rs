@@ -1,6 +1,6 @@
 //! The right-hand side of a system: from a file, or one whose solution is known.
 
-use std::io::Read as _;
+use std::io::{BufRead, BufReader};
 use std::path::Path;
 
 use dolmen_core::scaling::{exponent, largest, scaled};
@@ -74,19 +74,15 @@ fn require_finite<T: Scalar>(location: &Location, vector: &Vector<T>) -> Result<
 
 /// The first line of a MatrixMarket file with a value that is NaN or infinite, counted from 1.
 fn line_not_finite(path: &Path) -> Option<usize> {
-    let mut text = Vec::new();
-    let packed = std::fs::read(path).ok()?;
-    if packed.starts_with(&[0x1f, 0x8b]) {
-        MultiGzDecoder::new(packed.as_slice()).read_to_end(&mut text).ok()?;
-    } else {
-        text = packed;
-    }
-    let text = String::from_utf8_lossy(&text);
-    if !text.starts_with("%%MatrixMarket") {
-        return None;
-    }
-    let indices = if text.lines().next()?.contains("coordinate") { 2 } else { 0 };
-    let lines = text.lines().zip(1..).filter(|(line, _)| !line.starts_with('%') && !line.trim().is_empty());
+    let mut stored = BufReader::new(std::fs::File::open(path).ok()?);
+    let is_packed = stored.fill_buf().ok()?.starts_with(&[0x1f, 0x8b]);
+    let text: Box<dyn BufRead> =
+        if is_packed { Box::new(BufReader::new(MultiGzDecoder::new(stored))) } else { Box::new(stored) };
+    // It was read before: a line that is not text is none to look for.
+    let mut lines = text.lines().map_while(Result::ok).zip(1..);
+    let (first, _) = lines.next().filter(|(line, _)| line.starts_with("%%MatrixMarket"))?;
+    let indices = if first.contains("coordinate") { 2 } else { 0 };
+    let lines = lines.filter(|(line, _)| !line.starts_with('%') && !line.trim().is_empty());
     let is_bad = |word: &str| word.parse().is_ok_and(|value: f64| !value.is_finite());
     // The first of them has the sizes.
     lines.skip(1).find(|(line, _)| line.split_whitespace().skip(indices).any(is_bad)).map(|(_, number)| number)

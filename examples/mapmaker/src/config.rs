@@ -17,6 +17,8 @@ use crate::tod::check::weight;
 
 pub use dolmen_io::fits::Ordering as PixelOrdering;
 
+/// Bytes that the text of a configuration may have.
+const LARGEST: u64 = 1 << 20;
 /// Samples of a detector that a simulation may have: ten years at 100 Hz.
 const MOST_SAMPLES: f64 = 4e10;
 /// Noise intervals that a simulation may have; every rank lists them all.
@@ -55,6 +57,9 @@ pub struct InputConfig {
     pub psi_convention: Option<Convention>,
     /// `dst` only: the frame of the pointing.
     pub coordinates: Option<Frame>,
+    /// Whether timelines are read that lie in other files than this one: `--allow-external` of the command line.
+    #[serde(skip)]
+    pub allow_external: bool,
 }
 
 /// The map's pixels and Stokes parameters.
@@ -234,13 +239,19 @@ impl Config {
     /// # Collective
     ///
     /// # Errors
-    /// The file cannot be read, or is not the same for all ranks.
+    /// The file cannot be read, is not the same for all ranks, or is larger than 1 MiB.
     pub fn read(comm: &Comm, path: &Path) -> Result<String> {
-        let mut file = open_on_all_ranks(comm, path)?;
-        let mut text = String::new();
-        let read = file.read_to_string(&mut text).map(|_| text);
-        let what = |error| Error::File { path: path.to_owned(), what: format!("cannot read: {error}") };
-        Ok(comm.agree(read.map_err(what))?)
+        let file = open_on_all_ranks(comm, path)?;
+        let wrong = |what: String| Error::File { path: path.to_owned(), what };
+        let read = || -> Result<String> {
+            let mut text = String::new();
+            let read = file.take(LARGEST + 1).read_to_string(&mut text);
+            if text.len() as u64 > LARGEST || matches!(read, Ok(bytes) if bytes as u64 > LARGEST) {
+                return Err(wrong(format!("is larger than {LARGEST} bytes, which no configuration needs to be")));
+            }
+            read.map(|_| text).map_err(|error| wrong(format!("cannot read: {error}")))
+        };
+        Ok(comm.agree(read())?)
     }
 
     /// Validates the text of the configuration file at `path`. Paths in it are relative to the

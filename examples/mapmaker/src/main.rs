@@ -6,9 +6,11 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 use dolmen_common::checkpoints::{CheckpointArgs, STOPPED};
 use dolmen_common::command_line::{self, say};
+use dolmen_common::file_args::FileArgs;
 use dolmen_common::files::keep_inputs;
 use dolmen_core::Comm;
 use dolmen_core::text::shown;
+use dolmen_io::hdf5::OpenOptions;
 use dolmen_solvers::Progress;
 use mapmaker::config::Config;
 use mapmaker::run::{Outcome, Request, checkpoint_config, run};
@@ -21,6 +23,8 @@ use mapmaker::{Error, Result};
 struct Arguments {
     #[command(subcommand)]
     command: Command,
+    #[command(flatten)]
+    files: FileArgs,
 }
 
 #[derive(Subcommand)]
@@ -56,7 +60,8 @@ fn main() -> ExitCode {
     Comm::run(|comm| -> Result<ExitCode> {
         match command_line::parse::<Arguments>(comm) {
             Ok(arguments) => {
-                let code = execute(comm, arguments.command)?;
+                let options = arguments.files.apply(comm);
+                let code = execute(comm, arguments.command, &options)?;
                 command_line::finish(comm)?;
                 Ok(code)
             }
@@ -65,12 +70,13 @@ fn main() -> ExitCode {
     })
 }
 
-fn execute(comm: &Comm, command: Command) -> Result<ExitCode> {
+fn execute(comm: &Comm, command: Command, files: &OpenOptions) -> Result<ExitCode> {
     let say = |text: &str| say(comm, text);
     match command {
         Command::Run { config: path, output, tod, checkpoints } => {
             let (mut config, text) = load(comm, &path)?;
             config.input.tod = tod_or(tod, &config, &path, "--tod")?;
+            config.input.allow_external = files.allows_external();
             let folder = output.or(config.output.folder.clone()).ok_or_else(|| Error::Config {
                 path: path.clone(),
                 line: None,

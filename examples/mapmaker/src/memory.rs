@@ -5,6 +5,7 @@
 //! input are compared with what the system says is available.
 
 use dolmen_core::Comm;
+use dolmen_io::budget::available;
 
 use crate::config::{MapConfig, Stokes};
 use crate::error::{Error, Result};
@@ -22,7 +23,7 @@ pub fn require(comm: &Comm, bytes: f64, what: &str) -> Result<()> {
     let mut needed = [bytes];
     node.all_reduce_sum(&mut needed);
     node.free();
-    let enough = available().is_none_or(|available| needed[0] <= available);
+    let enough = available().is_none_or(|available| needed[0] <= available as f64);
     let outcome = if enough { Ok(()) } else { Err(Error::Memory(what.to_owned())) };
     Ok(comm.agree(outcome)?)
 }
@@ -51,12 +52,4 @@ pub fn require_map(comm: &Comm, map: &MapConfig) -> Result<()> {
 /// A size for people.
 pub fn gigabytes(bytes: f64) -> String {
     format!("{:.1} GB", bytes / 1e9)
-}
-
-/// Bytes that programs may still use on this node.
-fn available() -> Option<f64> {
-    let text = std::fs::read_to_string("/proc/meminfo").ok()?;
-    let line = text.lines().find_map(|line| line.strip_prefix("MemAvailable:"))?;
-    let kibibytes: f64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
-    Some(1024.0 * kibibytes)
 }

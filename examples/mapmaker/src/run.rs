@@ -16,6 +16,7 @@ use crate::maps::{Maps, make_maps};
 use crate::output::{prepare_folder, products, write_file, write_or_rescue};
 use crate::phases::{PhaseTime, Phases, peak_memory};
 use crate::report::{Phase, Rank, Report, Solve};
+use crate::tod::require_whole;
 
 /// What a run was asked to do.
 pub struct Request<'r> {
@@ -184,6 +185,9 @@ fn ranks(comm: &Comm, maps: &Maps, start: Instant) -> Vec<Rank> {
 /// # Errors
 /// The timelines or the mask cannot be read.
 pub fn checkpoint_config(comm: &Comm, config: &Config) -> Result<String> {
+    if config.input.allow_external {
+        require_whole(comm, &config.input.tod)?;
+    }
     let mut input = config.input.clone();
     let mut destripe = config.destripe.clone();
     let timelines = checksum(comm, &std::mem::take(&mut input.tod))?;

@@ -13,7 +13,7 @@ use std::ops::Range;
 use std::path::Path;
 
 use dolmen_core::Comm;
-use dolmen_io::hdf5::H5File;
+use dolmen_io::hdf5::{H5File, Link, Object, OpenOptions};
 
 use crate::config::{Convention, Frame, InputConfig, Stokes};
 use crate::error::{Error, Result};
@@ -115,7 +115,8 @@ impl Tod {
     /// The file is missing, truncated, or neither format; a dataset or attribute is missing or
     /// has an impossible value.
     pub fn open(comm: &Comm, input: &InputConfig, stokes: Stokes) -> Result<Tod> {
-        let file = H5File::open(comm, &input.tod)?;
+        let options = OpenOptions::new().allow_external(input.allow_external);
+        let file = H5File::open_with(comm, &input.tod, &options)?;
         if file.attribute("/", "format")?.is_none() && file.exists("data") {
             return Ok(Tod::Dst(dst::DstTable::new(file, input, stokes)?));
         }
@@ -172,6 +173,27 @@ impl Reader<'_> {
             Reader::Dst(reader) => reader.read(healpix, detectors, time),
         }
     }
+}
+
+/// Refuses a file whose data lie partly in others, which a checkpoint cannot compare.
+///
+/// # Collective
+///
+/// # Errors
+/// There are such data, or the file is damaged.
+pub fn require_whole(comm: &Comm, path: &Path) -> Result<()> {
+    let file = H5File::open(comm, path)?;
+    let objects = file.objects()?;
+    file.close()?;
+    let is_outside = |object: &&Object| {
+        let stored = object.dataset.as_ref().is_some_and(|stored| !stored.outside.is_empty());
+        stored || matches!(object.link, Some(Link::External(_)))
+    };
+    objects.iter().find(is_outside).map_or(Ok(()), |object| {
+        let what = "lies in another file, which a checkpoint does not notice to change; run without --checkpoint, or \
+                    copy all into one file";
+        Err(invalid(path, object.name.clone(), what))
+    })
 }
 
 /// An error at a dataset or attribute of a file of timelines.

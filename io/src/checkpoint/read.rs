@@ -6,7 +6,7 @@ use super::restored::{Restored, Stored, StoredSection};
 use super::trailer;
 use super::write::{FORMAT, VERSION};
 use crate::error::{Error, Result};
-use crate::hdf5::{Attribute, ByteOrder, ElementType, H5File};
+use crate::hdf5::{Attribute, ByteOrder, ElementType, H5File, OpenOptions, examine};
 use crate::regular_file::open_on_all_ranks;
 use dolmen_core::{Comm, Complex32, Complex64, Layout, Scalar, Vector, profile};
 use std::any::Any;
@@ -52,6 +52,8 @@ pub(super) fn read(comm: &Comm, alone: &Comm, path: &Path) -> Result<Result<Rest
     if let Err(damage) = agree(comm, if comm.rank() == 0 { trailer::check(&file) } else { Ok(()) }) {
         return Ok(Err(damage));
     }
+    // Checksums are those of whoever wrote it.
+    comm.agree(if comm.rank() == 0 { examine(path, &OpenOptions::new()) } else { Ok(()) })?;
     let (restored, located) = comm.agree(describe(alone, path, comm.rank() == 0))?;
     Ok(load_all(comm, &file, restored, located))
 }
@@ -82,7 +84,7 @@ type Sections = Vec<(String, String, Located)>;
 
 /// Everything but the entries of vectors: each rank for itself, since it is little.
 fn describe(alone: &Comm, path: &Path, with_sums: bool) -> Result<(Restored, Sections)> {
-    let file = H5File::open(alone, path)?;
+    let file = H5File::open_examined(alone, path, &OpenOptions::new())?;
     let wrong = |what: String| Error::File { path: path.to_owned(), what };
     let (format, version) = (file.attribute_text("/", "format")?, file.attribute_i64("/", "version")?);
     if format != FORMAT || version != VERSION {

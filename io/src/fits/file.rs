@@ -2,10 +2,10 @@
 
 use super::column::{Column, parse_columns};
 use super::header::{BLOCK, Header, HeaderError};
+use super::unpack::unpack;
 
 use crate::error::{Error, Result};
 use crate::regular_file::open_regular;
-use flate2::read::MultiGzDecoder;
 use std::fs::File;
 use std::io::{self, Read};
 use std::ops::Range;
@@ -19,7 +19,7 @@ const MOST_EMPTY_ROWS: u64 = 1 << 20;
 ///
 /// Nothing here is collective: each rank that needs the file opens it. A plain
 /// file is read by position, so that a rank touches only the rows it asks for;
-/// a gzip file has no positions and is decoded into memory as a whole.
+/// a gzip file has no positions and is decoded into memory as a whole, within the [budget](crate::budget).
 #[derive(Debug)]
 pub struct FitsFile {
     path: PathBuf,
@@ -92,14 +92,14 @@ enum Source {
 }
 
 impl Source {
-    fn open(mut file: File) -> io::Result<Self> {
+    fn open(path: &Path) -> Result<Self> {
+        let failed = |error| Error::io(path, "open", error);
+        let file = open_regular(path)?;
         let mut magic = [0; 2];
-        if file.read_at(&mut magic, 0)? == 2 && magic == [0x1f, 0x8b] {
-            let mut bytes = Vec::new();
-            MultiGzDecoder::new(&mut file).read_to_end(&mut bytes)?;
-            return Ok(Self::Memory(bytes));
+        if file.read_at(&mut magic, 0).map_err(failed)? == 2 && magic == [0x1f, 0x8b] {
+            return Ok(Self::Memory(unpack(path, &file)?));
         }
-        let length = file.metadata()?.len();
+        let length = file.metadata().map_err(failed)?.len();
         Ok(Self::Plain { file, length })
     }
 
@@ -148,7 +148,7 @@ impl FitsFile {
     /// The file cannot be read, is not FITS, or is shorter than its headers say.
     pub fn open(path: impl AsRef<Path>) -> Result<Self> {
         let path = path.as_ref();
-        let source = Source::open(open_regular(path)?).map_err(|error| Error::io(path, "open", error))?;
+        let source = Source::open(path)?;
         let mut hdus = Vec::new();
         let mut position = 0;
         while let Some(hdu) = read_hdu(path, &source, position, hdus.len())? {
@@ -246,7 +246,7 @@ fn read_hdu(path: &Path, source: &Source, position: u64, index: usize) -> Result
 }
 
 /// |BITPIX| / 8 * GCOUNT * (PCOUNT + NAXIS1 * NAXIS2 * ...), in bytes.
-fn data_length(header: &Header) -> std::result::Result<u64, String> {
+pub(super) fn data_length(header: &Header) -> std::result::Result<u64, String> {
     let axes = axis(header, "NAXIS")?;
     if axes == 0 {
         return Ok(0);

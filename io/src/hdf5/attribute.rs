@@ -1,9 +1,19 @@
 //! Attributes of files, groups and datasets.
+//!
+//! Values are read by rank 0 and sent to the others: it is the rank whose child process has read them before
+//! (`guard`), and they are the same for all.
 
+mod value;
+
+use super::element::ElementType;
 use super::file::{H5File, reason};
-use super::space;
+use super::{ffi, outside, space};
 use crate::error::{Error, Result};
-use hdf5::types::{TypeDescriptor, VarLenAscii, VarLenUnicode};
+use hdf5::Location;
+use hdf5::types::{VarLenAscii, VarLenUnicode};
+
+/// Bytes of an attribute that are read, in the file or in memory.
+const MOST: usize = 16 << 20;
 
 /// The value of an attribute.
 #[derive(Clone, Debug, PartialEq)]
@@ -79,7 +89,7 @@ impl H5File {
     /// There is no such group or dataset.
     pub fn attribute_names(&self, object: &str) -> Result<Vec<String>> {
         self.require_complete()?;
-        let names = location(self.file(), object).and_then(|location| location.attr_names());
+        let names = self.open_object(object).and_then(|place| place.attr_names());
         let wrong =
             |what| Error::Object { path: self.path().to_owned(), object: format!("attributes of {object}"), what };
         let mut names = self.comm().agree(names.map_err(|error| wrong(reason(&error))))?;
@@ -99,14 +109,33 @@ impl H5File {
     pub fn attribute(&self, object: &str, name: &str) -> Result<Option<Attribute>> {
         self.require_complete()?;
         let read = || -> hdf5::Result<Option<Attribute>> {
-            let location = location(self.file(), object)?;
-            if !location.attr_names()?.iter().any(|present| present == name) {
+            let location = location(self.file(), object, self.allows_external())?;
+            if !ffi::has_attribute(&location, name)? {
                 return Ok(None);
             }
-            read_value(&location.attr(name)?).map(Some)
+            read_value(&location.attr(name)?)?.map(Some).map_err(hdf5::Error::from)
         };
-        let value = read().map_err(|error| self.attribute_error(object, name, reason(&error)));
-        Ok(self.comm().agree(value)?)
+        let value = if self.comm().rank() == 0 { read() } else { Ok(None) };
+        let value = value.map_err(|error| self.attribute_error(object, name, reason(&error)));
+        let mut value = [self.comm().agree(value)?];
+        self.share(&mut value)?;
+        let [value] = value;
+        Ok(value)
+    }
+
+    /// Gives all ranks the values that rank 0 has.
+    ///
+    /// # Collective
+    pub(super) fn share(&self, values: &mut [Option<Attribute>]) -> Result<()> {
+        let comm = self.comm();
+        let mut bytes = if comm.rank() == 0 { value::encode(values) } else { Vec::new() };
+        comm.broadcast(0, &mut bytes);
+        let count = values.len();
+        let differs =
+            || Error::File { path: self.path().to_owned(), what: "the ranks see different attributes".into() };
+        let shared = value::decode(&bytes).filter(|shared| shared.len() == count).ok_or_else(differs);
+        values.iter_mut().zip(comm.agree(shared)?).for_each(|(place, value)| *place = value);
+        Ok(())
     }
 
     /// The text of an attribute that has to be there.
@@ -166,8 +195,8 @@ impl H5File {
         let value = value.into();
         self.reserve(space::attribute_bytes(name, value.bytes()))?;
         let write = |file: &hdf5::File| -> hdf5::Result<()> {
-            let location = location(file, object)?;
-            if location.attr_names()?.iter().any(|present| present == name) {
+            let location = location(file, object, false)?;
+            if ffi::has_attribute(&location, name)? {
                 location.delete_attr(name)?;
             }
             write_value(&location, name, &value)
@@ -194,42 +223,55 @@ impl H5File {
     }
 }
 
-fn location(file: &hdf5::File, object: &str) -> hdf5::Result<hdf5::Location> {
-    if object != "/" && !file.link_exists(object) {
+fn location(file: &hdf5::File, object: &str, follow: bool) -> hdf5::Result<Location> {
+    if object != "/" && !outside::exists(file, object, follow) {
         return Err(format!("{object} does not exist").into());
     }
-    match file.group(object) {
-        Ok(group) => group.as_location(),
-        Err(_) => file.dataset(object)?.as_location(),
-    }
+    outside::open(file, object, follow)
 }
 
-fn read_value(attribute: &hdf5::Attribute) -> hdf5::Result<Attribute> {
-    let single = attribute.size() == 1;
-    match attribute.dtype()?.to_descriptor()? {
-        TypeDescriptor::Integer(_) if single => first::<i64>(attribute).map(Attribute::Integer),
-        TypeDescriptor::Unsigned(_) if single => {
-            let value = first::<u64>(attribute)?;
-            i64::try_from(value).map(Attribute::Integer).map_err(|_| format!("{value} exceeds 2^63").into())
-        }
-        TypeDescriptor::Float(_) if single => first::<f64>(attribute).map(Attribute::Real),
-        TypeDescriptor::Float(_) => attribute.read_raw::<f64>().map(Attribute::Reals),
-        TypeDescriptor::Integer(_) => attribute.read_raw::<i64>().map(Attribute::Integers),
-        TypeDescriptor::Unsigned(_) => {
-            let values = attribute.read_raw::<u64>()?.into_iter().map(|value| i64::try_from(value).ok()).collect();
-            Option::map(values, Attribute::Integers).ok_or_else(|| "an integer exceeds 2^63".into())
-        }
-        TypeDescriptor::VarLenUnicode if single => {
-            first::<VarLenUnicode>(attribute).map(|text| Attribute::Text(text.to_string()))
-        }
-        TypeDescriptor::VarLenAscii if single => {
-            first::<VarLenAscii>(attribute).map(|text| Attribute::Text(text.to_string()))
-        }
-        TypeDescriptor::FixedAscii(_) | TypeDescriptor::FixedUnicode(_) if single => {
-            super::ffi::read_fixed_text(attribute).map(Attribute::Text)
-        }
-        other => Err(format!("values of type {other} are not read").into()),
+/// The attributes of a group or dataset, sorted by name; with their values if they are wanted, of a type that is
+/// read, and not too large.
+pub(super) fn read_all(location: &Location, values: bool) -> hdf5::Result<Vec<(String, Option<Attribute>)>> {
+    let mut names = location.attr_names()?;
+    names.sort();
+    let read = |name: String| {
+        let value = if values { read_value(&location.attr(&name)?)?.ok() } else { None };
+        Ok((name, value))
+    };
+    names.into_iter().map(read).collect()
+}
+
+/// The value, or why it is not read: an error of the library is that of a damaged file.
+fn read_value(attribute: &hdf5::Attribute) -> hdf5::Result<Result<Attribute, String>> {
+    let (element, count) = (ffi::describe(&attribute.dtype()?)?, attribute.space()?.size());
+    let bytes = count.saturating_mul(attribute.dtype()?.size().max(size_of::<u64>()));
+    if bytes > MOST {
+        return Ok(Err(format!("takes {bytes} bytes; at most {MOST} are read")));
     }
+    let single = count == 1;
+    let text = |bytes: &[u8]| Attribute::Text(String::from_utf8_lossy(bytes).into_owned());
+    Ok(Ok(match element {
+        ElementType::Integer { bytes: 1..=8, signed: true, .. } => {
+            let values = attribute.read_raw::<i64>()?;
+            if let [value] = values[..] { Attribute::Integer(value) } else { Attribute::Integers(values) }
+        }
+        ElementType::Integer { bytes: 1..=8, .. } => return Ok(unsigned(&attribute.read_raw::<u64>()?)),
+        ElementType::Float { .. } => {
+            let values = attribute.read_raw::<f64>()?;
+            if let [value] = values[..] { Attribute::Real(value) } else { Attribute::Reals(values) }
+        }
+        ElementType::Text { bytes: None, utf8: true } if single => text(first::<VarLenUnicode>(attribute)?.as_bytes()),
+        ElementType::Text { bytes: None, .. } if single => text(first::<VarLenAscii>(attribute)?.as_bytes()),
+        ElementType::Text { bytes: Some(_), .. } if single => ffi::read_fixed_text(attribute).map(Attribute::Text)?,
+        other => return Ok(Err(format!("{count} values, each {other}, are not read"))),
+    }))
+}
+
+fn unsigned(values: &[u64]) -> Result<Attribute, String> {
+    let signed = |value: &u64| i64::try_from(*value).map_err(|_| format!("{value} exceeds 2^63"));
+    let values = values.iter().map(signed).collect::<Result<Vec<i64>, String>>()?;
+    Ok(if let [value] = values[..] { Attribute::Integer(value) } else { Attribute::Integers(values) })
 }
 
 fn first<T: hdf5::H5Type>(attribute: &hdf5::Attribute) -> hdf5::Result<T> {

@@ -1,19 +1,20 @@
 //! Datasets, and transfers of which each rank does its own hyperslab.
 //!
-//! Each rank reads by itself, from its own opened file; what one of them meets all agree on afterwards. Where data
-//! go that are written is told by [`Sink`].
+//! Each rank reads by itself, from its own opened file; what one of them meets all agree on afterwards. Chunks are
+//! found by the library and unpacked here ([`Chunks`]). Where data go that are written is told by [`Sink`].
 
+use super::chunks::Chunks;
 use super::element::{Element, ElementType, Number};
 use super::ffi::{self, Buffer};
 use super::file::{H5File, reason};
-use super::filters;
 use super::sink::Sink;
 use super::slab::Slab;
-use super::whole;
+use super::{filters, outside, whole};
+use crate::budget;
 use crate::error::{Error, Result};
 use dolmen_core::{memory, profile};
 use hdf5::types::{CompoundField, CompoundType, TypeDescriptor};
-use std::fs;
+use std::cell::RefCell;
 use std::mem;
 
 /// What one rank reads in one call.
@@ -89,12 +90,27 @@ pub struct Dataset<'file> {
 /// How to get at the data.
 #[derive(Debug)]
 enum Data {
-    ToRead(hdf5::Dataset),
+    ToRead(Source),
     ToWrite(Sink),
+}
+
+/// What data are read from.
+#[derive(Debug)]
+struct Source {
+    dataset: hdf5::Dataset,
+    /// What reads its chunks, if it has any and the library does not.
+    chunks: Option<RefCell<Chunks>>,
+    /// Whether its data lie in other files, which may be read.
+    is_outside: bool,
 }
 
 impl<'file> Dataset<'file> {
     pub(super) fn new(file: &'file H5File, name: &str, dataset: hdf5::Dataset) -> Result<Self> {
+        let wrong = |error: hdf5::Error| file.dataset_error(name, reason(&error));
+        let others = outside::files(&dataset).map_err(wrong)?;
+        if !others.is_empty() && !file.allows_external() {
+            return Err(file.dataset_error(name, outside::refusal(&others)));
+        }
         let examined = || -> hdf5::Result<ElementType> {
             if !dataset.space()?.is_null() {
                 ffi::describe(&dataset.dtype()?)
@@ -102,10 +118,11 @@ impl<'file> Dataset<'file> {
                 Err("has no dataspace of numbers of elements".into())
             }
         };
-        let element = examined().map_err(|error| file.dataset_error(name, reason(&error)))?;
+        let element = examined().map_err(wrong)?;
         let shape = dataset.shape().into_iter().map(|length| length as u64).collect();
-        let transfer = Transfer::Collective;
-        Ok(Self { file, name: name.to_owned(), data: Data::ToRead(dataset), shape, element, transfer })
+        let chunks = Chunks::of(&dataset, file.kept_chunks()).map_err(wrong)?.map(RefCell::new);
+        let (transfer, data) = (Transfer::Collective, Source { dataset, chunks, is_outside: !others.is_empty() });
+        Ok(Self { file, name: name.to_owned(), data: Data::ToRead(data), shape, element, transfer })
     }
 
     pub(super) fn being_written(file: &'file H5File, name: &str, shape: &[u64], sink: Sink) -> Result<Self> {
@@ -128,6 +145,13 @@ impl<'file> Dataset<'file> {
     #[must_use]
     pub fn shape(&self) -> &[u64] {
         &self.shape
+    }
+
+    /// Bytes of all its elements; 2^64 - 1 if they are more than that.
+    pub(super) fn bytes(&self) -> Result<u64> {
+        let element = self.to_read()?.dataset.dtype().map_or(0, |element| element.size()) as u64;
+        let bytes = self.shape.iter().fold(element, |bytes: u64, length| bytes.saturating_mul(*length));
+        Ok(if self.shape.contains(&0) { 0 } else { bytes })
     }
 
     /// The type of its elements in the file.
@@ -253,18 +277,22 @@ impl<'file> Dataset<'file> {
         self.agree(floats.map_err(|what| self.error(what)))
     }
 
-    /// Reads a slab in parts of at most 1 GiB.
+    /// Reads a slab, of what is no chunk in parts of at most 1 GiB.
     pub(super) fn read_bytes(&self, memory_type: &hdf5::Datatype, slab: &Slab, bytes: &mut [u8]) -> Result<()> {
         let _event = profile::event("H5Read").bytes(bytes.len() as u64);
         let read = || -> Result<()> {
-            let (dataset, size) = (self.to_read()?, memory_type.size());
+            let (source, size) = (self.to_read()?, memory_type.size());
+            if let Some(chunks) = &source.chunks {
+                let read = chunks.borrow_mut().read(&source.dataset, memory_type, slab, bytes);
+                return read.map_err(|what| self.error(what));
+            }
             let mut rest = bytes;
             for part in slab.split((TRANSFER_BYTES / size as u64).max(1)) {
                 let elements = usize::try_from(part.elements()).expect("invariant: the part is in memory");
                 let (piece, after) = mem::take(&mut rest).split_at_mut(elements * size);
                 rest = after;
-                let read = ffi::transfer(dataset, memory_type, &part, Buffer::Read(piece));
-                read.map_err(|error| self.not_read(dataset, &error))?;
+                let read = ffi::transfer(&source.dataset, memory_type, &part, Buffer::Read(piece));
+                read.map_err(|error| self.not_read(&source.dataset, &error))?;
             }
             Ok(())
         };
@@ -289,9 +317,9 @@ impl<'file> Dataset<'file> {
         self.agree(written.map_err(|error| self.error(format!("cannot be written: {}", reason(&error)))))
     }
 
-    fn to_read(&self) -> Result<&hdf5::Dataset> {
+    fn to_read(&self) -> Result<&Source> {
         match &self.data {
-            Data::ToRead(dataset) => Ok(dataset),
+            Data::ToRead(source) => Ok(source),
             Data::ToWrite(_) => Err(self.error("is being written; close the file, and open it to read")),
         }
     }
@@ -318,28 +346,32 @@ impl<'file> Dataset<'file> {
             }
         };
         if reading {
-            self.require_stored(slab.elements().saturating_mul(size_of::<T>() as u64))?;
+            self.require_stored(slab.elements(), size_of::<T>())?;
         }
         Ok(Prepared { memory_type: self.memory_type(&memory_type)?, slab, whole })
     }
 
-    /// Refuses to take more memory than the file can have the data for: here, or in the library for a chunk.
-    pub(super) fn require_stored(&self, bytes: u64) -> Result<()> {
-        let dataset = self.to_read()?;
+    /// Refuses to take more memory than the file can have the data for, here or for a chunk, or than there is:
+    /// for so many elements of `width` bytes in memory.
+    pub(super) fn require_stored(&self, elements: u64, width: usize) -> Result<()> {
+        let Source { dataset, is_outside, .. } = self.to_read()?;
         let chunk = dataset.chunk().unwrap_or_default().into_iter().map(|length| length as u64);
         let element = dataset.dtype().map_or(1, |element| element.size()) as u64;
         let chunk = chunk.fold(element, u64::saturating_mul);
-        let bytes = if bytes == 0 { 0 } else { bytes.max(chunk) };
+        let (stored, memory) = (elements.saturating_mul(element), elements.saturating_mul(width as u64));
+        let bytes = if elements == 0 { 0 } else { memory.max(stored).max(chunk) };
         if bytes <= FILL_BYTES {
             return Ok(());
         }
-        let length =
-            fs::metadata(self.file.path()).map_err(|error| Error::io(self.file.path(), "examine", error))?.len();
-        let stored = dataset.storage_size().min(length);
-        if bytes / MOST_EXPANSION <= stored {
-            return Ok(());
+        let has = dataset.storage_size();
+        let has = if *is_outside { has } else { has.min(self.file.length()?) };
+        let packed = dataset.is_chunked();
+        if if packed { bytes / MOST_EXPANSION > has } else { stored > has && !is_outside } {
+            return Err(
+                self.error(format!("would take {bytes} bytes of memory, of which the file has only {has} stored"))
+            );
         }
-        Err(self.error(format!("would take {bytes} bytes of memory, of which the file has only {stored} stored")))
+        if packed || *is_outside { budget::require(bytes).map_err(|what| self.error(what)) } else { Ok(()) }
     }
 
     pub(super) fn memory_type(&self, descriptor: &TypeDescriptor) -> Result<hdf5::Datatype> {
@@ -372,7 +404,7 @@ impl<'file> Dataset<'file> {
     /// Where the data are in the file, if they lie there in one piece.
     pub(crate) fn offset(&self) -> Option<u64> {
         match &self.data {
-            Data::ToRead(dataset) => dataset.offset(),
+            Data::ToRead(source) => source.dataset.offset(),
             Data::ToWrite(sink) => sink.offset(),
         }
     }

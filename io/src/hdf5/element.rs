@@ -230,6 +230,37 @@ impl<T: Element, const N: usize> Element for [T; N] {
 }
 
 impl ElementType {
+    /// A type in memory that elements of this one are read as; none if they are not read.
+    pub(super) fn memory_type(&self) -> Option<TypeDescriptor> {
+        Some(match self {
+            Self::Float { .. } => f64::type_descriptor(),
+            Self::Integer { signed: true, .. } => i64::type_descriptor(),
+            Self::Integer { .. } => u64::type_descriptor(),
+            Self::Boolean => TypeDescriptor::Boolean,
+            Self::Text { bytes: Some(bytes), utf8: true } => TypeDescriptor::FixedUnicode(*bytes),
+            Self::Text { bytes: Some(bytes), .. } => TypeDescriptor::FixedAscii(*bytes),
+            Self::Array { shape, element } => {
+                let length = shape.iter().try_fold(1_usize, |product, length| product.checked_mul(*length))?;
+                let element = element.memory_type()?;
+                element.size().checked_mul(length)?;
+                TypeDescriptor::FixedArray(Box::new(element), *shape.first().filter(|_| shape.len() == 1)?)
+            }
+            Self::Compound { members, .. } => {
+                let types =
+                    members.iter().filter_map(|member| Some((member.name.clone(), member.element.memory_type()?)));
+                let (mut fields, mut size) = (Vec::new(), 0_usize);
+                for (index, (name, ty)) in types.enumerate() {
+                    let offset = size;
+                    size = size.checked_add(ty.size())?;
+                    fields.push(CompoundField { name, ty, offset, index });
+                }
+                TypeDescriptor::Compound(CompoundType { fields, size })
+            }
+            Self::Text { bytes: None, .. } | Self::Other(_) => return None,
+        })
+        .filter(|descriptor| descriptor.size() > 0)
+    }
+
     /// Whether the library can convert between this type in the file and a number
     /// in memory, in the direction `reading`, without changing an integer.
     ///

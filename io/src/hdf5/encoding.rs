@@ -92,6 +92,10 @@ impl H5File {
     }
 
     pub(super) fn group_error(&self, group: &str, what: impl Into<String>) -> Error {
-        Error::Object { path: self.path().to_owned(), object: format!("group {group}"), what: what.into() }
+        Error::Object {
+            path: self.path().to_owned(),
+            object: format!("group {}", if group.is_empty() { "/" } else { group }),
+            what: what.into(),
+        }
     }
 }

@@ -10,7 +10,7 @@ use super::filters::StoredFilter;
 use super::slab::Slab;
 use hdf5::sync::sync;
 use hdf5_sys::h5::{H5free_memory, hsize_t};
-use hdf5_sys::h5a::H5Aread;
+use hdf5_sys::h5a::{H5Aexists, H5Aread};
 use hdf5_sys::h5d::{H5Dread, H5Dwrite};
 use hdf5_sys::h5i::hid_t;
 use hdf5_sys::h5p::{H5P_DEFAULT, H5Pget_filter2, H5Pget_nfilters};
@@ -21,7 +21,7 @@ use hdf5_sys::h5t::{
     H5Tget_super, H5Tis_variable_str,
 };
 use hdf5_sys::h5z::H5Zfilter_avail;
-use std::ffi::{CStr, c_char, c_uint, c_void};
+use std::ffi::{CStr, CString, c_char, c_uint, c_void};
 use std::ptr;
 
 /// Initialises the library before MPI, so that finalising MPI does not terminate it.
@@ -156,10 +156,12 @@ pub(super) fn describe(datatype: &hdf5::Datatype) -> hdf5::Result<ElementType> {
                 let utf8 = unsafe { H5Tget_cset(id) } == H5T_cset_t::H5T_CSET_UTF8;
                 ElementType::Text { bytes: (!variable).then_some(bytes), utf8 }
             }
-            H5T_class_t::H5T_ENUM => match datatype.to_descriptor() {
+            // The crate reads values of up to 8 bytes, whatever their size.
+            H5T_class_t::H5T_ENUM if bytes == 1 => match datatype.to_descriptor() {
                 Ok(hdf5::types::TypeDescriptor::Boolean) => ElementType::Boolean,
                 _ => ElementType::Other("an enumeration"),
             },
+            H5T_class_t::H5T_ENUM => ElementType::Other("an enumeration"),
             H5T_class_t::H5T_ARRAY => ElementType::Array {
                 shape: array_shape(id)?,
                 // SAFETY: an array type has a base type; the id is new.
@@ -247,12 +249,19 @@ fn filter(list: hid_t, index: c_uint) -> hdf5::Result<StoredFilter> {
     Ok(StoredFilter { number, stored_name, parameter: (parameters > 0).then_some(parameter), is_available })
 }
 
+/// Whether an object has an attribute of a name.
+pub(super) fn has_attribute(location: &hdf5::Location, name: &str) -> hdf5::Result<bool> {
+    let name = CString::new(name).map_err(|_| "a name with a zero byte")?;
+    // SAFETY: a valid object, and a name that ends with a zero.
+    sync(|| Ok(hdf5::h5check(unsafe { H5Aexists(location.id(), name.as_ptr()) })? > 0))
+}
+
 /// Reads an attribute that is one string of fixed length, without its padding.
 pub(super) fn read_fixed_text(attribute: &hdf5::Attribute) -> hdf5::Result<String> {
     sync(|| {
         let datatype = attribute.dtype()?;
         let mut bytes = vec![0_u8; datatype.size()];
-        assert_eq!(attribute.size(), 1, "invariant: one string");
+        assert_eq!(attribute.space()?.size(), 1, "invariant: one string");
         // SAFETY: the attribute has one element (asserted) of the size of its own type,
         // which is the memory type too and the length of the buffer.
         hdf5::h5check(unsafe { H5Aread(attribute.id(), datatype.id(), bytes.as_mut_ptr().cast()) })?;

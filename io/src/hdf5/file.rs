@@ -25,13 +25,14 @@ use super::element::Element;
 use super::name::Utf8Name;
 use super::options::{CreateOptions, InForce, OpenOptions};
 use super::sink::Sink;
-use super::space;
+use super::{guard, outside, space};
 use crate::error::{Error, Result};
 use crate::regular_file::open_on_all_ranks;
 use crate::staged::StagedFile;
 use dolmen_core::Comm;
 use hdf5::dataset::{AllocTime, FillTime};
 use std::cell::{Cell, RefCell};
+use std::fs;
 use std::mem;
 use std::path::{Path, PathBuf};
 
@@ -53,6 +54,8 @@ pub struct H5File {
     objects: RefCell<space::Objects>,
     /// Of a new file.
     options: CreateOptions,
+    /// Of a file that is read.
+    reading: OpenOptions,
     /// Whether writing failed on this rank; then the file is never published.
     damaged: Cell<bool>,
 }
@@ -79,11 +82,19 @@ impl H5File {
     /// As [`H5File::open`].
     pub fn open_with(comm: &Comm, path: impl AsRef<Path>, options: &OpenOptions) -> Result<Self> {
         let path = path.as_ref();
-        // Distinguishes what the library reports alike: missing, forbidden, a folder.
         open_on_all_ranks(comm, path)?;
+        comm.agree(if comm.rank() == 0 { examine(path, options) } else { Ok(()) })?;
+        Self::open_examined(comm, path, options)
+    }
+
+    /// Opens a file that a rank has examined.
+    ///
+    /// # Collective
+    pub(crate) fn open_examined(comm: &Comm, path: &Path, options: &OpenOptions) -> Result<Self> {
         let opened = Utf8Name::to_read(path)
             .and_then(|name| options.builder().open(name.path()).map_err(|error| unreadable(path, &error)));
-        let file = comm.agree(opened.map(|file| Self::new(comm, path, Some(file), None)))?;
+        let mut file = comm.agree(opened.map(|file| Self::new(comm, path, Some(file), None)))?;
+        file.reading = options.clone();
         match file.attribute("/", SCHEMA_NAME)? {
             Some(Attribute::Integer(found)) if found > SCHEMA => {
                 let what = format!("is of schema {found}; this version of the library reads up to {SCHEMA}");
@@ -134,9 +145,9 @@ impl H5File {
     /// dropped as files of this type are: without communicating.
     fn new(comm: &Comm, path: &Path, file: Option<hdf5::File>, staged: Option<StagedFile>) -> Self {
         let (reserved, damaged) = (Cell::new(0), Cell::new(false));
-        let options = CreateOptions::default();
+        let (options, reading) = (CreateOptions::default(), OpenOptions::default());
         let (comm, path, objects) = (comm.clone(), path.to_owned(), RefCell::default());
-        Self { comm, path, file, staged, reserved, objects, options, damaged }
+        Self { comm, path, file, staged, reserved, objects, options, reading, damaged }
     }
 
     /// Reserves disk space for `bytes` more bytes, if the file is new.
@@ -235,7 +246,7 @@ impl H5File {
     #[must_use]
     pub fn exists(&self, name: &str) -> bool {
         // A name that any rank cannot see is not there for any.
-        let mut seen = [u64::from(self.held().is_none_or(|file| file.link_exists(name)))];
+        let mut seen = [u64::from(self.has_link(name))];
         self.comm.all_reduce_min(&mut seen);
         seen == [1]
     }
@@ -250,7 +261,7 @@ impl H5File {
     /// There is no such group.
     pub fn children(&self, group: &str) -> Result<Vec<String>> {
         self.require_complete()?;
-        let names = self.file().group(group).and_then(|group| group.member_names());
+        let names = self.open_object(group).and_then(|place| place.as_group()?.member_names());
         let mut names = self.comm.agree(names.map_err(|error| self.object_error("group", group, &error)))?;
         names.sort();
         Ok(names)
@@ -281,8 +292,8 @@ impl H5File {
     /// There is no such dataset, or its type cannot be understood.
     pub fn dataset(&self, name: &str) -> Result<Dataset<'_>> {
         self.require_complete()?;
-        let dataset = self.file().dataset(name).map_err(|error| {
-            let what = if self.file().link_exists(name) { reason(&error) } else { "does not exist".into() };
+        let dataset = self.open_object(name).and_then(|place| place.as_dataset()).map_err(|error| {
+            let what = if self.has_link(name) { reason(&error) } else { "does not exist".into() };
             self.dataset_error(name, what)
         });
         let dataset = dataset.and_then(|dataset| Dataset::new(self, name, dataset));
@@ -383,6 +394,31 @@ impl H5File {
         self.file.as_ref()
     }
 
+    /// Opens what a name leads to, in a file that is read.
+    pub(super) fn open_object(&self, name: &str) -> hdf5::Result<hdf5::Location> {
+        outside::open(self.file(), name, self.allows_external())
+    }
+
+    /// Whether there is a link of a name; yes on ranks that cannot see it.
+    pub(super) fn has_link(&self, name: &str) -> bool {
+        self.held().is_none_or(|file| outside::exists(file, name, self.allows_external()))
+    }
+
+    /// Whether other files that this one names are read.
+    pub(super) fn allows_external(&self) -> bool {
+        self.reading.allows_external()
+    }
+
+    /// What is kept of the chunks of a dataset.
+    pub(super) fn kept_chunks(&self) -> usize {
+        self.reading.kept()
+    }
+
+    /// The size of the file.
+    pub(super) fn length(&self) -> Result<u64> {
+        Ok(fs::metadata(&self.path).map_err(|error| Error::io(&self.path, "examine", error))?.len())
+    }
+
     /// Works on the library's file on ranks that have it.
     ///
     /// # Collective
@@ -404,7 +440,7 @@ impl H5File {
     }
 
     fn object_error(&self, kind: &str, name: &str, error: &hdf5::Error) -> Error {
-        let exists = name == "/" || self.held().is_some_and(|file| file.link_exists(name));
+        let exists = name == "/" || (self.held().is_some() && self.has_link(name));
         let what = if exists { reason(error) } else { "does not exist".into() };
         Error::Object { path: self.path.clone(), object: format!("{kind} {name}"), what }
     }
@@ -424,14 +460,23 @@ fn to_usize(lengths: &[u64]) -> Option<Vec<usize>> {
     lengths.iter().map(|length| usize::try_from(*length).ok()).collect()
 }
 
+/// Looks at a file on this rank only, before it is opened.
+pub(crate) fn examine(path: &Path, options: &OpenOptions) -> Result<()> {
+    let length = fs::metadata(path).map_err(|error| Error::io(path, "examine", error))?.len();
+    guard::examine(path, length, options)
+}
+
 fn unreadable(path: &Path, error: &hdf5::Error) -> Error {
+    Error::File { path: path.to_owned(), what: unreadable_because(error) }
+}
+
+pub(super) fn unreadable_because(error: &hdf5::Error) -> String {
     let reason = reason(error);
-    let what = if reason.contains("signature") {
+    if reason.contains("signature") {
         "is not an HDF5 file".to_owned()
     } else {
         format!("cannot be opened as HDF5: {reason}")
-    };
-    Error::File { path: path.to_owned(), what }
+    }
 }
 
 fn unwritable(path: &Path, error: &hdf5::Error) -> Error {

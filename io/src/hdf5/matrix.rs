@@ -13,7 +13,7 @@ use super::encoding::Encoding;
 use super::file::H5File;
 use super::vector::{Entry, Flat};
 use crate::error::Result;
-use crate::matrix_file::Storage;
+use crate::matrix_file::{Storage, check_sizes};
 use dolmen_core::{Blocks, CsrBuilder, CsrMatrix, Duplicates, Layout as Distribution, LinearOperator};
 use std::ops::Range;
 
@@ -158,6 +158,7 @@ impl H5File {
             let what = format!("is {} by {}, expected {} by {}", found.0, found.1, expected.0, expected.1);
             return Err(self.group_error(group, what));
         }
+        self.require_worth(group, &encoding)?;
         match *self.dataset(&encoding.indices)?.element_type() {
             ElementType::Integer { bytes: 8, signed: false, .. } => {
                 self.read_encoded::<T, u64>(group, &encoding, range, domain)
@@ -167,6 +168,15 @@ impl H5File {
             }
             _ => self.read_encoded::<T, i64>(group, &encoding, range, domain),
         }
+    }
+
+    /// Refuses a matrix of more rows and columns than the arrays of the group are worth.
+    fn require_worth(&self, group: &str, encoding: &Encoding) -> Result<()> {
+        let mut bytes = 0_u64;
+        for name in [&encoding.data, &encoding.indices, &encoding.starts] {
+            bytes = bytes.saturating_add(self.dataset(name)?.bytes()?);
+        }
+        check_sizes(encoding.rows, encoding.columns, bytes).map_err(|what| self.group_error(group, what))
     }
 
     fn read_encoded<T: Entry, I: Index>(

@@ -55,11 +55,12 @@ impl CreateOptions {
 pub struct OpenOptions {
     chunk_cache: usize,
     sieve_buffer: usize,
+    allow_external: bool,
 }
 
 impl Default for OpenOptions {
     fn default() -> Self {
-        Self { chunk_cache: 16 << 20, sieve_buffer: 1 << 20 }
+        Self { chunk_cache: 16 << 20, sieve_buffer: 1 << 20, allow_external: false }
     }
 }
 
@@ -83,6 +84,26 @@ impl OpenOptions {
     pub fn sieve_buffer(mut self, bytes: usize) -> Self {
         self.sieve_buffer = bytes;
         self
+    }
+
+    /// Whether data are read that lie in other files: external raw storage, virtual datasets, and what external
+    /// links lead to. A file can so name any file of the machine; none is followed unless this says so. Those
+    /// files are not looked at beforehand, as the file itself is.
+    #[must_use]
+    pub fn allow_external(mut self, allow: bool) -> Self {
+        self.allow_external = allow;
+        self
+    }
+
+    /// Whether data are read that lie in other files.
+    #[must_use]
+    pub fn allows_external(&self) -> bool {
+        self.allow_external
+    }
+
+    /// Bytes of chunks that are kept.
+    pub(super) fn kept(&self) -> usize {
+        self.chunk_cache
     }
 
     pub(super) fn builder(&self) -> FileBuilder {

@@ -134,7 +134,7 @@ impl H5File {
             let too_large = || table.error(format!("{rows} rows do not fit into the memory"));
             let bytes = usize::try_from(rows).ok().and_then(|rows| rows.checked_mul(row_bytes));
             let bytes = bytes.ok_or_else(too_large)?;
-            table.require_stored(bytes as u64)?;
+            table.require_stored(rows, row_bytes)?;
             memory::try_zeros(bytes).ok_or_else(too_large)
         };
         let mut bytes = self.comm().agree(allocated())?;

@@ -58,8 +58,7 @@ impl H5File {
     /// be read as `T`.
     pub fn read_vector<T: Entry>(&self, name: &str, distribution: &Distribution) -> Result<Vector<T>> {
         let flat = self.flat_of(name, distribution)?;
-        let bytes = distribution.local_len() * size_of::<T>();
-        self.comm().agree(flat.dataset.require_stored(bytes as u64))?;
+        self.comm().agree(flat.dataset.require_stored(distribution.local_len() as u64, size_of::<T>()))?;
         let mut vector = Vector::zeros(distribution);
         flat.read_runs(distribution, vector.owned_mut())?;
         Ok(vector)
@@ -194,7 +193,7 @@ impl<'file> Flat<'file> {
     /// # Collective
     pub(super) fn read_allocated<T: Entry>(&self, range: Range<u64>) -> Result<Vec<T>> {
         let length = usize::try_from(range.end - range.start).unwrap_or(usize::MAX);
-        let stored = self.dataset.require_stored((length as u64).saturating_mul(size_of::<T>() as u64));
+        let stored = self.dataset.require_stored(length as u64, size_of::<T>());
         let room = stored.and_then(|()| {
             memory::try_zeros(length)
                 .ok_or_else(|| self.dataset.error(format!("{length} entries do not fit into memory")))

@@ -158,7 +158,8 @@ fn first_line(source: &Source, start: u64, offset: u64, buffer: &mut [u8]) -> Re
     }
 }
 
-/// Reads the body of a gzip file, whose text rank 0 decodes from `text` on.
+/// Reads the body of a gzip file, whose text rank 0 decodes from `text` on; no further than until there are more
+/// entries than `announced`.
 ///
 /// # Collective
 pub(super) fn read_gzip(
@@ -166,12 +167,13 @@ pub(super) fn read_gzip(
     source: &Source,
     start: Start,
     text: &mut dyn Read,
+    announced: u64,
     entries: &mut impl Entries,
 ) -> Result<Passed> {
     let mut pieces = Pieces { text, start, rest: Vec::new(), ended: None };
     let mut passed = Passed::default();
     let mut more = [1_u64];
-    while more[0] > 0 {
+    while more[0] > 0 && passed.entries <= announced {
         let before = entries.taken();
         let ranks = if comm.rank() == 0 { 0..comm.size() } else { 0..0 };
         let messages: Vec<_> = ranks.map_while(|rank| Some((rank, pieces.next_piece()?))).collect();

@@ -98,6 +98,10 @@ impl Array {
         self.member.bytes
     }
 
+    pub(super) fn is_packed(&self) -> bool {
+        self.member.packed
+    }
+
     pub(super) fn field(&self) -> Field {
         match self.kind.kind {
             b'c' => Field::Complex,

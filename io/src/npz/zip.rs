@@ -32,7 +32,7 @@ pub(crate) fn is_zip(head: &[u8]) -> bool {
 #[derive(Clone, Debug)]
 pub(super) struct Member {
     pub(super) name: String,
-    packed: bool,
+    pub(super) packed: bool,
     /// The bytes as stored.
     stored: Range<u64>,
     /// Bytes when unpacked.

@@ -8,6 +8,7 @@ mod machine;
 mod odd_files;
 mod refusals;
 mod solve;
+mod untrusted;
 
 use std::path::Path;
 use std::process::ExitCode;
@@ -46,6 +47,10 @@ fn main() -> ExitCode {
         serial("odd_fits_is_read_as_far_as_it_is_clear", odd_files::fits),
         serial("contents_tell_the_format_and_pipes_are_refused", odd_files::names_and_pipes),
         serial("right_hand_sides_behind_matrices_are_told", odd_files::right_hand_side),
+        serial("data_in_other_files_are_refused", untrusted::data_in_other_files),
+        serial("nested_groups_are_listed_soon", untrusted::nested_groups),
+        serial("greedy_files_are_refused", untrusted::greedy_files).deadline(Duration::from_secs(120)),
+        serial("a_damaged_heap_crashes_nothing", untrusted::damaged_heap),
         serial("bad_input_ends_in_one_line", refusals::bad_input),
         serial("right_hand_sides_of_a_wrong_length_are_told", refusals::right_hand_sides),
         serial("destinations_are_looked_at_first", refusals::destinations),

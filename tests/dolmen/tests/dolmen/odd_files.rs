@@ -11,7 +11,7 @@ use crate::containers::python;
 use crate::{dolmen, object, tridiagonal};
 
 /// Runs a command that has to fail; its only error has to say so.
-fn refused(folder: &std::path::Path, args: &[&str], expected: &str) -> TestResult {
+pub(crate) fn refused(folder: &std::path::Path, args: &[&str], expected: &str) -> TestResult {
     for ranks in [1, 3] {
         let output = dolmen(ranks, folder, args)?;
         assert_eq!(output.status.code(), Some(2), "{args:?}: {output:?}");
@@ -86,7 +86,8 @@ with h5py.File('odd.h5', 'w') as f:
     }
     refused(folder, &["convert", "odd.h5::square", "x.mtx"], "group /square: holds a square matrix and does not say")?;
     refused(folder, &["convert", "odd.h5::ids", "x.mtx"], "dataset /ids: holds 1152921504606846977, beyond 2^53")?;
-    refused(folder, &["convert", "odd.h5::other", "x.mtx"], "no vectors named /other")?;
+    let link = "/other leads to another file, gone.h5, which is read only with --allow-external";
+    refused(folder, &["convert", "odd.h5::other", "x.mtx"], link)?;
     refused(folder, &["convert", "odd.h5::packed", "x.mtx"], "dataset /packed/data: is packed with lzf")?;
     refused(folder, &["convert", "odd.h5::counts", "x.mtx"], "dataset /counts/data: holds 9007199254740993, beyond")?;
     let integers = "named /pairs; /pairs holds a compound, dtype [('r', '<i8'), ('i', '<i8')]: no numbers";

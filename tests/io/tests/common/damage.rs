@@ -1,12 +1,27 @@
 //! Random damage to files, the same in every run.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// How long a case goes on.
 pub(crate) fn seconds() -> Duration {
     const SECONDS: u64 = 5;
     let seconds = std::env::var("DOLMEN_FUZZ_SECONDS").ok().and_then(|text| text.parse().ok());
     Duration::from_secs(seconds.unwrap_or(SECONDS))
+}
+
+/// Tells all ranks whether to go on with an input: until their time is over, but at least the `fewest`; or with
+/// `DOLMEN_FUZZ_INPUTS` of them.
+///
+/// # Collective
+pub(crate) fn inputs(comm: &dolmen_core::Comm, fewest: u64) -> impl FnMut(u64) -> bool + use<> {
+    let most = std::env::var("DOLMEN_FUZZ_INPUTS").ok().and_then(|text| text.parse().ok());
+    let (comm, end) = (comm.clone(), Instant::now() + seconds());
+    move |number: u64| {
+        let here = most.map_or_else(|| number < fewest || Instant::now() < end, |most: u64| number < most);
+        let mut more = [u64::from(comm.rank() == 0 && here)];
+        comm.all_reduce_max(&mut more);
+        more == [1]
+    }
 }
 
 /// Uniform random numbers (Knuth's linear congruential generator).

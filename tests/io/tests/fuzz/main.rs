@@ -1,7 +1,6 @@
 //! Damaged FITS and HDF5 files and checkpoints; those of matrices are among the tests of their formats.
 
 mod checkpoint;
-mod child;
 #[path = "../common/damage.rs"]
 mod damage;
 #[path = "../common/ffi.rs"]
@@ -12,16 +11,15 @@ mod hdf5;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use dolmen_tests::{case, serial};
+use dolmen_tests::case;
 
 fn main() -> ExitCode {
-    if let Some(code) = child::run() {
-        return code;
-    }
     let deadline = Duration::from_secs(180);
     dolmen_tests::main(&[
         case("fuzz_fits", &[1], fits::damaged),
-        serial("fuzz_hdf5", hdf5::damaged).deadline(deadline),
+        case("fuzz_hdf5", &[1, 2], hdf5::damaged).deadline(deadline),
+        case("fuzz_hdf5_metadata", &[1, 2], hdf5::damaged_metadata).deadline(deadline),
         case("fuzz_checkpoint", &[1, 2], checkpoint::damaged).deadline(deadline),
+        case("fuzz_checkpoint_with_checksums", &[1, 2], checkpoint::forged).deadline(deadline),
     ])
 }

@@ -6,14 +6,12 @@
 //! sanitizers, and a reader that calls MPI wants to be run by its launcher, on several ranks. Each
 //! case stops after a few seconds; DOLMEN_FUZZ_SECONDS sets how many.
 
-use std::time::Instant;
-
 use dolmen_core::{Complex64, CsrMatrix, Layout, LinearOperator, MultiVector, Scalar};
 use dolmen_io::petsc::{self, IndexWidth};
 use dolmen_io::{Matrix, harwell_boeing as harwell_boeing_file, npz, read_matrix, read_vectors};
 use dolmen_tests::{Case, Comm, Folder, TestResult, case};
 
-use crate::damage::{Random, damage, seconds};
+use crate::damage::{Random, damage, inputs};
 use crate::ffi::most_held;
 use crate::support::{made, packed, put};
 use crate::{harwell_boeing, petsc as small};
@@ -74,12 +72,10 @@ fn mend_checksums(bytes: &mut [u8]) {
 fn fuzz(comm: &Comm, name: &str, seeds: &[Vec<u8>], words: &[&[u8]], mend: fn(&mut [u8])) -> TestResult {
     let folder = Folder::new(comm)?;
     let path = folder.path().join(name);
-    let end = Instant::now() + seconds();
+    let mut more = inputs(comm, FEWEST);
     let (mut tried, mut refused) = (0_u64, 0_u64);
     for number in 0.. {
-        let mut more = [u64::from(comm.rank() == 0 && (Instant::now() < end || number < FEWEST))];
-        comm.all_reduce_max(&mut more);
-        if more[0] == 0 {
+        if !more(number) {
             break;
         }
         let mut random = Random::new(number);

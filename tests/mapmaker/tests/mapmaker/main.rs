@@ -4,7 +4,10 @@ mod bits;
 mod checkpoints;
 #[path = "../common/mod.rs"]
 mod common;
+#[path = "../../../io/tests/common/damage.rs"]
+mod damage;
 mod fixture;
+mod fuzz;
 mod keeping;
 mod oracle;
 mod programs;
@@ -32,6 +35,7 @@ fn main() -> std::process::ExitCode {
         case("separate_patches_have_separate_null_spaces", RANKS, oracle::separate_patches),
         case("dst_table_equals_a_dense_solve", RANKS, oracle::dst_table),
         case("pixels_equal_healpy", &[1], references::healpix),
+        case("fuzz_timelines", &[1, 2], fuzz::timelines).deadline(minute),
         same_bits("outputs", &[1, 2, 3, 4, 7], bits::outputs),
         same_bits("simulation", &[1, 2, 3, 4, 7], bits::simulation),
         serial("bad_input_ends_in_one_line", refusals::bad_input).deadline(minute),
