@@ -99,7 +99,7 @@ enum Data {
 struct Source {
     dataset: hdf5::Dataset,
     /// What reads its chunks, if it has any and the library does not.
-    chunks: Option<RefCell<Chunks>>,
+    chunks: Option<Box<RefCell<Chunks>>>,
     /// Whether its data lie in other files, which may be read.
     is_outside: bool,
 }
@@ -120,7 +120,8 @@ impl<'file> Dataset<'file> {
         };
         let element = examined().map_err(wrong)?;
         let shape = dataset.shape().into_iter().map(|length| length as u64).collect();
-        let chunks = Chunks::of(&dataset, file.kept_chunks()).map_err(wrong)?.map(RefCell::new);
+        let chunks =
+            Chunks::of(&dataset, file.kept_chunks()).map_err(wrong)?.map(|chunks| Box::new(RefCell::new(chunks)));
         let (transfer, data) = (Transfer::Collective, Source { dataset, chunks, is_outside: !others.is_empty() });
         Ok(Self { file, name: name.to_owned(), data: Data::ToRead(data), shape, element, transfer })
     }
