@@ -103,7 +103,7 @@ impl Solve {
         let comm = a.range().comm();
         let b = match (b, &self.rhs) {
             (Some(b), Some(location)) => RightHandSide::given(b, location),
-            _ => RightHandSide::of_known_solution(a, &self.matrix)?,
+            _ => RightHandSide::of_known_solution(a)?,
         };
         if !self.json {
             say(comm, &format!("{}: {}", self.matrix, outcome::title(file, a)));

@@ -40,7 +40,7 @@ fn timeline(looks: Looks) -> Timeline {
 /// Reads the first samples of each observation.
 fn read(comm: &Comm, config: &Config) -> Result<()> {
     let tod = Tod::open(comm, &config.input, Stokes::I)?;
-    let healpix = Healpix::new(config.map.nside, config.map.ordering)?;
+    let healpix = Healpix::new(config.map.nside, config.map.ordering).expect("validated");
     let mut outcome = Ok(());
     for (observation, description) in tod.description().observations.iter().enumerate() {
         let detectors = 0..tod.description().detectors.len();
