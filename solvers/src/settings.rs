@@ -108,8 +108,11 @@ setters! {
 }
 
 impl<T: Scalar> Settings<'_, T> {
-    /// Lets the first reduction of a solve find ranks with other settings.
-    pub(crate) fn compare(&self, method: &'static str, comm: &Comm) {
+    /// Refuses other settings on another rank, and values out of range.
+    ///
+    /// # Collective
+    /// One reduction, before any that depends on the settings.
+    pub(crate) fn agree(&self, method: &'static str, comm: &Comm) -> Result<()> {
         comm.compare(|| {
             let Settings { rtol, atol, dtol, max_iterations, norm, reduction, snapshot_every, .. } = self;
             let given = |given: bool| if given { "given" } else { "none" };
@@ -121,10 +124,11 @@ impl<T: Scalar> Settings<'_, T> {
                  monitor {monitor}\nsnapshot_every {snapshot_every}\nresume {resume}"
             )
         });
+        comm.agree(Ok::<(), Error>(()))?;
+        self.check(method)
     }
 
-    /// Refuses values out of range.
-    pub(crate) fn check(&self, method: &'static str) -> Result<()> {
+    fn check(&self, method: &'static str) -> Result<()> {
         for (setting, value, least) in [("rtol", self.rtol, 0.0), ("atol", self.atol, 0.0), ("dtol", self.dtol, 1.0)] {
             // Never to give up is a wish; a tolerance that anything meets is none.
             let (expected, good) = match least > 0.0 {

@@ -81,8 +81,7 @@ impl<'s, 'a, T: Scalar> BlockDrive<'s, 'a, T> {
         b: &'s MultiVector<T>,
         x: &MultiVector<T>,
     ) -> Result<Self> {
-        settings.check(METHOD)?;
-        settings.compare(METHOD, b.comm());
+        settings.agree(METHOD, b.comm())?;
         require_same(METHOD, "operator", a.domain(), a.range())?;
         require_same(METHOD, "right-hand sides", a.range(), b.layout())?;
         require_same(METHOD, "initial guesses", a.domain(), x.layout())?;

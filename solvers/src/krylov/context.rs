@@ -58,7 +58,7 @@ impl<'s, T: Scalar> Context<'s, T> {
         b: &'s Vector<T>,
         x: &Vector<T>,
     ) -> Result<Context<'s, T>> {
-        settings.check(method)?;
+        settings.agree(method, b.comm())?;
         require_same(method, "operator", a.domain(), a.range())?;
         require_same(method, "right-hand side", a.range(), b.layout())?;
         require_same(method, "initial guess", a.domain(), x.layout())?;
@@ -78,7 +78,7 @@ impl<'s, T: Scalar> Context<'s, T> {
         b: &'s Vector<T>,
         x: &Vector<T>,
     ) -> Result<Context<'s, T>> {
-        settings.check(method)?;
+        settings.agree(method, b.comm())?;
         let refused = [
             ("preconditioner", settings.preconditioner.is_some()),
             ("projection", settings.projection.is_some()),
@@ -104,7 +104,6 @@ impl<'s, T: Scalar> Context<'s, T> {
         b: &'s Vector<T>,
         preconditioner: Option<&'s dyn LinearOperator<T>>,
     ) -> Context<'s, T> {
-        settings.compare(method, b.comm());
         let (powers, rhs) = settings.resume.map(|snapshot| Powers::resumed(snapshot, 1)).unwrap_or_default();
         let mut cx = Context {
             start: Instant::now(),

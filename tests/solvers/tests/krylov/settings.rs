@@ -28,9 +28,10 @@ pub(crate) fn other_settings_on_a_rank(comm: &Comm) -> TestResult {
     let b = Vector::from_fn(&layout, |i| 1.0 + i as f64);
     let odd = comm.rank() == 1;
     type Change = (&'static str, fn(Settings<'static, f64>) -> Settings<'static, f64>);
-    let changes: [Change; 7] = [
+    let changes: [Change; 8] = [
         ("rtol 1e-8 (rank", |settings| settings.rtol(1e-6)),
         ("rtol 1e-6 (rank 1)", |settings| settings.rtol(1e-6)),
+        ("rtol -1.0 (rank 1)", |settings| settings.rtol(-1.0)),
         ("atol 0.5 (rank 1)", |settings| settings.atol(0.5)),
         ("dtol 20.0 (rank 1)", |settings| settings.dtol(20.0)),
         ("max_iterations 3 (rank 1)", |settings| settings.max_iterations(3)),
