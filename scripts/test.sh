@@ -19,7 +19,7 @@ run() {
 }
 
 # Tests that start a program for every check wait most of the time: they run beside all others.
-programs=(dolmen mapmaker)
+programs=(dolmen mapmaker faults)
 others=$(cargo metadata --no-deps --format-version 1 | "$python" -c '
 import json, sys
 targets = [target for package in json.load(sys.stdin)["packages"] for target in package["targets"]]

@@ -174,7 +174,7 @@ mod tests {
         assert_eq!(scaled(1.5, -1074), 1e-323);
         assert_eq!(scaled(2.5 + 2.0 * f64::EPSILON, -1074), 1.5e-323);
         assert_eq!(scaled(1.5f32, 140 - 127), 1.5 * 8192.0);
-        assert_eq!(scaled(Complex32::new(1e-38, -3.0), 3), Complex32::new(8e-38, -24.0));
+        assert_eq!(scaled(Complex32::new(1e-38, -3.0), 3), Complex32::new(8.0 * 1e-38, -24.0));
         assert_eq!(scaled(Complex64::new(1.0, f64::INFINITY), 2), Complex64::new(4.0, f64::INFINITY));
     }
 
