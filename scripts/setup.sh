@@ -56,11 +56,14 @@ need() {
     required+=("$@")
 }
 
-# The flavour of an MPI compiler wrapper by the macros of its mpi.h.
+# The flavour of an MPI compiler wrapper by the macros of its mpi.h; nothing if it finds none.
 mpi_flavour() {
-    echo '#include <mpi.h>' | "$1" -E -dM -x c - 2>/dev/null |
+    { echo '#include <mpi.h>' | "$1" -E -dM -x c - 2>/dev/null || true; } |
         awk '$2 == "OMPI_MAJOR_VERSION" { print "openmpi" } $2 == "MPICH_VERSION" { print "mpich" }'
 }
+
+# The wrapper alone does not do: Debian's openmpi-bin has one without the headers.
+have_mpi() { [ -n "$(mpi_flavour "${MPICC:-mpicc}")" ]; }
 
 check_flavour() {
     local wrapper=${MPICC:-mpicc} found
@@ -77,9 +80,9 @@ collect_missing() {
     have cc || need "a C compiler" gcc libc6-dev
     have pkg-config || need "pkg-config" pkg-config
     if [ "$MPI" = openmpi ]; then
-        have "${MPICC:-mpicc}" || need "MPI (Open MPI)" libopenmpi-dev openmpi-bin
+        have_mpi || need "MPI (Open MPI)" libopenmpi-dev openmpi-bin
     else
-        have "${MPICC:-mpicc}" || need "MPI (MPICH)" libmpich-dev mpich
+        have_mpi || need "MPI (MPICH)" libmpich-dev mpich
     fi
     have_parallel_hdf5 || need "parallel HDF5 for that MPI" "libhdf5-$MPI-dev"
     { have pkg-config && pkg-config --exists openblas; } || need "OpenBLAS" libopenblas-dev
@@ -93,7 +96,9 @@ collect_missing() {
         have_modules "$name" || optional+=("python3-$name")
     done
     # PETSc's files differ with its numbers and indices: 50 MB for all four kinds. Tests look for each where
-    # Debian puts it: python3-petsc4py itself only points to the one that petsc-dev selects.
+    # Debian puts it: python3-petsc4py itself only points to the one that petsc-dev selects. Debian builds them
+    # for Open MPI, which they would make the default MPI.
+    [ "$MPI" = openmpi ] || return 0
     for numbers in real complex; do
         have_petsc petsc3 "$numbers" || optional+=("python3-petsc4py-$numbers")
         have_petsc petsc64 "$numbers" || optional+=("python3-petsc4py-64-$numbers")
