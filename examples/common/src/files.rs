@@ -44,7 +44,7 @@ pub fn keep_inputs(comm: &Comm, inputs: &[&Path], outputs: &[PathBuf]) -> dolmen
         written.filter_map(|output| Some((identity(&output)?, output))).find_map(|(file, output)| {
             let (input, _) = inputs.iter().find(|(_, input)| *input == file)?;
             Some(format!(
-                "{}: is what is read as {}, and would be lost; name another file or folder to write",
+                "{}: is the input {}, and would be overwritten; name another file or folder to write",
                 shown(&output),
                 shown(*input)
             ))

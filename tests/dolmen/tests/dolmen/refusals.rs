@@ -121,7 +121,7 @@ pub(crate) fn inputs_and_neighbours() -> TestResult {
     let files = ["a.mtx", "b.mtx", "sys.h5", "t.fits", "x.npy.tmp", "x.petsc.info", "saved/checkpoint-00000003.h5"];
     let contents = || files.iter().map(|name| fs::read(folder.join(name))).collect::<Result<Vec<_>, _>>();
     let before = contents()?;
-    let is_read = "is what is read as ";
+    let is_read = "is the input ";
     for (args, expected) in [
         (&["solve", "a.mtx", "--output", "./a.mtx"][..], is_read),
         (&["solve", "a.mtx", "--output", "symbolic.mtx"], is_read),

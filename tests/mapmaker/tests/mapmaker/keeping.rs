@@ -43,8 +43,8 @@ pub(crate) fn inputs() -> TestResult {
     ] {
         let error = only_error(&mapmaker(2, folder, args)?)?;
         let end = |path: &str| path.rsplit_once('/').map_or(path.to_owned(), |(_, name)| format!("/{name}"));
-        assert!(error.contains(&format!("{}: is what is read as ", end(output))), "{args:?}: {error}");
-        assert!(error.contains(&format!("{}, and would be lost", end(input))), "{args:?}: {error}");
+        assert!(error.contains(&format!("{}: is the input ", end(output))), "{args:?}: {error}");
+        assert!(error.contains(&format!("{}, and would be overwritten", end(input))), "{args:?}: {error}");
         for (from, to) in copies {
             assert!(fs::read(folder.join(from))? == fs::read(folder.join(to))?, "{args:?} changes {to}");
         }

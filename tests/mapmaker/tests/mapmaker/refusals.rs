@@ -174,7 +174,7 @@ pub(crate) fn bad_settings() -> TestResult {
     for output in ["tod.h5", "../here/tod.h5", "tod_sky.fits"] {
         let here = folder.file_name().unwrap_or_default().to_string_lossy();
         let output = output.replace("here", &here);
-        refused(folder, &[again.as_slice(), &[&output]].concat(), &["tod_sky.fits", "--output"])?;
+        refused(folder, &[again.as_slice(), &[&output]].concat(), &["tod_sky.fits, and would be overwritten"])?;
     }
     assert_eq!(fs::read(folder.join("tod_sky.fits"))?, sky);
     fs::write(folder.join("bare.toml"), CONFIG.replace("input.tod = 'tod.h5'", "input = {}"))?;
