@@ -6,6 +6,7 @@ use std::borrow::Cow;
 use std::cell::RefCell;
 use std::time::Instant;
 
+use dolmen_core::scaling::scaled;
 use dolmen_core::{LinearOperator, MultiVector, Real, Scalar, Snapshot, Vector, profile};
 
 use crate::error::Result;
@@ -13,7 +14,7 @@ use crate::krylov::block_cg::METHOD;
 use crate::krylov::context::{Context, require_same};
 use crate::krylov::course::{Course, RESERVED, Signs, Wishes};
 use crate::krylov::iteration::Archive;
-use crate::krylov::powers::{Powers, column_norms, require_norm, scale_entries, scale_solution, scaled, vector_power};
+use crate::krylov::powers::{Powers, column_norms, require_norm, scale_entries, scale_solution, vector_power};
 use crate::krylov::symmetry::{Needs, is_due, is_suspect, violation};
 use crate::report::{SolveReport, StopReason};
 use crate::settings::{Norm, Settings};

@@ -8,12 +8,12 @@
 //! Stops when `|r| <= max(rtol |b|, atol)`. One reduction an iteration, for that test. Traffic of an
 //! iteration beside operator and preconditioner, in vectors of `n` entries: 8 reads and 3 writes.
 
+use dolmen_core::scaling::scaled;
 use dolmen_core::{Scalar, Vector};
 
 use crate::error::{NoSpectrum, Result};
 use crate::krylov::context::Context;
 use crate::krylov::iteration::{Archive, Iteration, Step};
-use crate::krylov::powers::scaled;
 use crate::krylov::spectrum::estimate;
 use crate::krylov::symmetry::Needs;
 use crate::report::StopReason;

@@ -5,13 +5,14 @@ use std::cell::{Cell, RefCell};
 use std::fmt::Debug;
 use std::time::Instant;
 
+use dolmen_core::scaling::scaled;
 use dolmen_core::{
     AdjointOperator, LinearOperator, Real, Reduction, Scalar, Snapshot, Vector, dots_with, profile, update_dots,
 };
 
 use crate::error::{Error, Result};
 use crate::krylov::course::Wishes;
-use crate::krylov::powers::{self, Numbers, Power, Powers, scaled, vector_power};
+use crate::krylov::powers::{self, Numbers, Power, Powers, vector_power};
 use crate::settings::{Norm, Settings};
 
 /// The operators of a solve, times the powers of two that [`powers`] tells of.

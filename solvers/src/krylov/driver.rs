@@ -15,13 +15,14 @@
 //! All numbers here are those of the system times the powers of two that [`powers`](crate::krylov::powers) tells of;
 //! history, report, monitor and the `x` of snapshots have the units of the user's system.
 
+use dolmen_core::scaling::scaled;
 use dolmen_core::{Real, Scalar, Snapshot, Vector, profile};
 
 use crate::error::Result;
 use crate::krylov::context::Context;
 use crate::krylov::course::{Course, RESERVED, Signs};
 use crate::krylov::iteration::{Archive, Estimate, Iteration, Step};
-use crate::krylov::powers::{scale_solution, scaled};
+use crate::krylov::powers::scale_solution;
 use crate::krylov::symmetry::{Needs, is_due, is_suspect, violation};
 use crate::report::{SolveReport, StopReason};
 use crate::settings::{Norm, Settings};

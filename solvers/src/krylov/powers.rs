@@ -11,6 +11,7 @@
 
 use std::cell::{Cell, RefCell};
 
+use dolmen_core::scaling::exponent;
 use dolmen_core::{MultiVector, Real, Scalar, Snapshot, Vector};
 
 use crate::error::{Error, Result};
@@ -41,24 +42,6 @@ fn range<T: Scalar>() -> Range {
 
 fn is_double<T: Scalar>() -> bool {
     T::Real::EPSILON.to_f64() == f64::EPSILON
-}
-
-/// The largest exponent that is at most the binary logarithm of a positive finite number.
-fn exponent(size: f64) -> i32 {
-    let biased = |size: f64| i32::try_from(size.to_bits() >> 52).expect("invariant: eleven bits of a positive number");
-    if size < f64::MIN_POSITIVE { biased(scaled(size, 64)) - 1023 - 64 } else { biased(size) - 1023 }
-}
-
-/// `2^power value`, rounded once where it is exact before.
-pub(crate) fn scaled(value: f64, power: i32) -> f64 {
-    let mut value = value;
-    let mut left = power;
-    while left != 0 && value != 0.0 && value.is_finite() {
-        let step = left.clamp(-1000, 1000);
-        value *= f64::from(step).exp2();
-        left -= step;
-    }
-    value
 }
 
 /// The power of an operator or a vector of this exponent: zero for ordinary sizes.
@@ -334,22 +317,6 @@ pub(crate) fn require_norm<T: Scalar>(method: &'static str, b: &Vector<T>, norm:
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn exponents_are_those_of_the_leading_bit() {
-        for power in [-1074, -1023, -1022, -1, 0, 1, 1023] {
-            assert_eq!(exponent(scaled(1.0, power)), power);
-        }
-        assert_eq!([1.999, 0.75, 3e-310].map(exponent), [0, -1, -1028]);
-    }
-
-    #[test]
-    fn values_are_scaled_over_the_whole_range() {
-        assert_eq!(scaled(scaled(0.75, -1000), 2000), scaled(0.75, 1000));
-        assert_eq!(scaled(f64::from_bits(1), 1074), 1.0);
-        assert_eq!((scaled(1.0, 2000), scaled(-1.0, -3000)), (f64::INFINITY, -0.0));
-        assert!(scaled(f64::NAN, 5).is_nan());
-    }
 
     #[test]
     fn powers_of_ordinary_sizes_are_zero() {

@@ -7,12 +7,12 @@
 //! One reduction an iteration. Traffic of an iteration beside operator and preconditioner, in
 //! vectors of `n` entries: 6 reads and 2 writes.
 
+use dolmen_core::scaling::scaled;
 use dolmen_core::{Scalar, Vector};
 
 use crate::error::Result;
 use crate::krylov::context::Context;
 use crate::krylov::iteration::{Archive, Iteration, Step};
-use crate::krylov::powers::scaled;
 use crate::settings::{require, square_solver};
 
 square_solver! {

@@ -5,12 +5,12 @@
 //! of ranks. Estimates lie inside of the spectrum: the largest is usually found to some percent in
 //! ten steps, the smallest may be far off.
 
+use dolmen_core::scaling::scaled;
 use dolmen_core::{LinearOperator, Reduction, Scalar, Vector};
 
 use crate::error::{Error, NoSpectrum, Result};
 use crate::krylov::context::Context;
 use crate::krylov::minres::Lanczos;
-use crate::krylov::powers::scaled;
 use crate::krylov::symmetry::{is_hermitian, random};
 use crate::report::StopReason;
 use crate::settings::{Settings, require};
