@@ -279,7 +279,7 @@ impl Layout {
         &self.rows.parts
     }
 
-    /// Whether this is a stacked layout, of two or more blocks.
+    /// Returns whether this is a stacked layout, of two or more blocks.
     pub fn is_stacked(&self) -> bool {
         self.runs().len() > 1
     }

@@ -67,7 +67,7 @@ fn push(shown: &mut String, text: std::fmt::Arguments<'_>) {
     shown.write_fmt(text).expect("invariant: memory takes all that is written");
 }
 
-/// Whether a character acts on the terminal, or on how the text around it is read.
+/// Returns whether a character acts on the terminal, or on how the text around it is read.
 fn controls(letter: char) -> bool {
     let separates_lines = matches!(letter, '\u{2028}' | '\u{2029}');
     let turns_direction =

@@ -34,7 +34,7 @@ fn family(method: &str) -> Family {
     }
 }
 
-/// What happened, and what to try next.
+/// Explains what happened, and what to try next.
 pub(crate) fn explain(reason: StopReason, method: &str, preconditioned: bool) -> &'static str {
     let family = family(method);
     match reason {

@@ -81,7 +81,7 @@ impl SolveReport {
         if self.rhs_norm > 0.0 { self.true_residual / self.rhs_norm } else { self.true_residual }
     }
 
-    /// What happened, and what to try next with this method.
+    /// Explains what happened, and what to try next with this method.
     pub fn explain(&self) -> &'static str {
         explain(self.reason, self.method, self.preconditionings > 0)
     }

@@ -19,16 +19,16 @@ use crate::profile;
 use ffi::Words;
 
 const VARIABLE: &str = "DOLMEN_CHECK";
-/// How long what a rank sent before it finished may be on its way.
+/// Longest time that a message may be on its way after its sender has finished.
 const GRACE: Duration = Duration::from_secs(2);
-/// How long a rank waits before it says where.
+/// Waiting time after which a rank reports the call in which it waits.
 const PATIENCE: Duration = Duration::from_secs(10);
-/// How long until it says so again.
+/// Time between two such reports.
 const AGAIN: Duration = Duration::from_secs(60);
 
 static ENABLED: AtomicBool = AtomicBool::new(false);
 
-/// Whether collective functions are compared.
+/// Returns whether collective functions are compared.
 pub(super) fn enabled() -> bool {
     ENABLED.load(Ordering::Relaxed)
 }
@@ -143,7 +143,7 @@ impl Comm {
     }
 }
 
-/// Where the program called the toolkit: ` at file:line`, or ` in function`, as far as the executable tells.
+/// Returns the program's call of the toolkit, as ` at file:line` or ` in function`, as far as the executable tells.
 fn place() -> String {
     place_in(&Backtrace::force_capture().to_string())
 }

@@ -10,10 +10,10 @@ use crate::index::local;
 
 /// Bytes of what a rank has to say; more is cut off.
 const TEXT: usize = 1024;
-/// How long the ranks wait for the one that reports and ends the job.
+/// Time that the other ranks leave the one that reports and ends the job.
 const REPORTED: Duration = Duration::from_secs(5);
 
-/// What all ranks have to pass alike beside a reduction.
+/// Settings that all ranks have to pass alike, compared by a reduction.
 pub(crate) struct Claim {
     pub(super) hash: u64,
     text: String,

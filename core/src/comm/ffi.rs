@@ -45,7 +45,7 @@ pub(in crate::comm) fn require_success(code: c_int) {
     }
 }
 
-/// What MPI returns if all is well, by its standard.
+/// The return code of a successful MPI call, by the MPI standard.
 const SUCCESS: c_int = 0;
 
 /// MPI's words for an error.

@@ -15,13 +15,13 @@ use crate::comm::ffi::{Pending, RawComm};
 use crate::comm::{FAILURE, check, print, report};
 use ffi::Notes;
 
-/// How long a rank whose `main` failed waits for the others to finish too.
+/// Time that a rank whose `main` failed leaves the others to finish.
 const GRACE: Duration = Duration::from_secs(5);
-/// How long a rank that has finished waits before it says so.
+/// Waiting time after which a finished rank reports that it waits.
 const PATIENCE: Duration = Duration::from_secs(5);
-/// How long the ranks that wait listen to each other before the lowest speaks.
+/// Time in which waiting ranks find out which of them is the lowest, which reports.
 const LISTEN: Duration = Duration::from_secs(1);
-/// How long until it speaks again.
+/// Time between two such reports.
 const AGAIN: Duration = Duration::from_secs(60);
 
 thread_local!(static NOTES: RefCell<Option<Notes>> = const { RefCell::new(None) });
@@ -31,7 +31,7 @@ pub(super) fn listen(control: RawComm) {
     NOTES.set(Some(Notes::new(control)));
 }
 
-/// Whether a rank of the world has told that it finished.
+/// Returns whether a rank of the world has told that it finished.
 pub(super) fn has_finished(rank: usize) -> bool {
     NOTES.with_borrow_mut(|notes| notes.as_mut().is_some_and(|notes| notes.received().contains(&rank)))
 }

@@ -52,7 +52,7 @@ pub trait Merge: Pod {
 
 /// An associative and commutative operation on values.
 pub(crate) trait Operation: 'static {
-    /// What is reduced.
+    /// Type of the reduced values.
     type Value: Pod;
     /// The function of [`Comm`] that does it.
     const NAME: &'static str;

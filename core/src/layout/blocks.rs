@@ -72,7 +72,7 @@ impl Blocks {
         self.0[self.ranks()]
     }
 
-    /// Whether there are no rows at all.
+    /// Returns whether there are no rows at all.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }

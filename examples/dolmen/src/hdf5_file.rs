@@ -32,7 +32,7 @@ pub(crate) struct Contents {
     pub(crate) unread: Vec<(String, Error)>,
 }
 
-/// How all files of this run are opened: what the command line says.
+/// Options with which all files of this run are opened, from the command line.
 static OPTIONS: OnceLock<OpenOptions> = OnceLock::new();
 
 /// Sets how files are opened, before the first is.
@@ -79,7 +79,7 @@ impl Objects {
         ends.filter_map(|end| self.named(&name[..end])).find_map(leads_out)
     }
 
-    /// Whether a group says to be a sparse matrix, or has the parts of one.
+    /// Returns whether a group says to be a sparse matrix, or has the parts of one.
     fn is_matrix(&self, object: &Object) -> bool {
         let parent = object.name.trim_end_matches('/');
         let has = |part: &str| self.dataset(&format!("{parent}/{part}")).is_some();

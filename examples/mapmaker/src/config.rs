@@ -57,7 +57,7 @@ pub struct InputConfig {
     pub psi_convention: Option<Convention>,
     /// `dst` only: the frame of the pointing.
     pub coordinates: Option<Frame>,
-    /// Whether timelines are read that lie in other files than this one: `--allow-external` of the command line.
+    /// True if timelines are read that lie in other files than this one: `--allow-external` of the command line.
     #[serde(skip)]
     pub allow_external: bool,
 }

@@ -17,7 +17,7 @@ pub(super) const BLOCK: u64 = 1 << 20;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Pod, Zeroable)]
 #[repr(C)]
 pub(super) struct Part {
-    /// Where it starts in its vector.
+    /// First position in the vector.
     first: u64,
     bytes: u32,
     crc: u32,

@@ -13,7 +13,7 @@ use std::path::Path;
 /// Bytes that are decoded at once.
 const PIECE: u64 = 1 << 20;
 
-/// What has been decoded of a file.
+/// Decoded chunks of a file.
 struct Unpacked<'f> {
     decoder: MultiGzDecoder<&'f File>,
     bytes: Vec<u8>,

@@ -17,7 +17,7 @@ use hdf5::types::{CompoundField, CompoundType, TypeDescriptor};
 use std::cell::RefCell;
 use std::mem;
 
-/// What one rank reads in one call.
+/// Largest number of bytes that one rank reads in one call.
 const TRANSFER_BYTES: u64 = 1 << 30;
 
 /// What is read whatever the file has stored of it: data that were never written have fill values.
@@ -94,13 +94,13 @@ enum Data {
     ToWrite(Sink),
 }
 
-/// What data are read from.
+/// The source of data that are read.
 #[derive(Debug)]
 struct Source {
     dataset: hdf5::Dataset,
     /// What reads its chunks, if it has any and the library does not.
     chunks: Option<Box<RefCell<Chunks>>>,
-    /// Whether its data lie in other files, which may be read.
+    /// True if its data lie in other files, which may be read.
     is_outside: bool,
 }
 

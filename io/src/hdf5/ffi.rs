@@ -249,7 +249,7 @@ fn filter(list: hid_t, index: c_uint) -> hdf5::Result<StoredFilter> {
     Ok(StoredFilter { number, stored_name, parameter: (parameters > 0).then_some(parameter), is_available })
 }
 
-/// Whether an object has an attribute of a name.
+/// Returns whether an object has an attribute of a name.
 pub(super) fn has_attribute(location: &hdf5::Location, name: &str) -> hdf5::Result<bool> {
     let name = CString::new(name).map_err(|_| "a name with a zero byte")?;
     // SAFETY: a valid object, and a name that ends with a zero.

@@ -399,17 +399,17 @@ impl H5File {
         outside::open(self.file(), name, self.allows_external())
     }
 
-    /// Whether there is a link of a name; yes on ranks that cannot see it.
+    /// Returns whether there is a link of a name; yes on ranks that cannot see it.
     pub(super) fn has_link(&self, name: &str) -> bool {
         self.held().is_none_or(|file| outside::exists(file, name, self.allows_external()))
     }
 
-    /// Whether other files that this one names are read.
+    /// Returns whether other files that this one names are read.
     pub(super) fn allows_external(&self) -> bool {
         self.reading.allows_external()
     }
 
-    /// What is kept of the chunks of a dataset.
+    /// Decoded chunks of a dataset.
     pub(super) fn kept_chunks(&self) -> usize {
         self.reading.kept()
     }

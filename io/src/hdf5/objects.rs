@@ -74,9 +74,9 @@ fn identity(info: &LocationInfo) -> Identity {
 
 /// How a file is gone through.
 pub(super) struct Walk {
-    /// Whether links to other files are followed.
+    /// True if links to other files are followed.
     pub(super) allow_external: bool,
-    /// Whether the values of attributes are read.
+    /// True if the values of attributes are read.
     pub(super) values: bool,
     /// The size of the file.
     pub(super) length: u64,
@@ -92,7 +92,7 @@ impl Object {
         (&self.name, &self.dataset, &self.attributes, &self.link)
     }
 
-    /// Whether it is a dataset whose data are in the file.
+    /// Returns whether it is a dataset whose data are in the file.
     pub(super) fn is_inside(&self) -> bool {
         self.dataset.as_ref().is_some_and(|stored| stored.outside.is_empty())
     }
@@ -103,7 +103,7 @@ impl Object {
         self.attributes.iter().find(|(known, _)| known == name)?.1.as_ref()
     }
 
-    /// Whether there is an attribute of a name.
+    /// Returns whether there is an attribute of a name.
     #[must_use]
     pub fn has_attribute(&self, name: &str) -> bool {
         self.attributes.iter().any(|(known, _)| known == name)

@@ -86,7 +86,7 @@ impl OpenOptions {
         self
     }
 
-    /// Whether data are read that lie in other files: external raw storage, virtual datasets, and what external
+    /// Returns whether data are read that lie in other files: external raw storage, virtual datasets, and what external
     /// links lead to. A file can so name any file of the machine; none is followed unless this says so. Those
     /// files are not looked at beforehand, as the file itself is.
     #[must_use]
@@ -95,7 +95,7 @@ impl OpenOptions {
         self
     }
 
-    /// Whether data are read that lie in other files.
+    /// Returns whether data are read that lie in other files.
     #[must_use]
     pub fn allows_external(&self) -> bool {
         self.allow_external

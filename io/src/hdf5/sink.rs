@@ -21,7 +21,7 @@ const WRITE_BYTES: usize = 64 << 20;
 /// Less than this is left to the system to bring to disk.
 const SEND_BYTES: usize = 8 << 20;
 
-/// What all ranks together give to rank 0 at once.
+/// Largest number of bytes that rank 0 gathers at once, over all ranks.
 const GATHER_BYTES: u64 = 64 << 20;
 
 /// A dataset that is being written.
@@ -31,7 +31,7 @@ pub(super) struct Sink {
     dataset: Option<Dataset>,
     /// The type of the elements in the file.
     element: Datatype,
-    /// Where contiguous data start, if there are any.
+    /// Offset in the file at which contiguous data start, if there are any.
     offset: Option<u64>,
     is_chunked: bool,
 }

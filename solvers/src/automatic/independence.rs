@@ -15,7 +15,7 @@ const COLUMNS: u64 = 2000;
 /// Products of entries up to which `A^H A` is made.
 const PRODUCTS: u64 = 10_000_000_000;
 
-/// What is known of the columns of a matrix.
+/// The linear independence of the columns of a matrix, as far as it is known.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Independence {
     /// They are independent, clearly so beside rounding.

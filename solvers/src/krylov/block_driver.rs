@@ -71,7 +71,7 @@ pub(crate) struct BlockDrive<'s, 'a, T: Scalar> {
     last_true: f64,
     applications: usize,
     preconditionings: usize,
-    /// Whether `x` has the units of the solve.
+    /// True if `x` has the units of the solve.
     has_taken_x: bool,
 }
 

@@ -83,7 +83,7 @@ struct Run<T> {
     d: Vector<T>,
     image: Vector<T>,
     bounds: [f64; 2],
-    /// Whether the user gave the bounds, in units of the user's system.
+    /// True if the user gave the bounds, in units of the user's system.
     is_given: bool,
     /// Why there are no bounds.
     refused: Option<StopReason>,

@@ -60,7 +60,7 @@ struct Drive<'s, 'a, T: Scalar, I> {
     /// The residual above which the solve has diverged.
     limit: f64,
     report: SolveReport,
-    /// Whether `x` has the units of the solve.
+    /// True if `x` has the units of the solve.
     has_taken_x: bool,
 }
 

@@ -49,7 +49,7 @@ impl Step {
 /// A method under way. `r` belongs to the driver, which sets it to `b - A x` before each start; a
 /// method may keep its recursive residual there.
 pub(crate) trait Iteration<T: Scalar> {
-    /// What has to be Hermitian.
+    /// The operators that have to be Hermitian.
     const NEEDS: Needs = Needs::Nothing;
 
     /// Starts from a true residual, at the beginning and whenever the driver had to compute one.

@@ -63,7 +63,7 @@ pub(crate) struct Lanczos<T> {
     pub(crate) gamma: [f64; 2],
     pub(crate) square: f64,
     image: Vector<T>,
-    /// Whether the vector before the newest is the residual of the start, whose size is none of the operator's.
+    /// True if the vector before the newest is the residual of the start, whose size is none of the operator's.
     is_first: bool,
 }
 
@@ -151,7 +151,7 @@ struct Run<T> {
     operator: f64,
     /// The part of `|A| |r|` at which an estimate of `|A r|` is worth a new start.
     doubt: f64,
-    /// Whether no step was made since the last start.
+    /// True if no step was made since the last start.
     fresh: bool,
     carries_residual: bool,
 }

@@ -16,7 +16,7 @@ const SEED: u64 = 0x5eed;
 /// The first iteration after which a solve without progress is looked at.
 const FIRST: usize = 64;
 
-/// What a method needs to be Hermitian.
+/// The operators that a method needs to be Hermitian.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Needs {
     /// Nothing.
@@ -27,19 +27,19 @@ pub(crate) enum Needs {
     Both,
 }
 
-/// Whether the residual has not halved in the second half of the iterations.
+/// Returns whether the residual has not halved in the second half of the iterations.
 pub(crate) fn is_stalled(history: &[f64]) -> bool {
     let last = history.len() - 1;
     last > 1 && history[last] > 0.5 * history[last / 2]
 }
 
-/// Whether symmetry is to be looked at after so many iterations.
+/// Returns whether symmetry is to be looked at after so many iterations.
 pub(crate) fn is_due(history: &[f64]) -> bool {
     let iterations = history.len() - 1;
     iterations >= FIRST && iterations.is_power_of_two() && is_stalled(history)
 }
 
-/// Whether a solve that ends for this reason may do so because an operator is not Hermitian.
+/// Returns whether a solve that ends for this reason may do so because an operator is not Hermitian.
 pub(crate) fn is_suspect(reason: StopReason, history: &[f64]) -> bool {
     match reason {
         StopReason::IterationLimit => is_stalled(history),
@@ -74,7 +74,7 @@ pub(crate) fn random<T: Scalar>(cx: &Context<'_, T>, stream: u64) -> Result<Vect
     Ok(vector)
 }
 
-/// Whether `<A x, y> = <x, A y>` for random `x` and `y`, to `eps^(3/4)` beside the norms of vectors: as
+/// Returns whether `<A x, y> = <x, A y>` for random `x` and `y`, to `eps^(3/4)` beside the norms of vectors: as
 /// [`Analysis`](crate::Analysis) takes it of entries. So it is of what is not finite.
 pub(crate) fn is_hermitian<'s, T: Scalar>(
     cx: &Context<'s, T>,

@@ -34,7 +34,7 @@ impl<T: Scalar> Meant<'_, T> {
         }
     }
 
-    /// Whether each row has an entry that is not zero.
+    /// Returns whether each row has an entry that is not zero.
     pub(super) fn occupied(&self) -> Vec<bool> {
         let mut occupied = vec![false; self.entries.rows()];
         self.for_each(|row, _, value| occupied[row] |= value != T::ZERO);

@@ -29,7 +29,7 @@ pub struct Equilibrated<S> {
 }
 
 impl<S> Equilibrated<S> {
-    /// What `make` makes of the scaled matrix.
+    /// Returns what `make` makes of the scaled matrix.
     ///
     /// # Errors
     /// [`Error::NotSquare`](crate::Error::NotSquare); what `make` returns.

@@ -11,7 +11,7 @@ use mpi::ffi;
 use super::Operation;
 use crate::comm::ffi::{MAX_MESSAGE_BYTES, RawComm, count, require_success};
 
-/// What stands at the front of a packet; the values follow.
+/// The header of a packet; the values follow.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Pod, Zeroable)]
 pub(super) struct Header {

@@ -14,7 +14,7 @@ const NOWHERE: haddr_t = haddr_t::MAX;
 /// Edge chunks that are not filtered.
 const EDGES_ALONE: u32 = 0x0002;
 
-/// How a chunk is stored.
+/// The storage of a chunk.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct StoredChunk {
     pub(super) bytes: u64,
@@ -23,7 +23,7 @@ pub(super) struct StoredChunk {
 }
 
 impl StoredChunk {
-    /// Whether it did not go through a filter, by its place in the list.
+    /// Returns whether it did not go through a filter, by its place in the list.
     pub(super) fn skips(self, filter: usize) -> bool {
         u32::try_from(filter).is_ok_and(|filter| self.mask.checked_shr(filter).unwrap_or(0) & 1 == 1)
     }
@@ -72,7 +72,7 @@ pub(super) fn raw(dataset: &Dataset, offset: &[u64], mut room: Vec<u8>) -> hdf5:
     })
 }
 
-/// Whether edge chunks are stored without filters.
+/// Returns whether edge chunks are stored without filters.
 pub(super) fn leaves_edges_alone(dataset: &Dataset) -> hdf5::Result<bool> {
     let mut options = 0;
     sync(|| {
@@ -99,7 +99,7 @@ pub(super) fn fill_value(dataset: &Dataset, memory: &hdf5::Datatype) -> hdf5::Re
     })
 }
 
-/// Whether elements need no conversion.
+/// Returns whether elements need no conversion.
 pub(super) fn is_same(file: &hdf5::Datatype, memory: &hdf5::Datatype) -> bool {
     // SAFETY: two valid datatypes.
     sync(|| unsafe { H5Tequal(file.id(), memory.id()) } > 0)

@@ -8,7 +8,7 @@ use std::os::fd::AsRawFd;
 use std::panic;
 use std::time::{Duration, Instant};
 
-/// What a child may take.
+/// Limits on the memory and time of a child process.
 pub(super) struct Limits {
     /// CPU time.
     pub(super) seconds: u64,
@@ -16,7 +16,7 @@ pub(super) struct Limits {
     pub(super) memory: u64,
 }
 
-/// How a child ended.
+/// The end of a child process.
 pub(super) enum Ended {
     /// With this text.
     Said(String),

@@ -20,7 +20,7 @@ use std::ptr;
 /// The longest name of a file that is read.
 const LONGEST: usize = 4096;
 
-/// How names are followed: where links out of the file are refused, the file that one led to.
+/// Resolution of names: where links out of the file are refused, the file that one led to.
 struct Access {
     list: hid_t,
     refused: Box<Option<String>>,
@@ -83,7 +83,7 @@ pub(in crate::hdf5) fn open(from: &Group, name: &str, follow: bool) -> hdf5::Res
     })
 }
 
-/// Whether there is a link of a name, wherever it leads.
+/// Returns whether there is a link of a name, wherever it leads.
 pub(in crate::hdf5) fn exists(from: &Group, name: &str, follow: bool) -> bool {
     let Ok(text) = CString::new(name) else { return false };
     sync(|| {

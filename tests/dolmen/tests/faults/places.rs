@@ -17,7 +17,7 @@ const APART: &str = r#"
     exec unshare --mount sh -c 'mount -t tmpfs tmpfs "$FOLDER" && cd . && eval "$BEFORE" && exec "$@"' sh "$@"
 "#;
 
-/// Whether ranks can have folders of their own here.
+/// Returns whether ranks can have folders of their own here.
 fn is_permitted() -> TestResult<bool> {
     let tried = Command::new("unshare").args(["--mount", "mount", "-t", "tmpfs", "tmpfs", "/mnt"]).output();
     if tried.is_ok_and(|output| output.status.success()) {

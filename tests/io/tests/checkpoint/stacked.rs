@@ -15,7 +15,7 @@ use crate::first_ranks;
 
 const AFTER: usize = 7;
 
-/// What a solve gives: its report, and all of the solution on rank 0.
+/// The result of a solve: its report, and the whole solution on rank 0.
 type Outcome = (SolveReport, Vec<u64>);
 
 /// Solves from zero, or from the state in `folder`, and stops after an iteration if that is asked for.
