@@ -6,7 +6,7 @@ use std::path::Path;
 use std::process::Command;
 
 use dolmen_tests::{Mpirun, Output, TestResult, binary, skip};
-use tempfile::tempdir;
+use tempfile::{TempDir, tempdir};
 
 use crate::{DEADLINE, only_error, prepare, run};
 
@@ -29,6 +29,17 @@ fn is_permitted() -> TestResult<bool> {
     Ok(false)
 }
 
+/// A folder with the inputs of all programs, and in it the place for what rank 1 sees in its own way.
+fn prepared() -> TestResult<Option<TempDir>> {
+    if !is_permitted()? {
+        return Ok(None);
+    }
+    let folder = tempdir()?;
+    prepare(folder.path())?;
+    fs::create_dir(folder.path().join("apart"))?;
+    Ok(Some(folder))
+}
+
 fn apart(folder: &Path, before: &str, program: &str, args: &[&str]) -> TestResult<Output> {
     let program = binary(program)?;
     let job = Mpirun::new(3).program("/bin/sh").args(["-c", APART, "sh"]).args([program]).args(args);
@@ -37,13 +48,8 @@ fn apart(folder: &Path, before: &str, program: &str, args: &[&str]) -> TestResul
 }
 
 pub(crate) fn inputs() -> TestResult {
-    if !is_permitted()? {
-        return Ok(());
-    }
-    let temporary = tempdir()?;
+    let Some(temporary) = prepared()? else { return Ok(()) };
     let folder = temporary.path();
-    prepare(folder)?;
-    fs::create_dir(folder.join("apart"))?;
     for name in ["a.mtx", "a.h5", "tod.h5", "case.toml"] {
         fs::copy(folder.join(name), folder.join("apart").join(name))?;
     }
@@ -63,13 +69,8 @@ pub(crate) fn inputs() -> TestResult {
 }
 
 pub(crate) fn different_files() -> TestResult {
-    if !is_permitted()? {
-        return Ok(());
-    }
-    let temporary = tempdir()?;
+    let Some(temporary) = prepared()? else { return Ok(()) };
     let folder = temporary.path();
-    prepare(folder)?;
-    fs::create_dir(folder.join("apart"))?;
     fs::copy(folder.join("a.h5"), folder.join("apart/a.h5"))?;
     fs::copy(folder.join("case.toml"), folder.join("apart/case.toml"))?;
     let before = r#"cp tod.h5 "$FOLDER/a.h5"; (cat case.toml; echo) > "$FOLDER/case.toml""#;
@@ -81,13 +82,8 @@ pub(crate) fn different_files() -> TestResult {
 }
 
 pub(crate) fn outputs() -> TestResult {
-    if !is_permitted()? {
-        return Ok(());
-    }
-    let temporary = tempdir()?;
+    let Some(temporary) = prepared()? else { return Ok(()) };
     let folder = temporary.path();
-    prepare(folder)?;
-    fs::create_dir(folder.join("apart"))?;
     for (program, args) in [
         ("dolmen", &["solve", "a.mtx", "--output", "apart/x.h5"][..]),
         ("dolmen", &["solve", "a.mtx", "--output", "apart/x.npy"]),
