@@ -2,13 +2,11 @@
 //! checksums are good, are refused or loaded.
 
 use std::fs;
-use std::time::{Duration, Instant};
 
 use dolmen_core::{Layout, Vector};
 use dolmen_io::checkpoint::{Checkpoint, CheckpointStore};
-use dolmen_tests::{Comm, Folder, TestResult};
+use dolmen_tests::{Comm, Folder, Random, TestResult, damage, fuzz};
 
-use crate::damage::{Random, damage, inputs};
 use crate::ffi::most_held;
 
 /// What any load may take.
@@ -46,29 +44,19 @@ pub(crate) fn forged(comm: &Comm) -> TestResult {
     let length = u64::from_le_bytes(*file[length + 16..].first_chunk().ok_or("a trailer")?);
     let seed = file[..usize::try_from(length)?].to_vec();
     let words: &[&[u8]] = &[b"GCOL", b"TREE", b"SNOD", b"HEAP", b"f32", b"\xff\xff\xff\xff", b"\0\0\0\0"];
-    let mut more = inputs(comm, 30);
-    let (mut counts, mut slowest) = ([0_u64; 2], Duration::ZERO);
-    for number in 0.. {
-        if !more(number) {
-            break;
-        }
-        let mut random = Random::new(number);
+    let forge = |bytes: &[u8]| [bytes, &trailer(bytes.len() as u64)].concat();
+    comm.agree(if comm.rank() == 0 { fs::write(&path, forge(&seed)) } else { Ok(()) })?;
+    CheckpointStore::open(comm, folder.path())?.load()?;
+    let make = |random: &mut Random| {
         let mut bytes = seed.clone();
-        if number > 0 {
-            damage(&mut bytes, words, &mut random);
-        }
-        bytes.extend(trailer(bytes.len() as u64));
-        comm.agree(if comm.rank() == 0 { fs::write(&path, &bytes) } else { Ok(()) })?;
-        println!("input {number}");
-        let start = Instant::now();
+        damage(&mut bytes, words, random);
+        forge(&bytes)
+    };
+    let counts = fuzz(comm, &path, 30, make, |_| {
         let (loaded, most) = most_held(|| CheckpointStore::open(comm, folder.path())?.load());
-        slowest = slowest.max(start.elapsed());
-        assert!(slowest < Duration::from_secs(30), "input {number}: {slowest:?}");
-        assert!(most <= FORGED, "input {number}: {most} bytes for a file of {}", bytes.len());
-        assert!(number > 0 || loaded.is_ok(), "undamaged: {:?}", loaded.err());
-        counts[usize::from(loaded.is_err())] += 1;
-    }
-    println!("{} accepted, {} refused, the slowest in {slowest:?}", counts[0], counts[1]);
+        assert!(most <= FORGED, "{most} bytes");
+        loaded.map(drop)
+    })?;
     assert!(counts[1] > 10, "{counts:?}");
     folder.remove(comm);
     Ok(())
@@ -82,25 +70,19 @@ pub(crate) fn damaged(comm: &Comm) -> TestResult {
     drop(store);
     let seed = fs::read(&path)?;
     let words: &[&[u8]] = &[b"DOLMENck", b"\xff\xff\xff\xff\xff\xff\xff\xff", b"\0\0\0\0\0\0\0\0", b"TREE", b"\x01"];
-    let mut more = inputs(comm, 50);
-    let (mut same, mut refused) = (0_u64, 0_u64);
-    for number in 0.. {
-        if !more(number) {
-            break;
-        }
-        let mut random = Random::new(number);
+    let make = |random: &mut Random| {
         let mut bytes = seed.clone();
-        damage(&mut bytes, words, &mut random);
-        comm.agree(if comm.rank() == 0 { fs::write(&path, &bytes) } else { Ok(()) })?;
-        println!("input {number}");
+        damage(&mut bytes, words, random);
+        bytes
+    };
+    let counts = fuzz(comm, &path, 50, make, |bytes| {
         let (loaded, most) = most_held(|| CheckpointStore::open(comm, folder.path())?.load());
-        assert!(most <= MEMORY, "input {number}: {most} bytes for a file of {}", bytes.len());
+        assert!(most <= MEMORY, "{most} bytes");
         // Damage may put in what was there.
-        assert_eq!(loaded.is_ok(), bytes == seed, "input {number}: {:?}", loaded.err());
-        if bytes == seed { same += 1 } else { refused += 1 }
-    }
-    println!("{same} undamaged, {refused} refused");
-    assert!(refused > 40, "{refused} refused");
+        assert_eq!(loaded.is_ok(), bytes == seed, "{:?}", loaded.err());
+        loaded.map(drop)
+    })?;
+    assert!(counts[1] > 40, "{counts:?}");
     folder.remove(comm);
     Ok(())
 }

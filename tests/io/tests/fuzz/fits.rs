@@ -2,7 +2,6 @@
 //! does not explain.
 
 use std::fs;
-use std::time::Instant;
 
 use dolmen_core::Layout;
 use dolmen_io::Result;
@@ -10,9 +9,8 @@ use dolmen_io::fits::{
     ColumnData, FitsFile, Header, MapColumn, MapFile, MapHeader, Ordering, TableColumn, write_map, write_partial_map,
     write_table,
 };
-use dolmen_tests::{Comm, Folder, TestResult};
+use dolmen_tests::{Comm, Folder, Random, TestResult, damage, fuzz};
 
-use crate::damage::{Random, damage, seconds};
 use crate::ffi::most_held;
 
 /// What any read may take: buffers, and rows that have no bytes.
@@ -127,33 +125,22 @@ pub(crate) fn damaged(comm: &Comm) -> TestResult {
         assert!(number != 1 || table.first_table()?.columns()[3].name == "text", "the heap's column is read");
         assert_eq!(read(&path).is_ok(), number > 1, "seed {number}: only maps are maps");
     }
-    let end = Instant::now() + seconds();
-    let (mut accepted, mut refused, mut number) = (0_u64, 0_u64, 0);
-    while Instant::now() < end {
-        let mut random = Random::new(number);
+    let make = |random: &mut Random| {
         let mut bytes = seeds[random.below(seeds.len())].clone();
         if random.below(3) > 0 {
-            replace_card(&mut bytes, words, &mut random);
+            replace_card(&mut bytes, words, random);
         }
         if random.below(2) == 0 {
-            damage(&mut bytes, words, &mut random);
+            damage(&mut bytes, words, random);
         }
-        fs::write(&path, &bytes)?;
-        // The last line that is printed names the input that a panic came from.
-        println!("input {number}");
+        bytes
+    };
+    let counts = fuzz(comm, &path, 100, make, |_| {
         let (result, most) = most_held(|| read(&path));
-        assert!(most <= MEMORY, "input {number}: {most} bytes for a file of {}", bytes.len());
-        match result {
-            Ok(_) => accepted += 1,
-            Err(error) => {
-                assert!(error.to_string().contains("fuzz.fits"), "input {number}: {error}");
-                refused += 1;
-            }
-        }
-        number += 1;
-    }
-    println!("{accepted} accepted, {refused} refused");
-    assert!(refused > 50 && accepted > 0, "{accepted} accepted, {refused} refused");
+        assert!(most <= MEMORY, "{most} bytes");
+        result.map(drop)
+    })?;
+    assert!(counts[1] > 50 && counts[0] > 0, "{counts:?}");
     folder.remove(comm);
     Ok(())
 }

@@ -6,22 +6,16 @@
 
 use std::fs;
 use std::path::Path;
-use std::time::{Duration, Instant};
 
 use dolmen_core::{Complex64, CsrMatrix, Layout, LinearOperator, Vector};
 use dolmen_io::Result;
 use dolmen_io::hdf5::{self, CreateOptions, H5File};
-use dolmen_tests::{Comm, Folder, TestResult, python};
+use dolmen_tests::{Comm, Folder, Random, TestResult, damage, fuzz, python};
 
-use crate::damage::{Random, damage, inputs};
 use crate::ffi::most_held;
 
 /// What any read may take: what data that were never written may have, and buffers.
 const MEMORY: usize = 96 << 20;
-/// What this process may have held more at most, with the libraries' own memory [KiB].
-const RESIDENT: u64 = 200 << 10;
-/// The longest time for an input: a child gives up after 18 s of waiting for 3 s of a processor.
-const LONGEST: Duration = Duration::from_secs(30);
 /// Elements of a dataset that are read.
 const ELEMENTS: u64 = 1 << 20;
 
@@ -123,18 +117,11 @@ fn check_matrix(file: &H5File, name: &str) -> Result<()> {
     Ok(())
 }
 
-/// The most memory that this process has held, by the system's account [KiB].
-fn most_resident() -> u64 {
-    let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")?.split_whitespace().next()?.parse().ok());
-    line.unwrap_or(0)
-}
-
 pub(crate) fn damaged(comm: &Comm) -> TestResult {
     let folder = Folder::new(comm)?;
     let seeds = seeds(comm, folder.path())?;
     assert_eq!(seeds.len(), 3);
-    fuzz(comm, &folder, &seeds, &[6, 6, 6], &[b"SNOD", b"HEAP", b"TREE", b"\x11\x20\x3f\0", b"csc_matrix"])?;
+    check(comm, &folder, &seeds, &[6, 6, 6], &[b"SNOD", b"HEAP", b"TREE", b"\x11\x20\x3f\0", b"csc_matrix"])?;
     folder.remove(comm);
     Ok(())
 }
@@ -146,53 +133,35 @@ pub(crate) fn damaged_metadata(comm: &Comm) -> TestResult {
         let seeds = seeds.into_iter().collect::<std::io::Result<Vec<_>>>()?;
         let words: &[&[u8]] =
             &[b"GCOL", b"FRHP", b"FHDB", b"BTHD", b"FADB", b"EAHD", b"OCHK", b"\xff\xff", b"\0\0\0\0"];
-        fuzz(comm, &folder, &seeds, &[9, 9], words)?;
+        check(comm, &folder, &seeds, &[9, 9], words)?;
     }
     folder.remove(comm);
     Ok(())
 }
 
 /// Damages seeds, from which so many datasets are read if they are not, and reads them.
-fn fuzz(comm: &Comm, folder: &Folder, seeds: &[Vec<u8>], datasets: &[usize], words: &[&[u8]]) -> TestResult {
+fn check(comm: &Comm, folder: &Folder, seeds: &[Vec<u8>], datasets: &[usize], words: &[&[u8]]) -> TestResult {
     let path = folder.path().join("fuzz.h5");
-    let put = |bytes: &[u8]| comm.agree(if comm.rank() == 0 { fs::write(&path, bytes) } else { Ok(()) });
     for (seed, expected) in seeds.iter().zip(datasets) {
-        put(seed)?;
+        comm.agree(if comm.rank() == 0 { fs::write(&path, seed) } else { Ok(()) })?;
         assert_eq!(read(comm, &path)?, *expected, "undamaged");
     }
-    let before = most_resident();
-    let (mut counts, mut slowest) = ([0_u64; 2], Duration::ZERO);
-    let mut more = inputs(comm, 30);
-    for number in 0.. {
-        if !more(number) {
-            break;
-        }
-        let mut random = Random::new(number);
+    let make = |random: &mut Random| {
         let mut bytes = seeds[random.below(seeds.len())].clone();
         if random.below(2) == 0 {
             // One flipped bit, as of a disk.
             let at = random.below(bytes.len());
             bytes[at] ^= 1 << random.below(8);
         } else {
-            damage(&mut bytes, words, &mut random);
+            damage(&mut bytes, words, random);
         }
-        put(&bytes)?;
-        // The last line that is printed names the input that something came from.
-        println!("input {number}");
-        let start = Instant::now();
+        bytes
+    };
+    let counts = fuzz(comm, &path, 30, make, |_| {
         let (result, most) = most_held(|| read(comm, &path));
-        slowest = slowest.max(start.elapsed());
-        assert!(slowest < LONGEST, "input {number}: {slowest:?}");
-        assert!(most <= MEMORY, "input {number}: {most} bytes for a file of {}", bytes.len());
-        let resident = most_resident();
-        assert!(resident < before + RESIDENT, "input {number}: {resident} KiB, before {before}");
-        if let Err(error) = &result {
-            let text = error.to_string();
-            assert!(text.contains("fuzz.h5") && !text.contains('\n'), "input {number}: {text}");
-        }
-        counts[usize::from(result.is_err())] += 1;
-    }
-    println!("{} accepted, {} refused, the slowest in {slowest:?}", counts[0], counts[1]);
+        assert!(most <= MEMORY, "{most} bytes");
+        result.map(drop)
+    })?;
     assert!(counts[1] > 10, "{counts:?}");
     Ok(())
 }

@@ -1,22 +1,19 @@
 //! Damaged FITS and HDF5 files and checkpoints; those of matrices are among the tests of their formats.
 
 mod checkpoint;
-#[path = "../common/damage.rs"]
-mod damage;
 #[path = "../common/ffi.rs"]
 mod ffi;
 mod fits;
 mod hdf5;
 
 use std::process::ExitCode;
-use std::time::Duration;
 
-use dolmen_tests::case;
+use dolmen_tests::{case, fuzz_deadline};
 
 fn main() -> ExitCode {
-    let deadline = Duration::from_secs(180);
+    let deadline = fuzz_deadline();
     dolmen_tests::main(&[
-        case("fuzz_fits", &[1], fits::damaged),
+        case("fuzz_fits", &[1], fits::damaged).deadline(deadline),
         case("fuzz_hdf5", &[1, 2], hdf5::damaged).deadline(deadline),
         case("fuzz_hdf5_metadata", &[1, 2], hdf5::damaged_metadata).deadline(deadline),
         case("fuzz_checkpoint", &[1, 2], checkpoint::damaged).deadline(deadline),

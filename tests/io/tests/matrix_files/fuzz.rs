@@ -3,26 +3,24 @@
 //!
 //! The inputs are made from good files by a fixed sequence of random changes, so that a failure
 //! comes again. This is no coverage-guided fuzzing: cargo-fuzz needs a nightly compiler and
-//! sanitizers, and a reader that calls MPI wants to be run by its launcher, on several ranks. Each
-//! case stops after a few seconds; DOLMEN_FUZZ_SECONDS sets how many.
+//! sanitizers, and a reader that calls MPI wants to be run by its launcher, on several ranks.
 
 use dolmen_core::{Complex64, CsrMatrix, Layout, LinearOperator, MultiVector, Scalar};
 use dolmen_io::petsc::{self, IndexWidth};
 use dolmen_io::{Matrix, harwell_boeing as harwell_boeing_file, npz, read_matrix, read_vectors};
-use dolmen_tests::{Case, Comm, Folder, TestResult, case};
+use dolmen_tests::{Case, Comm, Folder, Random, TestResult, case, damage, fuzz, fuzz_deadline};
 
-use crate::damage::{Random, damage, inputs};
 use crate::ffi::most_held;
-use crate::support::{made, packed, put};
+use crate::support::{made, packed};
 use crate::{harwell_boeing, petsc as small};
 
 pub(crate) fn cases() -> Vec<Case> {
-    let ranks = &[1, 2];
+    let (ranks, deadline) = (&[1, 2], fuzz_deadline());
     vec![
-        case("fuzz_market", ranks, market),
-        case("fuzz_boeing", ranks, boeing),
-        case("fuzz_npz", ranks, zipped),
-        case("fuzz_petsc", ranks, binary),
+        case("fuzz_market", ranks, market).deadline(deadline),
+        case("fuzz_boeing", ranks, boeing).deadline(deadline),
+        case("fuzz_npz", ranks, zipped).deadline(deadline),
+        case("fuzz_petsc", ranks, binary).deadline(deadline),
     ]
 }
 
@@ -31,7 +29,8 @@ const FEWEST: u64 = 50;
 /// What any read may take: buffers, and the rows of a small file that are empty.
 const MEMORY: usize = 128 << 20;
 
-fn check<T: Scalar>(matrix: &CsrMatrix<T>) -> Layout {
+/// Checks a matrix that was read; its rows.
+fn valid<T: Scalar>(matrix: &CsrMatrix<T>) -> Layout {
     let columns = matrix.domain().global_len();
     let mut entries = [0_u64];
     for row in matrix.rows() {
@@ -69,35 +68,24 @@ fn mend_checksums(bytes: &mut [u8]) {
 }
 
 /// Damages `seeds` and reads them; `mend` puts half of the inputs right in what would hide the damage.
-fn fuzz(comm: &Comm, name: &str, seeds: &[Vec<u8>], words: &[&[u8]], mend: fn(&mut [u8])) -> TestResult {
+fn check(comm: &Comm, name: &str, seeds: &[Vec<u8>], words: &[&[u8]], mend: fn(&mut [u8])) -> TestResult {
     let folder = Folder::new(comm)?;
     let path = folder.path().join(name);
-    let mut more = inputs(comm, FEWEST);
-    let (mut tried, mut refused) = (0_u64, 0_u64);
-    for number in 0.. {
-        if !more(number) {
-            break;
-        }
-        let mut random = Random::new(number);
+    let make = |random: &mut Random| {
         let mut bytes = seeds[random.below(seeds.len())].clone();
-        damage(&mut bytes, words, &mut random);
+        damage(&mut bytes, words, random);
         if random.below(2) == 0 {
             mend(&mut bytes);
         }
-        let gzip = name.ends_with(".gz") || (name.ends_with(".mtx") && random.below(4) == 0);
-        put(comm, &path, &if gzip { packed(&bytes) } else { bytes.clone() })?;
-        // The last line that is printed names the input that a panic came from.
-        println!("input {number}");
+        if name.ends_with(".mtx") && random.below(4) == 0 { packed(&bytes) } else { bytes }
+    };
+    let [accepted, refused] = fuzz(comm, &path, FEWEST, make, |_| {
         let (result, most) = most_held(|| read_matrix(comm, &path));
-        assert!(most <= MEMORY, "input {number}: {most} bytes for a file of {}", bytes.len());
-        let rows = match result {
-            Ok((Matrix::Real(matrix), _)) => check(&matrix),
-            Ok((Matrix::Complex(matrix), _)) => check(&matrix),
-            Err(error) => {
-                assert!(error.to_string().contains(name), "input {number}: {error}");
-                refused += 1;
-                Layout::uniform(comm, 3)
-            }
+        assert!(most <= MEMORY, "{most} bytes");
+        let rows = match &result {
+            Ok((Matrix::Real(matrix), _)) => valid(matrix),
+            Ok((Matrix::Complex(matrix), _)) => valid(matrix),
+            Err(_) => Layout::uniform(comm, 3),
         };
         // Readers of vectors must come to an end as well.
         let (_, most) = most_held(|| {
@@ -106,11 +94,9 @@ fn fuzz(comm: &Comm, name: &str, seeds: &[Vec<u8>], words: &[&[u8]], mend: fn(&m
                 let _ = harwell_boeing_file::read_system_vectors::<f64>(&path, &rows);
             }
         });
-        assert!(most <= MEMORY, "input {number}: {most} bytes for vectors in a file of {}", bytes.len());
-        tried += 1;
-    }
-    let accepted = tried - refused;
-    println!("{accepted} accepted, {refused} refused");
+        assert!(most <= MEMORY, "{most} bytes for vectors");
+        result.map(drop)
+    })?;
     assert!(refused > accepted / 20, "{accepted} accepted, {refused} refused");
     folder.remove(comm);
     Ok(())
@@ -139,7 +125,7 @@ fn market(comm: &Comm) -> TestResult {
         b"1D5",
         b"\r\n",
     ];
-    fuzz(comm, "fuzz.mtx", &seeds.map(|seed| seed.as_bytes().to_vec()), words, |_| ())
+    check(comm, "fuzz.mtx", &seeds.map(|seed| seed.as_bytes().to_vec()), words, |_| ())
 }
 
 fn boeing(comm: &Comm) -> TestResult {
@@ -161,7 +147,7 @@ fn boeing(comm: &Comm) -> TestResult {
     let systems = [false, true].map(harwell_boeing::systems);
     let seeds = [harwell_boeing::GENERAL, harwell_boeing::HERMITIAN, &systems[0], &systems[1]];
     let seeds = seeds.map(|seed| seed.as_bytes().to_vec());
-    fuzz(comm, "fuzz.rb", &seeds, words, |_| ())
+    check(comm, "fuzz.rb", &seeds, words, |_| ())
 }
 
 fn zipped(comm: &Comm) -> TestResult {
@@ -189,7 +175,7 @@ fn zipped(comm: &Comm) -> TestResult {
         b"\xff\xff\xff\xff",
         b"\0\0\0\0",
     ];
-    fuzz(comm, "fuzz.npz", &seeds, words, mend_checksums)
+    check(comm, "fuzz.npz", &seeds, words, mend_checksums)
 }
 
 fn binary(comm: &Comm) -> TestResult {
@@ -210,5 +196,5 @@ fn binary(comm: &Comm) -> TestResult {
         b"\x7f\xff\xff\xff",
         b"\0\0\0\x03",
     ];
-    fuzz(comm, "fuzz.petsc", &seeds, words, |_| ())
+    check(comm, "fuzz.petsc", &seeds, words, |_| ())
 }

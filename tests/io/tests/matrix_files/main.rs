@@ -1,8 +1,6 @@
 //! Matrices and vectors in the field's file formats: reference files, files of the tests' own making,
 //! malformed ones, and round trips.
 
-#[path = "../common/damage.rs"]
-mod damage;
 #[path = "../common/ffi.rs"]
 mod ffi;
 mod fuzz;

@@ -4,8 +4,6 @@ mod bits;
 mod checkpoints;
 #[path = "../common/mod.rs"]
 mod common;
-#[path = "../../../io/tests/common/damage.rs"]
-mod damage;
 mod fixture;
 mod fuzz;
 mod keeping;
@@ -17,7 +15,7 @@ mod roundtrip;
 
 use std::time::Duration;
 
-use dolmen_tests::{case, same_bits, serial};
+use dolmen_tests::{case, fuzz_deadline, same_bits, serial};
 
 const RANKS: &[usize] = &[1, 2, 3, 4];
 
@@ -35,21 +33,21 @@ fn main() -> std::process::ExitCode {
         case("separate_patches_have_separate_null_spaces", RANKS, oracle::separate_patches),
         case("dst_table_equals_a_dense_solve", RANKS, oracle::dst_table),
         case("pixels_equal_healpy", &[1], references::healpix),
-        case("fuzz_timelines", &[1, 2], fuzz::timelines).deadline(minute),
+        case("fuzz_timelines", &[1, 2], fuzz::timelines).deadline(fuzz_deadline()),
         same_bits("outputs", &[1, 2, 3, 4, 7], bits::outputs),
         same_bits("simulation", &[1, 2, 3, 4, 7], bits::simulation),
-        serial("bad_input_ends_in_one_line", refusals::bad_input).deadline(minute),
-        serial("bad_timelines_are_named", refusals::bad_timelines).deadline(2 * minute),
-        serial("bad_settings_are_named", refusals::bad_settings).deadline(2 * minute),
-        serial("odd_input_is_mapped", programs::odd_input).deadline(minute),
-        serial("healpy_reads_the_maps", programs::healpy).deadline(minute),
+        serial("bad_input_ends_in_one_line", refusals::bad_input),
+        serial("bad_timelines_are_named", refusals::bad_timelines),
+        serial("bad_settings_are_named", refusals::bad_settings),
+        serial("odd_input_is_mapped", programs::odd_input),
+        serial("healpy_reads_the_maps", programs::healpy),
         serial("the_program_is_built_beside_the_tests", programs::is_beside),
         case("snapshots_of_other_data_are_refused", &[1, 3], oracle::other_data),
-        serial("stopped_runs_end_with_the_same_maps", checkpoints::stopped_and_resumed).deadline(2 * minute),
-        serial("saving_on_the_way_changes_nothing", checkpoints::saved_on_the_way).deadline(minute),
+        serial("stopped_runs_end_with_the_same_maps", checkpoints::stopped_and_resumed),
+        serial("saving_on_the_way_changes_nothing", checkpoints::saved_on_the_way),
         serial("ended_at_its_limit_and_resumed", checkpoints::ended_at_its_limit),
-        serial("checkpoints_of_other_runs_are_refused", checkpoints::refused).deadline(2 * minute),
-        serial("inputs_are_never_replaced", keeping::inputs).deadline(minute),
+        serial("checkpoints_of_other_runs_are_refused", checkpoints::refused),
+        serial("inputs_are_never_replaced", keeping::inputs),
         serial("links_lead_nowhere", keeping::links),
         serial("names_and_keys_are_shown_escaped", keeping::escapes),
         serial("a_killed_rank_ends_the_job", programs::killed_rank),
