@@ -56,8 +56,12 @@ impl Case {
     }
 
     /// Ends a run on one number of ranks, as a failure, after `deadline` instead of a minute.
+    ///
+    /// # Panics
+    /// For a [`serial`] case: only the jobs that it starts have deadlines.
     #[must_use]
     pub fn deadline(mut self, deadline: Duration) -> Case {
+        assert!(!matches!(self.body, Body::Serial(_)), "{}: a serial case has no deadline; its jobs do", self.name);
         self.deadline = deadline;
         self
     }

@@ -34,7 +34,7 @@ fn main() -> ExitCode {
     if let Some(folder) = env::var_os(program::FOLDER) {
         return program::run(Path::new(&folder));
     }
-    dolmen_tests::main(&[serial("killed_at_any_moment", killed_at_any_moment).deadline(Duration::from_secs(300))])
+    dolmen_tests::main(&[serial("killed_at_any_moment", killed_at_any_moment)])
 }
 
 fn start(folder: &Path, groups: usize, save: bool) -> TestResult<Job> {
