@@ -196,6 +196,29 @@ impl Random {
     }
 }
 
+/// Rank 0 marks a file when its place is looked at and when it is made, and writes the headers of FITS before rows;
+/// the other ranks write rows.
+pub(crate) fn fits() -> TestResult {
+    let temporary = tempdir()?;
+    let place = Place::new(&temporary.path().canonicalize()?)?;
+    let solve = |outputs: &'static [&'static str], args| Run { program: "dolmen", args, outputs, rescued: None };
+    let tally = place.inputs.join("tally");
+    let plain = place.run(&solve(&["x.npy"], &["solve", "a.mtx", "--output", "x.npy"]), &Fault::default(), &tally)?;
+    assert!(plain.status.success(), "{plain:?}");
+    let expected = fs::read(place.folder.join("x.npy"))?;
+    let run = solve(&["x.fits"], &["solve", "a.mtx", "--output", "x.fits"]);
+    for (rank, from, at) in [(0, 3, " at 0: "), (1, 1, " bytes at ")] {
+        let fault = Fault { rank, call: "write".into(), from, count: 1, errno: libc::EIO };
+        let output = place.run(&run, &fault, &tally)?;
+        let error = only_error(&output)?;
+        assert!(error.contains("x.fits") && error.contains(at) && error.contains("Input/output error"), "{error}");
+        assert!(fs::read(place.folder.join("x.fits"))? == EARLIER, "the earlier file is kept");
+        let solution = rescued(&error, "; the solution is in ")?;
+        assert!(fs::read(place.folder.join(solution))? == expected, "{error}: another solution");
+    }
+    Ok(())
+}
+
 pub(crate) fn sample() -> TestResult {
     let faults = env::var("DOLMEN_FAULTS").ok().and_then(|text| text.parse().ok()).unwrap_or(FAULTS);
     let temporary = tempdir()?;

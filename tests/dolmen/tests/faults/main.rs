@@ -31,6 +31,7 @@ fn main() -> ExitCode {
         serial("folders_that_one_rank_does_not_see_are_told", places::outputs),
         serial("files_that_ranks_see_differently_are_told", places::different_files),
         serial("a_solution_survives_a_full_disk", places::full_disk),
+        serial("a_failing_write_of_a_fits_file_is_told", injected::fits),
         serial("failing_system_calls_end_programs", injected::sample),
     ])
 }

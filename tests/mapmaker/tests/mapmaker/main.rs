@@ -12,6 +12,7 @@ mod programs;
 mod references;
 mod refusals;
 mod roundtrip;
+mod untrusted;
 
 use std::time::Duration;
 
@@ -48,6 +49,8 @@ fn main() -> std::process::ExitCode {
         serial("ended_at_its_limit_and_resumed", checkpoints::ended_at_its_limit),
         serial("checkpoints_of_other_runs_are_refused", checkpoints::refused),
         serial("inputs_are_never_replaced", keeping::inputs),
+        serial("timelines_in_other_files_are_refused", untrusted::timelines_in_other_files),
+        serial("a_large_configuration_is_refused", untrusted::large_configuration),
         serial("links_lead_nowhere", keeping::links),
         serial("names_and_keys_are_shown_escaped", keeping::escapes),
         serial("a_killed_rank_ends_the_job", programs::killed_rank),
