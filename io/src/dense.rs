@@ -1,7 +1,7 @@
 //! Columns of a file as vectors of a layout.
 
 use crate::error::{Error, Result};
-use crate::matrix_file::most_rows;
+use crate::files::most_rows;
 use dolmen_core::{CsrMatrix, Layout, LinearOperator, MultiVector, Redistribute, Scalar};
 use std::collections::BTreeMap;
 use std::path::Path;

@@ -75,10 +75,15 @@ pub enum Error {
         what: String,
     },
     /// Vectors in a file that are not as long as the layout they are read to.
-    #[error("{}: its vectors have {found} entries, the layout they are read to has {expected}", shown(path))]
+    #[error(
+        "{}: {} {found} entries, the layout they are read to has {expected}", shown(path),
+        object.as_ref().map_or("its vectors have".into(), |object| format!("{} has", escaped(object)))
+    )]
     Length {
         /// The file.
         path: PathBuf,
+        /// The dataset or "column NAME", of one of several objects of the file.
+        object: Option<String>,
         /// Entries of each vector in the file.
         found: u64,
         /// Entries of the layout.

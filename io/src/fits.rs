@@ -6,6 +6,7 @@
 //! with plain positioned I/O, which a FITS library would do through one rank or
 //! not at all.
 
+mod check;
 mod column;
 mod file;
 mod header;

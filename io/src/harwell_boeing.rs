@@ -20,7 +20,7 @@ pub use vectors::{SystemVectors, read_system_vectors, read_vectors};
 use crate::budget;
 use crate::error::Result;
 use crate::fault::{Fault, require_same, settle};
-use crate::matrix_file::{Description, Field, Storage, check_sizes, require_field};
+use crate::files::{Description, Field, Storage, check_sizes, require_field};
 use crate::source::Source;
 use crate::symmetry::{check_place, push};
 use crate::text::Lines;

@@ -6,6 +6,7 @@
 
 pub mod budget;
 pub mod checkpoint;
+pub mod files;
 pub mod fits;
 pub mod harwell_boeing;
 pub mod hdf5;
@@ -16,7 +17,6 @@ pub mod petsc;
 mod dense;
 mod error;
 mod fault;
-mod matrix_file;
 mod positioned;
 mod regular_file;
 mod source;
@@ -25,9 +25,9 @@ mod symmetry;
 mod text;
 
 pub use error::{Error, Result};
-pub use matrix_file::{
-    Description, Field, Format, Matrix, Storage, Symmetry, Vectors, describe, is_known, read_matrix, read_vectors,
-    require_matrix_extension, require_vectors_extension, write_matrix, write_vectors,
+pub use files::{
+    Description, Field, Format, Location, Matrix, RightHandSide, Storage, Symmetry, Vectors, describe, read_matrix,
+    read_vector, read_vectors, write_matrix, write_vector, write_vectors,
 };
 pub use regular_file::{open_on_all_ranks, open_regular};
 pub use staged::{require_writable, require_writable_folder};

@@ -25,7 +25,7 @@ pub use write::{write_matrix, write_vectors};
 
 use crate::error::Result;
 use crate::fault::{Fault, require_same, settle};
-use crate::matrix_file::{Description, Format, Storage, Symmetry, check_length, check_sizes, require_field};
+use crate::files::{Description, Format, Storage, Symmetry, check_length, check_sizes, require_field};
 use crate::source::Source;
 use crate::text::Lines;
 use crate::{budget, dense};
@@ -96,6 +96,11 @@ impl<'s> MatrixMarket<'s> {
         let (right_hand_sides, block_size) = (0, 1);
         let format = Format::MatrixMarket;
         Description { format, storage, field, symmetry, rows, columns, entries, right_hand_sides, block_size }
+    }
+
+    /// Refuses NaN and infinity in what is read.
+    pub(crate) fn require_finite(&mut self) {
+        self.header.finite = true;
     }
 
     /// # Collective

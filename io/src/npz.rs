@@ -24,7 +24,7 @@ use crate::budget;
 use crate::dense::columns_of;
 use crate::error::Result;
 use crate::fault::{Fault, require_same, settle};
-use crate::matrix_file::{Description, Format, Symmetry, check_length, check_sizes, require_field};
+use crate::files::{Description, Format, Symmetry, check_length, check_sizes, require_field};
 use crate::source::Source;
 use array::Array;
 use dolmen_core::{Comm, CsrBuilder, CsrMatrix, Duplicates, Layout, MultiVector, Scalar};

@@ -22,7 +22,7 @@ pub(crate) use read::PetscFile;
 pub use write::{write_matrix, write_vectors};
 
 use crate::error::Result;
-use crate::matrix_file::Description;
+use crate::files::Description;
 use crate::source::Source;
 use dolmen_core::{Comm, CsrMatrix, Layout, MultiVector, Scalar};
 use std::path::{Path, PathBuf};
@@ -78,7 +78,7 @@ pub fn read_vectors<T: Scalar>(path: impl AsRef<Path>, rows: &Layout) -> Result<
 }
 
 /// The file beside a file that has its block size.
-fn info_path(path: &Path) -> PathBuf {
+pub(crate) fn info_path(path: &Path) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
     name.push(".info");
     name.into()

@@ -73,15 +73,6 @@ impl Source {
         Stored { file: &self.file, position }
     }
 
-    /// The first bytes of the contents, as rank 0 sees them; fewer if there are no more.
-    ///
-    /// # Collective
-    pub(crate) fn shared_head(&self, comm: &Comm) -> Vec<u8> {
-        let mut head = if comm.rank() == 0 { self.head() } else { Vec::new() };
-        comm.broadcast(0, &mut head);
-        head
-    }
-
     /// The first bytes of the contents; fewer if there are no more.
     pub(crate) fn head(&self) -> Vec<u8> {
         let mut head = Vec::with_capacity(HEAD);

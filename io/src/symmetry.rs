@@ -1,6 +1,6 @@
 //! Files that store one triangle of a matrix.
 
-use crate::matrix_file::Symmetry;
+use crate::files::Symmetry;
 use dolmen_core::{CsrBuilder, Scalar};
 use std::cmp::Ordering;
 

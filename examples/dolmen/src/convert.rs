@@ -3,36 +3,38 @@
 use std::process::ExitCode;
 
 use dolmen_common::command_line::say;
+use dolmen_common::files::keep_inputs;
 use dolmen_core::{Comm, Layout};
+use dolmen_io::files::{require_matrix_destination, require_vectors_destination};
+use dolmen_io::{Location, Matrix, Vectors, describe};
 
-use crate::destination;
 use crate::error::Result;
-use crate::input::{describe, read_matrix, read_vectors};
-use crate::location::Location;
 
 #[derive(clap::Args)]
 pub(crate) struct Convert {
     /// The matrix or the vectors, in any format; its contents tell which. FILE::OBJECT is one of several in an
     /// HDF5 file, FILE::COLUMN a column of FITS.
-    from: Location,
+    pub(crate) from: Location,
     /// The file to write; its extension names the format: .mtx, .mtx.gz, .npz, .npy, .petsc, .h5, .hdf5, or .fits for
     /// vectors. FILE::NAME names the object, or the column, that an .h5 or .fits file is to hold.
-    to: Location,
+    pub(crate) to: Location,
 }
 
 impl Convert {
     pub(crate) fn run(&self, comm: &Comm) -> Result<ExitCode> {
         let file = describe(comm, &self.from)?;
         let (rows, columns) = (file.rows, file.columns);
-        let what = if file.is_vectors {
-            destination::check_vectors(comm, &self.to, &[&self.from])?;
+        // Before anything is tried with the destination, which makes temporary files.
+        keep_inputs(comm, &[self.from.file.as_path()], &self.to.written_files())?;
+        let what = if file.is_vectors() {
+            require_vectors_destination(comm, &self.to)?;
             let layout = Layout::uniform(comm, rows);
-            destination::write_vectors(&self.to, &read_vectors(&self.from, &layout)?.0)?;
+            Vectors::read(&self.from, &layout)?.0.write(&self.to)?;
             format!("{columns} vectors of {rows} entries")
         } else {
-            destination::check_matrix(comm, &self.to, &[&self.from])?;
-            let (matrix, _) = read_matrix(comm, &self.from)?;
-            destination::write_matrix(&self.to, &matrix)?;
+            require_matrix_destination(comm, &self.to)?;
+            let (matrix, _) = Matrix::read(comm, &self.from)?;
+            matrix.write(&self.to)?;
             format!("{rows} by {columns} matrix, {} entries", matrix.global_entries())
         };
         say(comm, &format!("{}: {what}, from {}", self.to, file.format));

@@ -38,6 +38,15 @@ impl From<dolmen_io::Error> for Error {
     fn from(error: dolmen_io::Error) -> Error {
         match error {
             dolmen_io::Error::Agreed(error) => Error::Core(error),
+            // Vectors are read to the rows of a matrix, or to a layout of their own length.
+            dolmen_io::Error::Length { path, object, found, expected } => {
+                let object = object.map(|object| format!("{object} ")).unwrap_or_default();
+                let what = format!(
+                    "{object}has {found} rows, but the matrix has {expected}; a right-hand side needs one entry for each \
+                     row of the matrix"
+                );
+                Error::File { path, what }
+            }
             other => Error::Io(other),
         }
     }

@@ -4,24 +4,23 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use dolmen_common::command_line::{say, say_json};
-use dolmen_core::{Comm, CsrMatrix, LinearOperator, Scalar};
-use dolmen_io::Matrix;
+use dolmen_common::files::{keep_inputs, write};
+use dolmen_core::{Comm, CsrMatrix, Layout, LinearOperator, Scalar};
+use dolmen_io::{Description, Format, Location, Matrix, Vectors, describe, require_writable};
 use dolmen_solvers::Analysis;
 use serde_json::Value;
 
-use crate::destination;
 use crate::error::{Error, Result};
-use crate::input::{Description, read_any};
 use crate::json;
 use crate::listing;
-use crate::location::{Kind, Location};
+use crate::outcome::right_hand_sides;
 use crate::spy::Spy;
 
 #[derive(clap::Args)]
 pub(crate) struct Info {
     /// The matrix or vectors; FILE::OBJECT is one of several in an HDF5 file, FILE::COLUMN a column of FITS.
     /// Without a name, all objects of such files are listed.
-    matrix: Location,
+    pub(crate) matrix: Location,
     /// Draw where the entries of the matrix are, as a PNG picture.
     #[arg(long, value_name = "FILE")]
     plot: Option<PathBuf>,
@@ -39,11 +38,12 @@ pub(crate) struct Told {
 impl Info {
     pub(crate) fn run(&self, comm: &Comm) -> Result<ExitCode> {
         if let Some(path) = &self.plot {
-            destination::check_file(comm, path, &[&self.matrix])?;
+            keep_inputs(comm, &[self.matrix.file.as_path()], std::slice::from_ref(path))?;
+            require_writable(comm, path)?;
         }
-        let listed = match (self.matrix.kind(comm), &self.matrix.object) {
-            (Kind::Hdf5, None) => Some(listing::hdf5(comm, &self.matrix)?),
-            (Kind::Fits, None) => Some(listing::fits(comm, &self.matrix)?),
+        let listed = match (Format::of(comm, &self.matrix.file), &self.matrix.object) {
+            (Some(Format::Hdf5), None) => Some(listing::hdf5(comm, &self.matrix)?),
+            (Some(Format::Fits), None) => Some(listing::fits(comm, &self.matrix)?),
             _ => None,
         };
         // In a file of several objects the only matrix, or else the only vector, is described in full.
@@ -51,7 +51,8 @@ impl Info {
             None => self.describe_any(comm, &self.matrix)?,
             Some((Some(only), listed)) => listed.followed_by(self.describe_any(comm, &only)?),
             Some((None, _)) if self.plot.is_some() => {
-                return Err(self.matrix.error("holds no matrix, or several; choose one to draw with FILE::OBJECT"));
+                let what = "holds no matrix, or several; choose one to draw with FILE::OBJECT".to_owned();
+                return Err(Error::File { path: self.matrix.file.clone(), what });
             }
             Some((None, listed)) => listed,
         };
@@ -64,9 +65,16 @@ impl Info {
     }
 
     fn describe_any(&self, comm: &Comm, location: &Location) -> Result<Told> {
-        match read_any(comm, location)? {
-            (Matrix::Real(a), file) => self.describe(&file, &a),
-            (Matrix::Complex(a), file) => self.describe(&file, &a),
+        let file = describe(comm, location)?;
+        let (matrix, file) = if file.is_vectors() {
+            let (vectors, file) = Vectors::read(location, &Layout::uniform(comm, file.rows))?;
+            (vectors.to_matrix()?, file)
+        } else {
+            Matrix::read(comm, location)?
+        };
+        match matrix {
+            Matrix::Real(a) => self.describe(&file, &a),
+            Matrix::Complex(a) => self.describe(&file, &a),
         }
     }
 
@@ -78,7 +86,7 @@ impl Info {
             let name = name.rsplit_once('/').map_or(name.as_str(), |(_, name)| name);
             let spy = Spy::new(a);
             let written = match comm.rank() {
-                0 => dolmen_common::files::write(path, &spy.picture(name, facts.entries)),
+                0 => write(path, &spy.picture(name, facts.entries)),
                 _ => Ok(()),
             };
             let what = |error| Error::File { path: path.clone(), what: format!("cannot write: {error}") };
@@ -111,7 +119,7 @@ fn text(file: &Description, facts: &Analysis) -> String {
         ("entries", format!("{entries} in full ({share:.2e} %), at most {} in a row", facts.longest_row)),
     ];
     let mut add = |name, value: String| lines.push((name, value));
-    file.right_hand_sides_text().into_iter().for_each(|text| add("vectors", text));
+    right_hand_sides(file).into_iter().for_each(|text| add("vectors", text));
     if facts.stored_zeros > 0 {
         add("", format!("{} of them are zero", facts.stored_zeros));
     }

@@ -1,9 +1,8 @@
 //! The outcome of a subcommand as one JSON object.
 
+use dolmen_io::Description;
 use dolmen_solvers::{Analysis, Attempt};
 use serde_json::{Value, json};
-
-use crate::input::Description;
 
 /// What a matrix is: what its file says, and what its entries say. Numbers that are not finite are null.
 pub(crate) fn description(file: &Description, facts: &Analysis) -> Value {
@@ -12,10 +11,10 @@ pub(crate) fn description(file: &Description, facts: &Analysis) -> Value {
         "cols": facts.columns,
         "entries": file.entries,
         "entries_in_full": facts.entries,
-        "format": file.format,
-        "storage": file.storage,
-        "field": file.field,
-        "symmetry": file.symmetry.to_lowercase(),
+        "format": file.format.to_string(),
+        "storage": file.storage.to_string(),
+        "field": file.field.to_string(),
+        "symmetry": file.symmetry.to_string().to_lowercase(),
         "right_hand_sides": file.right_hand_sides,
         "norm_fro": facts.norm_frobenius,
         "norm_1": facts.norm_one,

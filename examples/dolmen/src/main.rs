@@ -4,15 +4,10 @@
 
 mod check;
 mod convert;
-mod destination;
 mod error;
-mod fits_file;
-mod hdf5_file;
 mod info;
-mod input;
 mod json;
 mod listing;
-mod location;
 mod outcome;
 mod rescue;
 mod right_hand_side;
@@ -25,6 +20,7 @@ use clap::{Parser, Subcommand};
 use dolmen_common::command_line;
 use dolmen_common::file_args::FileArgs;
 use dolmen_core::Comm;
+use dolmen_io::Location;
 use error::Result;
 
 /// Sparse matrices from files, solved and described. Start it under mpirun for more than one rank.
@@ -50,12 +46,25 @@ enum Command {
     Check(check::Check),
 }
 
+impl Command {
+    /// All places that are read or written.
+    fn locations(&mut self) -> Vec<&mut Location> {
+        match self {
+            Command::Solve(solve) => solve.locations(),
+            Command::Info(info) => vec![&mut info.matrix],
+            Command::Convert(convert) => vec![&mut convert.from, &mut convert.to],
+            Command::Check(_) => Vec::new(),
+        }
+    }
+}
+
 fn main() -> ExitCode {
     command_line::show_warnings();
     Comm::run(|comm| -> Result<ExitCode> {
         let command = match command_line::parse::<Arguments>(comm) {
-            Ok(arguments) => {
-                hdf5_file::open_with(arguments.files.apply(comm));
+            Ok(mut arguments) => {
+                let allow = arguments.files.apply(comm).allows_external();
+                arguments.command.locations().into_iter().for_each(|location| location.allow_external = allow);
                 arguments.command
             }
             Err(code) => return Ok(code),

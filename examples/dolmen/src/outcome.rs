@@ -5,13 +5,12 @@ use std::path::Path;
 use dolmen_common::command_line::say;
 use dolmen_core::text::shown;
 use dolmen_core::{Comm, CsrMatrix, Scalar, Vector};
+use dolmen_io::{Description, Location};
 use dolmen_solvers::{PRECONDITIONERS, Solution, StopReason};
 use serde_json::{Value, json};
 
 use crate::error::Result;
-use crate::input::Description;
 use crate::json;
-use crate::location::Location;
 
 /// A solve that has ended.
 pub(crate) struct Outcome<'s> {
@@ -30,8 +29,17 @@ pub(crate) struct Outcome<'s> {
 /// Size and kind of a matrix.
 pub(crate) fn title<T: Scalar>(file: &Description, a: &CsrMatrix<T>) -> String {
     let (entries, field, symmetry) = (a.global_entries(), &file.field, &file.symmetry);
-    let more = file.right_hand_sides_text().map(|text| format!("; {text}")).unwrap_or_default();
+    let more = right_hand_sides(file).map(|text| format!("; {text}")).unwrap_or_default();
     format!("{} x {}, {entries} entries, {field}, stored as {symmetry}{more}", file.rows, file.columns)
+}
+
+/// That there are right-hand sides behind the matrix, which are read only if they are asked for.
+pub(crate) fn right_hand_sides(file: &Description) -> Option<String> {
+    match file.right_hand_sides {
+        0 => None,
+        1 => Some("the file has a right-hand side as well; --rhs FILE reads it".to_owned()),
+        count => Some(format!("the file has {count} right-hand sides as well; --rhs FILE --column N reads one")),
+    }
 }
 
 /// `|x - y| / |y|`; `|x - y|` where `y` is zero.

@@ -6,8 +6,9 @@ use std::ffi::OsString;
 use std::os::unix::ffi::OsStringExt;
 use std::path::PathBuf;
 
-use dolmen_core::{Comm, Layout, MultiVector, Scalar, Vector};
-use dolmen_io::{Vectors, write_vectors};
+use dolmen_core::{Comm, Layout, Vector};
+use dolmen_io::hdf5::Entry;
+use dolmen_io::{Location, write_vector};
 
 use crate::error::{Error, Result};
 
@@ -17,10 +18,10 @@ use crate::error::{Error, Result};
 ///
 /// # Errors
 /// A failure of the toolkit.
-pub(crate) fn elsewhere<T: Scalar>(x: &Vector<T>, wrap: fn(MultiVector<T>) -> Vectors, error: Error) -> Result<Error> {
+pub(crate) fn elsewhere<T: Entry>(x: &Vector<T>, error: Error) -> Result<Error> {
     let comm = x.layout().comm();
     let alone = comm.alone();
-    let written = comm.gather(0, x.owned()).map(|parts| write(&alone, &parts.concat(), wrap)).transpose();
+    let written = comm.gather(0, x.owned()).map(|parts| write(&alone, &parts.concat())).transpose();
     let error = Box::new(error);
     let path = match comm.agree(written) {
         Ok(path) => path,
@@ -32,16 +33,15 @@ pub(crate) fn elsewhere<T: Scalar>(x: &Vector<T>, wrap: fn(MultiVector<T>) -> Ve
 }
 
 /// Writes it to the first folder that takes it, or says why none does.
-fn write<T: Scalar>(alone: &Comm, x: &[T], wrap: fn(MultiVector<T>) -> Vectors) -> Result<PathBuf, String> {
+fn write<T: Entry>(alone: &Comm, x: &[T]) -> Result<PathBuf, String> {
     let layout = Layout::uniform(alone, x.len() as u64);
     let mut entries = x.iter();
     let vector = Vector::from_fn(&layout, |_| *entries.next().expect("invariant: as many entries"));
-    let vectors = MultiVector::from_vectors(&layout, &[&vector]).map(wrap).map_err(|error| error.to_string())?;
     let folders = [std::env::current_dir().unwrap_or_default(), std::env::temp_dir()];
     let mut reasons = Vec::new();
     for folder in folders {
         let path = folder.join(format!("dolmen-solution-{}.npy", std::process::id()));
-        match write_vectors(&path, &vectors) {
+        match write_vector(&vector, Location::whole(&path)) {
             Ok(()) => return Ok(path),
             Err(error) => reasons.push(error.to_string()),
         }

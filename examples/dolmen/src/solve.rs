@@ -7,20 +7,19 @@ use std::process::ExitCode;
 use clap::builder::PossibleValuesParser;
 use dolmen_common::checkpoints::{CheckpointArgs, Checkpointer, Resumed, STOPPED};
 use dolmen_common::command_line::{say, say_json};
-use dolmen_common::files::checksum;
+use dolmen_common::files::{checksum, keep_inputs};
 use dolmen_core::profile::Profile;
 use dolmen_core::text::escaped_lines;
-use dolmen_core::{Comm, CsrMatrix, LinearOperator, MultiVector, Scalar, Vector};
-use dolmen_io::{Matrix, Vectors};
+use dolmen_core::{Comm, CsrMatrix, LinearOperator, Vector};
+use dolmen_io::files::require_vectors_destination;
+use dolmen_io::hdf5::Entry;
+use dolmen_io::{Description, Location, Matrix, RightHandSide as Given, require_writable_folder, write_vector};
 use dolmen_solvers::{Automatic, Monitor, Progress, Request, Solution, StopReason};
 
-use crate::destination;
 use crate::error::Result;
-use crate::input::{Description, range, read_matrix};
-use crate::location::Location;
 use crate::outcome::{self, Outcome};
 use crate::rescue;
-use crate::right_hand_side::{Column, RightHandSide, complex, read};
+use crate::right_hand_side::{RightHandSide, complex};
 
 #[derive(clap::Args)]
 pub(crate) struct Solve {
@@ -29,6 +28,9 @@ pub(crate) struct Solve {
     /// The right-hand side, one column, from any kind of file; A * ones without it.
     #[arg(long, value_name = "FILE")]
     rhs: Option<Location>,
+    /// The column of FILE that is the right-hand side, counted from 0, where there are several.
+    #[arg(long, value_name = "N", requires = "rhs")]
+    column: Option<usize>,
     /// The method; chosen from the matrix without it.
     #[arg(long, value_name = "NAME", value_parser = PossibleValuesParser::new(Automatic::<f64>::solvers()))]
     solver: Option<String>,
@@ -66,19 +68,22 @@ type Saved = dolmen_io::Result<Option<PathBuf>>;
 
 impl Solve {
     pub(crate) fn run(&self, comm: &Comm) -> Result<ExitCode> {
-        if let Some(path) = &self.output {
-            let checkpoints: Vec<Location> = self.checkpoints.files().into_iter().map(Location::whole).collect();
-            let inputs: Vec<&Location> = self.inputs().chain(&checkpoints).collect();
-            destination::check_vectors(comm, path, &inputs)?;
+        if let Some(output) = &self.output {
+            // Before anything is tried with the output, which makes temporary files.
+            let checkpoints = self.checkpoints.files();
+            let inputs: Vec<&Path> = self.inputs().chain(checkpoints.iter().map(PathBuf::as_path)).collect();
+            keep_inputs(comm, &inputs, &output.written_files())?;
+            require_vectors_destination(comm, output)?;
         }
         let profile = self.profile.then(|| Profile::start(comm)).transpose()?;
-        let (matrix, file) = read_matrix(comm, &self.matrix)?;
-        let column = self.rhs.as_ref().map(|location| read(location, range(&matrix))).transpose()?;
-        let code = match (matrix, column) {
-            (Matrix::Real(a), None) => self.system(&file, &a, None, Vectors::Real)?,
-            (Matrix::Real(a), Some(Column::Real(b))) => self.system(&file, &a, Some(b), Vectors::Real)?,
-            (Matrix::Real(a), Some(b)) => self.system(&file, &complex(&a)?, Some(b.complex()), Vectors::Complex)?,
-            (Matrix::Complex(a), b) => self.system(&file, &a, b.map(|b| b.complex()), Vectors::Complex)?,
+        let (matrix, file) = Matrix::read(comm, &self.matrix)?;
+        let read = |rhs: &Location| Given::read(rhs, matrix.range(), self.column);
+        let b = self.rhs.as_ref().map(read).transpose()?;
+        let code = match (matrix, b) {
+            (Matrix::Real(a), None) => self.system(&file, &a, None)?,
+            (Matrix::Real(a), Some(Given::Real(b))) => self.system(&file, &a, Some(b))?,
+            (Matrix::Real(a), Some(b)) => self.system(&file, &complex(&a)?, Some(b.into_complex()))?,
+            (Matrix::Complex(a), b) => self.system(&file, &a, b.map(Given::into_complex))?,
         };
         if let Some(profile) = profile {
             let (summary, _) = profile.finish();
@@ -87,22 +92,21 @@ impl Solve {
         Ok(code)
     }
 
+    /// All places that are read or written.
+    pub(crate) fn locations(&mut self) -> Vec<&mut Location> {
+        std::iter::once(&mut self.matrix).chain(&mut self.rhs).chain(&mut self.output).collect()
+    }
+
     /// The files that are read.
-    fn inputs(&self) -> impl Iterator<Item = &Location> {
-        std::iter::once(&self.matrix).chain(&self.rhs)
+    fn inputs(&self) -> impl Iterator<Item = &Path> {
+        std::iter::once(&self.matrix).chain(&self.rhs).map(|location| location.file.as_path())
     }
 
     /// Solves and reports.
-    fn system<T: Scalar>(
-        &self,
-        file: &Description,
-        a: &CsrMatrix<T>,
-        b: Option<Vector<T>>,
-        wrap: fn(MultiVector<T>) -> Vectors,
-    ) -> Result<ExitCode> {
+    fn system<T: Entry>(&self, file: &Description, a: &CsrMatrix<T>, b: Option<Vector<T>>) -> Result<ExitCode> {
         let comm = a.range().comm();
         let b = match (b, &self.rhs) {
-            (Some(b), Some(location)) => RightHandSide::given(b, location),
+            (Some(b), Some(location)) => RightHandSide::given(b, self.column_name(location)),
             _ => RightHandSide::of_known_solution(a)?,
         };
         if !self.json {
@@ -127,8 +131,8 @@ impl Solve {
             outcome.tell(comm);
         }
         if let (Some(path), false) = (&self.output, stopped) {
-            let written = destination::write_vectors(path, &wrap(MultiVector::from_vectors(a.domain(), &[&x])?));
-            written.or_else(|error| Err(rescue::elsewhere(&x, wrap, error)?))?;
+            let written = write_vector(&x, path);
+            written.or_else(|error| Err(rescue::elsewhere(&x, error.into())?))?;
             if !self.json {
                 say(comm, &format!("x is in {path}"));
             }
@@ -138,7 +142,7 @@ impl Solve {
     }
 
     /// Solves, with checkpoints if they are asked for; the last of those, or why it could not be written.
-    fn solve<T: Scalar>(&self, a: &CsrMatrix<T>, b: &Vector<T>, x: &mut Vector<T>) -> Result<(Solution, Saved)> {
+    fn solve<T: Entry>(&self, a: &CsrMatrix<T>, b: &Vector<T>, x: &mut Vector<T>) -> Result<(Solution, Saved)> {
         let comm = a.range().comm();
         let saved = self.checkpoints.checkpoint.as_deref().map(|folder| self.checkpointer(folder, a)).transpose()?;
         let (checkpointer, resumed) = saved.unzip();
@@ -168,7 +172,7 @@ impl Solve {
     }
 
     /// What saves the solve, and where it goes on.
-    fn checkpointer<'m, T: Scalar>(
+    fn checkpointer<'m, T: Entry>(
         &self,
         folder: &Path,
         a: &CsrMatrix<T>,
@@ -176,9 +180,9 @@ impl Solve {
         let comm = a.range().comm();
         let tell = |text: &str| self.tell(comm, text);
         let config = self.checkpoint_config(comm)?;
-        let inputs: Vec<&Path> = self.inputs().map(|input| input.file.as_path()).collect();
+        let inputs: Vec<&Path> = self.inputs().collect();
         let saved = self.checkpoints.open(comm, folder, &config, &inputs, &[a.domain(), a.range()], tell)?;
-        destination::check_folder(comm, folder)?;
+        require_writable_folder(comm, folder)?;
         Ok(saved)
     }
 
@@ -190,7 +194,8 @@ impl Solve {
             Ok(format!("CRC32 {}{}", checksum(comm, &location.file)?, object.unwrap_or_default()))
         };
         let matrix = identity(&self.matrix)?;
-        let b = self.rhs.as_ref().map_or(Ok("A * ones".to_owned()), identity)?;
+        let column = self.column.map(|column| format!(", column {column}")).unwrap_or_default();
+        let b = self.rhs.as_ref().map_or(Ok("A * ones".to_owned()), identity)? + &column;
         let name = |name: &Option<String>| name.clone().unwrap_or_else(|| "chosen".to_owned());
         let (solver, preconditioner) = (name(&self.solver), name(&self.preconditioner));
         let (rtol, atol) = (self.rtol, self.atol);
@@ -198,6 +203,11 @@ impl Solve {
             "dolmen solve\nmatrix {matrix}\nright-hand side {b}\nsolver {solver}\npreconditioner \
              {preconditioner}\nrtol {rtol:e}\natol {atol:e}\n"
         ))
+    }
+
+    /// The right-hand side by its file, object and column.
+    fn column_name(&self, rhs: &Location) -> String {
+        self.column.map_or_else(|| rhs.to_string(), |column| format!("{rhs}, column {column}"))
     }
 
     /// Prints what was asked for besides the answer: on the standard error where that is one JSON object.

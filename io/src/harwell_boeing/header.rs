@@ -2,7 +2,7 @@
 
 use super::fortran::FortranFormat;
 use crate::fault::{Fault, quoted};
-use crate::matrix_file::{Field, Format, Symmetry};
+use crate::files::{Field, Format, Symmetry};
 use crate::text::Lines;
 use std::io::BufRead;
 

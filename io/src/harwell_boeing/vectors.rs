@@ -8,7 +8,7 @@ use super::{HarwellBoeing, Header, read_values};
 use crate::dense;
 use crate::error::{Error, Result};
 use crate::fault::{Fault, settle};
-use crate::matrix_file::{Description, Field, check_length, check_sizes, require_field};
+use crate::files::{Description, Field, check_length, check_sizes, require_field};
 use crate::source::Source;
 use dolmen_core::{Layout, MultiVector, Scalar};
 use std::path::Path;

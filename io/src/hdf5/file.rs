@@ -405,7 +405,7 @@ impl H5File {
     }
 
     /// Returns whether other files that this one names are read.
-    pub(super) fn allows_external(&self) -> bool {
+    pub(crate) fn allows_external(&self) -> bool {
         self.reading.allows_external()
     }
 

@@ -13,7 +13,7 @@ use super::encoding::Encoding;
 use super::file::H5File;
 use super::vector::{Entry, Flat};
 use crate::error::Result;
-use crate::matrix_file::{Storage, check_sizes};
+use crate::files::{Storage, check_sizes};
 use dolmen_core::{Blocks, CsrBuilder, CsrMatrix, Duplicates, Layout as Distribution, LinearOperator};
 use std::ops::Range;
 

@@ -6,7 +6,7 @@
 use super::body::Entries;
 use super::header::Header;
 use super::number::Words;
-use crate::matrix_file::Symmetry;
+use crate::files::Symmetry;
 use crate::symmetry::{check_place, push};
 use dolmen_core::{CsrBuilder, Real, Scalar};
 
@@ -56,6 +56,7 @@ impl<T: Scalar> Entries for Values<'_, T> {
         let mut words = Words(line);
         let (re, im) = words.value(self.header.field, size_of::<T::Real>() == 4)?;
         words.end()?;
+        self.header.check_finite((re, im))?;
         self.values.push(T::from_parts(re, im));
         Ok(())
     }

@@ -27,6 +27,7 @@ impl<T: Scalar> Entries for Triplets<'_, T> {
         let (row, column) = (words.index("row", rows)?, words.index("column", columns)?);
         let (re, im) = words.value(field, size_of::<T::Real>() == 4)?;
         words.end()?;
+        self.header.check_finite((re, im))?;
         check_place(symmetry, row, column, (re, im))?;
         push(&mut self.builder, symmetry, row, column, T::from_parts(re, im));
         self.taken += 1;

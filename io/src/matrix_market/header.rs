@@ -1,7 +1,7 @@
 //! The first lines of a file: what it holds and how much of it.
 
 use crate::fault::{Fault, quoted};
-use crate::matrix_file::{Field, Storage, Symmetry};
+use crate::files::{Field, Storage, Symmetry};
 use crate::text::Lines;
 use std::io::BufRead;
 
@@ -19,7 +19,12 @@ pub(super) struct Header {
     pub(super) lines: u64,
     /// Bytes of these lines.
     pub(super) bytes: u64,
+    /// True if NaN and infinity are refused.
+    pub(super) finite: bool,
 }
+
+/// What is wrong with an entry of a right-hand side.
+const NOT_FINITE: &str = "the value is NaN or infinite; no x solves a system with such a right-hand side";
 
 impl Header {
     pub(super) fn read(lines: &mut Lines<impl BufRead>) -> Result<Header, Fault> {
@@ -33,7 +38,14 @@ impl Header {
             }
         };
         let [rows, columns, entries] = sizes.map_err(|what| Fault::line(lines.number, what))?;
-        Ok(Header { storage, field, symmetry, rows, columns, entries, lines: lines.number, bytes: lines.bytes })
+        let (lines, bytes, finite) = (lines.number, lines.bytes, false);
+        Ok(Header { storage, field, symmetry, rows, columns, entries, lines, bytes, finite })
+    }
+
+    /// Refuses a value that is not finite where that matters.
+    #[inline]
+    pub(super) fn check_finite(&self, (re, im): (f64, f64)) -> Result<(), String> {
+        if self.finite && !(re.is_finite() && im.is_finite()) { Err(NOT_FINITE.into()) } else { Ok(()) }
     }
 }
 
@@ -149,6 +161,7 @@ mod tests {
             entries: 2,
             lines: 5,
             bytes: 75,
+            finite: false,
         };
         assert_eq!(header, expected);
     }

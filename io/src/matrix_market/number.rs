@@ -2,7 +2,7 @@
 
 use crate::EXACT;
 use crate::fault::quoted;
-use crate::matrix_file::Field;
+use crate::files::Field;
 use fast_float2::FastFloat;
 
 /// What is left of a line.

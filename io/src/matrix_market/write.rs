@@ -3,7 +3,7 @@
 //! each rank packs its own text, and the packed pieces follow each other, as that format allows.
 
 use crate::error::{Error, Result};
-use crate::matrix_file::Symmetry;
+use crate::files::Symmetry;
 use crate::positioned::{PositionedWriter, parts, write_staged};
 use dolmen_core::{Comm, CsrMatrix, LinearOperator, MultiVector, Real, Scalar};
 use flate2::Compression;

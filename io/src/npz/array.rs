@@ -4,7 +4,7 @@ use super::zip::Member;
 use crate::EXACT;
 use crate::error::Result as IoResult;
 use crate::fault::{Fault, quoted, settle};
-use crate::matrix_file::Field;
+use crate::files::Field;
 use crate::source::Source;
 use dolmen_core::{Comm, Scalar};
 use std::ops::Range;

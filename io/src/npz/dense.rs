@@ -4,7 +4,7 @@ use super::Npz;
 use super::write::{array_header, write_values};
 use crate::error::Result;
 use crate::fault::{Fault, settle};
-use crate::matrix_file::require_field;
+use crate::files::require_field;
 use crate::positioned::{PositionedWriter, write_staged};
 use dolmen_core::{Layout, MultiVector, Scalar};
 use std::io::Write;

@@ -7,7 +7,7 @@ use super::array::Array;
 use super::is_npy;
 use super::zip::{self, Member};
 use crate::fault::Fault;
-use crate::matrix_file::Storage;
+use crate::files::Storage;
 use crate::source::Source;
 use dolmen_core::{Blocks, Comm, CsrBuilder, Scalar};
 use std::ops::Range;

@@ -5,7 +5,7 @@ use super::{IndexWidth, info_path};
 use crate::dense;
 use crate::error::{Error, Result};
 use crate::fault::{Fault, require_same, settle};
-use crate::matrix_file::{Description, Field, Format, Storage, Symmetry, check_length, check_sizes, require_field};
+use crate::files::{Description, Field, Format, Storage, Symmetry, check_length, check_sizes, require_field};
 use crate::regular_file::open_regular;
 use crate::source::Source;
 use dolmen_core::{Comm, CsrMatrix, Layout, MultiVector, Scalar, memory};

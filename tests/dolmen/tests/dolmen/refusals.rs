@@ -23,8 +23,8 @@ pub(crate) fn bad_input() -> TestResult {
         (&["info", "text.mtx"], "text.mtx: "),
         (&["solve", "nan.mtx"], "row 1 has an entry that is NaN or infinite"),
         (&["solve", "a.mtx", "--rhs", "two.mtx"], "two.mtx: has 2 columns; a right-hand side has one"),
-        (&["solve", "a.mtx", "--rhs", "bad.mtx"], "bad.mtx: line 6 is NaN or infinite"),
-        (&["solve", "a.mtx", "--rhs", "inf.mtx"], "inf.mtx: line 4 is NaN or infinite"),
+        (&["solve", "a.mtx", "--rhs", "bad.mtx"], "bad.mtx: line 6: the value is NaN or infinite"),
+        (&["solve", "a.mtx", "--rhs", "inf.mtx"], "inf.mtx: line 4: the value is NaN or infinite"),
         (&["solve", "tall.mtx", "--solver", "cg"], "cg: the matrix has 3 rows and 2 columns; it must be square"),
         (
             &["solve", "tall.mtx", "--solver", "direct"],

@@ -7,7 +7,7 @@
 
 use dolmen_core::{Complex64, CsrMatrix, Layout, LinearOperator, MultiVector, Scalar};
 use dolmen_io::petsc::{self, IndexWidth};
-use dolmen_io::{Matrix, harwell_boeing as harwell_boeing_file, npz, read_matrix, read_vectors};
+use dolmen_io::{Matrix, Vectors, harwell_boeing as harwell_boeing_file, npz};
 use dolmen_tests::{Case, Comm, Folder, Random, TestResult, case, damage, fuzz, fuzz_deadline};
 
 use crate::ffi::most_held;
@@ -80,7 +80,7 @@ fn check(comm: &Comm, name: &str, seeds: &[Vec<u8>], words: &[&[u8]], mend: fn(&
         if name.ends_with(".mtx") && random.below(4) == 0 { packed(&bytes) } else { bytes }
     };
     let [accepted, refused] = fuzz(comm, &path, FEWEST, make, |_| {
-        let (result, most) = most_held(|| read_matrix(comm, &path));
+        let (result, most) = most_held(|| Matrix::read(comm, &path));
         assert!(most <= MEMORY, "{most} bytes");
         let rows = match &result {
             Ok((Matrix::Real(matrix), _)) => valid(matrix),
@@ -89,7 +89,7 @@ fn check(comm: &Comm, name: &str, seeds: &[Vec<u8>], words: &[&[u8]], mend: fn(&
         };
         // Readers of vectors must come to an end as well.
         let (_, most) = most_held(|| {
-            let _ = read_vectors(&path, &rows);
+            let _ = Vectors::read(&path, &rows);
             if name.ends_with(".rb") {
                 let _ = harwell_boeing_file::read_system_vectors::<f64>(&path, &rows);
             }

@@ -2,7 +2,7 @@
 //! among the reference files.
 
 use dolmen_core::{Complex64, Layout, MultiVector};
-use dolmen_io::{Field, Format, Symmetry, Vectors, describe, harwell_boeing, read_vectors};
+use dolmen_io::{Field, Format, Symmetry, Vectors, describe, harwell_boeing};
 use dolmen_tests::{Case, Comm, Folder, TestResult, case};
 
 use crate::support::{packed, put, require_refused};
@@ -50,7 +50,7 @@ fn matrices_and_right_hand_sides_are_read(comm: &Comm) -> TestResult {
         let dense = matrix.gather_all()?.to_dense();
         assert_eq!(dense.into_raw_vec_and_offset().0, [1.0, 0.0, 0.0, 2.5, 3.0, 0.0]);
         let rows = Layout::on_one_rank(comm, 3, 0)?;
-        let (Vectors::Real(vectors), _) = read_vectors(&path, &rows)? else { return Err("is real".into()) };
+        let (Vectors::Real(vectors), _) = Vectors::read(&path, &rows)? else { return Err("is real".into()) };
         assert_eq!(vectors.owned(), if comm.rank() == 0 { &[1.0, 2.0, 3.0, 4.0, 5.0, 6.0][..] } else { &[] });
     }
     let path = folder.path().join("h.rb");
@@ -62,7 +62,7 @@ fn matrices_and_right_hand_sides_are_read(comm: &Comm) -> TestResult {
     let c = Complex64::new;
     let dense = matrix.gather_all()?.to_dense();
     assert_eq!(dense.into_raw_vec_and_offset().0, [c(1.0, 0.0), c(2.0, -3.0), c(2.0, 3.0), c(0.0, 0.0)]);
-    let message = read_vectors(&path, &Layout::uniform(comm, 2)).map(|_| ()).unwrap_err().to_string();
+    let message = Vectors::read(&path, &Layout::uniform(comm, 2)).map(|_| ()).unwrap_err().to_string();
     assert!(message.contains("has no right-hand sides"), "{message}");
     folder.remove(comm);
     Ok(())

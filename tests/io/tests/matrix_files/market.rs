@@ -3,7 +3,7 @@
 use std::fs;
 
 use dolmen_core::{Complex32, Complex64, CsrMatrix, Duplicates, Layout, MultiVector, Scalar};
-use dolmen_io::{Symmetry, matrix_market, read_matrix, read_vectors};
+use dolmen_io::{Matrix, Symmetry, Vectors, matrix_market};
 use dolmen_tests::{Case, Checksums, Comm, Folder, TestResult, case, same_bits};
 
 use crate::support::{bits_of, hard, made, packed, put, python, require_same};
@@ -86,7 +86,7 @@ fn malformed_files_are_refused_alike(comm: &Comm) -> TestResult {
         for (name, bytes) in [("bad.mtx", text.as_bytes().to_vec()), ("bad.mtx.gz", packed(text.as_bytes()))] {
             let path = folder.path().join(name);
             put(comm, &path, &bytes)?;
-            let message = read_matrix(comm, &path).map(|_| ()).expect_err(&text).to_string();
+            let message = Matrix::read(comm, &path).map(|_| ()).expect_err(&text).to_string();
             let expected = format!("{}: {expected}", path.display());
             assert!(message.starts_with(&expected), "{text:?}: {message}, not {expected}");
             assert!(!message.contains("(rank"), "{message}");
@@ -104,7 +104,7 @@ fn truncated_gzip_files_are_refused(comm: &Comm, folder: &Folder) -> TestResult 
     let path = folder.path().join("cut.mtx.gz");
     for length in [11, 40, 5_000, whole.len() / 2, whole.len() - 9, whole.len() - 1] {
         put(comm, &path, &whole[..length])?;
-        let message = read_matrix(comm, &path).map(|_| ()).expect_err("is cut").to_string();
+        let message = Matrix::read(comm, &path).map(|_| ()).expect_err("is cut").to_string();
         assert!(message.contains("cut.mtx.gz: "), "{message}");
         assert!(length < 100 || message.contains("the gzip data end early or are damaged"), "{length}: {message}");
     }
@@ -112,7 +112,7 @@ fn truncated_gzip_files_are_refused(comm: &Comm, folder: &Folder) -> TestResult 
     let last = flipped.len() - 6;
     flipped[last] ^= 1;
     put(comm, &path, &flipped)?;
-    let message = read_matrix(comm, &path).map(|_| ()).expect_err("a wrong checksum").to_string();
+    let message = Matrix::read(comm, &path).map(|_| ()).expect_err("a wrong checksum").to_string();
     assert!(message.contains("line 20003: here the gzip data end early or are damaged"), "{message}");
     Ok(())
 }
@@ -179,11 +179,11 @@ fn large_files_are_read_in_pieces(comm: &Comm) -> TestResult {
         }
         let bad = text.replacen("\n150000 ", "\n150000x ", 1).replacen("\n170000 ", "\n0 ", 1);
         put(comm, &path, &bytes(&bad))?;
-        let message = read_matrix(comm, &path).map(|_| ()).expect_err("is bad").to_string();
+        let message = Matrix::read(comm, &path).map(|_| ()).expect_err("is bad").to_string();
         assert!(message.contains("line 150003: '150000x' is not a row number"), "{message}");
         let long = text.replacen("\n100000 ", &format!("\n{}100000 ", " ".repeat(1 << 20)), 1);
         put(comm, &path, &bytes(&long))?;
-        let message = read_matrix(comm, &path).map(|_| ()).expect_err("has a long line").to_string();
+        let message = Matrix::read(comm, &path).map(|_| ()).expect_err("has a long line").to_string();
         assert!(message.contains("line 100002: the line is longer than 1048576 bytes"), "{message}");
     }
     folder.remove(comm);
@@ -252,7 +252,7 @@ fn vectors_round_trip(comm: &Comm) -> TestResult {
         _ => Complex64::ZERO,
     };
     assert_eq!(read.owned(), MultiVector::from_fn(&rows, 2, expected).owned());
-    let message = read_vectors(&path, &Layout::uniform(comm, 5)).map(|_| ()).unwrap_err().to_string();
+    let message = Vectors::read(&path, &Layout::uniform(comm, 5)).map(|_| ()).unwrap_err().to_string();
     assert!(message.contains("its vectors have 6 entries, the layout they are read to has 5"), "{message}");
     let message = matrix_market::read_vectors::<f64>(&path, &rows).map(|_| ()).unwrap_err().to_string();
     assert!(message.contains("holds complex numbers, which f64 cannot"), "{message}");

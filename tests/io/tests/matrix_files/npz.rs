@@ -4,7 +4,7 @@ use std::fs;
 use std::path::Path;
 
 use dolmen_core::{Complex32, Complex64, Layout, LinearOperator, MultiVector, Scalar};
-use dolmen_io::{Field, Format, Matrix, Storage, Vectors, describe, npz, read_matrix, read_vectors, write_vectors};
+use dolmen_io::{Field, Format, Matrix, Storage, Vectors, describe, npz, write_vectors};
 use dolmen_tests::{Case, Comm, Folder, TestResult, case};
 
 use crate::support::{bits_of, hard, made, python, require_refused, require_same};
@@ -36,9 +36,9 @@ for kind, m in kinds.items():
 ";
 
 fn compare(comm: &Comm, folder: &Path, name: &str, field: Field, storage: Storage) -> TestResult {
-    let (expected, _) = read_matrix(comm, folder.join(format!("{}.mtx", name.split('-').next().unwrap_or_default())))?;
+    let (expected, _) = Matrix::read(comm, folder.join(format!("{}.mtx", name.split('-').next().unwrap_or_default())))?;
     let path = folder.join(format!("{name}.npz"));
-    let (found, description) = read_matrix(comm, &path)?;
+    let (found, description) = Matrix::read(comm, &path)?;
     assert_eq!((description.field, description.storage), (field, storage), "{name}");
     assert_eq!(describe(comm, &path)?, description);
     match (expected, found) {
@@ -203,7 +203,7 @@ save('dense.npz', **{'arr_0': np.ones((3, 3)), 'arr_1': np.ones(3)})
                 require_refused(comm, &folder, &name, &bytes, expected)?;
             }
         }
-        read_matrix(comm, folder.path().join("packed-good.npz"))?;
+        Matrix::read(comm, folder.path().join("packed-good.npz"))?;
     }
     folder.remove(comm);
     Ok(())
@@ -231,13 +231,13 @@ np.savez(f + 'two.npz', x=a, y=a)
         for name in ["c", "fortran", "single", "big"] {
             for end in [".npy", ".npz", "-packed.npz"] {
                 let path = folder.path().join(format!("{name}{end}"));
-                let (Vectors::Real(read), description) = read_vectors(&path, &layout)? else {
+                let (Vectors::Real(read), description) = Vectors::read(&path, &layout)? else {
                     return Err("is real".into());
                 };
                 assert_eq!((description.rows, description.columns, description.storage), (7, 3, Storage::Array));
                 let expected = MultiVector::from_fn(&layout, 3, |row, column| value(row, column as u64));
                 assert_eq!(read.owned(), expected.owned(), "{name}{end}");
-                let (Matrix::Real(matrix), _) = read_matrix(comm, &path)? else { return Err("is real".into()) };
+                let (Matrix::Real(matrix), _) = Matrix::read(comm, &path)? else { return Err("is real".into()) };
                 let same = |row: u64| matrix.row(row).is_none_or(|r| r.entries().all(|(c, v)| v == value(row, c)));
                 assert!((0..7).all(same) && matrix.global_entries() == 21, "{name}{end}");
             }
@@ -247,7 +247,7 @@ np.savez(f + 'two.npz', x=a, y=a)
             MultiVector::from_fn(&layout, 3, |row, column| Complex64::new(1.0, 2.0) * value(row, column as u64));
         assert_eq!(complex.owned(), twice.owned());
     }
-    let (one, description) = read_vectors(folder.path().join("one.npy"), &Layout::uniform(comm, 7))?;
+    let (one, description) = Vectors::read(folder.path().join("one.npy"), &Layout::uniform(comm, 7))?;
     assert!(matches!(one, Vectors::Real(one) if one.columns() == 1));
     assert_eq!(description.format, Format::NumpyNpy);
     for (name, expected) in [
@@ -259,14 +259,14 @@ np.savez(f + 'two.npz', x=a, y=a)
         require_refused(comm, &folder, name, &fs::read(folder.path().join(name))?, expected)?;
     }
     let flat =
-        read_vectors(folder.path().join("flat.npy"), &Layout::uniform(comm, 0)).map(drop).unwrap_err().to_string();
+        Vectors::read(folder.path().join("flat.npy"), &Layout::uniform(comm, 0)).map(drop).unwrap_err().to_string();
     assert!(flat.contains("is too large for a file"), "{flat}");
     folder.remove(comm);
     Ok(())
 }
 
 fn npz_vectors(folder: &Folder, name: &str, layout: &Layout) -> TestResult<(MultiVector<Complex64>, Format)> {
-    match read_vectors(folder.path().join(name), layout)? {
+    match Vectors::read(folder.path().join(name), layout)? {
         (Vectors::Complex(vectors), description) => Ok((vectors, description.format)),
         _ => Err("is complex".into()),
     }
@@ -278,13 +278,13 @@ fn written_arrays_are_numpys(comm: &Comm) -> TestResult {
     for columns in [1, 3] {
         let path = folder.path().join(format!("{columns}.npy"));
         let real = MultiVector::from_fn(&layout, columns, |row, column| hard(row * 31 + column as u64));
-        write_vectors(&path, &Vectors::Real(real.clone()))?;
-        let (Vectors::Real(read), _) = read_vectors(&path, &layout)? else { return Err("is real".into()) };
+        write_vectors(&real, &path)?;
+        let (Vectors::Real(read), _) = Vectors::read(&path, &layout)? else { return Err("is real".into()) };
         assert_eq!(bits_of(read.owned()), bits_of(real.owned()));
     }
     let path = folder.path().join("complex.npy");
     let complex = MultiVector::from_fn(&layout, 2, |row, column| Complex64::new(hard(row), column as f64));
-    write_vectors(&path, &Vectors::Complex(complex.clone()))?;
+    write_vectors(&complex, &path)?;
     assert_eq!(bits_of(npz_vectors(&folder, "complex.npy", &layout)?.0.owned()), bits_of(complex.owned()));
     let script = "
 import sys, io, numpy as np

@@ -5,7 +5,7 @@ use std::fs;
 
 use dolmen_core::{BlockCsrMatrix, Complex64, CsrMatrix, Duplicates, Layout, MultiVector, Scalar};
 use dolmen_io::petsc::{self, IndexWidth};
-use dolmen_io::{Matrix, describe, read_matrix, read_vectors, write_matrix};
+use dolmen_io::{Matrix, Vectors, describe};
 use dolmen_tests::{Case, Comm, Folder, TestResult, case, shared};
 
 use crate::support::{bits_of, hard, made, put, require_refused, require_same};
@@ -73,7 +73,7 @@ fn vectors_round_trip(comm: &Comm) -> TestResult {
     assert_eq!(bits_of(petsc::read_vectors::<Complex64>(&path, &rows)?.0.owned()), bits_of(complex.owned()));
     let message = petsc::read_vectors::<f64>(&path, &rows).map(|_| ()).unwrap_err().to_string();
     assert!(message.contains("holds complex numbers, which f64 cannot"), "{message}");
-    let message = read_matrix(comm, &path).map(|_| ()).unwrap_err().to_string();
+    let message = Matrix::read(comm, &path).map(|_| ()).unwrap_err().to_string();
     assert!(message.contains("holds vectors and no matrix"), "{message}");
     let message = petsc::write_vectors(&path, &MultiVector::<f64>::zeros(&rows, 0), IndexWidth::Bits32).unwrap_err();
     assert!(message.to_string().contains("no columns to write"));
@@ -88,8 +88,8 @@ fn files_of_petsc_are_written_again(comm: &Comm) -> TestResult {
     let path = folder.path().join("again.petsc");
     for name in ["bcsstk09.petsc", "lp_share1b.petsc", "baij2.petsc", "ext_bfw62b.petsc"] {
         let original = shared.join("data/petsc").join(name);
-        let (matrix, _) = read_matrix(comm, &original)?;
-        write_matrix(&path, &matrix)?;
+        let (matrix, _) = Matrix::read(comm, &original)?;
+        matrix.write(&path)?;
         assert!(fs::read(&path)? == fs::read(&original)?, "{name}");
     }
     let original = shared.join("data/petsc/lp_share1b_Av.vec");
@@ -117,7 +117,7 @@ fn malformed_files_are_refused_alike(comm: &Comm) -> TestResult {
     let (lengths, columns, values) = ([1, 0, 2], [1, 0, 3], [1.0, 2.0, 3.0]);
     let good = small(&[MATRIX, 3, 4, 3], &lengths, &columns, &values);
     put(comm, &folder.path().join("good.petsc"), &good)?;
-    let (Matrix::Real(matrix), _) = read_matrix(comm, folder.path().join("good.petsc"))? else {
+    let (Matrix::Real(matrix), _) = Matrix::read(comm, folder.path().join("good.petsc"))? else {
         return Err("is real".into());
     };
     let dense = matrix.gather_all()?.to_dense();
@@ -165,7 +165,7 @@ fn malformed_files_are_refused_alike(comm: &Comm) -> TestResult {
     let path = folder.path().join("two.petsc");
     put(comm, &path, &two)?;
     let length =
-        |length| read_vectors(&path, &Layout::uniform(comm, length)).map(|(_, description)| description.columns);
+        |length| Vectors::read(&path, &Layout::uniform(comm, length)).map(|(_, description)| description.columns);
     assert_eq!((length(1)?, length(2)?), (1, 1));
     let message = length(3).unwrap_err().to_string();
     assert!(message.contains("its vectors have 1 entries, the layout they are read to has 3"), "{message}");

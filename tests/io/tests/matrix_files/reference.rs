@@ -3,7 +3,7 @@
 use dolmen_core::{
     AdjointOperator, Complex64, CsrMatrix, Layout, LinearOperator, MultiVector, Real, Reduction, Scalar, Vector,
 };
-use dolmen_io::{Description, Matrix, Storage, Vectors, describe, read_matrix, read_vectors};
+use dolmen_io::{Description, Matrix, Storage, Vectors, describe};
 use dolmen_tests::{Case, Comm, Folder, TestResult, case, manifest, shared};
 use serde_json::Value;
 
@@ -93,7 +93,7 @@ fn matrices_have_the_facts_of_the_manifest(comm: &Comm) -> TestResult {
         let Some(file) = entry["file"].as_str() else { continue };
         let facts = &entry["reference"];
         let path = shared.join("data").join(file);
-        let (matrix, description) = read_matrix(comm, &path)?;
+        let (matrix, description) = Matrix::read(comm, &path)?;
         compare_description(&description, facts);
         assert_eq!(describe(comm, &path)?, description);
         let result = match matrix {
@@ -112,10 +112,10 @@ fn right_hand_sides_are_vectors(comm: &Comm) -> TestResult {
     let Some(shared) = shared() else { return Ok(()) };
     for name in ["resolve_spd01_b", "resolve_asym01_b", "illc1033_rhs1", "moon_array"] {
         let path = shared.join(format!("data/matrices/{name}.mtx.gz"));
-        let (Matrix::Real(matrix), description) = read_matrix(comm, &path)? else { return Err("is real".into()) };
+        let (Matrix::Real(matrix), description) = Matrix::read(comm, &path)? else { return Err("is real".into()) };
         // Any layout will do, also one that is not uniform.
         let rows = Layout::on_one_rank(comm, description.rows, comm.size() - 1)?;
-        let (Vectors::Real(vectors), _) = read_vectors(&path, &rows)? else { return Err("is real".into()) };
+        let (Vectors::Real(vectors), _) = Vectors::read(&path, &rows)? else { return Err("is real".into()) };
         assert_eq!(vectors.columns() as u64, description.columns);
         let mut sum = [vectors.owned().iter().map(|value| value * value).sum::<f64>()];
         comm.all_reduce_sum(&mut sum);
@@ -142,7 +142,7 @@ fn petsc_files_have_the_facts_of_the_manifest(comm: &Comm) -> TestResult {
         let (matrix, vector) = match entry["kind"].as_str().unwrap_or_default() {
             kind if kind.starts_with("HDF5") => continue,
             "IS" => {
-                let message = read_matrix(comm, &path).map(|_| ()).expect_err(name).to_string();
+                let message = Matrix::read(comm, &path).map(|_| ()).expect_err(name).to_string();
                 assert!(message.contains("holds neither a matrix nor a vector"), "{message}");
                 continue;
             }
@@ -153,7 +153,7 @@ fn petsc_files_have_the_facts_of_the_manifest(comm: &Comm) -> TestResult {
         };
         let named = |error| format!("{name}: {error}");
         if let Some(facts) = matrix {
-            match read_matrix(comm, &path)?.0 {
+            match Matrix::read(comm, &path)?.0 {
                 Matrix::Real(matrix) => compare_petsc(&matrix, &facts).map_err(named)?,
                 Matrix::Complex(matrix) => compare_petsc(&matrix, &facts).map_err(named)?,
             }
@@ -161,7 +161,7 @@ fn petsc_files_have_the_facts_of_the_manifest(comm: &Comm) -> TestResult {
         }
         if let Some(facts) = vector {
             let rows = Layout::uniform(comm, facts["n"].as_u64().ok_or("no length")?);
-            match read_vectors(&path, &rows)?.0 {
+            match Vectors::read(&path, &rows)?.0 {
                 Vectors::Real(vectors) => compare_vector(&vectors, &facts).map_err(named)?,
                 Vectors::Complex(vectors) => compare_vector(&vectors, &facts).map_err(named)?,
             }
@@ -223,7 +223,7 @@ fn files_that_are_no_files_are_refused(comm: &Comm) -> TestResult {
         ("garbage.mtx.gz", "garbage.mtx.gz: is not a file of a known format"),
     ] {
         let path = folder.path().join(name);
-        let message = read_matrix(comm, &path).map(|_| ()).expect_err(name).to_string();
+        let message = Matrix::read(comm, &path).map(|_| ()).expect_err(name).to_string();
         assert!(message.contains(expected), "{message}");
     }
     folder.remove(comm);

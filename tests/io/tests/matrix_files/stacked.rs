@@ -3,7 +3,7 @@
 use std::fs;
 
 use dolmen_core::{BlockLayout, Layout, MultiVector};
-use dolmen_io::{Vectors, read_vectors, write_vectors};
+use dolmen_io::{Vectors, write_vectors};
 use dolmen_tests::{Case, Comm, Folder, TestResult, case};
 
 pub(crate) fn cases() -> Vec<Case> {
@@ -29,7 +29,7 @@ fn on_other_ranks(comm: &Comm) -> TestResult {
         for before in [1, 2, 4] {
             if let Some(writers) = some(before)? {
                 let vectors = MultiVector::from_fn(&stack(&writers)?, 3, entry);
-                write_vectors(path(before), &Vectors::Real(vectors))?;
+                write_vectors(&vectors, path(before))?;
             }
             comm.barrier();
             let same = name.ends_with(".gz") || fs::read(path(1))? == fs::read(path(before))?;
@@ -37,7 +37,7 @@ fn on_other_ranks(comm: &Comm) -> TestResult {
             for after in [1, 3] {
                 let Some(readers) = some(after)? else { continue };
                 for layout in [stack(&readers)?, Layout::uniform(&readers, LEN)] {
-                    let (Vectors::Real(found), _) = read_vectors(path(before), &layout)? else { panic!("{name}") };
+                    let (Vectors::Real(found), _) = Vectors::read(path(before), &layout)? else { panic!("{name}") };
                     let expected = MultiVector::from_fn(&layout, 3, entry);
                     assert!(found.owned() == expected.owned(), "{name}, {before} to {after} ranks, {layout:?}");
                 }
@@ -61,7 +61,7 @@ fn by_columns(comm: &Comm, folder: &Folder) -> TestResult {
     }
     comm.barrier();
     let layout = stack(comm)?;
-    let (Vectors::Real(found), _) = read_vectors(&path, &layout)? else { panic!("real numbers") };
+    let (Vectors::Real(found), _) = Vectors::read(&path, &layout)? else { panic!("real numbers") };
     assert!(found.owned() == MultiVector::from_fn(&layout, 3, entry).owned());
     Ok(())
 }

@@ -5,7 +5,7 @@ use std::io::Write;
 use std::path::Path;
 
 use dolmen_core::{CsrMatrix, Duplicates, Layout, LinearOperator, Real, Scalar};
-use dolmen_io::read_matrix;
+use dolmen_io::Matrix;
 use dolmen_tests::{Comm, Folder, TestResult};
 use flate2::Compression;
 use flate2::write::GzEncoder;
@@ -27,7 +27,7 @@ pub(crate) fn packed(text: &[u8]) -> Vec<u8> {
 pub(crate) fn require_refused(comm: &Comm, folder: &Folder, name: &str, bytes: &[u8], expected: &str) -> TestResult {
     let path = folder.path().join(name);
     put(comm, &path, bytes)?;
-    let message = match read_matrix(comm, &path) {
+    let message = match Matrix::read(comm, &path) {
         Ok(_) => return Err(format!("{name} is accepted; expected: {expected}").into()),
         Err(error) => error.to_string(),
     };

@@ -1,0 +1,89 @@
+//! Which groups are matrices and which datasets are vectors, by their names, types and attributes alone.
+
+use super::{Found, Hdf5Contents};
+use crate::error::{Error, Result};
+use crate::files::{Description, Field, Format, Storage};
+use crate::hdf5::{Attribute, ElementType, Member, Object};
+use std::collections::HashSet;
+
+impl Hdf5Contents {
+    /// Finds all matrices, and all vectors that are not part of one.
+    pub(super) fn find(&mut self) {
+        let (mut found, mut unread) = (Vec::new(), Vec::new());
+        let mut groups: HashSet<&str> = HashSet::new();
+        for object in self.objects.iter().filter(|object| object.link.is_none()) {
+            let name = object.name.clone();
+            let is_part = object.name.rsplit_once('/').is_some_and(|(parent, _)| groups.contains(parent));
+            let described = if self.is_matrix(object) {
+                groups.insert(object.name.trim_end_matches('/'));
+                self.describe_matrix(name.trim_end_matches('/')).map(Some)
+            } else if is_part {
+                Ok(None)
+            } else {
+                Ok(vectors(object))
+            };
+            match described {
+                Ok(Some(description)) => found.push(Found { name, description }),
+                Ok(None) => {}
+                Err(error) => unread.push((name, error)),
+            }
+        }
+        (self.found, self.unread) = (found, unread);
+    }
+
+    /// Returns whether a group says to be a sparse matrix, or has the parts of one.
+    fn is_matrix(&self, object: &Object) -> bool {
+        let parent = object.name.trim_end_matches('/');
+        let has = |part: &str| self.dataset(&format!("{parent}/{part}")).is_some();
+        object.dataset.is_none()
+            && has("data")
+            && (object.has_attribute("MATLAB_sparse") || (has("indices") && has("indptr")) || (has("ir") && has("jc")))
+    }
+
+    /// What is known of a matrix without reading it.
+    fn describe_matrix(&self, group: &str) -> Result<Description> {
+        let (rows, columns) = self.file.matrix_shape(group)?;
+        let data = self.dataset(&format!("{group}/data"));
+        let values = data.and_then(vectors);
+        if let (Some(data), None) = (data, &values) {
+            return Err(Error::argument(self.file.path(), format!("group {group}: {}", not_numbers(data))));
+        }
+        let field = values.as_ref().map_or(Field::Real, |values| values.field);
+        let full = Description::full(Format::Hdf5, self.file.matrix_storage(group)?, field, [rows, columns]);
+        Ok(Description { entries: values.map_or(0, |values| values.entries), ..full })
+    }
+}
+
+/// What is known of a dataset of numbers; `None` of any other.
+fn vectors(object: &Object) -> Option<Description> {
+    let stored = object.dataset.as_ref()?;
+    let mut shape = stored.shape.clone();
+    let is_complex = match &stored.element {
+        ElementType::Float { .. } | ElementType::Integer { .. } => {
+            let says = object.attribute("complex") == Some(&Attribute::Integer(1));
+            let pairs = says && shape.len() > 1 && shape.last() == Some(&2);
+            shape.truncate(shape.len() - usize::from(pairs));
+            pairs
+        }
+        ElementType::Compound { members, .. } if is_complex(members) => true,
+        _ => return None,
+    };
+    let size = match *shape {
+        // MATLAB's vectors are matrices of one row.
+        [rows, columns] if rows != 1 || !object.has_attribute("MATLAB_class") => [rows, columns],
+        _ => [shape.iter().fold(1, |product: u64, length| product.saturating_mul(*length)), 1],
+    };
+    let field = if is_complex { Field::Complex } else { Field::Real };
+    Some(Description::full(Format::Hdf5, Storage::Array, field, size))
+}
+
+fn is_complex(members: &[Member]) -> bool {
+    let names: Vec<&str> = members.iter().map(|member| member.name.as_str()).collect();
+    names == ["r", "i"] && members.iter().all(|member| matches!(member.element, ElementType::Float { .. }))
+}
+
+/// What a dataset holds that is no vector.
+pub(super) fn not_numbers(object: &Object) -> String {
+    let element = object.dataset.as_ref().map(|stored| stored.element.to_string()).unwrap_or_default();
+    format!("{} holds {element}: no numbers, nor complex ones, which are compounds of floats r and i", object.name)
+}
