@@ -2,7 +2,7 @@
 //!
 //! Runs on any number of ranks; meant for three:
 //!
-//!     cargo build -p dolmen-examples --examples
+//!     cargo build --examples
 //!     scripts/mpirun.sh -n 3 target/debug/examples/01_layouts_and_ghosts
 //!
 //! A `Layout` gives each rank a block of consecutive rows. A `Vector` has a rank's own entries and
@@ -12,7 +12,7 @@
 
 use std::process::ExitCode;
 
-use dolmen_core::{Comm, Error, ExchangePlan, IndexMap, Layout, Vector};
+use dolmen::prelude::*;
 
 const ROWS: u64 = 20;
 
@@ -20,7 +20,7 @@ fn main() -> ExitCode {
     Comm::run(second_differences)
 }
 
-fn second_differences(comm: &Comm) -> Result<ExitCode, Error> {
+fn second_differences(comm: &Comm) -> Result<()> {
     let layout = Layout::uniform(comm, ROWS);
     let owned = layout.range();
     let x = Vector::<f64>::from_fn(&layout, |row| (row * row) as f64);
@@ -49,7 +49,7 @@ fn second_differences(comm: &Comm) -> Result<ExitCode, Error> {
         lines.iter().for_each(|line| println!("{}", String::from_utf8_lossy(line)));
         println!("all second differences of i^2 are 2");
     }
-    Ok(ExitCode::SUCCESS)
+    Ok(())
 }
 
 /// Second differences of the rows that have two neighbours; zero in the others.

@@ -2,7 +2,7 @@
 //!
 //! Runs on any number of ranks; meant for four:
 //!
-//!     cargo build -p dolmen-examples --examples
+//!     cargo build --examples
 //!     scripts/mpirun.sh -n 4 target/debug/examples/02_poisson
 //!
 //! `-u_xx - u_yy = 2 (x (1 - x) + y (1 - y))` with `u = 0` on the border has the solution
@@ -10,11 +10,9 @@
 //! computed solution differs from it by what the solver leaves, and by nothing else. Its bits are the
 //! same on any number of ranks.
 
-use std::error::Error;
 use std::process::ExitCode;
 
-use dolmen_core::{Comm, CsrMatrix, Layout, LinearOperator, Vector};
-use dolmen_solvers::{Cg, Jacobi};
+use dolmen::prelude::*;
 
 /// Inner points in each direction.
 const SIDE: u64 = 63;
@@ -29,7 +27,7 @@ fn point(row: u64) -> (f64, f64) {
     ((row % SIDE + 1) as f64 * STEP, (row / SIDE + 1) as f64 * STEP)
 }
 
-fn poisson(comm: &Comm) -> Result<ExitCode, Box<dyn Error>> {
+fn poisson(comm: &Comm) -> Result<(), Box<dyn std::error::Error>> {
     let layout = Layout::uniform(comm, SIDE * SIDE);
     let a = CsrMatrix::from_rows(&layout, &layout, |row, entries| {
         let (i, j) = (row % SIDE, row / SIDE);
@@ -58,15 +56,15 @@ fn poisson(comm: &Comm) -> Result<ExitCode, Box<dyn Error>> {
     let mut error = u.clone();
     error.axpy(-1.0, &exact)?;
     let relative = error.norm2() / exact.norm2();
+    // All ranks take part in a norm; one prints it.
+    let norm = u.norm2();
     if comm.rank() == 0 {
         println!("{} unknowns, {} entries", a.range().global_len(), a.global_entries());
         println!("{report}");
-        println!("relative error {relative:.1e}; |u| = {:?}", u.norm2());
-    } else {
-        u.norm2();
+        println!("relative error {relative:.1e}; |u| = {norm:?}");
     }
     if relative > 1e-8 {
         return Err(format!("the relative error {relative:.1e} is above 1e-8").into());
     }
-    Ok(ExitCode::SUCCESS)
+    Ok(())
 }

@@ -2,22 +2,18 @@
 //!
 //! Runs on any number of ranks; meant for two:
 //!
-//!     cargo build -p dolmen-examples --examples
+//!     cargo build --examples
 //!     scripts/mpirun.sh -n 2 target/debug/examples/03_matrix_free
 //!
 //! A detector's electronics smear its signal: sample `i` is `s_i = (1 - a) x_i + a s_{i-1}`. Undoing
 //! it is `(A s)_i = (s_i - a s_{i-1}) / (1 - a)`, an operator that needs one value of the rank before.
 //! Any closure that computes a product is a `LinearOperator`, and solvers see no difference.
 
-use std::error::Error;
 use std::process::ExitCode;
 
-use dolmen_core::random::Philox;
-use dolmen_core::{
-    Adjoint, AdjointOperator, Comm, ExchangePlan, FnOperator, IndexMap, Layout, LinearOperator, Product, Vector,
-    check_adjoint,
-};
-use dolmen_solvers::Cg;
+use dolmen::core::random::Philox;
+use dolmen::core::{Adjoint, Product, check_adjoint};
+use dolmen::prelude::*;
 
 const SAMPLES: u64 = 5000;
 const MEMORY: f64 = 0.6;
@@ -33,7 +29,7 @@ fn neighbour(layout: &Layout, row: Option<u64>) -> dolmen_core::Result<ExchangeP
     ExchangePlan::new(layout, &wanted)
 }
 
-fn sharpen(comm: &Comm) -> Result<ExitCode, Box<dyn Error>> {
+fn sharpen(comm: &Comm) -> Result<(), Box<dyn std::error::Error>> {
     let layout = Layout::uniform(comm, SAMPLES);
     let previous = neighbour(&layout, layout.range().start.checked_sub(1))?;
     let next = neighbour(&layout, Some(layout.range().end))?;
@@ -72,11 +68,11 @@ fn sharpen(comm: &Comm) -> Result<ExitCode, Box<dyn Error>> {
     if relative > 1e-10 {
         return Err(format!("the relative error {relative:.1e} is above 1e-10").into());
     }
-    Ok(ExitCode::SUCCESS)
+    Ok(())
 }
 
 /// Sharpens a signal and finds it again by least squares; gives the relative error.
-fn undo(a: &impl AdjointOperator<f64>) -> Result<f64, Box<dyn Error>> {
+fn undo(a: &impl AdjointOperator<f64>) -> Result<f64, Box<dyn std::error::Error>> {
     let layout = a.domain();
     // The normal equations A^H A s = A^H x, of operators composed from A.
     let mut smeared = Vector::zeros(layout);

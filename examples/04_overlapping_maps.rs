@@ -2,7 +2,7 @@
 //!
 //! Runs on any number of ranks; meant for three:
 //!
-//!     cargo build -p dolmen-examples --examples
+//!     cargo build --examples
 //!     scripts/mpirun.sh -n 3 target/debug/examples/04_overlapping_maps
 //!
 //! Each rank has samples of a few pixels of the sky, and a pixel may be seen by many ranks. The
@@ -11,7 +11,7 @@
 
 use std::process::ExitCode;
 
-use dolmen_core::{Combine, Comm, Error, ExchangePlan, IndexMap, Layout, Vector};
+use dolmen::prelude::*;
 
 const PIXELS: u64 = 48;
 const SAMPLES: u64 = 1000;
@@ -30,7 +30,7 @@ fn pointing(rank: usize, i: u64) -> u64 {
     (rank as u64 * 7 + i * i / 50) % (PIXELS - 3)
 }
 
-fn bin_samples(comm: &Comm) -> Result<ExitCode, Error> {
+fn bin_samples(comm: &Comm) -> Result<()> {
     let layout = Layout::uniform(comm, PIXELS);
     let pixels: Vec<u64> = (0..SAMPLES).map(|i| pointing(comm.rank(), i)).collect();
     let seen = comm.agree(IndexMap::new(pixels.clone()))?;
@@ -66,5 +66,5 @@ fn bin_samples(comm: &Comm) -> Result<ExitCode, Error> {
     }
     let close = if worst[0] <= 2.0 { Ok(()) } else { Err(format!("the map is {} off", worst[0])) };
     comm.agree(close)?;
-    Ok(ExitCode::SUCCESS)
+    Ok(())
 }

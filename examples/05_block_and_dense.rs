@@ -2,7 +2,7 @@
 //!
 //! Runs on any number of ranks; meant for two:
 //!
-//!     cargo build -p dolmen-examples --examples
+//!     cargo build --examples
 //!     scripts/mpirun.sh -n 2 target/debug/examples/05_block_and_dense
 //!
 //! Three substances diffuse along a line and turn into each other: `-u'' + C u = f` with a symmetric
@@ -11,13 +11,11 @@
 //! apart into three systems of one unknown a point, `-w'' + lambda w = g`, each a banded Cholesky
 //! factorization away. Both ways must lead to the same substances.
 
-use std::error::Error;
 use std::process::ExitCode;
 
-use dolmen_core::dense::{BandedCholesky, HermitianBanded, HermitianEigen};
-use dolmen_core::ndarray::{Array2, arr2};
-use dolmen_core::{BlockCsrMatrix, Comm, Layout, LinearOperator, Vector};
-use dolmen_solvers::Cg;
+use dolmen::core::dense::{BandedCholesky, HermitianBanded, HermitianEigen};
+use dolmen::core::ndarray::{Array2, arr2};
+use dolmen::prelude::*;
 
 /// Substances.
 const KINDS: usize = 3;
@@ -38,7 +36,7 @@ fn source(row: u64) -> f64 {
     1.0 + ((row * row) % 17) as f64
 }
 
-fn diffusion(comm: &Comm) -> Result<ExitCode, Box<dyn Error>> {
+fn diffusion(comm: &Comm) -> Result<(), Box<dyn std::error::Error>> {
     let points = Layout::uniform(comm, POINTS as u64);
     let c = coupling();
     let exchange = -1.0 / (STEP * STEP);
@@ -74,7 +72,7 @@ fn diffusion(comm: &Comm) -> Result<ExitCode, Box<dyn Error>> {
     if relative > 1e-9 {
         return Err(format!("the two solutions differ by {relative:.1e}").into());
     }
-    Ok(ExitCode::SUCCESS)
+    Ok(())
 }
 
 /// The whole solution, computed on every rank by itself.

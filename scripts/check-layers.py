@@ -3,10 +3,12 @@
 
     core  <-  solvers                         (solvers never sees files)
     core  <-  io                              (io never sees solvers)
-    core, solvers, io  <-  examples, bindings, tests
+    core, solvers, io  <-  dolmen (the top) <-  examples, bindings, tests
     examples  <-  examples                    (programs share their command line and pictures)
     examples  <-  tests                       (tests run what the examples show)
     tests     <-  tests                       (each crate has its tests, all the harness)
+
+A published crate depends on published ones alone, development dependencies aside.
 
 Reads `cargo metadata`; prints each forbidden dependency and ends with 1 if there is one.
 """
@@ -16,8 +18,10 @@ import pathlib
 import subprocess
 import sys
 
-LIBRARIES = {"core", "solvers", "io"}
+LIBRARIES = {"core", "solvers", "io", "Cargo.toml"}
 ALLOWED = {
+    # The package at the top, which joins the others.
+    "Cargo.toml": {"core", "solvers", "io"},
     "core": set(),
     "solvers": {"core"},
     "io": {"core"},
@@ -39,6 +43,7 @@ def layers_of(metadata):
 def forbidden(metadata):
     """One line for each dependency against the rules, development dependencies included."""
     layers = layers_of(metadata)
+    unpublished = {package["name"] for package in metadata["packages"] if package["publish"] == []}
     for package in metadata["packages"]:
         layer = layers[package["name"]]
         if layer not in ALLOWED:
@@ -46,6 +51,9 @@ def forbidden(metadata):
             continue
         for dependency in package["dependencies"]:
             target = layers.get(dependency["name"])
+            published = package["name"] not in unpublished and dependency["kind"] != "dev"
+            if published and dependency["name"] in unpublished:
+                yield f"{package['name']} is published and must not depend on {dependency['name']}, which is not"
             if target is not None and target not in ALLOWED[layer]:
                 yield f"{package['name']} ({layer}) must not depend on {dependency['name']} ({target})"
 

@@ -26,7 +26,7 @@ use std::cell::Cell;
 use std::fmt::Display;
 use std::io::Write;
 use std::marker::PhantomData;
-use std::process::ExitCode;
+use std::process::{ExitCode, Termination};
 use std::rc::Rc;
 
 use bytemuck::Pod;
@@ -102,7 +102,7 @@ impl Comm {
 
     /// Runs a program: initialises MPI, calls `main` with the communicator of all ranks, finalises.
     ///
-    /// Returns what `main` returned, or exit code 2 after printing its error in one line,
+    /// Returns the exit code that `main` returned (success for `()`), or exit code 2 after printing its error in one line,
     /// `error: ...`, from the lowest rank that has one. A panic on any rank ends all of them.
     ///
     /// The number of threads of each rank is taken from the environment; see [`crate::threads`].
@@ -114,8 +114,9 @@ impl Comm {
     ///
     /// # Collective
     /// Every process of the job calls this once, at the top of its `main` function.
-    pub fn run<E>(main: impl FnOnce(&Comm) -> std::result::Result<ExitCode, E>) -> ExitCode
+    pub fn run<C, E>(main: impl FnOnce(&Comm) -> std::result::Result<C, E>) -> ExitCode
     where
+        C: Termination,
         E: From<Error> + Display,
     {
         let Some((universe, _)) = mpi::initialize_with_threading(Threading::Funneled) else {
@@ -135,7 +136,7 @@ impl Comm {
         let code = match ready.map_err(E::from).and_then(|()| main(&comm)) {
             Ok(code) => {
                 leaving::finish(control);
-                code
+                code.report()
             }
             Err(error) => {
                 leaving::fail(control, &error);

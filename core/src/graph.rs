@@ -20,6 +20,7 @@ mod bandwidth;
 mod colouring;
 mod independent_set;
 mod partition;
+#[cfg(feature = "metis")]
 mod partitioner;
 mod priority;
 mod rcm;
@@ -30,5 +31,6 @@ mod square;
 pub use adjacency::Graph;
 pub use colouring::Colouring;
 pub use partition::{Balance, Partition};
+#[cfg(feature = "metis")]
 pub use partitioner::Partitioner;
 pub use renumbering::Renumbering;

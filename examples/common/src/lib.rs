@@ -1,7 +1,10 @@
-//! What the programs of this workspace share: their command line, options, checkpoints, pictures, and small files.
+//! Parts that the programs of this workspace share: command line, options, pictures, and small files.
 
-pub mod checkpoints;
+pub mod checkpoint_args;
 pub mod command_line;
 pub mod file_args;
 pub mod files;
 pub mod picture;
+
+/// Exit code of a program that was asked to stop and has left a checkpoint: try again (`EX_TEMPFAIL`).
+pub const STOPPED: u8 = 75;

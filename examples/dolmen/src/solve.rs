@@ -5,7 +5,9 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::builder::PossibleValuesParser;
-use dolmen_common::checkpoints::{CheckpointArgs, Checkpointer, Resumed, STOPPED};
+use dolmen::{Checkpointer, Resumed};
+use dolmen_common::STOPPED;
+use dolmen_common::checkpoint_args::CheckpointArgs;
 use dolmen_common::command_line::{say, say_json};
 use dolmen_common::files::{checksum, keep_inputs};
 use dolmen_core::profile::Profile;

@@ -4,7 +4,8 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use dolmen_common::checkpoints::{CheckpointArgs, STOPPED};
+use dolmen_common::STOPPED;
+use dolmen_common::checkpoint_args::CheckpointArgs;
 use dolmen_common::command_line::{self, say};
 use dolmen_common::file_args::FileArgs;
 use dolmen_common::files::keep_inputs;

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
-use dolmen_common::checkpoints::Checkpointer;
+use dolmen::Checkpointer;
 use dolmen_core::{Layout, Vector};
 use dolmen_io::checkpoint::{Checkpoint, CheckpointStore};
 use dolmen_solvers::{Cg, StopReason};

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use dolmen_common::checkpoints::Checkpointer;
+use dolmen::Checkpointer;
 use dolmen_core::Vector;
 use dolmen_solvers::{Cg, Progress, Request, SolveReport, StopReason};
 use dolmen_tests::{Comm, Folder, TestResult};

@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::time::Duration;
 
-use dolmen_common::checkpoints::Checkpointer;
+use dolmen::Checkpointer;
 use dolmen_core::{
     Adjoint, AdjointOperator, BlockLayout, BlockOperator, CsrMatrix, Diagonal, Layout, LinearOperator, Vector,
 };

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use dolmen_common::checkpoints::{Checkpointer, Resumed};
+use dolmen::{Checkpointer, Resumed};
 use dolmen_core::{Comm, Vector};
 use dolmen_solvers::Cg;
 use dolmen_tests::TestResult;

@@ -1,4 +1,4 @@
-//! The options of a command line.
+//! The options about checkpoints: `--checkpoint DIR --checkpoint-every 10m --resume`.
 
 use std::fs;
 use std::os::unix::ffi::OsStrExt as _;
@@ -10,7 +10,7 @@ use dolmen_core::text::shown;
 use dolmen_core::{Comm, Layout, Scalar};
 use dolmen_io::Result;
 
-use super::{Checkpointer, Resumed};
+use dolmen::{Checkpointer, Resumed};
 use crate::files::keep_inputs;
 
 /// Time between checkpoints where none is given.

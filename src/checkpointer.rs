@@ -60,7 +60,7 @@ pub struct Resumed<T: Scalar> {
 
 impl<T: Scalar> Resumed<T> {
     /// In words, a line for each of the files.
-    pub(super) fn describe(&self) -> String {
+    pub fn describe(&self) -> String {
         let mut lines = Vec::new();
         for Skipped { path, reason, .. } in &self.skipped {
             lines.push(format!("skipped {}, which {}", shown(path), escaped(reason)));
@@ -131,7 +131,7 @@ impl<'m, T: Scalar> Checkpointer<'m, T> {
     /// Refuses a folder that holds checkpoints, which those of a new run would displace.
     ///
     /// # Collective
-    pub(super) fn require_empty(&self) -> Result<()> {
+    pub fn require_empty(&self) -> Result<()> {
         if self.store.is_empty()? {
             return Ok(());
         }
