@@ -28,7 +28,7 @@
 //!     })?;
 //!     let b = Vector::from_fn(&layout, |_| 1.0);
 //!     let mut x = Vector::zeros(&layout);
-//!     let ic = Ic::new(&a)?;
+//!     let ic = BlockJacobi::new(&a, Ic::new)?;
 //!     let report = Cg::new().rtol(1e-8).preconditioner(&ic).solve(&a, &b, &mut x)?;
 //!     if comm.rank() == 0 {
 //!         println!("{report}");
@@ -64,7 +64,15 @@ pub use dolmen_io as io;
 pub use dolmen_solvers as solvers;
 pub use error::{Error, Result};
 
-/// The programs in the README.
+/// The programs in the README and the guide.
 #[cfg(all(doctest, feature = "hdf5"))]
-#[doc = include_str!("../README.md")]
-struct Readme;
+mod guide {
+    #[doc = include_str!("../README.md")]
+    struct Readme;
+    #[doc = include_str!("../docs/concepts.md")]
+    struct Concepts;
+    #[doc = include_str!("../docs/tutorial.md")]
+    struct Tutorial;
+    #[doc = include_str!("../docs/write-your-own.md")]
+    struct WriteYourOwn;
+}

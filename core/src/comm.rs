@@ -102,7 +102,7 @@ impl Comm {
 
     /// Runs a program: initialises MPI, calls `main` with the communicator of all ranks, finalises.
     ///
-    /// Returns the exit code that `main` returned (success for `()`), or exit code 2 after printing its error in one line,
+    /// Returns the exit code that `main` returned, success for `()`; or 2 after printing its error in one line,
     /// `error: ...`, from the lowest rank that has one. A panic on any rank ends all of them.
     ///
     /// The number of threads of each rank is taken from the environment; see [`crate::threads`].

@@ -10,8 +10,8 @@ use dolmen_core::text::shown;
 use dolmen_core::{Comm, Layout, Scalar};
 use dolmen_io::Result;
 
-use dolmen::{Checkpointer, Resumed};
 use crate::files::keep_inputs;
+use dolmen::{Checkpointer, Resumed};
 
 /// Time between checkpoints where none is given.
 const EVERY: Duration = Duration::from_secs(600);

@@ -36,9 +36,10 @@ pub enum Transfer {
 }
 
 /// How a dataset is laid out in the file.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum Layout {
     /// In one piece: the fastest for slabs.
+    #[default]
     Contiguous,
     /// In chunks of this shape.
     Chunked(Vec<u64>),

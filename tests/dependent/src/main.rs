@@ -24,7 +24,7 @@ fn poisson(comm: &Comm) -> Result<()> {
     let b = Vector::from_fn(&layout, |_| 1.0);
     let mut x = Vector::zeros(&layout);
 
-    let ic = Ic::new(&a)?;
+    let ic = BlockJacobi::new(&a, Ic::new)?;
     let mut saver = Checkpointer::new(comm, Path::new("saved"), Duration::from_secs(600), "poisson, 60 x 60")?;
     let report = Cg::new().rtol(1e-8).preconditioner(&ic).monitor(&mut saver).solve(&a, &b, &mut x)?;
     saver.finish()?;
