@@ -3,6 +3,7 @@
 //! The same reason calls for other advice after CG than after GMRES, and none about a preconditioner
 //! where there was none.
 
+use crate::choice::Method;
 use crate::report::StopReason;
 
 /// Methods that fail for the same causes.
@@ -23,14 +24,15 @@ enum Family {
 
 /// The family of a method, by its name in reports.
 fn family(method: &str) -> Family {
-    match method {
-        "MINRES" | "SYMMLQ" => Family::Hermitian,
-        "GMRES" | "FGMRES" | "GCR" => Family::Restarted,
-        "BiCGStab" | "IDR(s)" => Family::ShortRecurrence,
-        "Chebyshev" => Family::Chebyshev,
-        "Richardson" => Family::Richardson,
-        "LSQR" | "LSMR" | "CGLS" => Family::LeastSquares,
-        _ => Family::Definite,
+    // Block CG is for several right-hand sides, and so no Method.
+    match Method::from_title(method) {
+        None | Some(Method::Cg | Method::PipelinedCg | Method::FlexibleCg) => Family::Definite,
+        Some(Method::Minres | Method::Symmlq) => Family::Hermitian,
+        Some(Method::Gmres | Method::Fgmres | Method::Gcr) => Family::Restarted,
+        Some(Method::BiCgStab | Method::Idr) => Family::ShortRecurrence,
+        Some(Method::Chebyshev) => Family::Chebyshev,
+        Some(Method::Richardson) => Family::Richardson,
+        Some(Method::Lsqr | Method::Lsmr | Method::Cgls) => Family::LeastSquares,
     }
 }
 
@@ -149,7 +151,9 @@ fn breakdown(family: Family, method: &str, preconditioned: bool) -> &'static str
             "the recurrence broke down: the operator is singular, and the right-hand side not in its range; check both, \
              project out the null space, or use LSMR"
         }
-        (Family::Definite, _) if method == "pipelined CG" => "the recurrence broke down by rounding; use CG",
+        (Family::Definite, _) if method == Method::PipelinedCg.title() => {
+            "the recurrence broke down by rounding; use CG"
+        }
         (Family::LeastSquares, _) => {
             "the recurrence broke down; check that apply_adjoint of the operator is the adjoint of its apply"
         }
@@ -160,8 +164,6 @@ fn breakdown(family: Family, method: &str, preconditioned: bool) -> &'static str
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::krylov::by_name::{LEAST_SQUARES_SOLVERS, SOLVERS, least_squares_by_name, solver_by_name};
-    use crate::settings::Settings;
 
     const REASONS: [StopReason; 12] = [
         StopReason::Converged,
@@ -178,12 +180,8 @@ mod tests {
         StopReason::Requested,
     ];
 
-    fn titles() -> Vec<&'static str> {
-        let square = SOLVERS.iter().map(|name| solver_by_name::<f64>(name, Settings::new()).unwrap().name());
-        let least_squares = LEAST_SQUARES_SOLVERS.iter();
-        let least_squares =
-            least_squares.map(|name| least_squares_by_name::<f64>(name, Settings::new()).unwrap().name());
-        square.chain(least_squares).collect()
+    fn titles() -> impl Iterator<Item = &'static str> {
+        Method::ALL.iter().map(|method| method.title())
     }
 
     /// Reasons with which a method can end: only some look at symmetry or signs.

@@ -20,8 +20,10 @@ use std::cell::RefCell;
 use dolmen_core::{CsrMatrix, LinearOperator, Scalar, Snapshot, Vector};
 
 use crate::analysis::Analysis;
+use crate::choice::{MethodSettings, PreconditionerSettings, SolverChoice};
 use crate::error::{Defect, Error, Result};
 use crate::monitor::Monitor;
+use named::Named;
 use plan::Plan;
 use reduced::Reduced;
 use resume::Progressed;
@@ -40,8 +42,8 @@ use system::System;
 /// # Ok(()) }
 /// ```
 pub struct Automatic<'a, T> {
-    solver: Option<&'a str>,
-    preconditioner: Option<&'a str>,
+    method: Option<MethodSettings>,
+    preconditioner: Option<PreconditionerSettings>,
     rtol: f64,
     atol: f64,
     max_iterations: Option<usize>,
@@ -58,33 +60,30 @@ impl<T: Scalar> Default for Automatic<'_, T> {
 impl<'a, T: Scalar> Automatic<'a, T> {
     /// Relative tolerance 1e-8, no absolute one; method and preconditioner to be chosen.
     pub fn new() -> Self {
-        let (solver, preconditioner, max_iterations, monitor, resume) = (None, None, None, None, None);
-        Automatic { solver, preconditioner, rtol: 1e-8, atol: 0.0, max_iterations, monitor, resume }
+        let (method, preconditioner, max_iterations, monitor, resume) = (None, None, None, None, None);
+        Automatic { method, preconditioner, rtol: 1e-8, atol: 0.0, max_iterations, monitor, resume }
     }
 
-    /// The names that [`solver`](Automatic::solver) takes: those of all methods, and `direct`.
-    pub fn solvers() -> Vec<&'static str> {
-        named::solvers()
-    }
-
-    /// The names that [`preconditioner`](Automatic::preconditioner) takes: those of
-    /// [`PRECONDITIONERS`](crate::PRECONDITIONERS), `column-scaling` for least squares, and `none`.
-    pub fn preconditioners() -> Vec<&'static str> {
-        named::preconditioners()
-    }
-
-    /// The method, one of [`Automatic::solvers`]; then it is the only one that is tried. `direct` is GMRES
-    /// with a complete factorisation, whose solution it refines.
+    /// The method, a [`Method`](crate::Method) or its settings; then it is the only one that is tried.
     #[must_use]
-    pub fn solver(mut self, name: &'a str) -> Self {
-        self.solver = Some(name);
+    pub fn solver(mut self, method: impl Into<MethodSettings>) -> Self {
+        self.method = Some(method.into());
         self
     }
 
-    /// The preconditioner, one of [`Automatic::preconditioners`]; then it is the only one that is tried.
+    /// The preconditioner, a [`PreconditionerKind`](crate::PreconditionerKind) or its settings; then it is the only one
+    /// that is tried.
     #[must_use]
-    pub fn preconditioner(mut self, name: &'a str) -> Self {
-        self.preconditioner = Some(name);
+    pub fn preconditioner(mut self, preconditioner: impl Into<PreconditionerSettings>) -> Self {
+        self.preconditioner = Some(preconditioner.into());
+        self
+    }
+
+    /// The method, and the preconditioner if the choice has one.
+    #[must_use]
+    pub fn choice(mut self, choice: SolverChoice) -> Self {
+        self.method = Some(choice.method);
+        self.preconditioner = choice.preconditioner.or(self.preconditioner);
         self
     }
 
@@ -136,8 +135,7 @@ impl<'a, T: Scalar> Automatic<'a, T> {
     /// All ranks have the same settings.
     ///
     /// # Errors
-    /// An unknown name, a method and a preconditioner or a matrix that do not go together, a setting out
-    /// of range, mismatched layouts, an entry of the matrix that is not finite, a snapshot of a solve for
+    /// A method and a preconditioner or a matrix that do not go together, a setting of the method out of range, mismatched layouts, an entry of the matrix that is not finite, a snapshot of a solve for
     /// which other attempts were chosen; the same on all ranks. Not converging, and a preconditioner that cannot be made, are not errors but attempts that failed.
     pub fn solve(&self, a: &CsrMatrix<T>, b: &Vector<T>, x: &mut Vector<T>) -> Result<Solution> {
         a.range().require_same(b.layout(), "right-hand side of an automatic solve")?;
@@ -149,9 +147,9 @@ impl<'a, T: Scalar> Automatic<'a, T> {
         let rest = self.rest(a, &analysis)?;
         let (reduced, facts) = rest.as_ref().map_or((None, &analysis), |(reduced, facts)| (Some(reduced), facts));
         let independence = independence::of_columns(reduced.map_or(a, |reduced| &reduced.matrix), facts)?;
-        let mut plans = match (self.solver, self.preconditioner) {
-            (None, None) => plan::plans(facts, independence),
-            (solver, preconditioner) => vec![named::plan(facts, independence, solver, preconditioner)?],
+        let mut plans = match self.named() {
+            None => plan::plans(facts, independence),
+            Some(named) => vec![named.plan(facts, independence)?],
         };
         if reduced.is_some() {
             let Analysis { zero_rows, zero_columns, .. } = analysis;
@@ -167,6 +165,10 @@ impl<'a, T: Scalar> Automatic<'a, T> {
         Ok(Solution { analysis, attempts, rtol: self.rtol })
     }
 
+    fn named(&self) -> Option<Named> {
+        Named::new(self.method, self.preconditioner.as_ref())
+    }
+
     /// The matrix without empty rows and columns, if there are any, with the facts about it. A matrix that
     /// is zero stays, as does one whose rest has another shape than the method that is named needs.
     fn rest(&self, a: &CsrMatrix<T>, facts: &Analysis) -> Result<Option<(Reduced<T>, Analysis)>> {
@@ -176,8 +178,7 @@ impl<'a, T: Scalar> Automatic<'a, T> {
         }
         let Some(reduced) = Reduced::new(a)? else { return Ok(None) };
         let rest = Analysis::new(&reduced.matrix)?;
-        let is_named = self.solver.is_some() || self.preconditioner.is_some();
-        let fits = !is_named || rest.is_square() == facts.is_square();
+        let fits = self.named().is_none() || rest.is_square() == facts.is_square();
         Ok(fits.then_some((reduced, rest)))
     }
 
@@ -238,7 +239,7 @@ impl<'a, T: Scalar> Automatic<'a, T> {
         let converged = matches!(&outcome, Ok(report) if report.converged());
         Ok(Attempt {
             method: plan.method,
-            preconditioner: plan.preconditioner,
+            preconditioner: plan.preconditioner.clone(),
             reason: plan.reason.clone(),
             setup,
             true_relative_residual: if system.size > 0.0 { residual / system.size } else { residual },

@@ -4,6 +4,7 @@ use std::fmt;
 
 use dolmen_core::text::escaped;
 
+use crate::choice::{Method, PreconditionerKind};
 use crate::settings::Norm;
 
 /// An error of a solver.
@@ -150,36 +151,110 @@ pub enum Error {
         /// The name of the scalar.
         scalar: &'static str,
     },
-    /// A method or a preconditioner that is not known by its name.
-    #[error("there is no {kind} named \"{name}\"; known are {known}")]
+    /// A method, a preconditioner or a local solver that is not known by its name.
+    #[error("there is no {kind} named \"{}\"; {}nown are {known}", escaped(name), did_you_mean(nearest))]
     UnknownName {
-        /// `solver` or `preconditioner`.
+        /// `solver`, `preconditioner` or `local solver`.
         kind: &'static str,
         /// The name that was given.
         name: String,
+        /// The known name that is most like it, if one is.
+        nearest: Option<String>,
         /// All names, separated by commas.
         known: String,
     },
+    /// An argument that a method, a preconditioner or a local solver does not have.
+    #[error("{}", no_such_key(name, key, nearest.as_deref(), known))]
+    UnknownKey {
+        /// The name that the argument was given to.
+        name: &'static str,
+        /// The key that was given, or the value without a key.
+        key: String,
+        /// The key that is most like it, if one is.
+        nearest: Option<String>,
+        /// All keys of the name, separated by commas.
+        known: String,
+    },
+    /// A value that a key does not take.
+    #[error("{name}: {} is \"{}\", expected {expected}", escaped(key), escaped(value))]
+    BadValue {
+        /// The method, preconditioner or local solver.
+        name: &'static str,
+        /// The key.
+        key: String,
+        /// The value that was given.
+        value: String,
+        /// The values that it takes.
+        expected: String,
+    },
+    /// A text of settings that cannot be read.
+    #[error("\"{}\": expected {expected} at character {position}; write name(value, key=value)", escaped(text))]
+    Syntax {
+        /// The text.
+        text: String,
+        /// The character, counted from 1, at which it is not as expected.
+        position: usize,
+        /// What would be accepted there.
+        expected: &'static str,
+    },
+    /// Two preconditioners for one solve.
+    #[error("two preconditioners are named, {first} and {second}; name one, or additive({first}, {second})")]
+    TwoPreconditioners {
+        /// The settings of one.
+        first: String,
+        /// The settings of the other.
+        second: String,
+    },
+    /// A method for square systems where one of least squares is needed, or the other way round.
+    #[error("{method} {}", other_problem(*method))]
+    OtherProblem {
+        /// The method.
+        method: Method,
+    },
     /// A method and a preconditioner that do not go together.
     #[error(
-        "{solver} cannot take the preconditioner {preconditioner}; least squares take column-scaling or none, direct only itself, and all others any but column-scaling"
+        "{solver} cannot take the preconditioner {preconditioner}; least squares take column-scaling or none, and all others any but column-scaling"
     )]
     Mismatch {
         /// The method.
-        solver: &'static str,
+        solver: Method,
         /// The preconditioner.
-        preconditioner: &'static str,
+        preconditioner: PreconditionerKind,
     },
     /// A preconditioner that could not be made in the solve which another resumes.
     #[error("{preconditioner} could not be made; the solve that was interrupted has said why")]
     NotMade {
         /// The preconditioner.
-        preconditioner: &'static str,
+        preconditioner: PreconditionerKind,
     },
     /// [`SolveReport::require_converged`](crate::SolveReport::require_converged) on a solve that
     /// did not converge.
     #[error("{0}")]
     NotConverged(String),
+}
+
+/// Offers the name that is most like an unknown one, before all are named.
+fn did_you_mean(nearest: &Option<String>) -> String {
+    nearest.as_ref().map_or("k".to_owned(), |nearest| format!("did you mean \"{nearest}\"? K"))
+}
+
+/// Says that a name has no such key, and which it has.
+fn no_such_key(name: &str, key: &str, nearest: Option<&str>, known: &str) -> String {
+    let key = escaped(key);
+    let nearest = nearest.map(|nearest| format!(" did you mean \"{nearest}\"?")).unwrap_or_default();
+    if known.is_empty() {
+        return format!("{name} takes no arguments, so not \"{key}\"; leave it out");
+    }
+    format!("{name} has no key \"{key}\";{nearest} its keys are {known}")
+}
+
+/// Says which problem a method is for.
+fn other_problem(method: Method) -> &'static str {
+    if method.is_least_squares() {
+        "solves least-squares problems; use Method::least_squares, or a method for square systems"
+    } else {
+        "solves square systems; use Method::solver, or lsqr, lsmr or cgls"
+    }
 }
 
 /// What to do in least squares instead of a setting of square systems.

@@ -9,7 +9,6 @@ pub(crate) mod arnoldi;
 pub(crate) mod bicgstab;
 pub(crate) mod block_cg;
 pub(crate) mod block_driver;
-pub(crate) mod by_name;
 pub(crate) mod cg;
 pub(crate) mod cgls;
 pub(crate) mod chebyshev;

@@ -17,6 +17,7 @@
 mod advice;
 mod analysis;
 mod automatic;
+mod choice;
 mod error;
 mod krylov;
 mod monitor;
@@ -27,13 +28,14 @@ mod settings;
 
 pub use analysis::Analysis;
 pub use automatic::{Attempt, Automatic, Solution};
+pub use choice::{
+    Factorization, Key, LocalKind, LocalSettings, Method, MethodSettings, PreconditionerKind, PreconditionerSettings,
+    SolverChoice,
+};
 pub use error::{Defect, Error, NoSpectrum, Result};
 pub use krylov::Solver;
 pub use krylov::bicgstab::BiCgStab;
 pub use krylov::block_cg::BlockCg;
-pub use krylov::by_name::{
-    LEAST_SQUARES_SOLVERS, SOLVERS, least_squares_by_name, preconditioned_least_squares_by_name, solver_by_name,
-};
 pub use krylov::cg::Cg;
 pub use krylov::cgls::Cgls;
 pub use krylov::chebyshev::Chebyshev;
@@ -54,8 +56,7 @@ pub use monitor::{Monitor, Progress, Request};
 pub use null_space::NullSpace;
 pub use precond::{
     Additive, AdditiveSchwarz, BlockJacobi, ChebyshevPolynomial, Cholesky, ColumnScaling, Direct, Equilibrated, Ic,
-    Ilu, Ilut, Jacobi, Ldlt, LocalSolver, Lu, Multiplicative, PRECONDITIONERS, Permuted, PointBlockJacobi, Schwarz,
-    Sor, Sweep, preconditioner_by_name,
+    Ilu, Ilut, Jacobi, Ldlt, LocalSolver, Lu, Multiplicative, Permuted, PointBlockJacobi, Schwarz, Sor, Sweep,
 };
 pub use report::{SolveReport, StopReason};
 pub use settings::{Norm, Settings};

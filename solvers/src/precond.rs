@@ -8,10 +8,9 @@
 //! row. One that a program writes itself, PETSc's shell, is a [`FnOperator`](dolmen_core::FnOperator).
 
 mod block_jacobi;
-mod by_name;
-mod chebyshev;
+pub(crate) mod chebyshev;
 mod column_scaling;
-mod composite;
+pub(crate) mod composite;
 mod condition;
 mod direct;
 mod equilibrated;
@@ -19,20 +18,19 @@ mod factors;
 mod forward;
 mod ic;
 mod ilu;
-mod ilut;
+pub(crate) mod ilut;
 mod jacobi;
 mod local;
 mod lu;
 mod matching;
 mod permuted;
-mod point_block_jacobi;
+pub(crate) mod point_block_jacobi;
 mod scattered;
 mod schwarz;
-mod sor;
+pub(crate) mod sor;
 mod triangular;
 
 pub use block_jacobi::BlockJacobi;
-pub use by_name::{PRECONDITIONERS, preconditioner_by_name};
 pub use chebyshev::ChebyshevPolynomial;
 pub use column_scaling::ColumnScaling;
 pub use composite::{Additive, Multiplicative};

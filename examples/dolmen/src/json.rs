@@ -45,8 +45,8 @@ pub(crate) fn description(file: &Description, facts: &Analysis) -> Value {
 pub(crate) fn attempt(attempt: &Attempt) -> Value {
     let report = attempt.outcome.as_ref().ok();
     json!({
-        "method": attempt.method,
-        "preconditioner": attempt.preconditioner,
+        "method": attempt.method.to_string(),
+        "preconditioner": attempt.preconditioner.to_string(),
         "reason": attempt.reason,
         "converged": attempt.solved,
         "iterations": report.map_or(0, |report| report.iterations),

@@ -6,7 +6,7 @@ use dolmen_common::command_line::say;
 use dolmen_core::text::shown;
 use dolmen_core::{Comm, CsrMatrix, Scalar, Vector};
 use dolmen_io::{Description, Location};
-use dolmen_solvers::{PRECONDITIONERS, Solution, StopReason};
+use dolmen_solvers::{Solution, StopReason};
 use serde_json::{Value, json};
 
 use crate::error::Result;
@@ -84,9 +84,8 @@ impl Outcome<'_> {
         let several = solution.attempts.len() > 1;
         for (attempt, number) in solution.attempts.iter().zip(1..) {
             let counted = if several { format!("{number}. ") } else { String::new() };
-            let title = PRECONDITIONERS.iter().find(|(name, _)| *name == attempt.preconditioner);
-            let title = title.map(|(_, title)| format!(" ({title})")).unwrap_or_default();
-            let (method, preconditioner, reason) = (attempt.method, attempt.preconditioner, &attempt.reason);
+            let title = attempt.preconditioner.title().map(|title| format!(" ({title})")).unwrap_or_default();
+            let (method, preconditioner, reason) = (attempt.method, &attempt.preconditioner, &attempt.reason);
             say(comm, &format!("{counted}{method} with {preconditioner}{title}: {reason}"));
             match &attempt.outcome {
                 Ok(report) if attempt.solved => say(comm, &report.to_string()),

@@ -4,7 +4,6 @@ use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use clap::builder::PossibleValuesParser;
 use dolmen::{Checkpointer, Resumed};
 use dolmen_common::STOPPED;
 use dolmen_common::checkpoint_args::CheckpointArgs;
@@ -16,7 +15,10 @@ use dolmen_core::{Comm, CsrMatrix, LinearOperator, Vector};
 use dolmen_io::files::require_vectors_destination;
 use dolmen_io::hdf5::Entry;
 use dolmen_io::{Description, Location, Matrix, RightHandSide as Given, require_writable_folder, write_vector};
-use dolmen_solvers::{Automatic, Monitor, Progress, Request, Solution, StopReason};
+use dolmen_solvers::{
+    Automatic, Method, MethodSettings, Monitor, PreconditionerKind, PreconditionerSettings, Progress, Request, Solution,
+    SolverChoice, StopReason,
+};
 
 use crate::error::Result;
 use crate::outcome::{self, Outcome};
@@ -33,12 +35,10 @@ pub(crate) struct Solve {
     /// The column of FILE that is the right-hand side, counted from 0, where there are several.
     #[arg(long, value_name = "N", requires = "rhs")]
     column: Option<usize>,
-    /// The method; chosen from the matrix without it.
-    #[arg(long, value_name = "NAME", value_parser = PossibleValuesParser::new(Automatic::<f64>::solvers()))]
-    solver: Option<String>,
-    /// The preconditioner; chosen from the matrix without it.
-    #[arg(long, value_name = "NAME", value_parser = PossibleValuesParser::new(Automatic::<f64>::preconditioners()))]
-    preconditioner: Option<String>,
+    #[arg(long, value_name = "METHOD", help = methods())]
+    solver: Option<SolverChoice>,
+    #[arg(long, value_name = "PRECONDITIONER", help = preconditioners())]
+    preconditioner: Option<PreconditionerSettings>,
     /// Stop at a residual of so much of the right-hand side.
     #[arg(long, default_value = "1e-8", allow_negative_numbers = true, value_parser = relative_tolerance)]
     rtol: f64,
@@ -65,11 +65,32 @@ pub(crate) struct Solve {
     checkpoints: CheckpointArgs,
 }
 
+/// Explains `--solver`.
+fn methods() -> String {
+    let names: Vec<&str> = Method::ALL.iter().map(|method| method.name()).collect();
+    format!(
+        "Method, with settings in parentheses, as in \"gmres(restart=50)\"; chosen from the matrix if not given. One of {}, \
+         or direct (a complete factorization, whose solution GMRES refines)",
+        names.join(", ")
+    )
+}
+
+/// Explains `--preconditioner`.
+fn preconditioners() -> String {
+    let names: Vec<&str> = PreconditionerKind::ALL.iter().map(|kind| kind.name()).collect();
+    format!(
+        "Preconditioner, with settings in parentheses, as in \"schwarz(overlap=2, ilu(1))\"; chosen from the matrix if not \
+         given. One of {}",
+        names.join(", ")
+    )
+}
+
 /// The newest checkpoint of a solve.
 type Saved = dolmen_io::Result<Option<PathBuf>>;
 
 impl Solve {
     pub(crate) fn run(&self, comm: &Comm) -> Result<ExitCode> {
+        self.choice()?;
         if let Some(output) = &self.output {
             // Before anything is tried with the output, which makes temporary files.
             let checkpoints = self.checkpoints.files();
@@ -92,6 +113,15 @@ impl Solve {
             self.tell(comm, &format!("\n{summary}"));
         }
         Ok(code)
+    }
+
+    /// The method and the preconditioner that are named.
+    fn choice(&self) -> Result<(Option<MethodSettings>, Option<PreconditionerSettings>)> {
+        let Some(mut choice) = self.solver.clone() else { return Ok((None, self.preconditioner.clone())) };
+        if let Some(preconditioner) = &self.preconditioner {
+            choice.precondition(preconditioner.clone())?;
+        }
+        Ok((Some(choice.method), choice.preconditioner))
     }
 
     /// All places that are read or written.
@@ -165,8 +195,9 @@ impl Solve {
             None => &mut print,
         };
         let mut automatic = Automatic::new().rtol(self.rtol).atol(self.atol).monitor(monitor);
-        automatic = self.solver.iter().fold(automatic, |automatic, name| automatic.solver(name));
-        automatic = self.preconditioner.iter().fold(automatic, |automatic, name| automatic.preconditioner(name));
+        let (method, preconditioner) = self.choice()?;
+        automatic = method.into_iter().fold(automatic, Automatic::solver);
+        automatic = preconditioner.into_iter().fold(automatic, Automatic::preconditioner);
         automatic = self.max_iterations.iter().fold(automatic, |automatic, &most| automatic.max_iterations(most));
         automatic = resumed.iter().fold(automatic, |automatic, resumed| automatic.resume(&resumed.snapshot));
         let solution = automatic.solve(a, b, x)?;
@@ -198,8 +229,10 @@ impl Solve {
         let matrix = identity(&self.matrix)?;
         let column = self.column.map(|column| format!(", column {column}")).unwrap_or_default();
         let b = self.rhs.as_ref().map_or(Ok("A * ones".to_owned()), identity)? + &column;
-        let name = |name: &Option<String>| name.clone().unwrap_or_else(|| "chosen".to_owned());
-        let (solver, preconditioner) = (name(&self.solver), name(&self.preconditioner));
+        let chosen = || "chosen".to_owned();
+        let (method, preconditioner) = self.choice()?;
+        let solver = method.map_or_else(chosen, |method| method.to_string());
+        let preconditioner = preconditioner.map_or_else(chosen, |preconditioner| preconditioner.to_string());
         let (rtol, atol) = (self.rtol, self.atol);
         Ok(format!(
             "dolmen solve\nmatrix {matrix}\nright-hand side {b}\nsolver {solver}\npreconditioner \

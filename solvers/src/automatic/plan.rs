@@ -7,7 +7,7 @@
 
 use crate::analysis::Analysis;
 use crate::automatic::independence::Independence;
-use crate::automatic::named::{COLUMN_SCALING, DIRECT, NONE};
+use crate::choice::{Method, MethodSettings, PreconditionerKind, PreconditionerSettings};
 
 /// Up to this size an indefinite matrix, or one that cannot be factored without exchanging rows, is
 /// factored completely before anything else is tried: faster than many iterations, and it ends.
@@ -30,8 +30,8 @@ const MANY: u64 = 20_000;
 /// A way to solve a system.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Plan {
-    pub(crate) method: &'static str,
-    pub(crate) preconditioner: &'static str,
+    pub(crate) method: MethodSettings,
+    pub(crate) preconditioner: PreconditionerSettings,
     /// Solve `-A x = -b` instead.
     pub(crate) negated: bool,
     /// Project constants out.
@@ -52,9 +52,9 @@ pub(super) fn plans(facts: &Analysis, independence: Independence) -> Vec<Plan> {
     } else {
         general(facts)
     };
-    let factored = plans.iter().position(|plan| plan.preconditioner == DIRECT).unwrap_or(0);
+    let factored = plans.iter().position(|plan| plan.preconditioner.kind() == PreconditionerKind::Direct).unwrap_or(0);
     for plan in &mut plans[..factored] {
-        let limit = affordable(facts, plan.method, plan.preconditioner, AFFORDABLE);
+        let limit = affordable(facts, plan.method.method(), plan.preconditioner.kind(), AFFORDABLE);
         plan.limit = if facts.rows <= SMALL { limit.min(FEW) } else { limit };
     }
     plans
@@ -65,38 +65,39 @@ fn longer(facts: &Analysis) -> u64 {
 }
 
 /// Numbers that an iteration reads: entries of the matrix and of factors, and vectors.
-fn work(facts: &Analysis, method: &str, preconditioner: &str) -> u64 {
+fn work(facts: &Analysis, method: Method, preconditioner: PreconditionerKind) -> u64 {
     let (products, vectors) = match method {
-        "cg" => (1, 10),
-        "minres" => (1, 20),
-        "bicgstab" => (2, 19),
-        "lsmr" | "lsqr" => (2, 21),
+        Method::Cg => (1, 10),
+        Method::Minres => (1, 20),
+        Method::BiCgStab => (2, 19),
+        Method::Lsmr | Method::Lsqr => (2, 21),
         // Half of a basis of 30, twice.
         _ => (1, 35),
     };
     let factors = match preconditioner {
-        NONE | COLUMN_SCALING => 0,
-        "ilut" => 2,
+        PreconditionerKind::None | PreconditionerKind::ColumnScaling => 0,
+        PreconditionerKind::Ilut => 2,
         _ => 1,
     };
     facts.entries.saturating_mul(products * (1 + factors)).saturating_add(longer(facts).saturating_mul(vectors))
 }
 
 /// Iterations of an attempt that none of its kind follows.
-pub(crate) fn patience(facts: &Analysis, method: &str, preconditioner: &str) -> usize {
+pub(crate) fn patience(facts: &Analysis, method: Method, preconditioner: PreconditionerKind) -> usize {
     affordable(facts, method, preconditioner, PATIENT)
 }
 
 /// The iterations that are made with so much work, at least a few.
-fn affordable(facts: &Analysis, method: &str, preconditioner: &str, budget: u64) -> usize {
+fn affordable(facts: &Analysis, method: Method, preconditioner: PreconditionerKind, budget: u64) -> usize {
     let wanted = longer(facts).saturating_mul(PER_ROW).max(MANY);
     let iterations = (budget / work(facts, method, preconditioner).max(1)).clamp(FEW as u64, wanted);
     usize::try_from(iterations).unwrap_or(usize::MAX)
 }
 
-fn plan(facts: &Analysis, method: &'static str, preconditioner: &'static str, reason: impl Into<String>) -> Plan {
-    let projected = constants_are_null(facts) && method != "lsmr";
+fn plan(facts: &Analysis, method: Method, preconditioner: PreconditionerKind, reason: impl Into<String>) -> Plan {
+    let projected = constants_are_null(facts) && !method.is_least_squares();
     let limit = patience(facts, method, preconditioner);
+    let (method, preconditioner) = (method.into(), preconditioner.into());
     Plan { method, preconditioner, negated: false, projected, limit, reason: reason.into() }
 }
 
@@ -112,16 +113,23 @@ fn is_factorable(facts: &Analysis) -> bool {
 fn rectangular(facts: &Analysis, independence: Independence) -> Vec<Plan> {
     if facts.rows <= facts.columns {
         let shortest = "A has more columns than rows: the shortest of its solutions, or of least squares";
-        return vec![plan(facts, "lsmr", NONE, shortest), plan(facts, "lsqr", NONE, shortest)];
+        return vec![
+            plan(facts, Method::Lsmr, PreconditionerKind::None, shortest),
+            plan(facts, Method::Lsqr, PreconditionerKind::None, shortest),
+        ];
     }
     let scaled = format!("A has more rows than columns: least squares, {}", scaled_columns(independence));
-    let scaled = plan(facts, "lsmr", COLUMN_SCALING, scaled);
+    let scaled = plan(facts, Method::Lsmr, PreconditionerKind::ColumnScaling, scaled);
     if independence == Independence::Doubtful {
         let shortest = "A has more rows than columns, and these depend on each other, or nearly so: the shortest solution \
                         of least squares";
-        vec![plan(facts, "lsmr", NONE, shortest), plan(facts, "lsqr", NONE, shortest), scaled]
+        vec![
+            plan(facts, Method::Lsmr, PreconditionerKind::None, shortest),
+            plan(facts, Method::Lsqr, PreconditionerKind::None, shortest),
+            scaled,
+        ]
     } else {
-        vec![scaled, plan(facts, "lsqr", NONE, "A has more rows than columns: least squares")]
+        vec![scaled, plan(facts, Method::Lsqr, PreconditionerKind::None, "A has more rows than columns: least squares")]
     }
 }
 
@@ -142,18 +150,28 @@ pub(super) fn scaled_columns(independence: Independence) -> &'static str {
 
 /// The last resort for any matrix.
 fn least_squares(facts: &Analysis) -> Plan {
-    plan(facts, "lsmr", NONE, "needs nothing of A, and finds a solution of least squares even if A is singular")
+    plan(
+        facts,
+        Method::Lsmr,
+        PreconditionerKind::None,
+        "needs nothing of A, and finds a solution of least squares even if A is singular",
+    )
 }
 
 fn factorisation(facts: &Analysis, why: &str) -> Plan {
     let reason = format!("{why}; GMRES refines the solution of a complete factorisation");
-    plan(facts, "gmres", DIRECT, reason)
+    plan(facts, Method::Gmres, PreconditionerKind::Direct, reason)
 }
 
 /// For a matrix that is zero, and for one whose empty rows and columns cannot be left out.
 fn empty_rows(facts: &Analysis) -> Vec<Plan> {
     let zero = format!("A is singular: {} rows and {} columns are zero", facts.zero_rows, facts.zero_columns);
-    vec![plan(facts, "lsmr", NONE, format!("{zero}; least squares find the shortest solution"))]
+    vec![plan(
+        facts,
+        Method::Lsmr,
+        PreconditionerKind::None,
+        format!("{zero}; least squares find the shortest solution"),
+    )]
 }
 
 fn hermitian(facts: &Analysis) -> Vec<Plan> {
@@ -170,10 +188,13 @@ fn hermitian(facts: &Analysis) -> Vec<Plan> {
         };
         let solved = if negated { "; CG solves -A x = -b" } else { "" };
         let null = if constants_are_null(facts) { "; rows sum to zero: constants are projected out" } else { "" };
-        plans.push(Plan { negated, ..plan(facts, "cg", "ic", format!("{definite}{solved}{null}")) });
+        plans.push(Plan {
+            negated,
+            ..plan(facts, Method::Cg, PreconditionerKind::Ic, format!("{definite}{solved}{null}"))
+        });
     }
     let minres = "takes indefinite and singular ones";
-    let minres = plan(facts, "minres", NONE, format!("A is {name}, and MINRES {minres}"));
+    let minres = plan(facts, Method::Minres, PreconditionerKind::None, format!("A is {name}, and MINRES {minres}"));
     let indefinite = if all_of_one_sign { "CG has failed".to_owned() } else { indefinite_diagonal(facts, name) };
     let direct = is_factorable(facts).then(|| factorisation(facts, &indefinite));
     if facts.rows <= SMALL {
@@ -183,7 +204,7 @@ fn hermitian(facts: &Analysis) -> Vec<Plan> {
     }
     if facts.zero_diagonal == 0 {
         let factors = "products alone were not enough; incomplete factors need no sign";
-        plans.push(plan(facts, "gmres", "schwarz", factors));
+        plans.push(plan(facts, Method::Gmres, PreconditionerKind::Schwarz, factors));
     }
     plans.push(least_squares(facts));
     plans
@@ -204,7 +225,8 @@ fn general(facts: &Analysis) -> Vec<Plan> {
     if facts.zero_diagonal > 0 {
         let zero =
             format!("A is {name} and has {} zeros on its diagonal, so no incomplete factors", facts.zero_diagonal);
-        let gmres = Plan { limit: FEW, ..plan(facts, "gmres", NONE, format!("{zero}{null}")) };
+        let gmres =
+            Plan { limit: FEW, ..plan(facts, Method::Gmres, PreconditionerKind::None, format!("{zero}{null}")) };
         let direct = direct.then(|| factorisation(facts, &zero));
         let mut plans = vec![gmres];
         plans.splice(if facts.rows <= SMALL { 0..0 } else { 1..1 }, direct);
@@ -213,14 +235,24 @@ fn general(facts: &Analysis) -> Vec<Plan> {
     }
     let mut plans = vec![
         // On one rank the same as ILU(0) of its block, on several a third to a half of its iterations.
-        plan(facts, "gmres", "schwarz", format!("A is {name}, its diagonal without zeros{null}")),
-        plan(facts, "gmres", "ilut", format!("A is {name}; ILUT keeps the entries that matter most{null}")),
+        plan(
+            facts,
+            Method::Gmres,
+            PreconditionerKind::Schwarz,
+            format!("A is {name}, its diagonal without zeros{null}"),
+        ),
+        plan(
+            facts,
+            Method::Gmres,
+            PreconditionerKind::Ilut,
+            format!("A is {name}; ILUT keeps the entries that matter most{null}"),
+        ),
     ];
     if direct {
         plans.push(factorisation(facts, "incomplete factors were not good enough"));
     }
     let longer = format!("GMRES has failed, which forgets at each restart; BiCGStab never does{null}");
-    plans.push(plan(facts, "bicgstab", "ilu", longer));
+    plans.push(plan(facts, Method::BiCgStab, PreconditionerKind::Ilu, longer));
     plans.push(least_squares(facts));
     plans
 }
@@ -252,7 +284,7 @@ mod tests {
             let symmetric = Analysis { hermitian: true, symmetric: true, ..facts(rows, entries) };
             let indefinite = Analysis { negative_diagonal: 1, positive_diagonal: rows - 1, ..symmetric };
             let plans = plans(&indefinite, Independence::Unknown);
-            plans.into_iter().find(|plan| plan.method == "minres").map(|plan| plan.limit)
+            plans.into_iter().find(|plan| plan.method.method() == Method::Minres).map(|plan| plan.limit)
         };
         // A factorisation follows if there are more than 20 000 rows.
         assert_eq!(minres(50_000, 350_000), Some(37_037));
@@ -266,10 +298,11 @@ mod tests {
     #[test]
     fn scaled_columns_come_last_where_they_depend_on_each_other() {
         let tall = Analysis { rows: 20, columns: 5, ..Analysis::default() };
-        let methods = |independence| -> Vec<_> {
-            plans(&tall, independence).into_iter().map(|plan| (plan.method, plan.preconditioner)).collect()
+        let methods = |independence| -> Vec<String> {
+            let plans = plans(&tall, independence);
+            plans.iter().map(|plan| format!("{}+{}", plan.method, plan.preconditioner)).collect()
         };
-        assert_eq!(methods(Independence::Proven), [("lsmr", COLUMN_SCALING), ("lsqr", NONE)]);
-        assert_eq!(methods(Independence::Doubtful), [("lsmr", NONE), ("lsqr", NONE), ("lsmr", COLUMN_SCALING)]);
+        assert_eq!(methods(Independence::Proven), ["lsmr+column-scaling", "lsqr+none"]);
+        assert_eq!(methods(Independence::Doubtful), ["lsmr+none", "lsqr+none", "lsmr+column-scaling"]);
     }
 }

@@ -8,9 +8,7 @@ use std::time::Duration;
 
 use dolmen_core::{Scalar, Snapshot, Vector};
 
-use crate::automatic::named::{COLUMN_SCALING, DIRECT, NONE};
 use crate::automatic::plan::Plan;
-use crate::automatic::run::title;
 use crate::automatic::solution::Attempt;
 use crate::error::{Error, Result};
 use crate::report::{SolveReport, StopReason};
@@ -20,8 +18,6 @@ use crate::settings::Norm;
 const ATTEMPT: &str = "attempt";
 /// The best solution of the attempts before.
 pub(super) const BEST: &str = "best x";
-/// Preconditioners that are the same on any number of ranks; the others are made of the ranks' blocks.
-const SAME_ON_ANY_RANKS: &[&str] = &[NONE, COLUMN_SCALING, DIRECT, "jacobi", "chebyshev"];
 
 /// Where an automatic solve is: in the last of `plans`, after an attempt with each of the others.
 #[derive(Clone, Copy)]
@@ -85,7 +81,7 @@ pub(super) fn load<T: Scalar>(
 /// Whether the recurrences of an attempt still hold: not with a preconditioner of other blocks.
 pub(super) fn is_same_attempt<T: Scalar>(snapshot: &Snapshot<T>, number: usize, plan: &Plan, x: &Vector<T>) -> bool {
     let ranks = x.layout().comm().size() as u64;
-    SAME_ON_ANY_RANKS.contains(&plan.preconditioner) || snapshot.integer(&name(number, plan)) == Some(ranks)
+    plan.preconditioner.is_same_on_any_ranks() || snapshot.integer(&name(number, plan)) == Some(ranks)
 }
 
 /// The `x` that an attempt had reached.
@@ -112,7 +108,7 @@ fn save<T: Scalar>(attempt: &Attempt, name: &str, snapshot: &mut Snapshot<T>) {
 fn restore<T: Scalar>(plan: &Plan, name: &str, snapshot: &Snapshot<T>, unsolvable_rows: u64) -> Result<Attempt> {
     let reals = snapshot.reals(name).ok_or_else(|| unfit(name))?;
     let (setup, residual, outcome) = match *reals {
-        [setup, residual] => (setup, residual, Err(Error::NotMade { preconditioner: plan.preconditioner })),
+        [setup, residual] => (setup, residual, Err(Error::NotMade { preconditioner: plan.preconditioner.kind() })),
         [setup, residual, rhs_norm, target, true_residual, normal, seconds, ref history @ ..] => {
             let count = |count: &str| {
                 let value = snapshot.integer(&format!("{name}, {count}")).and_then(|value| value.try_into().ok());
@@ -120,7 +116,7 @@ fn restore<T: Scalar>(plan: &Plan, name: &str, snapshot: &Snapshot<T>, unsolvabl
             };
             let reason = snapshot.integer(&format!("{name}, reason")).and_then(reason_of);
             let report = SolveReport {
-                method: title::<T>(plan.method),
+                method: plan.method.method().title(),
                 reason: reason.ok_or_else(|| unfit(name))?,
                 iterations: count("iterations")?,
                 history: history.to_vec(),
@@ -139,7 +135,7 @@ fn restore<T: Scalar>(plan: &Plan, name: &str, snapshot: &Snapshot<T>, unsolvabl
     };
     Ok(Attempt {
         method: plan.method,
-        preconditioner: plan.preconditioner,
+        preconditioner: plan.preconditioner.clone(),
         reason: plan.reason.clone(),
         setup: duration(setup),
         outcome,

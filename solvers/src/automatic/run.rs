@@ -5,17 +5,12 @@ use std::time::{Duration, Instant};
 
 use dolmen_core::{AdjointOperator, CsrMatrix, LinearOperator, Scalar, Snapshot, Vector};
 
-use crate::automatic::named::COLUMN_SCALING;
 use crate::automatic::plan::Plan;
 use crate::automatic::reduced::Reduced;
 use crate::automatic::resume::Progressed;
 use crate::error::Result;
-use crate::krylov::by_name::{
-    is_least_squares, least_squares_by_name, preconditioned_least_squares_by_name, solver_by_name,
-};
 use crate::monitor::{Monitor, Progress, Request};
 use crate::null_space::NullSpace;
-use crate::precond::{ColumnScaling, preconditioner_by_name};
 use crate::report::SolveReport;
 use crate::settings::Settings;
 
@@ -36,13 +31,6 @@ struct Lent<'p, 'm, T: Scalar> {
     monitor: &'p RefCell<&'m mut dyn Monitor<T>>,
     progressed: Progressed<'p, T>,
     reduced: Option<&'p Reduced<T>>,
-}
-
-/// The name of a method in its reports.
-pub(super) fn title<T: Scalar>(method: &str) -> &'static str {
-    let square = solver_by_name::<T>(method, Settings::new()).map(|solver| solver.name());
-    let least_squares = || least_squares_by_name::<T>(method, Settings::new()).map(|solver| solver.name());
-    square.or_else(least_squares).expect("invariant: plans name methods")
 }
 
 impl<T: Scalar> Monitor<T> for Lent<'_, '_, T> {
@@ -72,48 +60,56 @@ impl<'p, 'm, T: Scalar> Run<'p, 'm, T> {
     ///
     /// # Collective
     pub(super) fn solve(&self, a: &CsrMatrix<T>, b: &Vector<T>, x: &mut Vector<T>) -> Result<Outcome> {
-        if is_least_squares(self.plan.method) {
-            return self.least_squares(a, b, x);
-        }
         if self.plan.negated {
             let (mut a, mut b) = (a.clone(), b.clone());
             a.scale(-T::ONE);
             b.scale(-T::ONE);
-            return self.square(&a, &b, x);
+            return self.preconditioned(&a, &b, x);
         }
-        self.square(a, b, x)
+        self.preconditioned(a, b, x)
     }
 
-    fn square(&self, a: &CsrMatrix<T>, b: &Vector<T>, x: &mut Vector<T>) -> Result<Outcome> {
+    fn preconditioned(&self, a: &CsrMatrix<T>, b: &Vector<T>, x: &mut Vector<T>) -> Result<Outcome> {
         let start = Instant::now();
-        let m = match preconditioner_by_name(self.plan.preconditioner, a).transpose() {
-            Ok(m) => m,
-            Err(error) => return Ok((start.elapsed(), Err(error))),
-        };
+        let m = self.plan.preconditioner.make(a);
         let setup = start.elapsed();
+        let outcome = match m {
+            Ok(m) if self.plan.method.method().is_least_squares() => Ok(self.least_squares(a, m.as_deref(), b, x)?),
+            Ok(m) => Ok(self.square(a, m.as_deref(), b, x)?),
+            Err(error) => Err(error),
+        };
+        Ok((setup, outcome))
+    }
+
+    fn square(
+        &self,
+        a: &CsrMatrix<T>,
+        m: Option<&dyn AdjointOperator<T>>,
+        b: &Vector<T>,
+        x: &mut Vector<T>,
+    ) -> Result<SolveReport> {
         let constants = self.plan.projected.then(|| NullSpace::constants(a.domain())).transpose()?;
         let mut monitor = self.lent();
         let mut settings = self.settings(&mut monitor);
-        if let Some(m) = &m {
-            settings = settings.preconditioner(&**m);
+        if let Some(m) = m {
+            settings = settings.preconditioner(m);
         }
         if let Some(constants) = &constants {
             settings = settings.projection(constants);
         }
-        let solver = solver_by_name(self.plan.method, settings).expect("invariant: plans name methods");
-        Ok((setup, Ok(solver.solve(a, b, x)?)))
+        self.plan.method.solver(settings)?.solve(a, b, x)
     }
 
-    fn least_squares(&self, a: &CsrMatrix<T>, b: &Vector<T>, x: &mut Vector<T>) -> Result<Outcome> {
-        let start = Instant::now();
-        let scaling = (self.plan.preconditioner == COLUMN_SCALING).then(|| ColumnScaling::new(a)).transpose()?;
-        let setup = start.elapsed();
-        let m = scaling.as_ref().map(|m| m as &dyn AdjointOperator<T>);
+    fn least_squares(
+        &self,
+        a: &CsrMatrix<T>,
+        m: Option<&dyn AdjointOperator<T>>,
+        b: &Vector<T>,
+        x: &mut Vector<T>,
+    ) -> Result<SolveReport> {
         let mut monitor = self.lent();
         let settings = self.settings(&mut monitor);
-        let solver = preconditioned_least_squares_by_name(self.plan.method, settings, m);
-        let solver = solver.expect("invariant: plans name methods");
-        Ok((setup, Ok(solver.solve(a, b, x)?)))
+        self.plan.method.least_squares(settings, m)?.solve(a, b, x)
     }
 
     fn lent(&self) -> Option<Lent<'p, 'm, T>> {

@@ -3,21 +3,18 @@
 use std::time::Duration;
 
 use crate::analysis::Analysis;
-use crate::automatic::named::NONE;
+use crate::choice::{MethodSettings, PreconditionerSettings};
 use crate::error::Error;
-use crate::krylov::by_name::is_least_squares;
 use crate::report::{SolveReport, StopReason};
 
 /// One way that was tried to solve a system.
 #[non_exhaustive]
 #[derive(Clone, Debug, PartialEq)]
 pub struct Attempt {
-    /// The method, by its name in [`SOLVERS`](crate::SOLVERS) or
-    /// [`LEAST_SQUARES_SOLVERS`](crate::LEAST_SQUARES_SOLVERS).
-    pub method: &'static str,
-    /// The preconditioner, by its name in [`PRECONDITIONERS`](crate::PRECONDITIONERS), `column-scaling`, or
-    /// `none`.
-    pub preconditioner: &'static str,
+    /// The method with its settings.
+    pub method: MethodSettings,
+    /// The preconditioner with its settings.
+    pub preconditioner: PreconditionerSettings,
     /// Why it was tried.
     pub reason: String,
     /// Wall time on this rank to make the preconditioner.
@@ -68,7 +65,7 @@ impl Attempt {
 
     /// Whether a method of least squares was tried.
     fn is_least_squares(&self) -> bool {
-        is_least_squares(self.method)
+        self.method.method().is_least_squares()
     }
 
     /// Whether its solution is to be kept rather than those of `others`.
@@ -109,7 +106,7 @@ impl Solution {
     /// What makes a small residual say less than it seems to, for each a sentence.
     pub fn warnings(&self) -> Vec<String> {
         let Analysis { smallest_row, norm_inf, smallest_column, norm_one, .. } = self.analysis;
-        let by_columns = self.kept().is_least_squares() && self.kept().preconditioner == NONE;
+        let by_columns = self.kept().is_least_squares() && self.kept().preconditioner == PreconditionerSettings::None;
         let invisible = |smallest: f64, largest: f64| smallest < self.rtol * largest;
         let unscaled = |what: &str, smallest: f64, largest: f64, said: &str| {
             let (ratio, rtol) = (largest / smallest, self.rtol);

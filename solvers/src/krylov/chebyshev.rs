@@ -28,14 +28,28 @@ pub struct Chebyshev<'a, T> {
 
 impl<'a, T: Scalar> From<Settings<'a, T>> for Chebyshev<'a, T> {
     fn from(settings: Settings<'a, T>) -> Self {
-        Chebyshev { settings, bounds: None, estimate_steps: 30 }
+        Chebyshev { settings, bounds: None, estimate_steps: ESTIMATE_STEPS }
     }
 }
 
 square_solver!(Chebyshev, "Chebyshev");
 
+/// Steps of Lanczos' process for an estimate, unless another number is given.
+pub(crate) const ESTIMATE_STEPS: usize = 30;
 /// What an estimate of the largest eigenvalue is multiplied with.
 const MARGIN: f64 = 1.1;
+
+/// Refuses an estimate from nothing.
+pub(crate) fn require_estimate_steps(method: &'static str, steps: usize) -> Result<()> {
+    require(method, "estimate_steps", steps as f64, steps > 0, "one or more")
+}
+
+/// Refuses bounds of eigenvalues that are not those of a positive definite operator.
+pub(crate) fn require_bounds(method: &'static str, [smallest, largest]: [f64; 2]) -> Result<()> {
+    require(method, "smallest eigenvalue", smallest, smallest > 0.0, "more than zero")?;
+    let good = largest >= smallest && largest.is_finite();
+    require(method, "largest eigenvalue", largest, good, "no less than the smallest")
+}
 
 impl<T: Scalar> Chebyshev<'_, T> {
     /// An interval with all eigenvalues of `M A`, instead of an estimate.
@@ -54,16 +68,14 @@ impl<T: Scalar> Chebyshev<'_, T> {
 
     fn iteration(&self, cx: &Context<'_, T>) -> Result<Run<T>> {
         let steps = self.estimate_steps;
-        require(cx.method, "estimate_steps", steps as f64, steps > 0, "one or more")?;
+        require_estimate_steps(cx.method, steps)?;
         let is_given = self.bounds.is_some();
         cx.compare("estimate_steps", &steps);
         cx.compare("bounds", &self.bounds);
         let (bounds, refused) = match self.bounds {
-            Some([smallest, largest]) => {
-                require(cx.method, "smallest eigenvalue", smallest, smallest > 0.0, "more than zero")?;
-                let good = largest >= smallest && largest.is_finite();
-                require(cx.method, "largest eigenvalue", largest, good, "no less than the smallest")?;
-                ([smallest, largest], None)
+            Some(bounds) => {
+                require_bounds(cx.method, bounds)?;
+                (bounds, None)
             }
             None => match estimate(cx, steps)? {
                 Ok([smallest, _]) if smallest <= 0.0 => ([1.0; 2], Some(StopReason::IndefiniteOperator)),

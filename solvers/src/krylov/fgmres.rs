@@ -12,7 +12,7 @@ use dolmen_core::{Scalar, Vector};
 use crate::error::Result;
 use crate::krylov::arnoldi::{Arnoldi, Expansion};
 use crate::krylov::context::Context;
-use crate::krylov::gmres::{cycle, end_of_step};
+use crate::krylov::gmres::{RESTART, cycle, end_of_step};
 use crate::krylov::iteration::{Archive, Iteration, Step};
 use crate::settings::square_solver;
 
@@ -20,7 +20,7 @@ square_solver! {
     /// Restarted flexible GMRES, for any nonsingular operator and a preconditioner that may vary.
     pub struct Fgmres: "FGMRES" {
         /// Steps before a restart, 30 by default; two vectors are kept for each.
-        restart: usize = 30;
+        restart: usize = RESTART;
     }
 }
 

@@ -15,7 +15,7 @@ use dolmen_core::{Layout, Real, Scalar, Vector};
 
 use crate::error::Result;
 use crate::krylov::context::Context;
-use crate::krylov::gmres::cycle;
+use crate::krylov::gmres::{RESTART, cycle};
 use crate::krylov::iteration::{Archive, Iteration, Step};
 use crate::settings::square_solver;
 
@@ -23,7 +23,7 @@ square_solver! {
     /// Restarted GCR, for any operator and a preconditioner that may vary.
     pub struct Gcr: "GCR" {
         /// Steps before a restart, 30 by default; two vectors are kept for each.
-        restart: usize = 30;
+        restart: usize = RESTART;
     }
 }
 

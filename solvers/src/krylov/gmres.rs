@@ -22,6 +22,9 @@ use crate::krylov::iteration::{Archive, Estimate, Iteration, Step};
 use crate::report::StopReason;
 use crate::settings::{Norm, Settings, require, square_solver};
 
+/// Steps before a restart, of methods that keep a basis.
+pub(crate) const RESTART: usize = 30;
+
 /// On which side of the operator the preconditioner stands.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Side {
@@ -50,7 +53,7 @@ pub struct Gmres<'a, T> {
 
 impl<'a, T: Scalar> From<Settings<'a, T>> for Gmres<'a, T> {
     fn from(settings: Settings<'a, T>) -> Self {
-        Gmres { settings, restart: 30, side: Side::Right, right: None }
+        Gmres { settings, restart: RESTART, side: Side::Right, right: None }
     }
 }
 
@@ -100,9 +103,14 @@ impl<'a, T: Scalar> Gmres<'a, T> {
     }
 }
 
+/// Refuses a cycle without steps.
+pub(crate) fn require_restart(method: &'static str, restart: usize) -> Result<()> {
+    require(method, "restart", restart as f64, restart > 0, "one or more")
+}
+
 /// Steps of a cycle of at most `restart`.
 pub(crate) fn cycle<T: Scalar>(cx: &Context<'_, T>, restart: usize) -> Result<usize> {
-    require(cx.method, "restart", restart as f64, restart > 0, "one or more")?;
+    require_restart(cx.method, restart)?;
     cx.compare("restart", &restart);
     let rows = usize::try_from(cx.a.domain().global_len()).unwrap_or(usize::MAX);
     Ok(restart.min(rows).max(1))

@@ -18,11 +18,14 @@ use crate::krylov::context::Context;
 use crate::krylov::iteration::{Archive, Iteration, Step};
 use crate::settings::{require, square_solver};
 
+/// The dimension of the shadow space, unless another one is given.
+pub(crate) const SHADOW_DIMENSION: usize = 4;
+
 square_solver! {
     /// IDR(s), for any operator.
     pub struct Idr: "IDR(s)" {
         /// The dimension `s` of the shadow space, 4 by default; three vectors are kept for each.
-        shadow_dimension: usize = 4;
+        shadow_dimension: usize = SHADOW_DIMENSION;
     }
 }
 
@@ -30,11 +33,16 @@ const SEED: u64 = 0x1d25;
 /// Below this cosine the minimising step is enlarged (section 4.3 of the paper).
 const KAPPA: f64 = 0.7;
 
+/// Refuses an empty shadow space.
+pub(crate) fn require_shadow_dimension(method: &'static str, s: usize) -> Result<()> {
+    require(method, "shadow_dimension", s as f64, s > 0, "one or more")
+}
+
 impl<T: Scalar> Idr<'_, T> {
     fn iteration(&self, cx: &Context<'_, T>) -> Result<Run<T>> {
         cx.require_true_norm()?;
         let s = self.shadow_dimension;
-        require(cx.method, "shadow_dimension", s as f64, s > 0, "one or more")?;
+        require_shadow_dimension(cx.method, s)?;
         cx.compare("shadow_dimension", &s);
         let vectors = || -> Vec<Vector<T>> { (0..s).map(|_| cx.zeros()).collect() };
         let mut shadow = vectors();

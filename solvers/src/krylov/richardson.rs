@@ -15,19 +15,27 @@ use crate::krylov::context::Context;
 use crate::krylov::iteration::{Archive, Iteration, Step};
 use crate::settings::{require, square_solver};
 
+/// The factor of a correction, unless another one is given.
+pub(crate) const DAMPING: f64 = 1.0;
+
 square_solver! {
     /// Richardson's iteration.
     pub struct Richardson: "Richardson" {
         /// The factor `omega` of each correction, one by default.
-        damping: f64 = 1.0;
+        damping: f64 = DAMPING;
     }
+}
+
+/// Refuses a factor that makes no correction.
+pub(crate) fn require_damping(method: &'static str, omega: f64) -> Result<()> {
+    require(method, "damping", omega, omega.is_finite() && omega != 0.0, "a number other than zero")
 }
 
 impl<T: Scalar> Richardson<'_, T> {
     fn iteration(&self, cx: &Context<'_, T>) -> Result<Run<T>> {
         let omega = self.damping;
         cx.compare("damping", &omega);
-        require(cx.method, "damping", omega, omega.is_finite() && omega != 0.0, "a number other than zero")?;
+        require_damping(cx.method, omega)?;
         Ok(Run { z: cx.zeros(), image: cx.zeros(), omega })
     }
 }

@@ -75,11 +75,7 @@ impl<T: Scalar, A: LinearOperator<T>> ChebyshevPolynomial<T, A> {
 
     fn with_inverse(a: A, degree: usize, interval: [f64; 2], inverse: Diagonal<T>) -> Result<Self> {
         require_degree(degree)?;
-        let [low, high] = interval;
-        let positive = "more than zero: a positive definite matrix";
-        require(METHOD, "upper end of the interval", high, high > 0.0 && high.is_finite(), positive)?;
-        let inside = "between zero and the upper end";
-        require(METHOD, "lower end of the interval", low, low > 0.0 && low < high, inside)?;
+        require_interval(interval)?;
         a.domain().require_same(a.range(), METHOD)?;
         let zeros = || Vector::zeros(a.domain());
         let work = RefCell::new([zeros(), zeros(), zeros()]);
@@ -148,7 +144,15 @@ fn scaled_spectrum<T: Scalar>(a: &impl LinearOperator<T>, inverse: &Diagonal<T>)
     estimate_spectrum(&matrix, Some(&diagonal), STEPS, Reduction::Reproducible)
 }
 
-fn require_degree(degree: usize) -> Result<()> {
+/// Refuses an interval that is empty or not positive.
+pub(crate) fn require_interval([low, high]: [f64; 2]) -> Result<()> {
+    let positive = "more than zero: a positive definite matrix";
+    require(METHOD, "upper end of the interval", high, high > 0.0 && high.is_finite(), positive)?;
+    require(METHOD, "lower end of the interval", low, low > 0.0 && low < high, "between zero and the upper end")
+}
+
+/// Refuses a polynomial without a term.
+pub(crate) fn require_degree(degree: usize) -> Result<()> {
     require(METHOD, "degree", degree as f64, degree > 0, "one or more")
 }
 

@@ -9,6 +9,9 @@ use dolmen_core::{AdjointOperator, Layout, LinearOperator, Result as CoreResult,
 
 use crate::error::{Error, Result};
 
+pub(crate) const ADDITIVE: &str = "additive composition";
+pub(crate) const MULTIPLICATIVE: &str = "multiplicative composition";
+
 /// `M_1 + M_2 + ...`, applied to the same residual.
 pub struct Additive<T, M> {
     parts: Vec<M>,
@@ -21,13 +24,13 @@ impl<T: Scalar, M: LinearOperator<T>> Additive<T, M> {
     /// # Errors
     /// [`Error::Setting`] without any; mismatched layouts.
     pub fn new(parts: Vec<M>) -> Result<Additive<T, M>> {
-        let first = first_of("additive composition", &parts)?;
+        let first = first_of(ADDITIVE, &parts)?;
         for part in &parts {
-            first.domain().require_same(part.domain(), "additive composition")?;
-            first.range().require_same(part.range(), "additive composition")?;
+            first.domain().require_same(part.domain(), ADDITIVE)?;
+            first.range().require_same(part.range(), ADDITIVE)?;
         }
         // A preconditioner has one layout; only then does the work vector serve both directions.
-        first.domain().require_same(first.range(), "additive composition")?;
+        first.domain().require_same(first.range(), ADDITIVE)?;
         let work = RefCell::new(Vector::zeros(first.range()));
         Ok(Additive { parts, work })
     }
@@ -43,7 +46,8 @@ impl<T: Scalar, M: LinearOperator<T>> Additive<T, M> {
     }
 }
 
-fn first_of<'p, M>(method: &'static str, parts: &'p [M]) -> Result<&'p M> {
+/// Returns the first of several parts, or refuses none.
+pub(crate) fn first_of<'p, M>(method: &'static str, parts: &'p [M]) -> Result<&'p M> {
     let none = Error::Setting { method, setting: "number of parts", value: 0.0, expected: "one or more" };
     parts.first().ok_or(none)
 }
@@ -84,11 +88,11 @@ impl<T: Scalar, A: LinearOperator<T>, M: LinearOperator<T>> Multiplicative<T, A,
     /// # Errors
     /// [`Error::Setting`] without any; mismatched layouts.
     pub fn new(a: A, parts: Vec<M>) -> Result<Multiplicative<T, A, M>> {
-        first_of("multiplicative composition", &parts)?;
-        a.domain().require_same(a.range(), "multiplicative composition")?;
+        first_of(MULTIPLICATIVE, &parts)?;
+        a.domain().require_same(a.range(), MULTIPLICATIVE)?;
         for part in &parts {
-            a.range().require_same(part.domain(), "multiplicative composition")?;
-            a.domain().require_same(part.range(), "multiplicative composition")?;
+            a.range().require_same(part.domain(), MULTIPLICATIVE)?;
+            a.domain().require_same(part.range(), MULTIPLICATIVE)?;
         }
         let zeros = || Vector::zeros(a.domain());
         let work = RefCell::new([zeros(), zeros()]);

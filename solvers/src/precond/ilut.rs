@@ -13,9 +13,10 @@ use std::collections::BinaryHeap;
 use dolmen_core::index::at;
 use dolmen_core::{Lid, Real, Scalar, SerialCsr};
 
-use crate::error::{Defect, Error, Result};
+use crate::error::{Defect, Result};
 use crate::precond::local::{LocalSolver, Pivots, check, norm2, unfit};
 use crate::precond::triangular::Ldu;
+use crate::settings::require;
 
 const METHOD: &str = "ILUT";
 
@@ -39,9 +40,7 @@ impl<T: Scalar> Ilut<T> {
     /// [`Error::Setting`] if `drop` is not zero or more; otherwise as [`Ilu::new`](crate::Ilu::new),
     /// but the diagonal need not be stored where fill brings it.
     pub fn new(a: &SerialCsr<T>, drop: f64, fill: usize) -> Result<Ilut<T>> {
-        if drop.is_nan() || drop < 0.0 {
-            return Err(Error::Setting { method: METHOD, setting: "drop", value: drop, expected: "zero or more" });
-        }
+        require_drop(drop)?;
         check(METHOD, a)?;
         Ok(Ilut { factors: factor(a, drop, fill)?, drop, fill })
     }
@@ -50,6 +49,11 @@ impl<T: Scalar> Ilut<T> {
     pub fn entries(&self) -> usize {
         self.factors.entries()
     }
+}
+
+/// Refuses a threshold that means nothing.
+pub(crate) fn require_drop(drop: f64) -> Result<()> {
+    require(METHOD, "drop", drop, drop >= 0.0, "zero or more")
 }
 
 /// A refill takes any pattern: it depends on the values and is found anew.

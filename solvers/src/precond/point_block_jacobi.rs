@@ -8,6 +8,7 @@ use crate::error::{Defect, Error, Result};
 use crate::precond::block_jacobi::require_square;
 use crate::precond::forward::forward;
 use crate::precond::local::{agree, unfit};
+use crate::settings::require;
 
 const METHOD: &str = "point-block Jacobi";
 
@@ -33,6 +34,7 @@ impl<T: Scalar> PointBlockJacobi<T> {
     /// the same on all ranks.
     pub fn new(a: &CsrMatrix<T>, order: usize) -> Result<PointBlockJacobi<T>> {
         require_square(METHOD, a)?;
+        require_order(order)?;
         let points = a.range().coarsened(order)?;
         let first = a.range().range().start;
         let blocks = SmallBlocks::from_fn(order, points.local_len(), |block, i, j| {
@@ -53,6 +55,11 @@ impl<T: Scalar> PointBlockJacobi<T> {
         *self = PointBlockJacobi::new(a, self.order)?;
         Ok(())
     }
+}
+
+/// Refuses blocks without rows.
+pub(crate) fn require_order(order: usize) -> Result<()> {
+    require(METHOD, "order", order as f64, order > 0, "one or more")
 }
 
 /// The inverses of blocks, or the first row that has none.

@@ -11,9 +11,10 @@ use std::cell::RefCell;
 use dolmen_core::index::at;
 use dolmen_core::{Lid, Scalar, SerialCsr};
 
-use crate::error::{Defect, Error, Result};
+use crate::error::{Defect, Result};
 use crate::precond::local::{LocalSolver, check, diagonal, unfit};
 use crate::precond::triangular::Ldu;
+use crate::settings;
 
 const METHOD: &str = "SOR";
 
@@ -58,13 +59,7 @@ impl<T: Scalar> Sor<T> {
     /// [`Error::NotSquare`], or [`Error::Unfit`] for a diagonal entry that is not stored or zero, or
     /// a number that is not finite.
     pub fn new(a: &SerialCsr<T>, sweep: Sweep, omega: f64, sweeps: usize) -> Result<Sor<T>> {
-        if !(omega > 0.0 && omega < 2.0) {
-            let expected = "more than zero and less than two";
-            return Err(Error::Setting { method: METHOD, setting: "omega", value: omega, expected });
-        }
-        if sweeps == 0 {
-            return Err(Error::Setting { method: METHOD, setting: "sweeps", value: 0.0, expected: "one or more" });
-        }
+        require(omega, sweeps)?;
         let zeros = || vec![T::ZERO; a.rows()];
         let further = (sweeps > 1).then(|| Further { sweeps, a: a.clone(), work: RefCell::new([zeros(), zeros()]) });
         Ok(Sor { sweep, omega, factors: factors(a, sweep, omega)?, further })
@@ -100,6 +95,13 @@ impl<T: Scalar> LocalSolver<T> for Sor<T> {
         *self = Sor::new(a, self.sweep, self.omega, sweeps)?;
         Ok(())
     }
+}
+
+/// Refuses settings with which no sweep converges, or none is made.
+pub(crate) fn require(omega: f64, sweeps: usize) -> Result<()> {
+    let inside = omega > 0.0 && omega < 2.0;
+    settings::require(METHOD, "omega", omega, inside, "more than zero and less than two")?;
+    settings::require(METHOD, "sweeps", sweeps as f64, sweeps > 0, "one or more")
 }
 
 /// The sweep from zero as unit triangles and a diagonal.

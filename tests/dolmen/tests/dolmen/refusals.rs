@@ -176,8 +176,8 @@ pub(crate) fn full_output() -> TestResult {
 pub(crate) fn bad_arguments() -> TestResult {
     let folder = tempdir()?;
     for (args, expected) in [
-        (&["solve", "a.mtx", "--solver", "gmress"][..], &["bicgstab, idr", "a similar value exists: 'gmres'"][..]),
-        (&["solve", "a.mtx", "--preconditioner", "jacob"], &["ssor, ic, ilu", "'jacobi'"]),
+        (&["solve", "a.mtx", "--solver", "gmress"][..], &["bicgstab, idr", "did you mean \"gmres\"?"][..]),
+        (&["solve", "a.mtx", "--preconditioner", "jacob"], &["ssor, ic, ilu", "did you mean \"jacobi\"?"]),
         (&["solve"], &["<MATRIX>"]),
         (&["slove", "a.mtx"], &["'solve'"]),
     ] {

@@ -1,7 +1,9 @@
 //! Systems of each kind: what is chosen first, and what follows when that fails.
 
 use dolmen_core::{CsrMatrix, Duplicates, Layout, LinearOperator, Scalar, Vector};
-use dolmen_solvers::{Automatic, Error, Progress, Request, Solution, StopReason};
+use dolmen_solvers::{
+    Automatic, Error, Method, PreconditionerKind, PreconditionerSettings, Progress, Request, Solution, StopReason,
+};
 use dolmen_tests::{Comm, TestResult};
 
 /// A matrix of entries (row, column, value), given on rank 0 only.
@@ -140,7 +142,8 @@ pub(crate) fn rectangular(comm: &Comm) -> TestResult {
     let uneven = matrix(comm, [3, 2], vec![(0, 0, 1.0), (1, 1, 1e-10), (2, 0, 1.0), (2, 1, 1e-10)])?;
     let b = Vector::from_fn(uneven.range(), |i| 1.0 + i as f64);
     assert_eq!(solve(&uneven, &b, Automatic::new())?.0.warnings().len(), 1, "of the rows alone");
-    let (unscaled, _) = solve(&uneven, &b, Automatic::new().solver("lsmr").preconditioner("none"))?;
+    let (unscaled, _) =
+        solve(&uneven, &b, Automatic::new().solver(Method::Lsmr).preconditioner(PreconditionerKind::None))?;
     assert!(unscaled.warnings()[1].starts_with("the columns of A differ in size by 1e10"), "{:?}", unscaled.warnings());
     // The shortest of the solutions of x0 + 2 x1 = 5.
     let wide = matrix(comm, [1, 2], vec![(0, 0, 1.0), (0, 1, 2.0)])?;
@@ -159,32 +162,44 @@ pub(crate) fn rectangular(comm: &Comm) -> TestResult {
     Ok(())
 }
 
+/// A preconditioner of a kind; some have no parts by default.
+fn example(kind: PreconditionerKind) -> PreconditionerSettings {
+    match kind.into() {
+        PreconditionerSettings::Additive(_) => PreconditionerSettings::Additive(vec![PreconditionerKind::Ic.into()]),
+        PreconditionerSettings::Multiplicative(_) => PreconditionerSettings::Multiplicative(
+            [PreconditionerKind::Jacobi, PreconditionerKind::Ssor].map(Into::into).into(),
+        ),
+        settings => settings,
+    }
+}
+
 pub(crate) fn names(comm: &Comm) -> TestResult {
     let a = tridiagonal(comm, 40, -1.0, |_| 2.5, -1.0)?;
     let b = right_hand_side(&a)?;
-    for solver in Automatic::<f64>::solvers() {
+    let preconditioners = || PreconditionerKind::ALL.iter().map(|&kind| example(kind));
+    for &solver in Method::ALL {
         let (solution, _) = solve(&a, &b, Automatic::new().solver(solver))?;
         assert!(solution.solved(), "{solver}: {solution:#?}");
-        let method = if solver == "direct" { "gmres" } else { solver };
-        assert_eq!((solution.attempts.len(), solution.kept().method), (1, method));
-        for preconditioner in Automatic::<f64>::preconditioners() {
-            let automatic = Automatic::new().solver(solver).preconditioner(preconditioner);
+        assert_eq!((solution.attempts.len(), solution.kept().method), (1, solver.into()));
+        for preconditioner in preconditioners() {
+            let automatic = Automatic::new().solver(solver).preconditioner(preconditioner.clone());
             match solve(&a, &b, automatic) {
                 Ok((solution, _)) => assert_eq!(solution.attempts.len(), 1, "{solver}+{preconditioner}"),
                 Err(error) => assert!(error.to_string().contains("cannot take the preconditioner"), "{error}"),
             }
         }
     }
-    for preconditioner in Automatic::<f64>::preconditioners() {
-        let (solution, _) = solve(&a, &b, Automatic::new().preconditioner(preconditioner))?;
+    for preconditioner in preconditioners() {
+        let (solution, _) = solve(&a, &b, Automatic::new().preconditioner(preconditioner.clone()))?;
         assert!(solution.solved() && solution.kept().preconditioner == preconditioner, "{solution:#?}");
     }
-    let mut x = Vector::zeros(a.domain());
-    let unknown = Automatic::new().solver("cgg").solve(&a, &b, &mut x);
-    assert!(matches!(unknown, Err(Error::UnknownName { kind: "solver", .. })), "{unknown:?}");
+    let (solution, _) = solve(&a, &b, Automatic::new().choice("direct".parse()?))?;
+    let kept = solution.kept();
+    assert!(solution.solved() && kept.method == Method::Gmres.into(), "{solution:#?}");
+    assert_eq!(kept.preconditioner, PreconditionerKind::Direct.into());
     let tall = matrix(comm, [3, 2], vec![(0, 0, 1.0), (1, 1, 1.0)])?;
     let mut x = Vector::zeros(tall.domain());
-    let refused = Automatic::new().solver("cg").solve(&tall, &Vector::zeros(tall.range()), &mut x);
+    let refused = Automatic::new().solver(Method::Cg).solve(&tall, &Vector::zeros(tall.range()), &mut x);
     assert_eq!(refused.err(), Some(Error::NotSquare { method: "cg", rows: 3, columns: 2 }));
     Ok(())
 }
@@ -209,9 +224,9 @@ pub(crate) fn watched(comm: &Comm) -> TestResult {
     solve(&a, &b, Automatic::new().monitor(&mut count))?;
     assert_eq!(starts, 2, "two attempts");
     let mut stop = |_: &Progress| Request::Stop;
-    let (solution, _) = solve(&a, &b, Automatic::new().solver("minres").monitor(&mut stop))?;
+    let (solution, _) = solve(&a, &b, Automatic::new().solver(Method::Minres).monitor(&mut stop))?;
     assert!(!solution.solved() && solution.attempts.len() == 1, "{solution:#?}");
-    let few = Automatic::new().preconditioner("none").solver("gmres").max_iterations(3);
+    let few = Automatic::new().preconditioner(PreconditionerKind::None).solver(Method::Gmres).max_iterations(3);
     let (solution, _) = solve(&a, &b, few)?;
     let report = solution.kept().outcome.clone()?;
     assert_eq!((report.reason, report.iterations), (StopReason::IterationLimit, 3));

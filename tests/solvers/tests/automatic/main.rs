@@ -5,12 +5,13 @@ mod facts;
 mod reference_data;
 mod resume;
 mod shapes;
+mod texts;
 
 use std::process::ExitCode;
 use std::time::Duration;
 
 use dolmen_core::{Complex32, Complex64};
-use dolmen_tests::case;
+use dolmen_tests::{case, serial};
 
 const RANKS: &[usize] = &[1, 2, 4];
 
@@ -31,6 +32,12 @@ fn main() -> ExitCode {
         case("dependent_columns", &[1, 2, 3], shapes::dependent_columns),
         case("small_gradient", &[1, 2], shapes::small_gradient),
         case("names", RANKS, choices::names),
+        case("texts_make_what_constructors_make", &[1, 2, 3], texts::a_text_makes_what_constructors_make),
+        serial("texts_of_methods", texts::methods_are_read_as_they_are_written),
+        serial("texts_of_preconditioners", texts::preconditioners_are_read_as_they_are_written),
+        serial("texts_of_choices", texts::a_choice_is_a_method_and_perhaps_a_preconditioner),
+        serial("texts_that_are_wrong", texts::what_is_wrong_with_a_text_is_told),
+        serial("the_page_of_choices_is_complete", texts::the_page_is_complete),
         case("not_finite", RANKS, choices::not_finite),
         case("watched", RANKS, choices::watched),
         case("resumed_everywhere", RANKS, resume::everywhere),

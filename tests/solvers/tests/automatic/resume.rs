@@ -1,7 +1,7 @@
 //! Automatic solves that were interrupted: each snapshot leads to the bits of the whole.
 
 use dolmen_core::{Layout, LinearOperator, Snapshot, Vector};
-use dolmen_solvers::{Automatic, Error, Monitor, Progress, Request, Solution};
+use dolmen_solvers::{Automatic, Error, Method, Monitor, PreconditionerKind, Progress, Request, Solution};
 use dolmen_tests::{Comm, TestResult};
 
 use crate::choices::{right_hand_side, tridiagonal};
@@ -97,12 +97,20 @@ pub(crate) fn refused(comm: &Comm) -> TestResult {
     let mut x = Vector::zeros(a.domain());
     Automatic::new().max_iterations(6).rtol(1e-17).monitor(&mut keeper).solve(&a, &b, &mut x)?;
     let last = keeper.0.last().ok_or("no snapshot")?;
-    let refused = Automatic::new().solver("cg").resume(last).solve(&a, &b, &mut x);
+    let refused = Automatic::new().solver(Method::Cg).resume(last).solve(&a, &b, &mut x);
     assert!(matches!(&refused, Err(Error::Snapshot { name, .. }) if name == "attempt"), "{refused:?}");
     // The first attempt of each, but another one.
     let mut keeper = Keeper::default();
-    Automatic::new().solver("cg").preconditioner("ic").monitor(&mut keeper).solve(&definite, &b, &mut x)?;
-    let refused = Automatic::new().solver("gmres").preconditioner("none").resume(&keeper.0[0]).solve(&a, &b, &mut x);
+    Automatic::new()
+        .solver(Method::Cg)
+        .preconditioner(PreconditionerKind::Ic)
+        .monitor(&mut keeper)
+        .solve(&definite, &b, &mut x)?;
+    let refused = Automatic::new()
+        .solver(Method::Gmres)
+        .preconditioner(PreconditionerKind::None)
+        .resume(&keeper.0[0])
+        .solve(&a, &b, &mut x);
     assert!(
         matches!(&refused, Err(Error::Snapshot { name, .. }) if name == "attempt 1: gmres with none"),
         "{refused:?}"

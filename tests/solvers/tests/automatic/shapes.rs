@@ -2,7 +2,7 @@
 //! depend on each other.
 
 use dolmen_core::{CsrMatrix, LinearOperator, Vector};
-use dolmen_solvers::{Automatic, Monitor, Progress, Request, Solution};
+use dolmen_solvers::{Automatic, Method, Monitor, PreconditionerKind, Progress, Request, Solution};
 use dolmen_tests::{Comm, TestResult};
 
 use crate::choices::{attempts, matrix, right_hand_side, solve};
@@ -53,7 +53,7 @@ pub(crate) fn empty_rows_and_columns(comm: &Comm) -> TestResult {
         let errors: Vec<f64> = (0..).zip(&x.gather_all()).map(error).collect();
         assert!(errors.iter().all(|error| error.abs() < 1e-5), "{errors:?}");
         // What the user names is made of what is left as well.
-        let named = Automatic::new().solver("bicgstab").preconditioner("ilu");
+        let named = Automatic::new().solver(Method::BiCgStab).preconditioner(PreconditionerKind::Ilu);
         assert!(solve(&a, &b, named)?.0.solved());
     }
     // Rows 0 and 5 and columns 2 and 7 of the second difference: the others stand with each other in order.
@@ -138,7 +138,8 @@ pub(crate) fn dependent_columns(comm: &Comm) -> TestResult {
     for (x, expected) in x.gather_all().into_iter().zip([s / 101.0, t, 10.0 * s / 101.0]) {
         assert!((x - expected).abs() < 1e-6, "{x}, not {expected}");
     }
-    let (scaled, _) = solve(&a, &b, Automatic::new().solver("lsmr").preconditioner("column-scaling"))?;
+    let (scaled, _) =
+        solve(&a, &b, Automatic::new().solver(Method::Lsmr).preconditioner(PreconditionerKind::ColumnScaling))?;
     assert!(first(&scaled).contains("shorter solutions may exist"), "{}", first(&scaled));
     let independent = matrix(comm, [9, 2], (0..9).flat_map(|i| [(i, 0, 1.0), (i, 1, 1.0 + i as f64)]).collect())?;
     let (solution, _) = solve(&independent, &b, Automatic::new())?;
@@ -164,7 +165,7 @@ pub(crate) fn small_gradient(comm: &Comm) -> TestResult {
     assert!(summary.contains("an x that halves |b - Ax| is at least 5e8 away"), "{summary}");
     // A smaller tolerance sees the smallest singular value.
     let mut x = Vector::zeros(a.domain());
-    Automatic::new().rtol(1e-13).solver("lsqr").preconditioner("none").solve(&a, &b, &mut x)?;
+    Automatic::new().rtol(1e-13).solver(Method::Lsqr).preconditioner(PreconditionerKind::None).solve(&a, &b, &mut x)?;
     let mut r = Vector::zeros(a.range());
     a.apply(&x, &mut r)?;
     r.axpy(-1.0, &b)?;

@@ -2,7 +2,7 @@
 
 use dolmen_core::random::Philox;
 use dolmen_core::{Complex64, Diagonal, Layout, LinearOperator, Scalar, Vector};
-use dolmen_solvers::{Cgls, Lsmr, Lsqr, SOLVERS, Settings, SolveReport, solver_by_name};
+use dolmen_solvers::{Cgls, Lsmr, Lsqr, Method, Settings, SolveReport};
 use dolmen_tests::{Checksums, Comm, TestResult};
 
 use crate::cg::digest;
@@ -18,10 +18,10 @@ pub(crate) fn methods(comm: &Comm) -> TestResult<Checksums> {
     let a = matrix(&layout, &layout, |i| laplacian(i, &[37, 37], 4.1))?;
     let jacobi = Diagonal::new(Vector::from_fn(&layout, |i| 0.2 + 0.05 * random.uniform(1, i)));
     let b = Vector::from_fn(&layout, |i| random.normal(0, i));
-    square(&mut checksums, "real", &a, &jacobi, &b, SOLVERS)?;
+    square(&mut checksums, "real", &a, &jacobi, &b, Method::SQUARE)?;
 
     let (layout, a) = convection::<f64>(comm, 37)?;
-    let general = ["gmres", "fgmres", "gcr", "bicgstab", "idr"];
+    let general = [Method::Gmres, Method::Fgmres, Method::Gcr, Method::BiCgStab, Method::Idr];
     square(&mut checksums, "general", &a, &jacobi, &b, &general)?;
     let mut note = |name: &str, report: &SolveReport, x: &Vector<f64>| add(&mut checksums, name, report, x);
     let mut x = Vector::zeros(&layout);
@@ -40,7 +40,7 @@ pub(crate) fn methods(comm: &Comm) -> TestResult<Checksums> {
     })?;
     let jacobi = Diagonal::new(Vector::from_fn(&layout, |i| Complex64::new(0.2 + 0.05 * random.uniform(2, i), 0.0)));
     let b = Vector::from_fn(&layout, |i| Complex64::new(random.normal(3, i), random.normal(4, i)));
-    square(&mut checksums, "complex", &a, &jacobi, &b, SOLVERS)?;
+    square(&mut checksums, "complex", &a, &jacobi, &b, Method::SQUARE)?;
     Ok(checksums)
 }
 
@@ -50,7 +50,7 @@ fn square<T: Scalar>(
     a: &dyn LinearOperator<T>,
     jacobi: &Diagonal<T>,
     b: &Vector<T>,
-    names: &[&str],
+    names: &[Method],
 ) -> TestResult {
     for name in names {
         for preconditioned in [false, true] {
@@ -59,7 +59,7 @@ fn square<T: Scalar>(
                 settings = settings.preconditioner(jacobi);
             }
             let mut x = Vector::zeros(a.domain());
-            let report = solver_by_name(name, settings).ok_or("no such method")?.solve(a, b, &mut x)?;
+            let report = name.solver(settings)?.solve(a, b, &mut x)?;
             let label = format!("{what} {name}{}", if preconditioned { " with Jacobi" } else { "" });
             add(checksums, &label, &report, &x)?;
         }

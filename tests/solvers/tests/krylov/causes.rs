@@ -2,7 +2,7 @@
 //! a system without a solution. Systems that can be solved are not given up.
 
 use dolmen_core::{Complex64, CsrMatrix, Diagonal, Layout, LinearOperator, MultiVector, Real, Scalar, Vector};
-use dolmen_solvers::{BlockCg, Minres, Norm, Settings, SolveReport, StopReason};
+use dolmen_solvers::{BlockCg, Method, Minres, Norm, Settings, SolveReport, StopReason};
 use dolmen_tests::{Comm, TestResult};
 
 use crate::dense::dense_least_squares;
@@ -108,7 +108,8 @@ pub(crate) fn without_symmetry(comm: &Comm) -> TestResult {
     let layout = Layout::uniform(comm, 3);
     let a = turning(&layout)?;
     let b = Vector::from_fn(&layout, |i| 1.0 + i as f64);
-    for name in ["cg", "pipelined-cg", "flexible-cg", "minres", "symmlq", "chebyshev"] {
+    for name in [Method::Cg, Method::PipelinedCg, Method::FlexibleCg, Method::Minres, Method::Symmlq, Method::Chebyshev]
+    {
         for limit in [10, 10_000] {
             let mut x = Vector::zeros(&layout);
             let report = solve(name, Settings::new().max_iterations(limit), &a, &b, &mut x)?;
@@ -123,7 +124,7 @@ pub(crate) fn without_symmetry(comm: &Comm) -> TestResult {
     }
     // The same as a preconditioner of a system that has symmetry.
     let identity = Diagonal::new(ones(&layout));
-    for name in ["cg", "minres", "symmlq", "pipelined-cg"] {
+    for name in [Method::Cg, Method::Minres, Method::Symmlq, Method::PipelinedCg] {
         let mut x = Vector::zeros(&layout);
         let report = solve(name, Settings::new().preconditioner(&a), &identity, &b, &mut x)?;
         assert_eq!(report.reason, StopReason::PreconditionerNotHermitian, "{report}");
@@ -138,10 +139,10 @@ pub(crate) fn slow(comm: &Comm) -> TestResult {
     let a = matrix(&layout, &layout, |i| laplacian::<f64>(i, &[400], 2.0))?;
     let b = ones(&layout);
     let mut x = Vector::zeros(&layout);
-    let report = solve("cg", Settings::new().max_iterations(150), &a, &b, &mut x)?;
+    let report = solve(Method::Cg, Settings::new().max_iterations(150), &a, &b, &mut x)?;
     assert_eq!((report.reason, report.iterations), (StopReason::IterationLimit, 150), "{report}");
     assert!(report.outcome().contains("allow more iterations, or use a preconditioner"), "{report}");
-    let found: SolveReport = solve("cg", Settings::new(), &a, &b, &mut Vector::zeros(&layout))?;
+    let found: SolveReport = solve(Method::Cg, Settings::new(), &a, &b, &mut Vector::zeros(&layout))?;
     assert!(found.converged(), "{found}");
     Ok(())
 }
@@ -150,12 +151,12 @@ pub(crate) fn slow(comm: &Comm) -> TestResult {
 pub(crate) fn zero_operator(comm: &Comm) -> TestResult {
     let layout = Layout::uniform(comm, 5);
     let zero = matrix(&layout, &layout, |i| vec![(i, 0.0)])?;
-    for name in dolmen_solvers::SOLVERS {
+    for &name in Method::SQUARE {
         let mut x = Vector::zeros(&layout);
         let report = solve(name, Settings::new().max_iterations(200), &zero, &ones(&layout), &mut x)?;
         assert!(!report.converged() && !report.outcome().contains("the preconditioner"), "{report}");
     }
-    let report = solve("minres", Settings::new(), &zero, &ones(&layout), &mut Vector::zeros(&layout))?;
+    let report = solve(Method::Minres, Settings::new(), &zero, &ones(&layout), &mut Vector::zeros(&layout))?;
     assert_eq!((report.reason, report.iterations), (StopReason::Inconsistent, 0), "{report}");
     Ok(())
 }

@@ -1,10 +1,7 @@
 //! Every method, in every situation that ends it: the same reason on all ranks, and the right one.
 
 use dolmen_core::{Diagonal, FnOperator, Layout, LinearOperator, Vector};
-use dolmen_solvers::{
-    Error, Gmres, LEAST_SQUARES_SOLVERS, SOLVERS, Settings, SolveReport, StopReason, least_squares_by_name,
-    solver_by_name,
-};
+use dolmen_solvers::{Error, Gmres, Method, Settings, SolveReport, StopReason};
 use dolmen_tests::{Comm, TestResult};
 
 use crate::references::matrix;
@@ -12,13 +9,13 @@ use crate::stencil::{audit, laplacian, ones};
 
 /// Solves by a named method, and checks that all ranks tell the same.
 pub(crate) fn solve(
-    name: &str,
+    name: Method,
     settings: Settings<'_, f64>,
     a: &dyn LinearOperator<f64>,
     b: &Vector<f64>,
     x: &mut Vector<f64>,
 ) -> TestResult<SolveReport> {
-    let report = solver_by_name(name, settings).ok_or("no such method")?.solve(a, b, x)?;
+    let report = name.solver(settings)?.solve(a, b, x)?;
     let told = report.outcome().bytes().fold(7u64, |hash, byte| hash.wrapping_mul(31) ^ u64::from(byte));
     assert!(b.comm().all_gather(told).iter().all(|&other| other == told), "{report}");
     Ok(report)
@@ -31,7 +28,7 @@ pub(crate) fn trivial_systems(comm: &Comm) -> TestResult {
     let solution = Vector::from_fn(&layout, |i| (i as f64).sin());
     let mut b = Vector::zeros(&layout);
     a.apply(&solution, &mut b)?;
-    for name in SOLVERS {
+    for &name in Method::SQUARE {
         let zero = Vector::zeros(&layout);
         let mut x = ones(&layout);
         let report = solve(name, Settings::new(), &a, &zero, &mut x)?;
@@ -43,8 +40,8 @@ pub(crate) fn trivial_systems(comm: &Comm) -> TestResult {
         assert_eq!((report.reason, report.iterations), (StopReason::Converged, 0), "{name}");
         assert_eq!(x.owned(), solution.owned());
     }
-    for name in LEAST_SQUARES_SOLVERS {
-        let solver = |settings| least_squares_by_name(name, settings).ok_or("no such method");
+    for &name in Method::LEAST_SQUARES {
+        let solver = |settings| name.least_squares(settings, None);
         let mut x = ones(&layout);
         let report = solver(Settings::new())?.solve(&a, &Vector::zeros(&layout), &mut x)?;
         assert_eq!((report.reason, report.iterations, x.norm_inf()), (StopReason::Converged, 0, 0.0), "{name}");
@@ -62,7 +59,7 @@ pub(crate) fn not_finite(comm: &Comm) -> TestResult {
     for bad in [f64::NAN, f64::INFINITY] {
         let poisoned = Vector::from_fn(&layout, |i| if i == 63 { bad } else { 1.0 });
         let diagonal = Diagonal::new(poisoned.clone());
-        for name in SOLVERS {
+        for &name in Method::SQUARE {
             let mut x = Vector::zeros(&layout);
             let report = solve(name, Settings::new(), &a, &poisoned, &mut x)?;
             assert_eq!((report.reason, report.iterations), (StopReason::NotFinite, 0), "{name}");
@@ -77,8 +74,8 @@ pub(crate) fn not_finite(comm: &Comm) -> TestResult {
             let report = solve(name, settings, &a, &ones(&layout), &mut x)?;
             assert_eq!(report.reason, StopReason::NotFinite, "{name} with {bad} in the preconditioner");
         }
-        for name in LEAST_SQUARES_SOLVERS {
-            let solver = least_squares_by_name(name, Settings::new().max_iterations(99)).ok_or("no such method")?;
+        for &name in Method::LEAST_SQUARES {
+            let solver = name.least_squares(Settings::new().max_iterations(99), None)?;
             let mut x = Vector::zeros(&layout);
             assert_eq!(solver.solve(&a, &poisoned, &mut x)?.reason, StopReason::NotFinite, "{name}");
             let mut x = Vector::zeros(&layout);
@@ -96,7 +93,7 @@ pub(crate) fn singular_systems(comm: &Comm) -> TestResult {
         Ok(())
     });
     let half = Diagonal::new(Vector::from_fn(&layout, |i| if i < 20 { 1.0 } else { 0.0 }));
-    for name in SOLVERS {
+    for &name in Method::SQUARE {
         for a in [&zero as &dyn LinearOperator<f64>, &half] {
             let mut x = Vector::zeros(&layout);
             let report = solve(name, Settings::new().max_iterations(200), a, &ones(&layout), &mut x)?;
@@ -107,13 +104,13 @@ pub(crate) fn singular_systems(comm: &Comm) -> TestResult {
         half.apply(&ones(&layout), &mut b)?;
         let mut x = Vector::zeros(&layout);
         let report = solve(name, Settings::new(), &half, &b, &mut x)?;
-        if *name != "chebyshev" {
+        if name != Method::Chebyshev {
             audit(&report, &half, &b, &x)?;
             assert!(report.converged(), "{name}: {report}");
         }
     }
-    for name in LEAST_SQUARES_SOLVERS {
-        let solver = least_squares_by_name(name, Settings::new()).ok_or("no such method")?;
+    for &name in Method::LEAST_SQUARES {
+        let solver = name.least_squares(Settings::new(), None)?;
         let mut x = Vector::zeros(&layout);
         let report = solver.solve(&half, &ones(&layout), &mut x)?;
         assert!(report.converged(), "{report}");
@@ -137,26 +134,27 @@ pub(crate) fn indefinite_systems(comm: &Comm) -> TestResult {
     let a = matrix(&layout, &layout, |i| laplacian(i, &[8, 8], 3.5))?;
     let definite = matrix(&layout, &layout, |i| laplacian(i, &[8, 8], 4.5))?;
     let negative = Diagonal::new(Vector::from_fn(&layout, |_| -1.0));
-    for name in ["cg", "pipelined-cg", "flexible-cg"] {
+    for name in [Method::Cg, Method::PipelinedCg, Method::FlexibleCg] {
         let mut x = Vector::zeros(&layout);
         let report = solve(name, Settings::new(), &a, &ones(&layout), &mut x)?;
         audit(&report, &a, &ones(&layout), &x)?;
         assert_eq!(report.reason, StopReason::IndefiniteOperator, "{name}");
     }
-    for name in ["cg", "pipelined-cg", "flexible-cg", "minres", "symmlq", "chebyshev"] {
+    for name in [Method::Cg, Method::PipelinedCg, Method::FlexibleCg, Method::Minres, Method::Symmlq, Method::Chebyshev]
+    {
         let mut x = Vector::zeros(&layout);
         let report = solve(name, Settings::new().preconditioner(&negative), &definite, &ones(&layout), &mut x)?;
         assert_eq!((report.reason, report.iterations), (StopReason::IndefinitePreconditioner, 0), "{name}");
     }
     let mut x = Vector::zeros(&layout);
-    let report = solve("chebyshev", Settings::new(), &a, &ones(&layout), &mut x)?;
+    let report = solve(Method::Chebyshev, Settings::new(), &a, &ones(&layout), &mut x)?;
     assert_eq!((report.reason, report.iterations), (StopReason::IndefiniteOperator, 0));
     // The shift turns all directions, and has no interval of eigenvalues.
     let shift = matrix(&layout, &layout, |i| vec![((i + 1) % 64, 1.0)])?;
-    let report = solve("chebyshev", Settings::new(), &shift, &ones(&layout), &mut Vector::zeros(&layout))?;
+    let report = solve(Method::Chebyshev, Settings::new(), &shift, &ones(&layout), &mut Vector::zeros(&layout))?;
     assert_eq!((report.reason, report.iterations), (StopReason::NotHermitian, 0));
     // Nothing to do with signs: it grows.
-    let report = solve("richardson", Settings::new(), &definite, &ones(&layout), &mut x)?;
+    let report = solve(Method::Richardson, Settings::new(), &definite, &ones(&layout), &mut x)?;
     assert_eq!(report.reason, StopReason::Diverged);
     // The residual of a shift is orthogonal to its image: cycles of one step gain nothing.
     let b = Vector::from_fn(&layout, |i| if i == 0 { 1.0 } else { 0.0 });
@@ -168,13 +166,11 @@ pub(crate) fn indefinite_systems(comm: &Comm) -> TestResult {
 }
 
 pub(crate) fn names_and_refusals(comm: &Comm) -> TestResult {
-    assert!(solver_by_name::<f64>("no such", Settings::new()).is_none());
-    assert!(least_squares_by_name::<f64>("cg", Settings::new()).is_none());
     let layout = Layout::uniform(comm, 4);
     let a = Diagonal::new(ones(&layout));
     let mut x = Vector::zeros(&layout);
-    for name in LEAST_SQUARES_SOLVERS {
-        let solver = least_squares_by_name(name, Settings::new().preconditioner(&a)).ok_or("no such method")?;
+    for &name in Method::LEAST_SQUARES {
+        let solver = name.least_squares(Settings::new().preconditioner(&a), None)?;
         let refused = solver.solve(&a, &ones(&layout), &mut x);
         assert!(matches!(refused, Err(Error::NotForLeastSquares { setting: "preconditioner", .. })), "{refused:?}");
     }

@@ -3,8 +3,8 @@
 
 use dolmen_core::{AdjointOperator, CsrMatrix, LinearOperator, Vector};
 use dolmen_solvers::{
-    AdditiveSchwarz, BlockJacobi, ChebyshevPolynomial, ColumnScaling, Ilu, Ilut, Jacobi, LEAST_SQUARES_SOLVERS,
-    SOLVERS, Schwarz, Settings, SolveReport, preconditioned_least_squares_by_name, solver_by_name,
+    AdditiveSchwarz, BlockJacobi, ChebyshevPolynomial, ColumnScaling, Ilu, Ilut, Jacobi, Method, Schwarz, Settings,
+    SolveReport,
 };
 use dolmen_tests::{Comm, TestResult};
 
@@ -46,17 +46,17 @@ pub(crate) fn square_methods(comm: &Comm) -> TestResult {
     for (kind, m) in &preconditioners {
         for (rtol, possible) in [(1e-8, true), (1e-17, false)] {
             let mut converged = Vec::new();
-            for name in SOLVERS {
+            for &name in Method::SQUARE {
                 let mut settings = Settings::new().rtol(rtol).max_iterations(LIMIT);
                 if let Some(m) = m {
                     settings = settings.preconditioner(&**m);
                 }
                 let mut x = Vector::zeros(a.domain());
-                let report = solver_by_name(name, settings).ok_or("no such method")?.solve(&a, &b, &mut x)?;
+                let report = name.solver(settings)?.solve(&a, &b, &mut x)?;
                 let norm = reported(&report, &residual(&a, &b, &x)?);
                 if report.converged() {
                     assert!(norm <= rtol * b.norm2(), "{name} with {kind}: {norm}: {report}");
-                    converged.push(*name);
+                    converged.push(name);
                 }
             }
             assert_eq!(
@@ -75,9 +75,9 @@ pub(crate) fn least_squares_methods(comm: &Comm) -> TestResult {
     let b = ones(a.range());
     let scaling = ColumnScaling::new(&a)?;
     for m in [None, Some(&scaling as &dyn AdjointOperator<f64>)] {
-        for (name, rtol) in LEAST_SQUARES_SOLVERS.iter().flat_map(|name| [(name, 1e-4), (name, 1e-17)]) {
+        for (name, rtol) in Method::LEAST_SQUARES.iter().flat_map(|name| [(name, 1e-4), (name, 1e-17)]) {
             let settings = Settings::new().rtol(rtol).max_iterations(20 * LIMIT);
-            let solver = preconditioned_least_squares_by_name(name, settings, m).ok_or("no such method")?;
+            let solver = name.least_squares(settings, m)?;
             let mut x = Vector::zeros(a.domain());
             let report = solver.solve(&a, &b, &mut x)?;
             let r = residual(&a, &b, &x)?;

@@ -1,7 +1,7 @@
 //! Monitors of all ranks meet when every one of them wants to, and hear of the end.
 
 use dolmen_core::{MultiVector, Vector};
-use dolmen_solvers::{BlockCg, Cg, Error, Monitor, Progress, Request, Result, SOLVERS, Settings};
+use dolmen_solvers::{BlockCg, Cg, Error, Method, Monitor, Progress, Request, Result, Settings};
 use dolmen_tests::{Comm, TestResult};
 
 use crate::endings::solve;
@@ -41,13 +41,13 @@ impl Monitor<f64> for Member {
 pub(crate) fn when_all_want_to(comm: &Comm) -> TestResult {
     let (layout, a) = grid(comm, 12)?;
     let b = ones(&layout);
-    let watched = |name: &str, from: usize| -> TestResult<(Member, usize)> {
+    let watched = |name: Method, from: usize| -> TestResult<(Member, usize)> {
         let mut member = Member::new(from);
         let settings = Settings::new().rtol(1e-12).max_iterations(20).monitor(&mut member);
         let last = solve(name, settings, &a, &b, &mut Vector::zeros(&layout))?.iterations;
         Ok((member, last))
     };
-    for name in SOLVERS {
+    for &name in Method::SQUARE {
         // The last rank is the last that wants to.
         let (member, last) = watched(name, 2 * comm.rank())?;
         let expected: Vec<usize> = (2 * comm.size() - 1..=last).collect();

@@ -5,7 +5,7 @@ use dolmen_core::{
 };
 use dolmen_solvers::{
     Additive, AdditiveSchwarz, BlockJacobi, Cgls, ChebyshevPolynomial, Cholesky, Direct, Ic, Ilu, Ilut, Jacobi, Ldlt,
-    Lsmr, Lsqr, Lu, Multiplicative, Permuted, PointBlockJacobi, Schwarz, Settings, Sor, Sweep, solver_by_name,
+    Lsmr, Lsqr, Lu, Method, Multiplicative, Permuted, PointBlockJacobi, Schwarz, Settings, Sor, Sweep,
 };
 use dolmen_tests::{Comm, TestResult};
 
@@ -66,10 +66,10 @@ fn square<T: Scalar>(
 ) -> TestResult {
     // What a Hermitian matrix loses through its preconditioner leaves the methods for general ones.
     let kind = if *definite { kind } else { Kind::General };
-    for method in methods(kind).filter(|&method| *scaled || method != "richardson") {
+    for method in methods(kind).filter(|&method| *scaled || method != Method::Richardson) {
         let mut x = Vector::zeros(a.domain());
         let settings = Settings::new().rtol(tolerance::<T>()).preconditioner(&**m);
-        let report = solver_by_name(method, settings).ok_or(method)?.solve(a, b, &mut x)?;
+        let report = method.solver(settings)?.solve(a, b, &mut x)?;
         assert!(report.converged(), "{} {name}: {report}", T::NAME);
         assert!(report.preconditionings > 0, "{name}: {report}");
         audit(&report, a, b, &x)?;

@@ -3,8 +3,7 @@
 use dolmen_core::random::Philox;
 use dolmen_core::{Complex64, CsrMatrix, Diagonal, Layout, LinearOperator, Scalar, Snapshot, Vector};
 use dolmen_solvers::{
-    Cg, Error, LEAST_SQUARES_SOLVERS, Minres, Monitor, Progress, Request, Result, SOLVERS, Settings, SolveReport,
-    StopReason, least_squares_by_name, solver_by_name,
+    Cg, Error, Method, Minres, Monitor, Progress, Request, Result, Settings, SolveReport, StopReason,
 };
 use dolmen_tests::{Comm, TestResult};
 
@@ -75,9 +74,9 @@ fn square<T: Scalar>(comm: &Comm) -> TestResult {
     let random = Philox::new(3);
     let b = Vector::from_fn(&layout, |i| T::from_parts(random.normal(0, i), random.normal(1, i)));
     let m = Diagonal::new(Vector::from_fn(&layout, |i| T::from_parts(0.2 + 0.1 * random.uniform(2, i), 0.0)));
-    for name in SOLVERS {
+    for &name in Method::SQUARE {
         let solve = |settings: Settings<'_, T>, x: &mut Vector<T>| -> TestResult<SolveReport> {
-            Ok(solver_by_name(name, settings).ok_or("no such method")?.solve(&a, &b, x)?)
+            Ok(name.solver(settings)?.solve(&a, &b, x)?)
         };
         let mut x = Vector::zeros(&layout);
         let whole = solve(settings(&m), &mut x)?;
@@ -91,7 +90,7 @@ fn square<T: Scalar>(comm: &Comm) -> TestResult {
             assert_eq!(snapshot.method(), whole.method);
             let mut y = ones_like(&layout);
             let resumed = solve(settings(&m).resume(snapshot), &mut y)?;
-            assert_same(name, (&whole, &x), (&resumed, &y));
+            assert_same(name.name(), (&whole, &x), (&resumed, &y));
         }
     }
     Ok(())
@@ -105,9 +104,9 @@ fn least_squares(comm: &Comm) -> TestResult {
     let layout = Layout::uniform(comm, 300);
     let a = hermitian::<Complex64>(&layout)?;
     let b = Vector::from_fn(&layout, |i| Complex64::new(1.0 + (i % 7) as f64, (i % 3) as f64));
-    for name in LEAST_SQUARES_SOLVERS {
+    for &name in Method::LEAST_SQUARES {
         let solve = |settings: Settings<'_, Complex64>, x: &mut Vector<Complex64>| -> TestResult<SolveReport> {
-            Ok(least_squares_by_name(name, settings).ok_or("no such method")?.solve(&a, &b, x)?)
+            Ok(name.least_squares(settings, None)?.solve(&a, &b, x)?)
         };
         let mut x = Vector::zeros(&layout);
         let whole = solve(Settings::new(), &mut x)?;
@@ -115,7 +114,7 @@ fn least_squares(comm: &Comm) -> TestResult {
         solve(Settings::new().monitor(&mut stopper), &mut Vector::zeros(&layout))?;
         let mut y = Vector::zeros(&layout);
         let resumed = solve(Settings::new().resume(&stopper.snapshots[0]), &mut y)?;
-        assert_same(name, (&whole, &x), (&resumed, &y));
+        assert_same(name.name(), (&whole, &x), (&resumed, &y));
     }
     Ok(())
 }
@@ -141,7 +140,7 @@ pub(crate) fn periodic_snapshots(comm: &Comm) -> TestResult {
 pub(crate) fn every_snapshot(comm: &Comm) -> TestResult {
     let (layout, a) = grid(comm, 12)?;
     let b = ones(&layout);
-    for name in SOLVERS {
+    for &name in Method::SQUARE {
         let mut keeper = Stopper { after: None, snapshots: Vec::new() };
         let mut x = Vector::zeros(&layout);
         let whole =
@@ -150,7 +149,7 @@ pub(crate) fn every_snapshot(comm: &Comm) -> TestResult {
         for snapshot in keeper.snapshots.iter().rev().step_by(3) {
             let mut y = Vector::zeros(&layout);
             let resumed = solve(name, Settings::new().max_iterations(40).resume(snapshot), &a, &b, &mut y)?;
-            assert_same(name, (&whole, &x), (&resumed, &y));
+            assert_same(name.name(), (&whole, &x), (&resumed, &y));
         }
         // What has converged for one right-hand side has not for another.
         let last = keeper.snapshots.last().ok_or("no snapshot")?;
@@ -171,7 +170,7 @@ pub(crate) fn every_snapshot(comm: &Comm) -> TestResult {
 pub(crate) fn larger_limit(comm: &Comm) -> TestResult {
     let (layout, a) = grid(comm, 12)?;
     let b = ones(&layout);
-    for name in SOLVERS {
+    for &name in Method::SQUARE {
         let mut x = Vector::zeros(&layout);
         let whole = solve(name, Settings::new().max_iterations(50), &a, &b, &mut x)?;
         // Asks after the last iteration, on one rank.
@@ -182,7 +181,7 @@ pub(crate) fn larger_limit(comm: &Comm) -> TestResult {
         let [snapshot] = &keeper.snapshots[..] else { return Err("not one snapshot".into()) };
         let mut y = Vector::zeros(&layout);
         let resumed = solve(name, Settings::new().max_iterations(50).resume(snapshot), &a, &b, &mut y)?;
-        assert_same(name, (&whole, &x), (&resumed, &y));
+        assert_same(name.name(), (&whole, &x), (&resumed, &y));
     }
     Ok(())
 }
@@ -201,7 +200,7 @@ pub(crate) fn one_an_iteration(comm: &Comm) -> TestResult {
         }
     }
     let (layout, a) = grid(comm, 12)?;
-    for name in SOLVERS {
+    for &name in Method::SQUARE {
         let mut greedy = Greedy(Vec::new());
         let settings = Settings::new().snapshot_every(2).monitor(&mut greedy);
         let report = solve(name, settings, &a, &ones(&layout), &mut Vector::zeros(&layout))?;

@@ -4,8 +4,7 @@
 use dolmen_core::random::Philox;
 use dolmen_core::{CsrMatrix, Layout, LinearOperator, Real, Scalar, Snapshot, Vector};
 use dolmen_solvers::{
-    BlockJacobi, ChebyshevPolynomial, ColumnScaling, Ic, Jacobi, LEAST_SQUARES_SOLVERS, Result, SOLVERS, Settings,
-    SolveReport, StopReason, preconditioned_least_squares_by_name, solver_by_name,
+    BlockJacobi, ChebyshevPolynomial, ColumnScaling, Ic, Jacobi, Method, Result, Settings, SolveReport, StopReason,
 };
 use dolmen_tests::{Comm, TestResult};
 
@@ -61,13 +60,13 @@ pub(crate) fn square<T: Scalar>(comm: &Comm) -> TestResult {
     let preconditioners: [(&str, Make<T>); 3] =
         [("Jacobi", jacobi), ("IC(0)", incomplete_cholesky), ("Chebyshev polynomial", polynomial)];
     for (kind, make) in preconditioners {
-        for name in SOLVERS {
+        for &name in Method::SQUARE {
             // From matrix to solution, as a program does that knows nothing of the ones before.
             let solve = |part: Part<'_, T>, x: &mut Vector<T>| -> TestResult<SolveReport> {
                 let a = hermitian::<T>(&layout)?;
                 let m = make(&a)?;
                 let settings = part.settings().preconditioner(&*m);
-                Ok(solver_by_name(name, settings).ok_or("no such method")?.solve(&a, &b, x)?)
+                Ok(name.solver(settings)?.solve(&a, &b, x)?)
             };
             stop_and_resume(comm, &format!("{name} with {kind}"), &layout, solve)?;
         }
@@ -79,7 +78,7 @@ pub(crate) fn least_squares<T: Scalar>(comm: &Comm) -> TestResult {
     let (rows, columns) = (Layout::uniform(comm, ROWS), Layout::uniform(comm, 90));
     let b = rhs::<T>(&rows);
     let random = Philox::new(6);
-    for name in LEAST_SQUARES_SOLVERS {
+    for &name in Method::LEAST_SQUARES {
         let solve = |part: Part<'_, T>, x: &mut Vector<T>| -> TestResult<SolveReport> {
             // Columns of very different lengths.
             let a = matrix(&rows, &columns, |i| {
@@ -91,8 +90,8 @@ pub(crate) fn least_squares<T: Scalar>(comm: &Comm) -> TestResult {
                 (0..3).map(|k| (place(k), value(place(k)))).collect()
             })?;
             let m = ColumnScaling::new(&a)?;
-            let solver = preconditioned_least_squares_by_name(name, part.settings(), Some(&m));
-            Ok(solver.ok_or("no such method")?.solve(&a, &b, x)?)
+            let solver = name.least_squares(part.settings(), Some(&m));
+            Ok(solver?.solve(&a, &b, x)?)
         };
         stop_and_resume(comm, &format!("{name} with column scaling"), &columns, solve)?;
     }

@@ -6,9 +6,8 @@ use dolmen_core::{
     Vector,
 };
 use dolmen_solvers::{
-    BlockCg, Cg, Chebyshev, Error, Gmres, Jacobi, LEAST_SQUARES_SOLVERS, Lsmr, Minres, Monitor, Norm, PipelinedCg,
-    Progress, Request, Result, Richardson, SOLVERS, Settings, SolveReport, Solver, estimate_spectrum,
-    preconditioned_least_squares_by_name, solver_by_name,
+    BlockCg, Cg, Chebyshev, Error, Gmres, Jacobi, Lsmr, Method, Minres, Monitor, Norm, PipelinedCg, Progress, Request,
+    Result, Richardson, Settings, SolveReport, Solver, estimate_spectrum,
 };
 use dolmen_tests::{Comm, TestResult};
 
@@ -84,7 +83,7 @@ fn assert_scaled<T: Scalar>(what: &str, one: &Solved<T>, other: &Solved<T>, powe
 
 /// Solves with a method that has settings in the units of the system.
 fn square_solve<T: Scalar>(
-    name: &str,
+    name: Method,
     settings: Settings<'_, T>,
     power: i32,
     a: &dyn LinearOperator<T>,
@@ -93,8 +92,8 @@ fn square_solve<T: Scalar>(
 ) -> TestResult<Solved<T>> {
     let mut x = guess.clone();
     let report = match name {
-        "richardson" => Richardson::from(settings).damping(times(1.0, power)).solve(a, b, &mut x)?,
-        _ => solver_by_name(name, settings).ok_or("no such method")?.solve(a, b, &mut x)?,
+        Method::Richardson => Richardson::from(settings).damping(times(1.0, power)).solve(a, b, &mut x)?,
+        _ => name.solver(settings)?.solve(a, b, &mut x)?,
     };
     Ok((report, x))
 }
@@ -111,7 +110,7 @@ pub(crate) fn square<T: Scalar>(comm: &Comm) -> TestResult {
     let inverse = Vector::from_fn(&layout, |i| T::from_parts(1.0 / entry(Kind::Definite, i, i).re, 0.0));
     let jacobi = Diagonal::new(inverse.clone());
     let guesses = [Vector::zeros(&layout), Vector::from_fn(&layout, |i| T::from_parts((i % 2) as f64, 0.0))];
-    for (number, name) in SOLVERS.iter().enumerate() {
+    for (number, &name) in Method::SQUARE.iter().enumerate() {
         let guess = &guesses[number % 2];
         let plain = square_solve(name, relative(), 0, &a, &b, guess)?;
         let preconditioned = square_solve(name, relative().preconditioner(&jacobi), 0, &a, &b, guess)?;
@@ -133,13 +132,13 @@ pub(crate) fn square<T: Scalar>(comm: &Comm) -> TestResult {
 }
 
 fn least_squares_solve<T: Scalar>(
-    name: &str,
+    name: Method,
     m: Option<&dyn AdjointOperator<T>>,
     a: &dyn AdjointOperator<T>,
     b: &Vector<T>,
     mut x: Vector<T>,
 ) -> TestResult<Solved<T>> {
-    let solver = preconditioned_least_squares_by_name(name, relative(), m).ok_or("no such method")?;
+    let solver = name.least_squares(relative(), m)?;
     let report = solver.solve(a, b, &mut x)?;
     Ok((report, x))
 }
@@ -152,7 +151,7 @@ pub(crate) fn least_squares<T: Scalar>(comm: &Comm) -> TestResult {
     let weights = Vector::from_fn(&columns, |j| T::from_parts(1.0 / (1.0 + (j % 4) as f64), 0.3));
     let scaling = Diagonal::new(weights.clone());
     let guesses = [Vector::zeros(&columns), Vector::from_fn(&columns, |i| T::from_parts((i % 2) as f64, 0.0))];
-    for (number, name) in LEAST_SQUARES_SOLVERS.iter().enumerate() {
+    for (number, &name) in Method::LEAST_SQUARES.iter().enumerate() {
         let solve = |m: Option<&dyn AdjointOperator<T>>, a: &dyn AdjointOperator<T>, b: &Vector<T>, x: Vector<T>| {
             least_squares_solve(name, m, a, b, x)
         };
@@ -327,7 +326,7 @@ pub(crate) fn monitors(comm: &Comm) -> TestResult {
         let a = table::<f64>(&layout, &layout, Kind::Definite, of_a)?;
         let m = Jacobi::new(&a)?;
         let b = Vector::from_fn(&layout, |i| times(rhs(i).re, of_b));
-        for name in SOLVERS {
+        for &name in Method::SQUARE {
             let guess = |size: f64| Vector::from_fn(&layout, |_| times(size, of_b - of_a));
             let mut keeper = Keeper::default();
             let watched = relative().preconditioner(&m).snapshot_every(3).monitor(&mut keeper);
@@ -374,12 +373,12 @@ pub(crate) fn small_operators(comm: &Comm) -> TestResult {
     let layout = layout(comm, ORDER)?;
     let a = table::<f64>(&layout, &layout, Kind::Indefinite, 0)?;
     let b = Vector::from_fn(&layout, |i| rhs(i).re);
-    for name in ["minres", "symmlq"] {
+    for name in [Method::Minres, Method::Symmlq] {
         let solve = |power: i32| square_solve(name, relative(), 0, &shell(&a, power), &b, &Vector::zeros(&layout));
         let plain = solve(0)?;
         assert!(plain.0.converged(), "{}", plain.0);
         for power in [-58, -50, 50, 58] {
-            assert_scaled(name, &plain, &solve(power)?, [0, 0, -power]);
+            assert_scaled(name.name(), &plain, &solve(power)?, [0, 0, -power]);
         }
     }
     Ok(())
@@ -406,22 +405,22 @@ pub(crate) fn by_hand(comm: &Comm) -> TestResult {
         (1e300, 1e308, 1e8),
     ] {
         let (a, b) = (triangle(of_a)?, Vector::from_fn(&two, |i| at(i, [0.4 * of_b, 0.6 * of_b])));
-        for name in ["gmres", "fgmres", "gcr", "bicgstab", "idr"] {
+        for name in [Method::Gmres, Method::Fgmres, Method::Gcr, Method::BiCgStab, Method::Idr] {
             let mut x = Vector::zeros(&two);
-            let report = solver_by_name(name, Settings::new()).ok_or(name)?.solve(&a, &b, &mut x)?;
+            let report = name.solver(Settings::new())?.solve(&a, &b, &mut x)?;
             assert!(report.converged(), "A * {of_a}, b * {of_b}: {report}");
-            close(&x, [0.1 * solution, 0.2 * solution], name);
+            close(&x, [0.1 * solution, 0.2 * solution], name.name());
         }
     }
     // Sums of a row overflow, products with the solution do not.
     let huge = matrix(&two, &two, |i| vec![(0, 1e308), (1, if i == 0 { 1e308 } else { -1e308 })])?;
     let b = Vector::from_fn(&two, |i| at(i, [1e308, 0.5e308]));
     let one = Layout::from_local_len(comm, usize::from(comm.rank() + 1 == comm.size()))?;
-    for name in ["minres", "gmres", "fgmres", "gcr", "bicgstab", "idr"] {
+    for name in [Method::Minres, Method::Gmres, Method::Fgmres, Method::Gcr, Method::BiCgStab, Method::Idr] {
         let mut x = Vector::zeros(&two);
-        let report = solver_by_name(name, Settings::new()).ok_or(name)?.solve(&huge, &b, &mut x)?;
+        let report = name.solver(Settings::new())?.solve(&huge, &b, &mut x)?;
         assert!(report.converged(), "{report}");
-        close(&x, [0.75, 0.25], name);
+        close(&x, [0.75, 0.25], name.name());
     }
     // Least squares: (1 + 2) / 2, at any size.
     for (of_a, of_b) in
@@ -429,13 +428,13 @@ pub(crate) fn by_hand(comm: &Comm) -> TestResult {
     {
         let a = matrix(&two, &one, |_| vec![(0, of_a)])?;
         let b = Vector::from_fn(&two, |i| at(i, [of_b, 2.0 * of_b]));
-        for name in LEAST_SQUARES_SOLVERS {
-            let solver = preconditioned_least_squares_by_name(name, Settings::new(), None).ok_or(*name)?;
+        for &name in Method::LEAST_SQUARES {
+            let solver = name.least_squares(Settings::new(), None)?;
             let mut x = Vector::zeros(&one);
             let report = solver.solve(&a, &b, &mut x)?;
             assert!(report.converged(), "A * {of_a}: {report}");
             assert!((report.relative_residual() - 0.1f64.sqrt()).abs() < 1e-7, "{report}");
-            close(&x, [1.5; 2], name);
+            close(&x, [1.5; 2], name.name());
         }
     }
     Ok(())
@@ -447,7 +446,7 @@ pub(crate) fn out_of_range(comm: &Comm) -> TestResult {
     let a = table::<f64>(&layout, &layout, Kind::Definite, 0)?;
     let b = ones(&layout);
     let refused = |of_a: i32, of_b: i32, text: &str| -> TestResult {
-        for name in SOLVERS {
+        for &name in Method::SQUARE {
             let (a, b) = (shell(&a, of_a), scaled(&b, of_b));
             let solved = square_solve(name, Settings::new(), -of_a, &a, &b, &Vector::zeros(&layout));
             let error = solved.err().ok_or("solved")?.to_string();

@@ -1,10 +1,7 @@
 //! Ranks with other settings: an error on all of them before the first iteration, with what differs.
 
 use dolmen_core::{Layout, MultiVector, Reduction, Vector};
-use dolmen_solvers::{
-    BlockCg, Error, Gmres, LEAST_SQUARES_SOLVERS, Norm, Result, SOLVERS, Settings, StopReason, least_squares_by_name,
-    solver_by_name,
-};
+use dolmen_solvers::{BlockCg, Error, Gmres, Method, Norm, Result, Settings, StopReason};
 use dolmen_tests::{Comm, TestResult};
 
 use crate::references::matrix;
@@ -40,32 +37,28 @@ pub(crate) fn other_settings_on_a_rank(comm: &Comm) -> TestResult {
     ];
     for (part, change) in changes {
         let settings = || if odd { change(Settings::new()) } else { Settings::new() };
-        for name in SOLVERS {
-            let solver = solver_by_name(name, settings()).ok_or("no such method")?;
+        for &name in Method::SQUARE {
+            let solver = name.solver(settings())?;
             differs(comm, solver.solve(&a, &b, &mut Vector::zeros(&layout)), part)?;
         }
-        for name in LEAST_SQUARES_SOLVERS {
-            let solver = least_squares_by_name(name, settings()).ok_or("no such method")?;
+        for &name in Method::LEAST_SQUARES {
+            let solver = name.least_squares(settings(), None)?;
             differs(comm, solver.solve(&a, &b, &mut Vector::zeros(&layout)), part)?;
         }
     }
     let restart = |length| Gmres::new().restart(length).solve(&a, &b, &mut Vector::zeros(&layout));
     differs(comm, restart(if odd { 5 } else { 9 }), "restart 9 (rank")?;
     let natural = Settings::new().norm(if odd { Norm::Natural } else { Norm::True });
-    differs(
-        comm,
-        solver_by_name("cg", natural).ok_or("cg")?.solve(&a, &b, &mut Vector::zeros(&layout)),
-        "norm Natural",
-    )?;
-    let name = if odd { "minres" } else { "cg" };
-    let other = solver_by_name(name, Settings::new()).ok_or("no such method")?;
+    differs(comm, Method::Cg.solver(natural)?.solve(&a, &b, &mut Vector::zeros(&layout)), "norm Natural")?;
+    let name = if odd { Method::Minres } else { Method::Cg };
+    let other = name.solver(Settings::new())?;
     differs(comm, other.solve(&a, &b, &mut Vector::zeros(&layout)), "method MINRES (rank 1)")?;
     let columns = MultiVector::from_vectors(&layout, &[&b, &b])?;
     let block = BlockCg::new().max_iterations(if odd { 3 } else { 300 });
     differs(comm, block.solve(&a, &columns, &mut MultiVector::zeros(&layout, 2)), "max_iterations 3 (rank 1)")?;
     let mut x = Vector::zeros(&layout);
     assert_eq!(restart(5)?.reason, StopReason::Converged);
-    let report = solver_by_name("cg", Settings::new()).ok_or("cg")?.solve(&a, &b, &mut x)?;
+    let report = Method::Cg.solver(Settings::new())?.solve(&a, &b, &mut x)?;
     assert_eq!(report.reason, StopReason::Converged);
     Ok(())
 }

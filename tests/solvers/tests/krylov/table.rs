@@ -5,8 +5,8 @@ use dolmen_core::{
     AdjointOperator, Complex32, Complex64, CsrMatrix, Diagonal, Layout, LinearOperator, Product, Real, Scalar, Vector,
 };
 use dolmen_solvers::{
-    Cg, Cgls, Chebyshev, Error, Gmres, Lsmr, Lsqr, Minres, Norm, PipelinedCg, Richardson, SOLVERS, Settings, Side,
-    SolveReport, Solver, solver_by_name,
+    Cg, Cgls, Chebyshev, Error, Gmres, Lsmr, Lsqr, Method, Minres, Norm, PipelinedCg, Richardson, Settings, Side,
+    SolveReport, Solver,
 };
 use dolmen_tests::{Comm, TestResult};
 
@@ -65,11 +65,14 @@ pub(crate) fn layout(comm: &Comm, rows: u64) -> TestResult<Layout> {
 }
 
 /// The methods that a kind of matrix is for.
-pub(crate) fn methods(kind: Kind) -> impl Iterator<Item = &'static str> {
-    SOLVERS.iter().copied().filter(move |name| match kind {
+pub(crate) fn methods(kind: Kind) -> impl Iterator<Item = Method> {
+    Method::SQUARE.iter().copied().filter(move |name| match kind {
         Kind::Definite => true,
-        Kind::Indefinite => ["minres", "symmlq", "gmres", "fgmres", "gcr", "bicgstab", "idr"].contains(name),
-        Kind::General => ["gmres", "fgmres", "gcr", "bicgstab", "idr"].contains(name),
+        Kind::Indefinite => {
+            [Method::Minres, Method::Symmlq, Method::Gmres, Method::Fgmres, Method::Gcr, Method::BiCgStab, Method::Idr]
+                .contains(name)
+        }
+        Kind::General => [Method::Gmres, Method::Fgmres, Method::Gcr, Method::BiCgStab, Method::Idr].contains(name),
     })
 }
 
@@ -110,7 +113,7 @@ fn square<T: Scalar>(comm: &Comm) -> TestResult {
                     settings = settings.preconditioner(&jacobi);
                 }
                 let mut x = Vector::from_fn(&layout, |i| T::from_parts((i % 2) as f64, 0.0));
-                let report = solver_by_name(name, settings).ok_or(name)?.solve(&a, &b, &mut x)?;
+                let report = name.solver(settings)?.solve(&a, &b, &mut x)?;
                 audit(&report, &a, &b, &x)?;
                 assert!(report.converged(), "{kind:?} {} {preconditioned}: {report}", T::NAME);
                 assert_eq!(report.preconditionings > 0, preconditioned, "{report}");

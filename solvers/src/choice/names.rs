@@ -1,0 +1,60 @@
+//! Enumerations whose variants have names that users write.
+
+use crate::error::Error;
+
+/// Likeness, of one at most, from which a known name is offered for an unknown one.
+const ALIKE: f64 = 0.7;
+
+/// Declares an enumeration with a name for each variant, and reads and writes these names.
+macro_rules! names {
+    ($(#[$doc:meta])* $kind:ident, $what:literal: $($(#[$about:meta])* $variant:ident = $name:literal,)*) => {
+        $(#[$doc])*
+        #[non_exhaustive]
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+        pub enum $kind {
+            $($(#[$about])* $variant,)*
+        }
+
+        impl $kind {
+            /// All variants, in the order in which lists name them.
+            pub const ALL: &[$kind] = &[$($kind::$variant),*];
+
+            /// Returns the name, as settings write it.
+            pub const fn name(self) -> &'static str {
+                match self {
+                    $($kind::$variant => $name,)*
+                }
+            }
+        }
+
+        impl std::fmt::Display for $kind {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.pad(self.name())
+            }
+        }
+
+        impl std::str::FromStr for $kind {
+            type Err = crate::error::Error;
+
+            fn from_str(name: &str) -> crate::error::Result<$kind> {
+                let known = || $kind::ALL.iter().map(|kind| kind.name());
+                let found = $kind::ALL.iter().find(|kind| kind.name() == name);
+                found.copied().ok_or_else(|| crate::choice::names::unknown_name($what, name, known()))
+            }
+        }
+    };
+}
+pub(super) use names;
+
+/// Returns the error of a name that is not known.
+pub(super) fn unknown_name(kind: &'static str, name: &str, known: impl Iterator<Item = &'static str> + Clone) -> Error {
+    let nearest = nearest(name, known.clone()).map(str::to_owned);
+    let known = known.collect::<Vec<_>>().join(", ");
+    Error::UnknownName { kind, name: name.to_owned(), nearest, known }
+}
+
+/// Returns the known name that is most like an unknown one, if it is like it at all.
+pub(super) fn nearest(unknown: &str, known: impl Iterator<Item = &'static str>) -> Option<&'static str> {
+    let likeness = |name: &&str| strsim::jaro_winkler(name, unknown);
+    known.max_by(|one, other| likeness(one).total_cmp(&likeness(other))).filter(|name| likeness(name) >= ALIKE)
+}

@@ -1,0 +1,281 @@
+//! A preconditioner with its settings, as a value and as a text.
+
+use std::fmt;
+use std::str::FromStr;
+
+use dolmen_core::{AdjointOperator, CsrMatrix, Identity, LinearOperator, Scalar};
+
+use crate::choice::fields::{self, Fields, Key, Named};
+use crate::choice::grammar::parse_one;
+use crate::choice::local::{Factorization, LocalKind, LocalSettings};
+use crate::choice::preconditioner::PreconditionerKind;
+use crate::error::{Error, Result};
+use crate::precond::{
+    Additive, AdditiveSchwarz, BlockJacobi, ChebyshevPolynomial, ColumnScaling, Direct, Jacobi, Multiplicative,
+    PointBlockJacobi, Schwarz, chebyshev, composite, point_block_jacobi,
+};
+
+/// A preconditioner with its settings.
+///
+/// As a text it is the name, with the settings that are not at their defaults: `schwarz(overlap=2, ilu(level=1))`. A
+/// local solver of each rank's block may be named alone: `ilu(2)` is `block-jacobi(ilu(2))`.
+#[non_exhaustive]
+#[derive(Clone, Debug, PartialEq)]
+pub enum PreconditionerSettings {
+    /// No preconditioner.
+    None,
+    /// [`Jacobi`].
+    Jacobi,
+    /// [`PointBlockJacobi`].
+    PointBlockJacobi {
+        /// Rows and columns of a block.
+        order: usize,
+    },
+    /// [`BlockJacobi`].
+    BlockJacobi {
+        /// The solver of each rank's block.
+        local: LocalSettings,
+    },
+    /// [`AdditiveSchwarz`].
+    Schwarz {
+        /// Layers of rows around those of a rank.
+        overlap: usize,
+        /// The rows of others that are dropped or added.
+        form: Schwarz,
+        /// The solver of each rank's overlapping block.
+        local: LocalSettings,
+    },
+    /// [`ChebyshevPolynomial`].
+    Chebyshev {
+        /// The degree of the polynomial plus one: applications of the diagonal.
+        degree: usize,
+        /// The interval of eigenvalues of `D^-1 A`, instead of an estimate.
+        interval: Option<[f64; 2]>,
+    },
+    /// [`Direct`].
+    Direct {
+        /// The factorization on rank 0.
+        factorization: Factorization,
+    },
+    /// [`Additive`].
+    Additive(Vec<PreconditionerSettings>),
+    /// [`Multiplicative`].
+    Multiplicative(Vec<PreconditionerSettings>),
+    /// [`ColumnScaling`].
+    ColumnScaling,
+}
+
+impl From<PreconditionerKind> for PreconditionerSettings {
+    /// The preconditioner with its settings at their defaults; those that are made of parts have none.
+    fn from(kind: PreconditionerKind) -> PreconditionerSettings {
+        let block = |local: LocalKind| PreconditionerSettings::BlockJacobi { local: local.into() };
+        match kind {
+            PreconditionerKind::None => PreconditionerSettings::None,
+            PreconditionerKind::Jacobi => PreconditionerSettings::Jacobi,
+            PreconditionerKind::PointBlockJacobi => PreconditionerSettings::PointBlockJacobi { order: 1 },
+            PreconditionerKind::Sor => block(LocalKind::Sor),
+            PreconditionerKind::Ssor => block(LocalKind::Ssor),
+            PreconditionerKind::Ic => block(LocalKind::Ic),
+            PreconditionerKind::Ilu => block(LocalKind::Ilu),
+            PreconditionerKind::Ilut => block(LocalKind::Ilut),
+            PreconditionerKind::BlockJacobi => block(LocalKind::Lu),
+            PreconditionerKind::Schwarz => {
+                PreconditionerSettings::Schwarz { overlap: 1, form: Schwarz::Restricted, local: LocalKind::Ilu.into() }
+            }
+            PreconditionerKind::Chebyshev => PreconditionerSettings::Chebyshev { degree: 4, interval: None },
+            PreconditionerKind::Direct => PreconditionerSettings::Direct { factorization: Factorization::Lu },
+            PreconditionerKind::Additive => PreconditionerSettings::Additive(Vec::new()),
+            PreconditionerKind::Multiplicative => PreconditionerSettings::Multiplicative(Vec::new()),
+            PreconditionerKind::ColumnScaling => PreconditionerSettings::ColumnScaling,
+        }
+    }
+}
+
+/// A preconditioner, its adjoint included.
+type Made<'a, T> = Box<dyn AdjointOperator<T> + 'a>;
+
+impl PreconditionerSettings {
+    /// Returns the kind of preconditioner.
+    pub const fn kind(&self) -> PreconditionerKind {
+        match self {
+            PreconditionerSettings::None => PreconditionerKind::None,
+            PreconditionerSettings::Jacobi => PreconditionerKind::Jacobi,
+            PreconditionerSettings::PointBlockJacobi { .. } => PreconditionerKind::PointBlockJacobi,
+            PreconditionerSettings::BlockJacobi { local } => match local.kind() {
+                LocalKind::Sor => PreconditionerKind::Sor,
+                LocalKind::Ssor => PreconditionerKind::Ssor,
+                LocalKind::Ic => PreconditionerKind::Ic,
+                LocalKind::Ilu => PreconditionerKind::Ilu,
+                LocalKind::Ilut => PreconditionerKind::Ilut,
+                LocalKind::Lu | LocalKind::Cholesky | LocalKind::Ldlt => PreconditionerKind::BlockJacobi,
+            },
+            PreconditionerSettings::Schwarz { .. } => PreconditionerKind::Schwarz,
+            PreconditionerSettings::Chebyshev { .. } => PreconditionerKind::Chebyshev,
+            PreconditionerSettings::Direct { .. } => PreconditionerKind::Direct,
+            PreconditionerSettings::Additive(_) => PreconditionerKind::Additive,
+            PreconditionerSettings::Multiplicative(_) => PreconditionerKind::Multiplicative,
+            PreconditionerSettings::ColumnScaling => PreconditionerKind::ColumnScaling,
+        }
+    }
+
+    /// Returns the keys of its text, with their values.
+    pub fn keys(&self) -> Vec<Key> {
+        fields::list(self)
+    }
+
+    /// Returns whether it is the same, to the bit, on any number of ranks. The others are made of the ranks' blocks.
+    pub fn is_same_on_any_ranks(&self) -> bool {
+        match self {
+            PreconditionerSettings::BlockJacobi { .. } | PreconditionerSettings::Schwarz { .. } => false,
+            PreconditionerSettings::Additive(parts) | PreconditionerSettings::Multiplicative(parts) => {
+                parts.iter().all(PreconditionerSettings::is_same_on_any_ranks)
+            }
+            _ => true,
+        }
+    }
+
+    /// Returns whether it is Hermitian where the matrix is, by its construction.
+    pub fn is_hermitian(&self) -> bool {
+        match self {
+            PreconditionerSettings::BlockJacobi { local } => local.is_hermitian(),
+            PreconditionerSettings::Direct { factorization } => *factorization != Factorization::Lu,
+            PreconditionerSettings::Schwarz { form, local, .. } => *form == Schwarz::Symmetric && local.is_hermitian(),
+            PreconditionerSettings::Additive(parts) => parts.iter().all(PreconditionerSettings::is_hermitian),
+            PreconditionerSettings::Multiplicative(parts) => {
+                parts.iter().eq(parts.iter().rev()) && parts.iter().all(PreconditionerSettings::is_hermitian)
+            }
+            _ => true,
+        }
+    }
+
+    /// Returns what the preconditioner is, for people, unless its name says all.
+    pub fn title(&self) -> Option<String> {
+        Some(match self {
+            PreconditionerSettings::Jacobi => "division by the diagonal".to_owned(),
+            PreconditionerSettings::PointBlockJacobi { order } => {
+                format!("division by diagonal blocks of order {order}")
+            }
+            PreconditionerSettings::BlockJacobi { local } => match local {
+                LocalSettings::Sor { .. } => format!("{} on each rank's rows", local.title()),
+                _ => format!("{} of each rank's block", local.title()),
+            },
+            PreconditionerSettings::Schwarz { overlap, form, local } => {
+                let form = if *form == Schwarz::Restricted { "restricted" } else { "symmetric" };
+                format!("{} of each rank's block with an overlap of {overlap}, {form}", local.title())
+            }
+            PreconditionerSettings::Chebyshev { degree, .. } => format!("Chebyshev polynomial of degree {degree}"),
+            PreconditionerSettings::Direct { factorization } => {
+                format!("{} factorization of the whole matrix on one rank", factorization.title())
+            }
+            _ => return None,
+        })
+    }
+
+    /// Makes the preconditioner of a matrix; `None` for [`PreconditionerSettings::None`].
+    ///
+    /// # Collective
+    /// All ranks have the same settings.
+    ///
+    /// # Errors
+    /// As the constructor of the preconditioner: a setting out of range, a row that it cannot deal with; the same on
+    /// all ranks.
+    pub fn make<'a, T: Scalar>(&self, a: &'a CsrMatrix<T>) -> Result<Option<Made<'a, T>>> {
+        Ok(Some(match self {
+            PreconditionerSettings::None => return Ok(None),
+            PreconditionerSettings::Jacobi => Box::new(Jacobi::new(a)?),
+            PreconditionerSettings::PointBlockJacobi { order } => Box::new(PointBlockJacobi::new(a, *order)?),
+            PreconditionerSettings::BlockJacobi { local } => Box::new(BlockJacobi::new(a, |block| local.make(block))?),
+            PreconditionerSettings::Schwarz { overlap, form, local } => {
+                Box::new(AdditiveSchwarz::new(a, *overlap, *form, |block| local.make(block))?)
+            }
+            PreconditionerSettings::Chebyshev { degree, interval: None } => {
+                Box::new(ChebyshevPolynomial::new(a, *degree)?)
+            }
+            PreconditionerSettings::Chebyshev { degree, interval: Some(interval) } => {
+                Box::new(ChebyshevPolynomial::on_interval(a, *degree, *interval)?)
+            }
+            PreconditionerSettings::Direct { factorization } => {
+                Box::new(Direct::factor_with(a, |whole| factorization.make(whole))?)
+            }
+            PreconditionerSettings::Additive(parts) => Box::new(Additive::new(made(parts, a)?)?),
+            PreconditionerSettings::Multiplicative(parts) => Box::new(Multiplicative::new(a, made(parts, a)?)?),
+            PreconditionerSettings::ColumnScaling => Box::new(ColumnScaling::new(a)?),
+        }))
+    }
+}
+
+/// Makes the parts of a preconditioner.
+fn made<'a, T: Scalar>(parts: &[PreconditionerSettings], a: &'a CsrMatrix<T>) -> Result<Vec<Made<'a, T>>> {
+    let identity = || -> Made<'a, T> { Box::new(Identity::new(a.domain())) };
+    parts.iter().map(|part| Ok(part.make(a)?.unwrap_or_else(identity))).collect()
+}
+
+impl Named for PreconditionerSettings {
+    fn with_defaults(name: &str) -> Result<PreconditionerSettings> {
+        Ok(name.parse::<PreconditionerKind>()?.into())
+    }
+
+    fn name(&self) -> &'static str {
+        self.kind().name()
+    }
+
+    fn fields(&mut self, fields: &mut Fields) {
+        let names = LocalKind::ALL.iter().map(|kind| kind.name()).collect::<Vec<_>>().join(", ");
+        let local_solver = format!("one of {names}, with its settings");
+        match self {
+            PreconditionerSettings::PointBlockJacobi { order } => fields.count("order", order),
+            PreconditionerSettings::BlockJacobi { local: local @ LocalSettings::Complete(_) } => {
+                fields.nested("local", local_solver, local);
+            }
+            PreconditionerSettings::BlockJacobi { local } => local.fields(fields),
+            PreconditionerSettings::Schwarz { overlap, form, local } => {
+                fields.count("overlap", overlap);
+                fields.word("form", form, &[("restricted", Schwarz::Restricted), ("symmetric", Schwarz::Symmetric)]);
+                fields.nested("local", local_solver, local);
+            }
+            PreconditionerSettings::Chebyshev { degree, interval } => {
+                fields.count("degree", degree);
+                fields.interval(["lower", "upper"], interval);
+            }
+            PreconditionerSettings::Direct { factorization } => {
+                fields.word("factorization", factorization, &Factorization::WORDS);
+            }
+            PreconditionerSettings::Additive(parts) | PreconditionerSettings::Multiplicative(parts) => {
+                fields.parts("preconditioners, with their settings", parts);
+            }
+            PreconditionerSettings::None | PreconditionerSettings::Jacobi | PreconditionerSettings::ColumnScaling => {}
+        }
+    }
+
+    fn check(&self) -> Result<()> {
+        match self {
+            PreconditionerSettings::PointBlockJacobi { order } => point_block_jacobi::require_order(*order),
+            PreconditionerSettings::BlockJacobi { local } | PreconditionerSettings::Schwarz { local, .. } => {
+                local.check()
+            }
+            PreconditionerSettings::Chebyshev { degree, interval } => {
+                chebyshev::require_degree(*degree)?;
+                interval.map_or(Ok(()), chebyshev::require_interval)
+            }
+            PreconditionerSettings::Additive(parts) => composite::first_of(composite::ADDITIVE, parts).map(|_| ()),
+            PreconditionerSettings::Multiplicative(parts) => {
+                composite::first_of(composite::MULTIPLICATIVE, parts).map(|_| ())
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+impl fmt::Display for PreconditionerSettings {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fields::write(self, f)
+    }
+}
+
+impl FromStr for PreconditionerSettings {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<PreconditionerSettings> {
+        fields::read(parse_one(text)?)
+    }
+}
