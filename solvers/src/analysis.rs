@@ -74,14 +74,20 @@ pub struct Analysis {
 }
 
 impl Analysis {
-    /// Looks at all entries. Makes the [adjoint](CsrMatrix::adjoint) of `a`.
+    /// Looks at all entries, and at those of the adjoint of `a`, which is not kept.
     ///
     /// # Collective
     ///
     /// # Errors
     /// As [`CsrMatrix::adjoint`].
     pub fn new<T: Scalar>(a: &CsrMatrix<T>) -> Result<Analysis> {
-        let adjoint = a.adjoint()?;
+        Ok(Analysis::with_adjoint(a, &*a.adjoint_once()?))
+    }
+
+    /// Looks at all entries of a matrix and its adjoint.
+    ///
+    /// # Collective
+    pub(crate) fn with_adjoint<T: Scalar>(a: &CsrMatrix<T>, adjoint: &CsrMatrix<T>) -> Analysis {
         let (rows, columns) = (a.range().global_len(), a.domain().global_len());
         let mut tally = Tally::default();
         a.rows().for_each(|row| tally.row(&row));
@@ -97,7 +103,7 @@ impl Analysis {
         analysis.norm_one = adjoint.norm_inf();
         analysis.norm_inf = a.norm_inf();
         analysis.complex = T::COMPLEX;
-        Ok(analysis)
+        analysis
     }
 
     /// Whether there are as many rows as columns.

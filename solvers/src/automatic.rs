@@ -31,6 +31,12 @@ use run::Run;
 pub use solution::{Attempt, Solution};
 use system::System;
 
+/// Returns the adjoint of a matrix; it is kept where least squares need it again.
+fn adjoint<T: Scalar>(a: &CsrMatrix<T>) -> Result<Cow<'_, CsrMatrix<T>>> {
+    let is_square = a.range().global_len() == a.domain().global_len();
+    Ok(if is_square { a.adjoint_once()? } else { Cow::Borrowed(a.adjoint()?) })
+}
+
 /// Solves a system in a way that is chosen from its matrix.
 ///
 /// ```no_run
@@ -140,11 +146,12 @@ impl<'a, T: Scalar> Automatic<'a, T> {
     pub fn solve(&self, a: &CsrMatrix<T>, b: &Vector<T>, x: &mut Vector<T>) -> Result<Solution> {
         a.range().require_same(b.layout(), "right-hand side of an automatic solve")?;
         a.domain().require_same(x.layout(), "solution of an automatic solve")?;
-        let analysis = Analysis::new(a)?;
+        let adjoint = adjoint(a)?;
+        let analysis = Analysis::with_adjoint(a, &adjoint);
         if let Some(row) = analysis.not_finite {
             return Err(Error::Unfit { method: "automatic solve", row, defect: Defect::NotFinite });
         }
-        let rest = self.rest(a, &analysis)?;
+        let rest = self.rest(a, adjoint, &analysis)?;
         let (reduced, facts) = rest.as_ref().map_or((None, &analysis), |(reduced, facts)| (Some(reduced), facts));
         let independence = independence::of_columns(reduced.map_or(a, |reduced| &reduced.matrix), facts)?;
         let mut plans = match self.named() {
@@ -171,13 +178,19 @@ impl<'a, T: Scalar> Automatic<'a, T> {
 
     /// The matrix without empty rows and columns, if there are any, with the facts about it. A matrix that
     /// is zero stays, as does one whose rest has another shape than the method that is named needs.
-    fn rest(&self, a: &CsrMatrix<T>, facts: &Analysis) -> Result<Option<(Reduced<T>, Analysis)>> {
+    fn rest(
+        &self,
+        a: &CsrMatrix<T>,
+        adjoint: Cow<'_, CsrMatrix<T>>,
+        facts: &Analysis,
+    ) -> Result<Option<(Reduced<T>, Analysis)>> {
         let is_empty = facts.zero_rows == facts.rows || facts.zero_columns == facts.columns;
         if is_empty || facts.zero_rows + facts.zero_columns == 0 {
             return Ok(None);
         }
-        let Some(reduced) = Reduced::new(a)? else { return Ok(None) };
-        let rest = Analysis::new(&reduced.matrix)?;
+        let Some(reduced) = Reduced::new(a, &adjoint)? else { return Ok(None) };
+        drop(adjoint);
+        let rest = Analysis::with_adjoint(&reduced.matrix, &*self::adjoint(&reduced.matrix)?);
         let fits = self.named().is_none() || rest.is_square() == facts.is_square();
         Ok(fits.then_some((reduced, rest)))
     }

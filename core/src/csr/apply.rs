@@ -1,5 +1,7 @@
 //! Products: start the import, multiply the interior, finish, multiply the boundary.
 
+use std::borrow::Cow;
+
 use crate::csr::local::Update;
 use crate::csr::matrix::{CsrMatrix, Shape};
 use crate::error::{Error, Result};
@@ -146,6 +148,20 @@ impl<T: Scalar> CsrMatrix<T> {
         adjoint.multiply_vectors([&conjugates], [y.owned_mut()], Update::Overwrite);
         y.owned_mut().iter_mut().for_each(|y| *y = y.conj());
         Ok(())
+    }
+
+    /// Returns the adjoint that is [kept](CsrMatrix::adjoint), or makes one that is not, for uses that need it once.
+    ///
+    /// # Collective
+    /// As [`CsrMatrix::adjoint`].
+    ///
+    /// # Errors
+    /// As [`CsrMatrix::adjoint`].
+    pub fn adjoint_once(&self) -> Result<Cow<'_, CsrMatrix<T>>> {
+        Ok(match self.adjoint.get() {
+            Some(adjoint) => Cow::Borrowed(&**adjoint),
+            None => Cow::Owned(self.transposed(T::conj)?),
+        })
     }
 
     /// The adjoint (conjugate transpose) as a matrix of its own, kept until values change: rows by

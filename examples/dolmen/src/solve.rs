@@ -16,8 +16,8 @@ use dolmen_io::files::require_vectors_destination;
 use dolmen_io::hdf5::Entry;
 use dolmen_io::{Description, Location, Matrix, RightHandSide as Given, require_writable_folder, write_vector};
 use dolmen_solvers::{
-    Automatic, Method, MethodSettings, Monitor, PreconditionerKind, PreconditionerSettings, Progress, Request, Solution,
-    SolverChoice, StopReason,
+    Automatic, Method, MethodSettings, Monitor, PreconditionerKind, PreconditionerSettings, Progress, Request,
+    Solution, SolverChoice, StopReason,
 };
 
 use crate::error::Result;

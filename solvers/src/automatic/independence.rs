@@ -37,10 +37,12 @@ pub(super) fn of_columns<T: Scalar>(a: &CsrMatrix<T>, facts: &Analysis) -> Resul
     if facts.zero_columns > 0 {
         return Ok(Independence::Doubtful);
     }
-    let mut scaled = a.clone();
+    let (mut scaled, mut adjoint) = (a.clone(), a.adjoint()?.clone());
     let scaling = ColumnScaling::new(a)?;
-    scaled.scale_columns(scaling.as_diagonal().expect("invariant: a scaling is diagonal"))?;
-    let gram = scaled.adjoint()?.multiply(&scaled)?;
+    let factors = scaling.as_diagonal().expect("invariant: a scaling is diagonal");
+    scaled.scale_columns(factors)?;
+    adjoint.scale_rows(factors)?;
+    let gram = adjoint.multiply(&scaled)?;
     // Beyond this the smallest pivots may be rounding errors of products.
     let largest = T::Real::EPSILON.to_f64().powf(-0.75);
     let factored = Direct::factor_with(&gram, |whole| {

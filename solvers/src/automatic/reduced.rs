@@ -45,13 +45,13 @@ impl<T: Scalar> Reduced<T> {
     /// distributed in different ways.
     ///
     /// # Collective
-    pub(super) fn new(a: &CsrMatrix<T>) -> Result<Option<Reduced<T>>> {
+    pub(super) fn new(a: &CsrMatrix<T>, adjoint: &CsrMatrix<T>) -> Result<Option<Reduced<T>>> {
         let comm = a.range().comm();
         let same = a.range() == a.domain();
         if !same && a.range().global_len() == a.domain().global_len() {
             return Ok(None);
         }
-        let (rows, mut columns) = (kept(a), kept(a.adjoint()?));
+        let (rows, mut columns) = (kept(a), kept(adjoint));
         let mut counts = [rows.len() as u64, columns.len() as u64];
         comm.all_reduce_sum(&mut counts);
         if counts[0] == counts[1] {

@@ -1,7 +1,8 @@
 //! The facts about a matrix, against those of the same matrix by other means.
 
-use dolmen_core::{Complex64, CsrMatrix, Duplicates, Layout};
-use dolmen_solvers::Analysis;
+use dolmen_core::profile::Profile;
+use dolmen_core::{Complex64, CsrMatrix, Duplicates, Layout, LinearOperator, Vector};
+use dolmen_solvers::{Analysis, Automatic, PreconditionerKind};
 use dolmen_tests::{Comm, TestResult, manifest, read_matrix, shared};
 
 fn analysis(comm: &Comm, n: [u64; 2], entries: &[(u64, u64, Complex64)]) -> TestResult<Analysis> {
@@ -13,6 +14,41 @@ fn analysis(comm: &Comm, n: [u64; 2], entries: &[(u64, u64, Complex64)]) -> Test
 
 fn c(re: f64, im: f64) -> Complex64 {
     Complex64::new(re, im)
+}
+
+/// How often a transpose is made in `body`.
+fn transposes(comm: &Comm, body: impl FnOnce() -> TestResult) -> TestResult<u64> {
+    let profile = Profile::start(comm)?;
+    body()?;
+    let (summary, _) = profile.finish();
+    let made = summary.events().iter().filter(|event| event.name == "MatTranspose");
+    Ok(made.map(|event| event.count).sum())
+}
+
+/// The adjoint is made once, and a matrix that is not solved by least squares does not keep it.
+pub(crate) fn adjoints(comm: &Comm) -> TestResult {
+    let n = 30;
+    let matrix = |columns: u64| -> TestResult<CsrMatrix<f64>> {
+        let range = Layout::uniform(comm, n);
+        let domain = if n == columns { range.clone() } else { Layout::uniform(comm, columns) };
+        let own = range.range().map(|row| (row, row % columns, 2.0 + row as f64));
+        Ok(CsrMatrix::from_triplets(&range, &domain, own, Duplicates::Add)?)
+    };
+    for (columns, solving, after) in [(n, 1, 1), (n - 5, 1, 0)] {
+        let a = matrix(columns)?;
+        let (b, mut x) = (Vector::from_fn(a.range(), |_| 1.0), Vector::zeros(a.domain()));
+        let made = transposes(comm, || {
+            Automatic::new()
+                .preconditioner(PreconditionerKind::None)
+                .solve(&a, &b, &mut x)
+                .map(drop)
+                .map_err(Into::into)
+        })?;
+        assert_eq!(made, solving, "{columns} columns");
+        let again = transposes(comm, || a.adjoint().map(drop).map_err(Into::into))?;
+        assert_eq!(again, after, "{columns} columns: not kept");
+    }
+    Ok(())
 }
 
 pub(crate) fn by_hand(comm: &Comm) -> TestResult {

@@ -18,6 +18,7 @@ const RANKS: &[usize] = &[1, 2, 4];
 fn main() -> ExitCode {
     dolmen_tests::main(&[
         case("facts_by_hand", RANKS, facts::by_hand),
+        case("adjoints_are_made_once", &[1, 3], facts::adjoints),
         case("nearly_symmetric", RANKS, facts::nearly_symmetric),
         case("facts_of_reference_data", &[1, 3], facts::reference_data),
         case("f32_kinds", RANKS, choices::kinds::<f32>),
