@@ -24,6 +24,7 @@ mod transfer;
 mod update;
 
 pub(crate) use entries::{fill_normal, fill_uniform};
+pub(crate) use reductions::{abs_sqr, inverse_power_of_two};
 pub use reductions::{dots, dots_into, dots_with};
 pub use update::{update, update_dots};
 

@@ -14,7 +14,9 @@ use crate::multi_vector::MultiVector;
 use crate::profile::entrywise;
 use crate::reduce::{Form, Reduction, add_ranks, dot_sums, dot_sums_with, real_sums};
 use crate::scalar::{Real, Scalar};
+use crate::scaling::SAFE_SQUARES;
 use crate::simd;
+use crate::vector::{abs_sqr, inverse_power_of_two};
 
 /// Rows that are handled at once, so that a piece of each column stays in cache.
 pub(super) const ROWS_AT_ONCE: usize = 512;
@@ -169,11 +171,12 @@ impl<T: Scalar> MultiVector<T> {
         })
     }
 
-    /// Euclidean norms of the columns, in double precision, without the scaling of
-    /// [`Vector::norm2`](crate::Vector::norm2): squares beyond its range overflow or vanish.
+    /// Euclidean norms of the columns, in double precision, with the bits of
+    /// [`Vector::norm2`](crate::Vector::norm2): columns whose squares leave the range of double precision are scaled
+    /// by a power of two.
     ///
     /// # Collective
-    /// One reduction.
+    /// One reduction; one more if any column is zero or needs scaling, and one for each that needs it.
     ///
     /// # Errors
     /// [`Error::Shape`] if `out` has not one entry for each column, or [`Error::RanksDisagree`] if the ranks
@@ -181,15 +184,43 @@ impl<T: Scalar> MultiVector<T> {
     pub fn column_norms(&self, reduction: Reduction, out: &mut [f64]) -> Result<()> {
         self.require_columns(out.len(), "column norms")?;
         let _event = entrywise::<T>("MVDot", self.layout.local_len(), out.len(), out.len(), out.len());
-        let sqr = |x: T| {
-            let (re, im) = (x.re().to_f64(), x.im().to_f64());
-            re * re + im * im
-        };
-        real_sums(&self.layout, reduction, out, |j| self.column(j), sqr).map_err(|differ| {
+        let differs = |differ: Disagreement| {
             differ.error(self.comm(), &format_args!("MultiVector::column_norms of {} columns", self.columns))
-        })?;
-        out.iter_mut().for_each(|norm| *norm = norm.sqrt());
+        };
+        real_sums(&self.layout, reduction, out, |j| self.column(j), |x| abs_sqr(x, 1.0)).map_err(differs)?;
+        if out.iter().all(|square| SAFE_SQUARES.contains(square)) {
+            out.iter_mut().for_each(|norm| *norm = norm.sqrt());
+            return Ok(());
+        }
+        let largest = self.largest_of_columns();
+        for (j, (norm, largest)) in out.iter_mut().zip(largest).enumerate() {
+            *norm = if SAFE_SQUARES.contains(norm) {
+                norm.sqrt()
+            } else if largest == 0.0 || !largest.is_finite() {
+                largest
+            } else {
+                let (scale, mut square) = (inverse_power_of_two(largest), [0.0]);
+                real_sums(&self.layout, reduction, &mut square, |_| self.column(j), |x| abs_sqr(x, scale))
+                    .map_err(differs)?;
+                square[0].sqrt() / scale
+            };
+        }
         Ok(())
+    }
+
+    /// The largest absolute value of each column over all ranks; NaN if any entry is.
+    ///
+    /// # Collective
+    fn largest_of_columns(&self) -> Vec<f64> {
+        let (sizes, no_numbers) =
+            (|j| self.column(j).iter().map(|entry| entry.abs().to_f64()), |size: f64| size.is_nan());
+        // The largest numbers, and ones where there is a NaN.
+        let numbers = (0..self.columns).map(|j| sizes(j).fold(0.0, f64::max));
+        let flags = (0..self.columns).map(|j| f64::from(u8::from(sizes(j).any(no_numbers))));
+        let mut largest: Vec<f64> = numbers.chain(flags).collect();
+        self.comm().all_reduce_max(&mut largest);
+        let flags = largest.split_off(self.columns);
+        largest.into_iter().zip(flags).map(|(size, flag)| if flag > 0.0 { f64::NAN } else { size }).collect()
     }
 }
 

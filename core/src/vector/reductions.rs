@@ -214,13 +214,13 @@ fn norm_event<T: Scalar>(x: &Vector<T>) -> Event {
 }
 
 /// `|scale x|^2` in double precision.
-fn abs_sqr<T: Scalar>(x: T, scale: f64) -> f64 {
+pub(crate) fn abs_sqr<T: Scalar>(x: T, scale: f64) -> f64 {
     let (re, im) = (x.re().to_f64() * scale, x.im().to_f64() * scale);
     re * re + im * im
 }
 
 /// The power of two that brings a positive number near one, as far as there is one.
-fn inverse_power_of_two(size: f64) -> f64 {
+pub(crate) fn inverse_power_of_two(size: f64) -> f64 {
     let biased = (size.to_bits() >> 52) & 0x7ff;
     f64::from_bits((2046 - biased.clamp(1, 2045)) << 52)
 }

@@ -12,7 +12,7 @@
 use std::cell::{Cell, RefCell};
 
 use dolmen_core::scaling::exponent;
-use dolmen_core::{MultiVector, Real, Scalar, Snapshot, Vector};
+use dolmen_core::{MultiVector, Real, Reduction, Scalar, Snapshot, Vector};
 
 use crate::error::{Error, Result};
 
@@ -113,16 +113,13 @@ impl<T: Scalar> Numbers<T> for MultiVector<T> {
     }
 }
 
-/// Norms of columns, whose squares may be beyond the range.
+/// Norms of columns.
 ///
 /// # Collective
 pub(crate) fn column_norms<T: Scalar>(columns: &MultiVector<T>) -> Result<Vec<f64>> {
-    let mut one = Vector::zeros(columns.layout());
-    let norm = |j| {
-        columns.copy_column_to(j, &mut one)?;
-        Ok(one.norm2())
-    };
-    (0..columns.columns()).map(norm).collect()
+    let mut norms = vec![0.0; columns.columns()];
+    columns.column_norms(Reduction::Reproducible, &mut norms)?;
+    Ok(norms)
 }
 
 /// The power of an operator, once it is known.

@@ -23,6 +23,7 @@ fn main() -> std::process::ExitCode {
         case("entries", RANKS, transfer::entries),
         case("multi_vectors", RANKS, multi::operations),
         case("orthonormal_columns", RANKS, multi::orthonormal_columns),
+        case("norms_of_columns_of_any_size", &[1, 2, 3, 4], multi::norms_of_columns_of_any_size),
         case("operators", RANKS, operators::compositions),
         case("block_operators", RANKS, operators::blocks),
         case("fallible_closures", RANKS, operators::fallible_closures),

@@ -201,3 +201,30 @@ fn dependent_columns<T: Scalar>(comm: &Comm) -> TestResult {
     is_factorization(&x, &q, &r)?;
     Ok(())
 }
+
+/// Columns of any size have the norms of the vectors that they are, to the bit.
+pub(crate) fn norms_of_columns_of_any_size(comm: &Comm) -> TestResult {
+    let layout = Layout::uniform(comm, 50);
+    let sizes = [1.0, 1e-170, 0.0, 1e170, 1e-310, f64::INFINITY, f64::NAN, 1e300];
+    let entry = |row: u64, column: usize| (1.0 + (row % 3) as f64) * sizes[column];
+    let x = MultiVector::from_fn(&layout, sizes.len(), entry);
+    for reduction in BOTH {
+        let mut norms = [0.0; 8];
+        x.column_norms(reduction, &mut norms)?;
+        for (column, (&norm, size)) in norms.iter().zip(sizes).enumerate() {
+            let expected = Vector::from_fn(&layout, |row| entry(row, column)).norm2_with(reduction);
+            let is_fast = reduction == Reduction::Fast;
+            require(is_fast || norm.to_bits() == expected.to_bits() || norm.is_nan() && expected.is_nan(), || {
+                format!("{reduction:?}, size {size:e}: {norm:e}, not {expected:e}")
+            });
+        }
+        // 17 rows each of 1, 2 and 3, but for the last.
+        let exact = (17.0 + 17.0 * 4.0 + 16.0 * 9.0f64).sqrt();
+        for (column, tolerance) in [(0, 1e-15), (1, 1e-15), (3, 1e-15), (4, 1e-13), (7, 1e-15)] {
+            let ratio = norms[column] / sizes[column] / exact;
+            require((ratio - 1.0).abs() < tolerance, || format!("column {column}: {ratio}"));
+        }
+        require(norms[2] == 0.0 && norms[5] == f64::INFINITY && norms[6].is_nan(), || format!("{norms:?}"));
+    }
+    Ok(verdict(comm)?)
+}
