@@ -1,4 +1,4 @@
-# MPI=openmpi or MPI=mpich selects the MPI flavour, by default what mpicc compiles for: make test MPI=mpich
+# MPI=openmpi or MPI=mpich selects the MPI flavor, by default what mpicc compiles for: make test MPI=mpich
 
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c

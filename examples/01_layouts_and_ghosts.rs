@@ -1,4 +1,4 @@
-//! Who owns what, and how a rank sees its neighbours' values: second differences by hand.
+//! Who owns what, and how a rank sees its neighbors' values: second differences by hand.
 //!
 //! Runs on any number of ranks; meant for three:
 //!
@@ -52,7 +52,7 @@ fn second_differences(comm: &Comm) -> Result<()> {
     Ok(())
 }
 
-/// Second differences of the rows that have two neighbours; zero in the others.
+/// Second differences of the rows that have two neighbors; zero in the others.
 fn differences(x: &Vector<f64>, ghosts: &IndexMap) -> Result<Vector<f64>, Error> {
     let (layout, owned) = (x.layout(), x.range());
     let plan = ExchangePlan::new(layout, ghosts)?;

@@ -31,14 +31,14 @@ fn poisson(comm: &Comm) -> Result<(), Box<dyn std::error::Error>> {
     let layout = Layout::uniform(comm, SIDE * SIDE);
     let a = CsrMatrix::from_rows(&layout, &layout, |row, entries| {
         let (i, j) = (row % SIDE, row / SIDE);
-        let neighbours = [
+        let neighbors = [
             (j > 0).then(|| row - SIDE),
             (i > 0).then(|| row - 1),
             (i < SIDE - 1).then(|| row + 1),
             (j < SIDE - 1).then(|| row + SIDE),
         ];
         entries.push(row, 4.0 / (STEP * STEP));
-        neighbours.into_iter().flatten().for_each(|column| entries.push(column, -1.0 / (STEP * STEP)));
+        neighbors.into_iter().flatten().for_each(|column| entries.push(column, -1.0 / (STEP * STEP)));
     })?;
     let b = Vector::from_fn(&layout, |row| {
         let (x, y) = point(row);

@@ -23,7 +23,7 @@ fn main() -> ExitCode {
 }
 
 /// Imports the one row that lies `step` beyond this rank's block, if it exists.
-fn neighbour(layout: &Layout, row: Option<u64>) -> dolmen_core::Result<ExchangePlan> {
+fn neighbor(layout: &Layout, row: Option<u64>) -> dolmen_core::Result<ExchangePlan> {
     let wanted = row.filter(|&row| row < SAMPLES && layout.local_len() > 0);
     let wanted = layout.comm().agree(IndexMap::new(wanted.into_iter().collect()))?;
     ExchangePlan::new(layout, &wanted)
@@ -31,8 +31,8 @@ fn neighbour(layout: &Layout, row: Option<u64>) -> dolmen_core::Result<ExchangeP
 
 fn sharpen(comm: &Comm) -> Result<(), Box<dyn std::error::Error>> {
     let layout = Layout::uniform(comm, SAMPLES);
-    let previous = neighbour(&layout, layout.range().start.checked_sub(1))?;
-    let next = neighbour(&layout, Some(layout.range().end))?;
+    let previous = neighbor(&layout, layout.range().start.checked_sub(1))?;
+    let next = neighbor(&layout, Some(layout.range().end))?;
     let gain = 1.0 / (1.0 - MEMORY);
 
     let forward = |s: &Vector<f64>, y: &mut Vector<f64>| {

@@ -25,7 +25,7 @@ machine, where other things may be slow.
 - An aim is a ratio that was set before anything was measured, to the fastest peer of the row. "missed" says
   by how much.
 
-The Laplacians have constant coefficients, which our storage recognises: it keeps the few different rows
+The Laplacians have constant coefficients, which our storage recognizes: it keeps the few different rows
 instead of all entries. "Jumping coefficients" have different values in every row and are the fair case for
 a general matrix.
 """
@@ -41,7 +41,7 @@ GROUPS = [
      "pattern."),
     ("Algebra", r"e\.", "Of the 7-point Laplacian on n^3: `A A`, `P^T A P` with plain and smoothed aggregation, the "
      "transpose; \"reuse\" has new values on the same pattern."),
-    ("Solves", r"[fk]\.", "On 128^3, to a relative residual of 1e-8; the factorisations are of the block of each rank. "
+    ("Solves", r"[fk]\.", "On 128^3, to a relative residual of 1e-8; the factorizations are of the block of each rank. "
      "The last is a grid of 32^3, where latency counts."),
     ("Files", r"j\.", "Written with fsync, read from the cache or after the cache was emptied. All programs take turns, "
      "since the rate of the disk changes. dd and SciPy are one process on any number of ranks, h5py is built for MPI. "

@@ -2,7 +2,7 @@
 # Start a program on several ranks of this machine: scripts/mpirun.sh -n RANKS PROGRAM [ARGUMENTS]
 #
 # The one place where the launcher and its flags are chosen. MPI=openmpi or MPI=mpich selects the
-# flavour (by default what mpicc compiles for), MPIRUN another launcher of that flavour. The flags are
+# flavor (by default what mpicc compiles for), MPIRUN another launcher of that flavor. The flags are
 # for tests and demos, where ranks may outnumber cores: unbound ranks that give up their cores while waiting.
 set -eu
 # Tests start many jobs: mpicc is asked only where it matters.

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Check what Dolmen needs from the system and install what is missing, where apt-get can.
 # With everything present it prints one line and changes nothing. MPI=openmpi|mpich selects
-# the MPI flavour and the HDF5 built for it.
+# the MPI flavor and the HDF5 built for it.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 . scripts/flavour.sh
@@ -56,18 +56,18 @@ need() {
     required+=("$@")
 }
 
-# The flavour of an MPI compiler wrapper by the macros of its mpi.h; nothing if it finds none.
-mpi_flavour() {
+# The flavor of an MPI compiler wrapper by the macros of its mpi.h; nothing if it finds none.
+mpi_flavor() {
     { echo '#include <mpi.h>' | "$1" -E -dM -x c - 2>/dev/null || true; } |
         awk '$2 == "OMPI_MAJOR_VERSION" { print "openmpi" } $2 == "MPICH_VERSION" { print "mpich" }'
 }
 
 # The wrapper alone does not do: Debian's openmpi-bin has one without the headers.
-have_mpi() { [ -n "$(mpi_flavour "${MPICC:-mpicc}")" ]; }
+have_mpi() { [ -n "$(mpi_flavor "${MPICC:-mpicc}")" ]; }
 
-check_flavour() {
+check_flavor() {
     local wrapper=${MPICC:-mpicc} found
-    found=$(mpi_flavour "$wrapper")
+    found=$(mpi_flavor "$wrapper")
     if [ "$found" != "$MPI" ]; then
         echo "setup: $wrapper compiles for ${found:-an unknown MPI}, but MPI=$MPI is asked for;" >&2
         echo "       set MPI or MPICC, or load the other MPI's module" >&2
@@ -174,5 +174,5 @@ if [ ${#optional[@]} -gt 0 ]; then
 else
     rm -f "$refused"
 fi
-check_flavour
+check_flavor
 echo "setup: ready ($MPI)"

@@ -1,7 +1,7 @@
 //! Native part of the Python module `dolmen`.
 //!
 //! Kept thin: names, defaults and documentation that Python users see live in the Python layer,
-//! `python/dolmen`. Importing the module does not initialise MPI.
+//! `python/dolmen`. Importing the module does not initialize MPI.
 
 use pyo3::prelude::*;
 

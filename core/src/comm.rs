@@ -100,7 +100,7 @@ impl Comm {
         }))
     }
 
-    /// Runs a program: initialises MPI, calls `main` with the communicator of all ranks, finalises.
+    /// Runs a program: initializes MPI, calls `main` with the communicator of all ranks, finalizes.
     ///
     /// Returns the exit code that `main` returned, success for `()`; or 2 after printing its error in one line,
     /// `error: ...`, from the lowest rank that has one. A panic on any rank ends all of them.
@@ -120,7 +120,7 @@ impl Comm {
         E: From<Error> + Display,
     {
         let Some((universe, _)) = mpi::initialize_with_threading(Threading::Funneled) else {
-            report(&E::from(Error::AlreadyInitialised));
+            report(&E::from(Error::AlreadyInitialized));
             return ExitCode::from(FAILURE);
         };
         crate::blas::use_one_thread();
@@ -211,20 +211,20 @@ impl Comm {
         Comm::new(self.0.raw.duplicate())
     }
 
-    /// Splits the group: ranks that give the same `colour` form one, ordered by `key` and then by
-    /// rank; a rank without a colour gets `None`.
+    /// Splits the group: ranks that give the same `color` form one, ordered by `key` and then by
+    /// rank; a rank without a color gets `None`.
     ///
     /// # Collective
     ///
     /// # Errors
-    /// A colour or key above 2^31 - 1 on any rank.
-    pub fn split(&self, colour: Option<u32>, key: usize) -> Result<Option<Comm>> {
+    /// A color or key above 2^31 - 1 on any rank.
+    pub fn split(&self, color: Option<u32>, key: usize) -> Result<Option<Comm>> {
         let fits = |what: &str, value: u64| match i32::try_from(value) {
             Ok(_) => Ok(()),
             Err(_) => Err(format!("split: the {what} is {value}; MPI takes 0 to {}", i32::MAX)),
         };
-        self.agree(fits("colour", colour.map_or(0, u64::from)).and_then(|()| fits("key", key as u64)))?;
-        Ok(self.0.raw.split(colour, key).map(Comm::new))
+        self.agree(fits("color", color.map_or(0, u64::from)).and_then(|()| fits("key", key as u64)))?;
+        Ok(self.0.raw.split(color, key).map(Comm::new))
     }
 
     /// The ranks that share this rank's memory (one group per node).

@@ -9,7 +9,7 @@ use crate::blas;
 pub enum ThreadLevel {
     /// The process must have one thread only.
     Single,
-    /// Only the thread that initialised MPI may call it. Enough for this toolkit.
+    /// Only the thread that initialized MPI may call it. Enough for this toolkit.
     Funneled,
     /// One thread at a time.
     Serialized,
@@ -36,7 +36,7 @@ pub struct MpiLibrary {
     pub description: String,
     /// Version and subversion of the MPI standard.
     pub standard: (i32, i32),
-    /// What it was initialised with.
+    /// What it was initialized with.
     pub thread_level: ThreadLevel,
     /// The name of this rank's node.
     pub node: String,
@@ -56,7 +56,7 @@ pub struct BlasLibrary {
 /// The MPI library of this process.
 ///
 /// # Panics
-/// Outside of [`Comm::run`](crate::Comm::run), where MPI is not initialised.
+/// Outside of [`Comm::run`](crate::Comm::run), where MPI is not initialized.
 pub fn mpi_library() -> MpiLibrary {
     assert!(mpi::environment::is_initialized(), "invariant: MPI is asked within Comm::run");
     MpiLibrary {

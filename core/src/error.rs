@@ -228,9 +228,9 @@ pub enum Error {
         /// The largest supported size.
         limit: u64,
     },
-    /// The library was asked to start twice, or after MPI was finalised.
-    #[error("MPI is already initialised or finalised in this process; call Comm::run once, at the top of main")]
-    AlreadyInitialised,
+    /// The library was asked to start twice, or after MPI was finalized.
+    #[error("MPI is already initialized or finalized in this process; call Comm::run once, at the top of main")]
+    AlreadyInitialized,
     /// A number of threads that cannot be had.
     #[error("threads: {reason}")]
     Threads {

@@ -1,7 +1,7 @@
 //! Import (owner to copies) and export (copies to owner) along an immutable plan.
 //!
 //! Plan first, communicate second. The plan is found once by a sparse rendezvous: each rank asks
-//! the owners of its ids, and nobody else, so the cost grows with the number of neighbours and not
+//! the owners of its ids, and nobody else, so the cost grows with the number of neighbors and not
 //! with the number of ranks. A transfer owns its buffers (taken from the plan's pool, so that
 //! nothing is allocated after the first), hence no user memory is ever lent to MPI.
 //!
@@ -91,7 +91,7 @@ impl ExchangePlan {
     }
 
     /// Ranks other than this one that take part in an exchange with it.
-    pub fn neighbours(&self) -> usize {
+    pub fn neighbors(&self) -> usize {
         let Routes { rank, copies, askers, .. } = &self.routes;
         let mut ranks: Vec<usize> = copies.iter().chain(askers).map(|share| share.rank).collect();
         ranks.retain(|other| other != rank);
@@ -110,7 +110,7 @@ impl ExchangePlan {
     /// several values an id, use [`ExchangePlan::start_import`].
     ///
     /// # Collective
-    /// Neighbours only.
+    /// Neighbors only.
     ///
     /// # Errors
     /// [`Error::LayoutMismatch`] if the vector is not on the plan's layout, on all ranks alike.
@@ -123,8 +123,8 @@ impl ExchangePlan {
     /// real and imaginary parts are combined apart.
     ///
     /// # Collective
-    /// All ranks agree on the lengths, neighbours exchange copies. In an inner loop use
-    /// [`ExchangePlan::start_export`], which only talks to neighbours.
+    /// All ranks agree on the lengths, neighbors exchange copies. In an inner loop use
+    /// [`ExchangePlan::start_export`], which only talks to neighbors.
     ///
     /// # Errors
     /// [`Error::LayoutMismatch`] if the vector is not on the plan's layout, on all ranks alike;
@@ -144,11 +144,11 @@ impl ExchangePlan {
     /// each id.
     ///
     /// # Collective
-    /// Neighbours only. Work that does not need the copies can go on before [`Import::finish`].
+    /// Neighbors only. Work that does not need the copies can go on before [`Import::finish`].
     ///
     /// # Panics
     /// If `owned` is not `width` times the rank's block, which is a bug of the caller: the job ends. So it
-    /// does, in [`Import::finish`], if a neighbour passes another width.
+    /// does, in [`Import::finish`], if a neighbor passes another width.
     pub fn start_import<T: Pod>(&self, owned: &[T], width: usize) -> Import<'_, T> {
         assert_eq!(owned.len(), self.routes.owned_len * width, "invariant: {width} owned values an id");
         let _event = profile::operation("ExchangeBegin");
@@ -176,7 +176,7 @@ impl ExchangePlan {
         }
     }
 
-    /// Ends the job where a neighbour passed another width.
+    /// Ends the job where a neighbor passed another width.
     fn require_fit<T>(&self, operation: &str, arrived: Result<(), Misfit>, received: &[Share]) {
         let values = |source| {
             let share = received.iter().find(|share| share.rank == source);
@@ -190,11 +190,11 @@ impl ExchangePlan {
     /// Starts to send copies to their owners.
     ///
     /// # Collective
-    /// Neighbours only. Work that does not need the sums can go on before [`Export::finish`].
+    /// Neighbors only. Work that does not need the sums can go on before [`Export::finish`].
     ///
     /// # Panics
     /// If `copies` is not `width` times the number of copies, which is a bug of the caller: the job ends. So
-    /// it does, in [`Export::finish`], if a neighbour passes another width.
+    /// it does, in [`Export::finish`], if a neighbor passes another width.
     pub fn start_export<T: Combinable>(&self, copies: &[T], width: usize) -> Export<'_, T> {
         assert_eq!(copies.len(), self.copies_len() * width, "invariant: {width} copied values an id");
         let _event = profile::operation("ExchangeBegin");

@@ -9,7 +9,7 @@
 //!   any number of ranks ([`reduce`] explains how);
 //! - everything that acts on vectors is a [`LinearOperator`]: a sparse matrix ([`CsrMatrix`], or
 //!   [`BlockCsrMatrix`] of small blocks), a closure, a composition;
-//! - a [`Graph`] of a matrix gives orderings, colourings and partitions;
+//! - a [`Graph`] of a matrix gives orderings, colorings and partitions;
 //! - what one rank does alone is in [`dense`]: factorizations of small and banded matrices.
 //!
 //! Ranks may have [`threads`] each. [`profile`] says where the time goes.
@@ -70,7 +70,7 @@ pub use csr::{
 };
 pub use error::{Error, Result};
 pub use exchange::{Combinable, Combine, ExchangePlan, Export, Import, Imported};
-pub use graph::{Balance, Colouring, Graph, Partition, Partitioner, Renumbering};
+pub use graph::{Balance, Coloring, Graph, Partition, Partitioner, Renumbering};
 pub use index::{Gid, Lid};
 pub use index_map::IndexMap;
 pub use layout::{Blocks, Layout, Run};

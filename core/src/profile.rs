@@ -48,7 +48,7 @@
 //! | `MVScale`, `MVAXPY` | as for vectors | `n`, `2 n` a column | `2 n s`, `3 n s` a column |
 //! | `MVQR` | QR factorizations | | |
 //! | `GraphAssembly` | from edges, from a matrix, squares | | |
-//! | `GraphColouring`, `GraphPartition` | colourings, partitions by METIS | | |
+//! | `GraphColoring`, `GraphPartition` | colorings, partitions by METIS | | |
 //! | `ExchangePlan` | making an [`ExchangePlan`](crate::ExchangePlan) | | |
 //! | `ExchangeBegin`, `ExchangeEnd` | packing and posting; waiting and combining | | |
 //! | `Redistribute` | moving vectors to another layout | | |

@@ -6,7 +6,7 @@
 //! the *global* index; a block is summed plainly, in sixteen lanes and one order; the sums of the
 //! blocks are added exactly ([`BinnedSum`]), so that neither the number of ranks nor the shape of
 //! the reduction tree matters. A block that a rank boundary cuts is summed by the rank that owns
-//! its first entry: the others send it their products, a message between neighbours just before
+//! its first entry: the others send it their products, a message between neighbors just before
 //! the one reduction, which layouts cut at multiples of 256 do not need.
 //!
 //! Summing every entry exactly needs no such message but costs three to four times a plain dot

@@ -134,7 +134,7 @@ impl CheckpointStore {
     }
 
     /// Sets whether [`begin`](CheckpointStore::begin) may start a thread on each rank. If not, it saves before it
-    /// returns. It may, unless this forbids it or MPI has been initialised for processes of one thread only.
+    /// returns. It may, unless this forbids it or MPI has been initialized for processes of one thread only.
     #[must_use]
     pub fn in_background(mut self, allowed: bool) -> Self {
         self.in_background &= allowed;

@@ -19,6 +19,6 @@ mod unpack;
 pub use column::{Column, ColumnType};
 pub use file::{FitsFile, Hdu, HduKind};
 pub use header::{BLOCK, Card, Header, Value};
-pub use map::{Coordinates, MapFile, MapHeader, Ordering, PolarisationConvention, UNSEEN};
+pub use map::{Coordinates, MapFile, MapHeader, Ordering, PolarizationConvention, UNSEEN};
 pub use map_writer::{MapColumn, write_map, write_partial_map};
 pub use table_writer::{ColumnData, TableColumn, write_table};

@@ -32,5 +32,5 @@ pub use files::{
 pub use regular_file::{open_on_all_ranks, open_regular};
 pub use staged::{require_writable, require_writable_folder};
 
-/// Whole numbers beyond this have neighbours that `f64` cannot tell apart.
+/// Whole numbers beyond this have neighbors that `f64` cannot tell apart.
 const EXACT: u64 = 1 << 53;

@@ -108,7 +108,7 @@ impl<'a, T: Scalar> Automatic<'a, T> {
     }
 
     /// Largest number of iterations of each attempt. Without it attempts are limited by their work: to some minutes
-    /// of one core, and where a complete factorisation may follow to one, or to 1000 iterations if the matrix is small.
+    /// of one core, and where a complete factorization may follow to one, or to 1000 iterations if the matrix is small.
     #[must_use]
     pub fn max_iterations(mut self, max_iterations: usize) -> Self {
         self.max_iterations = Some(max_iterations);

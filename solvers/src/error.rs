@@ -78,7 +78,7 @@ pub enum Error {
     /// A matrix that cannot be factored or inverted because of one of its rows.
     #[error("{method}: row {row} {defect}")]
     Unfit {
-        /// The preconditioner or factorisation.
+        /// The preconditioner or factorization.
         method: &'static str,
         /// The row, by its number in the matrix that was given.
         row: u64,
@@ -91,7 +91,7 @@ pub enum Error {
          solved by lsqr, lsmr, cgls"
     )]
     NotSquare {
-        /// The method, preconditioner or factorisation.
+        /// The method, preconditioner or factorization.
         method: &'static str,
         /// Rows of the matrix.
         rows: u64,
@@ -109,7 +109,7 @@ pub enum Error {
         "{method}: the matrix is singular to working precision (condition estimate {condition:.1e} after rows and columns are scaled); remove the dependent rows, or use an iterative method with the null space projected out"
     )]
     Singular {
-        /// The factorisation.
+        /// The factorization.
         method: &'static str,
         /// Its estimate of the condition number of the scaled matrix; infinite if its pattern alone makes it
         /// singular.
@@ -123,10 +123,10 @@ pub enum Error {
         /// What is wrong with them.
         reason: NoSpectrum,
     },
-    /// A factorisation without pivoting that lost too many digits.
+    /// A factorization without pivoting that lost too many digits.
     #[error("{method}: solves have a backward error of {error:.1e}, since it does not pivot; use Lu")]
     Unstable {
-        /// The factorisation.
+        /// The factorization.
         method: &'static str,
         /// The backward error of a solve.
         error: f64,
@@ -134,7 +134,7 @@ pub enum Error {
     /// Factors that do not fit into memory.
     #[error("{method}: the factors do not fit into the memory of this rank; use an iterative method")]
     OutOfMemory {
-        /// The factorisation.
+        /// The factorization.
         method: &'static str,
     },
     /// A result that the numbers of the vectors cannot hold.

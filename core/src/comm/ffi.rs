@@ -59,13 +59,13 @@ fn message(code: c_int) -> String {
 
 impl RawComm {
     pub(crate) fn world() -> RawComm {
-        // SAFETY: a constant of the MPI library; used only after initialisation.
+        // SAFETY: a constant of the MPI library; used only after initialization.
         RawComm(unsafe { ffi::RSMPI_COMM_WORLD })
     }
 
     /// This process by itself.
     pub(crate) fn alone() -> RawComm {
-        // SAFETY: a constant of the MPI library; used only after initialisation.
+        // SAFETY: a constant of the MPI library; used only after initialization.
         RawComm(unsafe { ffi::RSMPI_COMM_SELF })
     }
 
@@ -94,15 +94,15 @@ impl RawComm {
         RawComm(copy)
     }
 
-    pub(crate) fn split(self, colour: Option<u32>, key: usize) -> Option<RawComm> {
+    pub(crate) fn split(self, color: Option<u32>, key: usize) -> Option<RawComm> {
         let mut part = self.0;
         // SAFETY: constants of the MPI library and a valid communicator.
         unsafe {
-            let colour = match colour {
-                Some(colour) => c_int::try_from(colour).expect("invariant: checked by Comm::split"),
+            let color = match color {
+                Some(color) => c_int::try_from(color).expect("invariant: checked by Comm::split"),
                 None => ffi::RSMPI_UNDEFINED,
             };
-            require_success(ffi::MPI_Comm_split(self.0, colour, rank_arg(key), &raw mut part));
+            require_success(ffi::MPI_Comm_split(self.0, color, rank_arg(key), &raw mut part));
             (part != ffi::RSMPI_COMM_NULL).then_some(RawComm(part))
         }
     }
@@ -126,7 +126,7 @@ impl RawComm {
     }
 
     pub(crate) fn abort(self, code: i32) -> ! {
-        // SAFETY: ends all processes of the job; valid any time between init and finalise.
+        // SAFETY: ends all processes of the job; valid any time between init and finalize.
         unsafe { ffi::MPI_Abort(self.0, code) };
         std::process::exit(code)
     }
@@ -180,7 +180,7 @@ pub(crate) struct Pending {
 
 impl Pending {
     fn new(value: u64) -> Pending {
-        // SAFETY: a constant initialised by the MPI library before main.
+        // SAFETY: a constant initialized by the MPI library before main.
         let request = unsafe { ffi::RSMPI_REQUEST_NULL };
         Pending { request, input: Box::new(value), output: Box::new(value) }
     }

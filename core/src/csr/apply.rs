@@ -72,7 +72,7 @@ impl<T: Scalar> CsrMatrix<T> {
     /// `y = y + A x`: each row is summed as by [`LinearOperator::apply`], then added.
     ///
     /// # Collective
-    /// Neighbours exchange ghost entries.
+    /// Neighbors exchange ghost entries.
     ///
     /// # Errors
     /// [`Error::LayoutMismatch`] if `x` is not on the domain or `y` not on the range.
@@ -87,7 +87,7 @@ impl<T: Scalar> CsrMatrix<T> {
     /// the matrix once.
     ///
     /// # Collective
-    /// Neighbours exchange ghost entries; a reduction compares the numbers of columns over the ranks.
+    /// Neighbors exchange ghost entries; a reduction compares the numbers of columns over the ranks.
     ///
     /// # Errors
     /// [`Error::LayoutMismatch`] if `x` is not on the domain or `y` not on the range,
@@ -129,7 +129,7 @@ impl<T: Scalar> CsrMatrix<T> {
     /// `y = A^T x`, without conjugation; otherwise as [`AdjointOperator::apply_adjoint`].
     ///
     /// # Collective
-    /// Neighbours exchange ghost entries.
+    /// Neighbors exchange ghost entries.
     ///
     /// # Errors
     /// [`Error::LayoutMismatch`] if `x` is not on the range or `y` not on the domain, and those of

@@ -3,7 +3,7 @@
 //! An entry of a product is summed over the inner index in ascending global order, starting from
 //! zero, each product and each sum rounded: the same bits on any number of ranks. Rows of the right
 //! factor that other ranks own come from them in one message, and no rank talks to others than the
-//! neighbours of the left factor's own product with a vector.
+//! neighbors of the left factor's own product with a vector.
 //!
 //! Most of the time of a general product goes into finding where each summand belongs. Two things
 //! save it:

@@ -168,13 +168,13 @@ impl<T: Pod + Send + Sync> Rows<T> {
 
     /// Sorts each row by `key` of its columns and combines entries of the same column, which are
     /// given in order of arrival.
-    fn normalise(&mut self, key: impl Fn(Lid) -> Lid + Sync, combine: impl Fn(&mut [T]) -> T + Sync) {
+    fn normalize(&mut self, key: impl Fn(Lid) -> Lid + Sync, combine: impl Fn(&mut [T]) -> T + Sync) {
         let parts = threads::parts(self.columns.len());
         let bounds = row_parts(&self.starts, parts);
         let entries: Vec<usize> = bounds.iter().map(|&row| self.starts[row]).collect();
         let Rows { starts, columns, values } = self;
         let whole = Piece { first: 0, ends: &mut starts[1..], columns, values };
-        threads::for_parts(parts, whole, &|part| bounds[part], &|_, piece| piece.normalise(&key, &combine));
+        threads::for_parts(parts, whole, &|part| bounds[part], &|_, piece| piece.normalize(&key, &combine));
         // Parts that have become shorter leave gaps.
         let mut end = 0;
         for (rows, &from) in bounds.windows(2).zip(&entries) {
@@ -195,12 +195,12 @@ impl<T: Pod + Send + Sync> Rows<T> {
     pub(crate) fn number(&mut self, codes: ColumnCodes, combine: impl Fn(&mut [T]) -> T + Sync) -> Columns {
         let (columns, renumbered) = codes.finish();
         if columns.ghosts().is_empty() {
-            self.normalise(|number| number, combine);
+            self.normalize(|number| number, combine);
         } else {
             for number in self.columns.iter_mut().filter(|number| at(**number) >= columns.owned()) {
                 *number = renumbered[at(*number) - columns.owned()];
             }
-            self.normalise(|number| columns.rank_of(number), combine);
+            self.normalize(|number| columns.rank_of(number), combine);
         }
         columns
     }
@@ -227,8 +227,8 @@ impl<T: Send> Split for Piece<'_, T> {
 }
 
 impl<T: Pod> Piece<'_, T> {
-    /// [`Rows::normalise`]; what is left of the entries moves to the front.
-    fn normalise(self, key: &impl Fn(Lid) -> Lid, combine: &impl Fn(&mut [T]) -> T) {
+    /// [`Rows::normalize`]; what is left of the entries moves to the front.
+    fn normalize(self, key: &impl Fn(Lid) -> Lid, combine: &impl Fn(&mut [T]) -> T) {
         let Piece { first, ends, columns, values } = self;
         let mut row = Vec::new();
         let mut same = Vec::new();
@@ -298,15 +298,15 @@ mod tests {
         entries
     }
 
-    fn normalised(duplicates: Duplicates, key: impl Fn(Lid) -> Lid + Sync) -> Rows<f64> {
+    fn normalized(duplicates: Duplicates, key: impl Fn(Lid) -> Lid + Sync) -> Rows<f64> {
         let mut rows = entries().into_rows(3);
-        rows.normalise(key, |same| duplicates.combine(same));
+        rows.normalize(key, |same| duplicates.combine(same));
         rows
     }
 
     #[test]
     fn triplets_become_sorted_rows() {
-        let rows = normalised(Duplicates::Add, |column| column);
+        let rows = normalized(Duplicates::Add, |column| column);
         assert_eq!(rows.starts, [0, 2, 2, 4]);
         assert_eq!(rows.columns, [0, 3, 0, 1]);
         assert_eq!(rows.values, [5.0, 1.0, 2.0, 9.0]);
@@ -314,12 +314,12 @@ mod tests {
 
     #[test]
     fn the_last_of_several_is_inserted() {
-        assert_eq!(normalised(Duplicates::Insert, |column| column).values, [5.0, 1.0, 2.0, -3.0]);
+        assert_eq!(normalized(Duplicates::Insert, |column| column).values, [5.0, 1.0, 2.0, -3.0]);
     }
 
     #[test]
     fn the_key_orders_columns() {
-        let rows = normalised(Duplicates::Add, |column| 3 - column);
+        let rows = normalized(Duplicates::Add, |column| 3 - column);
         assert_eq!(rows.columns, [3, 0, 1, 0]);
         assert_eq!(rows.values, [1.0, 5.0, 9.0, 2.0]);
     }
@@ -330,7 +330,7 @@ mod tests {
         [(0, 1, 1.0), (0, 2, 2.0), (2, 0, 3.0)].into_iter().for_each(|(r, c, v)| entries.push(r, c, v));
         let place = entries.values.as_ptr();
         let mut rows = entries.into_rows(3);
-        rows.normalise(|column| column, |same| Duplicates::Add.combine(same));
+        rows.normalize(|column| column, |same| Duplicates::Add.combine(same));
         assert_eq!((rows.values.as_ptr(), &rows.starts[..]), (place, &[0, 2, 2, 3][..]));
     }
 
@@ -344,7 +344,7 @@ mod tests {
                 entries.push(0, 7 * i % len, f64::from(7 * i % len));
             }
             let mut rows = entries.into_rows(1);
-            rows.normalise(|column| column, |same| Duplicates::Add.combine(same));
+            rows.normalize(|column| column, |same| Duplicates::Add.combine(same));
             assert_eq!(rows.columns, (0..len).collect::<Vec<_>>());
             assert_eq!(rows.values, (0..len).map(|column| 2.0 * f64::from(column)).collect::<Vec<_>>());
         }

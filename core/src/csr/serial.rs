@@ -1,6 +1,6 @@
 //! `SerialCsr`: a sparse matrix of one rank, for what works on such alone.
 //!
-//! Factorisations, relaxations and direct solvers need no ghosts and no messages, but plain arrays
+//! Factorizations, relaxations and direct solvers need no ghosts and no messages, but plain arrays
 //! that they may read and keep: three of them, in the order that every library knows. A copy of the
 //! matrix shares them until values change.
 

@@ -31,7 +31,7 @@ impl Routing {
             let Some(owner) = blocks.owner(row) else {
                 return Err(Error::IndexOutOfRange { what: "matrix row", index: row, bound: blocks.len() });
             };
-            // Neighbours in the list are mostly neighbours in the matrix.
+            // Neighbors in the list are mostly neighbors in the matrix.
             let (rows, list) = (blocks.range(owner), by_owner.entry(owner).or_default());
             while let Some((_, position)) = entries.next_if(|(place, _)| rows.contains(&place[0])) {
                 memory::push(list, position);

@@ -165,8 +165,8 @@ fn numbered<T>(rows: &Layout, places: &[Place], values: Vec<T>, codes: &mut Colu
 /// Calls `entry(row, column, value)` for the entries of owned columns, those of each column by
 /// ascending rows.
 ///
-/// Rows that are alike are taken column by column, the last one first: then neighbouring calls are
-/// for neighbouring columns, and none waits for what the one before has done to its column.
+/// Rows that are alike are taken column by column, the last one first: then neighboring calls are
+/// for neighboring columns, and none waits for what the one before has done to its column.
 #[inline(always)]
 fn each_own<T: Scalar>(local: &LocalCsr<T>, mut entry: impl FnMut(Lid, Lid, T)) {
     let rows = to_lid("rows", local.rows()).expect("invariant: rows were counted");

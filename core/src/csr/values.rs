@@ -69,7 +69,7 @@ impl<T: Scalar> CsrMatrix<T> {
     /// Multiplies column `j` by `factors[j]`: `A diag(factors)`.
     ///
     /// # Collective
-    /// Neighbours exchange ghost entries of the factors.
+    /// Neighbors exchange ghost entries of the factors.
     ///
     /// # Errors
     /// [`LayoutMismatch`](crate::Error::LayoutMismatch) if `factors` is not on the domain.

@@ -5,7 +5,7 @@
 /// while threads of its own still run, which may be about to execute their code: on a busy machine one of
 /// a thousand short programs crashed after its last line. (Open MPI's `ess_singleton_isolated` avoids some of
 /// these threads, but such processes share a folder, and fail where several start at once.) Called before MPI is
-/// finalised.
+/// finalized.
 #[cfg(target_os = "linux")]
 pub(crate) fn keep_libraries() {
     use std::collections::BTreeSet;
@@ -15,7 +15,7 @@ pub(crate) fn keep_libraries() {
     let files = maps.lines().filter_map(|line| line.find('/').map(|start| &line[start..]));
     for path in files.filter(|path| path.contains(".so")).collect::<BTreeSet<_>>() {
         if let Ok(path) = CString::new(path) {
-            // SAFETY: the path ends with a zero byte. With RTLD_NOLOAD nothing is loaded and no initialiser
+            // SAFETY: the path ends with a zero byte. With RTLD_NOLOAD nothing is loaded and no initializer
             // runs; a library that is there already is marked.
             unsafe { libc::dlopen(path.as_ptr(), libc::RTLD_LAZY | libc::RTLD_NOLOAD | libc::RTLD_NODELETE) };
         }

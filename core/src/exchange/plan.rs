@@ -14,7 +14,7 @@ use crate::index::{Gid, Lid, at, local, to_lid};
 use crate::index_map::IndexMap;
 use crate::layout::Blocks;
 
-/// One neighbour's share of a plan: a span of positions in a packed array.
+/// One neighbor's share of a plan: a span of positions in a packed array.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Share {
     pub(super) rank: usize,

@@ -42,7 +42,7 @@ impl ExchangePlan {
     /// `row(position, values)` appends the values of an owned id, as many as then.
     ///
     /// # Collective
-    /// Neighbours only.
+    /// Neighbors only.
     pub(crate) fn import_row_values<T: Pod>(
         &self,
         starts: &[usize],

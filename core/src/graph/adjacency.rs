@@ -1,7 +1,7 @@
 //! `Graph`: undirected adjacency whose vertices are spread over the ranks.
 //!
-//! Each rank holds the neighbours of the vertices that it owns, as 32-bit local numbers: owned
-//! vertices first, ghosts (neighbours that other ranks own) behind them. Every edge is therefore
+//! Each rank holds the neighbors of the vertices that it owns, as 32-bit local numbers: owned
+//! vertices first, ghosts (neighbors that other ranks own) behind them. Every edge is therefore
 //! seen from both of its ends, on two ranks if need be, and a value of each ghost is one import
 //! away. Loops are not edges; an edge given twice is one edge.
 
@@ -23,10 +23,10 @@ use crate::scalar::Scalar;
 /// the plan of the exchange.
 pub struct Graph {
     layout: Layout,
-    /// Neighbours of owned vertex `v` are `neighbours[starts[v]..starts[v + 1]]`.
+    /// Neighbors of owned vertex `v` are `neighbors[starts[v]..starts[v + 1]]`.
     starts: Box<[usize]>,
     /// Local numbers, those of one vertex in ascending global order.
-    neighbours: Box<[Lid]>,
+    neighbors: Box<[Lid]>,
     ghosts: IndexMap,
     plan: ExchangePlan,
     edges: u64,
@@ -89,15 +89,15 @@ impl Graph {
             Some(position) => position,
             None => layout.local_len() + at(ghosts.global_to_local(id).expect("invariant: every column is numbered")),
         };
-        let neighbours: Box<[Lid]> = columns
+        let neighbors: Box<[Lid]> = columns
             .iter()
             .map(|&id| to_lid("vertices", number(id)).expect("invariant: their number was checked"))
             .collect();
         let plan = ExchangePlan::new(layout, &ghosts)?;
-        let mut ends = [neighbours.len() as u64];
+        let mut ends = [neighbors.len() as u64];
         comm.all_reduce_sum(&mut ends);
         let edges = ends[0] / 2;
-        Ok(Graph { layout: layout.clone(), starts: starts.into(), neighbours, ghosts, plan, edges })
+        Ok(Graph { layout: layout.clone(), starts: starts.into(), neighbors, ghosts, plan, edges })
     }
 
     /// How the vertices are spread over the ranks.
@@ -115,7 +115,7 @@ impl Graph {
         self.edges
     }
 
-    /// Vertices of other ranks that are neighbours of this rank's, in local order.
+    /// Vertices of other ranks that are neighbors of this rank's, in local order.
     pub fn ghosts(&self) -> &IndexMap {
         &self.ghosts
     }
@@ -127,10 +127,10 @@ impl Graph {
 
     /// Number of edge ends at this rank's vertices.
     pub fn local_ends(&self) -> usize {
-        self.neighbours.len()
+        self.neighbors.len()
     }
 
-    /// Number of neighbours of an owned vertex.
+    /// Number of neighbors of an owned vertex.
     ///
     /// # Panics
     /// If there is no such vertex, as indexing a slice does.
@@ -138,13 +138,13 @@ impl Graph {
         self.starts[vertex + 1] - self.starts[vertex]
     }
 
-    /// Neighbours of an owned vertex in ascending global order, as local numbers: below
+    /// Neighbors of an owned vertex in ascending global order, as local numbers: below
     /// `layout().local_len()` owned vertices, from there on ghosts.
     ///
     /// # Panics
     /// If there is no such vertex, as indexing a slice does.
-    pub fn neighbours(&self, vertex: usize) -> &[Lid] {
-        &self.neighbours[self.starts[vertex]..self.starts[vertex + 1]]
+    pub fn neighbors(&self, vertex: usize) -> &[Lid] {
+        &self.neighbors[self.starts[vertex]..self.starts[vertex + 1]]
     }
 
     /// The global id of a local number.
@@ -156,12 +156,12 @@ impl Graph {
         if vertex < owned { self.layout.range().start + vertex as u64 } else { self.ghosts.gids()[vertex - owned] }
     }
 
-    /// Global ids of the neighbours of an owned vertex, ascending.
+    /// Global ids of the neighbors of an owned vertex, ascending.
     ///
     /// # Panics
     /// If there is no such vertex, as indexing a slice does.
-    pub fn global_neighbours(&self, vertex: usize) -> impl ExactSizeIterator<Item = Gid> {
-        self.neighbours(vertex).iter().map(|&neighbour| self.to_global(neighbour))
+    pub fn global_neighbors(&self, vertex: usize) -> impl ExactSizeIterator<Item = Gid> {
+        self.neighbors(vertex).iter().map(|&neighbor| self.to_global(neighbor))
     }
 
     /// This rank's edges, each with its lower end first. An edge between two ranks is given by the
@@ -173,7 +173,7 @@ impl Graph {
     /// [`Graph::edges`] by local numbers, of which the first is owned.
     pub(super) fn local_edges(&self) -> impl Iterator<Item = (usize, Lid)> {
         self.layout.range().enumerate().flat_map(move |(vertex, id)| {
-            let others = self.neighbours(vertex).iter().copied();
+            let others = self.neighbors(vertex).iter().copied();
             others.filter(move |&other| self.to_global(other) > id).map(move |other| (vertex, other))
         })
     }

@@ -61,11 +61,11 @@ fn rows(layout: &Layout, pairs: &[[Gid; 2]]) -> Rows {
         columns[*slot] = to;
         *slot += 1;
     }
-    normalised(starts, columns)
+    normalized(starts, columns)
 }
 
 /// Sorts each row and drops repetitions.
-fn normalised(mut starts: Vec<usize>, mut columns: Vec<Gid>) -> Rows {
+fn normalized(mut starts: Vec<usize>, mut columns: Vec<Gid>) -> Rows {
     let (mut from, mut end) = (0, 0);
     for row in 1..starts.len() {
         let to = starts[row];
@@ -91,7 +91,7 @@ mod tests {
 
     #[test]
     fn rows_are_sorted_and_repetitions_dropped() {
-        let rows = normalised(vec![0, 3, 3, 4, 8], vec![9, 2, 9, 7, 1, 1, 0, 1]);
+        let rows = normalized(vec![0, 3, 3, 4, 8], vec![9, 2, 9, 7, 1, 1, 0, 1]);
         assert_eq!(rows.starts, [0, 2, 2, 3, 5]);
         assert_eq!(rows.columns, [2, 9, 7, 0, 1]);
     }

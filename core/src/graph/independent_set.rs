@@ -25,7 +25,7 @@ impl Graph {
     /// members among this rank's vertices. The same set on any number of ranks.
     ///
     /// Distance 1 is the ordinary maximal independent set; distance 2 gives roots of aggregates
-    /// that, with their neighbours, do not overlap.
+    /// that, with their neighbors, do not overlap.
     ///
     /// # Collective
     /// In each round `distance` imports of 16 bytes a ghost, and one reduction. The expected number
@@ -62,10 +62,10 @@ impl Graph {
         }
     }
 
-    /// For each owned vertex the highest tuple of it and its neighbours.
+    /// For each owned vertex the highest tuple of it and its neighbors.
     fn raise(&self, tuples: &[Tuple], raised: &mut [Tuple]) {
         for (vertex, raised) in raised.iter_mut().enumerate() {
-            let around = self.neighbours(vertex).iter().map(|&other| tuples[at(other)]);
+            let around = self.neighbors(vertex).iter().map(|&other| tuples[at(other)]);
             *raised = around.fold(tuples[vertex], Tuple::max);
         }
     }

@@ -75,7 +75,7 @@ impl Partition {
         for (vertex, &part) in owned.iter().enumerate() {
             rows[at(part)] += 1;
             entries[at(part)] += graph.degree(vertex) as u64 + 1;
-            around.extend(graph.neighbours(vertex).iter().map(|&other| all[at(other)]).filter(|&other| other != part));
+            around.extend(graph.neighbors(vertex).iter().map(|&other| all[at(other)]).filter(|&other| other != part));
             around.sort_unstable();
             around.dedup();
             around.drain(..).for_each(|other| halo[at(other)] += 1);
@@ -130,7 +130,7 @@ impl Partition {
         &self.entries
     }
 
-    /// For each part the rows of others that are neighbours of its own: what a rank with this part
+    /// For each part the rows of others that are neighbors of its own: what a rank with this part
     /// receives in a product with a matrix of symmetric pattern.
     pub fn halo(&self) -> &[u64] {
         &self.halo

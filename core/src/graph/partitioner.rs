@@ -96,7 +96,7 @@ impl Partitioner {
             Balance::Entries => graph.vertices().map(|vertex| number(graph.degree(vertex) + 1)).collect(),
         };
         let mut part: Vec<metis::Idx> = vec![0; graph.len()];
-        metis::Graph::new(1, number(self.parts), &starts, bytemuck::cast_slice(&graph.neighbours))
+        metis::Graph::new(1, number(self.parts), &starts, bytemuck::cast_slice(&graph.neighbors))
             .map_err(|error| failed(error.to_string()))?
             .set_vwgt(&weights)
             .set_option(metis::option::Seed(number(local(self.seed & LIMIT))))
@@ -116,7 +116,7 @@ mod tests {
         let near = |v: Lid| [v.checked_sub(1), (v + 1 < vertices).then_some(v + 1)];
         let rows: Vec<Vec<Lid>> = (0..vertices).map(|v| near(v).into_iter().flatten().collect()).collect();
         let starts = (0..=rows.len()).map(|end| rows[..end].iter().map(Vec::len).sum()).collect();
-        SerialGraph { starts, neighbours: rows.concat() }
+        SerialGraph { starts, neighbors: rows.concat() }
     }
 
     #[test]
@@ -139,7 +139,7 @@ mod tests {
     fn entries_weigh_by_degree() {
         // A star of 16 rays, and 60 vertices without edges.
         let mut star = path(0);
-        star.neighbours.extend((1..17).chain([0; 16]));
+        star.neighbors.extend((1..17).chain([0; 16]));
         star.starts = std::iter::once(0).chain(16..33).chain([32; 60]).collect();
         let part = Partitioner::new(2).balance(Balance::Entries).cut(&star).unwrap();
         let weight = |p: Lid| star.vertices().filter(|&v| part[at(v)] == p).map(|v| star.degree(v) + 1).sum::<usize>();

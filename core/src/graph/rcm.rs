@@ -5,7 +5,7 @@
 //! in a fraction of a second a million vertices. So the graph is gathered, ordered by one rank, and
 //! the numbers are sent back: simple, and the same on any number of ranks. What it costs is memory
 //! on that rank, as for [`Partitioner`](crate::Partitioner). A rank's own block, whose ordering an
-//! incomplete factorisation wants, needs no communication at all.
+//! incomplete factorization wants, needs no communication at all.
 //!
 //! Cuthill & McKee, "Reducing the bandwidth of sparse symmetric matrices", Proc. ACM 1969; reversed
 //! as by George, "Computer implementation of the finite element method", 1971; the start is the
@@ -83,7 +83,7 @@ impl Search<'_> {
             let end = order.len();
             for position in level..end {
                 let first = order.len();
-                for &other in self.graph.neighbours(order[position]) {
+                for &other in self.graph.neighbors(order[position]) {
                     if !std::mem::replace(&mut self.seen[at(other)], true) {
                         order.push(other);
                     }
@@ -129,7 +129,7 @@ mod tests {
         }
         rows.iter_mut().for_each(|row| row.sort_unstable());
         let starts = (0..=vertices).map(|end| rows[..end].iter().map(Vec::len).sum()).collect();
-        SerialGraph { starts, neighbours: rows.concat() }
+        SerialGraph { starts, neighbors: rows.concat() }
     }
 
     #[test]
@@ -141,11 +141,11 @@ mod tests {
     }
 
     #[test]
-    fn neighbours_come_by_degree_and_number() {
+    fn neighbors_come_by_degree_and_number() {
         // A tree: 5 has 0, 1, 2 below it; 0 has 3, and 3 has 4 and 6.
         let tree = graph(7, &[(5, 0), (5, 1), (5, 2), (0, 3), (3, 4), (3, 6)]);
         // The search: from 0 to 1, the lowest leaf two edges away, and from there to 4, which sees as
-        // far. The ordering: 4, then 3, whose neighbour 6 has a lower degree than 0, then 0, 5, 1, 2.
+        // far. The ordering: 4, then 3, whose neighbor 6 has a lower degree than 0, then 0, 5, 1, 2.
         assert_eq!(order(&tree), [2, 1, 5, 0, 6, 3, 4]);
     }
 

@@ -7,11 +7,11 @@ use crate::graph::adjacency::Graph;
 use crate::index::{Lid, at, local, to_lid};
 use crate::layout::Layout;
 
-/// Neighbours of vertex `v` are `neighbours[starts[v]..starts[v + 1]]`, ascending.
+/// Neighbors of vertex `v` are `neighbors[starts[v]..starts[v + 1]]`, ascending.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct SerialGraph {
     pub(super) starts: Vec<usize>,
-    pub(super) neighbours: Vec<Lid>,
+    pub(super) neighbors: Vec<Lid>,
 }
 
 impl SerialGraph {
@@ -20,12 +20,12 @@ impl SerialGraph {
         self.starts.len() - 1
     }
 
-    pub(super) fn neighbours(&self, vertex: Lid) -> &[Lid] {
-        &self.neighbours[self.starts[at(vertex)]..self.starts[at(vertex) + 1]]
+    pub(super) fn neighbors(&self, vertex: Lid) -> &[Lid] {
+        &self.neighbors[self.starts[at(vertex)]..self.starts[at(vertex) + 1]]
     }
 
     pub(super) fn degree(&self, vertex: Lid) -> usize {
-        self.neighbours(vertex).len()
+        self.neighbors(vertex).len()
     }
 
     /// All vertices.
@@ -48,30 +48,30 @@ impl Graph {
             return Err(Error::GraphTooLarge { operation, size, limit });
         }
         let number = |id: u64| Lid::try_from(id).expect("invariant: below the limit");
-        let (mut degrees, mut neighbours) = (Vec::<Lid>::new(), Vec::<Lid>::with_capacity(self.local_ends()));
+        let (mut degrees, mut neighbors) = (Vec::<Lid>::new(), Vec::<Lid>::with_capacity(self.local_ends()));
         for vertex in 0..self.layout().local_len() {
             degrees.push(number(self.degree(vertex) as u64));
-            neighbours.extend(self.global_neighbours(vertex).map(number));
+            neighbors.extend(self.global_neighbors(vertex).map(number));
         }
-        let (degrees, neighbours) = (self.comm().gather(0, &degrees), self.comm().gather(0, &neighbours));
-        Ok(degrees.zip(neighbours).map(|(degrees, neighbours)| {
+        let (degrees, neighbors) = (self.comm().gather(0, &degrees), self.comm().gather(0, &neighbors));
+        Ok(degrees.zip(neighbors).map(|(degrees, neighbors)| {
             let ends = std::iter::once(0).chain(degrees.iter().flatten().scan(0, |end, &degree| {
                 *end += at(degree);
                 Some(*end)
             }));
-            SerialGraph { starts: ends.collect(), neighbours: neighbours.concat() }
+            SerialGraph { starts: ends.collect(), neighbors: neighbors.concat() }
         }))
     }
 
     /// The owned vertices and the edges between them.
     pub(super) fn local_part(&self) -> SerialGraph {
         let owned = self.layout().local_len();
-        let (mut starts, mut neighbours) = (vec![0], Vec::new());
+        let (mut starts, mut neighbors) = (vec![0], Vec::new());
         for vertex in 0..owned {
-            neighbours.extend(self.neighbours(vertex).iter().filter(|&&other| at(other) < owned));
-            starts.push(neighbours.len());
+            neighbors.extend(self.neighbors(vertex).iter().filter(|&&other| at(other) < owned));
+            starts.push(neighbors.len());
         }
-        SerialGraph { starts, neighbours }
+        SerialGraph { starts, neighbors }
     }
 }
 

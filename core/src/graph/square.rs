@@ -1,6 +1,6 @@
 //! The graph of distances one and two.
 //!
-//! A rank knows the neighbours of its own vertices; for those of its ghosts it asks their owners.
+//! A rank knows the neighbors of its own vertices; for those of its ghosts it asks their owners.
 
 use crate::error::Result;
 use crate::graph::adjacency::Graph;
@@ -13,7 +13,7 @@ impl Graph {
     /// pattern of the squared matrix.
     ///
     /// # Collective
-    /// Owners send the neighbours of ghosts, 8 bytes each. Until it is finished the new graph takes 12
+    /// Owners send the neighbors of ghosts, 8 bytes each. Until it is finished the new graph takes 12
     /// bytes an edge end.
     ///
     /// # Errors
@@ -26,10 +26,10 @@ impl Graph {
         let mut rows = Rows { starts: vec![0], columns: Vec::new() };
         let mut row: Vec<Gid> = Vec::new();
         for (vertex, id) in self.layout().range().enumerate() {
-            for &neighbour in self.neighbours(vertex) {
-                row.push(self.to_global(neighbour));
-                match at(neighbour).checked_sub(owned) {
-                    None => row.extend(self.global_neighbours(at(neighbour))),
+            for &neighbor in self.neighbors(vertex) {
+                row.push(self.to_global(neighbor));
+                match at(neighbor).checked_sub(owned) {
+                    None => row.extend(self.global_neighbors(at(neighbor))),
                     Some(ghost) => row.extend(&ghosts.columns[ghosts.starts[ghost]..ghosts.starts[ghost + 1]]),
                 }
             }
@@ -41,7 +41,7 @@ impl Graph {
         Graph::from_rows(self.layout(), rows)
     }
 
-    /// The neighbours of each ghost.
+    /// The neighbors of each ghost.
     ///
     /// # Collective
     fn ghost_rows(&self) -> Rows {
@@ -52,7 +52,7 @@ impl Graph {
             let mut answer = Vec::new();
             for vertex in ids.into_iter().map(|id| self.owned_position(id)) {
                 answer.push(self.degree(vertex) as u64);
-                answer.extend(self.global_neighbours(vertex));
+                answer.extend(self.global_neighbors(vertex));
             }
             (asker, answer)
         };

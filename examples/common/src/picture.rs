@@ -1,4 +1,4 @@
-//! Pictures as PNG files: a canvas with text, colour maps, and what their ends stand for.
+//! Pictures as PNG files: a canvas with text, color maps, and what their ends stand for.
 
 mod canvas;
 mod palette;

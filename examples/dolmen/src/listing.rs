@@ -211,7 +211,7 @@ fn healpix(hdu: &Hdu) -> Option<Value> {
         "nside": nside,
         "ordering": header.text("ORDERING"),
         "coordinates": header.text("COORDSYS"),
-        "polarisation": header.text("POLCCONV"),
+        "polarization": header.text("POLCCONV"),
         "partial": scheme == "EXPLICIT" || header.text("OBJECT") == Some("PARTIAL"),
     }))
 }

@@ -2,7 +2,7 @@
 //!
 //! The matrix is cut into square cells, at most [`MOST`] along its longer side, and the entries of
 //! each are counted on all ranks. Where a cell is one entry, entries are black; otherwise the
-//! colour tells what share of the cell is stored, from the least share to the greatest in steps of
+//! color tells what share of the cell is stored, from the least share to the greatest in steps of
 //! equal ratio, as a bar below says.
 
 use dolmen_common::picture::{Align, Canvas, Font, INK, Limits, Palette, Range, Rgb, label};
@@ -13,9 +13,9 @@ const MOST: u64 = 800;
 /// Least width of the picture between its margins, in points: that of its text.
 const LEAST: usize = 560;
 const MARGIN: usize = 24;
-/// Height of the bar of colours.
+/// Height of the bar of colors.
 const BAR: usize = 18;
-/// The palette begins with the darkest colour, for the fullest cells, and this share of it is used, since the
+/// The palette begins with the darkest color, for the fullest cells, and this share of it is used, since the
 /// rest is too light on white.
 const DARKEST: f64 = 0.85;
 
@@ -63,17 +63,17 @@ impl Spy {
         let below = if self.side > 1 { MARGIN + BAR + 2 * font.height() } else { 0 };
         let full = width.max(LEAST) + 2 * MARGIN;
         let mut canvas = Canvas::new(full, top + height + below + MARGIN);
-        canvas.text(full / 2, MARGIN / 2, Align::Centre, title, INK, name);
+        canvas.text(full / 2, MARGIN / 2, Align::Center, title, INK, name);
         let facts = format!("{} \u{d7} {}, {entries} entries", self.size[0], self.size[1]);
-        canvas.text(full / 2, MARGIN / 2 + title.height(), Align::Centre, font, INK, &facts);
+        canvas.text(full / 2, MARGIN / 2 + title.height(), Align::Center, font, INK, &facts);
         let left = (full - width) / 2;
         frame(&mut canvas, [left, top], [width, height]);
         let limits = self.limits();
         for row in 0..self.cells[0] {
             for column in 0..self.cells[1] {
                 if let Some(fraction) = limits.and_then(|limits| limits.fraction(self.share(row, column))) {
-                    let colour = if self.side > 1 { colour(fraction) } else { INK };
-                    canvas.fill([left + column * zoom, top + row * zoom], [zoom, zoom], |_| colour);
+                    let color = if self.side > 1 { color(fraction) } else { INK };
+                    canvas.fill([left + column * zoom, top + row * zoom], [zoom, zoom], |_| color);
                 }
             }
         }
@@ -92,12 +92,12 @@ impl Spy {
     fn bar(&self, canvas: &mut Canvas, limits: Limits, [left, top]: [usize; 2], font: Font) {
         let (start, length) = (left + LEAST / 5, LEAST - 2 * (LEAST / 5));
         frame(canvas, [start, top], [length, BAR]);
-        canvas.fill([start, top], [length, BAR], |column| colour(column as f64 / (length - 1) as f64));
+        canvas.fill([start, top], [length, BAR], |column| color(column as f64 / (length - 1) as f64));
         let [min, max] = [limits.min, limits.max].map(|share| format!("{} %", label(100.0 * share)));
         canvas.text(start - MARGIN / 2, top, Align::Right, font, INK, &min);
         canvas.text(start + length + MARGIN / 2, top, Align::Left, font, INK, &max);
         let caption = format!("stored, of each cell of {0} \u{d7} {0}", self.side);
-        canvas.text(left + LEAST / 2, top + BAR + MARGIN / 4, Align::Centre, font, INK, &caption);
+        canvas.text(left + LEAST / 2, top + BAR + MARGIN / 4, Align::Center, font, INK, &caption);
     }
 }
 
@@ -106,9 +106,9 @@ fn cell(number: u64) -> usize {
     usize::try_from(number).expect("invariant: the number of cells is bounded")
 }
 
-/// The colour of a cell, from the emptiest at 0 to the fullest at 1.
-fn colour(fraction: f64) -> Rgb {
-    Palette::Sequential.colour(DARKEST * (1.0 - fraction))
+/// The color of a cell, from the emptiest at 0 to the fullest at 1.
+fn color(fraction: f64) -> Rgb {
+    Palette::Sequential.color(DARKEST * (1.0 - fraction))
 }
 
 /// A line around a box.

@@ -76,7 +76,7 @@ pub struct MapConfig {
     pub stokes: Stokes,
     /// Convention of Q and U in the maps.
     #[serde(default)]
-    pub polarisation: Convention,
+    pub polarization: Convention,
     /// A pixel is solved if its block has a reciprocal condition number of at least this.
     #[serde(default = "default_rcond_min")]
     pub rcond_min: f64,
@@ -178,21 +178,21 @@ impl Default for SimulateConfig {
 pub enum Stokes {
     /// Intensity only.
     I,
-    /// Linear polarisation only (polarimeters).
+    /// Linear polarization only (polarimeters).
     QU,
-    /// Intensity and linear polarisation.
+    /// Intensity and linear polarization.
     #[default]
     IQU,
 }
 
-/// In which direction polarisation angles grow.
+/// In which direction polarization angles grow.
 #[derive(Clone, Copy, Debug, Default, Deserialize, PartialEq, Eq)]
 pub enum Convention {
-    /// From south towards east (HEALPix, CMB).
+    /// From south toward east (HEALPix, CMB).
     #[default]
     #[serde(rename = "COSMO")]
     Cosmo,
-    /// From north towards east (IAU); U has the other sign.
+    /// From north toward east (IAU); U has the other sign.
     #[serde(rename = "IAU")]
     Iau,
 }

@@ -50,7 +50,7 @@ pub fn draw(comm: &Comm, maps: &Maps, folder: &Path) -> Result<Drawn> {
     let mut artist = Artist::new(comm, maps)?;
     let finals = maps.destriped.as_ref().map(|map| ("destriped", "Destriped map", map));
     let binned = ("binned", "Binned map (no destriping)", &maps.binned);
-    // Maps of the same thing share their colours, so that they can be compared by eye.
+    // Maps of the same thing share their colors, so that they can be compared by eye.
     let reference = maps.truth.as_ref().or(maps.destriped.as_ref()).unwrap_or(&maps.binned);
     let ranges = artist.ranges(reference);
     for (name, title, values) in finals.into_iter().chain([binned]) {

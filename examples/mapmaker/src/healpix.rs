@@ -11,7 +11,7 @@ use std::f64::consts::{FRAC_PI_2, PI, TAU};
 
 use cdshealpix::nested::{self, Layer};
 
-/// What is wrong with a pixelisation.
+/// What is wrong with a pixelization.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum HealpixError {
@@ -25,7 +25,7 @@ pub enum HealpixError {
 
 pub use dolmen_io::fits::Ordering;
 
-/// A pixelisation of the sphere into `12 nside^2` pixels of equal area.
+/// A pixelization of the sphere into `12 nside^2` pixels of equal area.
 #[derive(Clone, Copy)]
 pub struct Healpix {
     layer: &'static Layer,
@@ -33,7 +33,7 @@ pub struct Healpix {
 }
 
 impl Healpix {
-    /// The pixelisation of resolution `nside`.
+    /// The pixelization of resolution `nside`.
     ///
     /// # Errors
     ///
@@ -81,7 +81,7 @@ impl Healpix {
         })
     }
 
-    /// Colatitude in `[0, pi]` and longitude in `[0, 2 pi)` of the centre of `pixel`, in radians.
+    /// Colatitude in `[0, pi]` and longitude in `[0, 2 pi)` of the center of `pixel`, in radians.
     ///
     /// `None` if there is no such pixel.
     #[must_use]
@@ -165,7 +165,7 @@ mod tests {
         assert_eq!(finest.pixel_count(), 12 << 58);
     }
 
-    /// At nside 1 the centres are at z = 2/3, 0, -2/3, the middle row turned by 45 degrees.
+    /// At nside 1 the centers are at z = 2/3, 0, -2/3, the middle row turned by 45 degrees.
     #[test]
     fn base_pixels() {
         for ordering in [Ordering::Ring, Ordering::Nested] {
@@ -202,7 +202,7 @@ mod tests {
     }
 
     #[test]
-    fn centres_lie_in_their_pixels() {
+    fn centers_lie_in_their_pixels() {
         for ordering in [Ordering::Ring, Ordering::Nested] {
             for nside in [1, 2, 64] {
                 let sphere = sphere(nside, ordering);

@@ -84,7 +84,7 @@ fn make<const N: usize>(
     let layout = Layout::uniform(comm, healpix.pixel_count());
     let unmasked = mask(comm, config, &healpix, &layout)?;
     let truth = truth(comm, config, &description, &healpix, &layout)?;
-    let read = || Samples::read(comm, &tod, &baselines, healpix, config.map.polarisation);
+    let read = || Samples::read(comm, &tod, &baselines, healpix, config.map.polarization);
     let (mut samples, pixels) = phases.time("read samples", read)?;
     tod.close()?;
 
@@ -195,7 +195,7 @@ fn truth(
     let Some(path) = &config.output.compare else {
         return Ok(None);
     };
-    // A polarisation map is compared with columns Q and U of an IQU sky.
+    // A polarization map is compared with columns Q and U of an IQU sky.
     let columns = match config.map.stokes {
         Stokes::I => 0..1,
         Stokes::QU => 1..3,
@@ -206,7 +206,7 @@ fn truth(
     file.require_frame(description.frame)?;
     let mut sky = vec![0.0; layout.local_len() * width];
     for (component, column) in columns.enumerate() {
-        let sign = if column == 2 { file.sign_of_u(config.map.polarisation) } else { 1.0 };
+        let sign = if column == 2 { file.sign_of_u(config.map.polarization) } else { 1.0 };
         let values = file.read(comm, healpix, layout, column)?;
         for (slot, value) in sky.iter_mut().skip(component).step_by(width).zip(values) {
             *slot = if value == UNSEEN { UNSEEN } else { sign * value };

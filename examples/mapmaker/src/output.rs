@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use dolmen_core::Comm;
-use dolmen_io::fits::{ColumnData, Coordinates, MapColumn, MapHeader, PolarisationConvention, write_map};
+use dolmen_io::fits::{ColumnData, Coordinates, MapColumn, MapHeader, PolarizationConvention, write_map};
 use dolmen_io::hdf5::{H5File, Layout};
 use dolmen_io::require_writable_folder;
 
@@ -81,14 +81,14 @@ pub fn write_file(path: &Path, bytes: &[u8]) -> Result<()> {
 /// # Errors
 /// A file cannot be written.
 pub fn write_products(config: &Config, maps: &Maps, history: &[String], folder: &Path) -> Result<Vec<PathBuf>> {
-    let polarised = maps.width > 1;
+    let polarized = maps.width > 1;
     let header = MapHeader {
         nside: maps.pixels.healpix.nside(),
         ordering: maps.pixels.healpix.ordering(),
         coordinates: Some(coordinates(maps.description.frame)),
-        polarisation: polarised.then_some(match config.map.polarisation {
-            Convention::Cosmo => PolarisationConvention::Cosmo,
-            Convention::Iau => PolarisationConvention::Iau,
+        polarization: polarized.then_some(match config.map.polarization {
+            Convention::Cosmo => PolarizationConvention::Cosmo,
+            Convention::Iau => PolarizationConvention::Iau,
         }),
         history: history.to_vec(),
     };

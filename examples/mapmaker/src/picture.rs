@@ -4,14 +4,14 @@
 //! lies under each sample of the picture, the caller fetches those values from their owners, and
 //! [`Mollweide::render`] paints them. The cost is set by the size of the picture, not of the map.
 //!
-//! As on all maps of the sky, longitude grows to the left, and longitude 0 is in the centre.
+//! As on all maps of the sky, longitude grows to the left, and longitude 0 is in the center.
 
 mod mollweide;
 
 use dolmen_common::picture::{Palette, Range};
 pub use mollweide::{Mollweide, PictureError};
 
-/// How a map is painted and labelled.
+/// How a map is painted and labeled.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Style {
     /// Heading.
@@ -21,8 +21,8 @@ pub struct Style {
     /// The labels show the map's values times this, for instance 1e6 for a map in K and labels
     /// in µK.
     pub factor: f64,
-    /// Colour map.
+    /// Color map.
     pub palette: Palette,
-    /// The values, in the map's own unit, at the ends of the colour map.
+    /// The values, in the map's own unit, at the ends of the color map.
     pub range: Range,
 }

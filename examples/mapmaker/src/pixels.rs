@@ -46,7 +46,7 @@ impl PixelNumbering {
 
 /// The distribution of the map's pixels.
 pub struct Pixels {
-    /// The pixelisation.
+    /// The pixelization.
     pub healpix: Healpix,
     /// Owners.
     pub layout: Layout,
@@ -63,7 +63,7 @@ impl Pixels {
     /// # Collective
     ///
     /// # Errors
-    /// None in practice: the pixels come from the pixelisation.
+    /// None in practice: the pixels come from the pixelization.
     pub fn new(comm: &Comm, healpix: Healpix, numbering: PixelNumbering, samples: &mut [Lid]) -> Result<Pixels> {
         let layout = Layout::uniform(comm, healpix.pixel_count());
         let map = IndexMap::new(numbering.seen.clone());

@@ -1,9 +1,9 @@
 //! Unit quaternions, scalar last, as attitudes: `q v q*` turns detector axes into sky axes.
 //!
-//! A detector looks along its `z` axis and is sensitive to polarisation along its `x` axis. Its
+//! A detector looks along its `z` axis and is sensitive to polarization along its `x` axis. Its
 //! pointing `(theta, phi, psi)` are the Euler angles of the rotation
-//! `Rz(phi) Ry(theta) Rz(psi)`: the local frame at `(theta, phi)` has `x` towards south and `y`
-//! towards east, and `psi` turns `x` from south towards east. That is the COSMO convention of
+//! `Rz(phi) Ry(theta) Rz(psi)`: the local frame at `(theta, phi)` has `x` toward south and `y`
+//! toward east, and `psi` turns `x` from south toward east. That is the COSMO convention of
 //! HEALPix. In the IAU convention the angle runs from north through east,
 //! `psi_iau = pi - psi_cosmo`: Q is the same and U changes its sign.
 //!
@@ -72,7 +72,7 @@ impl Quaternion {
     ///
     /// `theta` in `[0, pi]` and `phi` in `[0, 2 pi)` are colatitude and longitude of the `z`
     /// axis; `psi` in `(-pi, pi]` is the angle of the `x` axis in the COSMO convention, from
-    /// south towards east. At a pole, where only `psi + phi` or `psi - phi` means anything, `phi`
+    /// south toward east. At a pole, where only `psi + phi` or `psi - phi` means anything, `phi`
     /// is 0. A common factor of the four components does not matter.
     #[must_use]
     pub fn direction_and_angle(self) -> (f64, f64, f64) {
@@ -185,7 +185,7 @@ mod tests {
 
     /// On the equator at longitude 0, south is -z and east is +y.
     #[test]
-    fn psi_runs_from_south_towards_east() {
+    fn psi_runs_from_south_toward_east() {
         let on_equator = Quaternion::about(Axis::Y, PI / 2.0);
         near(&on_equator.rotate([1.0, 0.0, 0.0]), &[0.0, 0.0, -1.0]);
         let (theta, phi, psi) = on_equator.direction_and_angle();
@@ -196,7 +196,7 @@ mod tests {
         near(&[turned.direction_and_angle().2], &[PI / 2.0]);
     }
 
-    /// The definition: psi = atan2(o . east, o . south) with o the polarisation axis.
+    /// The definition: psi = atan2(o . east, o . south) with o the polarization axis.
     #[test]
     fn angles_agree_with_the_vector_definition() {
         for step in 0..500 {

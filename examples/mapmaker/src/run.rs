@@ -133,7 +133,7 @@ fn settings(config: &Config, maps: &Maps) -> Vec<(String, String)> {
         ("nside", map.nside.to_string()),
         ("ordering", format!("{:?}", map.ordering).to_uppercase()),
         ("Stokes parameters", format!("{:?}", map.stokes)),
-        ("polarisation convention", format!("{:?}", map.polarisation).to_uppercase()),
+        ("polarization convention", format!("{:?}", map.polarization).to_uppercase()),
         ("frame", format!("{:?}", maps.description.frame)),
         ("rcond_min", map.rcond_min.to_string()),
         ("min_hits", map.min_hits.to_string()),

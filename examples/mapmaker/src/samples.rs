@@ -1,7 +1,7 @@
 //! This rank's samples, grouped by baseline, flagged ones left out.
 //!
-//! Every sample has its pixel and the cosine and sine of twice its polarisation angle (times the
-//! polarisation efficiency), so that a pass over the data does no trigonometry. Leaving bad
+//! Every sample has its pixel and the cosine and sine of twice its polarization angle (times the
+//! polarization efficiency), so that a pass over the data does no trigonometry. Leaving bad
 //! samples out, instead of marking them, keeps branches out of the passes.
 
 use std::ops::Range;

@@ -16,7 +16,7 @@ use dolmen_core::random::Philox;
 use dolmen_core::text::shown;
 use dolmen_core::{Comm, ExchangePlan, IndexMap, Layout};
 use dolmen_io::fits::{
-    ColumnData, Coordinates, MapColumn, MapFile, MapHeader, PolarisationConvention, UNSEEN, write_map,
+    ColumnData, Coordinates, MapColumn, MapFile, MapHeader, PolarizationConvention, UNSEEN, write_map,
 };
 use dolmen_io::open_on_all_ranks;
 
@@ -60,7 +60,7 @@ pub fn simulate(comm: &Comm, config: &SimulateConfig, sky: Option<&Path>, output
     keep_inputs(comm, &sky.into_iter().collect::<Vec<_>>(), &outputs(output))?;
     let sky = match sky {
         Some(path) => read(comm, config, path)?,
-        None => synthesise(comm, config)?,
+        None => synthesize(comm, config)?,
     };
     let description = describe(config, sky.frame);
     require_interval(comm, config, &description)?;
@@ -155,7 +155,7 @@ fn read(comm: &Comm, config: &SimulateConfig, path: &Path) -> Result<Sky> {
     let (file, grid) = comm.agree(opened())?;
     let layout = Layout::uniform(comm, grid.pixel_count());
     require_sky(comm, &layout, &shown(path))?;
-    let sign = if file.header().polarisation == Some(PolarisationConvention::Iau) { -1.0 } else { 1.0 };
+    let sign = if file.header().polarization == Some(PolarizationConvention::Iau) { -1.0 } else { 1.0 };
     let factors = [config.sky_unit, config.sky_unit, sign * config.sky_unit];
     let mut stokes = vec![0.0; 3 * layout.local_len()];
     for (column, factor) in factors.into_iter().enumerate() {
@@ -179,7 +179,7 @@ fn read(comm: &Comm, config: &SimulateConfig, path: &Path) -> Result<Sky> {
     Ok(Sky { grid, layout, stokes, frame })
 }
 
-fn synthesise(comm: &Comm, config: &SimulateConfig) -> Result<Sky> {
+fn synthesize(comm: &Comm, config: &SimulateConfig) -> Result<Sky> {
     let grid = Healpix::new(config.sky_nside, Ordering::Ring).expect("invariant: validated");
     let layout = Layout::uniform(comm, grid.pixel_count());
     require_sky(comm, &layout, &format!("simulate.sky_nside = {}", config.sky_nside))?;
@@ -197,7 +197,7 @@ fn write_sky(sky: &Sky, path: &Path) -> Result<()> {
         nside: sky.grid.nside(),
         ordering: sky.grid.ordering(),
         coordinates: Some(crate::output::coordinates(sky.frame)),
-        polarisation: Some(PolarisationConvention::Cosmo),
+        polarization: Some(PolarizationConvention::Cosmo),
         history: vec!["The sky that simulated timelines saw".into()],
     };
     let component = |i: usize| sky.stokes.iter().skip(i).step_by(3).copied().collect::<Vec<f64>>();
@@ -265,7 +265,7 @@ impl Scanner<'_> {
         Ok(())
     }
 
-    /// Pixel and polarisation angle of a detector.
+    /// Pixel and polarization angle of a detector.
     fn look(&self, boresight: Quaternion, detector: &Detector) -> (u64, f64) {
         let (theta, phi, psi) = (boresight * detector.quaternion).direction_and_angle();
         (self.sky.grid.pixel(theta, phi).expect("invariant: a rotation looks at the sphere"), psi)

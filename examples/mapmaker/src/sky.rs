@@ -6,7 +6,7 @@
 use std::path::{Path, PathBuf};
 
 use dolmen_core::{Comm, ExchangePlan, IndexMap, Layout, index::at};
-use dolmen_io::fits::{Coordinates, MapFile, PolarisationConvention, UNSEEN};
+use dolmen_io::fits::{Coordinates, MapFile, PolarizationConvention, UNSEEN};
 use dolmen_io::open_on_all_ranks;
 
 use crate::config::{Convention, Frame};
@@ -72,7 +72,7 @@ impl SkyFile {
     /// By what to multiply U to have it in `convention`. A file that does not say is taken to be
     /// COSMO, as the HEALPix tools take it.
     pub fn sign_of_u(&self, convention: Convention) -> f64 {
-        let iau = self.file.header().polarisation == Some(PolarisationConvention::Iau);
+        let iau = self.file.header().polarization == Some(PolarizationConvention::Iau);
         if iau == (convention == Convention::Iau) { 1.0 } else { -1.0 }
     }
 

@@ -38,7 +38,7 @@ pub struct Detector {
     pub fmin: f64,
     /// From the boresight frame to the detector frame.
     pub quaternion: Quaternion,
-    /// Polarisation efficiency, 0 to 1.
+    /// Polarization efficiency, 0 to 1.
     pub efficiency: f64,
 }
 
@@ -62,7 +62,7 @@ pub struct Description {
     pub detectors: Vec<Detector>,
     /// The observations, by name.
     pub observations: Vec<Observation>,
-    /// Convention of the polarisation angles.
+    /// Convention of the polarization angles.
     pub convention: Convention,
     /// Frame of the pointing.
     pub frame: Frame,
@@ -70,12 +70,12 @@ pub struct Description {
     pub units: String,
 }
 
-/// The pixel and polarisation angle, in rad that a sample looks at.
+/// The pixel and polarization angle, in rad that a sample looks at.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Pointing {
     /// Pixel number.
     pub pixel: u64,
-    /// Angle of the polarisation axis, in the file's convention.
+    /// Angle of the polarization axis, in the file's convention.
     pub psi: f64,
 }
 

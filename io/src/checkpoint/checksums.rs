@@ -110,7 +110,7 @@ mod tests {
 
     #[test]
     fn the_check_value_is_the_standards() {
-        // RFC 3720, B.4: 32 bytes of zeros, and the check value of the CRC catalogue.
+        // RFC 3720, B.4: 32 bytes of zeros, and the check value of the CRC catalog.
         assert_eq!(crc32c(&[0; 32]), 0x8a91_36aa);
         assert_eq!(crc32c(b"123456789"), 0xe306_9283);
     }

@@ -59,16 +59,16 @@ impl Coordinates {
     }
 }
 
-/// The sign of U, and so the direction in which polarisation angles grow.
+/// The sign of U, and so the direction in which polarization angles grow.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum PolarisationConvention {
+pub enum PolarizationConvention {
     /// From south over east, as HEALPix and CMB work have it.
     Cosmo,
     /// From north over east, as the International Astronomical Union has it.
     Iau,
 }
 
-impl PolarisationConvention {
+impl PolarizationConvention {
     pub(super) fn keyword(self) -> &'static str {
         match self {
             Self::Cosmo => "COSMO",
@@ -86,8 +86,8 @@ pub struct MapHeader {
     pub ordering: Ordering,
     /// COORDSYS; none if the file does not say, or not in words that are known.
     pub coordinates: Option<Coordinates>,
-    /// POLCCONV; none if the file does not say, or for maps without polarisation.
-    pub polarisation: Option<PolarisationConvention>,
+    /// POLCCONV; none if the file does not say, or for maps without polarization.
+    pub polarization: Option<PolarizationConvention>,
     /// HISTORY: provenance, one entry a line; longer entries are broken.
     pub history: Vec<String>,
 }
@@ -112,9 +112,9 @@ impl MapHeader {
             nside,
             ordering,
             coordinates: header.text("COORDSYS").and_then(Coordinates::parse),
-            polarisation: match header.text("POLCCONV") {
-                Some("COSMO") => Some(PolarisationConvention::Cosmo),
-                Some("IAU") => Some(PolarisationConvention::Iau),
+            polarization: match header.text("POLCCONV") {
+                Some("COSMO") => Some(PolarizationConvention::Cosmo),
+                Some("IAU") => Some(PolarizationConvention::Iau),
                 _ => None,
             },
             history: header.history().map(str::to_owned).collect(),

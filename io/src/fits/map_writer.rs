@@ -131,9 +131,9 @@ fn cards(map: &MapHeader, full: bool) -> std::result::Result<Header, String> {
         let comment = "C celestial, G galactic, E ecliptic";
         table.push("COORDSYS", coordinates.keyword(), comment);
     }
-    if let Some(polarisation) = map.polarisation {
+    if let Some(polarization) = map.polarization {
         let comment = "polarisation convention, COSMO or IAU";
-        table.push("POLCCONV", polarisation.keyword(), comment);
+        table.push("POLCCONV", polarization.keyword(), comment);
     }
     for line in &map.history {
         table.push_commentary("HISTORY", line);

@@ -24,12 +24,12 @@ use hdf5_sys::h5z::H5Zfilter_avail;
 use std::ffi::{CStr, CString, c_char, c_uint, c_void};
 use std::ptr;
 
-/// Initialises the library before MPI, so that finalising MPI does not terminate it.
+/// Initializes the library before MPI, so that finalizing MPI does not terminate it.
 ///
-/// An initialisation after MPI's makes the end of MPI close all files and datasets,
+/// An initialization after MPI's makes the end of MPI close all files and datasets,
 /// also those that could not be written, over which HDF5 1.10 crashes. The `hdf5`
 /// crate has already seen to it that the end of the process does not close them.
-extern "C" fn initialise() {
+extern "C" fn initialize() {
     sync(|| ());
 }
 
@@ -38,7 +38,7 @@ extern "C" fn initialise() {
 #[used]
 #[cfg_attr(target_vendor = "apple", unsafe(link_section = "__DATA,__mod_init_func"))]
 #[cfg_attr(not(target_vendor = "apple"), unsafe(link_section = ".init_array"))]
-static INITIALISE: extern "C" fn() = initialise;
+static INITIALIZE: extern "C" fn() = initialize;
 
 /// The memory side of a transfer.
 pub(super) enum Buffer<'a> {

@@ -2,7 +2,7 @@
 //!
 //! The first plan is the one that the facts speak for; the others follow if it fails, and the last of
 //! them need the least of the matrix. The facts never prove a matrix definite or regular, so no plan
-//! relies on that: CG stops at a direction of negative energy, factorisations refuse singular
+//! relies on that: CG stops at a direction of negative energy, factorizations refuse singular
 //! matrices, and every solve ends with a true residual.
 
 use crate::analysis::Analysis;
@@ -12,10 +12,10 @@ use crate::choice::{Method, MethodSettings, PreconditionerKind, PreconditionerSe
 /// Up to this size an indefinite matrix, or one that cannot be factored without exchanging rows, is
 /// factored completely before anything else is tried: faster than many iterations, and it ends.
 const SMALL: u64 = 20_000;
-/// Up to this size a complete factorisation on one rank is tried after everything else.
+/// Up to this size a complete factorization on one rank is tried after everything else.
 const FACTORABLE: u64 = 200_000;
 
-/// Iterations of an attempt that a factorisation of a small matrix follows, which takes less time than more of
+/// Iterations of an attempt that a factorization of a small matrix follows, which takes less time than more of
 /// them, and of GMRES without a preconditioner.
 const FEW: usize = 1000;
 /// Work of an attempt that others of its kind follow, in numbers read: about a minute of one core.
@@ -158,8 +158,8 @@ fn least_squares(facts: &Analysis) -> Plan {
     )
 }
 
-fn factorisation(facts: &Analysis, why: &str) -> Plan {
-    let reason = format!("{why}; GMRES refines the solution of a complete factorisation");
+fn factorization(facts: &Analysis, why: &str) -> Plan {
+    let reason = format!("{why}; GMRES refines the solution of a complete factorization");
     plan(facts, Method::Gmres, PreconditionerKind::Direct, reason)
 }
 
@@ -196,7 +196,7 @@ fn hermitian(facts: &Analysis) -> Vec<Plan> {
     let minres = "takes indefinite and singular ones";
     let minres = plan(facts, Method::Minres, PreconditionerKind::None, format!("A is {name}, and MINRES {minres}"));
     let indefinite = if all_of_one_sign { "CG has failed".to_owned() } else { indefinite_diagonal(facts, name) };
-    let direct = is_factorable(facts).then(|| factorisation(facts, &indefinite));
+    let direct = is_factorable(facts).then(|| factorization(facts, &indefinite));
     if facts.rows <= SMALL {
         plans.extend(direct.into_iter().chain([minres]));
     } else {
@@ -227,7 +227,7 @@ fn general(facts: &Analysis) -> Vec<Plan> {
             format!("A is {name} and has {} zeros on its diagonal, so no incomplete factors", facts.zero_diagonal);
         let gmres =
             Plan { limit: FEW, ..plan(facts, Method::Gmres, PreconditionerKind::None, format!("{zero}{null}")) };
-        let direct = direct.then(|| factorisation(facts, &zero));
+        let direct = direct.then(|| factorization(facts, &zero));
         let mut plans = vec![gmres];
         plans.splice(if facts.rows <= SMALL { 0..0 } else { 1..1 }, direct);
         plans.push(least_squares(facts));
@@ -249,7 +249,7 @@ fn general(facts: &Analysis) -> Vec<Plan> {
         ),
     ];
     if direct {
-        plans.push(factorisation(facts, "incomplete factors were not good enough"));
+        plans.push(factorization(facts, "incomplete factors were not good enough"));
     }
     let longer = format!("GMRES has failed, which forgets at each restart; BiCGStab never does{null}");
     plans.push(plan(facts, Method::BiCgStab, PreconditionerKind::Ilu, longer));
@@ -286,12 +286,12 @@ mod tests {
             let plans = plans(&indefinite, Independence::Unknown);
             plans.into_iter().find(|plan| plan.method.method() == Method::Minres).map(|plan| plan.limit)
         };
-        // A factorisation follows if there are more than 20 000 rows.
+        // A factorization follows if there are more than 20 000 rows.
         assert_eq!(minres(50_000, 350_000), Some(37_037));
         assert_eq!(minres(50_000, 50_000_000), Some(FEW));
         assert_eq!(minres(500, 5000), Some(20_000));
         assert_eq!(minres(15_000, 100_000), Some(300_000));
-        // Before the factorisation of a small matrix few are enough.
+        // Before the factorization of a small matrix few are enough.
         assert_eq!(plans(&facts(5000, 20_000), Independence::Unknown)[0].limit, FEW);
     }
 

@@ -41,10 +41,10 @@ impl Attempt {
                 let rows = self.unsolvable_rows;
                 let proven = match report.normal_residual {
                     _ if rows > 0 => &format!(
-                        "b is not zero in {rows} rows in which A is, which no x solves; x minimises |b - Ax| in the others"
+                        "b is not zero in {rows} rows in which A is, which no x solves; x minimizes |b - Ax| in the others"
                     ),
                     Some(_) => {
-                        "x minimises |b - Ax| as far as a small |A*r| says, but that does not meet the tolerance"
+                        "x minimizes |b - Ax| as far as a small |A*r| says, but that does not meet the tolerance"
                     }
                     None => {
                         "what is left of b - Ax when constants are projected out meets the tolerance, b - Ax does not: b has a \

@@ -1,7 +1,7 @@
 //! Arnoldi's process with the least-squares problem it leads to, for GMRES and its relatives (Saad,
 //! "Iterative Methods for Sparse Linear Systems", 2nd ed., sections 6.3 and 6.5).
 //!
-//! New vectors are orthogonalised by classical Gram-Schmidt, all inner products in one reduction. What
+//! New vectors are orthogonalized by classical Gram-Schmidt, all inner products in one reduction. What
 //! remains of the square is known without another sum, so an iteration takes one reduction, or two: a
 //! second pass is made when less than a tenth of the length is left (the criterion of Daniel, Gragg,
 //! Kaufman and Stewart, Math. Comp. 30 (1976) 772), or when the basis would become too oblique.
@@ -106,12 +106,12 @@ impl<T: Scalar> Arnoldi<T> {
     pub(crate) fn expand(&mut self, cx: &Context<'_, T>) -> Result<Expansion> {
         let j = self.len;
         self.triangle[column(j)].fill(T::Double::ZERO);
-        let whole = self.orthogonalise(cx)?;
+        let whole = self.orthogonalize(cx)?;
         let mut rest = self.remainder(whole);
         let eps = T::Real::EPSILON.to_f64();
         let products = (self.products * (whole - rest).max(0.0).sqrt() + eps * whole.sqrt()) / rest.max(0.0).sqrt();
         if rest < LEFT * whole || products > eps.powf(2.0 / 3.0) {
-            let again = self.orthogonalise(cx)?;
+            let again = self.orthogonalize(cx)?;
             rest = self.remainder(again);
         } else {
             self.products = self.products.max(products);
@@ -137,7 +137,7 @@ impl<T: Scalar> Arnoldi<T> {
     }
 
     /// Subtracts from `basis[len + 1]` its parts along the others, once; the square of its norm before.
-    fn orthogonalise(&mut self, cx: &Context<'_, T>) -> Result<f64> {
+    fn orthogonalize(&mut self, cx: &Context<'_, T>) -> Result<f64> {
         let j = self.len;
         let coefficients = &mut self.coefficients[..j + 2];
         // The product of the vector with itself is the square of its norm.

@@ -108,7 +108,7 @@ impl<T: Scalar> Iteration<T> for Run<T> {
         r.axpy(-T::from_double(alpha), &self.v)?;
         cx.apply_projected(cx.preconditioned(r, &mut self.z)?, &mut self.t)?;
         let [along, square] = cx.dots([(&self.t, r), (&self.t, &self.t)])?;
-        // A residual that vanished half-way leaves nothing to minimise.
+        // A residual that vanished half-way leaves nothing to minimize.
         let omega = if square.re() > 0.0 { along / square } else { T::Double::ZERO };
         let previous = self.rho;
         let [rho, size] = self.advance(cx, x, r, [alpha, omega].map(T::from_double))?;

@@ -234,7 +234,7 @@ impl<'s, T: Scalar> Context<'s, T> {
         })
     }
 
-    /// `y = P A x`, for methods that orthogonalise what `A` gives.
+    /// `y = P A x`, for methods that orthogonalize what `A` gives.
     pub(crate) fn apply_projected(&self, x: &Vector<T>, y: &mut Vector<T>) -> Result<()> {
         self.apply(x, y)?;
         self.project(y)

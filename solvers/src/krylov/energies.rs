@@ -13,7 +13,7 @@ use dolmen_core::{Real, Scalar};
 
 use crate::report::StopReason;
 
-/// A pivoted Cholesky factorisation of the scaled energies.
+/// A pivoted Cholesky factorization of the scaled energies.
 pub(crate) struct Energies<T: Scalar> {
     /// Chosen directions, in the order of elimination.
     chosen: Vec<usize>,

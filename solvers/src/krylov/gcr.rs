@@ -7,7 +7,7 @@
 //! orthogonal to its own image.
 //!
 //! Stops when `|r| <= max(rtol |b|, atol)`. Three reductions an iteration, four where a new image loses
-//! more than half of its square in the first orthogonalisation. Traffic of step `j` of a cycle beside
+//! more than half of its square in the first orthogonalization. Traffic of step `j` of a cycle beside
 //! the operator and the preconditioner, in vectors of `n` entries: `3 j + 12` reads and 4 writes;
 //! `3 j + 6` and 2 more for a second pass.
 
@@ -63,7 +63,7 @@ impl<T: Scalar> Run<T> {
     }
 
     /// Makes the newest image orthogonal to the others, once; what it keeps of its square.
-    fn orthogonalise(&mut self, cx: &Context<'_, T>) -> Result<f64> {
+    fn orthogonalize(&mut self, cx: &Context<'_, T>) -> Result<f64> {
         let k = self.len;
         let products = &mut self.products[..=k];
         cx.multi_dot(&self.q[k], &self.q[..=k], products)?;
@@ -91,8 +91,8 @@ impl<T: Scalar> Iteration<T> for Run<T> {
         self.reserve(r.layout(), k + 1);
         cx.precondition(r, &mut self.p[k])?;
         cx.apply_projected(&self.p[k], &mut self.q[k])?;
-        if k > 0 && self.orthogonalise(cx)? < 0.5 {
-            self.orthogonalise(cx)?;
+        if k > 0 && self.orthogonalize(cx)? < 0.5 {
+            self.orthogonalize(cx)?;
         }
         let q = &self.q[k];
         let [along, square, size] = cx.dots([(q, r), (q, q), (r, r)])?;

@@ -30,7 +30,7 @@ square_solver! {
 }
 
 const SEED: u64 = 0x1d25;
-/// Below this cosine the minimising step is enlarged (section 4.3 of the paper).
+/// Below this cosine the minimizing step is enlarged (section 4.3 of the paper).
 const KAPPA: f64 = 0.7;
 
 /// Refuses an empty shadow space.
@@ -101,7 +101,7 @@ impl<T: Scalar> Run<T> {
 
     /// Makes the newest image orthogonal to the first `k` shadow vectors; its products with the others
     /// become a column of `M`.
-    fn biorthogonalise(&mut self, cx: &Context<'_, T>) -> Result<()> {
+    fn biorthogonalize(&mut self, cx: &Context<'_, T>) -> Result<()> {
         let (k, s) = (self.k, self.f.len());
         cx.multi_dot(&self.g[k], &self.shadow, &mut self.c)?;
         for i in 0..k {
@@ -135,7 +135,7 @@ impl<T: Scalar> Run<T> {
         newest.axpby(T::from_double(self.omega), &self.z, self.factors[k])?;
         newest.multi_axpy(&self.factors[k + 1..], others)?;
         cx.apply_projected(newest, &mut self.g[k])?;
-        self.biorthogonalise(cx)?;
+        self.biorthogonalize(cx)?;
         let pivot = self.m[k * s + k];
         if pivot == T::Double::ZERO {
             return Ok(Step::Breakdown);

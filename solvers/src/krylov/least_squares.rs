@@ -1,4 +1,4 @@
-//! What methods for least-squares problems share: their interface, and the bidiagonalisation.
+//! What methods for least-squares problems share: their interface, and the bidiagonalization.
 
 use dolmen_core::{AdjointOperator, Scalar, Vector};
 
@@ -12,7 +12,7 @@ pub trait LeastSquaresSolver<T: Scalar> {
     /// The method's name, as in its reports.
     fn name(&self) -> &'static str;
 
-    /// Minimises `|b - A x|` from the guess in `x`.
+    /// Minimizes `|b - A x|` from the guess in `x`.
     ///
     /// # Collective
     ///
@@ -40,7 +40,7 @@ macro_rules! least_squares_solver {
                 self
             }
 
-            /// Minimises `|b - A x|`; `x` holds the initial guess and becomes the solution, with a guess
+            /// Minimizes `|b - A x|`; `x` holds the initial guess and becomes the solution, with a guess
             /// of zero and no preconditioner the shortest one. For `b = 0` it becomes zero.
             ///
             /// # Collective
@@ -87,7 +87,7 @@ macro_rules! least_squares_solver {
 }
 pub(crate) use least_squares_solver;
 
-/// The bidiagonalisation of Golub and Kahan (SIAM J. Numer. Anal. 2 (1965) 205) of `A M`, in the
+/// The bidiagonalization of Golub and Kahan (SIAM J. Numer. Anal. 2 (1965) 205) of `A M`, in the
 /// form of Paige and Saunders (ACM TOMS 8 (1982) 43).
 pub(crate) struct GolubKahan<T> {
     u: Vector<T>,
@@ -110,9 +110,9 @@ impl<T: Scalar> GolubKahan<T> {
     /// `beta u = r`, `alpha v = M^H A^H u`.
     pub(crate) fn start(&mut self, cx: &Context<'_, T>, r: &Vector<T>) -> Result<()> {
         self.u.copy_from(r)?;
-        self.beta = normalise(cx, &mut self.u)?;
+        self.beta = normalize(cx, &mut self.u)?;
         cx.apply_adjoint(&self.u, &mut self.v)?;
-        self.alpha = normalise(cx, &mut self.v)?;
+        self.alpha = normalize(cx, &mut self.v)?;
         cx.precondition(&self.v, &mut self.t)
     }
 
@@ -121,11 +121,11 @@ impl<T: Scalar> GolubKahan<T> {
         cx.apply(&self.t, &mut self.image)?;
         self.u.axpby(T::ONE, &self.image, T::from_parts(-self.alpha, 0.0))?;
         let before = self.alpha;
-        self.beta = normalise(cx, &mut self.u)?;
+        self.beta = normalize(cx, &mut self.u)?;
         cx.note_operator_norm((before * before + self.beta * self.beta).sqrt());
         cx.apply_adjoint(&self.u, &mut self.back)?;
         self.v.axpby(T::ONE, &self.back, T::from_parts(-self.beta, 0.0))?;
-        self.alpha = normalise(cx, &mut self.v)?;
+        self.alpha = normalize(cx, &mut self.v)?;
         cx.precondition(&self.v, &mut self.t)
     }
 
@@ -139,7 +139,7 @@ impl<T: Scalar> GolubKahan<T> {
 }
 
 /// Makes a vector one long, if it is not zero; its length.
-fn normalise<T: Scalar>(cx: &Context<'_, T>, v: &mut Vector<T>) -> Result<f64> {
+fn normalize<T: Scalar>(cx: &Context<'_, T>, v: &mut Vector<T>) -> Result<f64> {
     let length = cx.square_of(v)?.sqrt();
     if length > 0.0 {
         v.scale(T::from_parts(1.0 / length, 0.0));

@@ -1,5 +1,5 @@
 //! LSQR (Paige and Saunders, ACM TOMS 8 (1982) 43) for `min |b - A x|`, any shape of `A`.
-//! In exact arithmetic the iterates are those of CGLS; the bidiagonalisation is kinder to
+//! In exact arithmetic the iterates are those of CGLS; the bidiagonalization is kinder to
 //! ill-conditioned problems.
 //!
 //! Stops when `|r| <= max(rtol |b|, atol)` or `|M^H A^H r| <= rtol |A M| |r|` (tests 1 and 2 of the

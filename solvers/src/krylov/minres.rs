@@ -55,7 +55,7 @@ impl<T: Scalar> Minres<'_, T> {
 
 /// Lanczos' process in the inner product of `M`: residual-like vectors `v` and their images `M v`.
 pub(crate) struct Lanczos<T> {
-    /// The newest vector and the one before, each of them `gamma` times a normalised one.
+    /// The newest vector and the one before, each of them `gamma` times a normalized one.
     pub(crate) v: [Vector<T>; 2],
     /// `M v` of the newest.
     pub(crate) z: Vector<T>,
@@ -78,11 +78,11 @@ impl<T: Scalar> Lanczos<T> {
         self.v[1].fill(T::ZERO);
         self.gamma = [0.0, 1.0];
         self.is_first = true;
-        self.normalise(cx)
+        self.normalize(cx)
     }
 
     /// `z = M v`, and the norm of `v`.
-    fn normalise(&mut self, cx: &Context<'_, T>) -> Result<()> {
+    fn normalize(&mut self, cx: &Context<'_, T>) -> Result<()> {
         cx.precondition(&self.v[0], &mut self.z)?;
         let [square] = cx.dots([(&self.v[0], &self.z)])?;
         self.square = square.re();
@@ -99,7 +99,7 @@ impl<T: Scalar> Lanczos<T> {
         }
     }
 
-    /// The next vector; the diagonal entry of the tridiagonal matrix. `z` still is the normalised
+    /// The next vector; the diagonal entry of the tridiagonal matrix. `z` still is the normalized
     /// `M v` from before; [`Lanczos::advance`] replaces it.
     pub(crate) fn expand(&mut self, cx: &Context<'_, T>) -> Result<f64> {
         let [gamma, before] = self.gamma;
@@ -117,7 +117,7 @@ impl<T: Scalar> Lanczos<T> {
 
     /// Preconditions the vector that [`Lanczos::expand`] made.
     pub(crate) fn advance(&mut self, cx: &Context<'_, T>, delta: f64) -> Result<()> {
-        self.normalise(cx)?;
+        self.normalize(cx)?;
         // What rounding leaves of a space that is exhausted.
         let beside = if self.is_first { delta.abs() } else { self.gamma[1] };
         let noise = T::Real::EPSILON.to_f64() * (delta.abs() + beside);

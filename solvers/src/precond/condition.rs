@@ -1,4 +1,4 @@
-//! What a factorisation is worth: the condition of the matrix and the error of a solve, computed from
+//! What a factorization is worth: the condition of the matrix and the error of a solve, computed from
 //! the factors before anybody relies on them.
 
 use dolmen_core::index::at;
@@ -12,7 +12,7 @@ const STEPS: usize = 5;
 /// Steps that bring any number near one.
 const HALVINGS: usize = 12;
 
-/// The matrix that a factorisation is of: all of `entries`, or the Hermitian one whose lower triangle
+/// The matrix that a factorization is of: all of `entries`, or the Hermitian one whose lower triangle
 /// they are.
 #[derive(Clone, Copy)]
 pub(super) struct Meant<'a, T> {

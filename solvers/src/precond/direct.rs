@@ -17,7 +17,7 @@ use crate::precond::lu::Lu;
 const METHOD: &str = "direct solution";
 const ROOT: usize = 0;
 
-/// The inverse of a distributed matrix, by a factorisation on rank 0.
+/// The inverse of a distributed matrix, by a factorization on rank 0.
 ///
 /// ```no_run
 /// # use dolmen_core::{CsrMatrix, Vector};
@@ -73,7 +73,7 @@ impl<T: Scalar, S: LocalSolver<T>> Direct<T, S> {
 
     /// `x = A^-1 b`, refined with the true residual (see [`LocalSolver::solve_refined`]); gives the
     /// componentwise backward error, the largest `|b - A x|_i / (|A| |x| + |b|)_i`, if the solver
-    /// knows it, as [`Lu`] and the other complete factorisations do.
+    /// knows it, as [`Lu`] and the other complete factorizations do.
     ///
     /// As an operator, a preconditioner, it is linear and so not refined for each vector.
     ///
@@ -92,7 +92,7 @@ impl<T: Scalar, S: LocalSolver<T>> Direct<T, S> {
         Ok(Some(known[0]).filter(|error| *error >= 0.0))
     }
 
-    /// The factorisation; `None` on all ranks but rank 0.
+    /// The factorization; `None` on all ranks but rank 0.
     pub fn solver(&self) -> Option<&S> {
         self.solver.as_ref()
     }

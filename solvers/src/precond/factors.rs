@@ -1,4 +1,4 @@
-//! The sparse factorisations of the faer library behind one object for each of the four scalars.
+//! The sparse factorizations of the faer library behind one object for each of the four scalars.
 //!
 //! faer's matrices have columns, ours rows, and neither is converted: the arrays of `A` are those of
 //! `A^T` to faer, so that `A^T` is factored and the transposed system solved. Work space for a
@@ -22,7 +22,7 @@ use faer::{Conj, MatMut, Par, Side};
 
 use dolmen_core::index::at;
 
-/// Which factorisation.
+/// Which factorization.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Kind {
     /// Partial pivoting, columns ordered by COLAMD.

@@ -1,9 +1,9 @@
-//! Incomplete Cholesky factorisation without fill, IC(0), of Hermitian positive definite matrices
+//! Incomplete Cholesky factorization without fill, IC(0), of Hermitian positive definite matrices
 //! (Meijerink and van der Vorst, Math. Comp. 31, 1977; Saad, "Iterative Methods for Sparse Linear
 //! Systems", 2nd ed., section 10.3.2), as `L D L^H` with unit `L`.
 //!
-//! Unlike the complete factorisation, it can meet a pivot that is not positive though the matrix is
-//! positive definite. Then the diagonal is multiplied by `1 + shift` and the factorisation begun
+//! Unlike the complete factorization, it can meet a pivot that is not positive though the matrix is
+//! positive definite. Then the diagonal is multiplied by `1 + shift` and the factorization begun
 //! again, the shift starting at 0.001 and doubling, until all pivots are positive (Manteuffel, "An
 //! incomplete factorization technique for positive definite linear systems", Math. Comp. 34, 1980,
 //! who proves that there is such a shift; start and growth are those of Lin and Moré, SIAM J. Sci.
@@ -25,7 +25,7 @@ const LAST_SHIFT: f64 = 1e20;
 /// Far above the smallest square that has all its digits, in single precision too.
 const SMALLEST_SQUARE: f64 = 1e-30;
 
-/// The factor of an incomplete Cholesky factorisation.
+/// The factor of an incomplete Cholesky factorization.
 ///
 /// Memory: a value and 4 bytes for each entry of the matrix off its diagonal, since the factor is
 /// kept by rows and by columns; 18 bytes and 3 values for each row.

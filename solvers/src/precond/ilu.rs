@@ -1,4 +1,4 @@
-//! Incomplete LU factorisation by level of fill, ILU(k) (Saad, "Iterative Methods for Sparse Linear
+//! Incomplete LU factorization by level of fill, ILU(k) (Saad, "Iterative Methods for Sparse Linear
 //! Systems", 2nd ed., sections 10.3.1 and 10.3.3).
 //!
 //! An entry of the matrix has level 0; the entry that eliminating `a_ik` with row `k` creates or
@@ -22,7 +22,7 @@ const METHOD: &str = "ILU(k)";
 /// No row and no level.
 const NONE: Lid = Lid::MAX;
 
-/// The factors of an incomplete LU factorisation without pivoting.
+/// The factors of an incomplete LU factorization without pivoting.
 ///
 /// Memory: a value and 4 bytes for each entry kept, 18 bytes and 3 values for each row.
 #[derive(Clone, Debug)]

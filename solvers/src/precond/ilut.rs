@@ -1,4 +1,4 @@
-//! Incomplete LU factorisation with dual threshold, ILUT (Saad, "ILUT: a dual threshold incomplete
+//! Incomplete LU factorization with dual threshold, ILUT (Saad, "ILUT: a dual threshold incomplete
 //! LU factorization", Numer. Linear Algebra Appl. 1, 1994; "Iterative Methods for Sparse Linear
 //! Systems", 2nd ed., algorithm 10.6).
 //!
@@ -20,7 +20,7 @@ use crate::settings::require;
 
 const METHOD: &str = "ILUT";
 
-/// The factors of an incomplete LU factorisation whose fill is chosen by size.
+/// The factors of an incomplete LU factorization whose fill is chosen by size.
 ///
 /// Memory: a value and 4 bytes for each entry kept, at most `2 fill` of them a row beside the
 /// diagonal; 18 bytes and 3 values for each row.
@@ -34,7 +34,7 @@ pub struct Ilut<T> {
 impl<T: Scalar> Ilut<T> {
     /// Factors `a`. Multipliers below `drop`, and entries of `U` below `drop` times the 2-norm of
     /// their row of `a`, are dropped; of the others the `fill` largest of a row are kept in each
-    /// triangle. `drop` zero with as much fill as rows is a complete factorisation.
+    /// triangle. `drop` zero with as much fill as rows is a complete factorization.
     ///
     /// # Errors
     /// [`Error::Setting`] if `drop` is not zero or more; otherwise as [`Ilu::new`](crate::Ilu::new),

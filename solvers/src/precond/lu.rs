@@ -1,13 +1,13 @@
-//! Complete sparse factorisations on one rank: LU, Cholesky and `L D L^H`, by the faer library.
+//! Complete sparse factorizations on one rank: LU, Cholesky and `L D L^H`, by the faer library.
 //!
 //! Rows and columns are first scaled by powers of two, which rounds nothing: `S = R A C` is factored,
 //! and `A^-1 = C S^-1 R`. So the units of equations and unknowns neither choose the pivots nor make
 //! numbers overflow, and the condition that a matrix is judged by is that of `S`.
 //!
-//! A factorisation of a matrix that is singular to working precision does not fail by itself: it
+//! A factorization of a matrix that is singular to working precision does not fail by itself: it
 //! divides by a rounding error and goes on. So each one is asked for the condition of the matrix,
 //! for the price of about ten solves, and for the backward error of a solve, before it is given out.
-//! Factorisations of Hermitian matrices begin with a copy of the lower triangle, so that neither they
+//! Factorizations of Hermitian matrices begin with a copy of the lower triangle, so that neither they
 //! nor any check sees the upper one.
 
 use std::borrow::Cow;
@@ -23,14 +23,14 @@ use crate::precond::factors::{Factors, Failure, Kind, symbolic};
 use crate::precond::local::{LocalSolver, check, unfit};
 use crate::precond::matching::{equilibration, multiplied};
 
-/// Backward error above which a factorisation without pivoting is refused, as a power of the precision.
+/// Backward error above which a factorization without pivoting is refused, as a power of the precision.
 const ACCEPTED_ERROR: f64 = 0.5;
 /// Backward error, in units of the precision, above which each solve is refined.
 const REFINED_ERROR: f64 = 256.0;
 /// Most steps of refinement of each solve, and of one that is asked to be as accurate as it can be.
 const STEPS: [usize; 2] = [2, 5];
 
-/// A factorisation of a scaled matrix.
+/// A factorization of a scaled matrix.
 struct Factored<T> {
     method: &'static str,
     kind: Kind,
@@ -134,7 +134,7 @@ fn not_positive(kind: Kind, error: Error) -> Error {
     }
 }
 
-/// What a factorisation looks at: all of a matrix, or its lower triangle with a real diagonal.
+/// What a factorization looks at: all of a matrix, or its lower triangle with a real diagonal.
 fn seen<T: Scalar>(kind: Kind, a: &SerialCsr<T>) -> Cow<'_, SerialCsr<T>> {
     if kind == Kind::Lu {
         return Cow::Borrowed(a);
@@ -243,7 +243,7 @@ macro_rules! direct {
 }
 
 direct! {
-    /// Sparse LU factorisation with partial pivoting of any matrix that is not singular.
+    /// Sparse LU factorization with partial pivoting of any matrix that is not singular.
     ///
     /// Rows and columns are scaled by powers of two so that the product of the entries that become one is the
     /// largest (Duff and Koster, SIAM J. Matrix Anal. Appl. 22, 2001): a matrix whose rows and columns
@@ -255,7 +255,7 @@ direct! {
 }
 
 direct! {
-    /// Sparse Cholesky factorisation of a Hermitian positive definite matrix, of which only the lower
+    /// Sparse Cholesky factorization of a Hermitian positive definite matrix, of which only the lower
     /// triangle, with the real parts of the diagonal, is looked at.
     ///
     /// Memory and time depend on the fill, as for [`Lu`], of which it takes about half.
@@ -263,7 +263,7 @@ direct! {
 }
 
 direct! {
-    /// Sparse `L D L^H` factorisation of a Hermitian matrix, of which only the lower triangle, with the
+    /// Sparse `L D L^H` factorization of a Hermitian matrix, of which only the lower triangle, with the
     /// real parts of the diagonal, is looked at, with a diagonal `D` of any signs.
     ///
     /// There is no pivoting, so it is for matrices whose pivots are good in any order, such as

@@ -1,7 +1,7 @@
 //! A local solver of a matrix whose rows and columns are taken in another order.
 //!
-//! The order decides what an incomplete factorisation leaves out: with reverse Cuthill-McKee
-//! numbers, neighbours stand close together and less is lost (Saad, "Iterative Methods for Sparse
+//! The order decides what an incomplete factorization leaves out: with reverse Cuthill-McKee
+//! numbers, neighbors stand close together and less is lost (Saad, "Iterative Methods for Sparse
 //! Linear Systems", 2nd ed., section 10.3.4). The direct solvers order for themselves.
 
 use std::cell::RefCell;

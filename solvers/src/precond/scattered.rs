@@ -1,4 +1,4 @@
-//! A row of a factorisation under way, spread out over all columns, so that elimination finds an
+//! A row of a factorization under way, spread out over all columns, so that elimination finds an
 //! entry, or that there is none, in one step.
 
 use dolmen_core::index::at;

@@ -1,6 +1,6 @@
 //! Rows of the benchmark matrices, the same as the peers': grids numbered x first.
 
-/// A discretised operator on an `n` by `n` by `n` grid.
+/// A discretized operator on an `n` by `n` by `n` grid.
 #[derive(Clone, Copy)]
 pub(crate) enum Problem {
     /// 7-point Laplacian, 6 and -1.
@@ -8,7 +8,7 @@ pub(crate) enum Problem {
     /// 27-point Laplacian, 26 and -1.
     TwentySeven,
     /// 7 points with coefficients that jump between 1000 and 0.001 on cubes of 8: no two
-    /// neighbouring rows need be alike.
+    /// neighboring rows need be alike.
     Jumping,
     /// 7 points of convection and diffusion, upwind: velocity (100, 50, 25), grid width `1 / (n + 1)`.
     Convection,

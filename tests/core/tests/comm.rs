@@ -22,7 +22,7 @@ fn main() -> ExitCode {
     dolmen_tests::main(&[
         case("every_set_of_failing_ranks_agrees", ANY, every_set_of_failing_ranks_agrees),
         case("messages_of_any_text_agree", ANY, messages_of_any_text_agree),
-        case("colours_split", &[1, 2, 3, 4, 7], colours_split),
+        case("colors_split", &[1, 2, 3, 4, 7], colors_split),
         case("a_bad_split_is_an_error_on_all", ANY, a_bad_split_is_an_error_on_all),
         case("keys_order_the_ranks", ANY, keys_order_the_ranks),
         case("one_node_shares_memory", ANY, one_node_shares_memory),
@@ -79,11 +79,11 @@ fn messages_of_any_text_agree(comm: &Comm) -> TestResult {
     Ok(())
 }
 
-fn colours_split(comm: &Comm) -> TestResult {
+fn colors_split(comm: &Comm) -> TestResult {
     // Ranks 2, 5, ... stay out.
-    let colour = |rank: usize| [Some(7), Some(0), None][rank % 3];
-    let part = comm.split(colour(comm.rank()), 0)?;
-    let expected: Vec<_> = (0..comm.size()).filter(|&rank| colour(rank) == colour(comm.rank())).collect();
+    let color = |rank: usize| [Some(7), Some(0), None][rank % 3];
+    let part = comm.split(color(comm.rank()), 0)?;
+    let expected: Vec<_> = (0..comm.size()).filter(|&rank| color(rank) == color(comm.rank())).collect();
     match part {
         None => assert_eq!(comm.rank() % 3, 2),
         Some(part) => {
@@ -98,8 +98,8 @@ fn colours_split(comm: &Comm) -> TestResult {
 
 fn a_bad_split_is_an_error_on_all(comm: &Comm) -> TestResult {
     let last = comm.rank() + 1 == comm.size();
-    let colour = comm.split(Some(if last { u32::MAX } else { 1 }), 0).unwrap_err().message();
-    assert_eq!(colour, "split: the colour is 4294967295; MPI takes 0 to 2147483647");
+    let color = comm.split(Some(if last { u32::MAX } else { 1 }), 0).unwrap_err().message();
+    assert_eq!(color, "split: the color is 4294967295; MPI takes 0 to 2147483647");
     let key = comm.split(Some(1), if last { 1 << 31 } else { 0 }).unwrap_err().message();
     assert_eq!(key, "split: the key is 2147483648; MPI takes 0 to 2147483647");
     Ok(())
@@ -486,6 +486,6 @@ fn a_second_run_is_refused() -> TestResult {
     let output = run("twice", 1)?;
     assert_eq!(output.status.code(), Some(2), "{}", output.stderr);
     assert_eq!(errors(&output).len(), 1);
-    assert!(errors(&output)[0].contains("already initialised or finalised"), "{}", output.stderr);
+    assert!(errors(&output)[0].contains("already initialized or finalized"), "{}", output.stderr);
     Ok(())
 }

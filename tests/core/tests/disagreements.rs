@@ -151,7 +151,7 @@ fn program(name: &str, comm: &Comm) -> Result<ExitCode> {
     let layout = Layout::uniform(comm, 1000);
     let width = 2 + rank;
     let x = Vector::<f64>::from_fn(&layout, |row| row as f64);
-    let neighbours = || {
+    let neighbors = || {
         let ids = (layout.range().end..).take(3).map(|row| row % 1000).collect();
         ExchangePlan::new(&layout, &IndexMap::new(ids)?)
     };
@@ -163,13 +163,13 @@ fn program(name: &str, comm: &Comm) -> Result<ExitCode> {
         "norm" if rank == 0 => drop(x.norm2()),
         "norm" => drop(x.sum(Reduction::Reproducible)),
         "import" => {
-            let plan = neighbours()?;
+            let plan = neighbors()?;
             drop(plan.start_import(&vec![1.0; layout.local_len() * width], width).finish());
         }
-        "types" if rank == 0 => drop(neighbours()?.import(&x)?),
-        "types" => drop(neighbours()?.import(&Vector::<f32>::zeros(&layout))?),
+        "types" if rank == 0 => drop(neighbors()?.import(&x)?),
+        "types" => drop(neighbors()?.import(&Vector::<f32>::zeros(&layout))?),
         "export" => {
-            let plan = neighbours()?;
+            let plan = neighbors()?;
             let export = plan.start_export(&vec![1.0; 3 * width], width);
             export.finish(dolmen_core::Combine::Add, &mut vec![0.0; layout.local_len() * width]);
         }
@@ -184,11 +184,11 @@ fn program(name: &str, comm: &Comm) -> Result<ExitCode> {
         "early end" if rank == 1 => return Ok(ExitCode::SUCCESS),
         "early end" => drop(x.norm2()),
         "other order" if rank == 0 => drop(comm.all_gather(x.norm2())),
-        "other order" => drop(neighbours()?.import(&x)?),
+        "other order" => drop(neighbors()?.import(&x)?),
         "other product" if rank == 0 => drop(x.dot(&x)?),
         "other product" => drop(x.norm2()),
         "part" => {
-            let part = comm.split(Some(0), rank)?.expect("a colour for each rank");
+            let part = comm.split(Some(0), rank)?.expect("a color for each rank");
             if rank > 0 {
                 part.barrier();
             }
@@ -202,7 +202,7 @@ fn program(name: &str, comm: &Comm) -> Result<ExitCode> {
 
 /// Calls that all ranks make alike.
 fn everything(comm: &Comm, layout: &Layout, x: &Vector<f64>) -> Result<()> {
-    let part = comm.split(Some(u32::from(comm.rank() > 0)), 0)?.expect("a colour for each rank");
+    let part = comm.split(Some(u32::from(comm.rank() > 0)), 0)?.expect("a color for each rank");
     part.barrier();
     comm.duplicate().free();
     let a = matrix(layout)?;

@@ -19,7 +19,7 @@ fn main() -> ExitCode {
         case("imports_of_all_types", MANY, imports_of_all_types),
         case("exports_of_all_types", MANY, exports_of_all_types),
         case("vectors_are_checked", SOME, vectors_are_checked),
-        case("a_plan_knows_its_neighbours", SOME, a_plan_knows_its_neighbours),
+        case("a_plan_knows_its_neighbors", SOME, a_plan_knows_its_neighbors),
         case("nothing_to_exchange", SOME, nothing_to_exchange),
         case("ids_without_an_owner", SOME, ids_without_an_owner),
         case("layouts_that_disagree", &[2, 3, 4], layouts_that_disagree),
@@ -173,17 +173,17 @@ fn complex_export(world: &World) {
 }
 
 /// A ring of one-row halos: known by hand.
-fn a_plan_knows_its_neighbours(comm: &Comm) -> TestResult {
+fn a_plan_knows_its_neighbors(comm: &Comm) -> TestResult {
     let (rank, size) = (comm.rank() as u64, comm.size() as u64);
     let layout = Layout::uniform(comm, 5 * size);
     let ids = (0..7).map(|i| (5 * rank + 5 * size + i - 1) % (5 * size)).collect();
     let plan = ExchangePlan::new(&layout, &IndexMap::new(ids)?)?;
-    let (neighbours, received, copies) = match size {
+    let (neighbors, received, copies) = match size {
         1 => (0, 0, 5),
         2 => (1, 2, 7),
         _ => (2, 2, 7),
     };
-    assert_eq!((plan.neighbours(), plan.received_len(), plan.copies_len()), (neighbours, received, copies));
+    assert_eq!((plan.neighbors(), plan.received_len(), plan.copies_len()), (neighbors, received, copies));
     Ok(())
 }
 

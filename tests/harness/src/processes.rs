@@ -1,6 +1,6 @@
 //! Finding the processes of a job, wherever its launcher has put them.
 //!
-//! Launchers give their ranks process groups and sessions of their own, so a job is recognised by
+//! Launchers give their ranks process groups and sessions of their own, so a job is recognized by
 //! a variable in the environment that all its processes inherit.
 
 use std::collections::{BTreeMap, HashSet};

@@ -58,7 +58,7 @@ pub(crate) fn run(cases: &[Case], key: &str) -> ExitCode {
     code
 }
 
-/// The rank by the launcher's environment: it is needed before MPI is initialised.
+/// The rank by the launcher's environment: it is needed before MPI is initialized.
 fn rank_number() -> Option<usize> {
     RANK_VARIABLES.iter().find_map(|name| env::var(name).ok()?.parse().ok())
 }

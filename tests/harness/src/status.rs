@@ -19,7 +19,7 @@ pub(crate) enum Event {
     Skipped(String),
     /// The case returned without an error.
     Returned,
-    /// MPI was finalised after the case; the end of every good run.
+    /// MPI was finalized after the case; the end of every good run.
     Finished,
     /// The case returned this error.
     Failed(String),

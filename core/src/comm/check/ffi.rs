@@ -14,7 +14,7 @@ pub(super) struct Words {
 
 impl Words {
     pub(super) fn start(comm: RawComm, word: u64) -> Words {
-        // SAFETY: a constant initialised by the MPI library before main.
+        // SAFETY: a constant initialized by the MPI library before main.
         let request = unsafe { ffi::RSMPI_REQUEST_NULL };
         let mut words = Words { request, mine: Box::new(word), all: vec![0; comm.size()] };
         // SAFETY: both buffers are on the heap, so they do not move while the request is pending; the

@@ -30,7 +30,7 @@ impl<T: Scalar> CsrMatrix<T> {
     /// The product `A B` of this matrix and `right`. Entries that cancel to zero stay in its pattern.
     ///
     /// # Collective
-    /// Rows of `right` are sent to the neighbours that have an entry in their column.
+    /// Rows of `right` are sent to the neighbors that have an entry in their column.
     ///
     /// # Errors
     /// [`Error::LayoutMismatch`] if the rows of `right` are not laid out as the columns of this
@@ -50,7 +50,7 @@ impl<T: Scalar> CsrMatrix<T> {
     /// `right`. Its own pattern may be larger than that of the product.
     ///
     /// # Collective
-    /// Rows of `right` are sent to the neighbours that have an entry in their column.
+    /// Rows of `right` are sent to the neighbors that have an entry in their column.
     ///
     /// # Errors
     /// [`Error::LayoutMismatch`]; [`Error::PatternMismatch`] if an entry of the product is not
@@ -70,7 +70,7 @@ impl<T: Scalar> CsrMatrix<T> {
     /// [`CsrMatrix::multiply`]; stored entries that the product lacks become zero.
     ///
     /// # Collective
-    /// Values of `right` are sent to the neighbours that have an entry in their column.
+    /// Values of `right` are sent to the neighbors that have an entry in their column.
     ///
     /// # Errors
     /// [`Error::PatternMismatch`] if the plan was made for other patterns, on any rank; the matrix

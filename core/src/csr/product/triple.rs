@@ -48,7 +48,7 @@ impl<T: Scalar> CsrMatrix<T> {
     /// to zero stay in its pattern. The [adjoint](CsrMatrix::adjoint) of `p` is made and kept in it.
     ///
     /// # Collective
-    /// Rows of `P` and of `A P` are sent to neighbours.
+    /// Rows of `P` and of `A P` are sent to neighbors.
     ///
     /// # Errors
     /// [`Error::LayoutMismatch`] if the rows and columns of this matrix are not laid out as the
@@ -75,7 +75,7 @@ impl<T: Scalar> CsrMatrix<T> {
     /// `a` and `p`. Its own pattern may be larger than that of the product.
     ///
     /// # Collective
-    /// Rows of `P` and of `A P` are sent to neighbours.
+    /// Rows of `P` and of `A P` are sent to neighbors.
     ///
     /// # Errors
     /// [`Error::LayoutMismatch`]; [`Error::PatternMismatch`] if an entry of the product is not
@@ -97,7 +97,7 @@ impl<T: Scalar> CsrMatrix<T> {
     /// stored entries that the product lacks become zero.
     ///
     /// # Collective
-    /// Values of rows of `P` and of `A P` are sent to neighbours.
+    /// Values of rows of `P` and of `A P` are sent to neighbors.
     ///
     /// # Errors
     /// [`Error::PatternMismatch`] if the plan was made for other patterns, on any rank; the matrix

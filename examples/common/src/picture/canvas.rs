@@ -7,7 +7,7 @@ use super::palette::{Rgb, byte};
 /// Text that the font does not hold is shown as this.
 const REPLACEMENT: char = '?';
 
-/// The colour of text and lines.
+/// The color of text and lines.
 pub const INK: Rgb = [34, 34, 40];
 
 /// A picture with 8-bit sRGB points, from the upper left corner, row by row.
@@ -23,7 +23,7 @@ pub enum Align {
     /// At its left end.
     Left,
     /// In its middle.
-    Centre,
+    Center,
     /// At its right end.
     Right,
 }
@@ -76,37 +76,37 @@ impl Canvas {
         Self { width, height, points: vec![[255; 3]; width * height] }
     }
 
-    /// Covers the share `alpha` of a point with `colour`; a point outside the picture is ignored.
-    pub fn blend(&mut self, x: usize, y: usize, colour: Rgb, alpha: f64) {
+    /// Covers the share `alpha` of a point with `color`; a point outside the picture is ignored.
+    pub fn blend(&mut self, x: usize, y: usize, color: Rgb, alpha: f64) {
         if x < self.width && y < self.height {
             let point = &mut self.points[y * self.width + x];
-            *point = mix(*point, colour, alpha);
+            *point = mix(*point, color, alpha);
         }
     }
 
-    /// Fills a box with the colours that `column` gives for each of its columns.
+    /// Fills a box with the colors that `column` gives for each of its columns.
     pub fn fill(&mut self, [left, top]: [usize; 2], [width, height]: [usize; 2], column: impl Fn(usize) -> Rgb) {
         for x in 0..width {
-            let colour = column(x);
+            let color = column(x);
             for y in 0..height {
-                self.blend(left + x, top + y, colour, 1.0);
+                self.blend(left + x, top + y, color, 1.0);
             }
         }
     }
 
-    /// Writes `text` with its upper edge at `y` and its left end, centre or right end at `x`.
+    /// Writes `text` with its upper edge at `y` and its left end, center or right end at `x`.
     ///
     /// Text longer than the picture is cut at the right.
-    pub fn text(&mut self, x: usize, y: usize, align: Align, font: Font, colour: Rgb, text: &str) {
+    pub fn text(&mut self, x: usize, y: usize, align: Align, font: Font, color: Rgb, text: &str) {
         let width = font.width(text);
         let mut left = match align {
             Align::Left => x,
-            Align::Centre => x.saturating_sub(width / 2),
+            Align::Center => x.saturating_sub(width / 2),
             Align::Right => x.saturating_sub(width),
         };
         for character in text.chars() {
             for ([column, row], coverage) in font.points(character) {
-                self.blend(left + column, y + row, colour, coverage);
+                self.blend(left + column, y + row, color, coverage);
             }
             left += font.width(" ");
         }
@@ -160,7 +160,7 @@ mod tests {
     #[test]
     fn text_lies_on_the_side_it_is_aligned_to() {
         let font = Font::at_most(16);
-        for (align, range) in [(Align::Left, 50..100), (Align::Right, 0..50), (Align::Centre, 30..70)] {
+        for (align, range) in [(Align::Left, 50..100), (Align::Right, 0..50), (Align::Center, 30..70)] {
             let mut canvas = Canvas::new(100, 20);
             canvas.text(50, 2, align, font, BLACK, "HHH");
             let columns = dark(&canvas);

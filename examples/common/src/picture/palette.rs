@@ -1,19 +1,19 @@
-//! Colour maps.
+//! Color maps.
 //!
 //! The diverging and the sequential one are built in Oklab (B. Ottosson, 2020), a space in which
 //! equal distances look equally different: lightness is a straight line (sequential) or a
-//! symmetric roof (diverging), so that no step in the data is exaggerated or hidden, in colour, in
-//! grey or to a colour-blind reader.
+//! symmetric roof (diverging), so that no step in the data is exaggerated or hidden, in color, in
+//! gray or to a color-blind reader.
 
-/// A colour, red, green and blue in sRGB.
+/// A color, red, green and blue in sRGB.
 pub type Rgb = [u8; 3];
 
-/// A colour map from `[0, 1]`.
+/// A color map from `[0, 1]`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Palette {
     /// Blue, cream, red: what the eye expects of a CMB intensity map.
     Cmb,
-    /// Blue, white, red with symmetric lightness: polarisation, residuals, differences.
+    /// Blue, white, red with symmetric lightness: polarization, residuals, differences.
     Diverging,
     /// Dark violet to yellow with even lightness: hits, condition numbers.
     Sequential,
@@ -33,9 +33,9 @@ const CMB: [[f64; 3]; 9] = [
 ];
 
 impl Palette {
-    /// The colour at `fraction` of the way; outside `[0, 1]` that of the nearer end.
+    /// The color at `fraction` of the way; outside `[0, 1]` that of the nearer end.
     #[must_use]
-    pub fn colour(self, fraction: f64) -> Rgb {
+    pub fn color(self, fraction: f64) -> Rgb {
         let fraction = fraction.clamp(0.0, 1.0);
         match self {
             Self::Cmb => cmb(fraction),
@@ -110,9 +110,9 @@ mod tests {
 
     const ALL: [Palette; 3] = [Palette::Cmb, Palette::Diverging, Palette::Sequential];
 
-    /// Relative luminance (IEC 61966-2-1) of a colour.
-    fn luminance(colour: Rgb) -> f64 {
-        let linear = colour.map(|byte| {
+    /// Relative luminance (IEC 61966-2-1) of a color.
+    fn luminance(color: Rgb) -> f64 {
+        let linear = color.map(|byte| {
             let value = f64::from(byte) / 255.0;
             if value <= 0.04045 { value / 12.92 } else { ((value + 0.055) / 1.055).powf(2.4) }
         });
@@ -121,37 +121,37 @@ mod tests {
 
     #[test]
     fn ends_and_middle() {
-        assert_eq!(Palette::Cmb.colour(0.0), [0, 0, 255]);
-        assert_eq!(Palette::Cmb.colour(0.5), [255, 239, 219]);
-        assert_eq!(Palette::Cmb.colour(1.0), [110, 0, 4]);
-        let [blue, white, red] = [0.0, 0.5, 1.0].map(|at| Palette::Diverging.colour(at));
+        assert_eq!(Palette::Cmb.color(0.0), [0, 0, 255]);
+        assert_eq!(Palette::Cmb.color(0.5), [255, 239, 219]);
+        assert_eq!(Palette::Cmb.color(1.0), [110, 0, 4]);
+        let [blue, white, red] = [0.0, 0.5, 1.0].map(|at| Palette::Diverging.color(at));
         assert!(blue[2] > 2 * blue[0] && red[0] > 2 * red[2]);
         assert!(white.iter().all(|&part| part > 240));
-        let [dark, light] = [0.0, 1.0].map(|at| Palette::Sequential.colour(at));
+        let [dark, light] = [0.0, 1.0].map(|at| Palette::Sequential.color(at));
         assert!(luminance(dark) < 0.03 && luminance(light) > 0.7);
     }
 
     #[test]
-    fn beyond_the_ends_the_colour_stays() {
+    fn beyond_the_ends_the_color_stays() {
         for palette in ALL {
-            assert_eq!(palette.colour(-3.0), palette.colour(0.0));
-            assert_eq!(palette.colour(7.0), palette.colour(1.0));
+            assert_eq!(palette.color(-3.0), palette.color(0.0));
+            assert_eq!(palette.color(7.0), palette.color(1.0));
         }
     }
 
     #[test]
     fn stops_are_met_exactly_and_halves_are_between() {
         for (at, stop) in CMB.iter().enumerate() {
-            assert_eq!(Palette::Cmb.colour(at as f64 / 8.0), stop.map(byte));
+            assert_eq!(Palette::Cmb.color(at as f64 / 8.0), stop.map(byte));
         }
-        assert_eq!(Palette::Cmb.colour(1.0 / 16.0), [0, 46, 255]);
+        assert_eq!(Palette::Cmb.color(1.0 / 16.0), [0, 46, 255]);
     }
 
     #[test]
     fn lightness_rises_evenly_or_is_a_symmetric_roof() {
         let steps = 64;
         let luminances = |palette: Palette| -> Vec<f64> {
-            (0..=steps).map(|at| luminance(palette.colour(f64::from(at) / f64::from(steps)))).collect()
+            (0..=steps).map(|at| luminance(palette.color(f64::from(at) / f64::from(steps)))).collect()
         };
         assert!(luminances(Palette::Sequential).windows(2).all(|pair| pair[0] < pair[1]));
         let roof = luminances(Palette::Diverging);
@@ -165,21 +165,21 @@ mod tests {
 
     /// Oklab's own example: white is lightness 1 without chroma.
     #[test]
-    fn oklab_white_and_grey() {
+    fn oklab_white_and_gray() {
         assert_eq!(oklch(1.0, 0.0, 0.0), [255, 255, 255]);
-        let grey = oklch(0.6, 0.0, 100.0);
-        assert!(grey[0] == grey[1] && grey[1] == grey[2]);
+        let gray = oklch(0.6, 0.0, 100.0);
+        assert!(gray[0] == gray[1] && gray[1] == gray[2]);
     }
 
     #[test]
-    fn colours_lie_inside_srgb() {
+    fn colors_lie_inside_srgb() {
         for at in 0..=20 {
             let t = f64::from(at) / 20.0;
             for palette in [Palette::Diverging, Palette::Sequential] {
-                let colour = palette.colour(t);
+                let color = palette.color(t);
                 assert!(
-                    colour.iter().filter(|&&part| part == 0 || part == 255).count() <= 1,
-                    "{palette:?} {t} {colour:?}"
+                    color.iter().filter(|&&part| part == 0 || part == 255).count() <= 1,
+                    "{palette:?} {t} {color:?}"
                 );
             }
         }

@@ -1,20 +1,20 @@
-//! Which values the ends of a colour map stand for.
+//! Which values the ends of a color map stand for.
 
-/// How the ends of the colour map are chosen.
+/// How the ends of the color map are chosen.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Range {
     /// From `min` to `max`.
     Fixed {
-        /// Value of the first colour.
+        /// Value of the first color.
         min: f64,
-        /// Value of the last colour.
+        /// Value of the last color.
         max: f64,
     },
     /// From one percentile of the seen values to another, in percent.
     Percentiles {
-        /// Percentile of the first colour.
+        /// Percentile of the first color.
         lower: f64,
-        /// Percentile of the last colour.
+        /// Percentile of the last color.
         upper: f64,
     },
     /// From `-v` to `v`, where `v` is this percentile, in percent, of the seen absolute values.
@@ -26,14 +26,14 @@ pub enum Range {
     Logarithmic,
 }
 
-/// The values at the ends of a colour map.
+/// The values at the ends of a color map.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Limits {
-    /// Value of the first colour.
+    /// Value of the first color.
     pub min: f64,
-    /// Value of the last colour.
+    /// Value of the last color.
     pub max: f64,
-    /// Whether equal steps of colour are equal ratios of values.
+    /// Whether equal steps of color are equal ratios of values.
     pub logarithmic: bool,
 }
 

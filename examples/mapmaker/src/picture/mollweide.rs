@@ -12,7 +12,7 @@ use dolmen_common::picture::{Align, Canvas, Font, INK, Limits, Rgb, byte, label}
 use super::Style;
 use crate::healpix::Healpix;
 
-/// Samples along each side of a point of the picture: their colours are averaged, so that the
+/// Samples along each side of a point of the picture: their colors are averaged, so that the
 /// borders of pixels are smooth.
 const SAMPLES: usize = 2;
 
@@ -30,7 +30,7 @@ pub enum PictureError {
     },
 }
 
-/// A picture of the sky of a given width, with a title and a colour bar.
+/// A picture of the sky of a given width, with a title and a color bar.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Mollweide {
     width: usize,
@@ -71,7 +71,7 @@ impl Mollweide {
 
     /// The picture of `values`, one for each entry of [`pixels`](Self::pixels), as a PNG file.
     ///
-    /// Values that are not finite are unseen and painted grey. Outside the ellipse they are
+    /// Values that are not finite are unseen and painted gray. Outside the ellipse they are
     /// ignored.
     ///
     /// # Panics
@@ -85,23 +85,23 @@ impl Mollweide {
         let plan = self.plan();
         let mut canvas = Canvas::new(self.width, plan.height);
         let middle = self.width / 2;
-        canvas.text(middle, plan.title_top, Align::Centre, plan.title_font, INK, &style.title);
+        canvas.text(middle, plan.title_top, Align::Center, plan.title_font, INK, &style.title);
         self.paint_map(&mut canvas, &plan, values, |value| {
-            limits.and_then(|limits| limits.fraction(value)).map_or(UNSEEN, |fraction| style.palette.colour(fraction))
+            limits.and_then(|limits| limits.fraction(value)).map_or(UNSEEN, |fraction| style.palette.color(fraction))
         });
         self.paint_outline(&mut canvas, &plan);
         match limits {
             Some(limits) => self.paint_bar(&mut canvas, &plan, limits, style),
-            None => canvas.text(middle, plan.bar_top, Align::Centre, plan.font, INK, "no data"),
+            None => canvas.text(middle, plan.bar_top, Align::Center, plan.font, INK, "no data"),
         }
         canvas.into_png()
     }
 
-    fn paint_map(&self, canvas: &mut Canvas, plan: &Plan, values: &[f64], colour: impl Fn(f64) -> Rgb) {
+    fn paint_map(&self, canvas: &mut Canvas, plan: &Plan, values: &[f64], color: impl Fn(f64) -> Rgb) {
         let width = self.map_width();
         for row in 0..width / 2 {
             for column in 0..width {
-                if let Some((mean, share)) = self.mean_colour(values, row, column, &colour) {
+                if let Some((mean, share)) = self.mean_color(values, row, column, &color) {
                     canvas.blend(plan.margin + column, plan.map_top + row, mean, share);
                 }
             }
@@ -123,21 +123,15 @@ impl Mollweide {
         }
     }
 
-    /// Mean colour of the samples of a point inside the ellipse, and their share.
-    fn mean_colour(
-        &self,
-        values: &[f64],
-        row: usize,
-        column: usize,
-        colour: impl Fn(f64) -> Rgb,
-    ) -> Option<(Rgb, f64)> {
+    /// Mean color of the samples of a point inside the ellipse, and their share.
+    fn mean_color(&self, values: &[f64], row: usize, column: usize, color: impl Fn(f64) -> Rgb) -> Option<(Rgb, f64)> {
         let columns = SAMPLES * self.map_width();
         let mut sum = [0.0; 3];
         let mut inside = 0.0;
         for at_row in SAMPLES * row..SAMPLES * (row + 1) {
             for at_column in SAMPLES * column..SAMPLES * (column + 1) {
                 if is_inside(position([at_column as f64, at_row as f64], columns)) {
-                    let sample = colour(values[at_row * columns + at_column]);
+                    let sample = color(values[at_row * columns + at_column]);
                     for (sum, part) in sum.iter_mut().zip(sample) {
                         *sum += f64::from(part);
                     }
@@ -154,7 +148,7 @@ impl Mollweide {
         let frame = (self.width / 1000).max(1);
         canvas.fill([left - frame, plan.bar_top - frame], [length + 2 * frame, plan.bar_height + 2 * frame], |_| INK);
         canvas.fill([left, plan.bar_top], [length, plan.bar_height], |column| {
-            style.palette.colour(column as f64 / (length - 1) as f64)
+            style.palette.color(column as f64 / (length - 1) as f64)
         });
         let middle = plan.bar_top + plan.bar_height / 2;
         let top = middle.saturating_sub(plan.font.height() / 2);
@@ -167,7 +161,7 @@ impl Mollweide {
             (true, "") => "logarithmic".to_owned(),
             (true, unit) => format!("{unit}, logarithmic"),
         };
-        canvas.text(self.width / 2, plan.unit_top, Align::Centre, plan.font, INK, &unit);
+        canvas.text(self.width / 2, plan.unit_top, Align::Center, plan.font, INK, &unit);
     }
 
     fn map_width(&self) -> usize {
@@ -226,7 +220,7 @@ fn direction([x, y]: [f64; 2]) -> Option<(f64, f64)> {
     Some(((FRAC_PI_2 - latitude).clamp(0.0, PI), longitude))
 }
 
-/// Place of a cell's centre, the ellipse's half axes being 2 and 1, if the ellipse fills a grid
+/// Place of a cell's center, the ellipse's half axes being 2 and 1, if the ellipse fills a grid
 /// of cells `columns` wide and half as high.
 fn position([column, row]: [f64; 2], columns: usize) -> [f64; 2] {
     let cells = columns as f64 / 4.0;
@@ -281,7 +275,7 @@ mod tests {
     }
 
     #[test]
-    fn centre_poles_and_sides() {
+    fn center_poles_and_sides() {
         assert_eq!(direction([0.0, 0.0]), Some((FRAC_PI_2, -0.0)));
         assert_eq!(direction([0.0, 1.0]).map(|(theta, _)| theta), Some(0.0));
         assert_eq!(direction([0.0, -1.0]).map(|(theta, _)| theta), Some(PI));
@@ -317,7 +311,7 @@ mod tests {
     }
 
     #[test]
-    fn a_constant_map_has_one_colour_inside() {
+    fn a_constant_map_has_one_color_inside() {
         let picture = Mollweide::new(240).expect("a width in range");
         let sky = Healpix::new(1, Ordering::Ring).expect("a power of two");
         let values = vec![0.5; picture.pixels(&sky).len()];
@@ -330,7 +324,7 @@ mod tests {
                 let distance = distance_to_ellipse(position([column as f64, row as f64], side));
                 let point = points[(plan.map_top + row) * width + plan.margin + column];
                 if distance * side as f64 / 4.0 < -2.0 {
-                    assert_eq!(point, Palette::Cmb.colour(0.5));
+                    assert_eq!(point, Palette::Cmb.color(0.5));
                 } else if distance * side as f64 / 4.0 > 2.0 {
                     assert_eq!(point, [255; 3]);
                 }
@@ -339,7 +333,7 @@ mod tests {
     }
 
     #[test]
-    fn west_is_right_and_the_unseen_is_grey() {
+    fn west_is_right_and_the_unseen_is_gray() {
         let picture = Mollweide::new(400).expect("a width in range");
         let sky = Healpix::new(1, Ordering::Ring).expect("a power of two");
         // Base pixels 4, 5, 6, 7 of the equator have longitudes 0, 90, 180 and 270 degrees.
@@ -355,9 +349,9 @@ mod tests {
         let side = picture.map_width();
         let row = picture.plan().map_top + side / 4;
         let at = |share: usize| points[row * width + picture.plan().margin + side * share / 4];
-        assert_eq!(at(1), Palette::Cmb.colour(0.0));
+        assert_eq!(at(1), Palette::Cmb.color(0.0));
         assert_eq!(at(2), UNSEEN);
-        assert_eq!(at(3), Palette::Cmb.colour(1.0));
+        assert_eq!(at(3), Palette::Cmb.color(1.0));
     }
 
     #[test]

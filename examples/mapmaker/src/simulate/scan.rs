@@ -3,7 +3,7 @@
 //! The satellite spins about an axis; its telescope looks at an angle of nearly 90 degrees from
 //! that axis and so scans circles close to great circles. The axis follows the Sun once around
 //! the ecliptic over the whole mission and rides on a cycloid about it, which covers the poles
-//! and lets circles cross at many angles, as polarisation and destriping need (Dupac & Tauber,
+//! and lets circles cross at many angles, as polarization and destriping need (Dupac & Tauber,
 //! A&A 430, 363, 2005).
 //!
 //! The attitude is a pure function of the sample's index: any rank computes its own samples.
@@ -78,7 +78,7 @@ pub struct FocalPlaneDetector {
     pub quaternion: Quaternion,
 }
 
-/// Two horns half a degree apart, each with an orthogonal pair of polarised detectors.
+/// Two horns half a degree apart, each with an orthogonal pair of polarized detectors.
 ///
 /// Horn A has its pair at 0 and 90 degrees, horn B at 45 and 135: together they measure I, Q and
 /// U in a single pass.

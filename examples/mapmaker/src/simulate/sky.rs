@@ -1,7 +1,7 @@
 //! A synthetic sky that needs no map: a smooth function of direction.
 //!
 //! Intensity is a sum of plane waves `a cos(k . n + phase)` seen on the unit sphere; a wave
-//! vector of length `l` puts its power near multipole `l`. Polarisation is a sum of constant
+//! vector of length `l` puts its power near multipole `l`. Polarization is a sum of constant
 //! tensors, each modulated by such a wave: the constant vector `p` projected on the sky gives
 //! `Q + iU = (p . south + i p . east)^2`, which is smooth everywhere, the poles included. The
 //! signs are those of the COSMO convention.
@@ -10,14 +10,14 @@ use std::f64::consts::TAU;
 
 use dolmen_core::random::Philox;
 
-/// Random components of the intensity, and as many of the polarisation.
+/// Random components of the intensity, and as many of the polarization.
 const WAVES: u64 = 32;
 /// Range of lengths of the wave vectors, in multipoles.
 const MULTIPOLES: [f64; 2] = [2.0, 24.0];
 /// Root mean square of the intensity over all skies, in K.
 const INTENSITY_RMS: f64 = 100e-6;
 /// Root mean square of Q and of U over all skies, in K.
-const POLARISATION_RMS: f64 = 10e-6;
+const POLARIZATION_RMS: f64 = 10e-6;
 /// Stream of random numbers: detectors and intervals number theirs upwards from 0.
 const STREAM: u64 = u64::MAX;
 
@@ -25,7 +25,7 @@ const STREAM: u64 = u64::MAX;
 #[derive(Clone, Debug)]
 pub struct SyntheticSky {
     intensity: Vec<Wave>,
-    polarisation: Vec<(Wave, [f64; 3])>,
+    polarization: Vec<(Wave, [f64; 3])>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -42,12 +42,12 @@ impl SyntheticSky {
         let random = Philox::new(seed);
         // <cos^2> = 1/2; <(p_s^2 - p_e^2)^2> = <(2 p_s p_e)^2> = 4/15 for a random p.
         let intensity = INTENSITY_RMS * (2.0 / WAVES as f64).sqrt();
-        let polarisation = POLARISATION_RMS * (7.5 / WAVES as f64).sqrt();
+        let polarization = POLARIZATION_RMS * (7.5 / WAVES as f64).sqrt();
         Self {
             intensity: (0..WAVES).map(|at| Wave::draw(&random, at, intensity)).collect(),
-            polarisation: (WAVES..2 * WAVES)
+            polarization: (WAVES..2 * WAVES)
                 .map(|at| {
-                    let wave = Wave::draw(&random, at, polarisation);
+                    let wave = Wave::draw(&random, at, polarization);
                     (wave, unit_vector(&random, at, 4))
                 })
                 .collect(),
@@ -66,7 +66,7 @@ impl SyntheticSky {
         for wave in &self.intensity {
             stokes[0] += wave.height(direction);
         }
-        for (wave, vector) in &self.polarisation {
+        for (wave, vector) in &self.polarization {
             let height = wave.height(direction);
             let (s, e) = (dot(*vector, south), dot(*vector, east));
             stokes[1] += height * (s * s - e * e);
@@ -126,7 +126,7 @@ mod tests {
 
     /// At a pole, the frame turns with longitude and Q + iU with twice the angle.
     #[test]
-    fn polarisation_is_one_tensor_at_a_pole() {
+    fn polarization_is_one_tensor_at_a_pole() {
         let sky = SyntheticSky::new(3);
         let [i0, q0, u0] = sky.stokes(0.0, 0.0);
         for phi in [0.3, 1.0, 2.5, 3.1] {
@@ -151,7 +151,7 @@ mod tests {
                 *sum += value * value / count as f64;
             }
         }
-        let expected = [INTENSITY_RMS, POLARISATION_RMS, POLARISATION_RMS];
+        let expected = [INTENSITY_RMS, POLARIZATION_RMS, POLARIZATION_RMS];
         for (square, rms) in squares.iter().zip(expected) {
             assert!((square.sqrt() / rms - 1.0).abs() < 0.1, "{squares:?}");
         }

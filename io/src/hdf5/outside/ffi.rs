@@ -29,7 +29,7 @@ struct Access {
 impl Access {
     fn new(follow: bool) -> hdf5::Result<Self> {
         let mut refused = Box::new(None);
-        // SAFETY: the library is initialised, for the lock is held (sync).
+        // SAFETY: the library is initialized, for the lock is held (sync).
         let list = hdf5::h5check(unsafe { H5Pcreate(*H5P_CLS_LINK_ACCESS) })?;
         let place: *mut Option<String> = &raw mut *refused;
         let access = Self { list, refused };

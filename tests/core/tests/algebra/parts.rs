@@ -120,7 +120,7 @@ fn permutations<T: Scalar>(comm: &Comm, sample: &Sample, found: &mut Findings) -
     let (range, _) = sample.layouts(comm)?;
     let dense = sample.square.dense::<T>(sample.rows, sample.rows);
     let a = matrix(&range, &range, &dense)?;
-    // Backwards, with neighbours swapped.
+    // Backwards, with neighbors swapped.
     let new = |row: Gid| sample.rows - 1 - if row ^ 1 < sample.rows { row ^ 1 } else { row };
     let numbers: Vec<Gid> = range.range().map(new).collect();
     let even = Layout::uniform(comm, sample.rows);

@@ -1,4 +1,4 @@
-//! Neighbours, ghosts, imports, squares, bandwidth and profile.
+//! Neighbors, ghosts, imports, squares, bandwidth and profile.
 
 use dolmen_core::{Comm, CsrMatrix, Duplicates, Graph};
 use dolmen_tests::TestResult;
@@ -18,15 +18,15 @@ pub(crate) fn agrees(comm: &Comm) -> TestResult {
     })
 }
 
-/// Every vertex has the neighbours it should, and `edges` gives each edge once.
+/// Every vertex has the neighbors it should, and `edges` gives each edge once.
 pub(crate) fn same_edges(what: &str, graph: &Graph, pattern: &Pattern) -> TestResult {
     let expected: Vec<[u64; 2]> = pattern.edges().into_iter().map(|(one, other)| [one as u64, other as u64]).collect();
     let mut found = gathered(graph.comm(), &graph.edges().map(|(one, other)| [one, other]).collect::<Vec<_>>());
     found.sort_unstable();
     ensure(found == expected, || format!("{what}: {found:?} instead of {expected:?}"))?;
-    let ends = |(vertex, id): (usize, u64)| graph.global_neighbours(vertex).map(move |other| [id, other]);
+    let ends = |(vertex, id): (usize, u64)| graph.global_neighbors(vertex).map(move |other| [id, other]);
     let rows: Vec<[u64; 2]> = graph.layout().range().enumerate().flat_map(ends).collect();
-    let both = |v: usize| pattern.neighbours[v].iter().map(move |&other| [v as u64, other as u64]);
+    let both = |v: usize| pattern.neighbors[v].iter().map(move |&other| [v as u64, other as u64]);
     let expected: Vec<[u64; 2]> = (0..pattern.len()).flat_map(both).collect();
     let (found, edges) = (gathered(graph.comm(), &rows), graph.global_edges());
     ensure(found == expected && edges == expected.len() as u64 / 2, || {
@@ -47,7 +47,7 @@ fn from_matrix(graph: &Graph, pattern: &Pattern) -> TestResult<Graph> {
     Ok(Graph::from_matrix(&a)?)
 }
 
-/// Ghosts are the neighbours that others own, and get their owners' values.
+/// Ghosts are the neighbors that others own, and get their owners' values.
 fn imports(graph: &Graph) -> TestResult {
     let own = graph.layout().range();
     let owned: Vec<u64> = own.clone().map(|id| 10 * id + 3).collect();
@@ -56,10 +56,10 @@ fn imports(graph: &Graph) -> TestResult {
     let arrived = copies.iter().zip(ghosts).all(|(&value, &id)| value == 10 * id + 3);
     let foreign = ghosts.iter().all(|id| !own.contains(id)) && copies.len() == ghosts.len();
     let reached = |lid: &u32| graph.to_global(*lid);
-    let mut used: Vec<u64> = (0..owned.len()).flat_map(|vertex| graph.neighbours(vertex).iter().map(reached)).collect();
+    let mut used: Vec<u64> = (0..owned.len()).flat_map(|vertex| graph.neighbors(vertex).iter().map(reached)).collect();
     used.retain(|id| !own.contains(id));
     used.sort_unstable();
     used.dedup();
     let right = arrived && foreign && used == ghosts;
-    Ok(graph.comm().agree(if right { Ok(()) } else { Err("the ghosts are not the neighbours of others") })?)
+    Ok(graph.comm().agree(if right { Ok(()) } else { Err("the ghosts are not the neighbors of others") })?)
 }

@@ -27,8 +27,8 @@ pub(crate) fn checksums(comm: &Comm) -> TestResult<Checksums> {
     let mut sums = Checksums::new();
     let mut note = |name: &str, sum| sums.push((name.to_owned(), sum));
     note("edges", graph.global_edges());
-    note("colours", checksum(comm, graph.colouring().colours()));
-    note("distance-2 colours", checksum(comm, graph.distance2_colouring()?.colours()));
+    note("colors", checksum(comm, graph.coloring().colors()));
+    note("distance-2 colors", checksum(comm, graph.distance2_coloring()?.colors()));
     for distance in 1..=3 {
         let members: Vec<u8> = graph.independent_set(distance).into_iter().map(u8::from).collect();
         note(&format!("independent set of distance {distance}"), checksum(comm, &members));
@@ -60,7 +60,7 @@ fn cut(comm: &Comm, graph: &Graph, partition: &Partition, note: &mut impl FnMut(
     let value = |row: Gid, column: Gid| Philox::new(12).normal(row, column);
     let a = CsrMatrix::from_rows(graph.layout(), graph.layout(), |row, entries| {
         let vertex = graph.layout().global_to_owned(row).expect("an owned row");
-        graph.global_neighbours(vertex).for_each(|column| entries.push(column, value(row, column)));
+        graph.global_neighbors(vertex).for_each(|column| entries.push(column, value(row, column)));
     })?;
     let renumbered = a.renumbered(&renumbering, &renumbering)?;
     let rows: Vec<(Gid, f64)> = renumbered.rows().flat_map(|row| row.entries()).collect();

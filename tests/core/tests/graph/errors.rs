@@ -36,8 +36,8 @@ pub(crate) fn bad_graphs(comm: &Comm) -> TestResult {
     for edge in [(10, 3), (3, 10), (10, 10), (2, u64::MAX)] {
         fails(comm, Graph::from_edges(&layout, last(comm).then_some(edge)), "vertex: global index 1")?;
     }
-    let colours = vec![0; layout.local_len() + usize::from(last(comm))];
-    fails(comm, path(&layout)?.colour_conflict(&colours), "colours of vertices: expected")
+    let colors = vec![0; layout.local_len() + usize::from(last(comm))];
+    fails(comm, path(&layout)?.color_conflict(&colors), "colors of vertices: expected")
 }
 
 pub(crate) fn bad_partitions(comm: &Comm) -> TestResult {

@@ -3,7 +3,7 @@
 mod adjacency;
 mod bits;
 mod cases;
-mod colourings;
+mod colorings;
 mod errors;
 mod meshes;
 mod orderings;
@@ -20,7 +20,7 @@ const RANKS: &[usize] = &[1, 2, 3, 4, 7];
 fn main() -> std::process::ExitCode {
     dolmen_tests::main(&[
         case("adjacency_of_edges_and_matrices", RANKS, adjacency::agrees),
-        case("colourings_are_valid_and_greedy", RANKS, colourings::valid_and_greedy),
+        case("colorings_are_valid_and_greedy", RANKS, colorings::valid_and_greedy),
         case("independent_sets_are_independent_and_maximal", RANKS, sets::independent_and_maximal),
         case("orderings_follow_cuthill_and_mckee", RANKS, orderings::follow_the_definition),
         case("orderings_of_known_graphs", RANKS, orderings::known_graphs),

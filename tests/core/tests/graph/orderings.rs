@@ -23,7 +23,7 @@ pub(crate) fn follow_the_definition(comm: &Comm) -> TestResult {
     })
 }
 
-/// Backwards, the numbering is the breadth-first search from its own starts, neighbours by degree
+/// Backwards, the numbering is the breadth-first search from its own starts, neighbors by degree
 /// and number, and every start is pseudo-peripheral.
 fn check(pattern: &Pattern, numbers: &[usize]) -> TestResult {
     let mut order = vec![usize::MAX; pattern.len()];
@@ -35,7 +35,7 @@ fn check(pattern: &Pattern, numbers: &[usize]) -> TestResult {
         expected.push(start);
         while let Some(&vertex) = expected.get(next) {
             let mut found: Vec<usize> =
-                pattern.neighbours[vertex].iter().copied().filter(|other| !expected.contains(other)).collect();
+                pattern.neighbors[vertex].iter().copied().filter(|other| !expected.contains(other)).collect();
             found.sort_by_key(|&other| (pattern.degree(other), other));
             expected.extend(found);
             next += 1;

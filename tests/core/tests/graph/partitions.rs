@@ -30,7 +30,7 @@ fn check(pattern: &Pattern, graph: &Graph, partition: &Partition, parts: usize) 
     let of = |p: usize| all().filter(|&v| part[v] == p).collect::<Vec<_>>();
     let rows: Vec<u64> = (0..parts).map(|p| of(p).len() as u64).collect();
     let entries: Vec<u64> = (0..parts).map(|p| of(p).into_iter().map(|v| 1 + pattern.degree(v) as u64).sum()).collect();
-    let touches = |v: usize, p: usize| pattern.neighbours[v].iter().any(|&other| part[other] == p);
+    let touches = |v: usize, p: usize| pattern.neighbors[v].iter().any(|&other| part[other] == p);
     let halo: Vec<u64> = (0..parts).map(|p| all().filter(|&v| part[v] != p && touches(v, p)).count() as u64).collect();
     let cut = pattern.edges().into_iter().filter(|&(one, other)| part[one] != part[other]).count() as u64;
     let found = (partition.rows(), partition.entries(), partition.halo(), partition.edge_cut(), partition.volume());
@@ -79,7 +79,7 @@ pub(crate) fn known_graphs(comm: &Comm) -> TestResult {
         ("grid, cut across", Pattern::grid(16, 6), 2, 6, 12),
     ];
     for (name, pattern, parts, cut, volume) in cases {
-        // Neighbours far from each other, so that blocks of rows are a bad cut.
+        // Neighbors far from each other, so that blocks of rows are a bad cut.
         let scattered: Vec<usize> = (0..pattern.len()).map(|v| v * 7 % pattern.len()).collect();
         let scattered = if pattern.len() % 7 == 0 { (0..pattern.len()).collect() } else { scattered };
         let graph = graph(&Layout::uniform(comm, pattern.len() as u64), &pattern.renumbered(&scattered))?;

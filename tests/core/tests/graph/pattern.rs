@@ -2,21 +2,21 @@
 
 use std::collections::BTreeSet;
 
-/// Vertices `0..neighbours.len()` with the neighbours of each.
+/// Vertices `0..neighbors.len()` with the neighbors of each.
 #[derive(Clone, Debug)]
 pub(crate) struct Pattern {
-    pub(crate) neighbours: Vec<BTreeSet<usize>>,
+    pub(crate) neighbors: Vec<BTreeSet<usize>>,
 }
 
 impl Pattern {
     /// Loops are no edges.
     pub(crate) fn new(vertices: usize, edges: impl IntoIterator<Item = (usize, usize)>) -> Pattern {
-        let mut neighbours = vec![BTreeSet::new(); vertices];
+        let mut neighbors = vec![BTreeSet::new(); vertices];
         for (one, other) in edges.into_iter().filter(|(one, other)| one != other) {
-            neighbours[one].insert(other);
-            neighbours[other].insert(one);
+            neighbors[one].insert(other);
+            neighbors[other].insert(one);
         }
-        Pattern { neighbours }
+        Pattern { neighbors }
     }
 
     pub(crate) fn grid(width: usize, height: usize) -> Pattern {
@@ -26,16 +26,16 @@ impl Pattern {
     }
 
     pub(crate) fn len(&self) -> usize {
-        self.neighbours.len()
+        self.neighbors.len()
     }
 
     pub(crate) fn degree(&self, vertex: usize) -> usize {
-        self.neighbours[vertex].len()
+        self.neighbors[vertex].len()
     }
 
     /// Each edge once, lower end first.
     pub(crate) fn edges(&self) -> Vec<(usize, usize)> {
-        let above = |v: usize| self.neighbours[v].range(v + 1..).map(move |&other| (v, other));
+        let above = |v: usize| self.neighbors[v].range(v + 1..).map(move |&other| (v, other));
         (0..self.len()).flat_map(above).collect()
     }
 
@@ -46,7 +46,7 @@ impl Pattern {
         let mut level = vec![vertex];
         for distance in 1.. {
             let mut next = Vec::new();
-            for other in level.iter().flat_map(|&v| &self.neighbours[v]) {
+            for other in level.iter().flat_map(|&v| &self.neighbors[v]) {
                 if distances[*other].is_none() {
                     distances[*other] = Some(distance);
                     next.push(*other);
@@ -66,7 +66,7 @@ impl Pattern {
             let distances = self.distances(v).into_iter().enumerate();
             distances.filter(|(_, d)| d.is_some_and(|d| (1..=distance).contains(&d))).map(|(other, _)| other).collect()
         };
-        Pattern { neighbours: (0..self.len()).map(near).collect() }
+        Pattern { neighbors: (0..self.len()).map(near).collect() }
     }
 
     /// The same graph in other numbers.
@@ -79,6 +79,6 @@ impl Pattern {
     }
 
     pub(crate) fn profile(&self) -> usize {
-        (0..self.len()).map(|v| self.neighbours[v].first().map_or(0, |&first| v.saturating_sub(first))).sum()
+        (0..self.len()).map(|v| self.neighbors[v].first().map_or(0, |&first| v.saturating_sub(first))).sum()
     }
 }

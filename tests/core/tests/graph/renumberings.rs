@@ -32,7 +32,7 @@ pub(crate) fn products<T: Scalar>(comm: &Comm) -> TestResult {
 fn matrix<T: Scalar>(graph: &Graph, pattern: &Pattern) -> TestResult<CsrMatrix<T>> {
     let layout = graph.layout();
     Ok(CsrMatrix::from_rows(layout, layout, |row, entries| {
-        for &other in &pattern.neighbours[positions(&[row])[0]] {
+        for &other in &pattern.neighbors[positions(&[row])[0]] {
             entries.push(other as u64, number(3 * row + other as u64));
         }
         if row % 3 > 0 {

@@ -13,7 +13,7 @@ pub(crate) fn independent_and_maximal(comm: &Comm) -> TestResult {
             ensure(members.len() == pattern.len(), || format!("{} vertices", members.len()))?;
             let near = pattern.within(distance);
             for (v, &member) in members.iter().enumerate() {
-                let beside = near.neighbours[v].iter().any(|&other| members[other] == 1);
+                let beside = near.neighbors[v].iter().any(|&other| members[other] == 1);
                 ensure((member == 1) != beside, || {
                     format!("distance {distance}: vertex {v}, member {member}, has a member near it: {beside}")
                 })?;

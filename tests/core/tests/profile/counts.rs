@@ -79,7 +79,7 @@ pub(crate) fn algebra(comm: &Comm) -> TestResult {
     a.triple_product(&a)?;
     a.submatrix(&[0], &[])?;
     blocks.apply(&x, &mut y)?;
-    Graph::from_matrix(&a)?.colouring();
+    Graph::from_matrix(&a)?.coloring();
     let (summary, _) = profile.finish();
     // Row k of three entries meets the three of column k; those at the ends have two.
     let summands = 9 * (n - 2) + 2 * 4;
@@ -94,7 +94,7 @@ pub(crate) fn algebra(comm: &Comm) -> TestResult {
         ("MatCreateSubMatrix", 1, 0),
         ("MatMult", 1, 2 * in_blocks),
         ("GraphAssembly", 1, 0),
-        ("GraphColouring", 1, 0),
+        ("GraphColoring", 1, 0),
     ] {
         let event = find(&summary, name).ok_or(name)?;
         assert_eq!((event.count, event.flops), (count, flops), "{name}");

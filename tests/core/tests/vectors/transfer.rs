@@ -116,8 +116,8 @@ fn set_and_add<T: Scalar>(layout: &Layout, given: &[Given]) -> TestResult {
 
 /// The answer on a part of the ranks is the answer on all of them.
 pub(crate) fn sub_communicators(comm: &Comm) -> TestResult {
-    let colour = (comm.rank() % 3 != 2).then(|| u32::from(comm.rank() % 3 == 1));
-    let Some(part) = comm.split(colour, comm.rank())? else {
+    let color = (comm.rank() % 3 != 2).then(|| u32::from(comm.rank() % 3 == 1));
+    let Some(part) = comm.split(color, comm.rank())? else {
         return Ok(verdict(comm)?);
     };
     let layout = Layout::uniform(&part, 50);

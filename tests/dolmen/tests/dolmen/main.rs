@@ -54,7 +54,7 @@ fn main() -> ExitCode {
         serial("bad_input_ends_in_one_line", refusals::bad_input),
         serial("right_hand_sides_of_a_wrong_length_are_told", refusals::right_hand_sides),
         serial("destinations_are_looked_at_first", refusals::destinations),
-        serial("inputs_and_neighbours_are_kept", refusals::inputs_and_neighbours),
+        serial("inputs_and_neighbors_are_kept", refusals::inputs_and_neighbors),
         serial("links_lead_nowhere", escapes::links),
         serial("text_of_files_is_shown_escaped", escapes::text),
         serial("names_in_any_encoding_are_accepted", escapes::names),

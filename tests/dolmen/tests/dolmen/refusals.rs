@@ -101,7 +101,7 @@ pub(crate) fn destinations() -> TestResult {
 }
 
 /// What is read, and what stands beside the object that is written, is not lost.
-pub(crate) fn inputs_and_neighbours() -> TestResult {
+pub(crate) fn inputs_and_neighbors() -> TestResult {
     let temporary = tempdir()?;
     let folder = temporary.path();
     tridiagonal(folder, "a.mtx", 4, 2.0)?;

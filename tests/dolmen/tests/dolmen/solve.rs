@@ -64,7 +64,7 @@ pub(crate) fn failures() -> TestResult {
     assert_eq!((code, &solved["converged"], &solved["iterations"]), (Some(1), &false.into(), &3.into()), "{solved}");
     let output = dolmen(2, folder.path(), &few)?;
     assert!(output.stdout.contains("not solved: the best x has |b - Ax| / |b| = "), "{output:?}");
-    // Indefinite, so CG fails and a factorisation follows; both are told.
+    // Indefinite, so CG fails and a factorization follows; both are told.
     tridiagonal(folder.path(), "indefinite.mtx", 50, 0.5)?;
     let (solved, code) = object(2, folder.path(), &["solve", "indefinite.mtx"])?;
     assert_eq!((code, &solved["preconditioner"]), (Some(0), &"direct".into()), "{solved}");

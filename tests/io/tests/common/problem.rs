@@ -10,13 +10,13 @@ pub(crate) fn problem(comm: &Comm, side: u64) -> TestResult<(CsrMatrix<f64>, Dia
     let matrix = CsrMatrix::from_rows(&layout, &layout, |row, entries| {
         let (x, y) = (row % side, row / side);
         let mut diagonal = 0.01;
-        let neighbours = [
+        let neighbors = [
             (y > 0).then(|| row - side),
             (x > 0).then(|| row - 1),
             (x + 1 < side).then(|| row + 1),
             (y + 1 < side).then(|| row + side),
         ];
-        for other in neighbours.into_iter().flatten() {
+        for other in neighbors.into_iter().flatten() {
             diagonal += weight(row, other);
             entries.push(other, -weight(row, other));
         }

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use dolmen_core::Layout;
 use dolmen_io::fits::{
-    ColumnData, Coordinates, MapColumn, MapFile, MapHeader, Ordering, PolarisationConvention, UNSEEN, write_map,
+    ColumnData, Coordinates, MapColumn, MapFile, MapHeader, Ordering, PolarizationConvention, UNSEEN, write_map,
     write_partial_map,
 };
 use dolmen_tests::{Checksums, Comm, Folder, TestResult};
@@ -25,7 +25,7 @@ fn header(nside: u64, ordering: Ordering) -> MapHeader {
         nside,
         ordering,
         coordinates: Some(Coordinates::Galactic),
-        polarisation: Some(PolarisationConvention::Cosmo),
+        polarization: Some(PolarizationConvention::Cosmo),
         history: vec!["made by a test".into(), "line ".repeat(30)],
     }
 }
@@ -71,7 +71,7 @@ pub(crate) fn written_maps_do_not_depend_on_ranks(comm: &Comm) -> TestResult<Che
         let map = MapFile::open(&path)?;
         assert_eq!(map.header().ordering, ordering);
         assert_eq!(map.header().coordinates, header.coordinates);
-        assert_eq!(map.header().polarisation, header.polarisation);
+        assert_eq!(map.header().polarization, header.polarization);
         assert_eq!(map.header().history.concat(), header.history.concat().trim_end());
         let read = map.read(0, 0..header.pixels())?;
         assert!(read.iter().zip(0..).all(|(read, pixel)| *read == value(pixel, 0)));

@@ -35,7 +35,7 @@ fn seeds(comm: &Comm, folder: &Folder) -> TestResult<Vec<Vec<u8>>> {
     write_table(&rows, &path, &Header::new(), &columns)?;
     seeds.push(fs::read(&path)?);
     seeds.push(with_heap(&seeds[0]));
-    let header = |ordering| MapHeader { nside: 2, ordering, coordinates: None, polarisation: None, history: vec![] };
+    let header = |ordering| MapHeader { nside: 2, ordering, coordinates: None, polarization: None, history: vec![] };
     let sky = Layout::uniform(comm, 48);
     let map = [MapColumn { name: "I", unit: "K", data: ColumnData::F64(&[0.5; 48]) }];
     write_map(&sky, &path, &header(Ordering::Ring), &map)?;

@@ -98,13 +98,13 @@ pub(crate) fn saved_on_the_way() -> TestResult {
     let temporary = tempfile::tempdir()?;
     let folder = temporary.path();
     prepare(folder, SHORT)?;
-    let job = start(2, folder, &["--checkpoint", "saved", "--checkpoint-every", "2h", "--output", "signalled"])?;
+    let job = start(2, folder, &["--checkpoint", "saved", "--checkpoint-every", "2h", "--output", "signaled"])?;
     job.wait_for_file(&folder.join("saved"))?;
     job.signal_rank(0, libc::SIGUSR1)?;
     let output = job.wait()?;
     assert!(output.status.success(), "{}{}", output.stdout, output.stderr);
     assert_eq!(checkpoints(&folder.join("saved"))?.len(), 1, "once for one signal");
-    assert_undisturbed(folder, "signalled")?;
+    assert_undisturbed(folder, "signaled")?;
     let args = ["--checkpoint", "often", "--checkpoint-every", "0s", "--resume", "--output", "often maps"];
     let output = start(3, folder, &args)?.wait()?;
     assert!(output.status.success(), "{}{}", output.stdout, output.stderr);

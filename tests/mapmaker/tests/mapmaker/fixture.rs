@@ -30,7 +30,7 @@ pub(crate) struct Timeline {
     pub(crate) flags: Vec<u8>,
     /// Flags of all detectors' samples; none if empty.
     pub(crate) shared_flags: Vec<u8>,
-    /// Polarisation efficiency of each detector; one if empty.
+    /// Polarization efficiency of each detector; one if empty.
     pub(crate) efficiency: Vec<f64>,
     /// Stationary ranges, first and one past the last; one range if empty.
     pub(crate) intervals: Vec<[i64; 2]>,

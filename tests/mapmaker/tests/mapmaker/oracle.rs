@@ -221,7 +221,7 @@ pub(crate) fn all_kinds(comm: &Comm) -> TestResult {
     Ok(())
 }
 
-/// Gaps between intervals, shared flags, imperfect polarisers and angles by the IAU's convention.
+/// Gaps between intervals, shared flags, imperfect polarizers and angles by the IAU's convention.
 pub(crate) fn imperfect(comm: &Comm) -> TestResult {
     let mut timeline = random_timeline(5, 3, 9 * LENGTH, patch);
     timeline.intervals = vec![[5, 68], [80, 170], [171, 220]];
@@ -245,7 +245,7 @@ pub(crate) fn masked(comm: &Comm) -> TestResult {
         nside: NSIDE.unsigned_abs(),
         ordering: Ordering::Ring,
         coordinates: None,
-        polarisation: None,
+        polarization: None,
         history: Vec::new(),
     };
     let column = MapColumn { name: "MASK", unit: "", data: ColumnData::F64(&values) };
@@ -268,7 +268,7 @@ pub(crate) fn separate_patches(comm: &Comm) -> TestResult {
     Ok(())
 }
 
-/// A `dst` table: intensity from TEMP, and polarisation from the channels Q and U.
+/// A `dst` table: intensity from TEMP, and polarization from the channels Q and U.
 pub(crate) fn dst_table(comm: &Comm) -> TestResult {
     let folder = Folder::new(comm)?;
     let timeline = random_timeline(4, 2, 6 * LENGTH, patch);

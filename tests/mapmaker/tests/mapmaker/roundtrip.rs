@@ -20,7 +20,7 @@ pub(crate) fn noiseless(comm: &Comm) -> TestResult {
     for (convention, sign) in [("COSMO", 1.0), ("IAU", -1.0)] {
         let text = format!(
             "input.tod = 'tod.h5'
-            map = {{ nside = 8, polarisation = '{convention}' }}
+            map = {{ nside = 8, polarization = '{convention}' }}
             destripe = {{ baseline = 20.0, tolerance = 1e-10 }}
             simulate = {{ hours = 1.0, sample_rate = 5.0, spin_period = 30.0, sky_nside = 8, net = 1e-15, fknee = 0.0 }}"
         );

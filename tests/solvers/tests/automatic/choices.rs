@@ -157,7 +157,7 @@ pub(crate) fn rectangular(comm: &Comm) -> TestResult {
     let (solution, x) = solve(&wide, &Vector::from_fn(wide.range(), |i| 1.0 + i as f64), Automatic::new())?;
     assert!(!solution.solved() && solution.attempts.len() == 1, "{solution:#?}");
     let summary = solution.kept().summary();
-    assert!(summary.contains("x minimises |b - Ax|") && summary.contains("does not meet the tolerance"), "{summary}");
+    assert!(summary.contains("x minimizes |b - Ax|") && summary.contains("does not meet the tolerance"), "{summary}");
     assert!(x.gather_all().iter().all(|x| (x - 0.5).abs() < 1e-7), "{x:?}");
     Ok(())
 }

@@ -34,7 +34,7 @@ fn hopeless<'a>() -> Automatic<'a, f64> {
     Automatic::new().rtol(1e-17).max_iterations(6)
 }
 
-/// CG, a factorisation and MINRES one after the other, none of which reaches the tolerance.
+/// CG, a factorization and MINRES one after the other, none of which reaches the tolerance.
 pub(crate) fn everywhere(comm: &Comm) -> TestResult {
     let a = tridiagonal(comm, 40, -1.0, |_| 0.5, -1.0)?;
     let b = right_hand_side(&a)?;

@@ -7,7 +7,7 @@ use dolmen_tests::{Checksums, Comm, TestResult};
 
 use crate::cg::digest;
 use crate::references::{convection, matrix};
-use crate::stencil::{laplacian, neighbours};
+use crate::stencil::{laplacian, neighbors};
 
 /// Solutions, histories and true residuals of all methods, real and complex, with and without a
 /// preconditioner.
@@ -34,7 +34,7 @@ pub(crate) fn methods(comm: &Comm) -> TestResult<Checksums> {
 
     let layout = Layout::uniform(comm, 300);
     let a = matrix(&layout, &layout, |i| {
-        let around = neighbours(i, &[20, 15]).into_iter();
+        let around = neighbors(i, &[20, 15]).into_iter();
         let value = |j: u64| Complex64::new(-0.7, if j < i { 0.6 } else { -0.6 });
         around.map(|j| (j, value(j))).chain([(i, Complex64::new(4.0, 0.0))]).collect()
     })?;

@@ -8,7 +8,7 @@ use dolmen_tests::{Checksums, Comm, TestResult};
 
 use crate::dense::dense_solve;
 use crate::references::matrix;
-use crate::stencil::{grid, laplacian, neighbours};
+use crate::stencil::{grid, laplacian, neighbors};
 
 const ROWS: u64 = 60;
 
@@ -29,7 +29,7 @@ fn uneven(comm: &Comm, rows: u64) -> TestResult<Layout> {
 
 /// A row of a Hermitian positive definite matrix, complex where `T` is, with a diagonal that varies.
 fn row<T: Scalar>(i: u64) -> Vec<(u64, T)> {
-    let around = neighbours(i, &[10, 6]).into_iter();
+    let around = neighbors(i, &[10, 6]).into_iter();
     let value = |j: u64| T::from_parts(-0.8, if j < i { 0.5 } else { -0.5 });
     around.map(|j| (j, value(j))).chain([(i, T::from_parts(4.0 + (i % 7) as f64, 0.0))]).collect()
 }

@@ -8,7 +8,7 @@ use dolmen_tests::{Comm, TestResult};
 use crate::dense::dense_least_squares;
 use crate::endings::solve;
 use crate::references::matrix;
-use crate::stencil::{assert_close, audit, laplacian, neighbours, ones};
+use crate::stencil::{assert_close, audit, laplacian, neighbors, ones};
 
 /// The least norm of `b - A x` for the Laplacian of a grid without boundary values.
 fn least_residual(grid: &[u64], b: &[Complex64]) -> f64 {
@@ -16,7 +16,7 @@ fn least_residual(grid: &[u64], b: &[Complex64]) -> f64 {
     // The columns sum to zero: without the last one they are independent, and have the same range.
     let row = |i| {
         let mut row = vec![Complex64::ZERO; b.len()];
-        let entries = laplacian::<Complex64>(i, grid, neighbours(i, grid).len() as f64);
+        let entries = laplacian::<Complex64>(i, grid, neighbors(i, grid).len() as f64);
         entries.into_iter().for_each(|(column, value)| row[usize::try_from(column).expect("a small matrix")] = value);
         row.pop();
         row
@@ -35,7 +35,7 @@ fn tolerance<T: Scalar>() -> f64 {
 pub(crate) fn inconsistent<T: Scalar>(comm: &Comm) -> TestResult {
     for grid in [&[30][..]] {
         let layout = Layout::uniform(comm, grid.iter().product());
-        let degree = |point| neighbours(point, grid).len() as f64;
+        let degree = |point| neighbors(point, grid).len() as f64;
         let n = layout.global_len();
         let a = matrix(&layout, &layout, |i| laplacian::<T>(i, grid, degree(i)))?;
         let b = Vector::from_fn(&layout, |i| T::from_parts((i as f64).sin() + 0.3, (2.0 * i as f64).cos()));

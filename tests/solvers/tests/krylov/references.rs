@@ -7,7 +7,7 @@ use dolmen_solvers::{
 };
 use dolmen_tests::{Comm, TestResult};
 
-use crate::stencil::{Neumann, Row, assert_close, audit, laplacian, neighbours, neumann, ones, slope};
+use crate::stencil::{Neumann, Row, assert_close, audit, laplacian, neighbors, neumann, ones, slope};
 
 /// A matrix of which any row can be computed.
 pub(crate) fn matrix<T: Scalar>(
@@ -28,8 +28,8 @@ pub(crate) fn matrix<T: Scalar>(
 pub(crate) fn convection<T: Scalar>(comm: &Comm, n: u64) -> TestResult<(Layout, CsrMatrix<T>)> {
     let layout = Layout::uniform(comm, n * n);
     let a = matrix(&layout, &layout, |point| {
-        let value = |neighbour| if neighbour < point { -1.5 } else { -1.0 };
-        let around = neighbours(point, &[n, n]).into_iter();
+        let value = |neighbor| if neighbor < point { -1.5 } else { -1.0 };
+        let around = neighbors(point, &[n, n]).into_iter();
         let mut row: Row<T> = around.map(|other| (other, T::from_parts(value(other), 0.0))).collect();
         row.push((point, T::from_parts(5.0, 0.0)));
         row

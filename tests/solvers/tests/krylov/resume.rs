@@ -9,7 +9,7 @@ use dolmen_tests::{Comm, TestResult};
 
 use crate::endings::solve;
 use crate::references::matrix;
-use crate::stencil::{grid, neighbours, ones};
+use crate::stencil::{grid, neighbors, ones};
 
 /// Asks to stop after an iteration, on one rank only, and keeps snapshots.
 pub(crate) struct Stopper<T> {
@@ -38,7 +38,7 @@ impl<T: Scalar> Stopper<T> {
 /// A diagonally dominant Hermitian matrix, complex where `T` is.
 pub(crate) fn hermitian<T: Scalar>(layout: &Layout) -> TestResult<CsrMatrix<T>> {
     matrix(layout, layout, |i| {
-        let around = neighbours(i, &[20, 15]).into_iter();
+        let around = neighbors(i, &[20, 15]).into_iter();
         let value = |j: u64| T::from_parts(-0.8, if j < i { 0.5 } else { -0.5 });
         around.map(|j| (j, value(j))).chain([(i, T::from_parts(4.0, 0.0))]).collect()
     })

@@ -45,8 +45,8 @@ impl<T: Scalar> LinearOperator<T> for Stencil<T> {
     }
 }
 
-/// Neighbours of a point in a grid of any dimension, in natural ordering.
-pub(crate) fn neighbours(point: u64, lengths: &[u64]) -> Vec<u64> {
+/// Neighbors of a point in a grid of any dimension, in natural ordering.
+pub(crate) fn neighbors(point: u64, lengths: &[u64]) -> Vec<u64> {
     let mut found = Vec::new();
     let mut stride = 1;
     for length in lengths {
@@ -62,9 +62,9 @@ pub(crate) fn neighbours(point: u64, lengths: &[u64]) -> Vec<u64> {
     found
 }
 
-/// The finite-difference Laplacian with this diagonal and -1 for each neighbour.
+/// The finite-difference Laplacian with this diagonal and -1 for each neighbor.
 pub(crate) fn laplacian<T: Scalar>(point: u64, lengths: &[u64], diagonal: f64) -> Row<T> {
-    let mut row: Row<T> = neighbours(point, lengths).into_iter().map(|column| (column, -T::ONE)).collect();
+    let mut row: Row<T> = neighbors(point, lengths).into_iter().map(|column| (column, -T::ONE)).collect();
     row.push((point, T::from_parts(diagonal, 0.0)));
     row
 }
@@ -119,7 +119,7 @@ pub(crate) struct Neumann<P> {
 
 pub(crate) fn neumann(comm: &Comm) -> TestResult<Neumann<impl LinearOperator<f64> + use<>>> {
     let grid = [32, 32];
-    let degree = move |point| neighbours(point, &grid).len() as f64;
+    let degree = move |point| neighbors(point, &grid).len() as f64;
     let layout = Layout::uniform(comm, 1024);
     let a = Stencil::new(&layout, |i| laplacian(i, &grid, degree(i)))?;
     let jacobi = Diagonal::new(Vector::from_fn(&layout, |i| 1.0 / degree(i)));

@@ -95,7 +95,7 @@ pub(crate) fn incomplete_lu<T: Scalar>(a: &Dense<T>, keep: impl Fn(usize, usize)
     inverse(&times(&part(&lower, |i, j| i >= j), &part(&factors, |i, j| i <= j)))
 }
 
-/// `(L L^H)^-1` of Cholesky's factorisation that keeps stored places only.
+/// `(L L^H)^-1` of Cholesky's factorization that keeps stored places only.
 pub(crate) fn incomplete_cholesky<T: Scalar>(a: &Dense<T>) -> Dense<T> {
     let n = a.len();
     let mut l = filled(n, |_, _| T::ZERO);

@@ -151,17 +151,17 @@ pub(crate) fn chebyshev<T: Scalar>(comm: &Comm) -> TestResult {
     let scaled = times(&inverse(&part(&dense, |i, j| i == j)), &dense);
     for degree in [1usize, 2, 5] {
         let [low, high] = [0.2, 2.1];
-        // The error is divided by T_d of the interval's centre (Saad, equation 12.8).
+        // The error is divided by T_d of the interval's center (Saad, equation 12.8).
         let (theta, delta) = ((high + low) / 2.0, (high - low) / 2.0);
         let argument = combined(theta / delta, &identity(N), -1.0 / delta, &scaled);
         let (mut previous, mut current) = (identity::<T>(N), argument.clone());
-        let (mut before, mut centre) = (1.0, theta / delta);
+        let (mut before, mut center) = (1.0, theta / delta);
         for _ in 1..degree {
             let next = combined(2.0, &times(&argument, &current), -1.0, &previous);
             (previous, current) = (current, next);
-            (before, centre) = (centre, 2.0 * theta / delta * centre - before);
+            (before, center) = (center, 2.0 * theta / delta * center - before);
         }
-        let left = combined(1.0, &identity(N), -1.0 / centre, &current);
+        let left = combined(1.0, &identity(N), -1.0 / center, &current);
         let m = ChebyshevPolynomial::on_interval(&a, degree, [low, high])?;
         check(&format!("Chebyshev of degree {degree}"), &m, &times(&left, &inverse(&dense)))?;
     }

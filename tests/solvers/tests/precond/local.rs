@@ -37,7 +37,7 @@ fn check<T: Scalar, S: LocalSolver<T>>(
     Ok(())
 }
 
-pub(crate) fn incomplete_factorisations<T: Scalar>() -> TestResult {
+pub(crate) fn incomplete_factorizations<T: Scalar>() -> TestResult {
     let a = sample::<T>(N, 3, false);
     for level in [0, 1, 2, N] {
         let expected = |a: &Dense<T>| {
@@ -160,7 +160,7 @@ pub(crate) fn relaxations<T: Scalar>() -> TestResult {
     Ok(())
 }
 
-pub(crate) fn complete_factorisations<T: Scalar>() -> TestResult {
+pub(crate) fn complete_factorizations<T: Scalar>() -> TestResult {
     let general = sample::<T>(N, 9, false);
     check("LU", &general, Lu::new, inverse)?;
     // A permutation has no pivot on its diagonal.
@@ -176,7 +176,7 @@ pub(crate) fn complete_factorisations<T: Scalar>() -> TestResult {
     Ok(())
 }
 
-/// Whatever stands above the diagonal, or in its imaginary parts, Hermitian factorisations neither use
+/// Whatever stands above the diagonal, or in its imaginary parts, Hermitian factorizations neither use
 /// it nor stumble over it, in a refill neither; and rows that are zero below the diagonal are not zero.
 pub(crate) fn lower_triangles<T: Scalar>() -> TestResult {
     let a = sample::<T>(N, 14, true);

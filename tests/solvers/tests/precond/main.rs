@@ -1,4 +1,4 @@
-//! Preconditioners and factorisations against dense computations of their definitions, on several
+//! Preconditioners and factorizations against dense computations of their definitions, on several
 //! numbers of ranks; iteration counts of other programs; and what cannot be preconditioned.
 
 mod dense;
@@ -51,15 +51,15 @@ fn main() -> ExitCode {
         case("settings", RANKS, refusals::settings),
         case("spectra", RANKS, refusals::spectra),
         case("laplacian_a", REFERENCES, references::laplacian_a).deadline(Duration::from_secs(300)),
-        case("stabilised", REFERENCES, references::stabilised).deadline(Duration::from_secs(300)),
+        case("stabilized", REFERENCES, references::stabilized).deadline(Duration::from_secs(300)),
         case("laplacian_b", REFERENCES, references::laplacian_b).deadline(Duration::from_secs(300)),
         case("convection_c", REFERENCES, references::convection_c).deadline(Duration::from_secs(300)),
         same_bits("polynomials", RANKS, references::polynomials).deadline(Duration::from_secs(300)),
     ];
-    scalars!(cases, serial: local::incomplete_factorisations, local::products_of_factors, local::thresholds);
-    scalars!(cases, serial: local::relaxations, local::complete_factorisations, local::permutations);
+    scalars!(cases, serial: local::incomplete_factorizations, local::products_of_factors, local::thresholds);
+    scalars!(cases, serial: local::relaxations, local::complete_factorizations, local::permutations);
     scalars!(cases, serial: local::lower_triangles);
-    scalars!(cases, serial: scaled::factors_to_the_bit, scaled::uniform_scales, scaled::graded_factorisations);
+    scalars!(cases, serial: scaled::factors_to_the_bit, scaled::uniform_scales, scaled::graded_factorizations);
     scalars!(cases, serial: scaled::scaled_thresholds);
     scalars!(cases, case: distributed::jacobi, distributed::block_jacobi, distributed::schwarz);
     scalars!(cases, case: distributed::point_block_jacobi);

@@ -12,7 +12,7 @@ const NORM_A: f64 = 1.132_920_918_415_83e4;
 const NORM_B: f64 = 5.150_403_696_385_3e3;
 const NORM_C: f64 = 2_777.127_585_5;
 
-/// The matrix of a stencil on a grid of equal sides: a value for each neighbour below and above.
+/// The matrix of a stencil on a grid of equal sides: a value for each neighbor below and above.
 fn stencil(comm: &Comm, sides: u32, side: u64, values: [f64; 3]) -> TestResult<CsrMatrix<f64>> {
     let layout = Layout::uniform(comm, side.pow(sides));
     let strides: Vec<u64> = (0..sides).map(|k| side.pow(k)).collect();
@@ -66,7 +66,7 @@ pub(crate) fn laplacian_a(comm: &Comm) -> TestResult {
 }
 
 /// Stated apart, since our BiCGStab measures the true residual and preconditions from the right.
-pub(crate) fn stabilised(comm: &Comm) -> TestResult {
+pub(crate) fn stabilized(comm: &Comm) -> TestResult {
     let a = stencil(comm, 2, 64, [-1.0, 4.0, -1.0])?;
     let ilu = BlockJacobi::new(&a, |block| Ilu::new(block, 0))?;
     let mut x = Vector::zeros(a.domain());

@@ -68,12 +68,12 @@ pub(crate) fn rows_are_named(comm: &Comm) -> TestResult {
 
 pub(crate) fn singular_matrices(comm: &Comm) -> TestResult {
     // Pivots 2, 3/2, 4/3, ..., 18/17 and then 1 - 17/18 is left; the last diagonal takes it away.
-    let cancelling = with(ROW, ROW, 18.0 / 19.0);
+    let canceling = with(ROW, ROW, 18.0 / 19.0);
     if comm.size() == 1 {
-        fails(comm, block_jacobi(comm, &cancelling, |a| Ilu::new(a, 0))?, &["row 18 ", "pivot of zero"])?;
-        fails(comm, block_jacobi(comm, &cancelling, |a| Ilut::new(a, 0.0, 9))?, &["row 18 ", "pivot of zero"])?;
+        fails(comm, block_jacobi(comm, &canceling, |a| Ilu::new(a, 0))?, &["row 18 ", "pivot of zero"])?;
+        fails(comm, block_jacobi(comm, &canceling, |a| Ilut::new(a, 0.0, 9))?, &["row 18 ", "pivot of zero"])?;
     }
-    let a = matrix(&layout(comm)?, &cancelling)?;
+    let a = matrix(&layout(comm)?, &canceling)?;
     fails(comm, Direct::factor(&a), &["LU", "singular to working precision"])?;
     let mut zero = with(0, 0, 2.0);
     zero[ROW].fill(0.0);

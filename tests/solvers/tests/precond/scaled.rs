@@ -1,4 +1,4 @@
-//! Matrices whose rows and columns are in other units: powers of two change no digit of a factorisation,
+//! Matrices whose rows and columns are in other units: powers of two change no digit of a factorization,
 //! and nothing that is solvable is refused for its scale.
 
 use dolmen_core::random::Philox;
@@ -140,8 +140,8 @@ fn within<T: Scalar>(roundings: f64, what: &str, found: &[T], expected: &[T]) {
     assert!(error < roundings * T::Real::EPSILON.to_f64(), "{what}: a relative error of {error:.1e}");
 }
 
-/// Complete factorisations of `R A C` solve as well as those of `A`, though entries differ by 1e300.
-pub(crate) fn graded_factorisations<T: Scalar>() -> TestResult {
+/// Complete factorizations of `R A C` solve as well as those of `A`, though entries differ by 1e300.
+pub(crate) fn graded_factorizations<T: Scalar>() -> TestResult {
     let most = if range::<T>() == 560 { 490 } else { 55 };
     let general: [(&str, Make<T>); 1] = [("LU", |a| Ok(Box::new(Lu::new(a)?)))];
     let definite: [(&str, Make<T>); 3] =
