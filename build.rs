@@ -67,7 +67,7 @@ fn prints(program: &str, arguments: &[&str]) -> String {
     output.map(|output| String::from_utf8_lossy(&output.stdout).into_owned()).unwrap_or_default()
 }
 
-/// Whether a C source passes a compiler.
+/// Returns true if the compiler accepts a C source.
 fn compiles(compiler: &str, source: &str, arguments: &[&str]) -> bool {
     let folder = PathBuf::from(env::var_os("OUT_DIR").expect("invariant: cargo sets OUT_DIR"));
     let file = folder.join("probe.c");
@@ -105,7 +105,7 @@ fn has_parallel_hdf5() -> bool {
     named.any(|folder| is_parallel(Path::new(folder))) || is_parallel(Path::new("/usr/include"))
 }
 
-/// Whether clang-sys, which bindgen loads libclang by, finds it. LLVM's libclang-cpp is another library.
+/// Returns true if clang-sys, with which bindgen loads libclang, finds it. LLVM's libclang-cpp is another library.
 fn has_libclang() -> bool {
     let mut folders: Vec<PathBuf> = env::var_os("LIBCLANG_PATH").map(PathBuf::from).into_iter().collect();
     if folders.iter().any(|path| path.is_file()) {

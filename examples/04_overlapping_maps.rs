@@ -25,7 +25,7 @@ fn sky(pixel: u64) -> u64 {
     1000 + 7 * pixel
 }
 
-/// Where a rank looks at its sample `i`: a sweep that starts elsewhere on each rank.
+/// Returns the pixel of a rank's sample `i`: a sweep that starts elsewhere on each rank.
 fn pointing(rank: usize, i: u64) -> u64 {
     (rank as u64 * 7 + i * i / 50) % (PIXELS - 3)
 }

@@ -31,7 +31,7 @@ fn coupling() -> Array2<f64> {
     arr2(&[[300.0, -120.0, 20.0], [-120.0, 500.0, -80.0], [20.0, -80.0, 900.0]])
 }
 
-/// What flows in: entry `row` belongs to substance `row % 3` in point `row / 3`.
+/// Computes the inflow: entry `row` belongs to substance `row % 3` at point `row / 3`.
 fn source(row: u64) -> f64 {
     1.0 + ((row * row) % 17) as f64
 }

@@ -37,17 +37,17 @@ pub struct Checkpointer<'m, T: Scalar> {
     /// The attempt, of a solve that makes several, and the iteration that were saved last.
     place: Option<[Option<u64>; 2]>,
     newest: Option<PathBuf>,
-    /// Whether there was an iteration after which this rank wanted what is not saved yet.
+    /// True if this rank asked for a checkpoint that is not saved yet.
     wanted: bool,
     /// The last iteration after which this rank asked.
     asked: Option<usize>,
-    /// Why the last checkpoint could not be written.
+    /// Reason why the last checkpoint could not be written.
     failure: Option<Error>,
     ask: Option<&'m mut dyn FnMut(&Progress) -> Request>,
     scalar: PhantomData<T>,
 }
 
-/// Where a solve goes on.
+/// State from which a solve resumes.
 #[derive(Debug)]
 pub struct Resumed<T: Scalar> {
     /// The solver's state, for [`Settings::resume`](dolmen_solvers::Settings::resume).
@@ -147,7 +147,7 @@ impl<'m, T: Scalar> Checkpointer<'m, T> {
         self.failure.map_or(Ok(self.newest), Err)
     }
 
-    /// What this rank wants.
+    /// Returns the request of this rank.
     fn request(&mut self, progress: &Progress) -> Request {
         let asked = self.ask.as_mut().map_or(Request::Continue, |ask| ask(progress));
         let wish = self.signals.as_ref().and_then(Signals::wish);

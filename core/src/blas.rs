@@ -21,7 +21,7 @@ pub(crate) fn use_one_thread() {
     }
 }
 
-/// What the library says of itself.
+/// Returns the library's own description of itself.
 pub(crate) fn library() -> BlasLibrary {
     let [description, core] = ffi::descriptions();
     BlasLibrary { description, core, threads: usize::try_from(ffi::num_threads()).unwrap_or_default() }

@@ -1,6 +1,6 @@
 //! `BlockCsrMatrix`: a sparse matrix of square blocks, whose block rows are spread over the ranks.
 //!
-//! Where several unknowns live in each point of a mesh, all entries between two points are stored
+//! For several unknowns at each point of a mesh, all entries between two points are stored
 //! or none: one column number serves `order^2` values, and a product reads an operand's block once
 //! for as many rows. The plumbing (columns, assembly, exchange, refill) is that of
 //! [`CsrMatrix`](crate::CsrMatrix), with block rows for rows; only the local product is its own.

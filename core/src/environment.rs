@@ -1,10 +1,10 @@
-//! What this process runs on: the MPI and BLAS libraries that were found at run time, and the processor.
+//! Environment of this process: the MPI and BLAS libraries that were found at run time, and the processor.
 
 pub(crate) mod ffi;
 
 use crate::blas;
 
-/// How many threads of a process may call MPI.
+/// Threads of a process that may call MPI.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum ThreadLevel {
     /// The process must have one thread only.
@@ -29,20 +29,20 @@ impl ThreadLevel {
     }
 }
 
-/// What MPI says of itself.
+/// Description of the MPI library, by itself.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct MpiLibrary {
     /// Vendor and version, in the library's own words.
     pub description: String,
     /// Version and subversion of the MPI standard.
     pub standard: (i32, i32),
-    /// What it was initialized with.
+    /// Thread level with which MPI was initialized.
     pub thread_level: ThreadLevel,
     /// The name of this rank's node.
     pub node: String,
 }
 
-/// What OpenBLAS says of itself.
+/// Description of OpenBLAS, by itself.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BlasLibrary {
     /// Version and options, in the library's own words.

@@ -1,4 +1,4 @@
-//! What can go wrong in the toolkit, and the rule that all ranks see the same error.
+//! Errors of the toolkit, and the rule that all ranks return the same error.
 
 /// An error of the distributed toolkit.
 ///
@@ -13,15 +13,15 @@ pub enum Error {
     Agreed {
         /// The lowest rank that failed.
         rank: usize,
-        /// Whether every rank failed, as when all of them read the same bad file.
+        /// True if every rank failed, for example if all of them read the same bad file.
         everywhere: bool,
-        /// What that rank said.
+        /// Message of that rank.
         message: String,
     },
     /// Ranks made different calls, or the same with different sizes or settings.
     #[error("the ranks disagree: {calls}; all ranks must make the same calls, with the same sizes and settings")]
     RanksDisagree {
-        /// What the ranks did.
+        /// Calls of the ranks, in words.
         calls: String,
     },
     /// A variable of the environment has a value without a meaning.
@@ -69,7 +69,7 @@ pub enum Error {
     /// A global index lies outside its range.
     #[error("{what}: global index {index} is outside 0..{bound}")]
     IndexOutOfRange {
-        /// What the index names.
+        /// Kind of thing that the index counts.
         what: &'static str,
         /// The offending index.
         index: u64,
@@ -89,7 +89,7 @@ pub enum Error {
     /// Arrays that are not the compressed rows of a matrix.
     #[error("compressed rows of a matrix: {reason}")]
     NotRows {
-        /// What is wrong with them.
+        /// Fault, in words.
         reason: String,
     },
     /// A small dense block, or a list, has the wrong number of rows or columns.
@@ -123,7 +123,7 @@ pub enum Error {
     /// An index that may be given only once is there twice.
     #[error("{what}: global index {index} is given twice")]
     Repeated {
-        /// What the index names.
+        /// Kind of thing that the index counts.
         what: &'static str,
         /// The repeated index.
         index: u64,
@@ -161,7 +161,7 @@ pub enum Error {
     NoConvergence {
         /// The operation that was asked for.
         operation: &'static str,
-        /// How many values are missing.
+        /// Number of missing values.
         count: u64,
     },
     /// A matrix to be factored holds an infinity or a NaN.
@@ -187,7 +187,7 @@ pub enum Error {
     /// Block offsets that do not describe a distribution.
     #[error("layout offsets: {reason}")]
     Offsets {
-        /// What is wrong with them.
+        /// Fault, in words.
         reason: String,
     },
     /// New numbers of rows that are not a permutation of them.
@@ -195,7 +195,7 @@ pub enum Error {
     NotAPermutation {
         /// The first new row that is missing or repeated.
         row: u64,
-        /// How many rows have it.
+        /// Number of rows that have it.
         times: u64,
     },
     /// A graph that is too large for an algorithm that works on one rank.
@@ -215,13 +215,13 @@ pub enum Error {
     Partition {
         /// The number of parts that was asked for.
         parts: usize,
-        /// What stands in the way.
+        /// Reason, in words.
         reason: String,
     },
     /// A size exceeds what an index type can count.
     #[error("{what}: {size} is more than the {limit} that one rank can count; leave less of them to one rank")]
     TooLarge {
-        /// What was counted.
+        /// Things that were counted.
         what: &'static str,
         /// Its size.
         size: u64,
@@ -234,7 +234,7 @@ pub enum Error {
     /// A number of threads that cannot be had.
     #[error("threads: {reason}")]
     Threads {
-        /// What is wrong with it and what to do.
+        /// Fault and remedy, in words.
         reason: String,
     },
     /// A profile was started while another one is running.

@@ -33,7 +33,7 @@ use crate::vector::Vector;
 use plan::{Routes, Share};
 pub(crate) use rows::ImportedRows;
 
-/// How copies are combined into their owner's value.
+/// Operation that combines copies into their owner's value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Combine {
     /// Adds every copy to the owner's value.

@@ -33,7 +33,7 @@ impl IndexMap {
         self.gids.len()
     }
 
-    /// Whether this rank has none.
+    /// Returns true if this rank has none.
     pub fn is_empty(&self) -> bool {
         self.gids.is_empty()
     }

@@ -73,7 +73,7 @@ impl<T: Scalar> MultiVector<T> {
         Ok(new)
     }
 
-    /// How the rows are spread over the ranks.
+    /// Returns the distribution of the rows over the ranks.
     pub fn layout(&self) -> &Layout {
         &self.layout
     }

@@ -10,7 +10,7 @@
 //! neither counts time twice nor grows the record. The record is bounded by the number of different
 //! paths of names, the timeline by [`Profile::with_trace_limit`].
 //!
-//! Where a `tracing` subscriber takes spans of level `TRACE` of target `dolmen`, each event is also
+//! If a `tracing` subscriber takes spans of level `TRACE` of target `dolmen`, each event is also
 //! a span, whether a profile is running or not, inside the span of the rank that
 //! [`Comm::run`] opens.
 //!
@@ -134,7 +134,7 @@ impl Profile {
     /// its own part. Events that are still open end here.
     ///
     /// # Collective
-    /// What the ranks have is gathered on one, joined and broadcast.
+    /// Records of all ranks are gathered on one, joined and broadcast.
     pub fn finish(self) -> (Summary, Trace) {
         let record = event::uninstall().expect("invariant: a running profile has a recorder").finish();
         let summary = Summary::new(&self.comm, &record);

@@ -25,7 +25,7 @@ struct Overlap {
     rows: Range<usize>,
 }
 
-/// What a rank with these runs shares with every rank of `theirs`, by ascending rows. Together the
+/// Returns the overlaps of a rank's runs with every rank of `theirs`, by ascending rows. Together the
 /// overlaps tile the rank's own rows.
 fn overlaps(mine: &[Run], theirs: &Parts) -> Vec<Overlap> {
     let of_run = |run: &Run| -> Vec<Overlap> {

@@ -31,7 +31,7 @@ use crate::scalar::{Real, Scalar};
 pub use binned::BinnedSum;
 pub(crate) use update::{update_entries, update_sums};
 
-/// How sums over all ranks are computed.
+/// Algorithm of sums over all ranks.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Reduction {
     /// The same bits on any number of ranks and threads.

@@ -52,7 +52,7 @@ pub trait Scalar:
     type Double: Scalar<Real = f64, Double = Self::Double>;
     /// The name used in files and messages: `f32`, `f64`, `c32`, `c64`.
     const NAME: &'static str;
-    /// Whether the type has an imaginary part.
+    /// True if the type has an imaginary part.
     const COMPLEX: bool;
     /// The additive identity.
     const ZERO: Self;
@@ -77,7 +77,7 @@ pub trait Scalar:
     fn from_double(value: Self::Double) -> Self {
         Self::from_parts(value.re(), value.im())
     }
-    /// Whether both parts are finite.
+    /// Returns true if both parts are finite.
     fn is_finite(self) -> bool;
     /// The real and imaginary parts of a slice, one after the other.
     fn parts(values: &[Self]) -> &[Self::Real] {

@@ -47,7 +47,7 @@ pub(crate) fn from_environment(_comm: &crate::Comm) -> crate::Result<()> {
     Ok(())
 }
 
-/// What can be cut in two.
+/// Data that can be split in two.
 pub(crate) trait Split: Send + Sized {
     /// The first `at` elements and the others.
     fn split(self, at: usize) -> (Self, Self);
@@ -85,7 +85,7 @@ impl<A: Split, B: Split> Split for (A, B) {
     }
 }
 
-/// How many parts so many entries of work are cut into.
+/// Returns the number of parts into which so many entries of work are split.
 pub(crate) fn parts(work: usize) -> usize {
     (work / GRAIN).clamp(1, count())
 }

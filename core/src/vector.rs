@@ -75,7 +75,7 @@ impl<T: Scalar> Vector<T> {
         Ok(Vector { layout: layout.clone(), owned: owned.into() })
     }
 
-    /// How the entries are spread over the ranks.
+    /// Returns the distribution of the entries over the ranks.
     pub fn layout(&self) -> &Layout {
         &self.layout
     }

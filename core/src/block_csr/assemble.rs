@@ -1,7 +1,7 @@
 //! Assembly: triplets of blocks from any rank, or a closure for each block row.
 //!
-//! What is sorted are positions of blocks; blocks themselves are moved at most once, and not at all
-//! where they are given in ascending rows and columns.
+//! Sorting moves the positions of blocks; blocks themselves are moved at most once, and not at all
+//! if they are given in ascending rows and columns.
 
 use crate::block_csr::matrix::{BlockCsrMatrix, vector_layouts};
 use crate::csr::columns::ColumnCodes;

@@ -60,7 +60,7 @@ impl<T: Scalar> LocalBlocks<T> {
         self.order
     }
 
-    /// Where a block row starts, and its columns.
+    /// Returns the first position of a block row, and its columns.
     pub(super) fn row(&self, row: usize) -> (usize, &[Lid]) {
         (self.starts[row], &self.columns[self.starts[row]..self.starts[row + 1]])
     }

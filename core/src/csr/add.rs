@@ -12,7 +12,7 @@ use crate::index::Lid;
 use crate::profile::{self, Event};
 use crate::scalar::Scalar;
 
-/// How the columns of two summands are numbered in their sum; made by [`CsrMatrix::plan_add`].
+/// Numbers of the summands' columns in their sum; made by [`CsrMatrix::plan_add`].
 ///
 /// Memory: 4 bytes for each ghost column of the summands.
 pub struct AddPlan {

@@ -41,7 +41,7 @@ use crate::scalar::Scalar;
 use crate::threads;
 use clip::Clipped;
 
-/// What a product does with the result vector.
+/// Update of the result vector by a product.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Update {
     /// `y = A x`
@@ -50,7 +50,7 @@ pub(super) enum Update {
     Add,
 }
 
-/// How the rows of a [`Run`] are related.
+/// Relation between the rows of a [`Run`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Kind {
     /// Not at all.
@@ -168,7 +168,7 @@ impl<T: Scalar> LocalCsr<T> {
         print
     }
 
-    /// Where each row starts, and the last one ends.
+    /// Returns the start of each row, and the end of the last one.
     pub(super) fn starts(&self) -> &[usize] {
         &self.starts
     }
@@ -188,8 +188,8 @@ impl<T: Scalar> LocalCsr<T> {
         self.boundary.iter().flat_map(Run::range)
     }
 
-    /// How many rows from `row` on are alike, that is, have the columns of the row above plus one
-    /// and no ghost column, and whether they have its values too. Few alike rows count as one.
+    /// Counts the rows from `row` on that are alike, that is, have the columns of the row above plus one
+    /// and no ghost column; the second item is true if they have its values too. Few alike rows count as one.
     pub(super) fn alike(&self, row: usize) -> (usize, bool) {
         let after = self.interior.partition_point(|run| at(run.first) <= row);
         match after.checked_sub(1).map(|last| self.interior[last]) {
@@ -200,7 +200,7 @@ impl<T: Scalar> LocalCsr<T> {
         }
     }
 
-    /// Whether the rows have the same columns as these.
+    /// Returns true if `rows` has the same columns as these rows.
     pub(super) fn has_pattern(&self, rows: &Rows<T>) -> bool {
         *self.starts == rows.starts && *self.columns == rows.columns
     }
@@ -321,7 +321,7 @@ fn find_runs(starts: &[usize], columns: &[u32], owned: usize, min_run: usize) ->
     (interior, boundary)
 }
 
-/// Whether `next` has the columns of `row`, each plus one.
+/// Returns true if `next` has the columns of `row`, each plus one.
 fn is_shifted(row: &[u32], next: &[u32]) -> bool {
     row.len() == next.len() && row.iter().zip(next).all(|(&a, &b)| b.wrapping_sub(a) == 1)
 }

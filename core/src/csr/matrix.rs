@@ -29,7 +29,7 @@ pub struct CsrMatrix<T> {
     pub(super) conjugates: RefCell<Vec<T>>,
 }
 
-/// What matrices of one pattern share.
+/// Data that matrices of one pattern share.
 pub(crate) struct Shape {
     pub(crate) range: Layout,
     pub(crate) domain: Layout,
@@ -66,7 +66,7 @@ impl Shape {
     }
 }
 
-/// What a plan remembers of a matrix, so that it knows others of the same pattern.
+/// Pattern of a matrix as a plan keeps it, to recognize other matrices with the same pattern.
 pub(super) struct Pattern {
     shape: Rc<Shape>,
     print: [u64; 2],
@@ -77,7 +77,7 @@ impl Pattern {
         Pattern { shape: Rc::clone(&matrix.shape), print: matrix.local.pattern_print() }
     }
 
-    /// Whether this rank's rows of a matrix have the pattern. Clones share it; what was assembled anew
+    /// Returns true if this rank's rows of a matrix have the pattern. Clones share it; a matrix assembled anew
     /// is compared by its layouts, its ghosts and a hash of its rows.
     pub(super) fn is_of<T: Scalar>(&self, matrix: &CsrMatrix<T>) -> bool {
         let (mine, other) = (&self.shape, &matrix.shape);

@@ -1,7 +1,7 @@
-//! Where triplets go: rows of this rank, or rows of others, to which they are sent once.
+//! Destinations of triplets: rows of this rank, or rows of other ranks, to which they are sent once.
 //!
-//! What a triplet holds beside its place, a value or a block of them, is the caller's: an assembly
-//! keeps what belongs to other ranks in an array in the order in which it was told so.
+//! The caller decides if a triplet holds a value or a block of values beside its place: an assembly
+//! keeps the values for other ranks in an array, in the order of the triplets.
 
 use bytemuck::Pod;
 
@@ -32,7 +32,7 @@ pub(crate) fn codes(range: &Layout, domain: &Layout) -> Result<ColumnCodes> {
     Ok(ColumnCodes::new(domain.range().start, owned, domain.global_len()))
 }
 
-/// What is wrong with a column, once it is known whose row it is.
+/// Adds the row to an error about a column.
 #[cold]
 pub(crate) fn in_row(row: Gid, error: Error) -> Error {
     match error {
@@ -114,7 +114,7 @@ impl Places {
     /// # Collective
     ///
     /// # Errors
-    /// What was refused on any rank; a row past the end; more columns than a rank can count.
+    /// An entry that was refused on any rank; a row past the end; more columns than a rank can count.
     pub(crate) fn exchange<E: Pod>(&mut self, values: &[E], width: usize) -> Result<Vec<(usize, Entries<E>)>> {
         let comm = self.range.comm().clone();
         let valid = std::mem::replace(&mut self.valid, Ok(()));

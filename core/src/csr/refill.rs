@@ -17,7 +17,7 @@ use crate::profile;
 use crate::scalar::Scalar;
 use crate::threads;
 
-/// Where the values of a sequence of triplets go in a matrix of one pattern; made by
+/// Destinations of a sequence of triplets in a matrix of one pattern; made by
 /// [`CsrMatrix::plan_refill`] and [`BlockCsrMatrix::plan_refill`](crate::BlockCsrMatrix::plan_refill).
 ///
 /// Memory: 8 bytes for each given or received triplet and for each stored entry.
@@ -97,7 +97,7 @@ impl RefillPlan {
         if found == expected { Ok(()) } else { Err(Error::LocalLength { what: "values of a refill", expected, found }) }
     }
 
-    /// What the values of the entries are made of.
+    /// Returns the contributions to the values of the entries.
     pub(crate) fn contributions(&self) -> &Contributions {
         &self.contributions
     }

@@ -22,7 +22,7 @@ use crate::threads::{self, Split};
 /// entries from elsewhere.
 const SHORT: usize = 32;
 
-/// What becomes of several triplets for one entry of a matrix.
+/// Treatment of several triplets for one entry of a matrix.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Duplicates {
     /// They are summed. The bits of the sum depend on the numbers only, not on the ranks that gave
@@ -126,7 +126,7 @@ impl<T: Pod + Send + Sync> Entries<T> {
     }
 }
 
-/// Where each of `count` rows starts when entries of `rows` are grouped by row.
+/// Returns the start of each of `count` rows when entries of `rows` are grouped by row.
 pub(crate) fn row_starts(rows: &[Lid], count: usize) -> Vec<usize> {
     let mut starts = memory::zeros::<usize>(count + 1);
     for &row in rows {

@@ -94,7 +94,7 @@ impl<T: Scalar> SerialCsr<T> {
         self.columns
     }
 
-    /// Where each row starts among the entries, and the last one ends.
+    /// Returns the start of each row among the entries, and the end of the last one.
     pub fn row_offsets(&self) -> &[usize] {
         &self.row_offsets
     }

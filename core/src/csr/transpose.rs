@@ -19,20 +19,20 @@ use crate::scalar::Scalar;
 /// Rows that are alike are taken so many at once, which stay in cache.
 const AT_ONCE: usize = 256;
 
-/// How the values of a matrix get into its transpose; made by [`CsrMatrix::plan_transpose`].
+/// Plan that moves the values of a matrix into its transpose; made by [`CsrMatrix::plan_transpose`].
 ///
 /// Memory: 12 bytes for each entry of a ghost column, given or received.
 pub struct TransposePlan {
     target: Pattern,
     source: Pattern,
     routing: Routing,
-    /// How many of the sending ranks are below this one.
+    /// Number of sending ranks below this one.
     lower: usize,
     /// Rows of the transpose of what other ranks send, by ascending rank.
     received: Vec<Vec<Lid>>,
 }
 
-/// What a rank needs besides its own rows to make its rows of the transpose.
+/// Data that a rank needs, besides its own rows, to make its rows of the transpose.
 struct Foreign<T> {
     columns: Columns,
     routing: Routing,

@@ -8,7 +8,7 @@ use crate::index::{Gid, at};
 use crate::scalar::Scalar;
 use crate::vector::Vector;
 
-/// Why an entry cannot be set.
+/// Reason why an entry cannot be set.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum Missing {
     #[error("row {row} of the matrix belongs to another rank; set entries where their rows are owned, or refill")]

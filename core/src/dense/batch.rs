@@ -54,7 +54,7 @@ impl<T: Scalar> SmallBlocks<T> {
         self.entries.len() / (self.order * self.order).max(1)
     }
 
-    /// Whether there are none.
+    /// Returns true if there are none.
     pub fn is_empty(&self) -> bool {
         self.entries.is_empty()
     }

@@ -1,4 +1,4 @@
-//! What MPI libraries need from their surroundings to end well.
+//! Precautions with which MPI libraries end without a crash.
 #![allow(unsafe_code)]
 
 /// Keeps all shared libraries of this process in memory until its end. Open MPI unloads its components

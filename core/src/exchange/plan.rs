@@ -28,7 +28,7 @@ impl Share {
     }
 }
 
-/// What a rank asks for: by owner, spans of its ids. They tile the local numbering.
+/// Returns the requests of a rank: by owner, spans of its ids. They tile the local numbering.
 pub(super) fn requests(blocks: &Blocks, map: &IndexMap) -> Result<Vec<Share>> {
     let spans = map.spans(blocks)?;
     Ok(spans.into_iter().map(|(rank, span)| Share { rank, span }).collect())
@@ -211,7 +211,7 @@ mod tests {
         }
     }
 
-    /// What an export has to give, from the definition: rank after rank, copy after copy.
+    /// Computes the result of an export by its definition: rank after rank, copy after copy.
     fn expected_export(maps: &[IndexMap], copies: &[Vec<i64>], width: usize, combine: Combine, global: &mut [i64]) {
         for (map, copies) in maps.iter().zip(copies) {
             for (position, &value) in copies.iter().enumerate() {

@@ -100,7 +100,7 @@ impl Graph {
         Ok(Graph { layout: layout.clone(), starts: starts.into(), neighbors, ghosts, plan, edges })
     }
 
-    /// How the vertices are spread over the ranks.
+    /// Returns the distribution of the vertices over the ranks.
     pub fn layout(&self) -> &Layout {
         &self.layout
     }

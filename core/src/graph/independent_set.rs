@@ -12,7 +12,7 @@ use crate::graph::adjacency::Graph;
 use crate::graph::priority::priority;
 use crate::index::at;
 
-/// What becomes of a vertex, in the order in which states win over each other.
+/// States of a vertex, in ascending precedence.
 const OUT: u64 = 0;
 const UNDECIDED: u64 = 1;
 const IN: u64 = 2;

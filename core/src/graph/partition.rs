@@ -13,7 +13,7 @@ use crate::graph::renumbering::Renumbering;
 use crate::index::{Gid, Lid, at, local, to_lid};
 use crate::layout::{Blocks, Layout};
 
-/// What the parts of a partition have equal shares of.
+/// Quantity of which the parts of a partition have equal shares.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Balance {
     /// Rows: the memory and work of vectors.

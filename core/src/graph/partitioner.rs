@@ -19,7 +19,7 @@ use crate::profile;
 /// Vertices and edge ends that METIS counts in 32 bits with a sign.
 const LIMIT: u64 = i32::MAX.unsigned_abs() as u64;
 
-/// How to cut a graph into parts of equal weight with few edges between them.
+/// Settings for partitioning a graph into parts of equal weight with few edges between them.
 ///
 /// ```no_run
 /// # fn f(a: &dolmen_core::CsrMatrix<f64>, x: &dolmen_core::Vector<f64>) -> dolmen_core::Result<()> {
@@ -48,7 +48,7 @@ impl Partitioner {
         Partitioner { parts, balance: Balance::Rows, seed: 0 }
     }
 
-    /// What the parts are to have equal shares of, within 3 percent where the graph allows it.
+    /// Sets the quantity of which parts get equal shares, within 3 percent if the graph allows it.
     #[must_use]
     pub fn balance(self, balance: Balance) -> Partitioner {
         Partitioner { balance, ..self }

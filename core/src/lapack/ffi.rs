@@ -7,7 +7,7 @@ use std::ffi::{c_char, c_int};
 use crate::blas::int;
 use crate::scalar::{Complex32, Complex64, Scalar};
 
-/// What stopped a factorization: LAPACK's `info`, the one-based place or count of the failure.
+/// Cause of a failed factorization: LAPACK's `info`, the one-based place or count of the failure.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Info(pub(crate) usize);
 
@@ -56,7 +56,7 @@ const VECTORS: &c_char = &b'V'.cast_signed();
 const THIN: &c_char = &b'S'.cast_signed();
 const UPPER: &c_char = &b'U'.cast_signed();
 
-/// What a routine says: a failure, or a mistake in its arguments.
+/// Converts the `info` of a routine: a failure, or a mistake in its arguments.
 fn outcome(info: c_int) -> Result<(), Info> {
     match usize::try_from(info).expect("invariant: the arguments of LAPACK are valid") {
         0 => Ok(()),

@@ -162,12 +162,12 @@ impl<T: Scalar, A: LinearOperator<T>> BlockOperator<T, A> {
         Ok(BlockOperator { domain: domain.clone(), range: range.clone(), grid, work })
     }
 
-    /// How vectors that the operator takes are stacked.
+    /// Returns the blocks of vectors in the operator's domain.
     pub fn domain_blocks(&self) -> &BlockLayout {
         &self.domain
     }
 
-    /// How vectors that the operator gives are stacked.
+    /// Returns the blocks of vectors in the operator's range.
     pub fn range_blocks(&self) -> &BlockLayout {
         &self.range
     }

@@ -14,9 +14,9 @@ pub struct Sum<T, A, B> {
     a: A,
     beta: T,
     b: B,
-    /// What `B` gives, on the range.
+    /// Result of `B`, on the range.
     forward: RefCell<Vector<T>>,
-    /// What `B^H` gives, on the domain.
+    /// Result of `B^H`, on the domain.
     backward: RefCell<Vector<T>>,
 }
 
@@ -71,7 +71,7 @@ impl<T: Scalar, A: AdjointOperator<T>, B: AdjointOperator<T>> AdjointOperator<T>
 pub struct Product<T, A, B> {
     a: A,
     b: B,
-    /// What `B` gives and `A` takes.
+    /// Result of `B` and operand of `A`.
     between: RefCell<Vector<T>>,
 }
 

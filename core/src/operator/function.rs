@@ -63,7 +63,7 @@ impl FnOperator<()> {
     }
 }
 
-/// What `function` does, with the same outcome on all ranks.
+/// Calls `function`; all ranks return the same outcome.
 fn agreeing<T: Scalar, E: Display>(
     function: impl Fn(&Vector<T>, &mut Vector<T>) -> std::result::Result<(), E>,
 ) -> impl Fn(&Vector<T>, &mut Vector<T>) -> Result<()> {

@@ -22,7 +22,7 @@ pub(super) fn next_number() -> u64 {
     NEXT.fetch_add(1, Ordering::Relaxed)
 }
 
-/// What an event did, apart from taking time.
+/// Counts of an event, apart from its time.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Pod, Zeroable)]
 pub(super) struct Work {
@@ -95,7 +95,7 @@ struct Frame {
     interval: Option<u32>,
 }
 
-/// What a recorder leaves. The root of `nodes` is the first, and parents come before children.
+/// Result of a recorder. The root of `nodes` is the first, and parents come before children.
 pub(super) struct Record {
     pub(super) nodes: Vec<Node>,
     pub(super) intervals: Vec<Interval>,

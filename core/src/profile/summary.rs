@@ -49,9 +49,9 @@ pub struct EventSummary {
     pub name: String,
     /// Events around it; the total is alone at depth 0.
     pub depth: usize,
-    /// How often it happened on the rank where it did most often.
+    /// Number of occurrences on the rank with the most.
     pub count: u64,
-    /// How often it happened on the rank where it did least often.
+    /// Number of occurrences on the rank with the fewest.
     pub min_count: u64,
     /// Time with the events inside.
     pub time: Spread,
@@ -67,7 +67,7 @@ pub struct EventSummary {
     pub message_bytes: u64,
 }
 
-/// What a [`Profile`](super::Profile) recorded, the same on all ranks. Displayed, it is a table.
+/// Record of a [`Profile`](super::Profile), the same on all ranks. `Display` prints a table.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Summary {
     ranks: usize,

@@ -15,7 +15,7 @@ use crate::reduce::chunks::{BLOCK, add_block};
 use crate::reduce::summands::Summands;
 use crate::scalar::Scalar;
 
-/// What a rank does with the blocks that its rows of one part of a layout touch. Positions are local.
+/// Steps of a rank for the blocks that its rows of one part of a layout touch. Positions are local.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 struct Cut {
     /// Rows of a block that starts on another rank, and that rank.

@@ -1,10 +1,10 @@
-//! What the sums over a rank's rows are made of.
+//! Summands of the sums over a rank's rows.
 
 use std::ops::Range;
 
 use crate::reduce::parts::{self, Total};
 
-/// What the rows of a rank add to a number of sums, `P` numbers to each.
+/// Contribution of a rank's rows to a number of sums, `P` numbers to each.
 pub(super) trait Summands<const P: usize> {
     /// The summands of some rows: `out[j * rows.len() + i]` for row `i` of them and sum `j`.
     fn write(&mut self, rows: Range<usize>, out: &mut [[f64; P]]);

@@ -117,7 +117,7 @@ impl<T: Scalar> Vector<T> {
         Ok(values)
     }
 
-    /// What all ranks have for the entries of this one, by ascending rank.
+    /// Sends entries to their owners; returns those for this rank, by ascending rank.
     fn to_owners(&self, what: &'static str, entries: &[(Gid, T)]) -> Result<Vec<Entry>> {
         let messages = self.comm().agree(self.by_owner(what, entries))?;
         Ok(self.comm().sparse_exchange(&messages).into_iter().flat_map(|(_, entries)| entries).collect())

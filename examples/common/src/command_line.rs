@@ -40,7 +40,7 @@ pub fn show_warnings() {
     lines.with_ansi(false).without_time().with_target(false).init();
 }
 
-/// Why the standard output could not be written, the first time it was not.
+/// Reason of the first failed write to the standard output.
 static FAILURE: OnceLock<String> = OnceLock::new();
 
 /// Prints a line, or several, on rank 0; what would act on the terminal is shown escaped. A reader that has gone away, such as `head`, is no reason to fail; anything

@@ -7,7 +7,7 @@ use crate::comm::ffi::{RawComm, count, rank_arg, require_success};
 
 const FINISHED_TAG: i32 = 1;
 
-/// What this rank told the others, and which of them told it.
+/// Messages that this rank sent to the others, and the ranks from which it received one.
 pub(super) struct Notes {
     comm: RawComm,
     sent: Vec<ffi::MPI_Request>,

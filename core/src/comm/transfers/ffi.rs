@@ -155,7 +155,7 @@ impl Transfers {
         }
     }
 
-    /// What was received; [`Transfers::wait`] comes first.
+    /// Returns the received values; call [`Transfers::wait`] first.
     pub(crate) fn received<T: Pod>(&self) -> &[T] {
         assert!(!self.is_busy(), "invariant: buffers are not read while MPI has them");
         const { assert!(align_of::<T>() <= 8, "buffers are aligned for 8-byte values") };

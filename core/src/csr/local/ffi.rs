@@ -17,7 +17,7 @@ use crate::index::at;
 use crate::scalar::Scalar;
 use crate::simd::prefetch;
 
-/// How far ahead of use values are prefetched, in bytes; columns half as far.
+/// Distance in bytes at which values are prefetched before their use; half of it for columns.
 /// Flat between 6 and 16 KiB on Zen 5; hardware prefetchers stop at 4 KiB pages.
 pub(crate) const AHEAD: usize = 8192;
 

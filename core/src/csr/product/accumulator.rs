@@ -57,7 +57,7 @@ impl<T: Scalar> Accumulator<T> {
         self.count += usize::from(fresh);
     }
 
-    /// Whether anything was added to a column.
+    /// Returns true if anything was added to a column.
     #[inline(always)]
     pub(super) fn has(&self, column: Lid) -> bool {
         self.sums[at(column)].row == self.row

@@ -14,7 +14,7 @@ use crate::index::{Lid, at};
 use crate::profile;
 use crate::scalar::Scalar;
 
-/// What the ranks have told each other about the patterns of two factors; made by
+/// Exchanged information about the patterns of two factors; made by
 /// [`CsrMatrix::plan_multiply`].
 ///
 /// Memory: 12 bytes and a value for each row and entry that comes from other ranks.
@@ -116,7 +116,7 @@ impl<T: Scalar> CsrMatrix<T> {
         self.shape.domain.require_same(&right.shape.domain, operation)
     }
 
-    /// Whether every entry of the product is stored.
+    /// Returns true if every entry of the product is stored.
     fn holds_product(&self, left: &LocalCsr<T>, right: &Factor<'_, T>, columns: &Columns) -> bool {
         let numbers = self.shape.columns.numbers_in(columns);
         let mut stored = Accumulator::<T>::new(columns.len() + 1);

@@ -1,7 +1,7 @@
 //! Rows of a product that are alike: the places of all summands are found once for many rows.
 //!
-//! Where rows of the left factor, and the rows of the right one that they name, are moved by one
-//! from row to row, so are the rows of the product. For the first of them each summand is given
+//! If rows of the left factor, and the rows of the right one that they name, are shifted by one
+//! from row to row, so are the rows of the product. For the first of them each summand gets
 //! its column; the other rows repeat that with their own values. Per row this costs one product and
 //! one sum for each summand, without looking at a column.
 
@@ -17,7 +17,7 @@ use crate::scalar::Scalar;
 /// Fewer rows than these are not worth a stencil.
 const MIN_ROWS: usize = 4;
 
-/// How the rows of a product in a [`Segment`] are related.
+/// Relation between the rows of a product in a [`Segment`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Kind {
     /// Not at all.
@@ -70,7 +70,7 @@ pub(super) fn segments<T: Scalar>(
     segments
 }
 
-/// Where each summand of a row goes.
+/// Destination of each summand of a row.
 #[derive(Default)]
 pub(super) struct Stencil<T> {
     /// Columns of the first row, ascending.

@@ -21,7 +21,7 @@ use crate::index::{Lid, at};
 use crate::profile;
 use crate::scalar::Scalar;
 
-/// What the ranks have told each other about the patterns of `A` and `P`; made by
+/// Exchanged information about the patterns of `A` and `P`; made by
 /// [`CsrMatrix::plan_triple_product`].
 ///
 /// Memory: the rows of `A P`, unless `P` has hardly more than one entry a row.
@@ -32,7 +32,7 @@ pub struct TriplePlan<T> {
     work: RefCell<Work<T>>,
 }
 
-/// What comes from other ranks, and what is stored of `A P`, with common numbers of coarse columns.
+/// Rows from other ranks, and the stored rows of `A P`, with common numbers of coarse columns.
 struct Work<T> {
     numbering: Numbering,
     /// Rows of `P` for ghost columns of `A`.
@@ -125,7 +125,7 @@ impl<T: Scalar> CsrMatrix<T> {
         self.shape.range.require_same(&p.shape.range, operation)
     }
 
-    /// Whether every entry of the product is stored.
+    /// Returns true if every entry of the product is stored.
     fn holds_triple(&self, galerkin: &Galerkin<'_, T>, columns: &Columns) -> bool {
         let numbers = self.shape.columns.numbers_in(columns);
         let mut stored = Accumulator::<T>::new(columns.len() + 1);

@@ -17,7 +17,7 @@ pub struct Canvas {
     points: Vec<Rgb>,
 }
 
-/// Where a text's reference point lies.
+/// Position of a text's reference point.
 #[derive(Clone, Copy)]
 pub enum Align {
     /// At its left end.

@@ -1,6 +1,6 @@
 //! Which values the ends of a color map stand for.
 
-/// How the ends of the color map are chosen.
+/// Choice of the ends of the color map.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Range {
     /// From `min` to `max`.
@@ -33,7 +33,7 @@ pub struct Limits {
     pub min: f64,
     /// Value of the last color.
     pub max: f64,
-    /// Whether equal steps of color are equal ratios of values.
+    /// True if equal steps of color are equal ratios of values.
     pub logarithmic: bool,
 }
 
@@ -66,7 +66,7 @@ impl Range {
 }
 
 impl Limits {
-    /// Where `value` lies between the limits, from 0 to 1; `None` if it cannot be shown.
+    /// Returns the position of `value` between the limits, from 0 to 1; `None` if it cannot be shown.
     pub fn fraction(self, value: f64) -> Option<f64> {
         let shown = value.is_finite() && (value > 0.0 || !self.logarithmic);
         let scale = |value: f64| if self.logarithmic { value.ln() } else { value };
