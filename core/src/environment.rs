@@ -74,7 +74,8 @@ pub fn mpi_library() -> MpiLibrary {
 
 /// The BLAS library of this process.
 pub fn blas_library() -> BlasLibrary {
-    blas::library()
+    let [description, core] = blas::descriptions();
+    BlasLibrary { description, core, threads: usize::try_from(blas::num_threads()).unwrap_or_default() }
 }
 
 /// The vector instructions of this processor that kernels here have variants for, and the wider ones.

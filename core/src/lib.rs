@@ -50,10 +50,13 @@ mod layout;
 pub mod memory;
 mod multi_vector;
 mod operator;
+mod powers_of_two;
 pub mod profile;
 pub mod random;
+mod record;
 mod redistribute;
 pub mod reduce;
+mod run;
 mod scalar;
 pub mod scaling;
 mod simd;
@@ -70,7 +73,9 @@ pub use csr::{
 };
 pub use error::{Error, Result};
 pub use exchange::{Combinable, Combine, ExchangePlan, Export, Import, Imported};
-pub use graph::{Balance, Coloring, Graph, Partition, Partitioner, Renumbering};
+#[cfg(feature = "metis")]
+pub use graph::Partitioner;
+pub use graph::{Balance, Coloring, Graph, Partition, Renumbering};
 pub use index::{Gid, Lid};
 pub use index_map::IndexMap;
 pub use layout::{Blocks, Layout, Run};

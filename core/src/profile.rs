@@ -60,17 +60,15 @@
 //! dolmen-solvers adds an event of each method's name and in it `PCApply`; dolmen-io adds `H5Read`,
 //! `H5Write`, `FitsRead` and `FitsWrite`, whose bytes are those moved to or from the file.
 
-mod event;
-mod recorder;
 mod summary;
 mod table;
 mod trace;
 
 use crate::comm::Comm;
 use crate::error::{Error, Result};
-pub use event::{Event, event};
-pub(crate) use event::{count_message, entrywise, name_operations, operation, operations};
-use recorder::Recorder;
+use crate::record::{self, Recorder};
+pub use crate::record::{Event, event};
+pub(crate) use crate::record::{entrywise, operation};
 pub use summary::{EventSummary, Spread, Summary};
 pub use trace::Trace;
 
@@ -122,11 +120,11 @@ impl Profile {
     /// # Errors
     /// [`Error::AlreadyRecording`], agreed over the ranks.
     pub fn with_trace_limit(comm: &Comm, limit: usize) -> Result<Profile> {
-        comm.agree(if event::is_recording() { Err(Error::AlreadyRecording) } else { Ok(()) })?;
+        comm.agree(if record::is_recording() { Err(Error::AlreadyRecording) } else { Ok(()) })?;
         let mut recorder = Recorder::new(limit);
         comm.barrier();
         recorder.start();
-        event::install(recorder);
+        record::install(recorder);
         Ok(Profile { comm: comm.clone() })
     }
 
@@ -136,7 +134,7 @@ impl Profile {
     /// # Collective
     /// Records of all ranks are gathered on one, joined and broadcast.
     pub fn finish(self) -> (Summary, Trace) {
-        let record = event::uninstall().expect("invariant: a running profile has a recorder").finish();
+        let record = record::uninstall().expect("invariant: a running profile has a recorder").finish();
         let summary = Summary::new(&self.comm, &record);
         (summary, Trace::new(&self.comm, record))
     }
@@ -144,6 +142,6 @@ impl Profile {
 
 impl Drop for Profile {
     fn drop(&mut self) {
-        event::uninstall();
+        record::uninstall();
     }
 }

@@ -7,7 +7,7 @@ use std::ops::{Add, AddAssign, Div, DivAssign, Mul, MulAssign, Neg, Sub, SubAssi
 use bytemuck::Pod;
 use num_complex::Complex;
 
-use crate::scaling::{exponent, largest, scaled};
+use crate::powers_of_two::{exponent, times};
 
 /// Complex number of two `f32`.
 pub type Complex32 = Complex<f32>;
@@ -210,7 +210,13 @@ macro_rules! complex {
                 if safe(self) && safe(divisor) {
                     return self / divisor;
                 }
-                let [above, below] = [self, divisor].map(|z| exponent(largest(&[z])));
+                let parts = |z: $t| [z.re, z.im].map(Real::to_f64);
+                let scaled = |z: $t, power| {
+                    let [re, im] = parts(z).map(|part| times(part, power));
+                    <$t as Scalar>::from_parts(re, im)
+                };
+                let size = |z| parts(z).map(f64::abs).into_iter().filter(|part| part.is_finite()).fold(0.0, f64::max);
+                let [above, below] = [self, divisor].map(|z| exponent(size(z)));
                 scaled(scaled(self, -above) / scaled(divisor, -below), above - below)
             }
         }

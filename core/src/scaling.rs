@@ -4,29 +4,12 @@
 //! numbers do. Bringing them near one by a power of two first, and the result back last, gives the
 //! same digits without that. Only numbers that end below the smallest normal one are rounded.
 
+pub use crate::powers_of_two::exponent;
+use crate::powers_of_two::times;
 use crate::scalar::{Real, Scalar};
 
 /// Sums of squares outside this range may have overflowed or lost small entries.
 pub(crate) const SAFE_SQUARES: std::ops::Range<f64> = 1e-280..f64::INFINITY;
-
-/// The power of two that a positive number is in: `2^e <= value < 2^(e + 1)`; zero for zero, and for
-/// what is not finite.
-pub fn exponent(value: f64) -> i32 {
-    if value == 0.0 || !value.is_finite() {
-        return 0;
-    }
-    let biased = |value: f64| i32::try_from((value.to_bits() >> 52) & 0x7ff).expect("invariant: eleven bits");
-    match biased(value) {
-        0 => biased(value * power_of_two(64)) - 64 - 1023,
-        biased => biased - 1023,
-    }
-}
-
-/// `2^exponent`, for exponents of normal numbers.
-fn power_of_two(exponent: i32) -> f64 {
-    let biased = u64::try_from(exponent + 1023).expect("invariant: a normal number");
-    f64::from_bits(biased << 52)
-}
 
 /// `value 2^exponent` for any exponent: infinite or zero only if that is out of range.
 pub fn scaled<T: Scalar>(value: T, exponent: i32) -> T {
@@ -35,20 +18,6 @@ pub fn scaled<T: Scalar>(value: T, exponent: i32) -> T {
     }
     let (re, im) = (value.re().to_f64(), value.im().to_f64());
     T::from_parts(times(re, exponent), if T::COMPLEX { times(im, exponent) } else { 0.0 })
-}
-
-fn times(mut value: f64, exponent: i32) -> f64 {
-    let mut left = exponent.clamp(-2200, 2200);
-    while left > 1023 {
-        value *= power_of_two(1023);
-        left -= 1023;
-    }
-    // In steps after which a number that ends as a normal one still is, so that it is rounded once.
-    while left < -1022 {
-        value *= power_of_two(-969);
-        left += 969;
-    }
-    value * power_of_two(left)
 }
 
 /// The largest part of any number; NaN and infinities do not count.
@@ -155,14 +124,6 @@ fn multiply<T: Scalar>(powers: &[i32], shift: i32, x: &mut [T]) {
 mod tests {
     use super::*;
     use crate::scalar::{Complex32, Complex64};
-
-    #[test]
-    fn exponents() {
-        for (value, expected) in [(1.0, 0), (1.999, 0), (2.0, 1), (0.75, -1), (f64::MAX, 1023), (5e-324, -1074)] {
-            assert_eq!(exponent(value), expected, "{value}");
-        }
-        assert_eq!([0.0, f64::NAN, f64::INFINITY].map(exponent), [0; 3]);
-    }
 
     #[test]
     fn powers_of_any_size() {

@@ -6,7 +6,7 @@
 
 use std::ffi::{CStr, c_char, c_int};
 
-use crate::scalar::{Complex32, Complex64};
+use num_complex::{Complex32, Complex64};
 
 /// The largest number of rows or columns that these routines can count.
 pub(crate) const MAX_DIMENSION: u64 = i32::MAX.unsigned_abs() as u64;
@@ -23,13 +23,14 @@ pub(super) fn set_num_threads(threads: c_int) {
     unsafe { openblas_set_num_threads(threads) }
 }
 
-pub(super) fn num_threads() -> c_int {
+/// Threads that the library uses in this rank.
+pub(crate) fn num_threads() -> c_int {
     // SAFETY: takes nothing and reads a number.
     unsafe { openblas_get_num_threads() }
 }
 
 /// Configuration and name of the processor, in the library's words.
-pub(super) fn descriptions() -> [String; 2] {
+pub(crate) fn descriptions() -> [String; 2] {
     // SAFETY: take nothing and return strings that end in zero and live as long as the library.
     let texts = unsafe { [openblas_get_config(), openblas_get_corename()].map(|text| CStr::from_ptr(text)) };
     texts.map(|text| text.to_string_lossy().trim().to_owned())

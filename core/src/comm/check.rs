@@ -8,14 +8,15 @@
 mod ffi;
 
 use std::backtrace::Backtrace;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use crate::comm::disagreement::listed;
+use crate::comm::disagreement::{grouped, listed};
 use crate::comm::ffi::RawComm;
-use crate::comm::{Comm, FAILURE, leaving, print, report};
+use crate::comm::group::{self, Comm, Twin};
+use crate::comm::leaving;
+use crate::comm::report::{FAILURE, print, report};
 use crate::error::{Error, Result};
-use crate::profile;
+use crate::record;
 use ffi::Words;
 
 const VARIABLE: &str = "DOLMEN_CHECK";
@@ -26,18 +27,11 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// Time between two such reports.
 const AGAIN: Duration = Duration::from_secs(60);
 
-static ENABLED: AtomicBool = AtomicBool::new(false);
-
-/// Returns whether collective functions are compared.
-pub(super) fn enabled() -> bool {
-    ENABLED.load(Ordering::Relaxed)
-}
-
 /// Reads the environment.
 ///
 /// # Collective
 /// Enabled on all ranks where it is on one.
-pub(super) fn from_environment(comm: &Comm) -> Result<()> {
+pub(crate) fn from_environment(comm: &Comm) -> Result<()> {
     let value = std::env::var(VARIABLE).unwrap_or_default();
     let wanted = match value.trim() {
         "" | "0" => Ok(false),
@@ -47,37 +41,10 @@ pub(super) fn from_environment(comm: &Comm) -> Result<()> {
     let mut any = [u64::from(comm.agree(wanted)?)];
     comm.all_reduce_max(&mut any);
     if any == [1] {
-        ENABLED.store(true, Ordering::Relaxed);
-        profile::name_operations();
+        group::compare_calls();
+        record::name_operations();
     }
     Ok(())
-}
-
-/// The twin of a communicator.
-pub(super) struct Twin {
-    raw: RawComm,
-    /// Its ranks' numbers in the world.
-    members: Vec<usize>,
-}
-
-impl Twin {
-    /// The twin of a new communicator, if functions are compared.
-    ///
-    /// # Collective
-    pub(super) fn new(of: RawComm) -> Option<Twin> {
-        if !enabled() || of.size() == 1 {
-            return None;
-        }
-        let raw = of.duplicate();
-        let mut members = vec![0; 8 * of.size()];
-        raw.all_gather(&(RawComm::world().rank() as u64).to_ne_bytes(), &mut members);
-        let members = members.as_chunks().0.iter().map(|word| crate::index::local(u64::from_ne_bytes(*word)));
-        Some(Twin { raw, members: members.collect() })
-    }
-
-    pub(super) fn free(&self) {
-        self.raw.free();
-    }
 }
 
 impl Comm {
@@ -86,8 +53,8 @@ impl Comm {
     ///
     /// # Collective
     pub(crate) fn check(&self, name: &str, details: impl FnOnce() -> String) {
-        if let Some(twin) = &self.0.twin {
-            let call = format!("{} {}", profile::operations(name), details());
+        if let Some(twin) = self.twin() {
+            let call = format!("{} {}", record::operations(name), details());
             self.compare_calls(twin, call.trim_end());
         }
     }
@@ -129,7 +96,7 @@ impl Comm {
     /// Ends the job, as all ranks know that they call different functions.
     fn end_different(&self, call: &str) -> ! {
         let texts = self.texts(&format!("{call}{}", place()));
-        self.end_together(&Error::RanksDisagree { calls: super::disagreement::grouped(&texts) })
+        self.end_together(&Error::RanksDisagree { calls: grouped(&texts) })
     }
 
     /// Ends the job, as a rank has finished that this one waits for.

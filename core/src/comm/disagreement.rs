@@ -1,10 +1,11 @@
 //! Ranks that do not make the same calls: what they passed, in one error for all.
 
-use std::cell::Cell;
 use std::fmt::Display;
 use std::time::Duration;
 
-use crate::comm::{Comm, FAILURE, Misfit, report};
+use crate::comm::group::{Claim, Comm};
+use crate::comm::report::{FAILURE, report};
+use crate::comm::transfers::Misfit;
 use crate::error::Error;
 use crate::index::local;
 
@@ -12,16 +13,6 @@ use crate::index::local;
 const TEXT: usize = 1024;
 /// Time that the other ranks leave the one that reports and ends the job.
 const REPORTED: Duration = Duration::from_secs(5);
-
-/// Settings that all ranks have to pass alike, compared by a reduction.
-pub(crate) struct Claim {
-    pub(super) hash: u64,
-    text: String,
-}
-
-/// The claim that travels with the next reduction.
-#[derive(Default)]
-pub(super) struct Claimed(Cell<Option<Claim>>);
 
 /// Ranks passed different things to a reduction. All of them know.
 #[must_use = "all ranks have to tell what they passed"]
@@ -46,8 +37,8 @@ impl Disagreement {
         };
         let texts = comm.texts(&mine);
         // What the calls sent beside the reduction is nobody's any more.
-        let rounds = comm.all_gather(comm.0.rounds.get());
-        comm.0.rounds.set(rounds.into_iter().max().unwrap_or(0) + 1);
+        let rounds = comm.all_gather(comm.rounds());
+        comm.set_rounds(rounds.into_iter().max().unwrap_or(0) + 1);
         let settings = !self.calls && texts.iter().all(|text| text.lines().count() == mine.lines().count());
         Error::RanksDisagree { calls: if settings { differing_lines(&texts) } else { grouped(&texts) } }
     }
@@ -71,12 +62,8 @@ impl Comm {
             text += &settings();
             let step = |hash: u64, byte| (hash ^ u64::from(byte)).wrapping_mul(0x100_0000_01b3);
             let hash = text.bytes().fold(0xcbf2_9ce4_8422_2325, step);
-            self.0.claimed.0.set(Some(Claim { hash, text }));
+            self.claim(Claim { hash, text });
         }
-    }
-
-    pub(super) fn take_claim(&self) -> Option<Claim> {
-        self.0.claimed.0.take()
     }
 
     /// Ends the job after an error that all ranks have; one of them prints it.

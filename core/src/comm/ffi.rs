@@ -13,8 +13,8 @@ use std::ops::Range;
 
 use mpi::ffi;
 
-use crate::comm::{FAILURE, report};
-use crate::profile;
+use crate::comm::report::{FAILURE, report};
+use crate::record;
 
 /// Largest payload of one MPI call.
 pub(crate) const MAX_MESSAGE_BYTES: usize = 1 << 30;
@@ -132,13 +132,13 @@ impl RawComm {
     }
 
     pub(crate) fn barrier(self) {
-        let _event = profile::operation("Barrier");
+        let _event = record::operation("Barrier");
         // SAFETY: a valid communicator.
         unsafe { require_success(ffi::MPI_Barrier(self.0)) };
     }
 
     pub(crate) fn broadcast(self, root: usize, buffer: &mut [u8]) {
-        let _event = profile::operation("Broadcast");
+        let _event = record::operation("Broadcast");
         for piece in pieces(buffer.len()) {
             let part = &mut buffer[piece];
             let (len, root) = (count(part.len()), rank_arg(root));
@@ -153,7 +153,7 @@ impl RawComm {
     /// Gathers contributions from all ranks, in rank order, whose size all ranks know to be the same.
     pub(crate) fn all_gather(self, mine: &[u8], all: &mut [u8]) {
         assert_eq!(all.len(), mine.len() * self.size(), "invariant: room for all ranks");
-        let _event = profile::operation("AllGather");
+        let _event = record::operation("AllGather");
         // SAFETY: the receive buffer holds size() times the send buffer.
         unsafe {
             require_success(ffi::MPI_Allgather(

@@ -12,7 +12,8 @@ use std::time::{Duration, Instant};
 
 use crate::comm::disagreement::listed;
 use crate::comm::ffi::{Pending, RawComm};
-use crate::comm::{FAILURE, check, print, report};
+use crate::comm::group;
+use crate::comm::report::{FAILURE, print, report};
 use ffi::Notes;
 
 /// Time that a rank whose `main` failed leaves the others to finish.
@@ -27,7 +28,7 @@ const AGAIN: Duration = Duration::from_secs(60);
 thread_local!(static NOTES: RefCell<Option<Notes>> = const { RefCell::new(None) });
 
 /// Begins to listen to ranks that have finished, which tell on this communicator.
-pub(super) fn listen(control: RawComm) {
+pub(crate) fn listen(control: RawComm) {
     NOTES.set(Some(Notes::new(control)));
 }
 
@@ -39,11 +40,11 @@ pub(super) fn has_finished(rank: usize) -> bool {
 /// Votes that this rank has finished, and waits for the others.
 ///
 /// # Collective
-pub(super) fn finish(control: RawComm) {
+pub(crate) fn finish(control: RawComm) {
     let mut vote = Pending::minimum(control, u64::MAX);
     let start = Instant::now();
     let mut next = PATIENCE + LISTEN;
-    let tell_at = if check::enabled() { Duration::ZERO } else { PATIENCE };
+    let tell_at = if group::compares_calls() { Duration::ZERO } else { PATIENCE };
     while vote.test().is_none() {
         let waited = start.elapsed();
         NOTES.with_borrow_mut(|notes| {
@@ -65,7 +66,7 @@ pub(super) fn finish(control: RawComm) {
 /// vote would wait for this one forever, so the job is ended after the grace.
 ///
 /// # Collective
-pub(super) fn fail(control: RawComm, error: &dyn Display) {
+pub(crate) fn fail(control: RawComm, error: &dyn Display) {
     let rank = control.rank();
     let mut vote = Pending::minimum(control, rank as u64);
     let start = Instant::now();

@@ -5,8 +5,8 @@
 
 use bytemuck::{Pod, Zeroable};
 
-use super::recorder::{Node, Record, Work};
 use crate::comm::Comm;
+use crate::record::{Node, Record, Work};
 
 /// The rank that joins.
 const ROOT: usize = 0;

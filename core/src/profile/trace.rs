@@ -5,9 +5,9 @@ use std::fs::File;
 use std::io::{self, Write};
 use std::path::Path;
 
-use super::recorder::{Interval, Record};
 use crate::comm::Comm;
 use crate::error::Result;
+use crate::record::{Interval, Record};
 use crate::text::shown;
 
 /// The rank that writes.

@@ -8,8 +8,8 @@ use std::ffi::{c_int, c_void};
 use bytemuck::{Pod, Zeroable};
 use mpi::ffi;
 
-use super::Operation;
 use crate::comm::ffi::{MAX_MESSAGE_BYTES, RawComm, count, require_success};
+use crate::comm::operation::Operation;
 
 /// The header of a packet; the values follow.
 #[repr(C)]
@@ -150,7 +150,7 @@ unsafe fn merge<O: Operation>(input: *const O::Value, output: *mut O::Value, len
     }
 }
 
-/// Reduces one packet, as long on all ranks: [`super::Capacity`] says why.
+/// Reduces one packet, as long on all ranks: `Capacity` says why.
 pub(super) fn reduce_packet(comm: RawComm, known: Known, input: &[u64], output: &mut [u64]) {
     assert!(input.len() == output.len() && size_of_val(input) >= size_of::<Header>(), "invariant: two packets");
     // SAFETY: both buffers hold one element of the datatype and do not overlap.

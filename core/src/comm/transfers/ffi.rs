@@ -8,7 +8,7 @@ use mpi::ffi;
 
 use crate::comm::ffi::{MAX_MESSAGE_BYTES, Pending, RawComm, count, pieces, rank_arg, require_success};
 use crate::memory;
-use crate::profile::count_message;
+use crate::record::count_message;
 
 /// A message that has not the length that its receiver awaited.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

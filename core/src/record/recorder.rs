@@ -17,19 +17,19 @@ const DEPTH: usize = 64;
 
 /// A number above zero that no other event of the process has, so that a guard which outlives its profile
 /// cannot end an event of the next one.
-pub(super) fn next_number() -> u64 {
+pub(crate) fn next_number() -> u64 {
     static NEXT: AtomicU64 = AtomicU64::new(1);
     NEXT.fetch_add(1, Ordering::Relaxed)
 }
 
-/// Counts of an event, apart from its time.
+/// What an event did, apart from taking time.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Pod, Zeroable)]
-pub(super) struct Work {
-    pub(super) flops: u64,
-    pub(super) bytes: u64,
-    pub(super) messages: u64,
-    pub(super) message_bytes: u64,
+pub(crate) struct Work {
+    pub(crate) flops: u64,
+    pub(crate) bytes: u64,
+    pub(crate) messages: u64,
+    pub(crate) message_bytes: u64,
 }
 
 impl AddAssign for Work {
@@ -43,21 +43,21 @@ impl AddAssign for Work {
 
 /// All events of one name on one path. Times are in nanoseconds.
 #[derive(Clone, Debug)]
-pub(super) struct Node {
-    pub(super) name: &'static str,
+pub(crate) struct Node {
+    pub(crate) name: &'static str,
     /// The node around it; the root is its own.
-    pub(super) parent: usize,
+    pub(crate) parent: usize,
     first_child: Option<usize>,
     next: Option<usize>,
     /// Events of this node that are open.
     open: usize,
-    pub(super) count: u64,
+    pub(crate) count: u64,
     /// From the beginning to the end of the outermost event.
-    pub(super) inclusive: u64,
+    pub(crate) inclusive: u64,
     /// Without the events inside.
-    pub(super) own: u64,
+    pub(crate) own: u64,
     /// Without that of the events inside.
-    pub(super) work: Work,
+    pub(crate) work: Work,
 }
 
 impl Node {
@@ -78,10 +78,10 @@ impl Node {
 
 /// An event on the timeline, in nanoseconds.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Interval {
-    pub(super) name: &'static str,
-    pub(super) start: u64,
-    pub(super) duration: u64,
+pub(crate) struct Interval {
+    pub(crate) name: &'static str,
+    pub(crate) start: u64,
+    pub(crate) duration: u64,
 }
 
 /// An open event.
@@ -95,15 +95,15 @@ struct Frame {
     interval: Option<u32>,
 }
 
-/// Result of a recorder. The root of `nodes` is the first, and parents come before children.
-pub(super) struct Record {
-    pub(super) nodes: Vec<Node>,
-    pub(super) intervals: Vec<Interval>,
+/// What a recorder leaves. The root of `nodes` is the first, and parents come before children.
+pub(crate) struct Record {
+    pub(crate) nodes: Vec<Node>,
+    pub(crate) intervals: Vec<Interval>,
     /// Events that the timeline has no room for.
-    pub(super) dropped: u64,
+    pub(crate) dropped: u64,
 }
 
-pub(super) struct Recorder {
+pub(crate) struct Recorder {
     zero: Instant,
     nodes: Vec<Node>,
     frames: Vec<Frame>,
@@ -115,7 +115,7 @@ pub(super) struct Recorder {
 impl Recorder {
     /// A recorder of at most so many events of the timeline, whose memory is reserved, though not used,
     /// as long as it is not much.
-    pub(super) fn new(limit: usize) -> Recorder {
+    pub(crate) fn new(limit: usize) -> Recorder {
         let limit = limit.min(at(u32::MAX));
         Recorder {
             zero: Instant::now(),
@@ -128,7 +128,7 @@ impl Recorder {
     }
 
     /// Starts the clock and opens the root.
-    pub(super) fn start(&mut self) {
+    pub(crate) fn start(&mut self) {
         self.nodes.push(Node { open: 1, count: 1, ..Node::new("", 0) });
         self.zero = Instant::now();
         self.frames.push(Frame { number: next_number(), node: 0, start: 0, inside: 0, interval: None });
@@ -142,7 +142,7 @@ impl Recorder {
         self.frames.last().expect("invariant: the root is open").node
     }
 
-    pub(super) fn begin(&mut self, name: &'static str, number: u64) {
+    pub(crate) fn begin(&mut self, name: &'static str, number: u64) {
         let node = self.node(name);
         self.nodes[node].open += 1;
         self.nodes[node].count += 1;
@@ -194,20 +194,20 @@ impl Recorder {
     }
 
     /// Counts work for the innermost event.
-    pub(super) fn add(&mut self, work: Work) {
+    pub(crate) fn add(&mut self, work: Work) {
         let node = self.innermost();
         self.nodes[node].work += work;
     }
 
     /// Counts work for an event, if it is still open.
-    pub(super) fn add_to(&mut self, number: u64, work: Work) {
+    pub(crate) fn add_to(&mut self, number: u64, work: Work) {
         if let Some(depth) = self.depth_of(number) {
             self.nodes[self.frames[depth].node].work += work;
         }
     }
 
     /// Ends an event and all that are still open inside; nothing if it has ended before.
-    pub(super) fn end(&mut self, number: u64) {
+    pub(crate) fn end(&mut self, number: u64) {
         let now = self.now();
         if let Some(depth) = self.depth_of(number) {
             self.close(depth, now);
@@ -235,7 +235,7 @@ impl Recorder {
     }
 
     /// Ends everything.
-    pub(super) fn finish(mut self) -> Record {
+    pub(crate) fn finish(mut self) -> Record {
         let now = self.now();
         self.close(0, now);
         Record { nodes: self.nodes, intervals: self.intervals, dropped: self.dropped }

@@ -26,16 +26,16 @@ fn with_recorder<R>(f: impl FnOnce(&mut Recorder) -> R) -> Option<R> {
     RECORDER.try_with(|recorder| recorder.borrow_mut().as_mut().map(f)).ok().flatten()
 }
 
-pub(super) fn is_recording() -> bool {
+pub(crate) fn is_recording() -> bool {
     with_recorder(|_| ()).is_some()
 }
 
-pub(super) fn install(recorder: Recorder) {
+pub(crate) fn install(recorder: Recorder) {
     RECORDER.set(Some(recorder));
     RECORDING.fetch_add(1, Ordering::Relaxed);
 }
 
-pub(super) fn uninstall() -> Option<Recorder> {
+pub(crate) fn uninstall() -> Option<Recorder> {
     let recorder = RECORDER.take();
     if recorder.is_some() {
         RECORDING.fetch_sub(1, Ordering::Relaxed);
