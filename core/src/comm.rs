@@ -14,6 +14,7 @@
 //! - a rank that has finished and waits for others says so after some seconds, and `DOLMEN_CHECK=1`
 //!   in the environment ends a job whose ranks call different collective functions.
 
+mod agreement;
 mod capacity;
 pub(crate) mod check;
 pub(crate) mod disagreement;
@@ -25,10 +26,9 @@ mod reductions;
 pub(crate) mod report;
 mod transfers;
 
-use std::fmt::Display;
-
 use crate::error::{Error, Result};
 use crate::record;
+pub use agreement::{Failed, Portable, SharedError};
 use bytemuck::Pod;
 use disagreement::grouped;
 pub(crate) use ffi::RawComm;
@@ -97,32 +97,6 @@ impl Comm {
 
     fn require_rank(&self, operation: &str, rank: usize) {
         assert!(rank < self.size(), "{operation}: there is no rank {rank} among {}", self.size());
-    }
-
-    /// Ends a phase that can fail on one rank: if it failed anywhere, every rank gets the same
-    /// error, which names the lowest failing rank and carries its message.
-    ///
-    /// # Collective
-    /// One reduction of two words; a broadcast of the message after a failure.
-    ///
-    /// # Errors
-    /// [`Error::Agreed`] if `result` is an error on any rank.
-    pub fn agree<T, E: Display>(&self, result: std::result::Result<T, E>) -> Result<T> {
-        self.check("agree", String::new);
-        let failed = result.is_err();
-        let mut vote = [if failed { self.rank() as u64 } else { u64::MAX }, u64::from(failed)];
-        self.reduce::<Min<u64>>(&mut vote).map_err(|differ| differ.error(self, &"Comm::agree"))?;
-        let [first, everywhere] = vote;
-        let mine = match (result, first) {
-            (Ok(value), u64::MAX) => return Ok(value),
-            (Ok(_), _) => String::new(),
-            (Err(error), _) => error.to_string(),
-        };
-        let rank = crate::index::local(first);
-        let mut message = mine.into_bytes();
-        self.broadcast(rank, &mut message);
-        let message = String::from_utf8_lossy(&message).into_owned();
-        Err(Error::Agreed { rank, everywhere: everywhere == 1, message })
     }
 
     /// Copies `values` of rank `root` to all ranks; their vectors take its length.

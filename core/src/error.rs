@@ -2,13 +2,13 @@
 
 /// An error of the distributed toolkit.
 ///
-/// Checks that every rank can make from shared knowledge (layouts, global sizes) return the same
-/// variant on all ranks. Failures that only one rank can see go through
-/// [`Comm::agree`](crate::Comm::agree) and come back as [`Error::Agreed`] everywhere.
+/// All ranks return the same error. Failures that only some ranks can see go through
+/// [`Comm::agree`](crate::Comm::agree) and come back on all ranks as [`Error::OnRank`], which has the error of the rank
+/// that failed: match on [`Error::cause`], which is the same on any number of ranks.
 #[non_exhaustive]
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Error {
-    /// A failure agreed over all ranks: the first failing rank and its message.
+    /// A failure that is known by its text only, as of a program's own function: the first failing rank and its message.
     #[error("{message}{}", suffix(*.rank, *.everywhere))]
     Agreed {
         /// The lowest rank that failed.
@@ -17,6 +17,14 @@ pub enum Error {
         everywhere: bool,
         /// Message of that rank.
         message: String,
+    },
+    /// A failure on some ranks, which all ranks return.
+    #[error("{error} (rank {rank})")]
+    OnRank {
+        /// The lowest rank that failed.
+        rank: usize,
+        /// What failed there.
+        error: Box<Error>,
     },
     /// Ranks made different calls, or the same with different sizes or settings.
     #[error("the ranks disagree: {calls}; all ranks must make the same calls, with the same sizes and settings")]
@@ -85,6 +93,20 @@ pub enum Error {
         column: u64,
         /// The number of columns.
         columns: u64,
+    },
+    /// An entry of a matrix whose row another rank owns.
+    #[error("row {row} of the matrix belongs to another rank; set entries where their rows are owned, or refill")]
+    ForeignRow {
+        /// The global row.
+        row: u64,
+    },
+    /// An entry of a matrix that is not stored.
+    #[error("entry ({row}, {column}) is not in the pattern of the matrix; assemble it with a zero there")]
+    NotStored {
+        /// The global row of the entry.
+        row: u64,
+        /// Its global column.
+        column: u64,
     },
     /// Arrays that are not the compressed rows of a matrix.
     #[error("compressed rows of a matrix: {reason}")]
@@ -242,15 +264,57 @@ pub enum Error {
     AlreadyRecording,
 }
 
+crate::shared_error!(Error {
+    Agreed { rank, everywhere, message },
+    OnRank { rank, error },
+    RanksDisagree { calls },
+    Environment { variable, value, expected },
+    LayoutMismatch { operation, left, right },
+    StackedLayout { operation, blocks },
+    LocalLength { what, expected, found },
+    IndexOutOfRange { what, index, bound },
+    NoSuchColumn { row, column, columns },
+    ForeignRow { row },
+    NotStored { row, column },
+    NotRows { reason },
+    Shape { operation, expected, found },
+    RankDeficient { operation, column },
+    PatternMismatch { operation },
+    Repeated { what, index },
+    NotPositiveDefinite { operation, row },
+    Singular { operation, row },
+    ZeroEigenvalue { operation, index },
+    NoConvergence { operation, count },
+    NotFinite { operation, row, column },
+    NoSuchRank { operation, rank, size },
+    Offsets { reason },
+    NotAPermutation { row, times },
+    GraphTooLarge { operation, size, limit },
+    Partition { parts, reason },
+    TooLarge { what, size, limit },
+    AlreadyInitialized,
+    Threads { reason },
+    AlreadyRecording,
+});
+
 fn suffix(rank: usize, everywhere: bool) -> String {
     if everywhere { String::new() } else { format!(" (rank {rank})") }
 }
 
 impl Error {
+    /// Returns the error itself, without the rank on which it arose.
+    pub fn cause(&self) -> &Error {
+        match self {
+            Error::OnRank { error, .. } => error.cause(),
+            other => other,
+        }
+    }
+
     /// The message without the rank, for errors whose text already names the place in the input.
     pub fn message(&self) -> String {
         match self {
             Error::Agreed { message, .. } => message.clone(),
+            Error::OnRank { error, .. } => error.message(),
             other => other.to_string(),
         }
     }

@@ -66,7 +66,7 @@ pub mod threads;
 mod vector;
 
 pub use block_csr::{BlockCsrBuilder, BlockCsrMatrix, BlockRow, BlockRowBuilder};
-pub use comm::{Comm, Merge, Reducible};
+pub use comm::{Comm, Failed, Merge, Portable, Reducible, SharedError};
 pub use csr::{
     AddPlan, CsrBuilder, CsrMatrix, Duplicates, MatrixRow, MultiplyPlan, RefillPlan, RowBuilder, SerialCsr,
     TransposePlan, TriplePlan,

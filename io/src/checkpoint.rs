@@ -311,7 +311,7 @@ impl CheckpointStore {
             }
             Ok(())
         };
-        Ok(self.comm.agree(if self.comm.rank() == 0 { remove() } else { Ok(()) })?)
+        self.comm.agree(if self.comm.rank() == 0 { remove() } else { Ok(()) })
     }
 }
 

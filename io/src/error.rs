@@ -10,8 +10,8 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 /// An error of reading or writing a file. Its text is one line: what comes from files and their names is
 /// shown escaped.
 ///
-/// Collective operations return it on all ranks: as [`Error::Agreed`], which
-/// carries the message of the rank that failed.
+/// Collective operations return it on all ranks: as [`Error::OnRank`], which has the error of the rank that failed,
+/// where not all did. [`Error::cause`] is the same on any number of ranks.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
@@ -97,12 +97,59 @@ pub enum Error {
         /// Which argument, and what it has to be.
         what: String,
     },
-    /// A rank failed, and so all did.
+    /// A failure of the toolkit, or one that is known by its text only.
     #[error(transparent)]
-    Agreed(#[from] dolmen_core::Error),
+    Core(#[from] dolmen_core::Error),
+    /// A file that some ranks can open and others cannot.
+    #[error("{error}; that was rank {rank}, and other ranks can open it: put the file where every node sees it")]
+    NotSeen {
+        /// The lowest rank that cannot open it.
+        rank: usize,
+        /// Why not.
+        error: Box<Error>,
+    },
+    /// A failure on some ranks, which all ranks return.
+    #[error("{error} (rank {rank})")]
+    OnRank {
+        /// The lowest rank that failed.
+        rank: usize,
+        /// What failed there.
+        error: Box<Error>,
+    },
 }
 
+dolmen_core::shared_error!(Error {
+    Io { path, action, source },
+    File { path, what },
+    Dataset { path, dataset, what },
+    Object { path, object, what },
+    Fits { path, place, what },
+    Malformed { path, place, what },
+    Length { path, object, found, expected },
+    Argument { path, what },
+    Core(error),
+    NotSeen { rank, error },
+    OnRank { rank, error },
+});
+
 impl Error {
+    /// Returns the error itself, without the rank on which it arose.
+    pub fn cause(&self) -> &Error {
+        match self {
+            Error::OnRank { error, .. } | Error::NotSeen { error, .. } => error.cause(),
+            other => other,
+        }
+    }
+
+    /// Returns the text without the rank, for errors whose text already names the place in the input.
+    pub fn message(&self) -> String {
+        match self {
+            Error::OnRank { error, .. } => error.message(),
+            Error::Core(error) => error.message(),
+            other => other.to_string(),
+        }
+    }
+
     pub(crate) fn io(path: &Path, action: impl Into<String>, source: io::Error) -> Self {
         Self::Io { path: path.to_owned(), action: action.into(), source }
     }

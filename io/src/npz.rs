@@ -107,7 +107,7 @@ impl<'s> Npz<'s> {
         // Each rank keeps its share.
         let checked = budget::require(packed.div_ceil(self.comm.size() as u64));
         let checked = checked.and_then(|()| check_sizes(self.rows, self.columns, self.data_bytes()));
-        Ok(self.comm.agree(checked.map_err(|what| Fault::new(place, what).of(self.source.path())))?)
+        self.comm.agree(checked.map_err(|what| Fault::new(place, what).of(self.source.path())))
     }
 
     /// Bytes of all arrays, unpacked.

@@ -46,14 +46,8 @@ pub fn open_on_all_ranks(comm: &Comm, path: impl AsRef<Path>) -> Result<File> {
 /// # Collective
 pub(crate) fn agree_on_sight<T>(comm: &Comm, opened: Result<T>) -> Result<T> {
     comm.agree(opened).map_err(|error| match error {
-        dolmen_core::Error::Agreed { rank, everywhere: false, message } => {
-            let message = format!(
-                "{message}; that was rank {rank}, and other ranks can open it: put the file where every node sees it"
-            );
-            // The text names the rank.
-            dolmen_core::Error::Agreed { rank, everywhere: true, message }.into()
-        }
-        other => other.into(),
+        Error::OnRank { rank, error } => Error::NotSeen { rank, error },
+        other => other,
     })
 }
 

@@ -94,7 +94,7 @@ impl StagedFile {
             Ok(())
         };
         let action = format!("reserve {bytes} bytes on disk");
-        Ok(comm.agree(reserve().map_err(|error| Error::io(&self.temporary, action, error)))?)
+        comm.agree(reserve().map_err(|error| Error::io(&self.temporary, action, error)))
     }
 
     /// Brings the file to disk, and gives back what was reserved beyond its end.
@@ -105,14 +105,14 @@ impl StagedFile {
         comm.agree(self.file.sync_all().map_err(failed))?;
         // Only now does rank 0 see the length that all ranks together have given it.
         let cut = || self.file.set_len(self.file.metadata()?.len()).and_then(|()| self.file.sync_all());
-        Ok(comm.agree(if comm.rank() == 0 { cut().map_err(failed) } else { Ok(()) })?)
+        comm.agree(if comm.rank() == 0 { cut().map_err(failed) } else { Ok(()) })
     }
 
     /// Gives the temporary file its name. Every rank has synced it.
     ///
     /// # Collective
     pub(crate) fn publish(mut self, comm: &Comm) -> Result<()> {
-        Ok(comm.agree(if comm.rank() == 0 { self.rename() } else { Ok(()) })?)
+        comm.agree(if comm.rank() == 0 { self.rename() } else { Ok(()) })
     }
 
     fn rename(&mut self) -> Result<()> {

@@ -231,6 +231,60 @@ pub enum Error {
     /// did not converge.
     #[error("{0}")]
     NotConverged(String),
+    /// A failure on some ranks, which all ranks return.
+    #[error("{error} (rank {rank})")]
+    OnRank {
+        /// The lowest rank that failed.
+        rank: usize,
+        /// What failed there.
+        error: Box<Error>,
+    },
+}
+
+dolmen_core::shared_error!(Error {
+    Core(error),
+    Setting { method, setting, value, expected },
+    Layout { method, what, left, right },
+    Norm { method, norm },
+    NotForLeastSquares { method, setting },
+    SnapshotMethod { method, found },
+    Snapshot { method, name },
+    Unfit { method, row, defect },
+    NotSquare { method, rows, columns },
+    NoDiagonal { method },
+    Singular { method, condition },
+    NoSpectrum { method, reason },
+    Unstable { method, error },
+    OutOfMemory { method },
+    OutOfRange { method, what, exponent, scalar },
+    UnknownName { kind, name, nearest, known },
+    UnknownKey { name, key, nearest, known },
+    BadValue { name, key, value, expected },
+    Syntax { text, position, expected },
+    TwoPreconditioners { first, second },
+    OtherProblem { method },
+    Mismatch { solver, preconditioner },
+    NotMade { preconditioner },
+    NotConverged(outcome),
+    OnRank { rank, error },
+});
+
+impl Error {
+    /// Returns the error itself, without the rank on which it arose.
+    pub fn cause(&self) -> &Error {
+        match self {
+            Error::OnRank { error, .. } => error.cause(),
+            other => other,
+        }
+    }
+
+    /// Returns the text without the rank, for errors whose text already names the place in the input.
+    pub fn message(&self) -> String {
+        match self.cause() {
+            Error::Core(error) => error.message(),
+            other => other.to_string(),
+        }
+    }
 }
 
 /// Offers the name that is most like an unknown one, before all are named.
@@ -286,6 +340,16 @@ pub enum Defect {
     NotInPattern,
 }
 
+dolmen_core::portable!(Defect {
+    MissingDiagonal,
+    ZeroDiagonal,
+    ZeroRow,
+    ZeroPivot,
+    NotPositive,
+    NotFinite,
+    NotInPattern,
+});
+
 impl fmt::Display for Defect {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
@@ -318,6 +382,14 @@ pub enum NoSpectrum {
     Empty,
 }
 
+dolmen_core::portable!(NoSpectrum {
+    NotFinite,
+    NotHermitian,
+    PreconditionerNotHermitian,
+    IndefinitePreconditioner,
+    Empty,
+});
+
 impl fmt::Display for NoSpectrum {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
@@ -337,6 +409,8 @@ impl fmt::Display for NoSpectrum {
         })
     }
 }
+
+dolmen_core::portable!(Norm { True, Preconditioned, Natural });
 
 /// Result of a solve.
 pub type Result<T, E = Error> = std::result::Result<T, E>;

@@ -9,7 +9,6 @@ use std::rc::Rc;
 use crate::csr::matrix::{CsrMatrix, Shape};
 use crate::csr::rows::Duplicates;
 use crate::csr::transfer::{Place, Routing};
-use crate::csr::values::Missing;
 use crate::error::{Error, Result};
 use crate::index::Gid;
 use crate::memory;
@@ -60,7 +59,7 @@ impl RefillPlan {
             } else if let Some(slot) = slot(row, column) {
                 slots[position] = Some(slot);
             } else if valid.is_ok() {
-                valid = Err(Missing::Entry { row, column });
+                valid = Err(Error::NotStored { row, column });
             }
         }
         comm.agree(valid)?;
@@ -69,10 +68,10 @@ impl RefillPlan {
         let mut at_position = vec![[0; 2]; slots.len()];
         positions.iter().zip(&foreign).for_each(|(&position, &place)| at_position[position] = place);
         let received = routing.send(comm, &at_position, 1);
-        let slot = |&[row, column]: &Place| slot(row, column).ok_or(Missing::Entry { row, column });
-        let slots_of = |places: &[Place]| places.iter().map(slot).collect::<Result<Vec<usize>, Missing>>();
+        let slot = |&[row, column]: &Place| slot(row, column).ok_or(Error::NotStored { row, column });
+        let slots_of = |places: &[Place]| places.iter().map(slot).collect::<Result<Vec<usize>>>();
         let found = received.iter().map(|(from, places)| Ok((*from, slots_of(places)?))).collect();
-        let received: Vec<(usize, Vec<usize>)> = comm.agree::<_, Missing>(found)?;
+        let received: Vec<(usize, Vec<usize>)> = comm.agree::<_, Error>(found)?;
         let given = slots.len();
         let (starts, sources) = group(comm.rank(), &slots, &received, entries);
         let contributions = Contributions { duplicates, given, starts, sources };

@@ -3,19 +3,10 @@
 use std::rc::Rc;
 
 use crate::csr::matrix::CsrMatrix;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::index::{Gid, at};
 use crate::scalar::Scalar;
 use crate::vector::Vector;
-
-/// Reason why an entry cannot be set.
-#[derive(Debug, thiserror::Error)]
-pub(super) enum Missing {
-    #[error("row {row} of the matrix belongs to another rank; set entries where their rows are owned, or refill")]
-    Row { row: Gid },
-    #[error("entry ({row}, {column}) is not in the pattern of the matrix; assemble it with a zero there")]
-    Entry { row: Gid, column: Gid },
-}
 
 impl<T: Scalar> CsrMatrix<T> {
     /// The value of a stored entry; `None` if it is not stored or its row is another rank's.
@@ -31,12 +22,12 @@ impl<T: Scalar> CsrMatrix<T> {
     /// # Errors
     /// An entry, given on any rank, that is not stored there; the matrix is then unchanged.
     pub fn set(&mut self, entries: impl IntoIterator<Item = (Gid, Gid, T)>) -> Result<()> {
-        let found: Result<Vec<(usize, T)>, Missing> = entries
+        let found: Result<Vec<(usize, T)>> = entries
             .into_iter()
             .map(|(row, column, value)| match self.slot(row, column) {
                 Some(slot) => Ok((slot, value)),
-                None if self.shape.range.global_to_owned(row).is_none() => Err(Missing::Row { row }),
-                None => Err(Missing::Entry { row, column }),
+                None if self.shape.range.global_to_owned(row).is_none() => Err(Error::ForeignRow { row }),
+                None => Err(Error::NotStored { row, column }),
             })
             .collect();
         let found = self.shape.range.comm().agree(found)?;

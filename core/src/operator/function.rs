@@ -67,7 +67,7 @@ impl FnOperator<()> {
 fn agreeing<T: Scalar, E: Display>(
     function: impl Fn(&Vector<T>, &mut Vector<T>) -> std::result::Result<(), E>,
 ) -> impl Fn(&Vector<T>, &mut Vector<T>) -> Result<()> {
-    move |x, y| x.comm().agree(function(x, y))
+    move |x, y| x.comm().agree_text(function(x, y))
 }
 
 impl<F, G> FnOperator<F, G> {

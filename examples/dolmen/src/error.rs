@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use dolmen_core::SharedError;
 use dolmen_core::text::{escaped, shown};
 
 /// Bad input.
@@ -21,10 +22,10 @@ pub(crate) enum Error {
     #[error("{}", .0.message())]
     Core(dolmen_core::Error),
     /// A file that cannot be read.
-    #[error("{0}")]
+    #[error("{}", .0.message())]
     Io(dolmen_io::Error),
     /// A system that cannot be solved as asked.
-    #[error("{0}")]
+    #[error("{}", .0.message())]
     Solver(dolmen_solvers::Error),
 }
 
@@ -37,7 +38,7 @@ impl From<dolmen_core::Error> for Error {
 impl From<dolmen_io::Error> for Error {
     fn from(error: dolmen_io::Error) -> Error {
         match error {
-            dolmen_io::Error::Agreed(error) => Error::Core(error),
+            dolmen_io::Error::Core(error) => Error::Core(error),
             // Vectors are read to the rows of a matrix, or to a layout of their own length.
             dolmen_io::Error::Length { path, object, found, expected } => {
                 let object = object.map(|object| format!("{object} ")).unwrap_or_default();
@@ -59,6 +60,11 @@ impl From<dolmen_solvers::Error> for Error {
             other => Error::Solver(other),
         }
     }
+}
+
+/// Its text travels to ranks that have not failed.
+impl SharedError for Error {
+    type Agreed = dolmen_core::Error;
 }
 
 /// Result of a step of the command.

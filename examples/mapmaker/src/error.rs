@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use dolmen_core::SharedError;
 use dolmen_core::text::{escaped, shown};
 
 /// An error of the map-maker. Bad input ends a run with exit code 2 and this text.
@@ -90,10 +91,10 @@ pub enum Error {
     #[error("{}", .0.message())]
     Core(dolmen_core::Error),
     /// A failure in reading or writing HDF5 or FITS.
-    #[error("{0}")]
+    #[error("{}", .0.message())]
     Io(dolmen_io::Error),
     /// A failure in the solver.
-    #[error(transparent)]
+    #[error("{}", .0.message())]
     Solver(#[from] dolmen_solvers::Error),
 }
 
@@ -106,10 +107,15 @@ impl From<dolmen_core::Error> for Error {
 impl From<dolmen_io::Error> for Error {
     fn from(error: dolmen_io::Error) -> Error {
         match error {
-            dolmen_io::Error::Agreed(error) => Error::Core(error),
+            dolmen_io::Error::Core(error) => Error::Core(error),
             other => Error::Io(other),
         }
     }
+}
+
+/// Its text travels to ranks that have not failed.
+impl SharedError for Error {
+    type Agreed = dolmen_core::Error;
 }
 
 /// Result of a map-making step.

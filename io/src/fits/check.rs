@@ -22,7 +22,7 @@ impl FitsFile {
     /// Those of [`FitsFile::open`] on any rank; or the ranks see different files under this name.
     pub fn open_on_all_ranks(comm: &Comm, path: impl AsRef<Path>) -> Result<Self> {
         open_on_all_ranks(comm, &path)?;
-        Ok(comm.agree(Self::open(&path))?)
+        comm.agree(Self::open(&path))
     }
 
     /// Reads all columns, each rank its share of the rows, to see whether they are valid.
@@ -33,7 +33,7 @@ impl FitsFile {
     ///
     /// A column is damaged, or the file says to be a HEALPix map and is none.
     pub fn check(&self, comm: &Comm) -> Result<()> {
-        Ok(comm.agree(self.check_share(comm))?)
+        comm.agree(self.check_share(comm))
     }
 
     fn check_share(&self, comm: &Comm) -> Result<()> {

@@ -207,7 +207,7 @@ impl H5File {
         };
         if let Err(error) = self.comm.agree(flushed) {
             mem::forget(file);
-            return Err(error.into());
+            return Err(error);
         }
         let closed = file.map_or(Ok(()), hdf5::File::close);
         self.comm.agree(closed.map_err(|error| unwritable(&path, &error)))?;
@@ -297,7 +297,7 @@ impl H5File {
             self.dataset_error(name, what)
         });
         let dataset = dataset.and_then(|dataset| Dataset::new(self, name, dataset));
-        Ok(self.comm.agree(dataset)?)
+        self.comm.agree(dataset)
     }
 
     /// Creates a dataset of elements of type `T`, with the groups above it. What is
@@ -341,7 +341,7 @@ impl H5File {
         let sink =
             Sink::new(&self.comm, created, element, layout).map_err(|error| self.dataset_error(name, reason(&error)));
         let dataset = sink.and_then(|sink| Dataset::being_written(self, name, shape, sink));
-        Ok(self.comm.agree(dataset)?)
+        self.comm.agree(dataset)
     }
 
     /// The extents of a new dataset and its chunks, and the bytes that it takes.
@@ -423,7 +423,7 @@ impl H5File {
     ///
     /// # Collective
     pub(super) fn on_holders<T>(&self, work: impl FnOnce(&hdf5::File) -> Result<T>) -> Result<Option<T>> {
-        Ok(self.comm.agree(self.held().map(work).transpose())?)
+        self.comm.agree(self.held().map(work).transpose())
     }
 
     /// Refuses to read a file that is being written.

@@ -87,10 +87,7 @@ fn require_symmetry<T: Scalar>(path: &Path, matrix: &CsrMatrix<T>, symmetry: Sym
         !row.entries().eq(mirrored) || row.entries().any(diagonal)
     });
     let what = |row| format!("row {row} of the matrix (from 0) is not {symmetry}; write it as a general one");
-    Ok(matrix
-        .range()
-        .comm()
-        .agree(different.map_or(Ok(()), |(row, _)| Err(Error::argument(path, what(row.index())))))?)
+    matrix.range().comm().agree(different.map_or(Ok(()), |(row, _)| Err(Error::argument(path, what(row.index())))))
 }
 
 /// Formats numbers.

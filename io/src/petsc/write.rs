@@ -153,5 +153,5 @@ fn write_info(comm: &Comm, path: &Path, block_size: u64) -> Result<()> {
     }
     let removed = if comm.rank() == 0 { fs::remove_file(&info) } else { Ok(()) };
     let removed = removed.or_else(|error| if error.kind() == io::ErrorKind::NotFound { Ok(()) } else { Err(error) });
-    Ok(comm.agree(removed.map_err(|error| Error::io(&info, "remove", error)))?)
+    comm.agree(removed.map_err(|error| Error::io(&info, "remove", error)))
 }

@@ -54,12 +54,11 @@ impl Attempt {
                 format!("{method}: {iterations} iterations; |b - Ax| / |b| = {residual:.2e}; {proven}")
             }
             Ok(report) => report.outcome(),
-            // Which rank met it is of no interest.
-            Err(Error::Core(error)) => format!("the preconditioner could not be made: {}", error.message()),
             Err(Error::NotMade { .. }) => {
                 "the preconditioner could not be made, before this solve was resumed".to_owned()
             }
-            Err(error) => format!("the preconditioner could not be made: {error}"),
+            // Which rank met it is of no interest.
+            Err(error) => format!("the preconditioner could not be made: {}", error.message()),
         }
     }
 

@@ -33,6 +33,8 @@ macro_rules! names {
             }
         }
 
+        dolmen_core::portable!($kind { $($variant),* });
+
         impl std::str::FromStr for $kind {
             type Err = crate::error::Error;
 

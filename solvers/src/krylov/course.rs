@@ -163,7 +163,7 @@ impl<'s, 'a, T: Scalar> Course<'s, 'a, T> {
             return Ok(());
         };
         let outcome = act(&mut **monitor.borrow_mut());
-        Ok(comm.agree(outcome)?)
+        comm.agree(outcome)
     }
 
     pub(crate) fn archive(&mut self, archive: &mut Archive<'_, T>) {

@@ -155,5 +155,5 @@ pub(super) fn agree<S>(comm: &Comm, result: Result<S>, to_global: impl Fn(u64) -
         Error::Unfit { method, row, defect } => Error::Unfit { method, row: to_global(row), defect },
         other => other,
     });
-    Ok(comm.agree(renumbered)?)
+    comm.agree(renumbered)
 }

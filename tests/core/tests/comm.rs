@@ -22,6 +22,7 @@ fn main() -> ExitCode {
     dolmen_tests::main(&[
         case("every_set_of_failing_ranks_agrees", ANY, every_set_of_failing_ranks_agrees),
         case("messages_of_any_text_agree", ANY, messages_of_any_text_agree),
+        case("errors_keep_their_fields", &[1, 2, 3, 4], errors_keep_their_fields),
         case("colors_split", &[1, 2, 3, 4, 7], colors_split),
         case("a_bad_split_is_an_error_on_all", ANY, a_bad_split_is_an_error_on_all),
         case("keys_order_the_ranks", ANY, keys_order_the_ranks),
@@ -63,6 +64,26 @@ fn every_set_of_failing_ranks_agrees(comm: &Comm) -> TestResult {
             let message = format!("set {failing:b}: rank {rank} fell");
             assert_eq!(agreed, Err(Error::Agreed { rank, everywhere: failing == all, message }));
         }
+    }
+    Ok(())
+}
+
+/// Variant and fields of the first error that there is come to all ranks; its text names the rank.
+fn errors_keep_their_fields(comm: &Comm) -> TestResult {
+    let all = (1usize << comm.size()) - 1;
+    for failing in 1..=all {
+        let own = Error::IndexOutOfRange { what: "index map", index: 10 + comm.rank() as u64, bound: 10 };
+        let error = comm.agree(if failing >> comm.rank() & 1 == 1 { Err(own) } else { Ok(()) }).unwrap_err();
+        let rank = failing.trailing_zeros();
+        let expected = 10 + u64::from(rank);
+        assert!(
+            matches!(error.cause(), Error::IndexOutOfRange { what: "index map", index, bound: 10 } if *index == expected)
+        );
+        let text = format!("index map: global index {expected} is outside 0..10");
+        let suffix = if failing == all { String::new() } else { format!(" (rank {rank})") };
+        assert_eq!((error.message(), error.to_string()), (text.clone(), text + &suffix));
+        // What all ranks have is agreed on as it is.
+        assert_eq!(comm.agree(Err::<(), _>(error.clone())), Err(error));
     }
     Ok(())
 }

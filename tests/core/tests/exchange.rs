@@ -209,9 +209,9 @@ fn ids_without_an_owner(comm: &Comm) -> TestResult {
     for failing in 0..comm.size() {
         let beyond = if comm.rank() >= failing { 10 + failing as u64 } else { 9 };
         let result = ExchangePlan::new(&layout, &IndexMap::new(vec![0, 5, beyond])?);
-        let message = format!("index map: global index {} is outside 0..10", 10 + failing);
-        let expected = Error::Agreed { rank: failing, everywhere: failing == 0, message };
-        assert_eq!(result.err(), Some(expected));
+        let error = Error::IndexOutOfRange { what: "index map", index: 10 + failing as u64, bound: 10 };
+        let on_rank = Error::OnRank { rank: failing, error: Box::new(error.clone()) };
+        assert_eq!(result.err(), Some(if failing == 0 { error } else { on_rank }));
     }
     // The failed attempts have left no message behind.
     let plan = ExchangePlan::new(&layout, &IndexMap::new(vec![9, 0])?)?;
@@ -227,7 +227,7 @@ fn layouts_that_disagree(comm: &Comm) -> TestResult {
     let start = if comm.rank() == 0 { 6 } else { 0 };
     let layout = Layout::uniform(comm, rows).restricted(&(start..rows))?;
     let error = ExchangePlan::new(&layout, &IndexMap::new(vec![11])?).err().ok_or("planned")?;
-    let Error::Agreed { rank: 0, message, .. } = error else { return Err(error.into()) };
+    let Error::Offsets { reason: message } = error.cause() else { return Err(error.into()) };
     assert!(message.contains("rank 1 takes rank 0 for the owner of row 11"), "{message}");
     Ok(())
 }

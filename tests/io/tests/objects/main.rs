@@ -1,5 +1,6 @@
 //! Vectors and matrices in HDF5 files: ours on other ranks, others' here, ours elsewhere.
 
+mod errors;
 mod h5py;
 mod matrices;
 mod options;
@@ -31,6 +32,7 @@ fn main() -> ExitCode {
         case("h5py_vectors_are_read_and_ours_by_h5py", &[1, 3], vectors::h5py),
         case("filters_are_undone_or_named", &[1, 3], h5py::filters),
         case("large_integers_are_no_floats", &[1, 3], h5py::integers),
+        case("errors_keep_their_fields", &[1, 2, 3, 4], errors::keep_their_fields),
         case("options_are_in_force", &[1, 2], options::in_force),
         case("alignment_and_blocks_are_seen_in_the_file", &[1, 2], options::seen_in_the_file),
         case("compressed_data_are_written_together", &[1, 3], options::compressed),

@@ -46,6 +46,7 @@ fn main() -> ExitCode {
         case("reordered_blocks", RANKS, local::reordered_blocks),
         case("shifts_of_blocks", RANKS, distributed::shifts_of_blocks),
         case("rows_are_named", RANKS, refusals::rows_are_named),
+        case("rows_are_fields", RANKS, refusals::rows_are_fields),
         case("singular_matrices", RANKS, refusals::singular_matrices),
         case("shapes_and_patterns", RANKS, refusals::shapes_and_patterns),
         case("settings", RANKS, refusals::settings),

@@ -2,8 +2,8 @@
 
 use dolmen_core::{Complex64, CsrMatrix, FnOperator, Layout, LinearOperator, Reduction, Scalar, Scaled, Vector};
 use dolmen_solvers::{
-    AdditiveSchwarz, BlockJacobi, ChebyshevPolynomial, Cholesky, Direct, Ic, Ilu, Ilut, Jacobi, Ldlt, LocalSolver, Lu,
-    PointBlockJacobi, Result, Schwarz, Sor, Sweep, estimate_spectrum,
+    AdditiveSchwarz, BlockJacobi, ChebyshevPolynomial, Cholesky, Defect, Direct, Error, Ic, Ilu, Ilut, Jacobi, Ldlt,
+    LocalSolver, Lu, PointBlockJacobi, PreconditionerSettings, Result, Schwarz, Sor, Sweep, estimate_spectrum,
 };
 use dolmen_tests::{Comm, TestResult};
 
@@ -39,6 +39,27 @@ fn block_jacobi<S: LocalSolver<f64>>(
     make: impl FnOnce(&dolmen_core::SerialCsr<f64>) -> Result<S>,
 ) -> TestResult<Result<BlockJacobi<S>>> {
     Ok(BlockJacobi::new(&matrix(&layout(comm)?, dense)?, make))
+}
+
+/// The row and the defect are fields of the error on every rank, whichever rank owns the row.
+pub(crate) fn rows_are_fields(comm: &Comm) -> TestResult {
+    let unfit = |error: Option<Error>, wanted: Defect| {
+        let error = error.ok_or("no error")?;
+        let found = matches!(error.cause(), Error::Unfit { row: 18, defect, .. } if *defect == wanted);
+        if found { TestResult::Ok(()) } else { Err(format!("{error:?}").into()) }
+    };
+    let missing = with(ROW, ROW, 0.0);
+    unfit(block_jacobi(comm, &missing, Ic::new)?.err(), Defect::MissingDiagonal)?;
+    unfit(Jacobi::new(&matrix(&layout(comm)?, &missing)?).err(), Defect::ZeroDiagonal)?;
+    let made =
+        "schwarz(2, ilu(1))".parse::<PreconditionerSettings>()?.make(&matrix(&layout(comm)?, &missing)?).map(drop);
+    unfit(made.err(), Defect::MissingDiagonal)?;
+    let setting = block_jacobi(comm, &with(0, 0, 2.0), |a| Ilut::new(a, -1.0, 3))?.err().ok_or("no error")?;
+    assert!(
+        matches!(setting.cause(), Error::Setting { method: "ILUT", setting: "drop", value: -1.0, .. }),
+        "{setting:?}"
+    );
+    Ok(())
 }
 
 pub(crate) fn rows_are_named(comm: &Comm) -> TestResult {
