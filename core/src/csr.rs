@@ -9,36 +9,28 @@
 //!   without a ghost (the interior) read the operand where it lies. Nothing is copied but what
 //!   other ranks send, and that arrives while the interior is multiplied.
 //!
-//! A number says nothing about the global order of a ghost and an owned column; [`columns`] does.
+//! A number says nothing about the global order of a ghost and an owned column; [`ghost_columns`] does.
 //!
-//! [`assemble`] turns triplets from any rank into rows, by way of [`places`]; [`rows`] sorts them
-//! and merges repetitions, [`local`] holds and multiplies the rows of one rank, [`matrix`] is the whole.
+//! [`assembly`] turns triplets from any rank into sorted rows, [`kernels`] holds and multiplies the rows of one rank,
+//! [`parts`] takes matrices apart, [`matrix`] is the whole.
 
 mod add;
 mod apply;
-mod assemble;
-mod blocks;
-pub(crate) mod columns;
-mod gather;
-pub(crate) mod local;
+pub(crate) mod assembly;
+pub(crate) mod ghost_columns;
+pub(crate) mod kernels;
 pub(crate) mod matrix;
 mod norms;
-pub(crate) mod places;
+mod parts;
 mod product;
-mod refill;
-mod renumber;
-pub(crate) mod rows;
-mod serial;
-mod submatrix;
-mod transfer;
 mod transpose;
 mod values;
 
 pub use add::AddPlan;
-pub use assemble::{CsrBuilder, RowBuilder};
+pub use assembly::builder::{CsrBuilder, RowBuilder};
+pub use assembly::refill::RefillPlan;
+pub use assembly::sorted_rows::Duplicates;
 pub use matrix::{CsrMatrix, MatrixRow};
+pub use parts::serial::SerialCsr;
 pub use product::{MultiplyPlan, TriplePlan};
-pub use refill::RefillPlan;
-pub use rows::Duplicates;
-pub use serial::SerialCsr;
 pub use transpose::TransposePlan;

@@ -2,7 +2,7 @@
 
 use crate::block_csr::assemble::BlockCsrBuilder;
 use crate::block_csr::matrix::BlockCsrMatrix;
-use crate::csr::rows::Duplicates;
+use crate::csr::assembly::sorted_rows::Duplicates;
 use crate::dense::SmallBlocks;
 use crate::error::Result;
 use crate::index::{Lid, local};

@@ -4,9 +4,9 @@
 //! if they are given in ascending rows and columns.
 
 use crate::block_csr::matrix::{BlockCsrMatrix, vector_layouts};
-use crate::csr::columns::ColumnCodes;
-use crate::csr::places::{Places, Side, codes, in_order, in_row};
-use crate::csr::rows::{Duplicates, Entries, Rows};
+use crate::csr::assembly::sorted_rows::{Duplicates, Entries, Rows};
+use crate::csr::assembly::triplets::{Places, Side, codes, in_order, in_row};
+use crate::csr::ghost_columns::ColumnCodes;
 use crate::error::{Error, Result};
 use crate::index::{Gid, Lid};
 use crate::layout::Layout;

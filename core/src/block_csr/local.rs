@@ -7,7 +7,7 @@
 
 use std::ops::Range;
 
-use crate::csr::local::AHEAD;
+use crate::csr::kernels::AHEAD;
 use crate::dense::small::{Fixed, Order};
 use crate::index::{Lid, at};
 use crate::scalar::Scalar;

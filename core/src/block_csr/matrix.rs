@@ -5,9 +5,9 @@ use std::rc::Rc;
 use std::sync::Mutex;
 
 use crate::block_csr::local::LocalBlocks;
-use crate::csr::columns::{ColumnCodes, Columns};
+use crate::csr::assembly::sorted_rows::{Duplicates, Rows};
+use crate::csr::ghost_columns::{ColumnCodes, Columns};
 use crate::csr::matrix::Shape;
-use crate::csr::rows::{Duplicates, Rows};
 use crate::error::{Error, Result};
 use crate::index::{Gid, Lid};
 use crate::layout::Layout;

@@ -3,10 +3,10 @@
 //! Rows of both are in ascending global columns, and so is their union: a merge, and for a result
 //! that is there already a walk along three rows at once.
 
-use crate::csr::columns::{Columns, Numbers};
-use crate::csr::local::LocalCsr;
+use crate::csr::assembly::sorted_rows::Rows;
+use crate::csr::ghost_columns::{Columns, Numbers};
+use crate::csr::kernels::LocalCsr;
 use crate::csr::matrix::{CsrMatrix, Pattern, Shape};
-use crate::csr::rows::Rows;
 use crate::error::{Error, Result};
 use crate::index::Lid;
 use crate::profile::{self, Event};

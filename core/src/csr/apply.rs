@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use crate::csr::local::Update;
+use crate::csr::kernels::Update;
 use crate::csr::matrix::{CsrMatrix, Shape};
 use crate::error::{Error, Result};
 use crate::index::Lid;

@@ -3,9 +3,9 @@
 use std::cell::{OnceCell, RefCell};
 use std::rc::Rc;
 
-use crate::csr::columns::{ColumnCodes, Columns};
-use crate::csr::local::LocalCsr;
-use crate::csr::rows::{Duplicates, Rows};
+use crate::csr::assembly::sorted_rows::{Duplicates, Rows};
+use crate::csr::ghost_columns::{ColumnCodes, Columns};
+use crate::csr::kernels::LocalCsr;
 use crate::error::Result;
 use crate::exchange::ExchangePlan;
 use crate::index::{Gid, Lid};

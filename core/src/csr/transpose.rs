@@ -4,11 +4,11 @@
 //! then takes what lower ranks sent, own entries and what higher ranks sent, each by ascending
 //! rows, which are its columns: ascending altogether. New values follow the same way once more.
 
-use crate::csr::columns::{ColumnCodes, Columns};
-use crate::csr::local::LocalCsr;
+use crate::csr::assembly::routing::{Place, Routing};
+use crate::csr::assembly::sorted_rows::{Entries, Rows};
+use crate::csr::ghost_columns::{ColumnCodes, Columns};
+use crate::csr::kernels::LocalCsr;
 use crate::csr::matrix::{CsrMatrix, Pattern, Shape};
-use crate::csr::rows::{Entries, Rows};
-use crate::csr::transfer::{Place, Routing};
 use crate::error::{Error, Result};
 use crate::index::{Lid, at, to_lid};
 use crate::layout::Layout;

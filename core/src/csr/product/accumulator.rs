@@ -5,8 +5,8 @@
 
 use bytemuck::Zeroable;
 
-use crate::csr::columns::{Columns, Numbers};
-use crate::csr::rows::Rows;
+use crate::csr::assembly::sorted_rows::Rows;
+use crate::csr::ghost_columns::{Columns, Numbers};
 use crate::index::{Lid, at, to_lid};
 use crate::memory;
 use crate::scalar::Scalar;
@@ -180,7 +180,7 @@ fn ones(first: usize, mut word: u64) -> impl Iterator<Item = usize> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::csr::columns::ColumnCodes;
+    use crate::csr::ghost_columns::ColumnCodes;
 
     #[test]
     fn rows_do_not_see_each_other() {

@@ -2,9 +2,9 @@
 
 use std::ops::Range;
 
-use crate::csr::columns::Numbers;
-use crate::csr::local::LocalCsr;
-use crate::csr::rows::Rows;
+use crate::csr::assembly::sorted_rows::Rows;
+use crate::csr::ghost_columns::Numbers;
+use crate::csr::kernels::LocalCsr;
 use crate::index::{Lid, at, to_lid};
 use crate::memory;
 use crate::scalar::Scalar;

@@ -2,13 +2,13 @@
 
 use std::cell::RefCell;
 
-use crate::csr::columns::{Columns, Numbering};
-use crate::csr::local::LocalCsr;
+use crate::csr::assembly::sorted_rows::Rows;
+use crate::csr::ghost_columns::{Columns, Numbering};
+use crate::csr::kernels::LocalCsr;
 use crate::csr::matrix::{CsrMatrix, Pattern};
 use crate::csr::product::accumulator::{Accumulator, Sums};
 use crate::csr::product::factor::Factor;
 use crate::csr::product::stencil::{Kind, Segment, Stencil, segments};
-use crate::csr::rows::Rows;
 use crate::error::{Error, Result};
 use crate::index::{Lid, at};
 use crate::profile;

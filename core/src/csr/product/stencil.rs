@@ -7,9 +7,9 @@
 
 use std::ops::Range;
 
-use crate::csr::local::LocalCsr;
+use crate::csr::assembly::sorted_rows::Rows;
+use crate::csr::kernels::LocalCsr;
 use crate::csr::product::factor::Factor;
-use crate::csr::rows::Rows;
 use crate::index::{Lid, at, to_lid};
 use crate::memory;
 use crate::scalar::Scalar;

@@ -22,20 +22,17 @@
 //! A new set of values only rechecks which runs are uniform.
 
 #[cfg(all(target_arch = "x86_64", not(miri)))]
-mod avx2 {
-    mod ffi;
-    pub(super) use ffi::multiply;
-}
+mod avx2;
 mod clip;
-mod ffi;
+mod scalar;
 
-pub(crate) use ffi::AHEAD;
+pub(crate) use scalar::AHEAD;
 
 use std::ops::Range;
 use std::sync::Arc;
 
-use crate::csr::rows::Rows;
-use crate::csr::serial::SerialCsr;
+use crate::csr::assembly::sorted_rows::Rows;
+use crate::csr::parts::serial::SerialCsr;
 use crate::index::{Lid, at, to_lid};
 use crate::scalar::Scalar;
 use crate::threads;

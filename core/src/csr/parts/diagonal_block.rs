@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use crate::csr::matrix::CsrMatrix;
-use crate::csr::serial::SerialCsr;
+use crate::csr::parts::serial::SerialCsr;
 use crate::error::Result;
 use crate::exchange::{ExchangePlan, ImportedRows};
 use crate::index::{Gid, at};
@@ -97,7 +97,7 @@ impl<T: Scalar> CsrMatrix<T> {
     /// Rows that a plan wants here, with their global columns.
     ///
     /// # Collective
-    pub(super) fn rows_along(&self, plan: &ExchangePlan) -> ImportedRows<T> {
+    pub(in crate::csr) fn rows_along(&self, plan: &ExchangePlan) -> ImportedRows<T> {
         plan.import_rows(|row, columns, values| {
             let (numbers, entries) = self.local.row(row);
             columns.extend(numbers.iter().map(|&number| self.shape.columns.to_global(number)));
@@ -108,7 +108,7 @@ impl<T: Scalar> CsrMatrix<T> {
     /// The values of rows that [`CsrMatrix::rows_along`] brought before, where they start there.
     ///
     /// # Collective
-    pub(super) fn row_values_along(&self, plan: &ExchangePlan, starts: &[usize]) -> Vec<T> {
+    pub(in crate::csr) fn row_values_along(&self, plan: &ExchangePlan, starts: &[usize]) -> Vec<T> {
         plan.import_row_values(starts, |row, values| values.extend_from_slice(self.local.row(row).1))
     }
 }

@@ -1,8 +1,8 @@
 //! Matrices in new numbers of their rows and columns.
 
-use crate::csr::assemble::CsrBuilder;
+use crate::csr::assembly::builder::CsrBuilder;
+use crate::csr::assembly::sorted_rows::Duplicates;
 use crate::csr::matrix::CsrMatrix;
-use crate::csr::rows::Duplicates;
 use crate::error::Result;
 use crate::graph::Renumbering;
 use crate::index::at;

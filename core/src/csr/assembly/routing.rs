@@ -14,17 +14,21 @@ use crate::layout::Blocks;
 use crate::memory;
 
 /// A global row and column.
-pub(super) type Place = [Gid; 2];
+pub(in crate::csr) type Place = [Gid; 2];
 
 /// Which items of an array go to which rank.
-pub(super) struct Routing(Vec<(usize, Vec<usize>)>);
+pub(in crate::csr) struct Routing(Vec<(usize, Vec<usize>)>);
 
 impl Routing {
     /// Routes item `positions[i]` to the owner of the row of `places[i]`.
     ///
     /// # Errors
     /// A row past the end.
-    pub(super) fn new(blocks: &Blocks, places: &[Place], positions: impl Iterator<Item = usize>) -> Result<Routing> {
+    pub(in crate::csr) fn new(
+        blocks: &Blocks,
+        places: &[Place],
+        positions: impl Iterator<Item = usize>,
+    ) -> Result<Routing> {
         let mut by_owner: BTreeMap<usize, Vec<usize>> = BTreeMap::new();
         let mut entries = places.iter().zip(positions).peekable();
         while let Some(&(&[row, _], _)) = entries.peek() {
@@ -44,7 +48,7 @@ impl Routing {
     /// rank, the items of one rank in its order.
     ///
     /// # Collective
-    pub(super) fn send<E: Pod>(&self, comm: &Comm, parts: &[E], width: usize) -> Vec<(usize, Vec<E>)> {
+    pub(in crate::csr) fn send<E: Pod>(&self, comm: &Comm, parts: &[E], width: usize) -> Vec<(usize, Vec<E>)> {
         let packed = |positions: &Vec<usize>| {
             let mut packed = memory::with_capacity(positions.len() * width);
             if width == 1 {

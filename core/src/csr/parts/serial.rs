@@ -56,7 +56,7 @@ impl<T: Scalar> SerialCsr<T> {
     }
 
     /// From row offsets, columns and values that are right by construction.
-    pub(super) fn from_arrays(
+    pub(in crate::csr) fn from_arrays(
         columns: usize,
         row_offsets: Arc<Vec<usize>>,
         column_indices: Arc<Vec<Lid>>,
@@ -66,7 +66,7 @@ impl<T: Scalar> SerialCsr<T> {
     }
 
     /// From so many rows, with about so many entries, that are right by construction.
-    pub(super) fn from_rows(
+    pub(in crate::csr) fn from_rows(
         columns: usize,
         entries: usize,
         rows: impl ExactSizeIterator<Item = impl Iterator<Item = (Lid, T)>>,

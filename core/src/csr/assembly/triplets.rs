@@ -5,9 +5,9 @@
 
 use bytemuck::Pod;
 
-use crate::csr::columns::ColumnCodes;
-use crate::csr::rows::{Duplicates, Entries};
-use crate::csr::transfer::{Place, Routing};
+use crate::csr::assembly::routing::{Place, Routing};
+use crate::csr::assembly::sorted_rows::{Duplicates, Entries};
+use crate::csr::ghost_columns::ColumnCodes;
 use crate::error::{Error, Result};
 use crate::index::{Gid, Lid, to_lid};
 use crate::layout::Layout;

@@ -12,7 +12,7 @@ use std::cmp::Ordering;
 
 use bytemuck::Pod;
 
-use crate::csr::columns::{ColumnCodes, Columns};
+use crate::csr::ghost_columns::{ColumnCodes, Columns};
 use crate::index::{Lid, at};
 use crate::memory;
 use crate::scalar::{Real, Scalar};

@@ -4,10 +4,10 @@
 //! path, entries of own rows in order, costs one pass over its input. Only triplets for rows of
 //! other ranks are kept apart and sent, once, when the matrix is built.
 
-use crate::csr::columns::ColumnCodes;
+use crate::csr::assembly::sorted_rows::{Duplicates, Entries, Rows};
+use crate::csr::assembly::triplets::{Places, Side, codes, in_order, in_row};
+use crate::csr::ghost_columns::ColumnCodes;
 use crate::csr::matrix::CsrMatrix;
-use crate::csr::places::{Places, Side, codes, in_order, in_row};
-use crate::csr::rows::{Duplicates, Entries, Rows};
 use crate::error::{Error, Result};
 use crate::index::{Gid, Lid};
 use crate::layout::Layout;

@@ -6,9 +6,9 @@
 
 use std::rc::Rc;
 
+use crate::csr::assembly::routing::{Place, Routing};
+use crate::csr::assembly::sorted_rows::Duplicates;
 use crate::csr::matrix::{CsrMatrix, Shape};
-use crate::csr::rows::Duplicates;
-use crate::csr::transfer::{Place, Routing};
 use crate::error::{Error, Result};
 use crate::index::Gid;
 use crate::memory;

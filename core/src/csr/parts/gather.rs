@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use ndarray::Array2;
 
+use crate::csr::assembly::sorted_rows::Duplicates;
 use crate::csr::matrix::CsrMatrix;
-use crate::csr::rows::Duplicates;
-use crate::csr::serial::SerialCsr;
+use crate::csr::parts::serial::SerialCsr;
 use crate::error::{Error, Result};
 use crate::index::{Gid, Lid, local, to_len, to_lid};
 use crate::layout::Layout;
