@@ -3,13 +3,14 @@
 //! Formats: I. Duff, R. Grimes, J. Lewis, *Users' Guide for the Harwell-Boeing Sparse Matrix
 //! Collection* (1992); I. Duff, R. Grimes, J. Lewis, *The Rutherford-Boeing Sparse Matrix Collection*,
 //! RAL-TR-97-031 (1997). Assembled matrices of all fields and symmetries are read, and full
-//! right-hand sides with their guesses and solutions; elemental matrices, and right-hand sides stored like
-//! a matrix, are refused.
-//! Symmetric files store the lower triangle: an entry above the diagonal is refused.
+//! right-hand sides with their guesses and solutions; elemental matrices are refused. Right-hand sides stored like a
+//! matrix (type M) are passed over, with a warning.
+//! Symmetric files store one triangle, the lower one by the format; the upper one is read with a warning.
 //!
 //! Rank 0 reads the text, plain or gzip, and sends entries to their owners. These are collections
 //! of small matrices; large ones come as MatrixMarket or binary files.
 
+mod field;
 mod fortran;
 mod header;
 mod vectors;
@@ -22,11 +23,12 @@ use crate::error::Result;
 use crate::fault::{Fault, require_same, settle};
 use crate::files::{Description, Field, Storage, check_sizes, require_field};
 use crate::source::Source;
-use crate::symmetry::{check_place, push};
+use crate::symmetry::{Triangles, push};
 use crate::text::Lines;
+use dolmen_core::text::shown;
 use dolmen_core::{Comm, CsrBuilder, CsrMatrix, Duplicates, Layout, Scalar};
 use fortran::FortranFormat;
-use header::Header;
+use header::{Behind, Header};
 use std::io::{BufRead, BufReader, Read};
 use std::path::Path;
 use std::result::Result as StdResult;
@@ -64,7 +66,7 @@ impl<'s> HarwellBoeing<'s> {
 
     pub(crate) fn description(&self) -> Description {
         let Header { format, field, symmetry, rows, columns, entries, .. } = self.header;
-        let right_hand_sides = self.header.right_hand_sides.as_ref().map_or(0, |sides| sides.count);
+        let right_hand_sides = if let Behind::Vectors(sides) = &self.header.behind { sides.count } else { 0 };
         let storage = Storage::CompressedColumns;
         Description { format, storage, field, symmetry, rows, columns, entries, right_hand_sides, block_size: 1 }
     }
@@ -75,13 +77,24 @@ impl<'s> HarwellBoeing<'s> {
         let Header { rows, columns, .. } = self.header;
         let (range, domain) = (Layout::uniform(&self.comm, rows), Layout::uniform(&self.comm, columns));
         let mut builder = CsrBuilder::new(&range, &domain, Duplicates::Add);
-        let read = if self.comm.rank() == 0 { self.read_matrix(&mut builder) } else { Ok(()) };
+        let mut triangles = Triangles::new(self.header.symmetry);
+        let is_reader = self.comm.rank() == 0;
+        let read = if is_reader { self.read_matrix(&mut builder, &mut triangles) } else { Ok(()) };
         settle(&self.comm, self.source.path(), read)?;
+        triangles.settle(&self.comm, self.source.path())?;
+        if is_reader && matches!(self.header.behind, Behind::SparseVectors) {
+            let path = shown(self.source.path());
+            tracing::warn!("{path}: its right-hand sides are of type M, stored like the matrix, and are not read");
+        }
         Ok(builder.build()?)
     }
 
-    fn read_matrix<T: Scalar>(&mut self, builder: &mut CsrBuilder<T>) -> StdResult<(), Fault> {
-        let Header { rows, columns, entries, symmetry, indices, values, .. } = self.header;
+    fn read_matrix<T: Scalar>(
+        &mut self,
+        builder: &mut CsrBuilder<T>,
+        triangles: &mut Triangles,
+    ) -> StdResult<(), Fault> {
+        let Header { rows, columns, entries, symmetry, field, .. } = self.header;
         if self.source.is_gzip() {
             // Here all are read by one rank.
             let room = budget::require_entries(entries.saturating_add(columns), 1, self.source.length());
@@ -89,7 +102,7 @@ impl<'s> HarwellBoeing<'s> {
         }
         let starts = self.pointers()?;
         let mut row_of = Vec::new();
-        indices.read(&mut self.lines, "row indices", entries, |field| match indices.index(field)? {
+        self.header.indices.read(&mut self.lines, "row indices", entries, |field| match field.index()? {
             row if (1..=rows).contains(&row) => {
                 row_of.push(row - 1);
                 Ok(())
@@ -101,14 +114,12 @@ impl<'s> HarwellBoeing<'s> {
         let mut places = row_of.into_iter().zip(column_of);
         let mut add = |re: f64, im: f64| {
             let (row, column) = places.next().expect("invariant: the pointers count the entries");
-            check_place(symmetry, row, column, (re, im))?;
+            triangles.note(row, column, (re, im))?;
             push(builder, symmetry, row, column, T::from_parts(re, im));
             Ok(())
         };
-        match values {
-            Some(format) => {
-                read_values(&mut self.lines, &format, "values", entries, entries, self.header.field, &mut add)?
-            }
+        match &self.header.values {
+            Some(format) => read_values(&mut self.lines, format, "values", entries, entries, field, &mut add)?,
             None => {
                 (0..entries).try_for_each(|_| add(1.0, 0.0)).map_err(|what| Fault::line(self.lines.number, what))?
             }
@@ -119,11 +130,11 @@ impl<'s> HarwellBoeing<'s> {
 
     /// Where each column starts among the entries, from 1, and the last one ends.
     fn pointers(&mut self) -> StdResult<Vec<u64>, Fault> {
-        let Header { columns, entries, pointers, .. } = self.header;
+        let Header { columns, entries, ref pointers, .. } = self.header;
         let count = columns.checked_add(1).ok_or_else(|| Fault::line(3, "has 2^64 - 1 columns"))?;
         let mut starts: Vec<u64> = Vec::new();
         pointers.read(&mut self.lines, "column pointers", count, |field| {
-            let (start, last) = (pointers.index(field)?, starts.last().copied());
+            let (start, last) = (field.index()?, starts.last().copied());
             let last_one = starts.len() as u64 == columns;
             if start < last.unwrap_or(1) || (last.is_none() && start != 1) || start - 1 > entries {
                 let column = starts.len() + 1;
@@ -140,8 +151,10 @@ impl<'s> HarwellBoeing<'s> {
 
     /// Reads the vectors behind the matrix, if there are any, and refuses more lines than were announced.
     fn end(&mut self) -> StdResult<(), Fault> {
-        if self.header.right_hand_sides.is_some() {
-            return self.check_vectors();
+        match self.header.behind {
+            Behind::Nothing => {}
+            Behind::Vectors(_) => return self.check_vectors(),
+            Behind::SparseVectors => return Ok(()),
         }
         while let Some(line) = self.lines.next_line()? {
             if !line.trim_ascii().is_empty() {
@@ -163,12 +176,12 @@ fn read_values(
     take: &mut impl FnMut(f64, f64) -> StdResult<(), String>,
 ) -> StdResult<(), Fault> {
     if field != Field::Complex {
-        return format.read_vectors(lines, what, count, each, |number| take(format.value(number)?, 0.0));
+        return format.read_vectors(lines, what, count, each, |number| take(number.value()?, 0.0));
     }
     let numbers = count.checked_mul(2).ok_or_else(|| Fault::line(3, "announces more than 2^64 - 1 numbers"))?;
     let mut re = None;
     format.read_vectors(lines, what, numbers, each.saturating_mul(2), |number| {
-        let value = format.value(number)?;
+        let value = number.value()?;
         match re.take() {
             Some(re) => take(re, value),
             None => {

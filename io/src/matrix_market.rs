@@ -10,8 +10,11 @@
 //! - `inf` and `nan` are read as such, but a number too large for the type is an error;
 //! - exponents may be marked by D, as Fortran does;
 //! - whole numbers above 2^53 are refused, because `f64` does not hold them all;
-//! - an entry above the diagonal of a symmetric file is refused, since its mirror image may be
-//!   there too; so are diagonal entries that contradict the symmetry;
+//! - a symmetric file of the upper triangle is read with a warning, one with entries on both sides of the diagonal is
+//!   refused, since mirror images would count twice; an entry on the diagonal of a skew-symmetric matrix is kept with
+//!   a warning, as SciPy keeps it, one that is not real on that of a Hermitian matrix is refused;
+//! - blanks before the first line are passed over with a warning, as SciPy passes over them; comments may be of any
+//!   length;
 //! - NaNs are written without their payload.
 
 mod array;
@@ -32,6 +35,7 @@ use crate::{budget, dense};
 use array::Values;
 use body::{Entries, Passed, Start};
 use coordinate::Triplets;
+use dolmen_core::text::shown;
 use dolmen_core::{Comm, CsrBuilder, CsrMatrix, Duplicates, Layout, MultiVector, Scalar};
 use header::Header;
 use std::io::{BufReader, Read};
@@ -39,7 +43,7 @@ use std::path::Path;
 
 /// Whether the start of a file is that of a MatrixMarket file.
 pub(crate) fn is_matrix_market(head: &[u8]) -> bool {
-    head.get(..14).is_some_and(|head| head.eq_ignore_ascii_case(b"%%MatrixMarket"))
+    head.trim_ascii_start().get(..14).is_some_and(|head| head.eq_ignore_ascii_case(b"%%MatrixMarket"))
 }
 
 /// Reads a matrix, on uniform layouts.
@@ -85,7 +89,7 @@ pub(crate) struct MatrixMarket<'s> {
 impl<'s> MatrixMarket<'s> {
     /// # Collective
     pub(crate) fn open(comm: &Comm, source: &'s Source) -> Result<Self> {
-        let mut lines = Lines::new(BufReader::new(source.contents()));
+        let mut lines = Lines::with_comments(BufReader::new(source.contents()), b'%');
         let header = settle(comm, source.path(), Header::read(&mut lines))?;
         require_same(comm, source.path(), &header)?;
         Ok(Self { comm: comm.clone(), source, header, text: Box::new(lines.reader) })
@@ -112,6 +116,7 @@ impl<'s> MatrixMarket<'s> {
         if header.storage == Storage::Coordinate {
             let mut triplets = Triplets::new(&header, &range, &domain);
             self.read(&mut triplets)?;
+            triplets.triangles.settle(&self.comm, self.source.path())?;
             return Ok(triplets.builder.build()?);
         }
         let mut values = Values::new(&header);
@@ -145,6 +150,9 @@ impl<'s> MatrixMarket<'s> {
     fn read(&mut self, entries: &mut impl Entries) -> Result<()> {
         let Header { rows, columns, entries: announced, lines, bytes, .. } = self.header;
         let start = Start { bytes, lines };
+        if self.header.is_indented && self.comm.rank() == 0 {
+            tracing::warn!("{}: has blanks before its first line, %%MatrixMarket ...", shown(self.source.path()));
+        }
         let Passed { entries: found, bytes } = if self.source.is_gzip() {
             let room = budget::require_entries(announced, self.comm.size(), self.source.length());
             self.comm.agree(room.map_err(|what| Fault::line(lines, what).of(self.source.path())))?;

@@ -1,8 +1,8 @@
-//! Sparse matrices of SciPy: `scipy.sparse.save_npz`, a zip of NumPy arrays; and single dense arrays of NumPy.
+//! Sparse matrices of SciPy and pydata/sparse (their `save_npz`), zips of NumPy arrays; and single dense arrays of NumPy.
 //!
 //! All that SciPy writes is read: `csr`, `csc`, `coo`, `bsr` and `dia`, packed or not, with real,
 //! complex, whole and boolean numbers of either byte order. Whole numbers that `f64` does not hold
-//! are refused. Repeated entries are summed; zeros that a `dia` array stores are no entries, as in
+//! are refused. So are matrices of pydata/sparse (`COO` and `GCXS`) with a fill value other than zero. Repeated entries are summed; zeros that a `dia` array stores are no entries, as in
 //! SciPy. An array of one or two dimensions that `numpy.save` has written, or `numpy.savez` alone in a
 //! file, is vectors: its columns. Formats of files: PKWARE's APPNOTE 6.3.10 (with zip64), NumPy's NEP 1.
 //!

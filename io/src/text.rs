@@ -1,7 +1,7 @@
 //! Text files read line by line, from their start.
 
 use crate::fault::Fault;
-use std::io::{BufRead, Read};
+use std::io::{self, BufRead, Read};
 
 /// The longest line that is read.
 pub(crate) const LONGEST_LINE: usize = 1 << 20;
@@ -14,6 +14,8 @@ pub(crate) fn too_long() -> String {
 pub(crate) struct Lines<R> {
     pub(crate) reader: R,
     line: Vec<u8>,
+    /// The byte that comments start with, which may be of any length.
+    comment: Option<u8>,
     /// Lines and bytes read so far.
     pub(crate) number: u64,
     pub(crate) bytes: u64,
@@ -21,7 +23,12 @@ pub(crate) struct Lines<R> {
 
 impl<R: BufRead> Lines<R> {
     pub(crate) fn new(reader: R) -> Self {
-        Self { reader, line: Vec::new(), number: 0, bytes: 0 }
+        Self { reader, line: Vec::new(), comment: None, number: 0, bytes: 0 }
+    }
+
+    /// As [`Lines::new`], of a text that may have comments, of which the start is given.
+    pub(crate) fn with_comments(reader: R, comment: u8) -> Self {
+        Self { comment: Some(comment), ..Self::new(reader) }
     }
 
     /// The next line, with its end; `None` at the end of the text.
@@ -31,10 +38,32 @@ impl<R: BufRead> Lines<R> {
         let read = self.reader.by_ref().take(LONGEST_LINE as u64).read_until(b'\n', &mut self.line);
         let count = read.map_err(|error| Fault::line(number, format!("cannot be read: {error}")))?;
         if count == LONGEST_LINE && self.line.last() != Some(&b'\n') {
-            return Err(Fault::line(number, too_long()));
+            let first = self.line.trim_ascii_start().first();
+            if first != self.comment.as_ref() || first.is_none() {
+                return Err(Fault::line(number, too_long()));
+            }
+            self.skip_line().map_err(|error| Fault::line(number, format!("cannot be read: {error}")))?;
         }
         self.number += u64::from(count > 0);
         self.bytes += count as u64;
         Ok((count > 0).then_some(&self.line))
+    }
+
+    /// Passes over the rest of a line.
+    fn skip_line(&mut self) -> io::Result<()> {
+        loop {
+            let buffer = match self.reader.fill_buf() {
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+                buffer => buffer?,
+            };
+            let end = buffer.iter().position(|byte| *byte == b'\n');
+            let count = end.map_or(buffer.len(), |end| end + 1);
+            let is_last = end.is_some() || buffer.is_empty();
+            self.reader.consume(count);
+            self.bytes += count as u64;
+            if is_last {
+                return Ok(());
+            }
+        }
     }
 }

@@ -155,6 +155,10 @@ impl Hdf5Contents {
         }
         let Some(found) = self.found.iter().find(|found| found.name == name) else {
             let other = self.dataset(&name).map(|other| format!("; {}", not_numbers(other))).unwrap_or_default();
+            if let Some(matrix) = self.matrix_around(&name) {
+                let what = format!("{name} is a part of the matrix {matrix}, and no vector; name the matrix");
+                return Err(from.error(format!("{what}, FILE::{matrix}")));
+            }
             let list = list(&self.found);
             return Err(from.error(format!("has no matrix and no vectors named {asked}{other}; {list}")));
         };
@@ -163,6 +167,13 @@ impl Hdf5Contents {
         } else {
             Err(from.error(format!("{name} is not {}", wanted.name())))
         }
+    }
+
+    /// The matrix of which an object is a part.
+    fn matrix_around(&self, name: &str) -> Option<&str> {
+        let (parent, _) = name.rsplit_once('/')?;
+        let is_around = |found: &&Found| !found.description.is_vectors() && found.name.trim_end_matches('/') == parent;
+        self.found.iter().find(is_around).map(|found| found.name.as_str())
     }
 
     fn choose_only(&mut self, from: &Location, wanted: Wanted) -> Result<Found> {

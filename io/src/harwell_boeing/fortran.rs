@@ -1,24 +1,39 @@
-//! Numbers in columns of fixed width, as a Fortran format describes them.
+//! Places of numbers in lines, as a Fortran format describes them.
 //!
-//! What Fortran reads is what counts: blanks within a field are dropped, a number without a point
-//! has it before its last `d` digits, and one without an exponent is divided by the scale factor.
+//! A format is a list of edit descriptors: numbers (`I`, `F`, `E`, `D`, `G`, `Q`), positions (`X`, `T`, `TL`, `TR`), ends
+//! of lines (`/`), scale factors (`P`) and groups. When it ends and there are more numbers, it goes on in a new line
+//! from its last group on, or from its start if it has none (Fortran 2018, section 13.4).
 
+use super::field::{Edit, Field};
 use crate::fault::{Fault, quoted};
 use crate::text::Lines;
 use std::io::BufRead;
 
-/// A format such as `(16I5)` or `(1P,5D16.9)`.
-#[derive(Clone, Copy, Debug, PartialEq)]
+/// Groups within the parentheses of the format.
+const DEPTH: usize = 2;
+/// Numbers and ends of lines that a format may have.
+const LONGEST: usize = 1 << 16;
+
+/// A format such as `(16I5)`, `(1P,5D16.9)` or `(1X,8I9)`.
+#[derive(Clone, Debug, PartialEq)]
 pub(super) struct FortranFormat {
-    /// Fields of a line.
-    per_line: usize,
-    /// Columns of a field.
-    width: usize,
-    /// Digits behind a point that is not written.
-    decimals: i32,
-    /// The exponent of ten by which numbers without an exponent are divided.
-    scale: i32,
-    whole: bool,
+    first: Vec<Line>,
+    /// The lines after `first`, over and over.
+    again: Vec<Line>,
+}
+
+/// The columns where numbers of a line start, and how they are read.
+type Line = Vec<(usize, Edit)>;
+
+enum Item {
+    Numbers(usize, Edit),
+    Scale(i32),
+    /// Moves by so many columns.
+    Move(isize),
+    /// Goes to a column, from 0.
+    Column(usize),
+    Ends(usize),
+    Group(usize, Vec<Item>),
 }
 
 /// The characters of a format that are still to be read.
@@ -36,29 +51,63 @@ impl Cursor<'_> {
     fn number(&mut self) -> Option<usize> {
         let digits = self.0.iter().take_while(|byte| byte.is_ascii_digit()).count();
         let (number, rest) = self.0.split_at(digits);
-        let number = std::str::from_utf8(number).ok()?.parse().ok()?;
+        let number = std::str::from_utf8(number).ok()?.parse().ok().filter(|number| *number <= LONGEST)?;
         self.0 = rest;
         Some(number)
     }
 
-    /// `[kP[,]] [r] (format)` or `[kP[,]] [r] letter w [.d [Ee]]`
-    fn group(&mut self, scale: i32, depth: usize) -> Option<FortranFormat> {
+    /// The items up to the end or a closing parenthesis.
+    fn items(&mut self, depth: usize) -> Option<Vec<Item>> {
+        let mut items = Vec::new();
+        while !self.0.is_empty() && self.0[0] != b')' {
+            if self.take(b",:").is_none() {
+                items.push(self.item(depth)?);
+            }
+        }
+        Some(items)
+    }
+
+    fn item(&mut self, depth: usize) -> Option<Item> {
         let negative = self.take(b"-").is_some();
         let count = self.number();
         if self.take(b"P").is_some() {
             let scale = i32::try_from(count?).ok().filter(|scale| *scale < 100)?;
-            self.take(b",");
-            return self.group(if negative { -scale } else { scale }, depth);
+            return Some(Item::Scale(if negative { -scale } else { scale }));
         }
-        let repeat = count.unwrap_or(1);
-        if negative || repeat == 0 {
+        if negative || count == Some(0) {
             return None;
         }
-        if depth > 0 && self.take(b"(").is_some() {
-            let inner = self.group(scale, depth - 1)?;
-            self.take(b")")?;
-            return Some(FortranFormat { per_line: inner.per_line.checked_mul(repeat)?, ..inner });
+        let repeat = count.unwrap_or(1);
+        if self.take(b"/").is_some() {
+            return Some(Item::Ends(repeat));
         }
+        if self.take(b"X").is_some() {
+            return Some(Item::Move(isize::try_from(repeat).ok()?));
+        }
+        if count.is_none() && self.take(b"T").is_some() {
+            return self.tab();
+        }
+        if depth > 0 && self.take(b"(").is_some() {
+            let group = self.items(depth - 1)?;
+            self.take(b")")?;
+            return Some(Item::Group(repeat, group));
+        }
+        Some(Item::Numbers(repeat, self.edit()?))
+    }
+
+    /// `n`, `Ln` or `Rn` behind a T.
+    fn tab(&mut self) -> Option<Item> {
+        let direction = self.take(b"LR");
+        let columns = self.number()?;
+        Some(match direction {
+            Some(b'L') => Item::Move(-isize::try_from(columns).ok()?),
+            Some(_) => Item::Move(isize::try_from(columns).ok()?),
+            None => Item::Column(columns.checked_sub(1)?),
+        })
+    }
+
+    /// `letter w [.d [Ee]]`
+    fn edit(&mut self) -> Option<Edit> {
         let letter = self.take(b"IEDFGQ")?;
         self.take(b"SN");
         let width = self.number().filter(|width| (1..=255).contains(width))?;
@@ -67,7 +116,58 @@ impl Cursor<'_> {
             self.number()?;
         }
         let decimals = i32::try_from(decimals).ok().filter(|decimals| *decimals < 256)?;
-        Some(FortranFormat { per_line: repeat, width, decimals, scale, whole: letter == b'I' })
+        Some(Edit { width, decimals, scale: 0, whole: letter == b'I' })
+    }
+}
+
+/// Where a list of items puts numbers.
+struct Layout {
+    lines: Vec<Line>,
+    column: usize,
+    scale: i32,
+    steps: usize,
+}
+
+impl Layout {
+    /// The lines of items, of which numbers are scaled by `scale` until something else is said.
+    fn of(items: &[Item], scale: i32) -> Option<Layout> {
+        let mut layout = Layout { lines: vec![Vec::new()], column: 0, scale, steps: 0 };
+        layout.add(items)?;
+        // Otherwise lines would be read for ever.
+        layout.lines.iter().any(|line| !line.is_empty()).then_some(layout)
+    }
+
+    fn add(&mut self, items: &[Item]) -> Option<()> {
+        for item in items {
+            self.steps += 1;
+            match item {
+                Item::Scale(scale) => self.scale = *scale,
+                Item::Move(columns) => self.column = self.column.saturating_add_signed(*columns),
+                Item::Column(column) => self.column = *column,
+                Item::Ends(count) => {
+                    self.steps += count;
+                    self.lines.extend(std::iter::repeat_n(Vec::new(), *count));
+                    self.column = 0;
+                }
+                Item::Numbers(count, edit) => {
+                    self.steps += count;
+                    let edit = Edit { scale: self.scale, ..*edit };
+                    let starts = (0..*count).map(|number| self.column + number * edit.width);
+                    self.lines.last_mut()?.extend(starts.map(|start| (start, edit)));
+                    self.column += count * edit.width;
+                }
+                Item::Group(count, group) => {
+                    for _ in 0..*count {
+                        self.steps += 1;
+                        self.add(group).filter(|()| self.steps <= LONGEST)?;
+                    }
+                }
+            }
+            if self.steps > LONGEST {
+                return None;
+            }
+        }
+        Some(())
     }
 }
 
@@ -76,23 +176,35 @@ impl FortranFormat {
         let compact: Vec<u8> =
             text.iter().filter(|byte| !byte.is_ascii_whitespace()).map(u8::to_ascii_uppercase).collect();
         let inner = compact.strip_prefix(b"(").and_then(|text| text.strip_suffix(b")"));
-        let parsed = inner.and_then(|inner| {
-            let mut cursor = Cursor(inner);
-            cursor.group(0, 1).filter(|_| cursor.0.is_empty())
-        });
-        parsed.ok_or_else(|| {
+        inner.and_then(FortranFormat::of).ok_or_else(|| {
             format!("{} is not a format of numbers, such as (16I5) or (1P,4E20.12)", quoted(text.trim_ascii()))
         })
     }
 
-    /// Whether it is a format of whole numbers.
+    fn of(inner: &[u8]) -> Option<FortranFormat> {
+        let mut cursor = Cursor(inner);
+        let items = cursor.items(DEPTH).filter(|_| cursor.0.is_empty())?;
+        let first = Layout::of(&items, 0)?;
+        let back = items.iter().rposition(|item| matches!(item, Item::Group(..))).unwrap_or(0);
+        let again = Layout::of(&items[back..], first.scale)?;
+        Some(FortranFormat { first: first.lines, again: again.lines })
+    }
+
+    /// Returns whether it is a format of whole numbers.
     pub(super) fn is_whole(&self) -> bool {
-        self.whole
+        self.first.iter().chain(&self.again).flatten().all(|(_, edit)| edit.whole)
     }
 
     /// Lines that so many numbers take.
     pub(super) fn lines(&self, count: u64) -> u64 {
-        count.div_ceil(self.per_line as u64)
+        let numbers = |lines: &[Line]| lines.iter().map(|line| line.len() as u64).sum::<u64>();
+        let (first, again) = (numbers(&self.first), numbers(&self.again));
+        if count <= first {
+            return lines_of(&self.first, count);
+        }
+        let rounds = (count - first - 1) / again;
+        let last = lines_of(&self.again, count - first - rounds * again);
+        rounds.saturating_mul(self.again.len() as u64).saturating_add(self.first.len() as u64 + last)
     }
 
     /// Gives the next `count` fields to `take`; they start on a new line.
@@ -101,7 +213,7 @@ impl FortranFormat {
         lines: &mut Lines<impl BufRead>,
         what: &str,
         count: u64,
-        take: impl FnMut(&[u8]) -> Result<(), String>,
+        take: impl FnMut(Field<'_>) -> Result<(), String>,
     ) -> Result<(), Fault> {
         self.read_vectors(lines, what, count, count, take)
     }
@@ -113,76 +225,61 @@ impl FortranFormat {
         what: &str,
         count: u64,
         each: u64,
-        mut take: impl FnMut(&[u8]) -> Result<(), String>,
+        mut take: impl FnMut(Field<'_>) -> Result<(), String>,
     ) -> Result<(), Fault> {
-        let mut done = 0;
+        let (mut done, mut round, mut place, mut is_whole_line) = (0, &self.first, 0, false);
         while done < count {
+            if place == round.len() {
+                (round, place) = (&self.again, 0);
+            }
             let ended = Fault::line(lines.number, format!("the file ends after {done} of {count} {what}"));
             let Some(line) = lines.next_line()? else { return Err(ended) };
-            let fields = line.trim_ascii_end().chunks(self.width).take(self.per_line);
-            let wanted = count - done;
+            let line = line.trim_ascii_end();
+            let fields = round[place].iter().map_while(|&(start, edit)| {
+                let text = line.get(start..).filter(|text| !text.is_empty())?;
+                Some(Field { text: &text[..text.len().min(edit.width)], edit })
+            });
+            let wanted = (count - done).min(round[place].len() as u64);
             let taken = fields
                 .take(usize::try_from(wanted).unwrap_or(usize::MAX))
                 .try_fold(0, |taken, field| take(field).map(|()| taken + 1));
             let taken: u64 = taken.map_err(|what| Fault::line(lines.number, what))?;
             done += taken;
-            if taken < wanted.min(self.per_line as u64) && (taken == 0 || !done.is_multiple_of(each)) {
-                let expected = wanted.min(self.per_line as u64);
-                return Err(Fault::line(lines.number, format!("has {taken} of the {what}, not {expected}")));
+            is_whole_line = taken == round[place].len() as u64;
+            place += 1;
+            if taken < wanted {
+                if taken == 0 || !done.is_multiple_of(each) {
+                    return Err(Fault::line(lines.number, format!("has {taken} of the {what}, not {wanted}")));
+                }
+                (round, place) = (&self.first, 0);
             }
         }
-        Ok(())
+        // The format goes on up to its next number.
+        let mut behind = round[place..].iter().take_while(|line| is_whole_line && line.is_empty());
+        behind.try_for_each(|_| lines.next_line().map(drop))
     }
 
-    /// A whole number, not negative.
-    pub(super) fn index(&self, field: &[u8]) -> Result<u64, String> {
-        let text = std::str::from_utf8(field).ok().map(str::trim);
-        text.and_then(|text| text.parse().ok()).ok_or_else(|| format!("{} is not a whole number", quoted(field)))
-    }
-
-    /// A number as Fortran reads it.
-    pub(super) fn value(&self, field: &[u8]) -> Result<f64, String> {
-        let trimmed = field.trim_ascii();
-        let plain = self.decimals == 0 || trimmed.contains(&b'.');
-        if plain
-            && trimmed.contains(&b'E')
-            && let Ok(value) = fast_float2::parse::<f64, _>(trimmed)
-        {
-            return finite(value, field);
-        }
-        self.adjusted(field)
-    }
-
-    fn adjusted(&self, field: &[u8]) -> Result<f64, String> {
-        let wrong = || format!("{} is not a number", quoted(field));
-        let text: Vec<u8> =
-            field.iter().filter(|byte| !byte.is_ascii_whitespace()).map(u8::to_ascii_lowercase).collect();
-        let marked = |(place, byte): (usize, &u8)| {
-            place > 0
-                && (matches!(byte, b'e' | b'd' | b'q')
-                    || (matches!(byte, b'+' | b'-') && !text[place - 1].is_ascii_alphabetic()))
-        };
-        let end = text.iter().enumerate().position(marked).unwrap_or(text.len());
-        let (mantissa, exponent) = text.split_at(end);
-        if !mantissa.iter().any(u8::is_ascii_digit) {
-            // Infinities and NaNs, as newer Fortran writes them.
-            return fast_float2::parse(&text).map_err(|_| wrong());
-        }
-        let digits = exponent.strip_prefix(b"e").or(exponent.strip_prefix(b"d")).or(exponent.strip_prefix(b"q"));
-        let mut power: i32 = match std::str::from_utf8(digits.unwrap_or(exponent)).map_err(|_| wrong())? {
-            "" if exponent.is_empty() => -self.scale,
-            text => text.parse().ok().filter(|power: &i32| power.abs() < 100_000).ok_or_else(wrong)?,
-        };
-        if !mantissa.contains(&b'.') && !self.whole {
-            power -= self.decimals;
-        }
-        let number = [mantissa, format!("e{power}").as_bytes()].concat();
-        finite(fast_float2::parse(&number).map_err(|_| wrong())?, field)
+    #[cfg(test)]
+    pub(super) fn first_edit(&self) -> Edit {
+        self.first.iter().flatten().next().expect("invariant: formats have numbers").1
     }
 }
 
-fn finite(value: f64, field: &[u8]) -> Result<f64, String> {
-    if value.is_finite() { Ok(value) } else { Err(format!("{} is too large for 64 bits", quoted(field.trim_ascii()))) }
+/// The lines of a round of a format in which so many numbers are, with those without numbers that follow the last.
+fn lines_of(round: &[Line], count: u64) -> u64 {
+    let (mut left, mut taken) = (count, 0);
+    for line in round.iter().take_while(|_| count > 0) {
+        let here = line.len() as u64;
+        if left == 0 && here > 0 {
+            break;
+        }
+        taken += 1;
+        if here > left {
+            break;
+        }
+        left -= here;
+    }
+    taken
 }
 
 #[cfg(test)]
@@ -197,7 +294,8 @@ mod tests {
     fn formats_as_files_have_them() {
         let parts = |text| {
             let format = format(text);
-            (format.per_line, format.width, format.decimals, format.scale, format.whole)
+            let Edit { width, decimals, scale, whole } = format.first_edit();
+            (format.first[0].len(), width, decimals, scale, whole)
         };
         assert_eq!(parts("(16I5)          "), (16, 5, 0, 0, true));
         assert_eq!(parts("(1P,5D16.9)"), (5, 16, 9, 1, false));
@@ -212,7 +310,12 @@ mod tests {
             "(0I5)",
             "(16A5)",
             "(16I5",
-            "(16I5,X)",
+            "(16I5,A)",
+            "(2X)",
+            "(8I5,3(1X))",
+            "(99999I5)",
+            "(2I5,T0,I5)",
+            "(60000(60000(I1)))",
             "(I999999999999999999999)",
             "((((I5))))",
             "(P5E3)",
@@ -222,35 +325,12 @@ mod tests {
     }
 
     #[test]
-    fn numbers_as_fortran_reads_them() {
-        for (text, fields) in [
-            (
-                "(1P,5D16.9)",
-                [(" 1.500000000D+01", 15.0), ("   1.5", 0.15), ("-1.5+101", -1.5e101), ("1500000000", 0.15)],
-            ),
-            ("(4E20.12)", [("  .5E 2", 50.0), ("1.5e3", 1500.0), ("12", 12e-12), ("1.d-3 ", 1e-3)]),
-            ("(10F8.1)", [("   -4.0", -4.0), ("-40", -4.0), ("4", 0.4), ("+1.25", 1.25)]),
-            ("(10I8)", [("   -4", -4.0), ("40", 40.0), ("+7", 7.0), ("0", 0.0)]),
-        ] {
-            for (field, expected) in fields {
-                assert_eq!(format(text).value(field.as_bytes()), Ok(expected), "{text} {field}");
-            }
-        }
-        let real = format("(5E16.8)");
-        assert!(real.value(b"Infinity").unwrap().is_infinite());
-        for field in ["", "   ", "abc", "1.5E", "1.5E+", "--1", "1.2.3", "1e999999999", "E5", "\u{fffd}"] {
-            assert!(real.value(field.as_bytes()).unwrap_err().contains("is not a number"), "{field:?}");
-        }
-        assert!(real.value(b"1.0E999").unwrap_err().contains("too large"));
-    }
-
-    #[test]
     fn fields_follow_each_other_over_lines() {
         let read = |text: &str, count| {
             let (mut lines, mut found) = (Lines::new(text.as_bytes()), Vec::new());
             let format = format("(3I2)");
             let result = format.read(&mut lines, "pointers", count, |field| {
-                found.push(format.index(field)?);
+                found.push(field.index()?);
                 Ok(())
             });
             result.map(|()| found).map_err(|fault| format!("{}: {}", fault.place, fault.what))

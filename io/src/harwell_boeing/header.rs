@@ -19,11 +19,20 @@ pub(super) struct Header {
     pub(super) indices: FortranFormat,
     /// None for a pattern.
     pub(super) values: Option<FortranFormat>,
-    pub(super) right_hand_sides: Option<RightHandSides>,
+    pub(super) behind: Behind,
+}
+
+/// What follows the matrix.
+#[derive(Clone, Debug)]
+pub(super) enum Behind {
+    Nothing,
+    Vectors(RightHandSides),
+    /// Right-hand sides of type M, stored like the matrix, which are not read.
+    SparseVectors,
 }
 
 /// Full vectors behind the matrix: as many of each kind as there are right-hand sides.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct RightHandSides {
     pub(super) count: u64,
     pub(super) format: FortranFormat,
@@ -92,23 +101,15 @@ impl Header {
         let rutherford = columns(&counts, 56, 14).is_empty();
         let vector_lines =
             if rutherford { 0 } else { number(&counts, 56, "number of lines of right-hand sides").map_err(at(2))? };
-        let right_hand_sides = match vector_lines {
-            0 => None,
-            _ => Some(right_hand_sides(&next("the type of right-hand sides")?, parse(52, 20)?).map_err(at(5))?),
+        let behind = match vector_lines {
+            0 => Behind::Nothing,
+            _ => match &next("the type of right-hand sides")?[..] {
+                [b'M' | b'm', ..] => Behind::SparseVectors,
+                line => Behind::Vectors(right_hand_sides(line, parse(52, 20)?).map_err(at(5))?),
+            },
         };
         let format = if rutherford { Format::RutherfordBoeing } else { Format::HarwellBoeing };
-        Ok(Header {
-            format,
-            field,
-            symmetry,
-            rows,
-            columns: width,
-            entries,
-            pointers,
-            indices,
-            values,
-            right_hand_sides,
-        })
+        Ok(Header { format, field, symmetry, rows, columns: width, entries, pointers, indices, values, behind })
     }
 }
 
@@ -151,7 +152,6 @@ fn right_hand_sides(line: &[u8], format: FortranFormat) -> Result<RightHandSides
             has_guesses: letter(1) == Some(b'G'),
             has_solutions: letter(2) == Some(b'X'),
         }),
-        Some(b'M') => Err("right-hand sides of type M, stored like the matrix, are not supported".into()),
         _ => Err(format!("{} is not a type of right-hand sides, such as F", quoted(columns(line, 0, 3)))),
     }
 }

@@ -3,7 +3,7 @@
 //! These are full arrays, one after the other, of a column for each right-hand side (guide of 1992, the data
 //! format). An array is one list of numbers; some programs start each of its columns on a new line.
 
-use super::header::RightHandSides;
+use super::header::{Behind, RightHandSides};
 use super::{HarwellBoeing, Header, read_values};
 use crate::dense;
 use crate::error::{Error, Result};
@@ -81,8 +81,14 @@ impl RightHandSides {
 
 impl HarwellBoeing<'_> {
     fn right_hand_sides(&self) -> Result<RightHandSides> {
-        let none = || Error::argument(self.source.path(), "has no right-hand sides; read its matrix");
-        self.header.right_hand_sides.ok_or_else(none)
+        let what = match &self.header.behind {
+            Behind::Vectors(sides) => return Ok(sides.clone()),
+            Behind::Nothing => "has no right-hand sides; read its matrix",
+            Behind::SparseVectors => {
+                "its right-hand sides are of type M, stored like the matrix, and are not read; convert them to type F"
+            }
+        };
+        Err(Error::argument(self.source.path(), what))
     }
 
     /// # Collective
@@ -119,12 +125,12 @@ impl HarwellBoeing<'_> {
 
     /// Passes over the matrix, from the end of the header on.
     fn skip_matrix(&mut self) -> StdResult<(), Fault> {
-        let Header { columns, entries, field, pointers, indices, values, .. } = self.header;
+        let Header { columns, entries, field, ref pointers, ref indices, ref values, .. } = self.header;
         let value_count = entries.saturating_mul(1 + u64::from(field == Field::Complex));
         let skipped = [
             pointers.lines(columns.saturating_add(1)),
             indices.lines(entries),
-            values.map_or(0, |format| format.lines(value_count)),
+            values.as_ref().map_or(0, |format| format.lines(value_count)),
         ];
         for _ in 0..skipped.iter().fold(0, |sum: u64, lines| sum.saturating_add(*lines)) {
             if self.lines.next_line()?.is_none() {
@@ -136,8 +142,9 @@ impl HarwellBoeing<'_> {
 
     /// Gives the values of the next array to `take`.
     fn each_value(&mut self, mut take: impl FnMut(f64, f64)) -> StdResult<(), Fault> {
-        let Header { rows, field, right_hand_sides, .. } = self.header;
-        let Some(RightHandSides { count, format, .. }) = right_hand_sides else { return Ok(()) };
+        let Header { rows, field, ref behind, .. } = self.header;
+        let Behind::Vectors(RightHandSides { count, format, .. }) = behind else { return Ok(()) };
+        let count = *count;
         let total = rows
             .checked_mul(count)
             .ok_or_else(|| Fault::line(5, "the right-hand sides have more than 2^64 - 1 entries"))?;
@@ -145,14 +152,18 @@ impl HarwellBoeing<'_> {
             take(re, im);
             Ok(())
         };
-        read_values(&mut self.lines, &format, "values of right-hand sides", total, rows, field, &mut each)?;
+        read_values(&mut self.lines, format, "values of right-hand sides", total, rows, field, &mut each)?;
         check_sizes(rows, count, self.lines.bytes).map_err(|what| Fault::line(5, what))
     }
 
     /// Reads all arrays whose length is known, behind the matrix, to see whether they are whole.
     pub(super) fn check_vectors(&mut self) -> StdResult<(), Fault> {
-        let Header { rows, columns, right_hand_sides, .. } = self.header;
-        let arrays = right_hand_sides.map_or(0, |sides| if rows == columns { sides.arrays() } else { 1 });
+        let Header { rows, columns, ref behind, .. } = self.header;
+        let arrays = match behind {
+            Behind::Vectors(sides) if rows == columns => sides.arrays(),
+            Behind::Vectors(_) => 1,
+            Behind::Nothing | Behind::SparseVectors => 0,
+        };
         (0..arrays).try_for_each(|_| self.each_value(|_, _| ()))
     }
 }

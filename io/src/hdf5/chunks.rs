@@ -3,15 +3,17 @@
 //! A chunk that the library unpacks itself takes what its bytes say: a megabyte of deflated zeros becomes a
 //! gigabyte, and one that unpacks to less than a chunk is read beyond its end. Here sizes are compared before
 //! memory is asked for, and a chunk unpacks to its own size or is an error. Chunks with other filters than
-//! deflate, shuffle and fletcher32 are left to the library, after a child process has read them (`guard`).
+//! deflate, shuffle, fletcher32 and lzf are left to the library, after a child process has read them (`guard`).
 
 mod ffi;
 mod filter;
+mod lzf;
 mod runs;
 
 use super::ffi::Buffer;
 use super::ffi::{describe, filters, transfer};
 use super::file::reason;
+use super::filters::StoredFilter;
 use super::slab::Slab;
 use filter::Step;
 use hdf5::Dataset;
@@ -120,6 +122,11 @@ impl Chunks {
         self.cache.put(key, &chunk);
         Ok(Some(chunk))
     }
+}
+
+/// Returns whether a filter is undone here.
+pub(super) fn undoes(filter: &StoredFilter) -> bool {
+    Step::of(filter).is_some()
 }
 
 /// Looks at the data of a dataset as far as the library is trusted with them, in a child process.

@@ -378,9 +378,17 @@ impl<'file> Dataset<'file> {
 
     pub(super) fn memory_type(&self, descriptor: &TypeDescriptor) -> Result<hdf5::Datatype> {
         // h5py's booleans convert to nothing but their own kind.
-        let boolean = self.element == ElementType::Boolean;
-        let descriptor = if boolean { &TypeDescriptor::Boolean } else { descriptor };
-        hdf5::Datatype::from_descriptor(descriptor).map_err(|error| self.error(reason(&error)))
+        let descriptor = match (&self.element, descriptor, self.element.complex_parts()) {
+            (ElementType::Boolean, ..) => TypeDescriptor::Boolean,
+            // The library finds the parts of complex numbers by their names.
+            (_, TypeDescriptor::Compound(parts), Some(names)) => {
+                let fields = parts.fields.iter().zip(names);
+                let fields = fields.map(|(field, name)| CompoundField { name: name.to_owned(), ..field.clone() });
+                TypeDescriptor::Compound(CompoundType { fields: fields.collect(), size: parts.size })
+            }
+            _ => descriptor.clone(),
+        };
+        hdf5::Datatype::from_descriptor(&descriptor).map_err(|error| self.error(reason(&error)))
     }
 
     /// The type of a member of a table.

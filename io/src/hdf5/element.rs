@@ -229,7 +229,19 @@ impl<T: Element, const N: usize> Element for [T; N] {
     }
 }
 
+/// The names of the parts of complex numbers that h5py writes, and those that are written here.
+pub(crate) const H5PY_PARTS: [&str; 2] = ["r", "i"];
+
 impl ElementType {
+    /// The names of the parts, if it is a complex number: a compound of two floats, as h5py or MATLAB name them.
+    pub(crate) fn complex_parts(&self) -> Option<[&'static str; 2]> {
+        let Self::Compound { members, .. } = self else { return None };
+        let [re, im] = members.as_slice() else { return None };
+        let are_floats = [re, im].iter().all(|part| matches!(part.element, Self::Float { .. }));
+        let names = [H5PY_PARTS, ["real", "imag"]].into_iter().find(|[r, i]| re.name == *r && im.name == *i);
+        names.filter(|_| are_floats)
+    }
+
     /// A type in memory that elements of this one are read as; none if they are not read.
     pub(super) fn memory_type(&self) -> Option<TypeDescriptor> {
         Some(match self {
@@ -270,11 +282,7 @@ impl ElementType {
     pub(super) fn converts(&self, number: &Number, reading: bool) -> bool {
         match (self, number) {
             (Self::Float { .. }, Number::Float) => true,
-            (Self::Compound { members, .. }, Number::Complex) => {
-                let part =
-                    |name: &str, member: &Member| member.name == name && matches!(member.element, Self::Float { .. });
-                matches!(members.as_slice(), [re, im] if part("r", re) && part("i", im))
-            }
+            (_, Number::Complex) => self.complex_parts().is_some_and(|parts| reading || parts == H5PY_PARTS),
             (Self::Integer { .. }, Number::Float) => reading,
             (Self::Float { .. }, Number::Integer { .. }) => !reading,
             (Self::Boolean, Number::Integer { bytes, .. }) => reading && *bytes == 1,

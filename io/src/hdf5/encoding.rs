@@ -17,6 +17,8 @@ const TENX: [&str; 3] = ["barcodes", "features", "genes"];
 pub(super) struct Encoding {
     /// Compressed rows, else columns.
     pub(super) by_rows: bool,
+    /// False if there are no entries, and so no datasets of them: MATLAB leaves them out.
+    pub(super) has_entries: bool,
     pub(super) rows: u64,
     pub(super) columns: u64,
     pub(super) data: String,
@@ -37,7 +39,8 @@ impl H5File {
             };
             let rows = rows.max(0).unsigned_abs();
             let (data, indices, starts) = (name("data"), name("ir"), name("jc"));
-            return Ok(Encoding { by_rows: false, rows, columns, data, indices, starts });
+            let has_entries = self.exists(&data) || self.exists(&indices);
+            return Ok(Encoding { by_rows: false, has_entries, rows, columns, data, indices, starts });
         }
         let says = self.attribute(group, "encoding-type")?;
         let shape = self.stored_shape(group, &name("shape"))?;
@@ -52,7 +55,7 @@ impl H5File {
                 return Err(self.group_error(group, what));
             }
         };
-        Ok(Encoding { by_rows, rows, columns, data, indices, starts })
+        Ok(Encoding { by_rows, has_entries: true, rows, columns, data, indices, starts })
     }
 
     /// Whether a group that does not say it holds rows.

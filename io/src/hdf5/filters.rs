@@ -2,6 +2,8 @@
 //!
 //! A library knows its own six; others are plugins, which files name by numbers that the HDF Group registers.
 
+use super::chunks;
+
 /// A filter as the file has it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct StoredFilter {
@@ -13,6 +15,9 @@ pub(super) struct StoredFilter {
     pub(super) is_available: bool,
 }
 
+/// The number of h5py's own filter.
+pub(super) const LZF: i32 = 32_000;
+
 /// The library's own, and registered ones that files of science are likely to have.
 const NAMES: [(i32, &str); 18] = [
     (1, "deflate"),
@@ -23,7 +28,7 @@ const NAMES: [(i32, &str); 18] = [
     (6, "scale-offset"),
     (305, "lzo"),
     (307, "bzip2"),
-    (32_000, "lzf"),
+    (LZF, "lzf"),
     (32_001, "blosc"),
     (32_004, "lz4"),
     (32_008, "bitshuffle"),
@@ -59,8 +64,11 @@ impl StoredFilter {
     }
 }
 
-/// Those that are not installed, with their numbers.
+/// Those that are not installed, with their numbers; none where all are undone without the library (`chunks`).
 pub(super) fn missing(filters: &[StoredFilter]) -> Vec<String> {
+    if filters.iter().all(chunks::undoes) {
+        return Vec::new();
+    }
     filters.iter().filter(|filter| !filter.is_available).map(StoredFilter::with_number).collect()
 }
 

@@ -5,7 +5,8 @@
 //! `encoding-version`. Indices are of 32 bits where they suffice.
 //!
 //! Read are compressed rows and columns of AnnData, of SciPy users, of the Cell Ranger files of 10x
-//! Genomics (columns, `shape` as a dataset) and of MATLAB (columns; `data`, `ir`, `jc`).
+//! Genomics (columns, `shape` as a dataset) and of MATLAB (columns; `data`, `ir`, `jc`; of a matrix without entries
+//! `jc` alone).
 
 use super::dataset::{Dataset, Layout};
 use super::element::{Element, ElementType};
@@ -158,6 +159,9 @@ impl H5File {
             let what = format!("is {} by {}, expected {} by {}", found.0, found.1, expected.0, expected.1);
             return Err(self.group_error(group, what));
         }
+        if !encoding.has_entries {
+            return self.read_empty(group, &encoding, range, domain);
+        }
         self.require_worth(group, &encoding)?;
         match *self.dataset(&encoding.indices)?.element_type() {
             ElementType::Integer { bytes: 8, signed: false, .. } => {
@@ -168,6 +172,24 @@ impl H5File {
             }
             _ => self.read_encoded::<T, i64>(group, &encoding, range, domain),
         }
+    }
+
+    /// The matrix of a group without entries, all starts of which are zero.
+    fn read_empty<T: Entry>(
+        &self,
+        group: &str,
+        encoding: &Encoding,
+        range: &Distribution,
+        domain: &Distribution,
+    ) -> Result<CsrMatrix<T>> {
+        let starts = self.dataset(&encoding.starts)?;
+        check_sizes(encoding.rows, encoding.columns, starts.bytes()?).map_err(|what| self.group_error(group, what))?;
+        let mine = Blocks::uniform(starts.dimensions::<1>()?[0], self.comm().size()).range(self.comm().rank());
+        let starts = read_indices(&starts, mine.start, mine.end - mine.start)?;
+        let is_empty = starts.iter().all(|start| *start == 0);
+        let what = "has no entries (data and ir), but its starts (jc) are not zero";
+        self.comm().agree(if is_empty { Ok(()) } else { Err(self.group_error(group, what)) })?;
+        Ok(CsrBuilder::new(range, domain, Duplicates::Add).build()?)
     }
 
     /// Refuses a matrix of more rows and columns than the arrays of the group are worth.

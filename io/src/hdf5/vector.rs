@@ -165,6 +165,8 @@ pub(super) struct Flat<'file> {
     pairs: bool,
     /// Whether the elements are real numbers.
     real: bool,
+    /// Whether they are true or false, which are 1 and 0.
+    boolean: bool,
 }
 
 impl<'file> Flat<'file> {
@@ -177,7 +179,8 @@ impl<'file> Flat<'file> {
             pairs = complex == Some(super::Attribute::Integer(1));
             shape.truncate(shape.len() - usize::from(pairs));
         }
-        Ok(Self { dataset, shape, pairs, real })
+        let boolean = *dataset.element_type() == ElementType::Boolean;
+        Ok(Self { dataset, shape, pairs, real, boolean })
     }
 
     /// The number of entries; 2^64 - 1 if they are more than that.
@@ -228,7 +231,7 @@ impl<'file> Flat<'file> {
             (start[outer], count[outer]) = (rows.start, rows.end - rows.start);
         }
         let exact = !self.shape.is_empty() && (rows.end - rows.start) * width == values.len() as u64;
-        let converted = self.real && !self.pairs && T::COMPLEX;
+        let converted = self.boolean || (self.real && !self.pairs && T::COMPLEX);
         if exact && !converted {
             if self.pairs {
                 let parts = bytemuck::cast_slice_mut::<T, T::Real>(values);
@@ -240,6 +243,9 @@ impl<'file> Flat<'file> {
         }
         let read: Vec<T> = if self.pairs {
             bytemuck::pod_collect_to_vec(&self.dataset.read_slab::<T::Real>(&start, &count)?)
+        } else if self.boolean {
+            let read = self.dataset.read_slab::<i8>(&start, &count)?.into_iter();
+            read.map(|value| T::from_parts(f64::from(value), 0.0)).collect()
         } else if self.real {
             self.dataset.read_slab::<T::Real>(&start, &count)?.into_iter().map(T::from_real).collect()
         } else {

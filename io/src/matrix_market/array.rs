@@ -7,7 +7,7 @@ use super::body::Entries;
 use super::header::Header;
 use super::number::Words;
 use crate::files::Symmetry;
-use crate::symmetry::{check_place, push};
+use crate::symmetry::{Triangles, push};
 use dolmen_core::{CsrBuilder, Real, Scalar};
 
 /// Collects the values of an array file.
@@ -34,10 +34,11 @@ impl<'h, T: Scalar> Values<'h, T> {
     /// Adds all entries to a matrix; says which of them its symmetry does not allow.
     pub(super) fn push_to(&self, builder: &mut CsrBuilder<T>) -> Result<(), String> {
         let Header { rows, symmetry, .. } = *self.header;
+        let mut triangles = Triangles::new(symmetry);
         for (first, values) in self.runs() {
             let (mut row, mut column) = position(first, rows, symmetry);
             for &value in values {
-                check_place(symmetry, row, column, parts(value))?;
+                triangles.note(row, column, parts(value))?;
                 push(builder, symmetry, row, column, value);
                 row += 1;
                 if row == rows {

@@ -66,7 +66,7 @@ impl<E: Entries> Lines<'_, E> {
             let line = &text[..end];
             text = text.get(end + 1..).unwrap_or_default();
             self.count += 1;
-            if line.len() >= LONGEST_LINE {
+            if line.len() >= LONGEST_LINE && !is_comment(line) {
                 return Err((self.count, too_long()));
             }
             if !is_comment(line) {
@@ -114,12 +114,21 @@ fn read_share<E: Entries>(
     let end = start + share.end;
     let mut buffer = vec![0; PIECE + LONGEST_LINE];
     let mut position = first_line(source, start, share.start, &mut buffer)?;
-    let mut held = 0;
+    let (mut held, mut in_comment) = (0, false);
     while position < end {
         let left = usize::try_from(end - position).unwrap_or(usize::MAX);
         let wanted = left.saturating_sub(held).clamp(LINE_END, PIECE);
         let read = source.read_at(&mut buffer[held..held + wanted], position + held as u64)?;
         let text = &buffer[..held + read];
+        if in_comment {
+            let line_end = text.iter().position(|&byte| byte == b'\n');
+            if line_end.is_none() && read < wanted {
+                break;
+            }
+            in_comment = line_end.is_none();
+            position += line_end.map_or(read, |end| end + 1) as u64;
+            continue;
+        }
         // Up to the end of the line that holds the share's last byte, if that is here.
         let own = text.get(left - 1..).and_then(|text| text.iter().position(|&byte| byte == b'\n'));
         let cut = match own {
@@ -136,7 +145,12 @@ fn read_share<E: Entries>(
         (held, position) = (held + read - cut, position + cut as u64);
         buffer.copy_within(cut..cut + held, 0);
         if held >= LONGEST_LINE {
-            return Ok(Err((lines.count + 1, too_long())));
+            lines.count += 1;
+            if !is_comment(&buffer[..held]) {
+                return Ok(Err((lines.count, too_long())));
+            }
+            position += held as u64;
+            (held, in_comment) = (0, true);
         }
     }
     Ok(Ok(()))
@@ -211,14 +225,10 @@ struct Pieces<'t> {
 impl Pieces<'_> {
     /// The number of lines before the piece, in 8 bytes, and its text.
     fn next_piece(&mut self) -> Option<Vec<u8>> {
-        if self.ended.is_none() {
-            let wanted = GZIP_PIECE + LONGEST_LINE - self.rest.len();
-            let read = (&mut *self.text).take(wanted as u64).read_to_end(&mut self.rest);
-            self.ended = match read {
-                Ok(read) if read == wanted => None,
-                Ok(_) => Some(Ok(())),
-                Err(error) => Some(Err(self.damaged(&error))),
-            };
+        self.fill();
+        while self.ended.is_none() && !self.rest.contains(&b'\n') && is_comment(&self.rest) {
+            self.skip_comment();
+            self.fill();
         }
         let line_end = self.rest.iter().rposition(|&byte| byte == b'\n').map_or(0, |end| end + 1);
         let cut = match (&self.ended, line_end) {
@@ -235,6 +245,32 @@ impl Pieces<'_> {
         self.start.lines += text.iter().filter(|&&byte| byte == b'\n').count() as u64;
         self.start.bytes += cut as u64;
         Some(piece)
+    }
+
+    /// Reads on until there is enough for a piece.
+    fn fill(&mut self) {
+        if self.ended.is_none() {
+            let wanted = GZIP_PIECE + LONGEST_LINE - self.rest.len();
+            let read = (&mut *self.text).take(wanted as u64).read_to_end(&mut self.rest);
+            self.ended = match read {
+                Ok(read) if read == wanted => None,
+                Ok(_) => Some(Ok(())),
+                Err(error) => Some(Err(self.damaged(&error))),
+            };
+        }
+    }
+
+    /// Passes over a comment that is longer than a piece.
+    fn skip_comment(&mut self) {
+        while self.ended.is_none() && !self.rest.contains(&b'\n') {
+            self.start.bytes += self.rest.len() as u64;
+            self.rest.clear();
+            self.fill();
+        }
+        let line_end = self.rest.iter().position(|&byte| byte == b'\n').map_or(self.rest.len(), |end| end + 1);
+        self.rest.drain(..line_end);
+        self.start.bytes += line_end as u64;
+        self.start.lines += 1;
     }
 
     fn damaged(&self, error: &io::Error) -> Fault {

@@ -3,19 +3,21 @@
 use super::body::Entries;
 use super::header::Header;
 use super::number::Words;
-use crate::symmetry::{check_place, push};
+use crate::symmetry::{Triangles, push};
 use dolmen_core::{CsrBuilder, Duplicates, Layout, Scalar};
 
 /// Collects the entries of a coordinate file, and the mirror images that its symmetry implies.
 pub(super) struct Triplets<'h, T> {
     header: &'h Header,
     pub(super) builder: CsrBuilder<T>,
+    pub(super) triangles: Triangles,
     taken: u64,
 }
 
 impl<'h, T: Scalar> Triplets<'h, T> {
     pub(super) fn new(header: &'h Header, range: &Layout, domain: &Layout) -> Self {
-        Self { header, builder: CsrBuilder::new(range, domain, Duplicates::Add), taken: 0 }
+        let triangles = Triangles::new(header.symmetry);
+        Self { header, builder: CsrBuilder::new(range, domain, Duplicates::Add), triangles, taken: 0 }
     }
 }
 
@@ -28,7 +30,7 @@ impl<T: Scalar> Entries for Triplets<'_, T> {
         let (re, im) = words.value(field, size_of::<T::Real>() == 4)?;
         words.end()?;
         self.header.check_finite((re, im))?;
-        check_place(symmetry, row, column, (re, im))?;
+        self.triangles.note(row, column, (re, im))?;
         push(&mut self.builder, symmetry, row, column, T::from_parts(re, im));
         self.taken += 1;
         Ok(())

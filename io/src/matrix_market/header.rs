@@ -19,6 +19,8 @@ pub(super) struct Header {
     pub(super) lines: u64,
     /// Bytes of these lines.
     pub(super) bytes: u64,
+    /// True if blanks stand before the first line.
+    pub(super) is_indented: bool,
     /// True if NaN and infinity are refused.
     pub(super) finite: bool,
 }
@@ -28,8 +30,15 @@ const NOT_FINITE: &str = "the value is NaN or infinite; no x solves a system wit
 
 impl Header {
     pub(super) fn read(lines: &mut Lines<impl BufRead>) -> Result<Header, Fault> {
-        let Some(line) = lines.next_line()? else { return Err(Fault::line(1, "the file is empty")) };
-        let (storage, field, symmetry) = banner(line).map_err(|what| Fault::line(1, what))?;
+        let mut is_indented = false;
+        let (storage, field, symmetry) = loop {
+            let Some(line) = lines.next_line()? else { return Err(Fault::line(1, "the file is empty")) };
+            is_indented |= line.first().is_some_and(u8::is_ascii_whitespace);
+            if !line.trim_ascii().is_empty() {
+                let found = banner(line);
+                break found.map_err(|what| Fault::line(lines.number, what))?;
+            }
+        };
         let sizes = loop {
             match lines.next_line()? {
                 None => return Err(Fault::line(lines.number, "the file ends before the line with the sizes")),
@@ -39,7 +48,7 @@ impl Header {
         };
         let [rows, columns, entries] = sizes.map_err(|what| Fault::line(lines.number, what))?;
         let (lines, bytes, finite) = (lines.number, lines.bytes, false);
-        Ok(Header { storage, field, symmetry, rows, columns, entries, lines, bytes, finite })
+        Ok(Header { storage, field, symmetry, rows, columns, entries, lines, bytes, is_indented, finite })
     }
 
     /// Refuses a value that is not finite where that matters.
@@ -161,6 +170,7 @@ mod tests {
             entries: 2,
             lines: 5,
             bytes: 75,
+            is_indented: false,
             finite: false,
         };
         assert_eq!(header, expected);

@@ -9,7 +9,7 @@ use super::zip::{self, Member};
 use crate::fault::Fault;
 use crate::files::Storage;
 use crate::source::Source;
-use dolmen_core::{Blocks, Comm, CsrBuilder, Scalar};
+use dolmen_core::{Blocks, Comm, Complex64, CsrBuilder, Scalar};
 use std::ops::Range;
 
 /// The arrays beside the values, by the format of the matrix.
@@ -19,8 +19,8 @@ pub(super) enum Layouts {
     Compressed { by_rows: bool, indices: Array, starts: Array },
     /// `bsr`: blocks of so many rows and columns.
     Blocks { height: u64, width: u64, indices: Array, starts: Array },
-    /// `coo`.
-    Coordinate { rows: Array, columns: Array },
+    /// `coo`; in pydata/sparse the columns of all entries follow their rows in one array.
+    Coordinate { rows: Array, columns: Option<Array> },
     /// `dia`.
     Diagonals { offsets: Array },
     /// A dense array, as NumPy saves it.
@@ -37,9 +37,7 @@ pub(super) fn find(source: &Source) -> Result<(u64, u64, Array, Layouts), Fault>
         return dense(Array::of(source, member)?);
     }
     let require = |name: &str, dimensions| Array::require(source, &members, name, dimensions);
-    let named = require("format", 0)?;
-    let format = named.text(source)?;
-    named.verify_alone(source)?;
+    let format = format(source, &members)?;
     let shape = require("shape", 1)?;
     let sizes = if shape.count() == 2 { shape.integers(source, 0..2)? } else { Vec::new() };
     let sizes: Option<Vec<u64>> = sizes.iter().map(|size| u64::try_from(*size).ok()).collect();
@@ -68,12 +66,33 @@ pub(super) fn find(source: &Source) -> Result<(u64, u64, Array, Layouts), Fault>
             let [data, indices, starts] = compressed(3, rows / height)?;
             (data, Layouts::Blocks { height, width, indices, starts })
         }
+        // pydata/sparse has one array of places.
+        "coo" if Array::find(source, &members, "coords")?.is_some() => {
+            require_zero_fill(source, &members)?;
+            let (data, places) = (require("data", 1)?, require("coords", 2)?);
+            if places.shape[..] != [2, data.count()] {
+                let what = format!("has shape {:?}, not 2 by {} for as many values", places.shape, data.count());
+                return Err(places.fault(what));
+            }
+            (data, Layouts::Coordinate { rows: places, columns: None })
+        }
+        "gcxs" => {
+            require_zero_fill(source, &members)?;
+            let axes = require("compressed_axes", 1)?;
+            let by_rows = match axes.integers(source, 0..axes.count().min(2))?[..] {
+                [axis @ (0 | 1)] => axis == 0,
+                _ => return Err(axes.fault("is neither 0, for rows, nor 1, for columns")),
+            };
+            axes.verify_alone(source)?;
+            let [data, indices, starts] = compressed(1, if by_rows { rows } else { columns })?;
+            (data, Layouts::Compressed { by_rows, indices, starts })
+        }
         "coo" => {
             let (data, row, column) = (require("data", 1)?, require("row", 1)?, require("col", 1)?);
             if let Some(short) = [&row, &column].into_iter().find(|indices| indices.count() != data.count()) {
                 return Err(short.fault(format!("has {} indices for {} values", short.count(), data.count())));
             }
-            (data, Layouts::Coordinate { rows: row, columns: column })
+            (data, Layouts::Coordinate { rows: row, columns: Some(column) })
         }
         "dia" => {
             let (data, offsets) = (require("data", 2)?, require("offsets", 1)?);
@@ -82,9 +101,35 @@ pub(super) fn find(source: &Source) -> Result<(u64, u64, Array, Layouts), Fault>
             }
             (data, Layouts::Diagonals { offsets })
         }
-        other => return Err(named.fault(format!("is '{other}'; only csr, csc, coo, bsr and dia are supported"))),
+        other => {
+            let what = format!("is '{other}'; only csr, csc, coo, bsr, dia and gcxs are supported");
+            return Err(Fault::new("member format.npy", what));
+        }
     };
     Ok((rows, columns, data, layouts))
+}
+
+/// The name of the format, which older versions of pydata/sparse leave to be told from the arrays.
+fn format(source: &Source, members: &[Member]) -> Result<String, Fault> {
+    let has = |name: &str| members.iter().any(|member| member.name == name);
+    if !has("format.npy") && has("fill_value.npy") {
+        return Ok(if has("coords.npy") { "coo" } else { "gcxs" }.to_owned());
+    }
+    let named = Array::require(source, members, "format", 0)?;
+    let format = named.text(source)?;
+    named.verify_alone(source)?;
+    Ok(format)
+}
+
+/// Refuses a matrix of pydata/sparse whose other entries are not zero.
+fn require_zero_fill(source: &Source, members: &[Member]) -> Result<(), Fault> {
+    let Some(fill) = Array::find(source, members, "fill_value")? else { return Ok(()) };
+    let values: Vec<Complex64> = fill.values(source, 0..fill.count().min(1))?;
+    fill.verify_alone(source)?;
+    if values.iter().all(|value| *value == Complex64::ZERO) {
+        return Ok(());
+    }
+    Err(fill.fault("is not zero, so the matrix is not sparse; subtract it before saving"))
 }
 
 /// An array of one column, or of rows and columns.
@@ -159,7 +204,7 @@ impl Layouts {
             Layouts::Compressed { indices, starts, .. } | Layouts::Blocks { indices, starts, .. } => {
                 vec![indices, starts]
             }
-            Layouts::Coordinate { rows, columns } => vec![rows, columns],
+            Layouts::Coordinate { rows, columns } => [rows].into_iter().chain(columns).collect(),
             Layouts::Diagonals { offsets } => vec![offsets],
             Layouts::Dense => Vec::new(),
         };
@@ -194,8 +239,12 @@ impl Layouts {
             }
             Layouts::Coordinate { rows: row, columns: column } => {
                 let part = share(comm, data.count());
+                let behind = part.start + data.count()..part.end + data.count();
+                let column = match column {
+                    Some(column) => indices(column, source, part.clone(), columns)?,
+                    None => indices(row, source, behind, columns)?,
+                };
                 let row = indices(row, source, part.clone(), rows)?;
-                let column = indices(column, source, part.clone(), columns)?;
                 let places = row.into_iter().zip(column);
                 places
                     .zip(data.values(source, part)?)

@@ -71,6 +71,9 @@ impl Hdf5Contents {
     fn beyond_floats(&self, found: &Found) -> Result<Option<i128>> {
         let data = if found.description.is_vectors() { "" } else { "/data" };
         let name = format!("{}{data}", found.name.trim_end_matches('/'));
+        if self.dataset(&name).is_none() {
+            return Ok(None);
+        }
         match *self.file.dataset(&name)?.element_type() {
             ElementType::Integer { bytes: 8, signed: true, .. } => self.largest::<i64>(&name),
             ElementType::Integer { bytes: 8, .. } => self.largest::<u64>(&name),

@@ -3,7 +3,7 @@
 use super::{Found, Hdf5Contents};
 use crate::error::{Error, Result};
 use crate::files::{Description, Field, Format, Storage};
-use crate::hdf5::{Attribute, ElementType, Member, Object};
+use crate::hdf5::{Attribute, ElementType, Object};
 use std::collections::HashSet;
 
 impl Hdf5Contents {
@@ -35,16 +35,17 @@ impl Hdf5Contents {
     fn is_matrix(&self, object: &Object) -> bool {
         let parent = object.name.trim_end_matches('/');
         let has = |part: &str| self.dataset(&format!("{parent}/{part}")).is_some();
-        object.dataset.is_none()
-            && has("data")
-            && (object.has_attribute("MATLAB_sparse") || (has("indices") && has("indptr")) || (has("ir") && has("jc")))
+        // MATLAB leaves out the datasets of no entries.
+        let is_matlab = object.has_attribute("MATLAB_sparse") && (has("data") || has("jc"));
+        let has_starts = (has("indices") && has("indptr")) || (has("ir") && has("jc"));
+        object.dataset.is_none() && (is_matlab || (has("data") && has_starts))
     }
 
     /// What is known of a matrix without reading it.
     fn describe_matrix(&self, group: &str) -> Result<Description> {
         let (rows, columns) = self.file.matrix_shape(group)?;
         let data = self.dataset(&format!("{group}/data"));
-        let values = data.and_then(vectors);
+        let values = data.and_then(numbers);
         if let (Some(data), None) = (data, &values) {
             return Err(Error::argument(self.file.path(), format!("group {group}: {}", not_numbers(data))));
         }
@@ -54,8 +55,14 @@ impl Hdf5Contents {
     }
 }
 
-/// What is known of a dataset of numbers; `None` of any other.
+/// What is known of a dataset of numbers; `None` of any other, and of masks: true and false alone are no vector.
 fn vectors(object: &Object) -> Option<Description> {
+    let is_mask = object.dataset.as_ref().is_some_and(|stored| stored.element == ElementType::Boolean);
+    numbers(object).filter(|_| !is_mask)
+}
+
+/// What is known of a dataset of numbers, of which true and false are 1 and 0.
+fn numbers(object: &Object) -> Option<Description> {
     let stored = object.dataset.as_ref()?;
     let mut shape = stored.shape.clone();
     let is_complex = match &stored.element {
@@ -65,8 +72,8 @@ fn vectors(object: &Object) -> Option<Description> {
             shape.truncate(shape.len() - usize::from(pairs));
             pairs
         }
-        ElementType::Compound { members, .. } if is_complex(members) => true,
-        _ => return None,
+        ElementType::Boolean => false,
+        element => element.complex_parts().map(|_| true)?,
     };
     let size = match *shape {
         // MATLAB's vectors are matrices of one row.
@@ -77,13 +84,9 @@ fn vectors(object: &Object) -> Option<Description> {
     Some(Description::full(Format::Hdf5, Storage::Array, field, size))
 }
 
-fn is_complex(members: &[Member]) -> bool {
-    let names: Vec<&str> = members.iter().map(|member| member.name.as_str()).collect();
-    names == ["r", "i"] && members.iter().all(|member| matches!(member.element, ElementType::Float { .. }))
-}
-
 /// What a dataset holds that is no vector.
 pub(super) fn not_numbers(object: &Object) -> String {
     let element = object.dataset.as_ref().map(|stored| stored.element.to_string()).unwrap_or_default();
-    format!("{} holds {element}: no numbers, nor complex ones, which are compounds of floats r and i", object.name)
+    let complex = "complex ones, which are compounds of floats r and i, or real and imag";
+    format!("{} holds {element}: no numbers, nor {complex}", object.name)
 }

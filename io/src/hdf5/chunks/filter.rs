@@ -1,6 +1,7 @@
-//! The filters that are undone here: deflate, shuffle and fletcher32, as HDF5's file format has them.
+//! The filters that are undone here: deflate, shuffle and fletcher32, as HDF5's file format has them, and h5py's lzf.
 
-use crate::hdf5::filters::StoredFilter;
+use super::lzf;
+use crate::hdf5::filters::{LZF, StoredFilter};
 use flate2::{Decompress, FlushDecompress, Status};
 
 /// A filter.
@@ -11,6 +12,7 @@ pub(super) enum Step {
     Shuffle(usize),
     /// A checksum behind the data.
     Fletcher32,
+    Lzf,
 }
 
 /// Bytes of a checksum.
@@ -23,6 +25,7 @@ impl Step {
             1 => Some(Self::Deflate),
             2 => Some(Self::Shuffle(usize::try_from(filter.parameter?).ok()?)),
             3 => Some(Self::Fletcher32),
+            LZF => Some(Self::Lzf),
             _ => None,
         }
     }
@@ -38,6 +41,7 @@ pub(super) fn undo(steps: &[Step], stored: Vec<u8>, bytes: usize) -> Result<Vec<
             Step::Deflate => inflate(&data, most)?,
             Step::Shuffle(size) => unshuffle(&data, *size),
             Step::Fletcher32 => check(data)?,
+            Step::Lzf => lzf::unpack(&data, most)?,
         };
     }
     if data.len() == bytes { Ok(data) } else { Err(format!("unpacks to {} bytes instead of {bytes}", data.len())) }

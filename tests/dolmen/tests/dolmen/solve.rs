@@ -5,6 +5,7 @@ use std::fs;
 use dolmen_tests::{TestResult, manifest, shared};
 use tempfile::tempdir;
 
+use crate::odd_files::refused;
 use crate::{dolmen, matrix, object, tridiagonal};
 
 pub(crate) fn systems() -> TestResult {
@@ -117,6 +118,45 @@ pub(crate) fn right_hand_sides() -> TestResult {
     let origin = solved["right_hand_side"].as_str().unwrap_or_default();
     assert!(code == Some(0) && origin.contains("since A * ones is zero"), "{solved}");
     Ok(())
+}
+
+/// One column of several, counted from 0, of text and of a PETSc file that holds A, b and x0 in this order.
+pub(crate) fn columns() -> TestResult {
+    let temporary = tempdir()?;
+    let folder = temporary.path();
+    matrix(folder, "a.mtx", "general", [2, 2], &[(1, 1, 2.0), (2, 2, 4.0)])?;
+    fs::write(folder.join("two.mtx"), "%%MatrixMarket matrix array real general\n2 2\n2\n4\n6\nnan\n")?;
+    for (name, text) in [("b", "2 1\n4\n8\n"), ("x0", "2 1\n6\n12\n")] {
+        let text = format!("%%MatrixMarket matrix array real general\n{text}");
+        fs::write(folder.join(format!("{name}.mtx")), text)?;
+    }
+    let mut system = Vec::new();
+    for name in ["a", "b", "x0"] {
+        let (from, to) = (format!("{name}.mtx"), format!("{name}.petsc"));
+        assert!(dolmen(1, folder, &["convert", &from, &to])?.status.success());
+        system.extend(fs::read(folder.join(to))?);
+    }
+    fs::write(folder.join("system.petsc"), system)?;
+    for (rhs, column, expected) in [
+        ("two.mtx", "0", [1.0, 1.0]),
+        ("system.petsc", "0", [2.0, 2.0]),
+        ("system.petsc", "1", [3.0, 3.0]),
+        ("b.mtx", "0", [2.0, 2.0]),
+    ] {
+        let args = ["solve", "system.petsc", "--rhs", rhs, "--column", column, "--output", "x.mtx"];
+        let (solved, code) = object(2, folder, &args)?;
+        let origin = format!("{rhs}, column {column}");
+        assert_eq!((code, &solved["right_hand_side"]), (Some(0), &origin.into()), "{solved}");
+        let text = fs::read_to_string(folder.join("x.mtx"))?;
+        let x: Vec<f64> = text.lines().rev().take(2).flat_map(str::parse).collect();
+        assert!(x.len() == 2 && x.iter().zip(expected).all(|(x, y)| (x - y).abs() < 1e-12), "{text}");
+    }
+    let many = "has 2 columns; a right-hand side has one: choose it with --column, counted from 0";
+    refused(folder, &["solve", "a.mtx", "--rhs", "system.petsc"], many)?;
+    let absent = "two.mtx: has no column 2; it has 2, counted from 0";
+    refused(folder, &["solve", "a.mtx", "--rhs", "two.mtx", "--column", "2"], absent)?;
+    let nan = "two.mtx: entry 1, counted from 0, is NaN or infinite";
+    refused(folder, &["solve", "a.mtx", "--rhs", "two.mtx", "--column", "1"], nan)
 }
 
 pub(crate) fn monitor_and_profile() -> TestResult {

@@ -11,6 +11,7 @@ pub(crate) fn cases() -> Vec<Case> {
     vec![
         case("boeing_matrices_and_right_hand_sides_are_read", &[1, 2, 3], matrices_and_right_hand_sides_are_read),
         case("boeing_guesses_and_solutions_are_read", &[1, 3], guesses_and_solutions_are_read),
+        case("boeing_formats_of_fortran_are_read", &[1, 3], formats_of_fortran_are_read),
         case("boeing_malformed_files_are_refused_alike", &[1, 2, 3], malformed_files_are_refused_alike),
     ]
 }
@@ -145,6 +146,36 @@ fn guesses_and_solutions_are_read(comm: &Comm) -> TestResult {
     Ok(())
 }
 
+/// The same matrix in formats that skip columns and lines, and with right-hand sides stored like the matrix.
+fn formats_of_fortran_are_read(comm: &Comm) -> TestResult {
+    let folder = Folder::new(comm)?;
+    let path = folder.path().join("a.rra");
+    let old = "(8I4)           (8I4)           (4E12.4)";
+    for (formats, pointers, indices) in [
+        ("(1X,8I4)        (T3,8I4)        (4E12.4)", "*   1   3   4", "**   1   3   2"),
+        ("(2I3/I5)        (I4/)           (4E12.4)", "  1  3\n    4", "   1\nskipped\n   3\n\n   2\n"),
+        ("(1X,2(1X,I3))   (3(I2,1X))      (4E12.4)", "*   1   3\n   4", " 1* 3* 2"),
+    ] {
+        let text = GENERAL.replace(old, formats).replace("   1   3   4", pointers).replace("   1   3   2", indices);
+        put(comm, &path, text.as_bytes())?;
+        let (matrix, _) = harwell_boeing::read_matrix::<f64>(comm, &path)?;
+        let dense = matrix.gather_all()?.to_dense();
+        assert_eq!(dense.into_raw_vec_and_offset().0, [1.0, 0.0, 0.0, 2.5, 3.0, 0.0], "{formats}");
+        let rows = Layout::uniform(comm, 3);
+        let (vectors, _) = harwell_boeing::read_vectors::<f64>(&path, &rows)?;
+        let first = rows.range().map(|row| row as f64 + 1.0);
+        assert!(vectors.column(0).iter().copied().eq(first), "{formats}");
+    }
+    let sparse = GENERAL.replacen("F             ", "M             ", 1);
+    put(comm, &path, sparse.as_bytes())?;
+    let (matrix, description) = harwell_boeing::read_matrix::<f64>(comm, &path)?;
+    assert_eq!((matrix.global_entries(), description.right_hand_sides), (3, 0));
+    let message = Vectors::read(&path, &Layout::uniform(comm, 3)).map(|_| ()).unwrap_err().to_string();
+    assert!(message.contains("right-hand sides are of type M, stored like the matrix, and are not read"), "{message}");
+    folder.remove(comm);
+    Ok(())
+}
+
 fn malformed_files_are_refused_alike(comm: &Comm) -> TestResult {
     let folder = Folder::new(comm)?;
     let no_sides = HERMITIAN;
@@ -164,7 +195,6 @@ fn malformed_files_are_refused_alike(comm: &Comm) -> TestResult {
             "(8F4.0)         (8I4)",
             "line 4: the format of pointers is not one of whole",
         ),
-        (GENERAL, "F        ", "M        ", "line 5: right-hand sides of type M"),
         (GENERAL, "F        ", "?        ", "line 5: '?' is not a type of right-hand sides"),
         (GENERAL, "   1   3   4", "   1   3   5", "line 6: the pointer of column 3 is 5; they ascend"),
         (GENERAL, "   1   3   4", "   1   3   3", "line 6: the last pointer is 3, but 3 entries are announced"),
@@ -180,8 +210,8 @@ fn malformed_files_are_refused_alike(comm: &Comm) -> TestResult {
         (
             no_sides,
             "   1   3   3\n   1   2\n",
-            "   1   2   3\n   1   1\n",
-            "line 7: entry (1, 2) is above the diagonal",
+            "   1   2   3\n   2   1\n",
+            "entries (2, 1) and (1, 2): are on both sides of the diagonal",
         ),
         (no_sides, "  0.0000E+00", "  0.5000E+00", "line 7: entry (1, 1) is on the diagonal"),
         (no_sides, "  2.0000E+00  3.0000E+00\n", "\n", "line 7: has 2 of the values, not 4"),

@@ -12,6 +12,8 @@ pub(crate) fn cases() -> Vec<Case> {
     vec![
         case("market_malformed_files_are_refused_alike", &[1, 2, 3], malformed_files_are_refused_alike),
         case("market_what_the_format_allows_is_read", &[1, 2, 3], what_the_format_allows_is_read),
+        case("market_what_scipy_accepts_is_read", &[1, 2, 3], what_scipy_accepts_is_read),
+        case("market_comments_are_of_any_length", &[1, 2, 3], comments_are_of_any_length),
         case("market_lines_are_cut_anywhere", &[1, 2, 3, 7], lines_are_cut_anywhere),
         case("market_large_files_are_read_in_pieces", &[1, 2, 3], large_files_are_read_in_pieces),
         case("market_matrices_round_trip", &[1, 2, 3], matrices_round_trip),
@@ -62,9 +64,11 @@ fn malformed_files_are_refused_alike(comm: &Comm) -> TestResult {
         (coordinate("integer general", "2 2 1\n1 1 9007199254740993\n"), "line 3: '9007199254740993' is beyond 2^53"),
         (coordinate("complex general", "2 2 1\n1 1 1\n"), "line 3: the line ends where a number is expected"),
         (coordinate("pattern general", "2 2 1\n1 1 1\n"), "line 3: '1' follows the entry"),
-        (coordinate("real symmetric", "2 2 2\n1 1 1\n1 2 1\n"), "line 4: entry (1, 2) is above the diagonal"),
+        (
+            coordinate("real symmetric", "3 3 3\n3 2 1\n1 3 1\n1 2 1\n"),
+            "entries (3, 2) and (1, 2): are on both sides of the diagonal; a symmetric file stores one side",
+        ),
         (coordinate("real symmetric", "2 3 2\n1 1 1\n1 2 1\n"), "line 2: a symmetric matrix is square"),
-        (coordinate("real skew-symmetric", "2 2 1\n1 1 1\n"), "line 3: entry (1, 1) is on the diagonal"),
         (coordinate("complex hermitian", "2 2 1\n1 1 1 1\n"), "line 3: entry (1, 1) is on the diagonal"),
         (
             coordinate("real general", "1000000000000 4 1\n1 1 1\n"),
@@ -136,6 +140,47 @@ fn what_the_format_allows_is_read(comm: &Comm) -> TestResult {
     assert_eq!(dense(comm, &folder, text)?, [[r(0.), -r(f64::INFINITY)], [r(0.) + f64::INFINITY, r(0.)]]);
     assert!(dense(comm, &folder, "%%MatrixMarket matrix coordinate real general\n0 0 0\n")?.is_empty());
     assert_eq!(dense(comm, &folder, "%%MatrixMarket matrix coordinate real general\n2 0 0")?, [[], []]);
+    folder.remove(comm);
+    Ok(())
+}
+
+/// What the format does not have, and SciPy reads without a word: its answers, from SciPy 1.17.
+fn what_scipy_accepts_is_read(comm: &Comm) -> TestResult {
+    let folder = Folder::new(comm)?;
+    let (c, r) = (Complex64::new, |re| Complex64::new(re, 0.0));
+    for (words, body, expected) in [
+        ("real symmetric", "1 1 1\n1 2 5", [[r(1.), r(5.)], [r(5.), r(0.)]]),
+        ("complex hermitian", "1 1 1 0\n1 2 5 1", [[r(1.), c(5., 1.)], [c(5., -1.), r(0.)]]),
+        ("real skew-symmetric", "2 2 3\n1 2 5", [[r(0.), r(5.)], [r(-5.), r(3.)]]),
+    ] {
+        for blanks in ["", " \t"] {
+            let text = format!("{blanks}%%MatrixMarket matrix coordinate {words}\n2 2 2\n{body}\n");
+            assert_eq!(dense(comm, &folder, &text)?, expected, "{text}");
+            // The contents tell the format.
+            Matrix::read(comm, folder.path().join("a.mtx"))?;
+        }
+    }
+    folder.remove(comm);
+    Ok(())
+}
+
+/// Comments longer than lines may be, and than what is read at once, above and among the entries; lines are counted.
+fn comments_are_of_any_length(comm: &Comm) -> TestResult {
+    let folder = Folder::new(comm)?;
+    let comment = |length: usize| format!("%{}\n", "x".repeat(length));
+    for lengths in [[1 << 20, 3 << 20, 5 << 20], [(1 << 20) - 2, (2 << 20) - 1, (3 << 20) + 7]] {
+        let [above, among, below] = lengths.map(comment);
+        let head = format!("%%MatrixMarket matrix coordinate real general\n{above}3 1 3\n");
+        let text = |row: u64| format!("{head}1 1 1\n{among}{among}2 1 2\n{row} 1 3\n{below}");
+        let column: Vec<_> = dense(comm, &folder, &text(3))?.into_iter().map(|row| row[0].re).collect();
+        assert_eq!(column, [1.0, 2.0, 3.0], "{lengths:?}");
+        for (name, bytes) in [("bad.mtx", text(4).into_bytes()), ("bad.mtx.gz", packed(text(4).as_bytes()))] {
+            let path = folder.path().join(name);
+            put(comm, &path, &bytes)?;
+            let message = Matrix::read(comm, &path).map(|_| ()).expect_err("has a bad row").to_string();
+            assert!(message.contains("line 8: row 4 is outside 1 to 3"), "{message}");
+        }
+    }
     folder.remove(comm);
     Ok(())
 }

@@ -12,6 +12,7 @@ use crate::support::{bits_of, hard, made, python, require_refused, require_same}
 pub(crate) fn cases() -> Vec<Case> {
     vec![
         case("npz_files_of_scipy_are_read", &[1, 2, 3], files_of_scipy_are_read),
+        case("npz_files_of_pydata_sparse_are_read", &[1, 2, 3], files_of_pydata_sparse_are_read),
         case("npz_matrices_round_trip", &[1, 2, 3], matrices_round_trip),
         case("npz_malformed_files_are_refused_alike", &[1, 2, 3], malformed_files_are_refused_alike),
         case("npz_dense_arrays_are_vectors", &[1, 2, 3], dense_arrays_are_vectors),
@@ -85,6 +86,53 @@ fn files_of_scipy_are_read(comm: &Comm) -> TestResult {
                 compare(comm, folder.path(), &format!("{kind}-{format}-{packed}"), field, storage)?;
             }
         }
+    }
+    folder.remove(comm);
+    Ok(())
+}
+
+/// The members that pydata/sparse writes, by versions with and without a name of the format.
+const WRITE_SPARSE: &str = "
+import sys, numpy as np
+folder = sys.argv[1]
+# 2 at (0, 1), -1 at (2, 0), 5 at (2, 3)
+shape, data = np.array([3, 4]), np.array([2., -1., 5.])
+coo = dict(shape=shape, data=data, coords=np.array([[0, 2, 2], [1, 0, 3]], 'u1'))
+rows = dict(shape=shape, data=data, indices=[1, 0, 3], indptr=[0, 1, 1, 3], compressed_axes=np.array([0]))
+columns = dict(shape=shape, data=np.array([-1., 2., 5.]), indices=[2, 0, 2], indptr=[0, 1, 2, 2, 3], compressed_axes=[1])
+for name, members in [('coo', coo), ('rows', rows), ('columns', columns)]:
+    named = 'coo' if name == 'coo' else 'gcxs'
+    np.savez(f'{folder}/{name}.npz', format=named, fill_value=np.float64(0), **members)
+    np.savez_compressed(f'{folder}/{name}-old.npz', fill_value=np.float64(0), **members)
+np.savez(f'{folder}/filled.npz', format='coo', fill_value=np.float64(2), **coo)
+np.savez(f'{folder}/axes.npz', format='gcxs', fill_value=np.float64(0), **{**rows, 'compressed_axes': [0, 1]})
+np.savez(f'{folder}/short.npz', format='coo', fill_value=np.float64(0), **{**coo, 'coords': np.zeros((2, 2), 'i8')})
+";
+
+fn files_of_pydata_sparse_are_read(comm: &Comm) -> TestResult {
+    let folder = Folder::new(comm)?;
+    if !python(comm, WRITE_SPARSE, folder.path())? {
+        return Ok(());
+    }
+    for (name, storage) in
+        [("coo", Storage::Coordinate), ("rows", Storage::CompressedRows), ("columns", Storage::CompressedColumns)]
+    {
+        for name in [format!("{name}.npz"), format!("{name}-old.npz")] {
+            let (Matrix::Real(matrix), description) = Matrix::read(comm, folder.path().join(&name))? else {
+                return Err("is real".into());
+            };
+            assert_eq!((description.storage, description.entries), (storage, 3), "{name}");
+            let dense = matrix.gather_all()?.to_dense().into_raw_vec_and_offset().0;
+            assert_eq!(dense, [0., 2., 0., 0., 0., 0., 0., 0., -1., 0., 0., 5.], "{name}");
+        }
+    }
+    for (name, expected) in [
+        ("filled.npz", "member fill_value.npy: is not zero"),
+        ("axes.npz", "member compressed_axes.npy: is neither 0, for rows, nor 1, for columns"),
+        ("short.npz", "member coords.npy: has shape [2, 2], not 2 by 3"),
+    ] {
+        let message = Matrix::read(comm, folder.path().join(name)).map(|_| ()).expect_err(name).to_string();
+        assert!(message.contains(expected), "{message}");
     }
     folder.remove(comm);
     Ok(())

@@ -31,13 +31,17 @@ with h5py.File(sys.argv[1], 'w') as f:
     for name, options in [('gzip', {}), ('shuffle', {'shuffle': True}), ('fletcher', {'fletcher32': True})]:
         f.create_dataset(name, data=values, chunks=(7,), compression='gzip', **options)
     f.create_dataset('scale', data=numpy.arange(100), chunks=(50,), scaleoffset=0)
-    f.create_dataset('lzf', data=values, chunks=(50,), compression='lzf')
+    f.create_dataset('lzf', data=values % 10, chunks=(50,), compression='lzf')
+    f.create_dataset('lzf_shuffle', data=values, chunks=(50,), compression='lzf', shuffle=True, fletcher32=True)
+    # What does not pack is stored as it is.
+    f.create_dataset('lzf_random', data=numpy.random.default_rng(1).random(100), chunks=(50,), compression='lzf')
+    f['random'] = f['lzf_random'][:]
     put(b'nbit', h5z.FILTER_NBIT)
     # A filter that was not there is skipped, and not needed.
     put(b'skipped', 40000)
     put(b'unknown', 40000, (0, 50))
     put(b'half', 32001, (50,))
-    names = ['gzip', 'shuffle', 'fletcher', 'scale', 'nbit', 'skipped']
+    names = ['gzip', 'shuffle', 'fletcher', 'scale', 'nbit', 'skipped', 'lzf_shuffle']
     if h5z.get_filter_info(h5z.FILTER_SZIP) & h5z.FILTER_CONFIG_ENCODE_ENABLED:
         f.create_dataset('szip', data=values, chunks=(50,), compression='szip')
         names.append('szip')
@@ -50,9 +54,11 @@ with h5py.File(sys.argv[1], 'w') as f:
             let found = file.dataset(name)?.read_slab::<f64>(&start, &count)?;
             assert!(found.iter().zip(start[0]..).all(|(value, row)| *value == row as f64), "{name}");
         }
-        for (name, filter) in
-            [("lzf", "lzf (filter 32000)"), ("unknown", "with filter 40000,"), ("half", "blosc (filter 32001)")]
-        {
+        let lzf = file.dataset("lzf")?.read_slab::<f64>(&start, &count)?;
+        assert!(lzf.iter().zip(start[0]..).all(|(value, row)| *value == (row % 10) as f64), "{lzf:?}");
+        let random = |name: &str| file.dataset(name)?.read_slab::<f64>(&start, &count);
+        assert_eq!(random("lzf_random")?, random("random")?);
+        for (name, filter) in [("unknown", "with filter 40000,"), ("half", "blosc (filter 32001)")] {
             let found = message(comm, file.dataset(name)?.read_slab::<f64>(&start, &count))?;
             let named = found.contains(&format!("dataset {name}: is packed with ")) && found.contains(filter);
             assert!(named && found.contains("HDF5_PLUGIN_PATH") && found.contains("h5repack"), "{found}");
@@ -63,7 +69,7 @@ with h5py.File(sys.argv[1], 'w') as f:
             let object = objects.iter().find(|object| object.name == name);
             object.and_then(|object| object.dataset.clone()).map(|stored| stored.missing_filters)
         };
-        assert_eq!(missing("/gzip"), Some(vec![]));
+        assert_eq!((missing("/gzip"), missing("/lzf")), (Some(vec![]), Some(vec![])));
         assert_eq!(missing("/half"), Some(vec!["blosc (filter 32001)".to_owned()]));
         file.close()?;
     }
