@@ -37,7 +37,7 @@ struct Arguments {
 enum Command {
     /// Solve A x = b, or least squares, and say how. Exit code 0 if it converged, 1 if not, 2 for bad input,
     /// 75 if a signal stopped it and --resume can go on.
-    Solve(solve::Solve),
+    Solve(Box<solve::Solve>),
     /// Describe a matrix, vectors, or all objects of a file. Exit code 2 if it is not valid.
     Info(info::Info),
     /// Write a matrix or vectors in another file format.
