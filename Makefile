@@ -20,11 +20,12 @@ demo: setup ## simulate a detector timeline and make maps of it on two ranks
 test: setup python ## run all tests, multi-rank and Python ones included
 	@scripts/test.sh
 
-lint: setup ## formatting, clippy without warnings, dependency direction
+lint: setup ## formatting, clippy without warnings, dependency direction, language
 	@cargo fmt --all --check
 	@$(CARGO) clippy --workspace --all-targets -- -D warnings
 	@$(CARGO) clippy -p dolmen-core -p dolmen-core-tests --all-targets --features threads -- -D warnings
 	@scripts/check-layers.py
+	@scripts/check-prose.py
 
 doc: setup ## build the API documentation, refusing warnings
 	@export RUSTDOCFLAGS="-D warnings" && $(CARGO) doc --workspace --no-deps

@@ -14,20 +14,26 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent
 
 INTRODUCTION = """# Benchmarks
 
-{machine}. Written by `scripts/bench-page.py` from what `make bench` measured; run both on your own
-machine, where other things may be slow.
+{machine}. Written by `scripts/bench-page.py` from a run of `make bench`. Run both on your own machine: its
+results may differ.
 
-- Times are the shortest of some repeats, in milliseconds, and of solves setup and iterations apart.
-- GB/s counts the bytes that have to be moved at least; "STREAM" is their rate beside that of STREAM's
-  triad in the same run, on as many ranks. Above 1 is possible: the triad writes a third of its bytes, and
-  reading is cheaper; and a case may fit in the cache.
-- Behind the time of a peer is how many times as long as ours it is. Above 1 we are faster.
-- An aim is a ratio that was set before anything was measured, to the fastest peer of the row. "missed" says
-  by how much.
+- A time is the shortest of at most 15 repeats (3 for large files), in milliseconds. Solves have two times: setup and
+  iterations.
+- The spread of the repeats is not recorded. STREAM's triad, timed beside each case of this run, gave
+  {stream}.
+  An aim that is met or missed by less than this spread may be missed or met in the next run.
+- GB/s is computed, not measured: the bytes of a model in which each array is read or written once (12 bytes for each
+  entry of a sparse matrix), divided by the time. Bytes that a product does not move, see below, are counted.
+  "STREAM" is this rate divided by that of STREAM's triad in the same run, on as many ranks. It is above 1 where bytes
+  are not moved, where a case fits in the cache, or where it writes little: reading is cheaper than writing, and a third
+  of the triad's bytes are written.
+- In parentheses after the time of a peer: the peer's time divided by ours. Above 1 we are faster.
+- An aim is a ratio to the fastest peer of the row, set before anything was measured. "missed" gives the ratio reached.
 
-The Laplacians have constant coefficients, which our storage recognizes: it keeps the few different rows
-instead of all entries. "Jumping coefficients" have different values in every row and are the fair case for
-a general matrix.
+Matrices are stored as compressed rows with all their entries. Where the columns of consecutive rows differ by one, a
+product reads them once for all these rows; where the values are equal too, it reads the values once. The Laplacians
+have constant coefficients, so their products read few of their entries. The matrix with jumping coefficients (`jump`)
+has different values in every row, as a general matrix has: its values are all read.
 """
 
 # Group of cases: title, pattern, aim, what the cases are.
@@ -45,15 +51,15 @@ GROUPS = [
      "The last is a grid of 32^3, where latency counts."),
     ("Files", r"j\.", "Written with fsync, read from the cache or after the cache was emptied. All programs take turns, "
      "since the rate of the disk changes. dd and SciPy are one process on any number of ranks, h5py is built for MPI. "
-     "`j.raw` is plain writes and reads by as many ranks; `j.checkpoint.begin` is how long a solve stands still that "
-     "is saved in the background. Of MatrixMarket text (`j.mtx`) 0.15 GB/s a rank were aimed at. Reading a checkpoint "
-     "is the only read that compares checksums."),
+     "`j.raw` is plain writes and reads by as many ranks; `j.checkpoint.begin` is the time for which a solve waits "
+     "when it is saved in the background. The aim for MatrixMarket text (`j.mtx`) was 0.15 GB/s for each rank. Reading "
+     "a checkpoint is the only read that compares checksums."),
 ]
 
-# The ratio to be reached, by the beginning of the case's name; the first that fits. The raw rate is no work of ours.
+# Aims: the ratio to reach, by the start of the case's name; the first that matches counts. Raw writes and reads have none.
 AIMS = [("b.", 1.0), ("c.spmv.27pt", 1.3), ("c.spmv.block3", 1.0), ("c.spmv.", 1.5), ("d.", 2.0),
         ("e.", 1.0), ("f.poisson.cg_jacobi", 1 / 0.75), ("f.", 1.0), ("k.", 1.0), ("j.raw.", None), ("j.", 1.0)]
-# dd is the raw rate, of which 0.8 is aimed at.
+# dd is the raw rate; the aim is 0.8 of it.
 RAW = {"dd": 0.8}
 
 
@@ -61,6 +67,16 @@ def machine():
     cpu = re.search(r"^model name\s*: (.*)$", pathlib.Path("/proc/cpuinfo").read_text(encoding="utf-8"), re.M)
     cores = subprocess.run(["nproc"], stdout=subprocess.PIPE, text=True, check=True).stdout.strip()
     return f"{cpu.group(1) if cpu else platform.machine()}, {cores} cores"
+
+
+def stream(entries):
+    """The range of STREAM's rates on each number of ranks; small shares have too few digits to give one."""
+    rates = {}
+    for entry in entries:
+        if (entry["stream_share"] or 0.0) >= 0.2:
+            rates.setdefault(entry["ranks"], []).append(entry["gbps"] / entry["stream_share"])
+    ranges = (f"{min(of):.0f} to {max(of):.0f} GB/s on {ranks} rank{'s' * (ranks > 1)}" for ranks, of in sorted(rates.items()))
+    return ", ".join(ranges)
 
 
 def total(entry, prefix=""):
@@ -110,7 +126,7 @@ def table(cases, peers):
 
 def main(source):
     entries = json.loads(pathlib.Path(source).read_text(encoding="utf-8"))
-    print(INTRODUCTION.format(machine=machine()))
+    print(INTRODUCTION.format(machine=machine(), stream=stream(entries)))
     for title, pattern, text in GROUPS:
         cases = {}
         for entry in entries:

@@ -9,7 +9,7 @@
 //! A checkpoint that cannot be written costs no result: it is warned of, the solve continues, and the next one is
 //! tried when it is due. [`Checkpointer::finish`] tells of the failure unless a later checkpoint was written.
 //!
-//! The snapshot is written by threads while the solve goes on. When all of them are done the ranks meet
+//! The snapshot is written by threads while the solve continues. When all of them are done the ranks meet
 //! in the solver, which needs no message either, and the checkpoint gets its name.
 
 use std::marker::PhantomData;
@@ -59,7 +59,7 @@ pub struct Resumed<T: Scalar> {
 }
 
 impl<T: Scalar> Resumed<T> {
-    /// In words, a line for each of the files.
+    /// Describes the checkpoint, and those that were skipped, in one line for each file.
     pub fn describe(&self) -> String {
         let mut lines = Vec::new();
         for Skipped { path, reason, .. } in &self.skipped {
@@ -70,7 +70,7 @@ impl<T: Scalar> Resumed<T> {
             Some(attempt) if attempt > 1 => format!(" of attempt {attempt}"),
             _ => String::new(),
         };
-        lines.push(format!("going on from {} after iteration {iterations}{attempt}", shown(&self.path)));
+        lines.push(format!("resuming from {} after iteration {iterations}{attempt}", shown(&self.path)));
         lines.join("\n")
     }
 }
@@ -111,7 +111,7 @@ impl<'m, T: Scalar> Checkpointer<'m, T> {
         self
     }
 
-    /// The newest valid checkpoint; none if the folder has none. Each vector gets the first of `layouts`
+    /// Loads the newest valid checkpoint; `None` if the folder has none. Each vector gets the first of `layouts`
     /// that has its length, and is spread evenly if none has.
     ///
     /// # Collective
@@ -123,7 +123,10 @@ impl<'m, T: Scalar> Checkpointer<'m, T> {
         restored.require_config(&self.config)?;
         let (path, skipped) = (restored.path().to_owned(), restored.skipped().to_vec());
         let Some(snapshot) = restored.take_snapshot(SOLVER, layouts)? else {
-            return Err(Error::File { path, what: "holds no state of a solver".into() });
+            return Err(Error::File {
+                path,
+                what: "is a checkpoint without the state of a solver; choose the folder of a solve".into(),
+            });
         };
         Ok(Some(Resumed { snapshot, path, skipped }))
     }
@@ -135,11 +138,12 @@ impl<'m, T: Scalar> Checkpointer<'m, T> {
         if self.store.is_empty()? {
             return Ok(());
         }
-        let what = "holds checkpoints of an earlier run; add --resume, or name another folder".to_owned();
+        let what =
+            "holds checkpoints of an earlier run; resume from them (--resume), or choose another folder".to_owned();
         Err(Error::File { path: self.store.folder().to_owned(), what })
     }
 
-    /// The checkpoint that was written last, if there is one. Call it after the solve, when its result is safe.
+    /// Returns the last checkpoint that was written, if any. Call it after the solve, when its result is safe.
     ///
     /// # Errors
     /// The last checkpoint of the solve could not be written; the same on all ranks.

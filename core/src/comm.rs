@@ -46,7 +46,7 @@ impl Comm {
         self.raw().barrier();
     }
 
-    /// A communicator of the same ranks with messages of its own.
+    /// Creates a communicator of the same ranks with messages of its own.
     ///
     /// # Collective
     #[must_use]
@@ -71,7 +71,7 @@ impl Comm {
         Ok(self.raw().split(color, key).map(Comm::new))
     }
 
-    /// The ranks that share this rank's memory (one group per node).
+    /// Creates a communicator of the ranks that share this rank's memory (one per node).
     ///
     /// # Collective
     #[must_use]
@@ -171,7 +171,7 @@ impl Comm {
         self.reduce_or_end::<Merged<T>>(output);
     }
 
-    /// One value from each rank, in rank order.
+    /// Gathers one value from each rank on all ranks, in rank order.
     ///
     /// # Collective
     ///
@@ -203,7 +203,7 @@ impl Comm {
         all
     }
 
-    /// All ranks' slices on rank `root`, in rank order; `None` elsewhere.
+    /// Gathers all ranks' slices on rank `root`, in rank order; returns `None` elsewhere.
     ///
     /// # Collective
     ///

@@ -45,7 +45,7 @@ pub use lu::Lu;
 pub use qr::Qr;
 pub use svd::Svd;
 
-/// The entries of a matrix column by column, if LAPACK can count and factor them.
+/// Returns the entries of a matrix column by column, if LAPACK can count and factor them.
 fn entries<T: Scalar>(operation: &'static str, a: ArrayView2<'_, T>) -> Result<Vec<T>> {
     let size = a.nrows().max(a.ncols()) as u64;
     if size > MAX_DIMENSION {
@@ -61,7 +61,7 @@ fn entries<T: Scalar>(operation: &'static str, a: ArrayView2<'_, T>) -> Result<V
     }
 }
 
-/// As [`entries`], of a square matrix, with its order.
+/// Works like [`entries`], of a square matrix, with its order.
 fn square_entries<T: Scalar>(operation: &'static str, a: ArrayView2<'_, T>) -> Result<(usize, Vec<T>)> {
     let (rows, columns) = (a.nrows() as u64, a.ncols() as u64);
     if rows != columns {
@@ -79,12 +79,12 @@ fn require_columns(operation: &'static str, n: usize, len: usize) -> Result<()> 
     Err(Error::Shape { operation, expected: (n as u64, count), found: (len as u64, 1) })
 }
 
-/// A matrix of column-major entries.
+/// Returns a matrix of column-major entries.
 fn matrix<T: Scalar>(rows: usize, columns: usize, entries: Vec<T>) -> Array2<T> {
     Array2::from_shape_vec((rows, columns).f(), entries).expect("invariant: the entries fill the shape")
 }
 
-/// The identity, column-major.
+/// Creates the identity, column-major.
 fn identity<T: Scalar>(n: usize) -> Vec<T> {
     let mut entries = vec![T::ZERO; n * n];
     entries.iter_mut().step_by(n + 1).for_each(|entry| *entry = T::ONE);

@@ -18,7 +18,7 @@ pub enum ThreadLevel {
 }
 
 impl ThreadLevel {
-    /// Its name in the MPI standard.
+    /// Returns its name in the MPI standard.
     pub fn name(self) -> &'static str {
         match self {
             ThreadLevel::Single => "MPI_THREAD_SINGLE",
@@ -53,7 +53,7 @@ pub struct BlasLibrary {
     pub threads: usize,
 }
 
-/// The MPI library of this process.
+/// Returns the MPI library of this process.
 ///
 /// # Panics
 /// Outside of [`Comm::run`](crate::Comm::run), where MPI is not initialized.
@@ -72,13 +72,13 @@ pub fn mpi_library() -> MpiLibrary {
     }
 }
 
-/// The BLAS library of this process.
+/// Returns the BLAS library of this process.
 pub fn blas_library() -> BlasLibrary {
     let [description, core] = blas::descriptions();
     BlasLibrary { description, core, threads: usize::try_from(blas::num_threads()).unwrap_or_default() }
 }
 
-/// The vector instructions of this processor that kernels here have variants for, and the wider ones.
+/// Returns the vector instructions of this processor that kernels here have variants for, and the wider ones.
 pub fn cpu_features() -> Vec<&'static str> {
     #[cfg(target_arch = "x86_64")]
     let features = [

@@ -8,7 +8,8 @@
 #[non_exhaustive]
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Error {
-    /// A failure that is known by its text only, as of a program's own function: the first failing rank and its message.
+    /// A failure that is known by its text only, as of a program's own function: the first failing rank and its
+    /// message.
     #[error("{message}{}", suffix(*.rank, *.everywhere))]
     Agreed {
         /// The lowest rank that failed.
@@ -23,7 +24,7 @@ pub enum Error {
     OnRank {
         /// The lowest rank that failed.
         rank: usize,
-        /// What failed there.
+        /// Error on that rank.
         error: Box<Error>,
     },
     /// Ranks made different calls, or the same with different sizes or settings.
@@ -47,7 +48,7 @@ pub enum Error {
         "{operation}: the operands live on different layouts ({left} and {right} global entries, or split differently over the ranks); build both from one Layout"
     )]
     LayoutMismatch {
-        /// The operation that was asked for.
+        /// The requested operation.
         operation: &'static str,
         /// Global length of the left operand.
         left: u64,
@@ -59,7 +60,7 @@ pub enum Error {
         "{operation}: a stacked layout of {blocks} blocks cannot be used here, because a rank owns a separate range of rows in each block; use the layout of one block, or move the vector to a uniform layout"
     )]
     StackedLayout {
-        /// The operation that was asked for.
+        /// The requested operation.
         operation: &'static str,
         /// The number of blocks.
         blocks: usize,
@@ -117,7 +118,7 @@ pub enum Error {
     /// A small dense block, or a list, has the wrong number of rows or columns.
     #[error("{operation}: expected {} by {} entries, found {} by {}", .expected.0, .expected.1, .found.0, .found.1)]
     Shape {
-        /// The operation that was asked for.
+        /// The requested operation.
         operation: &'static str,
         /// Rows and columns that fit the other operands.
         expected: (u64, u64),
@@ -129,17 +130,17 @@ pub enum Error {
         "{operation}: column {column} depends linearly on the columns before it, to working precision; drop it, or use MultiVector::tsqr, which needs no independent columns"
     )]
     RankDeficient {
-        /// The operation that was asked for.
+        /// The requested operation.
         operation: &'static str,
         /// The first dependent column.
         column: usize,
     },
     /// A matrix has not the pattern that an operation writes, or a plan was made for other patterns.
     #[error(
-        "{operation}: the matrices do not have the patterns that this needs; make the result, and the plan for it, by the same operation on matrices with the patterns of these"
+        "{operation}: the sparsity patterns of the matrices differ from those for which the plan or the result was made; make a new plan and a new result from these matrices"
     )]
     PatternMismatch {
-        /// The operation that was asked for.
+        /// The requested operation.
         operation: &'static str,
     },
     /// An index that may be given only once is there twice.
@@ -155,25 +156,25 @@ pub enum Error {
         "{operation}: the pivot of row {row} is not positive, so the matrix is not positive definite; use an LU factorization, or add to the diagonal"
     )]
     NotPositiveDefinite {
-        /// The operation that was asked for.
+        /// The requested operation.
         operation: &'static str,
         /// The first row whose pivot is not positive, counted in the whole matrix.
         row: u64,
     },
     /// A matrix has no inverse, to working precision.
-    #[error("{operation}: the pivot of row {row} is zero, so the matrix is singular; solve by its SVD instead")]
+    #[error("{operation}: the pivot of row {row} is zero, so the matrix is singular; use the SVD to solve with it")]
     Singular {
-        /// The operation that was asked for.
+        /// The requested operation.
         operation: &'static str,
         /// The first row whose pivot is zero, counted in the whole matrix.
         row: u64,
     },
     /// An eigenvalue is zero, to working precision, so that the matrix has no inverse.
     #[error(
-        "{operation}: eigenvalue {index}, counted from 0 and ascending, is zero, so the matrix is singular; solve by its SVD instead"
+        "{operation}: eigenvalue {index}, counted from 0 and ascending, is zero, so the matrix is singular; use the SVD to solve with it"
     )]
     ZeroEigenvalue {
-        /// The operation that was asked for.
+        /// The requested operation.
         operation: &'static str,
         /// The first eigenvalue that is zero.
         index: u64,
@@ -181,7 +182,7 @@ pub enum Error {
     /// An iteration inside LAPACK did not converge.
     #[error("{operation}: {count} values did not converge; scale the matrix")]
     NoConvergence {
-        /// The operation that was asked for.
+        /// The requested operation.
         operation: &'static str,
         /// Number of missing values.
         count: u64,
@@ -189,7 +190,7 @@ pub enum Error {
     /// A matrix to be factored holds an infinity or a NaN.
     #[error("{operation}: entry ({row}, {column}) is not finite")]
     NotFinite {
-        /// The operation that was asked for.
+        /// The requested operation.
         operation: &'static str,
         /// Row of the first such entry.
         row: u64,
@@ -199,7 +200,7 @@ pub enum Error {
     /// A rank number past the end of the communicator.
     #[error("{operation}: there is no rank {rank} among {size}")]
     NoSuchRank {
-        /// The operation that was asked for.
+        /// The requested operation.
         operation: &'static str,
         /// The rank that was named.
         rank: usize,
@@ -225,7 +226,7 @@ pub enum Error {
         "{operation}: the graph has {size} vertices and edge ends, more than the {limit} that one rank can number; work on a coarser graph, or on the blocks of the ranks"
     )]
     GraphTooLarge {
-        /// The operation that was asked for.
+        /// The requested operation.
         operation: &'static str,
         /// Vertices and edge ends over all ranks.
         size: u64,
@@ -235,13 +236,13 @@ pub enum Error {
     /// A graph that cannot be cut into parts as was asked.
     #[error("partition into {parts} parts: {reason}")]
     Partition {
-        /// The number of parts that was asked for.
+        /// The requested number of parts.
         parts: usize,
         /// Reason, in words.
         reason: String,
     },
     /// A size exceeds what an index type can count.
-    #[error("{what}: {size} is more than the {limit} that one rank can count; leave less of them to one rank")]
+    #[error("{what}: {size} is more than the {limit} that one rank can count; use more ranks")]
     TooLarge {
         /// Things that were counted.
         what: &'static str,
@@ -310,7 +311,7 @@ impl Error {
         }
     }
 
-    /// The message without the rank, for errors whose text already names the place in the input.
+    /// Returns the message without the rank, for errors whose text already names the place in the input.
     pub fn message(&self) -> String {
         match self {
             Error::Agreed { message, .. } => message.clone(),

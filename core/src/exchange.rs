@@ -52,7 +52,7 @@ pub enum Combine {
 pub trait Combinable: Pod + Add<Output = Self> + PartialOrd {}
 impl<T: Pod + Add<Output = T> + PartialOrd> Combinable for T {}
 
-/// Who sends what to whom between the owners of a [`Layout`] and the copies of an [`IndexMap`].
+/// Communication plan between the owners of a [`Layout`] and the copies of an [`IndexMap`].
 pub struct ExchangePlan {
     layout: Layout,
     comm: Comm,
@@ -80,17 +80,17 @@ impl ExchangePlan {
         Ok(ExchangePlan { layout: layout.clone(), comm: comm.clone(), routes, pool: RefCell::default() })
     }
 
-    /// The layout of the owned values.
+    /// Returns the layout of the owned values.
     pub fn layout(&self) -> &Layout {
         &self.layout
     }
 
-    /// Number of copies on this rank.
+    /// Returns the number of copies on this rank.
     pub fn copies_len(&self) -> usize {
         self.routes.copies_len()
     }
 
-    /// Ranks other than this one that take part in an exchange with it.
+    /// Returns the ranks other than this one that take part in an exchange with it.
     pub fn neighbors(&self) -> usize {
         let Routes { rank, copies, askers, .. } = &self.routes;
         let mut ranks: Vec<usize> = copies.iter().chain(askers).map(|share| share.rank).collect();
@@ -100,13 +100,13 @@ impl ExchangePlan {
         ranks.len()
     }
 
-    /// Values that this rank receives from others in an import of width one.
+    /// Returns the number of values that this rank receives from others in an import of width one.
     pub fn received_len(&self) -> usize {
         let Routes { rank, copies, .. } = &self.routes;
         copies.iter().filter(|share| share.rank != *rank).map(|share| share.span.len()).sum()
     }
 
-    /// The copies of a vector's entries, in local order. To do other work while they travel, or for
+    /// Imports copies of a vector's entries, in local order. To do other work while they travel, or for
     /// several values an id, use [`ExchangePlan::start_import`].
     ///
     /// # Collective
@@ -144,7 +144,7 @@ impl ExchangePlan {
     /// each id.
     ///
     /// # Collective
-    /// Neighbors only. Work that does not need the copies can go on before [`Import::finish`].
+    /// Neighbors only. Work that does not need the copies can proceed before [`Import::finish`].
     ///
     /// # Panics
     /// If `owned` is not `width` times the rank's block, which is a bug of the caller: the job ends. So it
@@ -190,7 +190,7 @@ impl ExchangePlan {
     /// Starts to send copies to their owners.
     ///
     /// # Collective
-    /// Neighbors only. Work that does not need the sums can go on before [`Export::finish`].
+    /// Neighbors only. Work that does not need the sums can proceed before [`Export::finish`].
     ///
     /// # Panics
     /// If `copies` is not `width` times the number of copies, which is a bug of the caller: the job ends. So

@@ -12,7 +12,7 @@ pub type Gid = u64;
 /// A local index: a position in what this rank holds.
 pub type Lid = u32;
 
-/// A global count as a local length.
+/// Converts a global count to a local length.
 ///
 /// # Errors
 /// [`Error::TooLarge`] where `usize` is narrower than the count.
@@ -20,7 +20,7 @@ pub fn to_len(what: &'static str, count: u64) -> Result<usize> {
     usize::try_from(count).map_err(|_| Error::TooLarge { what, size: count, limit: usize::MAX as u64 })
 }
 
-/// A local position as a [`Lid`].
+/// Converts a local position to a [`Lid`].
 ///
 /// # Errors
 /// [`Error::TooLarge`] above 2^32 - 1.
@@ -28,12 +28,12 @@ pub fn to_lid(what: &'static str, position: usize) -> Result<Lid> {
     Lid::try_from(position).map_err(|_| Error::TooLarge { what, size: position as u64, limit: u64::from(Lid::MAX) })
 }
 
-/// A local index as an array position.
+/// Converts a local index to an array position.
 pub const fn at(lid: Lid) -> usize {
     lid as usize
 }
 
-/// A difference of two global indices that is known to fit this rank's memory.
+/// Returns a difference of two global indices that is known to fit this rank's memory.
 pub(crate) fn local(count: u64) -> usize {
     usize::try_from(count).expect("invariant: a rank's own block fits its address space")
 }

@@ -17,7 +17,7 @@ pub struct IndexMap {
 }
 
 impl IndexMap {
-    /// From ids in any order; repetitions count once.
+    /// Creates an index map from ids in any order; repetitions count once.
     ///
     /// # Errors
     /// [`Error::TooLarge`] above 2^32 - 1 different ids on one rank.
@@ -28,7 +28,7 @@ impl IndexMap {
         Ok(IndexMap { gids: gids.into() })
     }
 
-    /// Number of ids on this rank.
+    /// Returns the number of ids on this rank.
     pub fn len(&self) -> usize {
         self.gids.len()
     }
@@ -38,23 +38,23 @@ impl IndexMap {
         self.gids.is_empty()
     }
 
-    /// The ids in local order, which is ascending.
+    /// Returns the ids in local order, which is ascending.
     pub fn gids(&self) -> &[Gid] {
         &self.gids
     }
 
-    /// The global id at a local position, or `None` past the end.
+    /// Returns the global id at a local position, or `None` past the end.
     pub fn local_to_global(&self, lid: Lid) -> Option<Gid> {
         self.gids.get(at(lid)).copied()
     }
 
-    /// The local position of a global id, or `None` if it is not here.
+    /// Returns the local position of a global id, or `None` if it is not here.
     pub fn global_to_local(&self, gid: Gid) -> Option<Lid> {
         let position = self.gids.binary_search(&gid).ok()?;
         Some(to_lid("index map", position).expect("invariant: checked at construction"))
     }
 
-    /// The span of local positions that each owning rank holds, for the ranks that hold any.
+    /// Returns the span of local positions that each owning rank holds, for the ranks that hold any.
     ///
     /// # Errors
     /// [`Error::IndexOutOfRange`] if an id lies past the layout's end.

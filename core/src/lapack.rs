@@ -36,7 +36,7 @@ fn require(what: &'static str, size: usize, words: impl Fn(u64) -> u64) -> Resul
     if size <= limit { Ok(()) } else { Err(Error::TooLarge { what, size, limit }) }
 }
 
-/// The largest number for which the words, which ascend, are not too many.
+/// Computes the largest number for which the words, which ascend, are not too many.
 fn largest(words: impl Fn(u64) -> u64) -> u64 {
     let (mut fits, mut beyond) = (0, MAX_DIMENSION + 1);
     while beyond - fits > 1 {

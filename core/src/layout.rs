@@ -61,7 +61,7 @@ impl PartialEq for Layout {
 }
 
 impl Layout {
-    /// `global_len` rows, split as evenly as possible (PETSc's default split).
+    /// Creates a layout of `global_len` rows, split as evenly as possible (PETSc's default split).
     ///
     /// # Collective
     /// One reduction of two words, which finds ranks that give different lengths.
@@ -94,7 +94,7 @@ impl Layout {
         Ok(Layout::of(&first.comm, Parts::joined(all.map(Layout::parts))?))
     }
 
-    /// Each rank brings its own number of rows.
+    /// Creates a layout from each rank's own number of rows.
     ///
     /// # Collective
     ///
@@ -104,7 +104,7 @@ impl Layout {
         Ok(Layout::agreed(comm, Blocks::from_lengths(&comm.all_gather(local_len as u64))?))
     }
 
-    /// Given blocks; every rank must give the same.
+    /// Creates the given blocks; every rank must give the same.
     ///
     /// # Collective
     /// One reduction of two words, which compares hashes of the blocks.
@@ -125,7 +125,7 @@ impl Layout {
         Ok(Layout::agreed(comm, blocks))
     }
 
-    /// All rows on rank `root`.
+    /// Creates a layout with all rows on rank `root`.
     ///
     /// # Collective
     /// One reduction of four words, which finds ranks that give different numbers.
@@ -144,7 +144,7 @@ impl Layout {
         Ok(Layout::agreed(comm, Blocks::on_one_rank(global_len, root, comm.size())))
     }
 
-    /// The rows of `rows` alone, numbered from zero: every rank keeps those it owns. Nothing moves,
+    /// Restricts the layout to `rows`, numbered from zero: every rank keeps those it owns. Nothing moves,
     /// so the new layout is as uneven as the range lies; [`Redistribute`](crate::Redistribute) evens it out.
     ///
     /// # Errors
@@ -160,7 +160,7 @@ impl Layout {
         Ok(Layout::of(&self.comm, self.parts().restricted(rows)))
     }
 
-    /// Each row replaced by `factor` rows that follow each other, with the same owner: from block
+    /// Replaces each row by `factor` rows that follow each other, with the same owner: from block
     /// rows to rows.
     ///
     /// # Errors
@@ -178,12 +178,12 @@ impl Layout {
         Ok(Layout::of(&self.comm, self.parts().map(|blocks| blocks.coarsened(factor))?))
     }
 
-    /// The ranks that share the rows.
+    /// Returns the ranks that share the rows.
     pub fn comm(&self) -> &Comm {
         &self.comm
     }
 
-    /// All ranks' blocks.
+    /// Returns all ranks' blocks.
     ///
     /// # Panics
     /// For a stacked layout, which has blocks of its own for each block of rows:
@@ -193,17 +193,17 @@ impl Layout {
         self.parts().only().expect(STACKED)
     }
 
-    /// A number that is different for other layouts, but for accidents.
+    /// Returns a number that is different for other layouts, but for accidents.
     pub(crate) fn hash(&self) -> u64 {
         self.parts().blocks().fold(0, |hash: u64, blocks| hash.rotate_left(7) ^ blocks.hash())
     }
 
-    /// Number of rows over all ranks.
+    /// Returns the number of rows over all ranks.
     pub fn global_len(&self) -> u64 {
         self.parts().len()
     }
 
-    /// Global rows that this rank owns.
+    /// Returns the global rows that this rank owns.
     ///
     /// # Panics
     /// For a stacked layout, whose rows are not one range on each rank: [`Layout::require_contiguous`]
@@ -215,57 +215,57 @@ impl Layout {
         }
     }
 
-    /// The runs of consecutive global rows that this rank owns, ascending in rows and positions: one,
+    /// Returns the runs of consecutive global rows that this rank owns, ascending in rows and positions: one,
     /// perhaps empty, for each block of a stacked layout, otherwise one. All ranks have as many.
     pub fn runs(&self) -> &[Run] {
         &self.rows.runs
     }
 
-    /// The global rows that this rank owns, in the order in which it stores them, which is ascending.
+    /// Returns the global rows that this rank owns, in the order in which it stores them, which is ascending.
     pub fn owned_rows(&self) -> impl Iterator<Item = Gid> {
         self.runs().iter().flat_map(|run| run.rows.clone())
     }
 
-    /// Number of rows that this rank owns.
+    /// Returns the number of rows that this rank owns.
     pub fn local_len(&self) -> usize {
         self.runs().last().map_or(0, |run| run.positions.end)
     }
 
-    /// The most rows that any rank owns.
+    /// Returns the largest number of rows of a rank.
     pub fn longest(&self) -> u64 {
         (0..self.comm.size()).map(|rank| self.len_of(rank)).max().unwrap_or(0)
     }
 
-    /// Number of rows that a rank owns.
+    /// Returns the number of rows that a rank owns.
     pub(crate) fn len_of(&self, rank: usize) -> u64 {
         self.parts().len_of(rank)
     }
 
-    /// The rank that owns a global row, or `None` past the end.
+    /// Returns the rank that owns a global row, or `None` past the end.
     pub fn owner(&self, row: Gid) -> Option<usize> {
         self.parts().owner(row)
     }
 
-    /// The owners of a range of global rows, each with its part of them, in ascending order; rows past the
+    /// Returns the owners of a range of global rows, each with its part of them, in ascending order; rows past the
     /// end have none. A part lies in one run of its owner.
     pub fn owners(&self, rows: Range<Gid>) -> impl Iterator<Item = (usize, Range<Gid>)> {
         self.parts().owners(rows)
     }
 
-    /// The position of a global row among those of this rank, if it owns it.
+    /// Returns the position of a global row among those of this rank, if it owns it.
     pub fn global_to_owned(&self, row: Gid) -> Option<usize> {
         let run = self.runs().iter().find(|run| run.rows.contains(&row))?;
         Some(run.positions.start + local(row - run.rows.start))
     }
 
-    /// The global row at a position of this rank.
+    /// Returns the global row at a position of this rank.
     pub(crate) fn owned_to_global(&self, position: usize) -> Gid {
         let run = self.runs().iter().find(|run| run.positions.contains(&position));
         let run = run.expect("invariant: the position of an owned row");
         run.rows.start + (position - run.positions.start) as u64
     }
 
-    /// The positions of the rows of a global range that this rank owns.
+    /// Returns the positions of the rows of a global range that this rank owns.
     pub(crate) fn positions(&self, rows: &Range<Gid>) -> Range<usize> {
         // Rows before a bound, of which this rank stores the first so many.
         let before = |bound: Gid| -> usize {

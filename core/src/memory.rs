@@ -37,7 +37,7 @@ pub(crate) fn reserve<T>(to: &mut Vec<T>, additional: usize) {
     advise(to);
 }
 
-/// An empty array with room for `capacity` elements.
+/// Creates an empty array with room for `capacity` elements.
 #[must_use]
 pub fn with_capacity<T>(capacity: usize) -> Vec<T> {
     let array = Vec::with_capacity(capacity);
@@ -45,7 +45,7 @@ pub fn with_capacity<T>(capacity: usize) -> Vec<T> {
     array
 }
 
-/// `len` zeros, not touched yet; none if there is no memory for them.
+/// Allocates `len` zeros, not touched yet; returns `None` if there is no memory for them.
 #[must_use]
 pub fn try_zeros<T: Pod>(len: usize) -> Option<Vec<T>> {
     let zeros = bytemuck::allocation::try_zeroed_vec(len).ok()?;
@@ -53,7 +53,7 @@ pub fn try_zeros<T: Pod>(len: usize) -> Option<Vec<T>> {
     Some(zeros)
 }
 
-/// `len` zeros, not touched yet.
+/// Allocates `len` zeros, not touched yet.
 #[must_use]
 pub fn zeros<T: Pod>(len: usize) -> Vec<T> {
     let zeros = bytemuck::zeroed_vec(len);
@@ -61,7 +61,7 @@ pub fn zeros<T: Pod>(len: usize) -> Vec<T> {
     zeros
 }
 
-/// The `len` elements that `elements` gives.
+/// Returns the `len` elements that `elements` gives.
 pub(crate) fn collected<T>(len: usize, elements: impl Iterator<Item = T>) -> Box<[T]> {
     let mut array = with_capacity(len);
     array.extend(elements);
@@ -69,7 +69,7 @@ pub(crate) fn collected<T>(len: usize, elements: impl Iterator<Item = T>) -> Box
     array.into()
 }
 
-/// A copy of an array.
+/// Returns a copy of an array.
 pub(crate) fn copied<T: Copy>(from: &[T]) -> Box<[T]> {
     collected(from.len(), from.iter().copied())
 }

@@ -45,12 +45,12 @@ impl<T: Scalar> std::fmt::Debug for MultiVector<T> {
 }
 
 impl<T: Scalar> MultiVector<T> {
-    /// Columns of zeros.
+    /// Creates columns of zeros.
     pub fn zeros(layout: &Layout, columns: usize) -> MultiVector<T> {
         MultiVector { layout: layout.clone(), columns, owned: memory::zeros(layout.local_len() * columns).into() }
     }
 
-    /// Each entry from its global row and its column.
+    /// Creates columns from a function of global row and column.
     pub fn from_fn(layout: &Layout, columns: usize, mut entry: impl FnMut(Gid, usize) -> T) -> MultiVector<T> {
         let mut new = MultiVector::zeros(layout, columns);
         for column in 0..columns {
@@ -78,27 +78,27 @@ impl<T: Scalar> MultiVector<T> {
         &self.layout
     }
 
-    /// The communicator of the layout.
+    /// Returns the communicator of the layout.
     pub fn comm(&self) -> &Comm {
         self.layout.comm()
     }
 
-    /// Number of columns.
+    /// Returns the number of columns.
     pub fn columns(&self) -> usize {
         self.columns
     }
 
-    /// The owned entries, column by column.
+    /// Returns the owned entries, column by column.
     pub fn owned(&self) -> &[T] {
         &self.owned
     }
 
-    /// The owned entries, column by column, to change.
+    /// Returns the owned entries, column by column, for modification.
     pub fn owned_mut(&mut self) -> &mut [T] {
         &mut self.owned
     }
 
-    /// The owned entries of a column.
+    /// Returns the owned entries of a column.
     ///
     /// # Panics
     /// If there is no such column, as indexing a slice does.
@@ -108,7 +108,7 @@ impl<T: Scalar> MultiVector<T> {
         &self.owned[column * rows..][..rows]
     }
 
-    /// The owned entries of a column, to change.
+    /// Returns the owned entries of a column for modification.
     ///
     /// # Panics
     /// If there is no such column, as indexing a slice does.
@@ -118,13 +118,13 @@ impl<T: Scalar> MultiVector<T> {
         &mut self.owned[column * rows..][..rows]
     }
 
-    /// The owned rows as a matrix.
+    /// Returns the owned rows as a matrix.
     pub fn view(&self) -> ArrayView2<'_, T> {
         let shape = (self.layout.local_len(), self.columns).f();
         ArrayView2::from_shape(shape, &self.owned).expect("invariant: the entries fill the shape")
     }
 
-    /// The owned rows as a matrix, to change.
+    /// Returns the owned rows as a matrix for modification.
     pub fn view_mut(&mut self) -> ArrayViewMut2<'_, T> {
         let shape = (self.layout.local_len(), self.columns).f();
         ArrayViewMut2::from_shape(shape, &mut self.owned).expect("invariant: the entries fill the shape")
@@ -161,7 +161,7 @@ impl<T: Scalar> MultiVector<T> {
         self.owned.fill(value);
     }
 
-    /// Column `j` as [`Vector::fill_uniform`] fills from stream `first_stream + j`.
+    /// Fills column `j` as [`Vector::fill_uniform`] does from stream `first_stream + j`.
     pub fn fill_uniform(&mut self, random: &Philox, first_stream: u64) {
         let layout = self.layout.clone();
         for (column, stream) in (0..self.columns).zip(first_stream..) {
@@ -169,7 +169,7 @@ impl<T: Scalar> MultiVector<T> {
         }
     }
 
-    /// Column `j` as [`Vector::fill_normal`] fills from stream `first_stream + j`.
+    /// Fills column `j` as [`Vector::fill_normal`] does from stream `first_stream + j`.
     pub fn fill_normal(&mut self, random: &Philox, first_stream: u64) {
         let layout = self.layout.clone();
         for (column, stream) in (0..self.columns).zip(first_stream..) {
@@ -177,7 +177,7 @@ impl<T: Scalar> MultiVector<T> {
         }
     }
 
-    /// `self = x`.
+    /// Copies `x`: `self = x`.
     ///
     /// # Errors
     /// [`Error::LayoutMismatch`] or [`Error::Shape`].
@@ -187,7 +187,7 @@ impl<T: Scalar> MultiVector<T> {
         Ok(())
     }
 
-    /// `self = alpha self`.
+    /// Multiplies all entries: `self = alpha self`.
     pub fn scale(&mut self, alpha: T) {
         let _event = entrywise::<T>("MVScale", self.owned.len(), 0, 1, 2);
         scale(&mut self.owned, alpha);
@@ -206,7 +206,7 @@ impl<T: Scalar> MultiVector<T> {
         Ok(())
     }
 
-    /// `self = self + alpha x`.
+    /// Computes `self = self + alpha x`.
     ///
     /// # Errors
     /// [`Error::LayoutMismatch`] or [`Error::Shape`].

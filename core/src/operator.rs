@@ -48,7 +48,7 @@ pub trait LinearOperator<T: Scalar> {
     /// Whatever the implementation agreed on; all ranks return the same.
     fn compute(&self, x: &Vector<T>, y: &mut Vector<T>) -> Result<()>;
 
-    /// `y = A x`.
+    /// Computes `y = A x`.
     ///
     /// # Collective
     ///
@@ -78,7 +78,7 @@ pub trait LinearOperator<T: Scalar> {
         Ok(())
     }
 
-    /// `Y = A X`, each column with the bits of [`LinearOperator::apply`].
+    /// Computes `Y = A X`, each column with the bits of [`LinearOperator::apply`].
     ///
     /// # Collective
     /// One reduction, which compares the numbers of columns over the ranks, beside what the operator sends.
@@ -95,7 +95,7 @@ pub trait LinearOperator<T: Scalar> {
         self.compute_many(x, y)
     }
 
-    /// The diagonal, on the range, of an operator that knows it without being applied; `None` of
+    /// Returns the diagonal, on the range, of an operator that knows it without being applied; `None` of
     /// one that does not, and of one whose domain is not its range. The same answer on all ranks.
     ///
     /// # Collective
@@ -103,7 +103,8 @@ pub trait LinearOperator<T: Scalar> {
         None
     }
 
-    /// The entries of an operator that is a diagonal matrix, for who multiplies with them on the way:
+    /// Returns the entries of an operator that is a diagonal matrix, for callers that fuse the multiplication into
+    /// another loop:
     /// `y[i] = x[i] d[i]`. The same answer on all ranks.
     fn as_diagonal(&self) -> Option<&Vector<T>> {
         None
@@ -120,7 +121,7 @@ pub trait AdjointOperator<T: Scalar>: LinearOperator<T> {
     /// Whatever the implementation agreed on; all ranks return the same.
     fn compute_adjoint(&self, x: &Vector<T>, y: &mut Vector<T>) -> Result<()>;
 
-    /// `y = A^H x`, for `x` on the range and `y` on the domain.
+    /// Computes `y = A^H x`, for `x` on the range and `y` on the domain.
     ///
     /// # Collective
     ///

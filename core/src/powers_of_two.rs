@@ -1,6 +1,6 @@
 //! Exponents of double-precision numbers, and multiplication by powers of two of any size.
 
-/// The power of two that a positive number is in: `2^e <= value < 2^(e + 1)`; zero for zero, and for
+/// Returns the exponent `e` of a positive number, `2^e <= value < 2^(e + 1)`; zero for zero, and for
 /// what is not finite.
 pub fn exponent(value: f64) -> i32 {
     if value == 0.0 || !value.is_finite() {
@@ -13,13 +13,13 @@ pub fn exponent(value: f64) -> i32 {
     }
 }
 
-/// `2^exponent`, for exponents of normal numbers.
+/// Returns `2^exponent`, for exponents of normal numbers.
 fn power_of_two(exponent: i32) -> f64 {
     let biased = u64::try_from(exponent + 1023).expect("invariant: a normal number");
     f64::from_bits(biased << 52)
 }
 
-/// `value 2^exponent`: infinite or zero only if that is out of range.
+/// Returns `value 2^exponent`: infinite or zero only if that is out of range.
 pub(crate) fn times(mut value: f64, exponent: i32) -> f64 {
     let mut left = exponent.clamp(-2200, 2200);
     while left > 1023 {

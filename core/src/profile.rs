@@ -72,7 +72,7 @@ pub(crate) use crate::record::{entrywise, operation};
 pub use summary::{EventSummary, Spread, Summary};
 pub use trace::Trace;
 
-/// Events of the timeline that a rank keeps if nothing else is asked for: 3 MB.
+/// Default number of trace events that a rank keeps: 3 MB.
 const TRACE_LIMIT: usize = 100_000;
 
 /// A recording under way.
@@ -112,7 +112,7 @@ impl Profile {
         Profile::with_trace_limit(comm, TRACE_LIMIT)
     }
 
-    /// As [`Profile::start`], but each rank keeps at most so many events of the timeline, those that
+    /// Works like [`Profile::start`], but each rank keeps at most this number of trace events, those that
     /// begin first, at 32 bytes each; the others are counted. The summary has all of them.
     ///
     /// # Collective

@@ -39,20 +39,20 @@ pub struct Philox {
 }
 
 impl Philox {
-    /// A generator for `seed`.
+    /// Creates a generator for `seed`.
     #[must_use]
     pub const fn new(seed: u64) -> Self {
         Self { key: halves(seed) }
     }
 
-    /// Uniform number `index` of `stream`: in `[0, 1)`, a multiple of 2^-53.
+    /// Computes the uniform number `index` of `stream`: in `[0, 1)`, a multiple of 2^-53.
     #[must_use]
     pub fn uniform(&self, stream: u64, index: u64) -> f64 {
         let [first, second] = self.words(stream, index / 2);
         unit_interval(if index.is_multiple_of(2) { first } else { second })
     }
 
-    /// Standard normal number `index` of `stream`: mean 0, variance 1, at most 8.6 in size.
+    /// Computes the standard normal number `index` of `stream`: mean 0, variance 1, at most 8.6 in size.
     ///
     /// By the method of Box & Muller (Ann. Math. Stat. 29, 1958): numbers `2k` and `2k + 1` are
     /// the cosine and sine parts of one pair.
@@ -117,7 +117,7 @@ fn philox4x32(mut counter: [u32; 4], mut key: [u32; 2]) -> [u32; 4] {
     counter
 }
 
-/// The low and the high 32 bits.
+/// Returns the low and the high 32 bits.
 #[expect(clippy::cast_possible_truncation, reason = "cutting a word in two is the purpose")]
 const fn halves(word: u64) -> [u32; 2] {
     [word as u32, (word >> 32) as u32]
@@ -127,7 +127,7 @@ fn join(low: u32, high: u32) -> u64 {
     u64::from(high) << 32 | u64::from(low)
 }
 
-/// The top 53 bits as a fraction in `[0, 1)`; the conversion is exact.
+/// Returns the top 53 bits as a fraction in `[0, 1)`; the conversion is exact.
 fn unit_interval(word: u64) -> f64 {
     const STEP: f64 = 1.0 / (1_u64 << 53) as f64;
     (word >> 11) as f64 * STEP

@@ -67,12 +67,12 @@ impl Redistribute {
         Ok(Redistribute { from: side(from, to), to: side(to, from), transfers: RefCell::default() })
     }
 
-    /// The layout that [`Redistribute::apply`] reads.
+    /// Returns the layout that [`Redistribute::apply`] reads.
     pub fn from(&self) -> &Layout {
         &self.from.layout
     }
 
-    /// The layout that [`Redistribute::apply`] writes.
+    /// Returns the layout that [`Redistribute::apply`] writes.
     pub fn to(&self) -> &Layout {
         &self.to.layout
     }
@@ -103,7 +103,7 @@ impl Redistribute {
         Ok(())
     }
 
-    /// [`Redistribute::apply`] for all columns, with one message to each overlapping rank.
+    /// Works like [`Redistribute::apply`] for all columns, with one message to each overlapping rank.
     ///
     /// # Collective
     /// One reduction, which compares the numbers of columns over the ranks.
@@ -119,7 +119,7 @@ impl Redistribute {
         Ok(())
     }
 
-    /// [`Redistribute::apply_reverse`] for all columns, with one message to each overlapping rank.
+    /// Works like [`Redistribute::apply_reverse`] for all columns, with one message to each overlapping rank.
     ///
     /// # Collective
     /// One reduction, which compares the numbers of columns over the ranks.
@@ -171,7 +171,7 @@ impl Redistribute {
 }
 
 impl Side {
-    /// The messages of a packed array of `len` values: the other rank and its bytes.
+    /// Returns the messages of a packed array of `len` values: the other rank and its bytes.
     fn messages<T>(&self, len: usize) -> impl Iterator<Item = (usize, Range<usize>)> + Clone {
         let each = len / self.layout.local_len().max(1) * size_of::<T>();
         self.overlaps.iter().map(move |o| (o.rank, o.rows.start * each..o.rows.end * each))
@@ -189,7 +189,7 @@ fn pack<T: Copy>(overlaps: &[Overlap], rows: usize, columns: &[T], packed: &mut 
     }
 }
 
-/// The inverse of [`pack`].
+/// Reverts [`pack`].
 fn unpack<T: Copy>(overlaps: &[Overlap], rows: usize, packed: &[T], columns: &mut [T]) {
     let mut at = 0;
     for overlap in overlaps {
@@ -206,7 +206,7 @@ mod tests {
     use crate::layout::Blocks;
     use proptest::prelude::*;
 
-    /// Two layouts of the same rows over the same ranks, stacked in one to three blocks.
+    /// Returns two layouts of the same rows over the same ranks, stacked in one to three blocks.
     fn two_layouts() -> impl Strategy<Value = (Parts, Parts)> {
         let parts = |ends: Vec<u64>, cuts: Vec<Vec<u64>>, len: u64| {
             let mut starts = ends;

@@ -82,13 +82,13 @@ pub(crate) fn dot_sums_with<'v, T: Scalar, S: Scalar>(
     sums(layout, reduction, out, operands, |a: T, b: T| complex_product(sign, a, b))
 }
 
-/// `a b` of real numbers.
+/// Returns `a b` of real numbers.
 #[inline(always)]
 fn real_product<T: Scalar>(a: T, b: T) -> [f64; 1] {
     [a.re().to_f64() * b.re().to_f64()]
 }
 
-/// `conj(a) b`, or `a b` for a `sign` of minus one.
+/// Returns `conj(a) b`, or `a b` for a `sign` of minus one.
 #[inline(always)]
 fn complex_product<T: Scalar>(sign: f64, a: T, b: T) -> [f64; 2] {
     let (ar, ai) = (a.re().to_f64(), sign * a.im().to_f64());
@@ -109,7 +109,7 @@ pub(crate) fn real_sums<'v, T: Scalar, R: Real>(
     sums(layout, reduction, (out, &mut []), |j| [operand(j); 2], |a, _| [f(a)])
 }
 
-/// The sum of all entries of a vector over all ranks, in one reduction.
+/// Returns the sum of all entries of a vector over all ranks, in one reduction.
 ///
 /// # Collective
 pub(crate) fn entry_sum<T: Scalar>(

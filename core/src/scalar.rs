@@ -65,25 +65,25 @@ pub trait Scalar:
     fn re(self) -> Self::Real;
     /// Imaginary part; zero when real.
     fn im(self) -> Self::Real;
-    /// Absolute value.
+    /// Returns the absolute value.
     fn abs(self) -> Self::Real;
     /// Square of the absolute value.
     fn abs_sqr(self) -> Self::Real;
-    /// A real number as this type.
+    /// Creates a real number as this type.
     fn from_real(re: Self::Real) -> Self;
-    /// A number from its parts in double precision; `im` is dropped by real types.
+    /// Creates a number from its parts in double precision; `im` is dropped by real types.
     fn from_parts(re: f64, im: f64) -> Self;
-    /// A number rounded to this type.
+    /// Creates a number rounded to this type.
     fn from_double(value: Self::Double) -> Self {
         Self::from_parts(value.re(), value.im())
     }
     /// Returns true if both parts are finite.
     fn is_finite(self) -> bool;
-    /// The real and imaginary parts of a slice, one after the other.
+    /// Returns the real and imaginary parts of a slice, one after the other.
     fn parts(values: &[Self]) -> &[Self::Real] {
         bytemuck::cast_slice(values)
     }
-    /// `self / divisor`; complex numbers far from one are brought there first, since the formula squares
+    /// Returns `self / divisor`; complex numbers far from one are brought there first, since the formula squares
     /// the divisor.
     fn quotient(self, divisor: Self) -> Self {
         self / divisor
@@ -100,9 +100,9 @@ pub trait Real: Scalar<Real = Self> + PartialOrd {
     const EPSILON: Self;
     /// Square root.
     fn sqrt(self) -> Self;
-    /// The number in double precision.
+    /// Returns the number in double precision.
     fn to_f64(self) -> f64;
-    /// The nearest number of this type.
+    /// Creates the nearest number of this type.
     fn from_f64(value: f64) -> Self;
 }
 

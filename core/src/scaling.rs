@@ -11,7 +11,7 @@ use crate::scalar::{Real, Scalar};
 /// Sums of squares outside this range may have overflowed or lost small entries.
 pub(crate) const SAFE_SQUARES: std::ops::Range<f64> = 1e-280..f64::INFINITY;
 
-/// `value 2^exponent` for any exponent: infinite or zero only if that is out of range.
+/// Computes `value 2^exponent` for any exponent: infinite or zero only if that is out of range.
 pub fn scaled<T: Scalar>(value: T, exponent: i32) -> T {
     if exponent == 0 {
         return value;
@@ -20,7 +20,7 @@ pub fn scaled<T: Scalar>(value: T, exponent: i32) -> T {
     T::from_parts(times(re, exponent), if T::COMPLEX { times(im, exponent) } else { 0.0 })
 }
 
-/// The largest part of any number; NaN and infinities do not count.
+/// Finds the largest absolute value of a real or imaginary part; NaN and infinities do not count.
 pub fn largest<T: Scalar>(values: &[T]) -> f64 {
     let sizes = T::parts(values).iter().map(|part| part.to_f64().abs());
     sizes.filter(|size| size.is_finite()).fold(0.0, f64::max)
@@ -78,7 +78,7 @@ impl Equilibration {
         Equilibration { rows, columns }
     }
 
-    /// `x = C S^-1 R x` where `solve` applies `S^-1`, or `x = R S^-H C x` where it applies `S^-H` and
+    /// Computes `x = C S^-1 R x` where `solve` applies `S^-1`, or `x = R S^-H C x` where it applies `S^-H` and
     /// `adjoint` is set. Between the two, `x` is kept in the range of its type.
     pub fn solve<T: Scalar>(&self, adjoint: bool, x: &mut [T], solve: impl FnOnce(&mut [T])) {
         let (before, after) = if adjoint { (&self.columns, &self.rows) } else { (&self.rows, &self.columns) };
@@ -87,7 +87,7 @@ impl Equilibration {
         multiply(after, shift, x);
     }
 
-    /// `x = C S^-1 R x` of columns one after the other, where `solve` applies `S^-1` to some of them.
+    /// Computes `x = C S^-1 R x` of columns one after the other, where `solve` applies `S^-1` to some of them.
     pub(crate) fn solve_columns<T: Scalar>(&self, x: &mut [T], mut solve: impl FnMut(&mut [T])) {
         let n = self.rows.len().max(1);
         for columns in x.chunks_mut(AT_ONCE * n) {
@@ -98,7 +98,7 @@ impl Equilibration {
         }
     }
 
-    /// The base-2 logarithm of the determinant of `R` times that of `C`.
+    /// Returns the base-2 logarithm of the determinant of `R` times that of `C`.
     pub(crate) fn log2_determinant(&self) -> f64 {
         self.rows.iter().chain(&self.columns).map(|&power| f64::from(power)).sum()
     }

@@ -35,13 +35,13 @@ impl<T: Scalar> std::fmt::Debug for Snapshot<T> {
 }
 
 impl<T: Scalar> Snapshot<T> {
-    /// An empty snapshot of the named method.
+    /// Creates an empty snapshot of the named method.
     pub fn new(method: &str) -> Snapshot<T> {
         let (integers, reals, vectors) = Default::default();
         Snapshot { method: method.to_owned(), integers, reals, vectors }
     }
 
-    /// The method whose state this is.
+    /// Returns the method whose state this is.
     pub fn method(&self) -> &str {
         &self.method
     }
@@ -51,12 +51,12 @@ impl<T: Scalar> Snapshot<T> {
         self.integers.insert(name.to_owned(), value);
     }
 
-    /// An integer, if there is one of this name.
+    /// Returns the integer of this name, if any.
     pub fn integer(&self, name: &str) -> Option<u64> {
         self.integers.get(name).copied()
     }
 
-    /// All integers, by name.
+    /// Returns all integers, by name.
     pub fn integers(&self) -> impl Iterator<Item = (&str, u64)> {
         self.integers.iter().map(|(name, &value)| (name.as_str(), value))
     }
@@ -66,12 +66,12 @@ impl<T: Scalar> Snapshot<T> {
         self.reals.insert(name.to_owned(), values);
     }
 
-    /// A list of real numbers, if there is one of this name.
+    /// Returns the list of real numbers of this name, if any.
     pub fn reals(&self, name: &str) -> Option<&[f64]> {
         self.reals.get(name).map(Vec::as_slice)
     }
 
-    /// All lists of real numbers, by name.
+    /// Returns all lists of real numbers, by name.
     pub fn all_reals(&self) -> impl Iterator<Item = (&str, &[f64])> {
         self.reals.iter().map(|(name, values)| (name.as_str(), values.as_slice()))
     }
@@ -81,7 +81,7 @@ impl<T: Scalar> Snapshot<T> {
         self.vectors.insert(name.to_owned(), vector);
     }
 
-    /// A vector, if there is one of this name.
+    /// Returns the vector of this name, if any.
     pub fn vector(&self, name: &str) -> Option<&Vector<T>> {
         self.vectors.get(name)
     }
@@ -91,7 +91,7 @@ impl<T: Scalar> Snapshot<T> {
         std::mem::take(&mut self.vectors).into_iter()
     }
 
-    /// All vectors, by name. They need not share one layout.
+    /// Returns all vectors, by name. They need not share one layout.
     pub fn vectors(&self) -> impl Iterator<Item = (&str, &Vector<T>)> {
         self.vectors.iter().map(|(name, vector)| (name.as_str(), vector))
     }

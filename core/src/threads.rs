@@ -32,13 +32,13 @@ pub use pool::{count, start};
 /// Entries of a vector or a matrix that are worth a thread: ten times what it takes to wake one.
 const GRAIN: usize = 1 << 15;
 
-/// Number of threads of this rank: one without the feature `threads`.
+/// Returns the number of threads of this rank: one without the feature `threads`.
 #[cfg(not(feature = "threads"))]
 pub fn count() -> usize {
     1
 }
 
-/// Says so where threads are asked for in vain.
+/// Warns if threads are requested from a build without them.
 #[cfg(not(feature = "threads"))]
 pub(crate) fn from_environment(_comm: &crate::Comm) -> crate::Result<()> {
     if std::env::var("DOLMEN_NUM_THREADS").is_ok_and(|wanted| !["", "1"].contains(&wanted.trim())) {
@@ -49,7 +49,7 @@ pub(crate) fn from_environment(_comm: &crate::Comm) -> crate::Result<()> {
 
 /// Data that can be split in two.
 pub(crate) trait Split: Send + Sized {
-    /// The first `at` elements and the others.
+    /// Returns the first `at` elements and the others.
     fn split(self, at: usize) -> (Self, Self);
 }
 

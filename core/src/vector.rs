@@ -47,17 +47,17 @@ impl<T: Scalar> std::fmt::Debug for Vector<T> {
 }
 
 impl<T: Scalar> Vector<T> {
-    /// A vector of zeros.
+    /// Creates a vector of zeros.
     pub fn zeros(layout: &Layout) -> Vector<T> {
         Vector { layout: layout.clone(), owned: memory::zeros(layout.local_len()).into() }
     }
 
-    /// Each entry from its global index.
+    /// Creates a vector from a function of the global index.
     pub fn from_fn(layout: &Layout, entry: impl FnMut(Gid) -> T) -> Vector<T> {
         Vector { layout: layout.clone(), owned: memory::collected(layout.local_len(), layout.owned_rows().map(entry)) }
     }
 
-    /// From this rank's own entries, in global order.
+    /// Creates a vector from this rank's own entries, in global order.
     ///
     /// # Collective
     ///
@@ -80,17 +80,17 @@ impl<T: Scalar> Vector<T> {
         &self.layout
     }
 
-    /// The communicator of the layout.
+    /// Returns the communicator of the layout.
     pub fn comm(&self) -> &Comm {
         self.layout.comm()
     }
 
-    /// Number of entries over all ranks.
+    /// Returns the number of entries over all ranks.
     pub fn global_len(&self) -> u64 {
         self.layout.global_len()
     }
 
-    /// Global indices of the owned entries.
+    /// Returns the global indices of the owned entries.
     ///
     /// # Panics
     /// On a stacked layout, as [`Layout::range`]; [`Layout::runs`] serves both kinds.
@@ -98,22 +98,22 @@ impl<T: Scalar> Vector<T> {
         self.layout.range()
     }
 
-    /// The owned entries.
+    /// Returns the owned entries.
     pub fn owned(&self) -> &[T] {
         &self.owned
     }
 
-    /// The owned entries, to change.
+    /// Returns the owned entries for modification.
     pub fn owned_mut(&mut self) -> &mut [T] {
         &mut self.owned
     }
 
-    /// The owned entries, to keep without the vector.
+    /// Returns the owned entries and discards the vector.
     pub fn into_owned(self) -> Vec<T> {
         self.owned.into()
     }
 
-    /// The entry at a global index, if this rank owns it.
+    /// Returns the entry at a global index, if this rank owns it.
     pub fn get(&self, row: Gid) -> Option<T> {
         self.layout.global_to_owned(row).map(|position| self.owned[position])
     }

@@ -83,7 +83,7 @@ setters! {
     atol: f64 => |s| s.atol = atol;
     /// Divergence limit, 1e5 by default: give up at `|r| > dtol max(|b|, |r0|)`.
     dtol: f64 => |s| s.dtol = dtol;
-    /// Largest number of iterations.
+    /// Maximum number of iterations.
     max_iterations: usize => |s| s.max_iterations = max_iterations;
     /// The norm of residuals and right-hand side in all of these inequalities.
     norm: Norm => |s| s.norm = norm;

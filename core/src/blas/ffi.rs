@@ -42,7 +42,7 @@ pub(crate) fn int(dimension: usize) -> c_int {
 
 /// The dense kernels of one scalar. Matrices are column-major and fill their slices.
 pub trait Blas: Sized {
-    /// `c = alpha op(a) b + beta c` for `c` of `m` by `n`, summed over `k`; `op(a)` is `a`, of `m`
+    /// Computes `c = alpha op(a) b + beta c` for `c` of `m` by `n`, summed over `k`; `op(a)` is `a`, of `m`
     /// by `k`, or the conjugate transpose of `a`, of `k` by `m`.
     fn gemm(adjoint: bool, shape: [usize; 3], alpha: Self, a: &[Self], b: &[Self], beta: Self, c: &mut [Self]);
 }

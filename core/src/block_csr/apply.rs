@@ -61,7 +61,7 @@ impl<T: Scalar> BlockCsrMatrix<T> {
         profile::operation("MatMult").flops(flops as u64).bytes(bytes as u64)
     }
 
-    /// The blocks on the diagonal, zero where none is stored; `None` where the domain is not the range.
+    /// Returns the blocks on the diagonal, zero where none is stored; `None` where the domain is not the range.
     pub fn block_diagonal(&self) -> Option<BlockDiagonal<T>> {
         if self.range != self.domain {
             return None;
@@ -75,7 +75,7 @@ impl<T: Scalar> BlockCsrMatrix<T> {
         Some(BlockDiagonal::on_layout(self.range.clone(), blocks))
     }
 
-    /// The adjoint (conjugate transpose) as a matrix of its own, kept until values change.
+    /// Computes the adjoint (conjugate transpose) as a matrix of its own, kept until values change.
     ///
     /// # Collective
     /// The first call after a change of values: blocks of rows that other ranks own are sent.

@@ -37,7 +37,7 @@ fn require_block(order: usize, found: usize) -> Result<()> {
 }
 
 impl<T: Scalar> BlockCsrBuilder<T> {
-    /// An empty matrix of blocks of `order` rows, by layouts of block rows and block columns.
+    /// Creates an empty matrix of blocks of `order` rows, by layouts of block rows and block columns.
     ///
     /// Not collective; what is wrong with the layouts is reported by [`BlockCsrBuilder::build`].
     pub fn new(order: usize, rows: &Layout, columns: &Layout, duplicates: Duplicates) -> BlockCsrBuilder<T> {
@@ -46,7 +46,7 @@ impl<T: Scalar> BlockCsrBuilder<T> {
         BlockCsrBuilder { order, duplicates, places, own, blocks: Vec::new(), foreign: Vec::new() }
     }
 
-    /// Makes room for so many more blocks of own rows.
+    /// Reserves memory for this number of additional blocks of own rows.
     pub fn reserve(&mut self, additional: usize) {
         self.own.reserve(additional);
         memory::reserve(&mut self.blocks, additional * self.order * self.order);
@@ -126,8 +126,8 @@ impl<T: Scalar> BlockRowBuilder<'_, T> {
 }
 
 impl<T: Scalar> BlockCsrMatrix<T> {
-    /// From triplets (global block row, global block column, block by columns) given on any rank;
-    /// see [`BlockCsrBuilder`].
+    /// Creates a block matrix from triplets (global block row, global block column, block by columns) given on any
+    /// rank; see [`BlockCsrBuilder`].
     ///
     /// # Collective
     ///
@@ -145,7 +145,7 @@ impl<T: Scalar> BlockCsrMatrix<T> {
         builder.build()
     }
 
-    /// Block row by block row: `row(i, blocks)` gives the blocks of each global block row `i` that
+    /// Creates a matrix block row by block row: `row(i, blocks)` gives the blocks of each global block row `i` that
     /// this rank owns, in ascending order of rows.
     ///
     /// # Collective

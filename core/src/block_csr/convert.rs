@@ -8,7 +8,7 @@ use crate::operator::LinearOperator;
 use crate::scalar::Scalar;
 
 impl<T: Scalar> BlockCsrMatrix<T> {
-    /// The blocks of `order` rows in which `a` has a stored entry; their other entries become zeros.
+    /// Converts `a` to blocks of `order` rows: those with a stored entry; their other entries become zeros.
     ///
     /// # Collective
     ///
@@ -36,7 +36,7 @@ impl<T: Scalar> BlockCsrMatrix<T> {
         })
     }
 
-    /// The same matrix without blocks; zeros inside blocks are stored.
+    /// Converts the matrix to one without blocks; zeros inside blocks are stored.
     ///
     /// # Collective
     ///

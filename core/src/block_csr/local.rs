@@ -55,7 +55,7 @@ impl<T: Scalar> LocalBlocks<T> {
         LocalBlocks { order, owned, starts, columns, values, interior, boundary }
     }
 
-    /// Rows and columns of a block.
+    /// Returns the number of rows, and of columns, of a block.
     pub(super) fn order(&self) -> usize {
         self.order
     }
@@ -65,18 +65,18 @@ impl<T: Scalar> LocalBlocks<T> {
         (self.starts[row], &self.columns[self.starts[row]..self.starts[row + 1]])
     }
 
-    /// A block, by columns.
+    /// Returns a block, by columns.
     pub(super) fn block(&self, slot: usize) -> &[T] {
         let len = self.order * self.order;
         &self.values[slot * len..][..len]
     }
 
-    /// Number of blocks.
+    /// Returns the number of blocks.
     pub(super) fn blocks(&self) -> usize {
         self.columns.len()
     }
 
-    /// All values, to change.
+    /// Returns all values for modification.
     pub(super) fn values_mut(&mut self) -> &mut [T] {
         let len = self.columns.len() * self.order * self.order;
         &mut self.values[..len]

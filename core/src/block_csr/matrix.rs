@@ -52,7 +52,7 @@ impl<T: Scalar> std::fmt::Debug for BlockCsrMatrix<T> {
     }
 }
 
-/// The layouts of vectors for these of block rows and block columns.
+/// Returns the layouts of vectors for these of block rows and block columns.
 ///
 /// # Errors
 /// An order of zero, or too many rows; on all ranks alike.
@@ -101,37 +101,37 @@ impl<T: Scalar> BlockCsrMatrix<T> {
         Ok(BlockCsrMatrix { range, domain, shape: Rc::new(shape), local, adjoint: OnceCell::new() })
     }
 
-    /// Rows and columns of a block.
+    /// Returns the number of rows, and of columns, of a block.
     pub fn order(&self) -> usize {
         self.local.order()
     }
 
-    /// Which rank owns which block rows.
+    /// Returns the distribution of block rows over the ranks.
     pub fn block_range(&self) -> &Layout {
         &self.shape.range
     }
 
-    /// Which rank owns which block columns.
+    /// Returns the distribution of block columns over the ranks.
     pub fn block_domain(&self) -> &Layout {
         &self.shape.domain
     }
 
-    /// Number of stored blocks over all ranks.
+    /// Returns the number of stored blocks over all ranks.
     pub fn global_blocks(&self) -> u64 {
         self.shape.entries
     }
 
-    /// Number of stored blocks of this rank's rows.
+    /// Returns the number of stored blocks of this rank's rows.
     pub fn local_blocks(&self) -> usize {
         self.local.blocks()
     }
 
-    /// Block columns of this rank's rows that other ranks own: what a product receives.
+    /// Returns the block columns of this rank's rows that other ranks own, which a product receives.
     pub fn ghost_columns(&self) -> &[Gid] {
         self.shape.columns.ghosts().gids()
     }
 
-    /// This rank's block rows in ascending order.
+    /// Returns this rank's block rows in ascending order.
     pub fn rows(&self) -> impl Iterator<Item = BlockRow<'_, T>> {
         self.shape.range.range().enumerate().map(|(local, row)| {
             let (start, numbers) = self.local.row(local);
@@ -139,7 +139,7 @@ impl<T: Scalar> BlockCsrMatrix<T> {
         })
     }
 
-    /// A stored block, by columns; `None` if it is not stored or its row is another rank's.
+    /// Returns a stored block, by columns; `None` if it is not stored or another rank owns its row.
     pub fn get(&self, row: Gid, column: Gid) -> Option<&[T]> {
         self.slot(row, column).map(|slot| self.local.block(slot))
     }
@@ -174,12 +174,12 @@ pub struct BlockRow<'a, T> {
 }
 
 impl<'a, T: Scalar> BlockRow<'a, T> {
-    /// The global block row.
+    /// Returns the global block row.
     pub fn index(&self) -> Gid {
         self.row
     }
 
-    /// Global block columns, ascending, with their blocks, each by columns.
+    /// Returns the global block columns, ascending, with their blocks, each by columns.
     pub fn blocks(&self) -> impl ExactSizeIterator<Item = (Gid, &'a [T])> + use<'a, T> {
         let BlockRow { columns, start, local, .. } = *self;
         self.numbers.iter().enumerate().map(move |(k, &number)| (columns.to_global(number), local.block(start + k)))

@@ -21,7 +21,7 @@ const LONGEST: usize = 1 << 14;
 pub struct Failed {
     /// The lowest rank that failed.
     pub rank: usize,
-    /// Whether every rank failed, as when all of them read the same bad file.
+    /// True if every rank failed, for example if all of them read the same bad file.
     pub everywhere: bool,
 }
 
@@ -50,8 +50,8 @@ pub trait SharedError: Display {
         let _ = bytes;
     }
 
-    /// Reads what [`SharedError::pack_fields`] wrote on the rank that failed; `None` if nothing was written, or if it cannot be
-    /// read.
+    /// Reads what [`SharedError::pack_fields`] wrote on the rank that failed; `None` if nothing was written, or if
+    /// it cannot be read.
     fn unpack_fields(bytes: &[u8], failed: Failed) -> Option<Self::Agreed> {
         let _ = (bytes, failed);
         None
@@ -123,7 +123,7 @@ impl Comm {
         Err(opened::<E>(&bytes, failed))
     }
 
-    /// [`Comm::agree`] for an error of any type: its text becomes [`Error::Agreed`].
+    /// Works like [`Comm::agree`] for an error of any type: its text becomes [`Error::Agreed`].
     ///
     /// # Collective
     /// As [`Comm::agree`].
@@ -135,7 +135,7 @@ impl Comm {
     }
 }
 
-/// The text of an error, with its length before it, and its variant and fields.
+/// Returns the text of an error, with its length before it, and its variant and fields.
 fn envelope(error: &impl SharedError) -> Vec<u8> {
     let mut bytes = Vec::new();
     Portable::pack(&error.to_string(), &mut bytes);
@@ -147,7 +147,7 @@ fn envelope(error: &impl SharedError) -> Vec<u8> {
     bytes
 }
 
-/// The error from its envelope.
+/// Returns the error from its envelope.
 fn opened<E: SharedError>(bytes: &[u8], failed: Failed) -> E::Agreed {
     let mut rest = bytes;
     let Some(message) = <String as Portable>::unpack(&mut rest) else {

@@ -1,4 +1,4 @@
-//! How large the packets of a communicator's reductions are.
+//! Sizes of the packets of a communicator's reductions.
 
 use std::cell::Cell;
 

@@ -115,7 +115,7 @@ fn place() -> String {
     place_in(&Backtrace::force_capture().to_string())
 }
 
-/// The first function of a backtrace that is not the toolkit's. Names may lack their crates, so the files
+/// Returns the first function of a backtrace that is not the toolkit's. Names may lack their crates, so the files
 /// count where they are known: the toolkit's are beside this one.
 fn place_in(trace: &str) -> String {
     let names = ["dolmen", "core::", "std::", "alloc::", "<dolmen", "<core::", "<std::", "<alloc::"];

@@ -27,7 +27,7 @@ impl Disagreement {
         Disagreement { claim, calls }
     }
 
-    /// The error that says what all ranks passed; `call` is what this one did.
+    /// Returns the error that lists the calls of all ranks; `call` is that of this one.
     ///
     /// # Collective
     pub(crate) fn error(self, comm: &Comm, call: &dyn Display) -> Error {
@@ -106,7 +106,7 @@ impl Comm {
         self.end_with(&Error::RanksDisagree { calls })
     }
 
-    /// All ranks' texts, cut to a length that does not depend on them.
+    /// Returns all ranks' texts, cut to a length that does not depend on them.
     ///
     /// # Collective
     pub(super) fn texts(&self, mine: &str) -> Vec<String> {
@@ -125,13 +125,13 @@ impl Comm {
     }
 }
 
-/// `rank 3`, or `ranks 1, 2`.
+/// Returns `rank 3`, or `ranks 1, 2`.
 pub(super) fn listed(ranks: &[usize]) -> String {
     let numbers = ranks.iter().map(usize::to_string).collect::<Vec<_>>().join(", ");
     format!("rank{} {numbers}", if ranks.len() == 1 { "" } else { "s" })
 }
 
-/// `first (rank 0), second (ranks 1, 2)`.
+/// Returns `first (rank 0), second (ranks 1, 2)`.
 pub(super) fn grouped(texts: &[impl AsRef<str>]) -> String {
     let mut groups: Vec<(String, Vec<usize>)> = Vec::new();
     for (rank, text) in texts.iter().enumerate() {

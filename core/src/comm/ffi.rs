@@ -83,7 +83,7 @@ impl RawComm {
         usize::try_from(size).expect("invariant: a communicator has ranks")
     }
 
-    /// A communicator of the same ranks, which returns errors, as do those made from it.
+    /// Creates a communicator of the same ranks, which returns errors, as do those made from it.
     pub(crate) fn duplicate(self) -> RawComm {
         let mut copy = self.0;
         // SAFETY: a valid communicator and a constant of the library.
@@ -210,7 +210,7 @@ impl Pending {
         pending
     }
 
-    /// The reduced word (of no meaning for a barrier) once all ranks have arrived.
+    /// Returns the reduced word (of no meaning for a barrier) once all ranks have arrived.
     pub(crate) fn test(&mut self) -> Option<u64> {
         let mut done = 0;
         // SAFETY: a live request (or the null request after completion) and out-parameter.

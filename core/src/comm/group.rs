@@ -59,17 +59,17 @@ impl Comm {
         }))
     }
 
-    /// This process's number in the group, `0..size`.
+    /// Returns this process's number in the group, `0..size`.
     pub fn rank(&self) -> usize {
         self.0.rank
     }
 
-    /// The number of ranks.
+    /// Returns the number of ranks.
     pub fn size(&self) -> usize {
         self.0.size
     }
 
-    /// The MPI handle, for libraries that take one. It stays owned by this `Comm`, and returns errors to its
+    /// Returns the MPI handle, for libraries that take one. It stays owned by this `Comm`, and returns errors to its
     /// callers instead of ending the job.
     pub fn as_raw(&self) -> mpi::ffi::MPI_Comm {
         self.0.raw.0
@@ -79,7 +79,7 @@ impl Comm {
         self.0.raw
     }
 
-    /// The tag of the messages of the next call in which ranks send each other messages without asking. All
+    /// Returns the tag of the messages of the next call in which ranks send each other messages without asking. All
     /// ranks make these calls in the same order, so that messages of different calls cannot mix.
     pub(crate) fn next_tag(&self) -> i32 {
         let round = self.0.rounds.get();
@@ -96,7 +96,7 @@ impl Comm {
         self.0.raw.abort(code)
     }
 
-    /// A group of this rank alone, for what it does without the others. Not collective; nothing has to be
+    /// Creates a communicator of this rank alone, for work without the others. Not collective; nothing has to be
     /// given back.
     #[must_use]
     pub fn alone(&self) -> Comm {
@@ -116,7 +116,7 @@ impl Comm {
         self.0.rounds.set(rounds);
     }
 
-    /// The number of the next broadcast.
+    /// Returns the number of the next broadcast.
     pub(super) fn next_broadcast(&self) -> u64 {
         let number = self.0.broadcasts.get();
         self.0.broadcasts.set(number + 1);
@@ -137,7 +137,7 @@ impl Comm {
         self.0.claimed.0.take()
     }
 
-    /// Whether no other handle names this group.
+    /// Returns true if no other handle names this group.
     pub(super) fn is_last(&self) -> bool {
         Rc::strong_count(&self.0) == 1
     }
@@ -190,7 +190,7 @@ pub(super) struct Twin {
 }
 
 impl Twin {
-    /// The twin of a new communicator, if functions are compared.
+    /// Creates the twin of a new communicator, if functions are compared.
     ///
     /// # Collective
     fn new(of: RawComm) -> Option<Twin> {

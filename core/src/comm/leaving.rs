@@ -78,7 +78,7 @@ pub(crate) fn fail(control: RawComm, error: &dyn Display) {
             return drain(control);
         }
         if start.elapsed() > GRACE {
-            report(&format!("rank {rank} stopped while others went on, so the job was ended: {error}"));
+            report(&format!("rank {rank} ended while others continued, so the job was ended: {error}"));
             control.abort(i32::from(FAILURE));
         }
         rest(start.elapsed());
@@ -112,7 +112,7 @@ fn say_who_is_missing(control: RawComm, notes: &mut Notes, waited: Duration) {
     print(&line);
 }
 
-/// Receives what ranks told each other and nobody asked for.
+/// Receives messages of other ranks that nobody waited for.
 ///
 /// # Collective
 fn drain(control: RawComm) {

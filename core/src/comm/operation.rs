@@ -1,4 +1,4 @@
-//! What values of a reduction are merged by.
+//! Operations that merge the values of a reduction.
 
 use std::marker::PhantomData;
 
@@ -6,7 +6,7 @@ use bytemuck::Pod;
 
 /// Element type of a typed reduction.
 pub trait Reducible: Pod + PartialOrd {
-    /// The sum of two values; integers wrap around.
+    /// Returns the sum of two values; integers wrap around.
     #[must_use]
     fn plus(self, other: Self) -> Self;
 }

@@ -29,7 +29,7 @@ struct Summand<'m, T> {
 }
 
 impl<T: Scalar> CsrMatrix<T> {
-    /// The sum `alpha A + beta B` of this matrix and `other`; its pattern is the union of both.
+    /// Computes the sum `alpha A + beta B` of this matrix and `other`; its pattern is the union of both.
     ///
     /// # Collective
     ///
@@ -105,7 +105,7 @@ impl<T: Scalar> CsrMatrix<T> {
     }
 }
 
-/// An event that counts the products with the factors.
+/// Computes an event that counts the products with the factors.
 fn sum_event<T: Scalar>(summands: [&CsrMatrix<T>; 2]) -> Event {
     let products: usize = summands.iter().map(|matrix| matrix.local_entries()).sum();
     profile::operation("MatAXPY").flops((products * if T::COMPLEX { 6 } else { 1 }) as u64)
@@ -125,7 +125,7 @@ impl<T: Scalar> Summand<'_, T> {
         self.local.row(row).0.iter().map(|&column| self.numbers.of(column))
     }
 
-    /// The scaled entries of a row.
+    /// Returns the scaled entries of a row.
     fn entries(&self, row: usize) -> impl Iterator<Item = (Lid, T)> {
         self.columns(row).zip(self.local.row(row).1.iter().map(|&value| self.factor * value))
     }

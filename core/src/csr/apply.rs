@@ -69,7 +69,7 @@ impl<T: Scalar> CsrMatrix<T> {
         profile::operation("MatMult").flops(flops as u64).bytes(bytes as u64)
     }
 
-    /// `y = y + A x`: each row is summed as by [`LinearOperator::apply`], then added.
+    /// Computes `y = y + A x`: each row is summed as by [`LinearOperator::apply`], then added.
     ///
     /// # Collective
     /// Neighbors exchange ghost entries.
@@ -83,7 +83,7 @@ impl<T: Scalar> CsrMatrix<T> {
         Ok(())
     }
 
-    /// `Y = A X`, each column with the bits of [`LinearOperator::apply`]. Four columns at a time read
+    /// Computes `Y = A X`, each column with the bits of [`LinearOperator::apply`]. Four columns at a time read
     /// the matrix once.
     ///
     /// # Collective
@@ -126,7 +126,7 @@ impl<T: Scalar> CsrMatrix<T> {
         }
     }
 
-    /// `y = A^T x`, without conjugation; otherwise as [`AdjointOperator::apply_adjoint`].
+    /// Computes `y = A^T x`, without conjugation; otherwise as [`AdjointOperator::apply_adjoint`].
     ///
     /// # Collective
     /// Neighbors exchange ghost entries.
@@ -164,7 +164,7 @@ impl<T: Scalar> CsrMatrix<T> {
         })
     }
 
-    /// The adjoint (conjugate transpose) as a matrix of its own, kept until values change: rows by
+    /// Computes the adjoint (conjugate transpose) as a matrix of its own, kept until values change: rows by
     /// the domain, in ascending columns, so as large as this one.
     ///
     /// # Collective
@@ -181,7 +181,7 @@ impl<T: Scalar> CsrMatrix<T> {
     }
 }
 
-/// `K` slices of length `len`, one after the other.
+/// Returns `K` slices of length `len`, one after the other.
 fn split<T, const K: usize>(all: &[T], len: usize) -> [&[T]; K] {
     std::array::from_fn(|k| &all[k * len..(k + 1) * len])
 }

@@ -42,7 +42,7 @@ impl ColumnCodes {
         ColumnCodes { first, owned, bound, ghosts: HashMap::default() }
     }
 
-    /// The number of a column.
+    /// Returns the number of a column.
     ///
     /// # Errors
     /// A column past the end, or more of them than 32 bits can count.
@@ -68,7 +68,7 @@ impl ColumnCodes {
         Ok(count - 1)
     }
 
-    /// The final numbers, and for each ghost code, in their order, its final number.
+    /// Returns the final numbers, and for each ghost code, in their order, its final number.
     pub(crate) fn finish(self) -> (Columns, Vec<Lid>) {
         let mut met: Vec<(Gid, Lid)> = self.ghosts.into_iter().collect();
         met.sort_unstable();
@@ -95,17 +95,17 @@ pub(crate) struct Columns {
 }
 
 impl Columns {
-    /// The columns that other ranks own.
+    /// Returns the columns that other ranks own.
     pub(crate) fn ghosts(&self) -> &IndexMap {
         &self.ghosts
     }
 
-    /// Number of all columns.
+    /// Returns the number of all columns.
     pub(super) fn len(&self) -> usize {
         self.owned() + self.ghosts.len()
     }
 
-    /// The columns without the ghosts that are not among `numbers`, which are changed to the new ones.
+    /// Returns the columns without the ghosts that are not among `numbers`, which are changed to the new ones.
     pub(super) fn without_unused(self, numbers: &mut [Lid]) -> Columns {
         if self.ghosts.is_empty() {
             return self;
@@ -145,19 +145,19 @@ impl Columns {
         Ok((Numbering { columns, own: Numbers { owned: self.owned, ghosts } }, others))
     }
 
-    /// The numbers of these columns among `all`, one past the last for one that is not among them.
+    /// Returns the numbers of these columns among `all`, one past the last for one that is not among them.
     pub(super) fn numbers_in(&self, all: &Columns) -> Numbers {
         let none = to_lid("columns", all.len()).expect("invariant: columns were counted");
         let number = |&column: &Gid| all.to_local(column).unwrap_or(none);
         Numbers { owned: self.owned, ghosts: self.ghosts.gids().iter().map(number).collect() }
     }
 
-    /// Number of owned columns.
+    /// Returns the number of owned columns.
     pub(crate) fn owned(&self) -> usize {
         at(self.owned)
     }
 
-    /// A key that sorts local numbers in global order.
+    /// Returns a key that sorts local numbers in global order.
     #[inline(always)]
     pub(crate) fn rank_of(&self, number: Lid) -> Lid {
         if number < self.owned {
@@ -167,7 +167,7 @@ impl Columns {
         if ghost < self.below { ghost } else { number }
     }
 
-    /// The number with a key: the inverse of [`Columns::rank_of`].
+    /// Returns the number with a key: the inverse of [`Columns::rank_of`].
     #[inline(always)]
     pub(super) fn at_rank(&self, rank: Lid) -> Lid {
         if rank < self.below {
@@ -176,13 +176,13 @@ impl Columns {
         if rank - self.below < self.owned { rank - self.below } else { rank }
     }
 
-    /// The global column of a local number.
+    /// Returns the global column of a local number.
     #[inline]
     pub(crate) fn to_global(&self, number: Lid) -> Gid {
         if number < self.owned { self.first + u64::from(number) } else { self.ghosts.gids()[at(number - self.owned)] }
     }
 
-    /// The local number of a global column, if it is present here.
+    /// Returns the local number of a global column, if it is present here.
     pub(crate) fn to_local(&self, column: Gid) -> Option<Lid> {
         if (self.first..self.first + u64::from(self.owned)).contains(&column) {
             return to_lid("columns", local(column - self.first)).ok();
@@ -204,7 +204,7 @@ pub(super) struct Numbers {
 }
 
 impl Numbers {
-    /// The other number of a local column.
+    /// Returns the other number of a local column.
     #[inline(always)]
     pub(super) fn of(&self, column: Lid) -> Lid {
         if column < self.owned { column } else { self.ghosts[at(column - self.owned)] }
@@ -221,7 +221,7 @@ impl Numbers {
 mod tests {
     use super::*;
 
-    /// A rank that owns 4..7 of 12 columns meets 9, 1, 5, 9 and 0.
+    /// Returns the columns of a rank that owns 4..7 of 12 columns and meets 9, 1, 5, 9 and 0.
     fn met() -> (Columns, Vec<Lid>) {
         let mut codes = ColumnCodes::new(4, 3, 12);
         let found: Vec<_> = [9, 1, 5, 9, 0].into_iter().map(|column| codes.code(column).unwrap()).collect();

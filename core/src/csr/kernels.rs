@@ -118,12 +118,12 @@ impl<T: Scalar> LocalCsr<T> {
         matrix
     }
 
-    /// Number of rows.
+    /// Returns the number of rows.
     pub(super) fn rows(&self) -> usize {
         self.starts.len() - 1
     }
 
-    /// Number of columns, owned and ghost.
+    /// Returns the number of columns, owned and ghost.
     pub(super) fn columns(&self) -> usize {
         self.owned + self.ghosts
     }
@@ -134,7 +134,7 @@ impl<T: Scalar> LocalCsr<T> {
         (&self.columns[entries.clone()], &self.values[entries])
     }
 
-    /// The matrix itself, without a copy, if no column is a ghost.
+    /// Returns the matrix itself, without a copy, if no column is a ghost.
     pub(super) fn shared(&self) -> Option<SerialCsr<T>> {
         let (starts, columns, values) = (&self.starts, &self.columns, &self.values);
         let shared = || SerialCsr::from_arrays(self.owned, starts.clone(), columns.clone(), values.clone());
@@ -146,12 +146,12 @@ impl<T: Scalar> LocalCsr<T> {
         &self.columns
     }
 
-    /// All values, row after row.
+    /// Returns all values, row after row.
     pub(super) fn values(&self) -> &[T] {
         &self.values
     }
 
-    /// Two hashes of row starts and columns, which other patterns have by an accident of 1 in 2^128
+    /// Returns two hashes of row starts and columns, which other patterns have by an accident of 1 in 2^128
     /// only. Each step is one-to-one (Knuth, TAOCP 3, 6.4), so that one difference always shows.
     pub(super) fn pattern_print(&self) -> [u64; 2] {
         const FACTORS: [u64; 2] = [0x9E37_79B9_7F4A_7C15, 0xD6E8_FEB8_6659_FD93];
@@ -175,7 +175,7 @@ impl<T: Scalar> LocalCsr<T> {
         self.starts[row]
     }
 
-    /// Number of owned columns.
+    /// Returns the number of owned columns.
     pub(super) fn owned(&self) -> usize {
         self.owned
     }

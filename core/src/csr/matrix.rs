@@ -39,7 +39,7 @@ pub(crate) struct Shape {
 }
 
 impl Shape {
-    /// Plans the product of a matrix with so many entries in this rank's rows.
+    /// Plans the product of a matrix with this number of entries in this rank's rows.
     ///
     /// # Collective
     pub(crate) fn new(range: &Layout, domain: &Layout, columns: Columns, local_entries: usize) -> Result<Shape> {
@@ -139,22 +139,22 @@ impl<T: Scalar> CsrMatrix<T> {
         Ok(CsrMatrix::assembled(Rc::new(shape), local))
     }
 
-    /// Number of stored entries over all ranks.
+    /// Returns the number of stored entries over all ranks.
     pub fn global_entries(&self) -> u64 {
         self.shape.entries
     }
 
-    /// Number of stored entries of this rank's rows.
+    /// Returns the number of stored entries of this rank's rows.
     pub fn local_entries(&self) -> usize {
         self.local.values().len()
     }
 
-    /// Columns of this rank's rows that other ranks own: what a product receives.
+    /// Returns the columns of this rank's rows that other ranks own, which a product receives.
     pub fn ghost_columns(&self) -> &[Gid] {
         self.shape.columns.ghosts().gids()
     }
 
-    /// This rank's rows in ascending order.
+    /// Returns this rank's rows in ascending order.
     pub fn rows(&self) -> impl Iterator<Item = MatrixRow<'_, T>> {
         self.shape.range.range().enumerate().map(|(local, row)| {
             let (numbers, values) = self.local.row(local);
@@ -162,7 +162,7 @@ impl<T: Scalar> CsrMatrix<T> {
         })
     }
 
-    /// One of this rank's rows; `None` if another rank owns it.
+    /// Returns one of this rank's rows; `None` if another rank owns it.
     pub fn row(&self, row: Gid) -> Option<MatrixRow<'_, T>> {
         let (numbers, values) = self.local.row(self.shape.range.global_to_owned(row)?);
         Some(MatrixRow { row, columns: &self.shape.columns, numbers, values })
@@ -173,7 +173,7 @@ impl<T: Scalar> CsrMatrix<T> {
         self.shape.slot(row, column, |row| (self.local.row_start(row), self.local.row(row).0))
     }
 
-    /// The rows of this rank, to change; what was derived from the old values is dropped.
+    /// Returns the rows of this rank for modification; everything derived from the old values is discarded.
     ///
     /// # Collective
     /// No messages, but all ranks have to drop it together.
@@ -193,23 +193,23 @@ pub struct MatrixRow<'a, T> {
 }
 
 impl<'a, T: Scalar> MatrixRow<'a, T> {
-    /// The global row.
+    /// Returns the global row.
     pub fn index(&self) -> Gid {
         self.row
     }
 
-    /// Global columns, ascending.
+    /// Returns the global columns, ascending.
     pub fn columns(&self) -> impl ExactSizeIterator<Item = Gid> + use<'a, T> {
         let columns = self.columns;
         self.numbers.iter().map(|&number| columns.to_global(number))
     }
 
-    /// Values, in the order of the columns.
+    /// Returns the values, in the order of the columns.
     pub fn values(&self) -> &'a [T] {
         self.values
     }
 
-    /// Global columns with their values.
+    /// Returns the global columns with their values.
     pub fn entries(&self) -> impl ExactSizeIterator<Item = (Gid, T)> + use<'a, T> {
         self.columns().zip(self.values.iter().copied())
     }

@@ -12,12 +12,12 @@ use crate::scaling::{SAFE_SQUARES, exponent, scaled};
 use crate::vector::Vector;
 
 impl<T: Scalar> CsrMatrix<T> {
-    /// The sum of each row, in ascending columns: `A 1`.
+    /// Computes the sum of each row, in ascending columns: `A 1`.
     pub fn row_sums(&self) -> Vector<T> {
         self.each_row(|values| values.iter().fold(T::ZERO, |sum, &value| sum + value))
     }
 
-    /// The sum of each column, in ascending rows: `A^T 1`. Makes the [adjoint](CsrMatrix::adjoint).
+    /// Computes the sum of each column, in ascending rows: `A^T 1`. Makes the [adjoint](CsrMatrix::adjoint).
     ///
     /// # Collective
     ///
@@ -29,7 +29,7 @@ impl<T: Scalar> CsrMatrix<T> {
         Ok(sums)
     }
 
-    /// The Frobenius norm `sqrt(sum |a_ij|^2)`.
+    /// Computes the Frobenius norm `sqrt(sum |a_ij|^2)`.
     ///
     /// Entries whose squares would leave the range of double precision are scaled by a power of two first,
     /// so that only a norm that is itself too large overflows.
@@ -58,7 +58,7 @@ impl<T: Scalar> CsrMatrix<T> {
         total[0].value()
     }
 
-    /// The infinity norm: the largest row sum of absolute values, NaN if any entry is.
+    /// Computes the infinity norm: the largest row sum of absolute values, NaN if any entry is.
     ///
     /// # Collective
     /// One reduction.
@@ -71,7 +71,7 @@ impl<T: Scalar> CsrMatrix<T> {
         largest(self.comm(), sums)
     }
 
-    /// The 1-norm: the largest column sum of absolute values, NaN if any entry is. Makes the
+    /// Computes the 1-norm: the largest column sum of absolute values, NaN if any entry is. Makes the
     /// [adjoint](CsrMatrix::adjoint).
     ///
     /// # Collective
@@ -96,7 +96,7 @@ impl<T: Scalar> CsrMatrix<T> {
     }
 }
 
-/// The largest of all ranks' numbers, none of which is negative; NaN if any is, zero if there are none.
+/// Computes the largest of all ranks' numbers, none of which is negative; NaN if any is, zero if there are none.
 fn largest(comm: &Comm, numbers: impl Iterator<Item = f64>) -> f64 {
     let mut found = [0.0f64; 2];
     for number in numbers {

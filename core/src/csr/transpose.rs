@@ -16,7 +16,7 @@ use crate::memory;
 use crate::profile;
 use crate::scalar::Scalar;
 
-/// Rows that are alike are taken so many at once, which stay in cache.
+/// Number of alike rows that are handled at once, so that they stay in cache.
 const AT_ONCE: usize = 256;
 
 /// Plan that moves the values of a matrix into its transpose; made by [`CsrMatrix::plan_transpose`].
@@ -41,7 +41,7 @@ struct Foreign<T> {
 }
 
 impl<T: Scalar> CsrMatrix<T> {
-    /// The plain transpose (not conjugated; see [`CsrMatrix::adjoint`]) as a matrix of its own.
+    /// Computes the plain transpose (not conjugated; see [`CsrMatrix::adjoint`]) as a matrix of its own.
     ///
     /// # Collective
     /// Entries of ghost columns are sent to the owners of the columns.
@@ -52,7 +52,7 @@ impl<T: Scalar> CsrMatrix<T> {
         self.transposed(|value| value)
     }
 
-    /// The transpose with `change` of each value.
+    /// Computes the transpose with `change` of each value.
     pub(super) fn transposed(&self, change: impl Fn(T) -> T) -> Result<CsrMatrix<T>> {
         let _event = profile::operation("MatTranspose");
         let foreign = self.foreign()?;
@@ -189,7 +189,7 @@ fn each_own<T: Scalar>(local: &LocalCsr<T>, mut entry: impl FnMut(Lid, Lid, T)) 
 }
 
 impl<T: Scalar> Foreign<T> {
-    /// The rows of the transpose: a counting sort of all entries.
+    /// Returns the rows of the transpose: a counting sort of all entries.
     fn rows(&self, own: &LocalCsr<T>, change: impl Fn(T) -> T) -> Rows<T> {
         let mut starts = memory::zeros::<usize>(own.owned() + 1);
         let received = self.received.iter().flat_map(|part| &part.rows);

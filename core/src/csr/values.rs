@@ -9,7 +9,7 @@ use crate::scalar::Scalar;
 use crate::vector::Vector;
 
 impl<T: Scalar> CsrMatrix<T> {
-    /// The value of a stored entry; `None` if it is not stored or its row is another rank's.
+    /// Returns the value of a stored entry; `None` if it is not stored or its row is another rank's.
     pub fn get(&self, row: Gid, column: Gid) -> Option<T> {
         self.slot(row, column).map(|slot| self.local.values()[slot])
     }

@@ -22,8 +22,8 @@ pub struct HermitianBanded<T> {
 }
 
 impl<T: Scalar> HermitianBanded<T> {
-    /// Each entry in and below the diagonal from its row and column, `column <= row <= column +
-    /// width`; the imaginary part of the diagonal is dropped.
+    /// Creates a matrix from a function of the row and column of each entry in and below the diagonal, `column <=
+    /// row <= column + width`; the imaginary part of the diagonal is dropped.
     pub fn from_fn(n: usize, width: usize, mut entry: impl FnMut(usize, usize) -> T) -> HermitianBanded<T> {
         let mut band = vec![T::ZERO; n * (width + 1)];
         for (j, column) in band.chunks_exact_mut(width + 1).enumerate() {
@@ -33,24 +33,24 @@ impl<T: Scalar> HermitianBanded<T> {
         HermitianBanded { width, n, band }
     }
 
-    /// The matrix with `first_column[k]` in all places `k` below the diagonal. An empty list gives
+    /// Creates the matrix with `first_column[k]` in all places `k` below the diagonal. An empty list gives
     /// zeros.
     pub fn toeplitz(n: usize, first_column: &[T]) -> HermitianBanded<T> {
         let width = first_column.len().saturating_sub(1);
         HermitianBanded::from_fn(n, width, |i, j| first_column.get(i - j).copied().unwrap_or(T::ZERO))
     }
 
-    /// Number of rows.
+    /// Returns the number of rows.
     pub fn order(&self) -> usize {
         self.n
     }
 
-    /// Number of subdiagonals.
+    /// Returns the number of subdiagonals.
     pub fn width(&self) -> usize {
         self.width
     }
 
-    /// The entry at a row and a column; zero outside the band.
+    /// Returns the entry at a row and a column; zero outside the band.
     ///
     /// # Panics
     /// If there is no such row or column, as indexing a slice does.
@@ -79,7 +79,7 @@ impl<T: Scalar> HermitianBanded<T> {
         Ok(())
     }
 
-    /// `y = A x`. Every row is summed in ascending columns.
+    /// Computes `y = A x`. Every row is summed in ascending columns.
     ///
     /// # Errors
     /// [`Error::LocalLength`] if a vector has another length.
@@ -137,7 +137,7 @@ impl<T: Scalar> BandedCholesky<T> {
         Ok(BandedCholesky { width, n, factor })
     }
 
-    /// Number of rows.
+    /// Returns the number of rows.
     pub fn order(&self) -> usize {
         self.n
     }
@@ -154,7 +154,7 @@ impl<T: Scalar> BandedCholesky<T> {
         Ok(())
     }
 
-    /// The natural logarithm of the determinant, which is positive.
+    /// Computes the natural logarithm of the determinant, which is positive.
     pub fn log_determinant(&self) -> f64 {
         self.factor.iter().step_by(self.width + 1).map(|pivot| 2.0 * pivot.re().to_f64().ln()).sum()
     }

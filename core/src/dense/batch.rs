@@ -20,18 +20,18 @@ pub struct SmallBlocks<T> {
 }
 
 impl<T: Scalar> SmallBlocks<T> {
-    /// `count` blocks of zeros.
+    /// Creates `count` blocks of zeros.
     pub fn zeros(order: usize, count: usize) -> SmallBlocks<T> {
         SmallBlocks { order, entries: vec![T::ZERO; order * order * count] }
     }
 
-    /// Each entry from its block, row and column.
+    /// Creates blocks from a function of block, row and column.
     pub fn from_fn(order: usize, count: usize, mut entry: impl FnMut(usize, usize, usize) -> T) -> SmallBlocks<T> {
         let places = (0..count).flat_map(|b| (0..order).flat_map(move |j| (0..order).map(move |i| (b, i, j))));
         SmallBlocks { order, entries: places.map(|(block, i, j)| entry(block, i, j)).collect() }
     }
 
-    /// From all entries, block after block, each by columns.
+    /// Creates blocks from all entries, block after block, each by columns.
     ///
     /// # Errors
     /// [`Error::Shape`] if they are not whole blocks.
@@ -44,12 +44,12 @@ impl<T: Scalar> SmallBlocks<T> {
         Err(Error::Shape { operation: "entries of small blocks", expected, found })
     }
 
-    /// Rows of a block.
+    /// Returns the rows of a block.
     pub fn order(&self) -> usize {
         self.order
     }
 
-    /// Number of blocks; those of order zero do not count.
+    /// Returns the number of blocks; those of order zero do not count.
     pub fn len(&self) -> usize {
         self.entries.len() / (self.order * self.order).max(1)
     }
@@ -59,17 +59,17 @@ impl<T: Scalar> SmallBlocks<T> {
         self.entries.is_empty()
     }
 
-    /// All entries, block after block, each by columns.
+    /// Returns all entries, block after block, each by columns.
     pub fn entries(&self) -> &[T] {
         &self.entries
     }
 
-    /// All entries, to change.
+    /// Returns all entries for modification.
     pub fn entries_mut(&mut self) -> &mut [T] {
         &mut self.entries
     }
 
-    /// One block, by columns.
+    /// Returns one block, by columns.
     ///
     /// # Panics
     /// If there is no such block, as indexing a slice does.
@@ -78,7 +78,7 @@ impl<T: Scalar> SmallBlocks<T> {
         &self.entries[block * len..][..len]
     }
 
-    /// One block, by columns, to change.
+    /// Returns one block, by columns, for modification.
     ///
     /// # Panics
     /// If there is no such block, as indexing a slice does.
@@ -87,7 +87,7 @@ impl<T: Scalar> SmallBlocks<T> {
         &mut self.entries[block * len..][..len]
     }
 
-    /// `y = A x`, block by block. Every row is summed in ascending columns.
+    /// Computes `y = A x`, block by block. Every row is summed in ascending columns.
     ///
     /// # Errors
     /// [`Error::LocalLength`] if a vector has not one entry for each row.
@@ -101,7 +101,7 @@ impl<T: Scalar> SmallBlocks<T> {
         Ok(())
     }
 
-    /// `y = A^H x`, block by block. Every row of the adjoint is summed in ascending columns.
+    /// Computes `y = A^H x`, block by block. Every row of the adjoint is summed in ascending columns.
     ///
     /// # Errors
     /// [`Error::LocalLength`] if a vector has not one entry for each row.
@@ -122,7 +122,7 @@ impl<T: Scalar> SmallBlocks<T> {
         if found == expected { Ok(()) } else { Err(Error::LocalLength { what, expected, found }) }
     }
 
-    /// The Cholesky factors of Hermitian positive definite blocks, whose lower triangles are read.
+    /// Computes the Cholesky factors of Hermitian positive definite blocks, whose lower triangles are read.
     ///
     /// # Errors
     /// [`Error::NotPositiveDefinite`], naming the first row without a positive pivot.
@@ -143,7 +143,7 @@ impl<T: Scalar> SmallBlocks<T> {
         }
     }
 
-    /// LU factors of any blocks that have inverses.
+    /// Computes the LU factors of any blocks that have inverses.
     ///
     /// # Errors
     /// [`Error::Singular`], naming the first row whose pivot is zero.
@@ -167,7 +167,7 @@ impl<T: Scalar> SmallBlocks<T> {
         }
     }
 
-    /// Smallest over largest eigenvalue of each block, zero if it is not positive definite; see
+    /// Computes the smallest over largest eigenvalue of each block, zero if it is not positive definite; see
     /// [`small::hermitian_rcond`].
     pub fn hermitian_rcond(&self) -> Vec<T::Real> {
         let mut work = vec![T::ZERO; self.order * self.order];
@@ -177,7 +177,7 @@ impl<T: Scalar> SmallBlocks<T> {
         })
     }
 
-    /// The reciprocal condition number of each block in the 1-norm, zero if it is singular.
+    /// Computes the reciprocal condition number of each block in the 1-norm, zero if it is singular.
     pub fn rcond(&self) -> Vec<T::Real> {
         let mut lu = vec![T::ZERO; self.order * self.order];
         let mut inverse = lu.clone();
@@ -247,7 +247,7 @@ impl<T: Scalar> BatchedCholesky<T> {
         Ok(())
     }
 
-    /// The inverse blocks, exactly Hermitian.
+    /// Computes the inverse blocks, exactly Hermitian.
     pub fn inverse(&self) -> SmallBlocks<T> {
         let SmallBlocks { order: n, entries } = &self.factors;
         let mut inverse = SmallBlocks::zeros(*n, self.factors.len());
@@ -292,7 +292,7 @@ impl<T: Scalar> BatchedLu<T> {
         Ok(())
     }
 
-    /// The inverse blocks.
+    /// Computes the inverse blocks.
     pub fn inverse(&self) -> SmallBlocks<T> {
         let n = self.factors.order;
         let mut inverse = SmallBlocks::zeros(n, self.factors.len());
@@ -319,7 +319,7 @@ impl<T: Scalar> BatchedLu<T> {
     }
 }
 
-/// A solve with a block that may have been scaled.
+/// Solves with a block that may have been scaled.
 #[inline(always)]
 fn through<T: Scalar>(scaling: Option<&Equilibration>, x: &mut [T], solve: impl FnOnce(&mut [T])) {
     match scaling {

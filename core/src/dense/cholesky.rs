@@ -30,12 +30,12 @@ impl<T: Scalar> Cholesky<T> {
         Ok(Cholesky { n, factor })
     }
 
-    /// Number of rows.
+    /// Returns the number of rows.
     pub fn order(&self) -> usize {
         self.n
     }
 
-    /// The lower triangle L.
+    /// Returns the lower triangle L.
     pub fn l(&self) -> Array2<T> {
         Array2::from_shape_fn((self.n, self.n), |(i, j)| if i < j { T::ZERO } else { self.factor[j * self.n + i] })
     }
@@ -52,20 +52,20 @@ impl<T: Scalar> Cholesky<T> {
         Ok(())
     }
 
-    /// The inverse matrix.
+    /// Computes the inverse matrix.
     pub fn inverse(&self) -> Array2<T> {
         let mut inverse = identity(self.n);
         self.solve(&mut inverse).expect("invariant: as many rows as columns");
         matrix(self.n, self.n, inverse)
     }
 
-    /// The natural logarithm of the determinant, which is positive.
+    /// Computes the natural logarithm of the determinant, which is positive.
     pub fn log_determinant(&self) -> f64 {
         self.factor.iter().step_by(self.n + 1).map(|pivot| 2.0 * pivot.re().to_f64().ln()).sum()
     }
 }
 
-/// The failure of a Cholesky factorization.
+/// Returns the failure of a Cholesky factorization.
 pub(super) fn not_positive(operation: &'static str, &Info(at): &Info) -> Error {
     Error::NotPositiveDefinite { operation, row: at as u64 - 1 }
 }

@@ -29,17 +29,17 @@ impl<T: Scalar> HermitianEigen<T> {
         Ok(HermitianEigen { values: values.into_iter().map(T::Real::from_f64).collect(), vectors })
     }
 
-    /// The eigenvalues, ascending.
+    /// Returns the eigenvalues, ascending.
     pub fn values(&self) -> &[T::Real] {
         &self.values
     }
 
-    /// The orthonormal eigenvectors, as columns in the order of the values.
+    /// Returns the orthonormal eigenvectors, as columns in the order of the values.
     pub fn vectors(&self) -> Array2<T> {
         matrix(self.values.len(), self.values.len(), self.vectors.clone())
     }
 
-    /// The solutions of `A x = b` for right-hand sides that follow each other column after column,
+    /// Computes the solutions of `A x = b` for right-hand sides that follow each other column after column,
     /// as the solutions do.
     ///
     /// # Errors

@@ -40,7 +40,7 @@ impl<T: Scalar> Lu<T> {
         Ok(Lu { n, scaling, factors, pivots })
     }
 
-    /// Number of rows.
+    /// Returns the number of rows.
     pub fn order(&self) -> usize {
         self.n
     }
@@ -55,14 +55,14 @@ impl<T: Scalar> Lu<T> {
         Ok(())
     }
 
-    /// The inverse matrix.
+    /// Computes the inverse matrix.
     pub fn inverse(&self) -> Array2<T> {
         let mut inverse = identity(self.n);
         self.solve(&mut inverse).expect("invariant: as many rows as columns");
         matrix(self.n, self.n, inverse)
     }
 
-    /// The determinant as a number of absolute value one (a sign, if real) and the natural
+    /// Computes the determinant as a number of absolute value one (a sign, if real) and the natural
     /// logarithm of its absolute value, which neither overflows nor underflows.
     pub fn determinant(&self) -> (T, f64) {
         let mut phase = T::ONE;

@@ -42,18 +42,18 @@ impl<T: Scalar> Qr<T> {
         Ok(Qr { rows, columns, q, r, exponent })
     }
 
-    /// The orthonormal columns Q.
+    /// Returns the orthonormal columns Q.
     pub fn q(&self) -> Array2<T> {
         matrix(self.rows, self.columns, self.q.clone())
     }
 
-    /// The upper triangle R.
+    /// Returns the upper triangle R.
     pub fn r(&self) -> Array2<T> {
         let entries = self.r.iter().map(|&entry| scaled(entry, self.exponent)).collect();
         matrix(self.columns, self.columns, entries)
     }
 
-    /// The `x` with the least `|A x - b|` for each of the right-hand sides, which follow each other
+    /// Computes the `x` with the least `|A x - b|` for each of the right-hand sides, which follow each other
     /// column after column, as the solutions do.
     ///
     /// # Errors

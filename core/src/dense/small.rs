@@ -49,7 +49,7 @@ macro_rules! unrolled {
 }
 pub(crate) use unrolled;
 
-/// Each part divided by a real number (a quotient of complex numbers would round more often).
+/// Returns each part divided by a real number (a quotient of complex numbers would round more often).
 #[inline(always)]
 fn divide<T: Scalar>(value: T, by: T::Real) -> T {
     if T::COMPLEX {
@@ -60,7 +60,7 @@ fn divide<T: Scalar>(value: T, by: T::Real) -> T {
     }
 }
 
-/// `A = L L^H` in the lower triangle; the first column whose pivot is not positive otherwise.
+/// Computes `A = L L^H` in the lower triangle; the first column whose pivot is not positive otherwise.
 #[inline(always)]
 pub(crate) fn factor_cholesky<T: Scalar>(order: impl Order, a: &mut [T]) -> Result<(), usize> {
     let n = order.get();
@@ -106,7 +106,7 @@ pub(crate) fn solve_cholesky<T: Scalar>(order: impl Order, l: &[T], b: &mut [T])
     }
 }
 
-/// `P A = L U` in place, row `k` exchanged with row `pivots[k]`; the first zero pivot otherwise.
+/// Computes `P A = L U` in place, row `k` exchanged with row `pivots[k]`; the first zero pivot otherwise.
 ///
 /// Pivots are compared beside the power of two of the largest entry of their row, as if rows had been
 /// scaled by them (Golub and Van Loan, section 3.5.2).
@@ -153,7 +153,7 @@ pub(crate) fn factor_lu<T: Scalar>(order: impl Order, a: &mut [T], pivots: &mut 
 /// More than any exponent of a number is below zero.
 const BIAS: i32 = 2000;
 
-/// A size divided by a power of two, whose exponent is biased.
+/// Returns a size divided by a power of two, whose exponent is biased.
 #[inline(always)]
 fn beside<R: Real>(size: R, biased: usize) -> f64 {
     scaled(size.to_f64(), BIAS - i32::try_from(biased).expect("invariant: it was an exponent"))
@@ -181,7 +181,7 @@ pub(crate) fn solve_lu<T: Scalar>(order: impl Order, lu: &[T], pivots: &[usize],
     }
 }
 
-/// The inverse of `L L^H`: exactly Hermitian.
+/// Computes the inverse of `L L^H`: exactly Hermitian.
 #[inline(always)]
 pub(crate) fn invert_cholesky<T: Scalar>(order: impl Order, l: &[T], inverse: &mut [T]) {
     let n = order.get();
@@ -196,7 +196,7 @@ pub(crate) fn invert_cholesky<T: Scalar>(order: impl Order, l: &[T], inverse: &m
     }
 }
 
-/// The inverse from the factors of [`factor_lu`].
+/// Computes the inverse from the factors of [`factor_lu`].
 #[inline(always)]
 pub(crate) fn invert_lu<T: Scalar>(order: impl Order, lu: &[T], pivots: &[usize], inverse: &mut [T]) {
     unit_columns(order.get(), inverse, |column| solve_lu(order, lu, pivots, column));
@@ -250,7 +250,7 @@ pub(crate) fn rcond_jacobi<T: Scalar>(order: impl Order, a: &mut [T]) -> T::Real
     if low > T::Real::ZERO { low / high } else { T::Real::ZERO }
 }
 
-/// One Jacobi rotation, which makes entry `(p, q)` zero.
+/// Applies one Jacobi rotation, which makes entry `(p, q)` zero.
 #[inline(always)]
 fn rotate<T: Scalar>(n: usize, a: &mut [T], p: usize, q: usize) {
     let (one, entry) = (T::Real::ONE, a[q * n + p]);
@@ -275,21 +275,21 @@ fn rotate<T: Scalar>(n: usize, a: &mut [T], p: usize, q: usize) {
     }
 }
 
-/// The largest sum of absolute values in a column.
+/// Computes the largest sum of absolute values in a column.
 #[inline(always)]
 pub(crate) fn norm_one<T: Scalar>(order: impl Order, a: &[T]) -> T::Real {
     let sums = a.chunks_exact(order.get().max(1)).map(|column| column.iter().map(|entry| entry.abs()).sum());
     sums.fold(T::Real::ZERO, |max: T::Real, sum: T::Real| if max > sum { max } else { sum })
 }
 
-/// `1 / (|A| |A^-1|)` in the 1-norm, from the matrix and its inverse.
+/// Returns `1 / (|A| |A^-1|)` in the 1-norm, from the matrix and its inverse.
 #[inline(always)]
 pub(crate) fn rcond_of_inverse<T: Scalar>(order: impl Order, a: &[T], inverse: &[T]) -> T::Real {
     let product = norm_one(order, a) * norm_one(order, inverse);
     if product.is_finite() { T::Real::ONE / product } else { T::Real::ZERO }
 }
 
-/// The inverse of a Hermitian positive definite matrix, of which the lower triangle is read (`a[j]`
+/// Computes the inverse of a Hermitian positive definite matrix, of which the lower triangle is read (`a[j]`
 /// is column `j`); `None` if a pivot is not positive. The inverse is exactly Hermitian.
 #[inline(always)]
 pub fn hermitian_inverse<T: Scalar, const N: usize>(mut a: [[T; N]; N]) -> Option<[[T; N]; N]> {
@@ -299,7 +299,7 @@ pub fn hermitian_inverse<T: Scalar, const N: usize>(mut a: [[T; N]; N]) -> Optio
     Some(inverse)
 }
 
-/// The inverse of a matrix (`a[j]` is column `j`); `None` if a pivot is zero.
+/// Computes the inverse of a matrix (`a[j]` is column `j`); `None` if a pivot is zero.
 #[inline(always)]
 pub fn inverse<T: Scalar, const N: usize>(mut a: [[T; N]; N]) -> Option<[[T; N]; N]> {
     let mut pivots = [0; N];
@@ -314,7 +314,7 @@ pub fn inverse<T: Scalar, const N: usize>(mut a: [[T; N]; N]) -> Option<[[T; N];
     Some(inverse)
 }
 
-/// Smallest over largest eigenvalue of a Hermitian matrix (`a[j]` is column `j`): its reciprocal
+/// Computes the smallest over largest eigenvalue of a Hermitian matrix (`a[j]` is column `j`): its reciprocal
 /// condition number in the 2-norm; zero if it is not positive definite.
 ///
 /// By Jacobi rotations, which find small eigenvalues of a well-scaled positive definite matrix to
@@ -324,7 +324,7 @@ pub fn hermitian_rcond<T: Scalar, const N: usize>(mut a: [[T; N]; N]) -> T::Real
     rcond_jacobi(Fixed::<N>, a.as_flattened_mut())
 }
 
-/// `1 / (|A| |A^-1|)` in the 1-norm (`a[j]` is column `j`); zero if a pivot is zero.
+/// Computes `1 / (|A| |A^-1|)` in the 1-norm (`a[j]` is column `j`); zero if a pivot is zero.
 #[inline(always)]
 pub fn rcond<T: Scalar, const N: usize>(mut a: [[T; N]; N]) -> T::Real {
     bring_near_one(a.as_flattened_mut());

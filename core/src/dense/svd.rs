@@ -38,29 +38,29 @@ impl<T: Scalar> Svd<T> {
         Ok(Svd { rows, columns, values: values.into_iter().map(T::Real::from_f64).collect(), u, vh })
     }
 
-    /// The singular values, descending.
+    /// Returns the singular values, descending.
     pub fn values(&self) -> &[T::Real] {
         &self.values
     }
 
-    /// The left singular vectors, as columns in the order of the values.
+    /// Returns the left singular vectors, as columns in the order of the values.
     pub fn u(&self) -> Array2<T> {
         matrix(self.rows, self.values.len(), self.u.clone())
     }
 
-    /// The adjoint of the right singular vectors: rows in the order of the values.
+    /// Returns the adjoint of the right singular vectors: rows in the order of the values.
     pub fn vh(&self) -> Array2<T> {
         matrix(self.values.len(), self.columns, self.vh.clone())
     }
 
-    /// Number of singular values above `rtol` times the largest.
+    /// Returns the number of singular values above `rtol` times the largest.
     pub fn rank(&self, rtol: f64) -> usize {
         let Some(largest) = self.values.first() else { return 0 };
         let least = rtol * largest.to_f64();
         self.values.iter().take_while(|value| value.to_f64() > least).count()
     }
 
-    /// The shortest `x` with the least `|A x - b|` for each right-hand side, column after column;
+    /// Computes the shortest `x` with the least `|A x - b|` for each right-hand side, column after column;
     /// singular values of at most `rtol` times the largest count as zero.
     ///
     /// # Errors

@@ -22,6 +22,6 @@ pub(crate) fn keep_libraries() {
     }
 }
 
-/// Elsewhere nothing is known of the fault that this keeps away on Linux.
+/// Does nothing: the fault that this prevents on Linux is not known elsewhere.
 #[cfg(not(target_os = "linux"))]
 pub(crate) fn keep_libraries() {}

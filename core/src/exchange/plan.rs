@@ -22,7 +22,7 @@ pub(super) struct Share {
 }
 
 impl Share {
-    /// The share's place in a packed array with so many bytes an id.
+    /// Returns the share's place in a packed array, with the given number of bytes for each id.
     pub(super) fn bytes(&self, each: usize) -> Range<usize> {
         self.span.start * each..self.span.end * each
     }
@@ -74,12 +74,12 @@ impl Routes {
         Ok(Routes { rank, owned_len: local(block.end - block.start), copies, askers, positions: positions.into() })
     }
 
-    /// Number of copies on this rank.
+    /// Returns the number of copies on this rank.
     pub(super) fn copies_len(&self) -> usize {
         self.copies.last().map_or(0, |share| share.span.end)
     }
 
-    /// Number of ids that others, and this rank itself, ask of this rank.
+    /// Returns the number of ids that others, and this rank itself, ask of this rank.
     pub(super) fn asked_len(&self) -> usize {
         self.positions.len()
     }
@@ -226,7 +226,7 @@ mod tests {
         }
     }
 
-    /// A value that tells every (rank, position) apart.
+    /// Computes a value that tells every (rank, position) apart.
     fn value(rank: usize, position: usize) -> i64 {
         let mixed = (rank as u64 * 1_000_003 + position as u64).wrapping_mul(0x9E37_79B9_7F4A_7C15);
         (mixed >> 20).cast_signed() - (1 << 43)

@@ -39,7 +39,7 @@ impl std::fmt::Debug for Graph {
 }
 
 impl Graph {
-    /// The graph of a square matrix: an edge wherever `A` or its transpose stores an entry off the
+    /// Creates the graph of a square matrix: an edge wherever `A` or its transpose stores an entry off the
     /// diagonal, zeros included.
     ///
     /// # Collective
@@ -57,7 +57,7 @@ impl Graph {
         Graph::from_edges(a.range(), pairs)
     }
 
-    /// The graph with these edges, by global ids. Any rank may give any edge, in either direction
+    /// Creates the graph with these edges, by global ids. Any rank may give any edge, in either direction
     /// and any number of times; loops are left out.
     ///
     /// # Collective
@@ -105,17 +105,17 @@ impl Graph {
         &self.layout
     }
 
-    /// The communicator of the layout.
+    /// Returns the communicator of the layout.
     pub fn comm(&self) -> &Comm {
         self.layout.comm()
     }
 
-    /// Number of edges over all ranks, each counted once.
+    /// Returns the number of edges over all ranks, each counted once.
     pub fn global_edges(&self) -> u64 {
         self.edges
     }
 
-    /// Vertices of other ranks that are neighbors of this rank's, in local order.
+    /// Returns the vertices of other ranks that are neighbors of this rank's, in local order.
     pub fn ghosts(&self) -> &IndexMap {
         &self.ghosts
     }
@@ -125,12 +125,12 @@ impl Graph {
         &self.plan
     }
 
-    /// Number of edge ends at this rank's vertices.
+    /// Returns the number of edge ends at this rank's vertices.
     pub fn local_ends(&self) -> usize {
         self.neighbors.len()
     }
 
-    /// Number of neighbors of an owned vertex.
+    /// Returns the number of neighbors of an owned vertex.
     ///
     /// # Panics
     /// If there is no such vertex, as indexing a slice does.
@@ -138,7 +138,7 @@ impl Graph {
         self.starts[vertex + 1] - self.starts[vertex]
     }
 
-    /// Neighbors of an owned vertex in ascending global order, as local numbers: below
+    /// Returns the neighbors of an owned vertex in ascending global order, as local numbers: below
     /// `layout().local_len()` owned vertices, from there on ghosts.
     ///
     /// # Panics
@@ -147,7 +147,7 @@ impl Graph {
         &self.neighbors[self.starts[vertex]..self.starts[vertex + 1]]
     }
 
-    /// The global id of a local number.
+    /// Returns the global id of a local number.
     ///
     /// # Panics
     /// If there is no such vertex, as indexing a slice does.
@@ -156,7 +156,7 @@ impl Graph {
         if vertex < owned { self.layout.range().start + vertex as u64 } else { self.ghosts.gids()[vertex - owned] }
     }
 
-    /// Global ids of the neighbors of an owned vertex, ascending.
+    /// Returns the global ids of the neighbors of an owned vertex, ascending.
     ///
     /// # Panics
     /// If there is no such vertex, as indexing a slice does.
@@ -164,7 +164,7 @@ impl Graph {
         self.neighbors(vertex).iter().map(|&neighbor| self.to_global(neighbor))
     }
 
-    /// This rank's edges, each with its lower end first. An edge between two ranks is given by the
+    /// Returns this rank's edges, each with its lower end first. An edge between two ranks is given by the
     /// owner of the lower end.
     pub fn edges(&self) -> impl Iterator<Item = (Gid, Gid)> {
         self.local_edges().map(|(vertex, other)| (self.layout.range().start + vertex as u64, self.to_global(other)))
@@ -205,7 +205,7 @@ impl Graph {
         self.layout.range().chain(self.ghosts.gids().iter().copied())
     }
 
-    /// The owned position of a global id that this rank owns.
+    /// Returns the owned position of a global id that this rank owns.
     pub(super) fn owned_position(&self, id: Gid) -> usize {
         local(id - self.layout.range().start)
     }

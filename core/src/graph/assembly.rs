@@ -39,7 +39,7 @@ pub(super) fn symmetric_rows(layout: &Layout, edges: impl IntoIterator<Item = (G
     Ok(rows(layout, &own))
 }
 
-/// The owner of a vertex; most edges are between vertices of one rank.
+/// Returns the owner of a vertex; most edges are between vertices of one rank.
 fn owner(layout: &Layout, vertex: Gid) -> Option<usize> {
     if layout.range().contains(&vertex) { Some(layout.comm().rank()) } else { layout.blocks().owner(vertex) }
 }

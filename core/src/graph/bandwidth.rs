@@ -3,7 +3,7 @@
 use crate::graph::adjacency::Graph;
 
 impl Graph {
-    /// The largest difference of the global ids of two neighbors; zero without edges. A matrix of
+    /// Returns the largest difference of the global ids of two neighbors; zero without edges. A matrix of
     /// this pattern has as many diagonals on either side of the main one.
     ///
     /// # Collective
@@ -14,7 +14,7 @@ impl Graph {
         widest[0]
     }
 
-    /// The sum over all rows of the distance from the first neighbor to the diagonal, where there
+    /// Returns the sum over all rows of the distance from the first neighbor to the diagonal, where there
     /// is a neighbor before it: the entries that a Cholesky factorization within the envelope
     /// stores besides the diagonal (George & Liu, "Computer Solution of Large Sparse Positive
     /// Definite Systems", 1981, section 4.2).

@@ -25,19 +25,19 @@ pub struct Coloring {
 }
 
 impl Coloring {
-    /// Colors of this rank's vertices, `0..count()`.
+    /// Returns the colors of this rank's vertices, `0..count()`.
     pub fn colors(&self) -> &[Lid] {
         &self.colors
     }
 
-    /// Number of colors over all ranks: at most one more than the largest degree.
+    /// Returns the number of colors over all ranks: at most one more than the largest degree.
     pub fn count(&self) -> usize {
         self.count
     }
 }
 
 impl Graph {
-    /// A greedy coloring; the same on any number of ranks.
+    /// Computes a greedy coloring; the same on any number of ranks.
     ///
     /// # Collective
     /// In each round one import of the ghosts' colors and one reduction. There is one round more than
@@ -71,7 +71,7 @@ impl Graph {
         Coloring { colors: colors.into(), count: local(count[0]) }
     }
 
-    /// A greedy coloring in which vertices at distance one or two differ too, as compressed
+    /// Computes a greedy coloring in which vertices at distance one or two differ too, as compressed
     /// Jacobians need: that of [`Graph::square`].
     ///
     /// # Collective
@@ -83,7 +83,7 @@ impl Graph {
         Ok(self.square()?.coloring())
     }
 
-    /// The first edge whose ends have the same color, which a valid coloring does not have; the
+    /// Finds the first edge whose ends have the same color, which a valid coloring does not have; the
     /// same on all ranks. For distance-2 colorings ask the [`Graph::square`].
     ///
     /// # Collective
@@ -104,7 +104,7 @@ impl Graph {
         Ok(all.into_iter().find(|&pair| pair != [Gid::MAX; 2]).map(|[one, other]| (one, other)))
     }
 
-    /// The smallest color that no neighbor of higher priority has, if they all have theirs; they
+    /// Returns the smallest color that no neighbor of higher priority has, if they all have theirs; they
     /// are collected in `taken`.
     fn first_free(&self, vertex: usize, priorities: &[u64], colors: &[Lid], taken: &mut Vec<Lid>) -> Option<Lid> {
         let higher = |&&other: &&Lid| priorities[at(other)] > priorities[vertex];

@@ -21,7 +21,7 @@ const IN: u64 = 2;
 type Tuple = [u64; 2];
 
 impl Graph {
-    /// A maximal set of vertices of which no two are within `distance` of each other: true for the
+    /// Computes a maximal set of vertices of which no two are within `distance` of each other: true for the
     /// members among this rank's vertices. The same set on any number of ranks.
     ///
     /// Distance 1 is the ordinary maximal independent set; distance 2 gives roots of aggregates

@@ -42,7 +42,7 @@ pub(super) fn require_parts(graph: &Graph, parts: usize) -> Result<()> {
     let reason = if Lid::try_from(parts).is_err() {
         "parts are numbered by 32 bits".to_owned()
     } else if parts as u64 > rows.max(PARTS) {
-        format!("a graph of {rows} rows is cut into at most {}", rows.max(PARTS))
+        format!("a graph of {rows} vertices can have at most {} parts", rows.max(PARTS))
     } else {
         return Ok(());
     };
@@ -50,7 +50,7 @@ pub(super) fn require_parts(graph: &Graph, parts: usize) -> Result<()> {
 }
 
 impl Partition {
-    /// From the part, `0..parts`, of each owned row.
+    /// Creates a partition from the part, `0..parts`, of each owned row.
     ///
     /// # Collective
     /// One import of the ghosts' parts and a reduction of three words a part.
@@ -92,7 +92,7 @@ impl Partition {
         })
     }
 
-    /// The partition that the graph's layout is: a part for each rank.
+    /// Returns the partition of the graph's layout: a part for each rank.
     ///
     /// # Collective
     /// As [`Partition::new`].
@@ -105,48 +105,48 @@ impl Partition {
         Partition::new(graph, graph.comm().size(), vec![part; graph.layout().local_len()])
     }
 
-    /// The layout of the rows.
+    /// Returns the layout of the rows.
     pub fn layout(&self) -> &Layout {
         &self.layout
     }
 
-    /// Number of parts, empty ones included.
+    /// Returns the number of parts, empty ones included.
     pub fn parts(&self) -> usize {
         self.rows.len()
     }
 
-    /// The part of each row that this rank owns.
+    /// Returns the part of each row that this rank owns.
     pub fn owned(&self) -> &[Lid] {
         &self.owned
     }
 
-    /// Number of rows of each part.
+    /// Returns the number of rows of each part.
     pub fn rows(&self) -> &[u64] {
         &self.rows
     }
 
-    /// Entries of the pattern of `A + A^T` with its diagonal, in the rows of each part.
+    /// Returns the number of entries of the pattern of `A + A^T` with its diagonal, in the rows of each part.
     pub fn entries(&self) -> &[u64] {
         &self.entries
     }
 
-    /// For each part the rows of others that are neighbors of its own: what a rank with this part
+    /// Returns for each part the rows of others that are neighbors of its own: what a rank with this part
     /// receives in a product with a matrix of symmetric pattern.
     pub fn halo(&self) -> &[u64] {
         &self.halo
     }
 
-    /// The communication volume: halo entries over all parts.
+    /// Returns the communication volume: halo entries over all parts.
     pub fn volume(&self) -> u64 {
         self.halo.iter().sum()
     }
 
-    /// Number of edges between different parts.
+    /// Returns the number of edges between different parts.
     pub fn edge_cut(&self) -> u64 {
         self.edge_cut
     }
 
-    /// The heaviest part over the average: 1 is perfect. An empty graph is in balance.
+    /// Returns the heaviest part over the average: 1 is perfect. An empty graph is in balance.
     pub fn imbalance(&self, of: Balance) -> f64 {
         let weights = match of {
             Balance::Rows => &self.rows,

@@ -42,7 +42,7 @@ pub struct Partitioner {
 }
 
 impl Partitioner {
-    /// Into so many parts, with equal numbers of rows.
+    /// Creates a partitioner for this number of parts, with equal numbers of rows.
     #[must_use]
     pub fn new(parts: usize) -> Partitioner {
         Partitioner { parts, balance: Balance::Rows, seed: 0 }
@@ -75,7 +75,7 @@ impl Partitioner {
         let _event = profile::operation("GraphPartition");
         let parts = self.parts;
         if parts == 0 {
-            return Err(Error::Partition { parts, reason: "a graph has at least one part".into() });
+            return Err(Error::Partition { parts, reason: "the number of parts must be at least 1".into() });
         }
         require_parts(graph, parts)?;
         let all = graph.gathered("partition by METIS", LIMIT)?.map(|graph| self.cut(&graph)).transpose();
@@ -83,7 +83,7 @@ impl Partitioner {
         Partition::new(graph, parts, scatter(graph.layout(), all.as_deref()))
     }
 
-    /// The part of each vertex.
+    /// Returns the part of each vertex.
     fn cut(&self, graph: &SerialGraph) -> Result<Vec<Lid>> {
         if self.parts >= graph.len() {
             return Ok(graph.vertices().collect());
@@ -111,7 +111,7 @@ mod tests {
     use super::*;
     use crate::index::at;
 
-    /// A path of so many vertices.
+    /// Creates a path with this number of vertices.
     fn path(vertices: Lid) -> SerialGraph {
         let near = |v: Lid| [v.checked_sub(1), (v + 1 < vertices).then_some(v + 1)];
         let rows: Vec<Vec<Lid>> = (0..vertices).map(|v| near(v).into_iter().flatten().collect()).collect();

@@ -7,7 +7,7 @@
 
 use crate::index::Gid;
 
-/// The priority of a vertex: the output function of SplitMix64 (Steele, Lea & Flood, OOPSLA 2014).
+/// Returns the priority of a vertex: the output function of SplitMix64 (Steele, Lea & Flood, OOPSLA 2014).
 /// It is a bijection of 64-bit words, so different vertices never have the same priority.
 pub(super) fn priority(id: Gid) -> u64 {
     let mut word = id.wrapping_add(0x9E37_79B9_7F4A_7C15);

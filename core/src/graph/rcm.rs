@@ -18,7 +18,7 @@ use crate::graph::serial::{SerialGraph, scatter};
 use crate::index::{Gid, Lid, at};
 
 impl Graph {
-    /// The reverse Cuthill-McKee numbering of the whole graph, on the same layout. Ties are broken
+    /// Computes the reverse Cuthill-McKee numbering of the whole graph, on the same layout. Ties are broken
     /// by global id; the components follow each other.
     ///
     /// # Collective
@@ -36,14 +36,14 @@ impl Graph {
         Renumbering::new(self.layout(), self.layout(), mine)
     }
 
-    /// The reverse Cuthill-McKee ordering of this rank's vertices alone, without the edges to ghosts:
+    /// Computes the reverse Cuthill-McKee ordering of this rank's vertices alone, without the edges to ghosts:
     /// the new local position of each owned vertex.
     pub fn local_reverse_cuthill_mckee(&self) -> Vec<Lid> {
         numbers(&order(&self.local_part()))
     }
 }
 
-/// The place of each vertex in an order.
+/// Returns the place of each vertex in an order.
 fn numbers(order: &[Lid]) -> Vec<Lid> {
     let mut numbers = vec![0; order.len()];
     for (&vertex, number) in order.iter().zip(0..) {
@@ -52,7 +52,7 @@ fn numbers(order: &[Lid]) -> Vec<Lid> {
     numbers
 }
 
-/// The vertices in reverse Cuthill-McKee order.
+/// Returns the vertices in reverse Cuthill-McKee order.
 fn order(graph: &SerialGraph) -> Vec<Lid> {
     let mut search = Search { graph, seen: vec![false; graph.len()] };
     let mut order: Vec<Lid> = Vec::with_capacity(graph.len());
@@ -98,7 +98,7 @@ impl Search<'_> {
         }
     }
 
-    /// A vertex from which the component of `start` has many levels: again and again the vertex of
+    /// Returns a vertex from which the component of `start` has many levels: again and again the vertex of
     /// the lowest degree in the last level, while the number of levels grows.
     fn pseudo_peripheral(&mut self, start: Lid) -> Lid {
         let (mut root, mut most) = (start, 0);

@@ -30,8 +30,8 @@ pub struct Renumbering {
 }
 
 impl Renumbering {
-    /// Row `i` of this rank's block of `from` gets the global number `new_ids[i]`, a row of `to`.
-    /// The two layouts have the same length; together the ranks name every new row once.
+    /// Creates a renumbering: row `i` of this rank's block of `from` gets the global number `new_ids[i]`, a row of
+    /// `to`. The two layouts have the same length; together the ranks name every new row once.
     ///
     /// # Collective
     /// Two sparse exchanges of 16 and 8 bytes a row.
@@ -57,17 +57,17 @@ impl Renumbering {
         Ok(Renumbering { from: from.clone(), to: to.clone(), new_ids: new_ids.into(), plan, positions })
     }
 
-    /// The layout of the old numbers.
+    /// Returns the layout of the old numbers.
     pub fn from(&self) -> &Layout {
         &self.from
     }
 
-    /// The layout of the new numbers.
+    /// Returns the layout of the new numbers.
     pub fn to(&self) -> &Layout {
         &self.to
     }
 
-    /// The new global ids of the rows that this rank owns before.
+    /// Returns the new global ids of the rows that this rank owns before.
     pub fn new_ids(&self) -> &[Gid] {
         &self.new_ids
     }
@@ -96,7 +96,7 @@ impl Renumbering {
         Ok(())
     }
 
-    /// [`Renumbering::apply`] for all columns at once.
+    /// Works like [`Renumbering::apply`] for all columns at once.
     ///
     /// # Collective
     ///
@@ -110,7 +110,7 @@ impl Renumbering {
         Ok(())
     }
 
-    /// [`Renumbering::apply_reverse`] for all columns at once.
+    /// Works like [`Renumbering::apply_reverse`] for all columns at once.
     ///
     /// # Collective
     ///
@@ -124,7 +124,7 @@ impl Renumbering {
         Ok(())
     }
 
-    /// The graph in the new numbers. (A matrix: [`CsrMatrix::renumbered`](crate::CsrMatrix::renumbered).)
+    /// Returns the graph in the new numbers. (A matrix: [`CsrMatrix::renumbered`](crate::CsrMatrix::renumbered).)
     ///
     /// # Collective
     ///

@@ -15,7 +15,7 @@ pub(super) struct SerialGraph {
 }
 
 impl SerialGraph {
-    /// Number of vertices.
+    /// Returns the number of vertices.
     pub(super) fn len(&self) -> usize {
         self.starts.len() - 1
     }
@@ -28,14 +28,14 @@ impl SerialGraph {
         self.neighbors(vertex).len()
     }
 
-    /// All vertices.
+    /// Returns all vertices.
     pub(super) fn vertices(&self) -> std::ops::Range<Lid> {
         0..to_lid("vertices", self.len()).expect("invariant: vertices are numbered by 32 bits")
     }
 }
 
 impl Graph {
-    /// The whole graph on rank 0, `None` elsewhere. There it takes 8 bytes a vertex and 4 bytes an
+    /// Returns the whole graph on rank 0, `None` elsewhere. There it takes 8 bytes a vertex and 4 bytes an
     /// edge end, twice while it is put together.
     ///
     /// # Collective
@@ -63,7 +63,7 @@ impl Graph {
         }))
     }
 
-    /// The owned vertices and the edges between them.
+    /// Returns the owned vertices and the edges between them.
     pub(super) fn local_part(&self) -> SerialGraph {
         let owned = self.layout().local_len();
         let (mut starts, mut neighbors) = (vec![0], Vec::new());

@@ -9,7 +9,7 @@ use crate::index::{Gid, at, local};
 use crate::profile;
 
 impl Graph {
-    /// The graph whose edges are the pairs of different vertices at distance one or two: the
+    /// Returns the graph whose edges are the pairs of different vertices at distance one or two: the
     /// pattern of the squared matrix.
     ///
     /// # Collective
@@ -41,7 +41,7 @@ impl Graph {
         Graph::from_rows(self.layout(), rows)
     }
 
-    /// The neighbors of each ghost.
+    /// Returns the neighbors of each ghost.
     ///
     /// # Collective
     fn ghost_rows(&self) -> Rows {

@@ -23,7 +23,7 @@ pub trait Lapack: Sized {
     /// Solves `R x = b` for the upper triangle of `r` of `n` by `n`, in place.
     fn trtrs(n: usize, r: &[Self], b: &mut [Self]) -> Result<(), Info>;
 
-    /// The Cholesky factor L of a Hermitian matrix, in the lower triangle.
+    /// Computes the Cholesky factor L of a Hermitian matrix, in the lower triangle.
     fn potrf(n: usize, a: &mut [Self]) -> Result<(), Info>;
 
     /// Solves with the factor of [`Lapack::potrf`], in place.
@@ -35,14 +35,14 @@ pub trait Lapack: Sized {
     /// Solves with the factors of [`Lapack::getrf`], in place.
     fn getrs(n: usize, a: &[Self], pivots: &[c_int], b: &mut [Self]);
 
-    /// The eigenvalues, ascending, of a Hermitian matrix; its eigenvectors take its place.
+    /// Computes the eigenvalues, ascending, of a Hermitian matrix; its eigenvectors take its place.
     fn heevd(n: usize, a: &mut [Self]) -> Result<Vec<f64>, Info>;
 
     /// The singular values, descending, and vectors of `a` of `m` by `n`, which is destroyed: `u` of `m`
     /// by `k`, `vt` of `k` by `n`, `k = min(m, n)`.
     fn gesdd(shape: [usize; 2], a: &mut [Self], u: &mut [Self], vt: &mut [Self]) -> Result<Vec<f64>, Info>;
 
-    /// The Cholesky factor of a Hermitian band matrix of `width` subdiagonals: column `j` of `band`,
+    /// Computes the Cholesky factor of a Hermitian band matrix of `width` subdiagonals: column `j` of `band`,
     /// of length `width + 1`, starts with entry `(j, j)`.
     fn pbtrf(width: usize, band: &mut [Self]) -> Result<(), Info>;
 
@@ -70,7 +70,7 @@ fn columns(n: usize, len: usize) -> c_int {
     int(len / n)
 }
 
-/// The length of a workspace that LAPACK has asked for.
+/// Returns the length of a workspace that LAPACK has asked for.
 fn asked<T: Scalar>(answer: T) -> c_int {
     let length = crate::Real::to_f64(answer.re()).ceil();
     // Single precision may have rounded a long one down by one part in 2^23.

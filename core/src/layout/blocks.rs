@@ -10,7 +10,7 @@ use crate::index::Gid;
 pub struct Blocks(Box<[Gid]>);
 
 impl Blocks {
-    /// As even as possible: the first `len % ranks` ranks own one more.
+    /// Splits `len` rows as evenly as possible: the first `len % ranks` ranks own one more.
     ///
     /// # Panics
     /// Without ranks, which is a bug of the caller.
@@ -21,12 +21,12 @@ impl Blocks {
         Blocks((0..=ranks).map(|r| r * share + r.min(extra)).collect())
     }
 
-    /// All rows on one rank.
+    /// Returns all rows on one rank.
     pub(super) fn on_one_rank(len: u64, root: usize, ranks: usize) -> Blocks {
         Blocks((0..=ranks).map(|rank| if rank > root { len } else { 0 }).collect())
     }
 
-    /// From one length per rank.
+    /// Creates blocks from one length per rank.
     ///
     /// # Errors
     /// [`Error::Offsets`] if there is no rank or the lengths add up to more than 64 bits.
@@ -46,7 +46,7 @@ impl Blocks {
         Ok(Blocks(offsets.into()))
     }
 
-    /// From the offsets themselves: one more than there are ranks, starting at 0, never falling.
+    /// Creates blocks from the offsets themselves: one more than there are ranks, starting at 0, never falling.
     ///
     /// # Errors
     /// [`Error::Offsets`] naming the first violation.
@@ -62,12 +62,12 @@ impl Blocks {
         Err(Error::Offsets { reason })
     }
 
-    /// Number of ranks.
+    /// Returns the number of ranks.
     pub fn ranks(&self) -> usize {
         self.0.len() - 1
     }
 
-    /// Number of global rows.
+    /// Returns the number of global rows.
     pub fn len(&self) -> u64 {
         self.0[self.ranks()]
     }
@@ -77,17 +77,17 @@ impl Blocks {
         self.len() == 0
     }
 
-    /// Global rows that `rank` owns.
+    /// Returns the global rows that `rank` owns.
     pub fn range(&self, rank: usize) -> Range<Gid> {
         self.0[rank]..self.0[rank + 1]
     }
 
-    /// The rank that owns a global row, or `None` past the end. Empty ranks own nothing.
+    /// Returns the rank that owns a global row, or `None` past the end. Empty ranks own nothing.
     pub fn owner(&self, row: Gid) -> Option<usize> {
         (row < self.len()).then(|| self.0.partition_point(|&offset| offset <= row) - 1)
     }
 
-    /// The owners of `rows`, each with its part of them, in ascending order; rows past the end have
+    /// Returns the owners of `rows`, each with its part of them, in ascending order; rows past the end have
     /// none. The cost grows with the number of owners, not of ranks.
     pub fn owners(&self, rows: Range<Gid>) -> impl Iterator<Item = (usize, Range<Gid>)> {
         let end = rows.end.min(self.len());
@@ -100,7 +100,7 @@ impl Blocks {
         })
     }
 
-    /// The blocks of the rows of `rows` alone, numbered from zero: every rank keeps those it owns. A
+    /// Restricts the blocks to `rows`, numbered from zero: every rank keeps those it owns. A
     /// range that ends before it starts is empty.
     #[must_use]
     pub fn restricted(&self, rows: &Range<Gid>) -> Blocks {
@@ -108,7 +108,7 @@ impl Blocks {
         Blocks(self.0.iter().map(|offset| (*offset).clamp(rows.start, end) - rows.start).collect())
     }
 
-    /// The blocks of as many times the rows: each is replaced by `factor` rows that follow each other.
+    /// Replaces each row by `factor` rows that follow each other.
     ///
     /// # Errors
     /// [`Error::Offsets`] if that is more rows than 64 bits can count.
@@ -119,7 +119,7 @@ impl Blocks {
         offsets.map(Blocks).ok_or_else(|| Error::Offsets { reason: reason() })
     }
 
-    /// The blocks of groups of `factor` rows that follow each other: the opposite of
+    /// Returns the blocks of groups of `factor` rows that follow each other: the opposite of
     /// [`Blocks::refined`].
     ///
     /// # Errors
@@ -134,14 +134,14 @@ impl Blocks {
         Ok(Blocks(self.0.iter().filter_map(whole).collect()))
     }
 
-    /// A number that is different for other blocks, but for accidents of 1 in 2^64.
+    /// Returns a number that is different for other blocks, but for accidents of 1 in 2^64.
     pub(crate) fn hash(&self) -> u64 {
         // Each step is one-to-one in the offset and in what was before (Knuth, TAOCP 3, 6.4).
         let step = |hash: u64, offset: &Gid| (hash ^ offset).wrapping_mul(0x9E37_79B9_7F4A_7C15).rotate_left(31);
         self.0.iter().fold(self.0.len() as u64, step)
     }
 
-    /// The most rows that any rank owns.
+    /// Returns the largest number of rows of a rank.
     pub fn longest(&self) -> u64 {
         self.0.windows(2).map(|pair| pair[1] - pair[0]).max().unwrap_or(0)
     }

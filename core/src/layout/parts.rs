@@ -50,17 +50,17 @@ impl Parts {
         Ok(Parts(distributions.into_iter().map(place).collect::<Result<_>>()?))
     }
 
-    /// All distributions of several layouts, one after the other.
+    /// Returns all distributions of several layouts, one after the other.
     pub(super) fn joined<'p>(all: impl IntoIterator<Item = &'p Parts>) -> Result<Parts> {
         Parts::stacked(all.into_iter().flat_map(Parts::blocks).cloned())
     }
 
-    /// The distributions, in order.
+    /// Returns the distributions, in order.
     pub(crate) fn blocks(&self) -> impl Iterator<Item = &Blocks> {
         self.0.iter().map(|part| &part.blocks)
     }
 
-    /// The distribution, if there is only one.
+    /// Returns the distribution, if there is only one.
     pub(super) fn only(&self) -> Option<&Blocks> {
         match &*self.0 {
             [part] => Some(&part.blocks),
@@ -73,7 +73,7 @@ impl Parts {
         last.first + last.blocks.len()
     }
 
-    /// The number of rows that a rank owns.
+    /// Returns the number of rows that a rank owns.
     pub(crate) fn len_of(&self, rank: usize) -> u64 {
         self.blocks().map(|blocks| blocks.range(rank)).map(|rows| rows.end - rows.start).sum()
     }
@@ -83,7 +83,7 @@ impl Parts {
         part.blocks.owner(row - part.first)
     }
 
-    /// The runs of a rank, one for each part.
+    /// Returns the runs of a rank, one for each part.
     pub(crate) fn runs(&self, rank: usize) -> Box<[Run]> {
         let mut position = 0;
         let run = |part: &Part| {
@@ -95,7 +95,7 @@ impl Parts {
         self.0.iter().map(run).collect()
     }
 
-    /// The owners of `rows`, each with its part of them, in ascending order, cut where parts end.
+    /// Returns the owners of `rows`, each with its part of them, in ascending order, cut where parts end.
     pub(crate) fn owners(&self, rows: Range<Gid>) -> impl Iterator<Item = (usize, Range<Gid>)> {
         self.0.iter().flat_map(move |part| {
             let inside = rows.start.saturating_sub(part.first)..rows.end.saturating_sub(part.first);
@@ -103,7 +103,7 @@ impl Parts {
         })
     }
 
-    /// The parts of the rows of `rows` alone, numbered from zero: every rank keeps those it owns.
+    /// Returns the parts of the rows of `rows` alone, numbered from zero: every rank keeps those it owns.
     pub(super) fn restricted(&self, rows: &Range<Gid>) -> Parts {
         let inside = |part: &Part| rows.start.saturating_sub(part.first)..rows.end.saturating_sub(part.first);
         let mut kept: Vec<Blocks> = self.0.iter().map(|part| part.blocks.restricted(&inside(part))).collect();
@@ -114,7 +114,7 @@ impl Parts {
         Parts::stacked(kept).expect("invariant: no more rows than before")
     }
 
-    /// Each part with its distribution replaced.
+    /// Returns each part with its distribution replaced.
     pub(super) fn map(&self, f: impl Fn(&Blocks) -> Result<Blocks>) -> Result<Parts> {
         Parts::stacked(self.blocks().map(f).collect::<Result<Vec<_>>>()?)
     }

@@ -22,7 +22,7 @@ use crate::vector::{abs_sqr, inverse_power_of_two};
 pub(super) const ROWS_AT_ONCE: usize = 512;
 
 impl<T: Scalar> MultiVector<T> {
-    /// `self = alpha x b + beta self`, for a small matrix `b` that every rank gives alike, one row
+    /// Computes `self = alpha x b + beta self`, for a small matrix `b` that every rank gives alike, one row
     /// for each column of `x` and one column for each of `self`. With `beta` zero the old entries do
     /// not count, NaN included.
     ///
@@ -75,7 +75,7 @@ impl<T: Scalar> MultiVector<T> {
         Ok(())
     }
 
-    /// The matrix of inner products `self^H y`, on every rank: entry `(i, j)` is the inner product
+    /// Computes the matrix of inner products `self^H y`, on every rank: entry `(i, j)` is the inner product
     /// of column `i` of `self` and column `j` of `y`.
     ///
     /// # Collective
@@ -90,7 +90,7 @@ impl<T: Scalar> MultiVector<T> {
         Ok(gram)
     }
 
-    /// [`MultiVector::gram`] into a matrix that is there; column-major, so that its sums are one
+    /// Works like [`MultiVector::gram`] into a matrix that is there; column-major, so that its sums are one
     /// array.
     ///
     /// # Collective
@@ -124,7 +124,7 @@ impl<T: Scalar> MultiVector<T> {
         dot_sums(&self.layout, reduction, Form::Conjugated, sums, columns).map_err(differs)
     }
 
-    /// Inner products of columns: `out[j]` is that of column `j` of `self` and column `j` of `y`.
+    /// Computes the inner products of columns: `out[j]` is that of column `j` of `self` and column `j` of `y`.
     ///
     /// # Collective
     /// One reduction.
@@ -136,7 +136,7 @@ impl<T: Scalar> MultiVector<T> {
         self.sum_columns(y, reduction, (out, &mut []))
     }
 
-    /// [`MultiVector::column_dots`] in double precision, and in the same reduction the sums over the
+    /// Computes [`MultiVector::column_dots`] in double precision, and in the same reduction the sums over the
     /// ranks of a few numbers of each, as [`dots_with`](crate::dots_with) adds them.
     ///
     /// # Collective
@@ -171,7 +171,7 @@ impl<T: Scalar> MultiVector<T> {
         })
     }
 
-    /// Euclidean norms of the columns, in double precision, with the bits of
+    /// Computes the Euclidean norms of the columns, in double precision, with the bits of
     /// [`Vector::norm2`](crate::Vector::norm2): columns whose squares leave the range of double precision are scaled
     /// by a power of two.
     ///
@@ -208,7 +208,7 @@ impl<T: Scalar> MultiVector<T> {
         Ok(())
     }
 
-    /// The largest absolute value of each column over all ranks; NaN if any entry is.
+    /// Returns the largest absolute value of each column over all ranks; NaN if any entry is.
     ///
     /// # Collective
     fn largest_of_columns(&self) -> Vec<f64> {

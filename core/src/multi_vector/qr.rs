@@ -35,11 +35,11 @@ const ROOT: usize = 0;
 const SMALL: f64 = 1.0 / (1u64 << 40) as f64;
 
 impl<T: Scalar> MultiVector<T> {
-    /// QR by Householder reflections, for any columns: `self` becomes Q, R is returned.
+    /// Factors by Householder reflections, for any columns: `self` becomes Q, R is returned.
     ///
     /// # Collective
-    /// The ranks compare their numbers of columns in a reduction. The triangles of all ranks are gathered on one, factored and broadcast: `ranks * columns^2`
-    /// numbers, and `2 ranks * columns^3` operations there.
+    /// The ranks compare their numbers of columns in a reduction. The triangles of all ranks are gathered on one,
+    /// factored and broadcast: `ranks * columns^2` numbers, and `2 ranks * columns^3` operations there.
     ///
     /// # Errors
     /// [`Error::RanksDisagree`] if the ranks have different numbers of columns,
@@ -71,7 +71,7 @@ impl<T: Scalar> MultiVector<T> {
         Ok(from_column_major(columns, r))
     }
 
-    /// QR by two Cholesky factorizations of Gram matrices: `self` becomes Q, R is returned. The same
+    /// Factors by two Cholesky factorizations of Gram matrices: `self` becomes Q, R is returned. The same
     /// bits on any number of ranks.
     ///
     /// # Collective
@@ -80,7 +80,8 @@ impl<T: Scalar> MultiVector<T> {
     ///
     /// # Errors
     /// [`Error::RankDeficient`] if the columns are too close to dependent, [`Error::Shape`] if there are
-    /// more columns than rows, or [`Error::RanksDisagree`] if not as many on each rank; on all ranks alike. After the first `self` may be half done.
+    /// more columns than rows, or [`Error::RanksDisagree`] if not as many on each rank; on all ranks alike. After
+    /// the first `self` may be half done.
     pub fn cholesky_qr2(&mut self) -> Result<Array2<T>> {
         let _event = profile::operation("MVQR");
         self.require_same_columns("MultiVector::cholesky_qr2")?;
@@ -114,7 +115,7 @@ impl<T: Scalar> MultiVector<T> {
         scales
     }
 
-    /// `self = self r^-1`, row by row, in the order of the columns.
+    /// Computes `self = self r^-1`, row by row, in the order of the columns.
     fn divide_by_triangle(&mut self, r: ArrayView2<'_, T>) {
         let rows = self.layout.local_len();
         for start in (0..rows).step_by(ROWS_AT_ONCE) {
@@ -133,7 +134,7 @@ impl<T: Scalar> MultiVector<T> {
     }
 }
 
-/// One for columns of ordinary size, otherwise the power of two nearest to their inverse that leaves
+/// Returns one for columns of ordinary size, otherwise the power of two nearest to their inverse that leaves
 /// room for its own inverse.
 fn power_of_two<R: Real>(size: f64) -> R {
     if size == 0.0 || (SMALL..1.0 / SMALL).contains(&size) {
@@ -215,7 +216,7 @@ fn make_diagonal_positive<T: Scalar>(columns: usize, q: &mut [T], r: &mut [T]) {
     }
 }
 
-/// The upper triangle R with `R^H R = gram`, by rows (Golub & Van Loan, Matrix Computations, 4th
+/// Computes the upper triangle R with `R^H R = gram`, by rows (Golub & Van Loan, Matrix Computations, 4th
 /// ed., section 4.2).
 fn cholesky<T: Scalar>(gram: Array2<T>) -> Result<Array2<T>> {
     let columns = gram.ncols();
@@ -243,7 +244,7 @@ fn cholesky<T: Scalar>(gram: Array2<T>) -> Result<Array2<T>> {
     Ok(r)
 }
 
-/// The product of two upper triangles.
+/// Returns the product of two upper triangles.
 fn triangle_product<T: Scalar>(a: &Array2<T>, b: &Array2<T>) -> Array2<T> {
     Array2::from_shape_fn(a.raw_dim().f(), |(i, j)| (i..=j).map(|l| a[(i, l)] * b[(l, j)]).sum())
 }

@@ -20,7 +20,7 @@ pub struct BandedDiagonal<T> {
 }
 
 impl<T: Scalar> BandedDiagonal<T> {
-    /// From the segments that fill this rank's rows of `layout`, in order.
+    /// Creates the operator from the segments that fill this rank's rows of `layout`, in order.
     ///
     /// # Collective
     ///
@@ -36,7 +36,7 @@ impl<T: Scalar> BandedDiagonal<T> {
         Ok(BandedDiagonal { layout: layout.clone(), segments })
     }
 
-    /// This rank's segments.
+    /// Returns this rank's segments.
     pub fn segments(&self) -> &[HermitianBanded<T>] {
         &self.segments
     }
@@ -108,7 +108,7 @@ pub struct BandedInverse<T> {
 }
 
 impl<T: Scalar> BandedInverse<T> {
-    /// The factors of this rank's segments.
+    /// Returns the factors of this rank's segments.
     pub fn factors(&self) -> &[BandedCholesky<T>] {
         &self.factors
     }

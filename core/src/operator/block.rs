@@ -43,17 +43,17 @@ impl BlockLayout {
         Ok(BlockLayout { stacked, blocks: blocks.iter().map(|&block| block.clone()).collect() })
     }
 
-    /// The layout of block vectors.
+    /// Returns the layout of block vectors.
     pub fn stacked(&self) -> &Layout {
         &self.stacked
     }
 
-    /// The layouts of the blocks.
+    /// Returns the layouts of the blocks.
     pub fn blocks(&self) -> &[Layout] {
         &self.blocks
     }
 
-    /// The owned entries of a block.
+    /// Returns the owned entries of a block.
     ///
     /// # Errors
     /// [`Error::LayoutMismatch`].
@@ -65,7 +65,7 @@ impl BlockLayout {
         Ok(&x.owned()[self.span(block)])
     }
 
-    /// The owned entries of a block, to change.
+    /// Returns the owned entries of a block for modification.
     ///
     /// # Errors
     /// [`Error::LayoutMismatch`].
@@ -77,7 +77,7 @@ impl BlockLayout {
         Ok(&mut x.owned_mut()[self.span(block)])
     }
 
-    /// One vector of vectors on the blocks.
+    /// Joins vectors on the blocks to one vector.
     ///
     /// # Errors
     /// [`Error::Shape`] if there are not as many vectors as blocks, or [`Error::LayoutMismatch`].
@@ -94,7 +94,7 @@ impl BlockLayout {
         Ok(joined)
     }
 
-    /// The blocks of a vector as vectors of their own.
+    /// Splits a vector into vectors on the blocks.
     ///
     /// # Errors
     /// [`Error::LayoutMismatch`].
@@ -135,7 +135,7 @@ struct Work<T> {
 }
 
 impl<T: Scalar, A: LinearOperator<T>> BlockOperator<T, A> {
-    /// The operator of `grid`, given by block rows: one for each block of `range`, each with one
+    /// Creates the operator of `grid`, given by block rows: one for each block of `range`, each with one
     /// place for each block of `domain`.
     ///
     /// # Errors

@@ -19,15 +19,15 @@ pub struct BlockDiagonal<T> {
 }
 
 impl<T: Scalar> BlockDiagonal<T> {
-    /// From a layout of block rows and this rank's blocks; vectors live on the layout
+    /// Creates the operator from a layout of block rows and this rank's blocks; vectors live on the layout
     /// [refined](Layout::refined) by the order of the blocks.
     ///
     /// # Collective
     ///
     /// # Errors
     /// [`Error::LocalLength`], agreed over the ranks, if a rank has not a block for each block row;
-    /// [`Error::StackedLayout`]; [`Error::Offsets`] if there are more rows than 64 bits can count. The order must be the same
-    /// on all ranks, also those without blocks.
+    /// [`Error::StackedLayout`]; [`Error::Offsets`] if there are more rows than 64 bits can count. The order must be
+    /// the same on all ranks, also those without blocks.
     pub fn new(block_rows: &Layout, blocks: SmallBlocks<T>) -> Result<BlockDiagonal<T>> {
         block_rows.require_contiguous("block-diagonal matrix")?;
         let layout = block_rows.refined(blocks.order())?;
@@ -43,12 +43,12 @@ impl<T: Scalar> BlockDiagonal<T> {
         BlockDiagonal { layout, blocks }
     }
 
-    /// This rank's blocks.
+    /// Returns this rank's blocks.
     pub fn blocks(&self) -> &SmallBlocks<T> {
         &self.blocks
     }
 
-    /// The inverse, block by block, through LU factors with partial pivoting.
+    /// Computes the inverse, block by block, through LU factors with partial pivoting.
     ///
     /// # Collective
     ///
@@ -59,7 +59,7 @@ impl<T: Scalar> BlockDiagonal<T> {
         self.inverted(self.blocks.lu().map(|factors| factors.inverse()))
     }
 
-    /// The inverse of Hermitian positive definite blocks, of which the lower triangles are read,
+    /// Computes the inverse of Hermitian positive definite blocks, of which the lower triangles are read,
     /// through Cholesky factors. It is exactly Hermitian.
     ///
     /// # Collective
@@ -78,7 +78,7 @@ impl<T: Scalar> BlockDiagonal<T> {
     }
 }
 
-/// The error of a factorization with rows counted from `first`.
+/// Returns the error of a factorization with rows counted from `first`.
 pub(super) fn in_matrix(error: Error, first: u64) -> Error {
     match error {
         Error::NotPositiveDefinite { operation, row } => Error::NotPositiveDefinite { operation, row: first + row },

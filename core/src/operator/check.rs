@@ -10,7 +10,7 @@ use crate::random::Philox;
 use crate::scalar::Scalar;
 use crate::vector::Vector;
 
-/// `|<A x, y> - <x, A^H y>| / (|A x| |y|)` for normally distributed random `x` and `y`: a small
+/// Computes `|<A x, y> - <x, A^H y>| / (|A x| |y|)` for normally distributed random `x` and `y`: a small
 /// multiple of the precision of `T` if the adjoint is right, of order one over the square root of
 /// the length, or more, if it is wrong. Zero if both products are zero.
 ///

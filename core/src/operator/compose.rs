@@ -21,7 +21,7 @@ pub struct Sum<T, A, B> {
 }
 
 impl<T: Scalar, A: LinearOperator<T>, B: LinearOperator<T>> Sum<T, A, B> {
-    /// `alpha A + beta B`.
+    /// Creates the operator `alpha A + beta B`.
     ///
     /// # Errors
     /// [`LayoutMismatch`](crate::Error::LayoutMismatch) if the domains or the ranges differ.
@@ -76,7 +76,7 @@ pub struct Product<T, A, B> {
 }
 
 impl<T: Scalar, A: LinearOperator<T>, B: LinearOperator<T>> Product<T, A, B> {
-    /// `A B`.
+    /// Creates the operator `A B`.
     ///
     /// # Errors
     /// [`LayoutMismatch`](crate::Error::LayoutMismatch) if `A` does not take what `B` gives.

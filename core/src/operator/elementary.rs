@@ -12,7 +12,7 @@ pub struct Identity {
 }
 
 impl Identity {
-    /// The identity on vectors of `layout`.
+    /// Creates the identity on vectors of `layout`.
     pub fn new(layout: &Layout) -> Identity {
         Identity { layout: layout.clone() }
     }
@@ -50,12 +50,12 @@ pub struct Diagonal<T> {
 }
 
 impl<T: Scalar> Diagonal<T> {
-    /// The diagonal matrix of these entries.
+    /// Creates the diagonal matrix of these entries.
     pub fn new(entries: Vector<T>) -> Diagonal<T> {
         Diagonal { entries }
     }
 
-    /// The entries.
+    /// Returns the entries.
     pub fn entries(&self) -> &Vector<T> {
         &self.entries
     }
@@ -96,7 +96,7 @@ pub struct Scaled<T, A> {
 }
 
 impl<T: Scalar, A: LinearOperator<T>> Scaled<T, A> {
-    /// `alpha A`.
+    /// Creates the operator `alpha A`.
     pub fn new(alpha: T, a: A) -> Scaled<T, A> {
         Scaled { alpha, a }
     }
@@ -136,7 +136,7 @@ impl<T: Scalar, A: AdjointOperator<T>> AdjointOperator<T> for Scaled<T, A> {
 pub struct Adjoint<A>(A);
 
 impl<A> Adjoint<A> {
-    /// The adjoint of `a`.
+    /// Creates the adjoint of `a`.
     pub fn new(a: A) -> Adjoint<A> {
         Adjoint(a)
     }

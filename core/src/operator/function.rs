@@ -24,8 +24,8 @@ pub struct FnOperator<F, G = ()> {
 }
 
 impl<F> FnOperator<F> {
-    /// `function(x, y)` computes `y = A x` for `x` on `domain` and `y` on `range`, on all ranks. It fails
-    /// on all ranks or on none.
+    /// Creates an operator from `function(x, y)`, which computes `y = A x` for `x` on `domain` and `y` on `range`,
+    /// on all ranks. It fails on all ranks or on none.
     pub fn new(domain: &Layout, range: &Layout, function: F) -> FnOperator<F> {
         FnOperator { domain: domain.clone(), range: range.clone(), function, adjoint: () }
     }
@@ -36,7 +36,7 @@ impl<F> FnOperator<F> {
         FnOperator { domain: self.domain, range: self.range, function: self.function, adjoint }
     }
 
-    /// As [`FnOperator::with_adjoint`], of an `adjoint` that may fail on one rank alone, as
+    /// Works like [`FnOperator::with_adjoint`], but `adjoint` may fail on one rank alone, as
     /// [`FnOperator::fallible`] says.
     pub fn with_fallible_adjoint<T: Scalar, E: Display>(
         self,
@@ -47,7 +47,7 @@ impl<F> FnOperator<F> {
 }
 
 impl FnOperator<()> {
-    /// As [`FnOperator::new`], of a `function` that may fail on one rank alone, with any error. After
+    /// Works like [`FnOperator::new`], but `function` may fail on one rank alone, with any error. After
     /// each product the ranks agree: if it failed on one, all of them return
     /// [`Error::Agreed`](crate::Error::Agreed) with that rank and its message. This costs one more
     /// reduction of two words a product.
@@ -123,7 +123,7 @@ pub struct KnownDiagonal<T, A> {
 }
 
 impl<T: Scalar, A: LinearOperator<T>> KnownDiagonal<T, A> {
-    /// `a` with `diagonal`, on its domain, which is its range.
+    /// Gives `a` a known `diagonal`, on its domain, which is its range.
     ///
     /// # Errors
     /// [`LayoutMismatch`](crate::Error::LayoutMismatch) if the diagonal is not on the domain, or the

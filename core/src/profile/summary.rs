@@ -93,22 +93,22 @@ impl Summary {
         Summary { ranks: comm.size(), events, dropped: dropped[0] }
     }
 
-    /// Number of ranks.
+    /// Returns the number of ranks.
     pub fn ranks(&self) -> usize {
         self.ranks
     }
 
-    /// The total, then all events, those inside of an event after it; the longest first.
+    /// Returns the total, then all events, those inside of an event after it; the longest first.
     pub fn events(&self) -> &[EventSummary] {
         &self.events
     }
 
-    /// Everything from start to finish; what it calls its own time was spent outside of events.
+    /// Returns the total from start to finish; its own time was spent outside of events.
     pub fn total(&self) -> &EventSummary {
         &self.events[0]
     }
 
-    /// Events of all ranks that the timeline has no room for.
+    /// Returns the number of trace events of all ranks that were left out because the buffer was full.
     pub fn dropped(&self) -> u64 {
         self.dropped
     }
@@ -214,7 +214,7 @@ fn join<'n>(nodes: &[Vec<PackedNode>], names: &'n [Vec<u8>]) -> Vec<Joined<'n>> 
     tree
 }
 
-/// The child of this name, which is made if there is none.
+/// Returns the child of this name, which is made if there is none.
 fn child<'n>(tree: &mut Vec<Joined<'n>>, parent: usize, name: &'n str) -> usize {
     if let Some(&known) = tree[parent].children.iter().find(|&&child| tree[child].name == name) {
         return known;
@@ -226,7 +226,7 @@ fn child<'n>(tree: &mut Vec<Joined<'n>>, parent: usize, name: &'n str) -> usize 
     new
 }
 
-/// The rows of a tree and their names: each event before those inside, the longest first.
+/// Returns the rows of a tree and their names: each event before those inside, the longest first.
 fn in_order(tree: &[Joined<'_>]) -> (Vec<Row>, Vec<u8>) {
     let (mut rows, mut names) = (Vec::new(), Vec::new());
     let mut next = vec![0];
@@ -244,7 +244,7 @@ fn in_order(tree: &[Joined<'_>]) -> (Vec<Row>, Vec<u8>) {
 mod tests {
     use super::*;
 
-    /// A tree of (parent, name, milliseconds, own milliseconds).
+    /// Returns a tree of (parent, name, milliseconds, own milliseconds).
     fn packed(nodes: &[(usize, &str, u64, u64)]) -> (Vec<PackedNode>, Vec<u8>) {
         let names = nodes.iter().flat_map(|node| node.1.bytes()).collect();
         let node = |&(parent, name, time, own): &(usize, &str, u64, u64)| {

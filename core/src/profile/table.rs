@@ -8,9 +8,9 @@ use super::summary::{EventSummary, Summary};
 const INDENT: usize = 2;
 
 const NOTES: &str = "\
-count, max s: of the rank with most; ratio: that over the rank with least. incl %, self %: share of
-the ranks' time with and without the events inside. Work is of all ranks and includes the events
-inside; rates are work over the longest time. Messages are those between two ranks.";
+count, max s: largest value of a rank; ratio: largest over smallest value. incl %, self %: share of the
+time of all ranks, with and without inner events. Gflop/s, GB/s: work of all ranks, inner events
+included, divided by max s. messages: messages between two ranks.";
 
 impl Display for Summary {
     fn fmt(&self, f: &mut Formatter<'_>) -> Result {
@@ -28,7 +28,7 @@ impl Display for Summary {
         }
         self.write_imbalance(f)?;
         if self.dropped() > 0 {
-            writeln!(f, "timeline: {} events are left out, for lack of room", self.dropped())?;
+            writeln!(f, "trace: {} events were left out, because the buffer was full", self.dropped())?;
         }
         f.write_str(NOTES)
     }
@@ -66,7 +66,7 @@ impl Summary {
         let share = 100.0 * excess(&worst) / self.total().time.max.max(f64::MIN_POSITIVE);
         writeln!(
             f,
-            "imbalance: largest in {}, where rank {} spends {:.3e} s, the mean {:.3e} s: {share:.1} % of the whole",
+            "imbalance: largest in {}, where rank {} spends {:.3e} s and the mean rank {:.3e} s: {share:.1} % of the total",
             worst.name, own.max_rank, own.max, own.mean
         )
     }
@@ -76,7 +76,7 @@ fn or_dash(known: bool, text: String) -> String {
     if known { text } else { "-".to_owned() }
 }
 
-/// One number over another; a dash for nothing over nothing.
+/// Returns one number over another; a dash for nothing over nothing.
 fn ratio(max: f64, min: f64) -> String {
     or_dash(max > 0.0, format!("{:.1}", max / min))
 }

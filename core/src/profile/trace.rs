@@ -55,7 +55,7 @@ impl Trace {
         Ok(())
     }
 
-    /// This rank's events, separated by commas: who it is, then the intervals.
+    /// Returns this rank's events, separated by commas: the rank, then the intervals.
     fn json(&self) -> String {
         let rank = self.comm.rank();
         let mut text = metadata(rank, "process_name", "name", &format!("rank {rank}"));

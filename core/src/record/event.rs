@@ -80,7 +80,7 @@ pub(crate) fn name_operations() {
     RECORDING.fetch_add(1, Ordering::Relaxed);
 }
 
-/// The operations of this crate that are under way, and in them `last`.
+/// Returns the operations of this crate that are under way, and in them `last`.
 pub(crate) fn operations(last: &str) -> String {
     OPERATIONS.with_borrow(|names| {
         let names = names.iter().flatten().map(|(_, name)| *name);
@@ -173,8 +173,8 @@ pub(crate) fn count_message(bytes: usize) {
     }
 }
 
-/// An event of a loop over `len` entries of vectors of `T`: so many sums and products for each
-/// entry, and so many vectors read or written.
+/// Returns an event of a loop over `len` entries of vectors of `T`: the numbers of sums and products for each
+/// entry, and of vectors read or written.
 #[inline]
 pub(crate) fn entrywise<T: Scalar>(
     name: &'static str,

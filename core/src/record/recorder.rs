@@ -15,14 +15,14 @@ const RESERVED: usize = 1 << 17;
 /// Depth of nesting for which there is room beforehand.
 const DEPTH: usize = 64;
 
-/// A number above zero that no other event of the process has, so that a guard which outlives its profile
+/// Returns a number above zero that no other event of the process has, so that a guard which outlives its profile
 /// cannot end an event of the next one.
 pub(crate) fn next_number() -> u64 {
     static NEXT: AtomicU64 = AtomicU64::new(1);
     NEXT.fetch_add(1, Ordering::Relaxed)
 }
 
-/// What an event did, apart from taking time.
+/// Counts of an event, apart from its time.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Pod, Zeroable)]
 pub(crate) struct Work {
@@ -95,7 +95,7 @@ struct Frame {
     interval: Option<u32>,
 }
 
-/// What a recorder leaves. The root of `nodes` is the first, and parents come before children.
+/// Result of a recorder. The root of `nodes` is the first, and parents come before children.
 pub(crate) struct Record {
     pub(crate) nodes: Vec<Node>,
     pub(crate) intervals: Vec<Interval>,
@@ -113,7 +113,7 @@ pub(crate) struct Recorder {
 }
 
 impl Recorder {
-    /// A recorder of at most so many events of the timeline, whose memory is reserved, though not used,
+    /// Creates a recorder of at most `limit` trace events, whose memory is reserved, though not used,
     /// as long as it is not much.
     pub(crate) fn new(limit: usize) -> Recorder {
         let limit = limit.min(at(u32::MAX));
@@ -151,7 +151,7 @@ impl Recorder {
         self.frames.push(Frame { number, node, start, inside: 0, interval });
     }
 
-    /// The node of an event that begins now: that of the same name around it, or a child.
+    /// Returns the node of an event that begins now: that of the same name around it, or a child.
     fn node(&mut self, name: &'static str) -> usize {
         let parent = self.innermost();
         let mut around = parent;
@@ -178,7 +178,7 @@ impl Recorder {
         new
     }
 
-    /// A place on the timeline is taken when an event begins, so that long ones are not crowded out
+    /// Reserves a place on the timeline when an event begins, so that long ones are not crowded out
     /// by the short ones inside.
     fn reserve_interval(&mut self, name: &'static str) -> Option<u32> {
         if self.intervals.len() == self.limit {

@@ -71,7 +71,7 @@ fn biased_exponent(value: f64) -> i64 {
     ((value.to_bits() >> 52) & 0x7ff).cast_signed()
 }
 
-/// The smallest bin `t` with `|value| < 2^(WIDTH - 1)` units of bin `t`.
+/// Returns the smallest bin `t` with `|value| < 2^(WIDTH - 1)` units of bin `t`.
 fn top_bin(value: f64) -> i64 {
     let above = biased_exponent(value).max(1) - 1022;
     // (x + 39) / 40 rounds up; the 39 of the bin's half width and of the ceiling cancel.
@@ -211,7 +211,7 @@ impl BinnedSum {
         }
     }
 
-    /// The sum, rounded to double precision.
+    /// Returns the sum, rounded to double precision.
     pub fn value(&self) -> f64 {
         if self.special != 0.0 || self.special.is_nan() {
             return if self.special.is_nan() { f64::NAN } else { self.special };
@@ -232,14 +232,14 @@ impl BinnedSum {
     }
 }
 
-/// `integer * 2^exponent`, rounded.
+/// Returns `integer * 2^exponent`, rounded.
 #[expect(clippy::cast_precision_loss, reason = "rounding to double precision is the purpose")]
 fn to_f64(integer: i128, exponent: i64) -> f64 {
     let half = exponent / 2;
     integer as f64 * exact_power(half) * exact_power(exponent - half)
 }
 
-/// A power of two, subnormal ones included.
+/// Returns a power of two, subnormal ones included.
 fn exact_power(exponent: i64) -> f64 {
     if exponent < -1022 { power_of_two(exponent + 60) * power_of_two(-60) } else { power_of_two(exponent) }
 }
@@ -255,7 +255,7 @@ mod tests {
         sum.value()
     }
 
-    /// The same sum from parts added separately and merged in another order.
+    /// Returns the same sum from parts added separately and merged in another order.
     fn merged(values: &[f64], parts: usize) -> f64 {
         let mut total = BinnedSum::default();
         let pieces: Vec<_> = values.chunks(values.len().div_ceil(parts).max(1)).collect();

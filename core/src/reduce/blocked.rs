@@ -29,7 +29,7 @@ struct Cut {
 }
 
 impl Cut {
-    /// The number of rows that other ranks send.
+    /// Returns the number of rows that other ranks send.
     fn expected(&self) -> usize {
         self.tail.iter().map(|(_, rows)| rows).sum()
     }

@@ -6,7 +6,7 @@ use crate::reduce::parts::{self, Total};
 
 /// Contribution of a rank's rows to a number of sums, `P` numbers to each.
 pub(super) trait Summands<const P: usize> {
-    /// The summands of some rows: `out[j * rows.len() + i]` for row `i` of them and sum `j`.
+    /// Writes the summands of some rows: `out[j * rows.len() + i]` for row `i` of them and sum `j`.
     fn write(&mut self, rows: Range<usize>, out: &mut [[f64; P]]);
 
     /// Adds the sums of the blocks that begin at `whole.start` to `totals`, number `p` of sum `j` to

@@ -27,7 +27,7 @@ struct Started {
 // Only the thread that calls MPI has helpers, and only it has distributed objects.
 thread_local!(static STARTED: Cell<Option<Started>> = const { Cell::new(None) });
 
-/// Number of threads of this rank, the one that calls MPI included.
+/// Returns the number of threads of this rank, the one that calls MPI included.
 pub fn count() -> usize {
     STARTED.get().map_or(1, |started| started.threads)
 }
@@ -121,7 +121,7 @@ fn require_room(comm: &Comm, threads: usize) -> Result<()> {
 fn check_room(threads: usize, mine: &CpuSet, sets: &[CpuSet], counts: &[u64]) -> Result<()> {
     let advice = format!(
         "use fewer ranks or threads ({}), let the launcher bind ranks to more cores (mpirun --bind-to none), \
-         or set {FORCE}=1 to go on all the same",
+         or set {FORCE}=1 to continue anyway",
         VARIABLES[0]
     );
     let own = mine.count();

@@ -27,7 +27,7 @@ impl<T: Scalar> Vector<T> {
         threads::for_entries(&mut self.owned, &|_, ys| ys.fill(value));
     }
 
-    /// `self = x`.
+    /// Copies `x`: `self = x`.
     ///
     /// # Errors
     /// [`Error::LayoutMismatch`].
@@ -39,13 +39,13 @@ impl<T: Scalar> Vector<T> {
         Ok(())
     }
 
-    /// `self[i] = f(self[i])`.
+    /// Applies `f` to each entry: `self[i] = f(self[i])`.
     pub fn map(&mut self, f: impl Fn(T) -> T) {
         let _event = entrywise::<T>("VecMap", self.owned.len(), 0, 0, 2);
         simd::dispatch(|| self.owned.iter_mut().for_each(|y| *y = f(*y)));
     }
 
-    /// `self[i] = f(self[i], x[i])`.
+    /// Applies `f` to each pair of entries: `self[i] = f(self[i], x[i])`.
     ///
     /// # Errors
     /// [`Error::LayoutMismatch`].
@@ -56,34 +56,34 @@ impl<T: Scalar> Vector<T> {
         Ok(())
     }
 
-    /// `self = alpha self`.
+    /// Multiplies all entries: `self = alpha self`.
     pub fn scale(&mut self, alpha: T) {
         let _event = entrywise::<T>("VecScale", self.owned.len(), 0, 1, 2);
         self.replace(|y| alpha * y);
     }
 
-    /// `self[i] = self[i] + alpha`.
+    /// Adds `alpha` to each entry: `self[i] = self[i] + alpha`.
     pub fn shift(&mut self, alpha: T) {
         let _event = entrywise::<T>("VecShift", self.owned.len(), 1, 0, 2);
         self.replace(|y| y + alpha);
     }
 
-    /// `self[i] = conj(self[i])`.
+    /// Conjugates each entry: `self[i] = conj(self[i])`.
     pub fn conj(&mut self) {
         self.map(T::conj);
     }
 
-    /// `self[i] = |self[i]|`.
+    /// Replaces each entry by its absolute value: `self[i] = |self[i]|`.
     pub fn abs(&mut self) {
         self.map(|y| T::from_real(y.abs()));
     }
 
-    /// `self[i] = 1 / self[i]`; infinite or NaN where an entry is zero.
+    /// Inverts each entry: `self[i] = 1 / self[i]`; infinite or NaN where an entry is zero.
     pub fn reciprocal(&mut self) {
         self.map(|y| T::ONE.quotient(y));
     }
 
-    /// `self = self + alpha x`.
+    /// Computes `self = self + alpha x`.
     ///
     /// # Errors
     /// [`Error::LayoutMismatch`].
@@ -94,7 +94,7 @@ impl<T: Scalar> Vector<T> {
         Ok(())
     }
 
-    /// `self = alpha x + beta self`. With `beta` zero the old entries do not count, NaN included.
+    /// Computes `self = alpha x + beta self`. With `beta` zero the old entries do not count, NaN included.
     ///
     /// # Errors
     /// [`Error::LayoutMismatch`].
@@ -109,7 +109,7 @@ impl<T: Scalar> Vector<T> {
         Ok(())
     }
 
-    /// `self = alpha x + y`.
+    /// Computes `self = alpha x + y`.
     ///
     /// # Errors
     /// [`Error::LayoutMismatch`].
@@ -127,7 +127,7 @@ impl<T: Scalar> Vector<T> {
         Ok(())
     }
 
-    /// `self = self + alphas[0] xs[0] + alphas[1] xs[1] + ...`, in this order (PETSc `VecMAXPY`).
+    /// Computes `self = self + alphas[0] xs[0] + alphas[1] xs[1] + ...`, in this order (PETSc `VecMAXPY`).
     ///
     /// Traffic: each of `xs` is read once, `self` read and written once.
     ///
@@ -152,7 +152,7 @@ impl<T: Scalar> Vector<T> {
         Ok(())
     }
 
-    /// `self[i] = self[i] x[i]`.
+    /// Multiplies entry by entry: `self[i] = self[i] x[i]`.
     ///
     /// # Errors
     /// [`Error::LayoutMismatch`].
@@ -163,7 +163,7 @@ impl<T: Scalar> Vector<T> {
         Ok(())
     }
 
-    /// `self[i] = self[i] / x[i]`; infinite or NaN where an entry of `x` is zero.
+    /// Divides entry by entry: `self[i] = self[i] / x[i]`; infinite or NaN where an entry of `x` is zero.
     ///
     /// # Errors
     /// [`Error::LayoutMismatch`].
@@ -174,12 +174,12 @@ impl<T: Scalar> Vector<T> {
         Ok(())
     }
 
-    /// `self[i] = f(self[i])`, on all threads.
+    /// Computes `self[i] = f(self[i])`, on all threads.
     fn replace(&mut self, f: impl Fn(T) -> T + Sync) {
         threads::for_entries(&mut self.owned, &|_, ys| simd::dispatch(|| ys.iter_mut().for_each(|y| *y = f(*y))));
     }
 
-    /// `self[i] = f(self[i], x[i])`, on all threads.
+    /// Computes `self[i] = f(self[i], x[i])`, on all threads.
     fn combine(&mut self, x: &Vector<T>, f: impl Fn(T, T) -> T + Sync) {
         let xs = &*x.owned;
         threads::for_entries(&mut self.owned, &|start, ys| {
@@ -211,7 +211,7 @@ fn add_multiples<T: Scalar>(start: usize, ys: &mut [T], alphas: &[T], xs: &[&[T]
     }
 }
 
-/// `y[i] = y[i] + alphas[0] xs[0][i] + ...`, asking for memory at `next` meanwhile.
+/// Computes `y[i] = y[i] + alphas[0] xs[0][i] + ...`, asking for memory at `next` meanwhile.
 fn add_group<T: Scalar, const K: usize>(y: &mut [T], alphas: [T; K], xs: [&[T]; K], next: [*const T; K]) {
     simd::dispatch(|| {
         let (groups, rest) = y.as_chunks_mut::<LANES>();

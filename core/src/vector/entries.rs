@@ -31,15 +31,15 @@ impl Entry {
 }
 
 impl<T: Scalar> Vector<T> {
-    /// Random entries, uniform in `[0, 1)`; for complex numbers both parts are.
+    /// Fills the vector with random entries, uniform in `[0, 1)`; for complex numbers both parts are.
     ///
     /// Entry `i` is number `i` of the stream, or numbers `2 i` and `2 i + 1` for complex entries.
     pub fn fill_uniform(&mut self, random: &Philox, stream: u64) {
         fill_uniform(&self.layout, &mut self.owned, random, stream);
     }
 
-    /// Random entries of mean 0 and variance 1, normally distributed; complex ones circularly, with
-    /// variance 1/2 in each part.
+    /// Fills the vector with normally distributed random entries of mean 0 and variance 1; complex ones circularly,
+    /// with variance 1/2 in each part.
     ///
     /// Entry `i` is number `i` of the stream, or numbers `2 i` and `2 i + 1` for complex entries.
     pub fn fill_normal(&mut self, random: &Philox, stream: u64) {
@@ -87,7 +87,7 @@ impl<T: Scalar> Vector<T> {
         Ok(())
     }
 
-    /// The entries at any global indices, in the order they are asked for.
+    /// Returns the entries at any global indices, in the order they are asked for.
     ///
     /// # Collective
     /// Messages to the owners and back.
@@ -123,7 +123,7 @@ impl<T: Scalar> Vector<T> {
         Ok(self.comm().sparse_exchange(&messages).into_iter().flat_map(|(_, entries)| entries).collect())
     }
 
-    /// The entries grouped by owner, otherwise in the given order.
+    /// Returns the entries grouped by owner, otherwise in the given order.
     fn by_owner(&self, what: &'static str, entries: &[(Gid, T)]) -> Result<Vec<(usize, Vec<Entry>)>> {
         self.require_rows(what, entries.iter().map(|(row, _)| row))?;
         let rows: Vec<Gid> = entries.iter().map(|(row, _)| *row).collect();

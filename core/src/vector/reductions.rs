@@ -21,7 +21,7 @@ use crate::threads;
 use crate::vector::Vector;
 
 impl<T: Scalar> Vector<T> {
-    /// The inner product `sum conj(self[i]) x[i]`, the same bits on any number of ranks.
+    /// Computes the inner product `sum conj(self[i]) x[i]`, the same bits on any number of ranks.
     ///
     /// # Collective
     /// One reduction.
@@ -32,7 +32,7 @@ impl<T: Scalar> Vector<T> {
         self.dot_with(x, Reduction::Reproducible)
     }
 
-    /// The inner product with a chosen reduction.
+    /// Computes the inner product with a chosen reduction.
     ///
     /// # Collective
     /// One reduction.
@@ -44,7 +44,7 @@ impl<T: Scalar> Vector<T> {
         self.product(x, reduction, Form::Conjugated)
     }
 
-    /// The bilinear product `sum self[i] x[i]`, without conjugation (BLAS `dotu`, PETSc `VecTDot`).
+    /// Computes the bilinear product `sum self[i] x[i]`, without conjugation (BLAS `dotu`, PETSc `VecTDot`).
     ///
     /// # Collective
     /// One reduction.
@@ -64,7 +64,7 @@ impl<T: Scalar> Vector<T> {
         Ok(value[0])
     }
 
-    /// The inner products of many vectors with this one, `out[j] = sum conj(xs[j][i]) self[i]`, in
+    /// Computes the inner products of many vectors with this one, `out[j] = sum conj(xs[j][i]) self[i]`, in
     /// one reduction and one pass over `self` (PETSc `VecMDot`).
     ///
     /// # Collective
@@ -77,7 +77,7 @@ impl<T: Scalar> Vector<T> {
         self.multi_dot_with(xs, reduction, out, &mut [])
     }
 
-    /// [`Vector::multi_dot`], and in the same reduction the sums over the ranks of a few numbers of
+    /// Computes [`Vector::multi_dot`], and in the same reduction the sums over the ranks of a few numbers of
     /// each, as [`dots_with`] adds them.
     ///
     /// # Collective
@@ -106,7 +106,7 @@ impl<T: Scalar> Vector<T> {
         })
     }
 
-    /// The sum of all entries.
+    /// Computes the sum of all entries.
     ///
     /// # Collective
     /// One reduction.
@@ -116,7 +116,7 @@ impl<T: Scalar> Vector<T> {
         sum.unwrap_or_else(|differ| differ.end(self.comm(), &"Vector::sum"))
     }
 
-    /// The sum of absolute values, the same bits on any number of ranks.
+    /// Computes the sum of absolute values, the same bits on any number of ranks.
     ///
     /// # Collective
     /// One reduction.
@@ -124,7 +124,7 @@ impl<T: Scalar> Vector<T> {
         self.norm1_with(Reduction::Reproducible)
     }
 
-    /// The sum of absolute values with a chosen reduction.
+    /// Computes the sum of absolute values with a chosen reduction.
     ///
     /// # Collective
     /// One reduction.
@@ -133,7 +133,7 @@ impl<T: Scalar> Vector<T> {
         self.sum_of(size, reduction).unwrap_or_else(|error| self.comm().end_together(&error))
     }
 
-    /// The Euclidean norm, the same bits on any number of ranks.
+    /// Computes the Euclidean norm, the same bits on any number of ranks.
     ///
     /// Entries so large or small that their squares leave the range of double precision are scaled
     /// by a power of two first, so that only a norm that is itself too large overflows.
@@ -144,7 +144,7 @@ impl<T: Scalar> Vector<T> {
         self.norm2_with(Reduction::Reproducible)
     }
 
-    /// The Euclidean norm with a chosen reduction.
+    /// Computes the Euclidean norm with a chosen reduction.
     ///
     /// # Collective
     /// As [`Vector::norm2`].
@@ -152,7 +152,7 @@ impl<T: Scalar> Vector<T> {
         self.norm2_or_error(reduction).unwrap_or_else(|error| self.comm().end_together(&error))
     }
 
-    /// The Euclidean norm as [`Vector::norm2`] computes it, for a caller that has settings compared in the
+    /// Computes the Euclidean norm as [`Vector::norm2`] computes it, for a caller that has settings compared in the
     /// same reduction; see [`Comm::compare`](crate::Comm::compare).
     ///
     /// # Collective
@@ -178,7 +178,7 @@ impl<T: Scalar> Vector<T> {
         Ok(sqr.sqrt() / scale)
     }
 
-    /// The largest absolute value; NaN if any entry is NaN; zero for an empty vector.
+    /// Computes the largest absolute value; NaN if any entry is NaN; zero for an empty vector.
     ///
     /// # Collective
     /// One reduction.
@@ -197,7 +197,7 @@ impl<T: Scalar> Vector<T> {
         T::Real::from_f64(if largest[1] > 0.0 { f64::NAN } else { largest[0] })
     }
 
-    /// The sum of a real function of the entries over all ranks.
+    /// Computes the sum of a real function of the entries over all ranks.
     fn sum_of(&self, f: impl Fn(T) -> f64 + Sync, reduction: Reduction) -> Result<f64> {
         let _event = norm_event(self);
         let mut total = [0.0f64];
@@ -207,26 +207,26 @@ impl<T: Scalar> Vector<T> {
     }
 }
 
-/// Two operations for each real number.
+/// Computes two operations for each real number.
 fn norm_event<T: Scalar>(x: &Vector<T>) -> Event {
     let numbers = x.owned.len() * (1 + usize::from(T::COMPLEX));
     profile::operation("VecNorm").flops(2 * numbers as u64).bytes(size_of_val(&*x.owned) as u64)
 }
 
-/// `|scale x|^2` in double precision.
+/// Returns `|scale x|^2` in double precision.
 pub(crate) fn abs_sqr<T: Scalar>(x: T, scale: f64) -> f64 {
     let (re, im) = (x.re().to_f64() * scale, x.im().to_f64() * scale);
     re * re + im * im
 }
 
-/// The power of two that brings a positive number near one, as far as there is one.
+/// Computes the power of two that brings a positive number near one, as far as there is one.
 pub(crate) fn inverse_power_of_two(size: f64) -> f64 {
     let biased = (size.to_bits() >> 52) & 0x7ff;
     f64::from_bits((2046 - biased.clamp(1, 2045)) << 52)
 }
 
 impl<T: Real> Vector<T> {
-    /// The largest entry and its global index, the lowest among equals. The first NaN wins over all
+    /// Finds the largest entry and its global index, the lowest among equals. The first NaN wins over all
     /// numbers; `None` for a vector without entries.
     ///
     /// # Collective
@@ -235,7 +235,7 @@ impl<T: Real> Vector<T> {
         self.extreme(1.0)
     }
 
-    /// The smallest entry and its global index, the lowest among equals. The first NaN wins over all
+    /// Finds the smallest entry and its global index, the lowest among equals. The first NaN wins over all
     /// numbers; `None` for a vector without entries.
     ///
     /// # Collective
@@ -244,7 +244,7 @@ impl<T: Real> Vector<T> {
         self.extreme(-1.0)
     }
 
-    /// The extreme of the entries times `sign`.
+    /// Returns the extreme of the entries times `sign`.
     fn extreme(&self, sign: f64) -> Option<(Gid, T)> {
         let _event = entrywise::<T>("VecMax", self.owned.len(), 1, 0, 1);
         let owned = &*self.owned;
@@ -290,7 +290,7 @@ impl Merge for Extreme {
     }
 }
 
-/// Several inner products `sum conj(a[i]) b[i]` in one reduction.
+/// Computes several inner products `sum conj(a[i]) b[i]` in one reduction.
 ///
 /// # Collective
 ///
@@ -303,7 +303,7 @@ pub fn dots<T: Scalar, const N: usize>(
     dots_with(pairs, reduction, &mut [])
 }
 
-/// [`dots`], and in the same reduction the sums over the ranks of a few numbers of each: votes,
+/// Computes [`dots`], and in the same reduction the sums over the ranks of a few numbers of each: votes,
 /// counts, times. Each rider becomes its sum.
 ///
 /// # Collective
@@ -321,7 +321,7 @@ pub fn dots_with<T: Scalar, const N: usize>(
     Ok(out)
 }
 
-/// Any number of inner products, `out[j] = sum conj(a[i]) b[i]` for pair `j`, in one reduction.
+/// Computes any number of inner products, `out[j] = sum conj(a[i]) b[i]` for pair `j`, in one reduction.
 ///
 /// # Collective
 /// All ranks give the same number of pairs.

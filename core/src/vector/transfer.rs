@@ -14,7 +14,7 @@ use crate::scalar::Scalar;
 use crate::vector::Vector;
 
 impl<T: Scalar> Vector<T> {
-    /// The same entries on another layout. For repeated moves keep a [`Redistribute`].
+    /// Moves the entries to another layout. For repeated moves keep a [`Redistribute`].
     ///
     /// # Collective
     ///
@@ -26,7 +26,7 @@ impl<T: Scalar> Vector<T> {
         Ok(moved)
     }
 
-    /// All entries on rank `root`, in global order; `None` elsewhere.
+    /// Gathers all entries on rank `root`, in global order; returns `None` elsewhere.
     ///
     /// # Collective
     ///
@@ -39,7 +39,7 @@ impl<T: Scalar> Vector<T> {
         Ok((comm.rank() == root).then(|| moved.owned.into_vec()))
     }
 
-    /// All entries on every rank, in global order.
+    /// Gathers all entries on every rank, in global order.
     ///
     /// # Collective
     /// Gathered on one rank and broadcast.
@@ -69,7 +69,7 @@ impl<T: Scalar> Vector<T> {
         comm.agree(whole)?.redistributed(layout)
     }
 
-    /// The entries of a global range as a vector of their own, numbered from zero.
+    /// Returns the entries of a global range as a vector of their own, numbered from zero.
     ///
     /// Nothing moves: every rank keeps what it owns of the range, so the new layout is
     /// [`Layout::restricted`], as uneven as the range lies. [`Vector::redistributed`] evens it out.

@@ -38,7 +38,7 @@ pub fn update<T: Scalar, const W: usize, const R: usize>(
     Ok(())
 }
 
-/// [`update`], and in the same pass `N` inner products: `entry` also gives the pairs `(a, b)` of which
+/// Computes [`update`], and in the same pass `N` inner products: `entry` also gives the pairs `(a, b)` of which
 /// `sum conj(a) b` is wanted. Each rider becomes its sum over the ranks, in the same reduction, as in
 /// [`dots_with`](crate::dots_with).
 ///

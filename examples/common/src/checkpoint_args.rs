@@ -19,24 +19,24 @@ const EVERY: Duration = Duration::from_secs(600);
 /// Options about checkpoints.
 #[derive(Args, Clone, Debug, Default)]
 pub struct CheckpointArgs {
-    /// Folder of checkpoints. Also SIGUSR1 writes one, and SIGTERM or SIGUSR2 writes one and stops (exit code 75).
+    /// Folder for checkpoints. SIGUSR1 writes one now; SIGTERM and SIGUSR2 write one and stop (exit code 75).
     #[arg(long, value_name = "DIR")]
     pub checkpoint: Option<PathBuf>,
-    /// Time between checkpoints, as 90s, 10m or 2h [default: 10m].
+    /// Time between checkpoints, for example 90s, 10m or 2h [default: 10m].
     #[arg(long, value_name = "TIME", requires = "checkpoint", value_parser = duration)]
     pub checkpoint_every: Option<Duration>,
-    /// Go on from the newest valid checkpoint, if there is one.
+    /// Resume from the newest valid checkpoint, if any.
     #[arg(long, requires = "checkpoint")]
     pub resume: bool,
 }
 
 impl CheckpointArgs {
-    /// Time between checkpoints.
+    /// Returns the time between checkpoints.
     pub fn every(&self) -> Duration {
         self.checkpoint_every.unwrap_or(EVERY)
     }
 
-    /// The files of checkpoints that are in the folder.
+    /// Returns the files of checkpoints that are in the folder.
     pub fn files(&self) -> Vec<PathBuf> {
         let is_one = |path: &PathBuf| {
             let name = path.file_name().unwrap_or_default().as_bytes();
@@ -47,8 +47,8 @@ impl CheckpointArgs {
         entries.map(|entry| entry.path()).filter(is_one).collect()
     }
 
-    /// Opens the folder as [`Checkpointer::new`] does, and finds where to resume if that is asked for, as
-    /// [`Checkpointer::resume`] does; `tell` hears in words what was found.
+    /// Opens the folder as [`Checkpointer::new`] does, and with `--resume` loads the newest checkpoint as
+    /// [`Checkpointer::resume`] does; `tell` is called with a description of what was found.
     ///
     /// # Collective
     ///
@@ -73,7 +73,7 @@ impl CheckpointArgs {
         let resumed = checkpointer.resume(layouts)?;
         match &resumed {
             Some(resumed) => tell(&resumed.describe()),
-            None => tell(&format!("no checkpoint in {}: starting anew", shown(folder))),
+            None => tell(&format!("no checkpoint in {}: starting from the beginning", shown(folder))),
         }
         Ok((checkpointer, resumed))
     }
@@ -85,7 +85,7 @@ fn duration(text: &str) -> Result<Duration, String> {
         "s" => 1.0,
         "m" => 60.0,
         "h" => 3600.0,
-        _ => return Err("expected a number with s, m or h, such as 10m".into()),
+        _ => return Err("expected a number followed by s, m or h, for example 10m".into()),
     };
     let number: f64 = digits.parse().map_err(|_| format!("{digits:?} is not a number"))?;
     Duration::try_from_secs_f64(number * factor).map_err(|error| error.to_string())

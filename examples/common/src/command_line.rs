@@ -9,8 +9,8 @@ use clap::Parser;
 use dolmen_core::Comm;
 use dolmen_core::text::{escaped_json, escaped_lines};
 
-/// Parses the arguments, which every rank has, or says what is wrong with them, or the help that they
-/// ask for: then the program is to end with the code that is returned, 2 for bad arguments.
+/// Parses the arguments, which every rank has. For bad arguments and for `--help` it prints the text and
+/// returns the exit code with which the program has to end: 2 for bad arguments.
 ///
 /// # Errors
 /// The exit code of a program that has no more to do.
@@ -43,8 +43,8 @@ pub fn show_warnings() {
 /// Reason of the first failed write to the standard output.
 static FAILURE: OnceLock<String> = OnceLock::new();
 
-/// Prints a line, or several, on rank 0; what would act on the terminal is shown escaped. A reader that has gone away, such as `head`, is no reason to fail; anything
-/// else that keeps it from being written is told by [`finish`].
+/// Prints a line, or several, on rank 0; what would act on the terminal is shown escaped. A reader that has gone
+/// away, such as `head`, is no reason to fail; anything else that keeps it from being written is told by [`finish`].
 pub fn say(comm: &Comm, text: &str) {
     if comm.rank() == 0
         && let Err(error) = writeln!(io::stdout(), "{}", escaped_lines(text))

@@ -8,12 +8,12 @@ use dolmen_io::hdf5::OpenOptions;
 /// Options about files that are read.
 #[derive(Args, Clone, Debug, Default)]
 pub struct FileArgs {
-    /// Read data that an HDF5 file names but does not hold: external raw files, the sources of virtual datasets, and
-    /// what external links lead to. Use it only with files that you trust: they may name any file of this machine.
+    /// Read data that an HDF5 file refers to in other files: external raw files, sources of virtual datasets,
+    /// external links. Use it only with files that you trust: they may refer to any file of this machine.
     #[arg(long, global = true)]
     pub allow_external: bool,
-    /// Memory of each machine that packed files may take once they are unpacked, as 500M or 8G [default: what is
-    /// available].
+    /// Memory limit per machine for the unpacked contents of compressed files, for example 500M or 8G [default:
+    /// the available memory].
     #[arg(long, global = true, value_name = "BYTES", value_parser = bytes)]
     pub max_memory: Option<u64>,
 }
@@ -30,7 +30,7 @@ impl FileArgs {
 
 /// Bytes, with K, M, G or T behind them for thousands, millions and so on.
 fn bytes(text: &str) -> Result<u64, String> {
-    let refused = || format!("{text:?} is not a size; give one as 500M or 8G");
+    let refused = || format!("{text:?} is not a size; give a number of bytes, for example 500M or 8G");
     let digits = text.trim_end_matches(|letter: char| letter.is_ascii_alphabetic());
     let unit: u64 = match text[digits.len()..].to_ascii_uppercase().as_str() {
         "" | "B" => 1,

@@ -23,7 +23,7 @@ pub fn write(path: &Path, bytes: &[u8]) -> io::Result<()> {
     })
 }
 
-/// The name under which a file is written before it gets its own.
+/// Returns the name under which a file is written before it gets its own.
 fn temporary(path: &Path) -> PathBuf {
     path.with_added_extension("tmp")
 }
@@ -44,7 +44,7 @@ pub fn keep_inputs(comm: &Comm, inputs: &[&Path], outputs: &[PathBuf]) -> dolmen
         written.filter_map(|output| Some((identity(&output)?, output))).find_map(|(file, output)| {
             let (input, _) = inputs.iter().find(|(_, input)| *input == file)?;
             Some(format!(
-                "{}: is the input {}, and would be overwritten; name another file or folder to write",
+                "{}: is the input {}, and would be overwritten; choose another output file or folder",
                 shown(&output),
                 shown(*input)
             ))
@@ -59,7 +59,7 @@ fn identity(path: &Path) -> Option<(u64, u64)> {
     path.metadata().ok().map(|file| (file.dev(), file.ino()))
 }
 
-/// Writes a file in the place of what a program that was killed has left, which may be anything: it is removed, not
+/// Writes a file in place of the remains of a killed program, which may be anything: they are removed, not
 /// emptied.
 fn write_anew(path: &Path, bytes: &[u8]) -> io::Result<()> {
     match std::fs::remove_file(path) {
@@ -71,7 +71,7 @@ fn write_anew(path: &Path, bytes: &[u8]) -> io::Result<()> {
     file.sync_all()
 }
 
-/// CRC-32 of a file, each rank reading its share, in hexadecimal.
+/// Computes the CRC-32 of a file, in hexadecimal; each rank reads its share.
 ///
 /// # Collective
 ///

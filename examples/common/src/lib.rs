@@ -6,5 +6,5 @@ pub mod file_args;
 pub mod files;
 pub mod picture;
 
-/// Exit code of a program that was asked to stop and has left a checkpoint: try again (`EX_TEMPFAIL`).
+/// Exit code of a program that stopped as requested and wrote a checkpoint: try again (`EX_TEMPFAIL`).
 pub const STOPPED: u8 = 75;

@@ -65,12 +65,12 @@ impl Baselines {
         Ok(Baselines { detectors, observations, layout: Layout::uniform(comm, first) })
     }
 
-    /// The baselines' distribution.
+    /// Returns the baselines' distribution.
     pub fn layout(&self) -> &Layout {
         &self.layout
     }
 
-    /// A baseline by its number.
+    /// Returns a baseline by its number.
     pub fn get(&self, number: u64) -> Baseline {
         let observation = self.observations.partition_point(|stretches| stretches.first <= number) - 1;
         let stretches = &self.observations[observation];
@@ -79,13 +79,13 @@ impl Baselines {
         Baseline { observation, detector: within % self.detectors, time }
     }
 
-    /// Samples in this rank's baselines, flagged ones included.
+    /// Returns the samples in this rank's baselines, flagged ones included.
     pub fn local_samples(&self) -> u64 {
         let stretches = (0..self.observations.len()).flat_map(|observation| self.owned(observation));
         stretches.map(|(time, detectors)| (time.end - time.start) * detectors.len() as u64).sum()
     }
 
-    /// The stretches of an observation whose baselines this rank owns, with the detectors: all,
+    /// Returns the stretches of an observation whose baselines this rank owns, with the detectors: all,
     /// except in the first and the last stretch of a rank's block.
     pub fn owned(&self, observation: usize) -> impl Iterator<Item = (Range<u64>, Range<usize>)> {
         let stretches = &self.observations[observation];
@@ -100,7 +100,7 @@ impl Baselines {
     }
 }
 
-/// A positive number of samples nearest to `count`.
+/// Returns a positive number of samples nearest to `count`.
 #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "saturates, and one is the least")]
 fn samples(count: f64) -> u64 {
     (count.round() as u64).max(1)

@@ -13,7 +13,7 @@ use crate::pixels::Pixels;
 use crate::samples::{Part, Samples};
 use crate::small::{outer, packed_len};
 
-/// The weights of a sample for the Stokes parameters of the map.
+/// Computes the weights of a sample for the Stokes parameters of the map.
 #[inline(always)]
 pub fn weights<const N: usize>(cos: f64, sin: f64) -> [f64; N] {
     const { assert!(N >= 1 && N <= 3, "I, QU or IQU") };
@@ -34,7 +34,7 @@ pub struct Workspace {
 /// Integers that hold one sum: its whole units and its fractions.
 const LIMBS: usize = 2;
 
-/// How terms become integers.
+/// Conversion of terms to integers.
 #[derive(Clone, Copy)]
 struct Scale {
     /// Units in one: a power of two.
@@ -61,7 +61,7 @@ impl Scale {
         sum[1] += truncate(fraction * self.fractions);
     }
 
-    /// A sum as a number, rounded.
+    /// Computes a sum as a number, rounded.
     #[expect(clippy::cast_precision_loss, reason = "rounding to double precision is the purpose")]
     fn value(self, sum: &[i64]) -> f64 {
         (sum[0] as f64 + sum[1] as f64 / self.fractions) / self.units
@@ -74,7 +74,7 @@ fn truncate(value: f64) -> i64 {
     value as i64
 }
 
-/// A power of two by which sums bounded by `bound` fit 62 bits.
+/// Returns a power of two by which sums bounded by `bound` fit 62 bits.
 fn power_below(bound: f64) -> f64 {
     debug_assert!(bound > 0.0 && bound.is_finite());
     let exponent = i32::try_from((bound.to_bits() >> 52) & 0x7ff).expect("invariant: 11 bits") - 1022;
@@ -101,7 +101,7 @@ pub struct Binning<'a> {
     pub bound: Bound,
 }
 
-/// Number of samples in each pixel that this rank owns.
+/// Counts the samples in each pixel that this rank owns.
 ///
 /// # Collective
 pub fn count_hits(pixels: &Pixels, samples: &Samples) -> Vec<i64> {
@@ -144,7 +144,7 @@ impl Binning<'_> {
         });
     }
 
-    /// The blocks `P^T W P` of the pixels that this rank owns, packed.
+    /// Computes the blocks `P^T W P` of the pixels that this rank owns, packed.
     ///
     /// # Collective
     pub fn sum_blocks<const N: usize>(&self) -> Vec<f64> {
@@ -191,7 +191,7 @@ impl Binning<'_> {
     }
 }
 
-/// The largest absolute value over all ranks.
+/// Computes the largest absolute value over all ranks.
 ///
 /// # Collective
 pub fn largest(pixels: &Pixels, values: impl Iterator<Item = f64>) -> f64 {

@@ -75,7 +75,7 @@ impl ComponentMeans {
         ComponentMeans { baselines: baselines.clone(), component, sizes, work: RefCell::default() }
     }
 
-    /// Number of components, which is the dimension of the null space.
+    /// Returns the number of components, which is the dimension of the null space.
     pub fn count(&self) -> usize {
         self.sizes.len()
     }

@@ -28,14 +28,14 @@ const MOST_INTERVALS: f64 = 1e6;
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Config {
-    /// Where the timelines are.
+    /// Input: the timelines.
     pub input: InputConfig,
     /// The map's pixels.
     pub map: MapConfig,
     /// Baseline offsets and their solve.
     #[serde(default)]
     pub destripe: DestripeConfig,
-    /// Where results go.
+    /// Output folder.
     #[serde(default)]
     pub output: OutputConfig,
     /// The simulated timelines of `mapmaker simulate`.
@@ -43,7 +43,7 @@ pub struct Config {
     pub simulate: SimulateConfig,
 }
 
-/// Where the timelines are, and what a file without attributes does not say itself.
+/// The timelines, and values that a file without attributes does not give itself.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct InputConfig {
@@ -71,16 +71,16 @@ pub struct MapConfig {
     /// Order of the pixels in the maps.
     #[serde(default = "ring", deserialize_with = "ordering")]
     pub ordering: PixelOrdering,
-    /// Which Stokes parameters are solved for.
+    /// Stokes parameters to solve for.
     #[serde(default)]
     pub stokes: Stokes,
     /// Convention of Q and U in the maps.
     #[serde(default)]
     pub polarization: Convention,
-    /// A pixel is solved if its block has a reciprocal condition number of at least this.
+    /// Least reciprocal condition number of a pixel's block for which the pixel is solved.
     #[serde(default = "default_rcond_min")]
     pub rcond_min: f64,
-    /// A pixel is solved if it has at least so many samples.
+    /// Least number of samples for which a pixel is solved.
     #[serde(default = "one")]
     pub min_hits: u64,
 }
@@ -89,15 +89,15 @@ pub struct MapConfig {
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct DestripeConfig {
-    /// Whether to destripe; the binned map is made in any case.
+    /// True to destripe; the binned map is made in any case.
     pub enabled: bool,
     /// Length of a baseline, in s.
     pub baseline: f64,
-    /// Stop at this residual relative to the right-hand side.
+    /// Relative tolerance: stop when |b - A x| is at most this times |b|.
     pub tolerance: f64,
-    /// Largest number of iterations.
+    /// Maximum number of iterations.
     pub max_iterations: usize,
-    /// A HEALPix map that is zero where pixels shall not take part in the solve.
+    /// A HEALPix map that is zero at pixels to be left out of the solve.
     pub mask: Option<PathBuf>,
 }
 
@@ -108,7 +108,7 @@ impl Default for DestripeConfig {
     }
 }
 
-/// Where results go and what they are compared with.
+/// Output folder, and the map with which results are compared.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct OutputConfig {
@@ -146,9 +146,9 @@ pub struct SimulateConfig {
     pub sky_unit: f64,
     /// Frame of the scan and the sky, unless the sky map names one.
     pub frame: Frame,
-    /// Resolution of the synthetic sky, where no sky map is given.
+    /// HEALPix resolution of the synthetic sky, if no sky map is given.
     pub sky_nside: u64,
-    /// The same seed gives the same timelines on any number of ranks.
+    /// Seed of the random numbers; it gives the same timelines on any number of ranks.
     pub seed: u64,
 }
 
@@ -185,7 +185,7 @@ pub enum Stokes {
     IQU,
 }
 
-/// In which direction polarization angles grow.
+/// Direction in which polarization angles grow.
 #[derive(Clone, Copy, Debug, Default, Deserialize, PartialEq, Eq)]
 pub enum Convention {
     /// From south toward east (HEALPix, CMB).
@@ -247,7 +247,9 @@ impl Config {
             let mut text = String::new();
             let read = file.take(LARGEST + 1).read_to_string(&mut text);
             if text.len() as u64 > LARGEST || matches!(read, Ok(bytes) if bytes as u64 > LARGEST) {
-                return Err(wrong(format!("is larger than {LARGEST} bytes, which no configuration needs to be")));
+                return Err(wrong(format!(
+                    "is larger than {LARGEST} bytes; a configuration has a few lines: is this the right file?"
+                )));
             }
             read.map(|_| text).map_err(|error| wrong(format!("cannot read: {error}")))
         };
@@ -313,7 +315,7 @@ impl Config {
 }
 
 impl SimulateConfig {
-    /// The scan of the satellite.
+    /// Returns the scan of the satellite.
     pub fn scan(&self) -> SatelliteScan {
         SatelliteScan {
             spin_period: self.spin_period,
@@ -375,7 +377,7 @@ fn explain(message: &str) -> String {
         Some(nearest) => {
             format!("unknown {kind} \"{unknown}\"; did you mean \"{nearest}\"? (known: {})", known.join(", "))
         }
-        None => format!("unknown {kind} \"{unknown}\"; none is expected here"),
+        None => format!("unknown {kind} \"{unknown}\"; no {kind} is allowed here, remove it"),
     }
 }
 

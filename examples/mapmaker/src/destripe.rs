@@ -45,7 +45,7 @@ pub struct Offsets {
 }
 
 impl<'a, const N: usize> Destriper<'a, N> {
-    /// From the inverse blocks of the pixels that this rank owns.
+    /// Creates the operator from the inverse blocks of the pixels that this rank owns.
     pub fn new(binning: Binning<'a>, baselines: &'a Layout, inverse: &'a [f64]) -> Destriper<'a, N> {
         Destriper { binning, baselines, inverse, work: RefCell::default() }
     }
@@ -58,7 +58,7 @@ impl<'a, const N: usize> Destriper<'a, N> {
         self.binning.pixels
     }
 
-    /// The map `(P^T W P)^-1 P^T W v` of a timeline, `N` values for each owned pixel.
+    /// Computes the map `(P^T W P)^-1 P^T W v` of a timeline, `N` values for each owned pixel.
     ///
     /// # Collective
     fn bin(&self, part: Part, largest: f64, work: &mut Work, value: impl Fn(usize, usize) -> f64) {
@@ -69,7 +69,7 @@ impl<'a, const N: usize> Destriper<'a, N> {
         }
     }
 
-    /// `F^T W (v - P m)`: what is left of a timeline, summed over each baseline in time order.
+    /// Computes `F^T W (v - P m)`: what is left of a timeline, summed over each baseline in time order.
     fn sum_residuals(&self, map: &[f64], sums: &mut [f64], value: impl Fn(usize, usize) -> f64) {
         let map = self.pixels().plan.start_import(map, N).finish();
         let samples = self.samples();
@@ -87,7 +87,7 @@ impl<'a, const N: usize> Destriper<'a, N> {
         }
     }
 
-    /// The map of the signal less the offsets, from all good samples.
+    /// Computes the map of the signal less the offsets, from all good samples.
     ///
     /// # Collective
     pub fn map(&self, offsets: Option<&Vector<f64>>) -> Vec<f64> {
@@ -101,7 +101,7 @@ impl<'a, const N: usize> Destriper<'a, N> {
         work.map
     }
 
-    /// `F^T W Z d`.
+    /// Returns `F^T W Z d`.
     fn right_hand_side(&self) -> Vector<f64> {
         let signal = |_: usize, i: usize| self.samples().signal[i];
         let largest = largest(self.pixels(), self.samples().signal.iter().copied());
@@ -112,7 +112,7 @@ impl<'a, const N: usize> Destriper<'a, N> {
         rhs
     }
 
-    /// The inverse of `diag(F^T W F)`; one for baselines without samples, whose offset is zero.
+    /// Returns the inverse of `diag(F^T W F)`; one for baselines without samples, whose offset is zero.
     fn preconditioner(&self) -> Diagonal<f64> {
         let mut inverse = Vector::zeros(self.baselines);
         for (baseline, inverse) in inverse.owned_mut().iter_mut().enumerate() {

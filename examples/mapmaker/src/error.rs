@@ -1,4 +1,4 @@
-//! What can go wrong in a map-making run, each in one sentence that names the place.
+//! Errors of a map-making run, each one sentence that names the place.
 
 use std::path::PathBuf;
 
@@ -16,7 +16,7 @@ pub enum Error {
         path: PathBuf,
         /// Line, counted from one, where the parser knows it.
         line: Option<usize>,
-        /// What is wrong and what would be right.
+        /// Fault, and what would be right.
         what: String,
     },
     /// The timelines are not valid.
@@ -26,7 +26,7 @@ pub enum Error {
         path: PathBuf,
         /// Dataset or attribute inside the file.
         place: String,
-        /// What is wrong and what would be right.
+        /// Fault, and what would be right.
         what: String,
     },
     /// A file other than HDF5 and FITS could not be read or written.
@@ -34,30 +34,30 @@ pub enum Error {
     File {
         /// The file.
         path: PathBuf,
-        /// What failed.
+        /// Action that failed, in words.
         what: String,
     },
     /// Maps that could not be written to their folder.
     #[error("{error}; the maps are in {}", shown(rescued))]
     Rescued {
-        /// Why not.
+        /// Reason.
         error: Box<Error>,
         /// The folder that has them.
         rescued: PathBuf,
     },
     /// Maps that could not be written anywhere.
-    #[error("{error}; and the maps could not be written elsewhere: {elsewhere}")]
+    #[error("{error}; the maps are lost, because they could not be written elsewhere either: {elsewhere}")]
     Lost {
-        /// Why not to their folder.
+        /// Reason for which the results are not in their folder.
         error: Box<Error>,
-        /// Why not to others.
+        /// Reasons for which they are not in other folders.
         elsewhere: String,
     },
-    /// More memory is asked for than there is.
-    #[error("{0}, which is more than the memory available")]
+    /// A run needs more memory than is available.
+    #[error("{0}, more than the available memory; run on more nodes, or reduce the problem")]
     Memory(String),
-    /// Simulated samples that cannot be stored. Which is met first depends on the number of ranks, so
-    /// none is named.
+    /// Simulated samples too large for single precision. The error names no sample, as the first one that a rank
+    /// meets depends on the number of ranks.
     #[error(
         "simulated samples exceed single precision; lower simulate.net, fknee, alpha or sky_unit, or raise \
          simulate.fmin"
@@ -69,19 +69,19 @@ pub enum Error {
     /// Destriping ended at its limit of iterations.
     #[error("destriping: {outcome}{advice}")]
     IterationLimit {
-        /// What came out.
+        /// Outcome, in words.
         outcome: String,
-        /// How to go on.
+        /// Advice, in words.
         advice: String,
     },
-    /// A checkpoint of other timelines than those that are read, although their file is the same.
+    /// A checkpoint of other timelines, although their file is the same.
     #[error(
-        "destriping: the checkpoint was made of other timelines than those that are read now, which may lie in other \
-         files behind links; resume with what it was made of, or start anew with another folder of checkpoints"
+        "destriping: the checkpoint belongs to other timelines than these; if the file links to other files, they may \
+         have changed; restore the timelines of the checkpoint, or start without --resume in another --checkpoint folder"
     )]
     OtherData,
     /// Destriping was asked to stop.
-    #[error("destriping was asked to stop and did so after {iterations} iterations")]
+    #[error("destriping: stopped as requested after {iterations} iterations")]
     Stopped {
         /// Iterations made.
         iterations: usize,

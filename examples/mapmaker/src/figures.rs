@@ -73,7 +73,7 @@ pub fn draw(comm: &Comm, maps: &Maps, folder: &Path) -> Result<Drawn> {
     artist.finish(folder, residuals)
 }
 
-/// `map - sky` where the map is solved, less the mean difference of I, which destriping cannot
+/// Returns `map - sky` where the map is solved, less the mean difference of I, which destriping cannot
 /// know.
 fn subtract(maps: &Maps, map: &[f64], sky: &[f64]) -> Vec<f64> {
     let seen = |value: f64| value != UNSEEN;
@@ -90,7 +90,7 @@ fn rms(maps: &Maps, values: &[f64], component: usize) -> f64 {
     moment(maps, values, component, |value| value * value).sqrt()
 }
 
-/// The mean of a function of one component over the pixels that are seen, the same bits on any
+/// Returns the mean of a function of one component over the pixels that are seen, the same bits on any
 /// number of ranks.
 fn moment(maps: &Maps, values: &[f64], component: usize, f: impl Fn(f64) -> f64) -> f64 {
     let own = maps.component(values, maps.width, component);
@@ -134,7 +134,7 @@ impl<'a> Artist<'a> {
         self.points.iter().map(|point| point.and_then(value).unwrap_or(f64::NAN)).collect()
     }
 
-    /// A symmetric range for each component of an interleaved map.
+    /// Returns a symmetric range for each component of an interleaved map.
     fn ranges(&self, values: &[f64]) -> Vec<Range> {
         let range = |component| {
             let points = self.at_points(&self.maps.component(values, self.maps.width, component));
@@ -153,7 +153,7 @@ impl<'a> Artist<'a> {
         self.plates.push(plate);
     }
 
-    /// One plate for each Stokes parameter of an interleaved map. `rms` goes into the captions.
+    /// Draws one picture for each Stokes parameter of an interleaved map. `rms` goes into the captions.
     fn stokes(&mut self, file: &str, title: &str, values: &[f64], ranges: &[Range], rms: &[f64]) {
         let units = self.maps.description.units.clone();
         let (unit, factor) = if units.starts_with('K') { ("µK".to_owned(), 1e6) } else { (units, 1.0) };

@@ -11,14 +11,14 @@ use std::f64::consts::{FRAC_PI_2, PI, TAU};
 
 use cdshealpix::nested::{self, Layer};
 
-/// What is wrong with a pixelization.
+/// Fault of a pixelization.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum HealpixError {
     /// The resolution is not one of HEALPix.
     #[error("nside is {nside}, but must be a power of two from 1 to 2^29 = 536870912")]
     Nside {
-        /// The resolution asked for.
+        /// The requested resolution.
         nside: u64,
     },
 }
@@ -33,7 +33,7 @@ pub struct Healpix {
 }
 
 impl Healpix {
-    /// The pixelization of resolution `nside`.
+    /// Creates the pixelization of resolution `nside`.
     ///
     /// # Errors
     ///
@@ -46,25 +46,25 @@ impl Healpix {
         Ok(Self { layer: nested::get(depth), ordering })
     }
 
-    /// The resolution: the number of pixels along the side of a base pixel.
+    /// Returns the resolution: the number of pixels along the side of a base pixel.
     #[must_use]
     pub fn nside(&self) -> u64 {
         1 << self.layer.depth()
     }
 
-    /// How pixels are numbered.
+    /// Returns the numbering of the pixels.
     #[must_use]
     pub fn ordering(&self) -> Ordering {
         self.ordering
     }
 
-    /// Number of pixels on the whole sphere, `12 nside^2`.
+    /// Returns the number of pixels on the whole sphere, `12 nside^2`.
     #[must_use]
     pub fn pixel_count(&self) -> u64 {
         self.layer.n_hash()
     }
 
-    /// The pixel at colatitude `theta` and longitude `phi`, both in radians.
+    /// Returns the pixel at colatitude `theta` and longitude `phi`, both in radians.
     ///
     /// `None` if `theta` lies outside `[0, pi]` or an angle is not finite; `phi` may be any real
     /// number.
@@ -81,7 +81,7 @@ impl Healpix {
         })
     }
 
-    /// Colatitude in `[0, pi]` and longitude in `[0, 2 pi)` of the center of `pixel`, in radians.
+    /// Returns the colatitude in `[0, pi]` and longitude in `[0, 2 pi)` of the center of `pixel`, in radians.
     ///
     /// `None` if there is no such pixel.
     #[must_use]
@@ -94,19 +94,19 @@ impl Healpix {
         Some((FRAC_PI_2 - latitude, longitude.rem_euclid(TAU)))
     }
 
-    /// The nested number of a pixel given by its ring number; `None` if there is no such pixel.
+    /// Returns the nested number of a pixel given by its ring number; `None` if there is no such pixel.
     #[must_use]
     pub fn ring_to_nested(&self, pixel: u64) -> Option<u64> {
         self.in_range(pixel).map(|pixel| self.layer.from_ring(pixel))
     }
 
-    /// The ring number of a pixel given by its nested number; `None` if there is no such pixel.
+    /// Returns the ring number of a pixel given by its nested number; `None` if there is no such pixel.
     #[must_use]
     pub fn nested_to_ring(&self, pixel: u64) -> Option<u64> {
         self.in_range(pixel).map(|pixel| self.layer.to_ring(pixel))
     }
 
-    /// The pixel that holds `pixel` of a grid of the same or a higher resolution; `None` if there
+    /// Returns the pixel that holds `pixel` of a grid of the same or a higher resolution; `None` if there
     /// is no such pixel or the grid is coarser.
     #[must_use]
     pub fn from_finer(&self, grid: &Self, pixel: u64) -> Option<u64> {

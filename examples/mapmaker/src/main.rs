@@ -18,7 +18,7 @@ use mapmaker::run::{Outcome, Request, checkpoint_config, run};
 use mapmaker::simulate::{self, simulate};
 use mapmaker::{Error, Result};
 
-/// Maps of the sky from detector timelines. Start it under mpirun for more than one rank.
+/// Makes maps of the sky from detector timelines. Run it under mpirun to use several ranks.
 #[derive(Parser)]
 #[command(version)]
 struct Arguments {
@@ -30,27 +30,28 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Make maps.
+    /// Make maps from timelines.
     Run {
-        /// Configuration (TOML).
+        /// Configuration file (TOML).
         config: PathBuf,
-        /// Folder of the results, instead of output.folder.
+        /// Folder for the results; replaces output.folder of the configuration.
         #[arg(long)]
         output: Option<PathBuf>,
-        /// Timelines, instead of input.tod.
+        /// File of timelines; replaces input.tod of the configuration.
         #[arg(long)]
         tod: Option<PathBuf>,
         #[command(flatten)]
         checkpoints: CheckpointArgs,
     },
-    /// Simulate the timelines of a satellite.
+    /// Simulate timelines of a satellite.
     Simulate {
-        /// Configuration (TOML); its section [simulate] describes scan and noise.
+        /// Configuration file (TOML); its section [simulate] describes scan and noise.
         config: PathBuf,
-        /// Sky to be scanned: a HEALPix map of I, Q, U. A synthetic one without it.
+        /// HEALPix map of I, Q, U to scan [default: a synthetic sky].
         #[arg(long)]
         sky: Option<PathBuf>,
-        /// The file to write, instead of input.tod. The sky it saw replaces `NAME_sky.fits` beside it.
+        /// File of timelines to write; replaces input.tod of the configuration. The simulated sky is written beside
+        /// it as NAME_sky.fits, over an older file of that name.
         #[arg(long)]
         output: Option<PathBuf>,
     },
@@ -81,19 +82,19 @@ fn execute(comm: &Comm, command: Command, files: &OpenOptions) -> Result<ExitCod
             let folder = output.or(config.output.folder.clone()).ok_or_else(|| Error::Config {
                 path: path.clone(),
                 line: None,
-                what: "output.folder is missing; set it, or give --output".into(),
+                what: "output.folder is missing; set it, or add --output DIR".into(),
             })?;
             say(&format!("mapping {} on {} rank(s)", shown(&config.input.tod), comm.size()));
             let request = Request { config, text, path, folder, resume: None };
             let outcome = match run_with(comm, request, &checkpoints) {
                 Err(error @ Error::Stopped { .. }) => {
-                    say(&format!("{error}; --resume goes on from there"));
+                    say(&format!("{error}; add --resume to continue from the checkpoint"));
                     return Ok(ExitCode::from(STOPPED));
                 }
                 outcome => outcome?,
             };
             let (solved, seen) = outcome.maps.pixel_counts();
-            say(&format!("{solved} of {seen} observed pixels solved"));
+            say(&format!("solved {solved} of {seen} observed pixels"));
             say(outcome.summary().trim_end());
         }
         Command::Simulate { config: path, sky, output } => {
@@ -101,10 +102,10 @@ fn execute(comm: &Comm, command: Command, files: &OpenOptions) -> Result<ExitCod
             let output = tod_or(output, &config, &path, "--output")?;
             let from = sky.as_deref().map_or("a synthetic sky".into(), shown);
             keep_inputs(comm, &[&path], &simulate::outputs(&output))?;
-            say(&format!("scanning {from}"));
+            say(&format!("simulating a scan of {from}"));
             let simulated = simulate(comm, &config.simulate, sky.as_deref(), &output)?;
-            say(&format!("{} samples in {}", simulated.samples, shown(&output)));
-            say(&format!("the sky they saw in {}", shown(&simulated.sky)));
+            say(&format!("wrote {} samples to {}", simulated.samples, shown(&output)));
+            say(&format!("wrote the sky to {}", shown(&simulated.sky)));
         }
     }
     Ok(ExitCode::SUCCESS)
@@ -122,7 +123,7 @@ fn run_with(comm: &Comm, request: Request<'_>, options: &CheckpointArgs) -> Resu
     let outcome = run(comm, &request, &mut checkpointer);
     match (outcome, checkpointer.finish()) {
         (Err(Error::IterationLimit { outcome, .. }), Ok(Some(path))) => {
-            let advice = format!("; --resume with a larger destripe.max_iterations goes on from {}", shown(&path));
+            let advice = format!("; to continue from {}, raise destripe.max_iterations and add --resume", shown(&path));
             Err(Error::IterationLimit { outcome, advice })
         }
         (Ok(_) | Err(Error::Stopped { .. }), Err(failure)) => Err(failure.into()),
@@ -130,7 +131,7 @@ fn run_with(comm: &Comm, request: Request<'_>, options: &CheckpointArgs) -> Resu
     }
 }
 
-/// The file of timelines: that of the option, or that of the configuration.
+/// Returns the file of timelines: that of the option, or that of the configuration.
 fn tod_or(given: Option<PathBuf>, config: &Config, path: &Path, option: &str) -> Result<PathBuf> {
     let found = given.or_else(|| Some(config.input.tod.clone()).filter(|tod| !tod.as_os_str().is_empty()));
     found.ok_or_else(|| Error::Config {

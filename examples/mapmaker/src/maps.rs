@@ -21,7 +21,7 @@ use crate::tod::{Description, Tod};
 /// Everything that a run computes. Pixel arrays hold the pixels that this rank owns, with
 /// [`UNSEEN`] where a pixel is not solved; arrays of several values a pixel are interleaved.
 pub struct Maps {
-    /// What the file of timelines says of itself.
+    /// Description of the timelines, by their file.
     pub description: Description,
     /// The pixels and their distribution.
     pub pixels: Pixels,
@@ -47,7 +47,7 @@ pub struct Maps {
     pub samples: u64,
 }
 
-/// Computes the maps of a configuration. The monitor watches the solve for offsets, which may go on from
+/// Computes the maps of a configuration. The monitor watches the solve for offsets, which may resume from
 /// a snapshot.
 ///
 /// # Collective
@@ -135,7 +135,7 @@ fn bounds(comm: &Comm, config: &Config, hits: &[i64], samples: &Samples) -> Resu
     let mut weight = [samples.weight.iter().fold(0.0f64, |max, &weight| max.max(weight))];
     comm.all_reduce_max(&mut weight);
     if most == [0] {
-        let what = "every sample is flagged, so there is nothing to map";
+        let what = "all samples are flagged, so there is nothing to map; check the flags of the file";
         return Err(Error::File { path: config.input.tod.clone(), what: what.into() });
     }
     #[expect(clippy::cast_precision_loss, reason = "a bound, rounded by one part in 2^53")]
@@ -167,13 +167,13 @@ fn check_any_solved(comm: &Comm, config: &Config, solved: &[bool]) -> Result<()>
     }
     let what = format!(
         "no pixel can be solved for: none has {} hits and a condition of at least map.rcond_min = {}; \
-         try a smaller nside or another choice of map.stokes",
+         lower map.nside, map.min_hits or map.rcond_min, or choose another map.stokes",
         config.map.min_hits, config.map.rcond_min
     );
     Err(Error::File { path: config.input.tod.clone(), what })
 }
 
-/// Whether each owned pixel takes part in the solve by the mask.
+/// Returns true for each owned pixel that the mask admits to the solve.
 fn mask(comm: &Comm, config: &Config, healpix: &Healpix, layout: &Layout) -> Result<Vec<bool>> {
     let Some(path) = &config.destripe.mask else {
         return Ok(vec![true; layout.local_len()]);
@@ -183,7 +183,7 @@ fn mask(comm: &Comm, config: &Config, healpix: &Healpix, layout: &Layout) -> Res
     Ok(values.into_iter().map(|value| value != 0.0 && value != UNSEEN).collect())
 }
 
-/// The true sky at owned pixels, interleaved, in the convention of the map, if there is one to
+/// Returns the true sky at owned pixels, interleaved, in the convention of the map, if there is one to
 /// compare with.
 fn truth(
     comm: &Comm,
@@ -231,12 +231,12 @@ fn hide_unsolved(mut values: Vec<f64>, solved: &[bool], width: usize) -> Vec<f64
 }
 
 impl Maps {
-    /// One Stokes parameter (or other component) of an interleaved array.
+    /// Returns one Stokes parameter (or other component) of an interleaved array.
     pub fn component(&self, values: &[f64], width: usize, component: usize) -> Vec<f64> {
         values.iter().skip(component).step_by(width).copied().collect()
     }
 
-    /// Values of owned pixels at chosen pixels of the map, on this rank.
+    /// Fetches the values of owned pixels at chosen pixels of the map.
     ///
     /// # Collective
     ///
@@ -246,7 +246,7 @@ impl Maps {
         crate::sky::fetch(&self.pixels.layout, values, wanted)
     }
 
-    /// Number of solved pixels over all ranks, and of pixels with a hit.
+    /// Returns the numbers of solved pixels and of pixels with a hit, over all ranks.
     ///
     /// # Collective
     pub fn pixel_counts(&self) -> (u64, u64) {

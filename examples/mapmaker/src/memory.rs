@@ -1,4 +1,4 @@
-//! Whether the memory of the nodes can hold what is asked for, before it is allocated.
+//! Check that the nodes have the memory that a run needs, before it is allocated.
 //!
 //! An allocation that fails ends a Rust program without a word about its cause, and Linux may
 //! grant memory that it does not have and kill the program later. So sizes that come from the
@@ -11,7 +11,7 @@ use crate::config::{MapConfig, Stokes};
 use crate::error::{Error, Result};
 use crate::small::packed_len;
 
-/// Refuses to go on unless each node has memory available for the `bytes` of each of its ranks.
+/// Refuses a run unless each node has memory available for the `bytes` of each of its ranks.
 /// `what` says what needs it, and what to change; it must be the same on all ranks.
 ///
 /// # Collective
@@ -49,7 +49,7 @@ pub fn require_map(comm: &Comm, map: &MapConfig) -> Result<()> {
     require(comm, whole / comm.size() as f64 + pages, &what)
 }
 
-/// A size for people.
+/// Formats a number of bytes as gigabytes.
 pub fn gigabytes(bytes: f64) -> String {
     format!("{:.1} GB", bytes / 1e9)
 }

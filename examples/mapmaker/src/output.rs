@@ -12,7 +12,7 @@ use crate::error::{Error, Result};
 use crate::maps::Maps;
 use crate::small::packed_len;
 
-/// Names of the Stokes columns of a map with `width` of them, and their short forms.
+/// Returns the names of the Stokes columns of a map with `width` of them, and their short forms.
 pub fn stokes_names(width: usize) -> &'static [(&'static str, &'static str)] {
     const ALL: [(&str, &str); 3] = [("I_STOKES", "I"), ("Q_STOKES", "Q"), ("U_STOKES", "U")];
     match width {
@@ -22,7 +22,7 @@ pub fn stokes_names(width: usize) -> &'static [(&'static str, &'static str)] {
     }
 }
 
-/// The frame as FITS names it.
+/// Returns the frame as FITS names it.
 pub fn coordinates(frame: Frame) -> Coordinates {
     match frame {
         Frame::C => Coordinates::Celestial,
@@ -31,7 +31,7 @@ pub fn coordinates(frame: Frame) -> Coordinates {
     }
 }
 
-/// All files that a run may write to a folder, whatever its settings.
+/// Returns all files that a run may write to a folder, whatever its settings.
 pub fn products(folder: &Path) -> Vec<PathBuf> {
     let maps = ["map_binned", "map_destriped", "hits", "rcond", "covariance"].map(|name| format!("{name}.fits"));
     let stokes = ["binned", "destriped", "input", "residual_destriped", "residual_binned"];
@@ -149,7 +149,7 @@ pub fn write_or_rescue(config: &Config, maps: &Maps, history: &[String], folder:
     Err(Error::Lost { error, elsewhere: reasons.join("; ") })
 }
 
-/// The components of an interleaved array.
+/// Returns the components of an interleaved array.
 fn split(values: &[f64], width: usize) -> Vec<Vec<f64>> {
     (0..width).map(|i| values.iter().skip(i).step_by(width).copied().collect()).collect()
 }
@@ -158,14 +158,14 @@ fn real_columns<'a>(names: &[&'a str], unit: &'a str, parts: &'a [Vec<f64>]) -> 
     names.iter().zip(parts).map(|(name, values)| MapColumn { name, unit, data: ColumnData::F64(values) }).collect()
 }
 
-/// `II`, `IQ`, ... in the order of a packed block.
+/// Returns `II`, `IQ`, ... in the order of a packed block.
 fn covariance_names(width: usize) -> Vec<String> {
     let letters = stokes_names(width);
     let pairs = (0..width).flat_map(|i| (i..width).map(move |j| (i, j)));
     pairs.map(|(i, j)| format!("{}{}", letters[i].1, letters[j].1)).collect()
 }
 
-/// `baselines.h5`: for each baseline its offset, observation, detector, first sample and length.
+/// Returns `baselines.h5`: for each baseline its offset, observation, detector, first sample and length.
 fn write_offsets(maps: &Maps, history: &[String], folder: &Path) -> Result<PathBuf> {
     let offsets = maps.offsets.as_ref().expect("invariant: checked by the caller");
     let path = folder.join("baselines.h5");

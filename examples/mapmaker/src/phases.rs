@@ -28,7 +28,7 @@ impl Phases {
         result
     }
 
-    /// The times over all ranks.
+    /// Gathers the times over all ranks.
     ///
     /// # Collective
     pub fn summary(&self, comm: &Comm) -> Vec<PhaseTime> {
@@ -41,7 +41,7 @@ impl Phases {
     }
 }
 
-/// Largest resident memory of this process so far, in bytes; zero where the system does not say.
+/// Returns the largest resident memory of this process so far, in bytes; zero where the system does not say.
 pub fn peak_memory() -> u64 {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));

@@ -11,7 +11,7 @@ mod mollweide;
 use dolmen_common::picture::{Palette, Range};
 pub use mollweide::{Mollweide, PictureError};
 
-/// How a map is painted and labeled.
+/// Style and labels of a picture.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Style {
     /// Heading.

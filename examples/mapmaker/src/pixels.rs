@@ -19,7 +19,7 @@ pub struct PixelNumbering {
 }
 
 impl PixelNumbering {
-    /// For a sphere of `pixels` pixels.
+    /// Creates a numbering for a sphere of `pixels` pixels.
     ///
     /// # Errors
     /// A sphere that does not fit the address space.
@@ -28,7 +28,7 @@ impl PixelNumbering {
         Ok(PixelNumbering { pages: vec![None; pages], seen: Vec::new() })
     }
 
-    /// The number of a pixel, a new one if it was not seen before.
+    /// Returns the number of a pixel, a new one if it was not seen before.
     ///
     /// # Panics
     /// If a rank sees 2^32 pixels, the whole sky at nside 16384.

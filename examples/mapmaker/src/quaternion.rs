@@ -41,7 +41,7 @@ impl Quaternion {
     /// The rotation that turns nothing.
     pub const IDENTITY: Self = Self { x: 0.0, y: 0.0, z: 0.0, w: 1.0 };
 
-    /// The rotation by `angle` radians about a coordinate axis, by the right-hand rule.
+    /// Creates the rotation by `angle` radians about a coordinate axis, by the right-hand rule.
     #[must_use]
     pub fn about(axis: Axis, angle: f64) -> Self {
         let (sin, w) = (angle / 2.0).sin_cos();
@@ -53,13 +53,13 @@ impl Quaternion {
         }
     }
 
-    /// Square of the norm; 1 for a rotation.
+    /// Computes the square of the norm; 1 for a rotation.
     #[must_use]
     pub fn norm_squared(self) -> f64 {
         self.x * self.x + self.y * self.y + self.z * self.z + self.w * self.w
     }
 
-    /// The vector `v` turned by this unit quaternion, `q v q*`.
+    /// Computes the vector `v` turned by this unit quaternion, `q v q*`.
     #[must_use]
     pub fn rotate(self, v: [f64; 3]) -> [f64; 3] {
         let u = [self.x, self.y, self.z];
@@ -68,7 +68,7 @@ impl Quaternion {
         [0, 1, 2].map(|i| v[i] + self.w * t[i] + s[i])
     }
 
-    /// The pointing `(theta, phi, psi)` of a detector with this attitude, in radians.
+    /// Returns the pointing `(theta, phi, psi)` of a detector with this attitude, in radians.
     ///
     /// `theta` in `[0, pi]` and `phi` in `[0, 2 pi)` are colatitude and longitude of the `z`
     /// axis; `psi` in `(-pi, pi]` is the angle of the `x` axis in the COSMO convention, from
@@ -91,13 +91,13 @@ impl Quaternion {
     }
 }
 
-/// `angle` in `[-2 pi, 2 pi]` moved to `[0, 2 pi)`.
+/// Returns `angle` in `[-2 pi, 2 pi]` moved to `[0, 2 pi)`.
 fn positive_turn(angle: f64) -> f64 {
     let turned = if angle < 0.0 { angle + TAU } else { angle };
     if turned >= TAU { turned - TAU } else { turned }
 }
 
-/// `angle` in `[-2 pi, 2 pi]` moved to `(-pi, pi]`.
+/// Returns `angle` in `[-2 pi, 2 pi]` moved to `(-pi, pi]`.
 fn half_open_turn(angle: f64) -> f64 {
     if angle > PI {
         angle - TAU

@@ -20,7 +20,7 @@ const RANKS_SHOWN: usize = 16;
 pub struct Report {
     /// Heading.
     pub title: String,
-    /// What was asked for: names and values, in the order of reading.
+    /// Settings of the run: names and values, in the order of reading.
     pub settings: Vec<(String, String)>,
     /// Samples of all detectors.
     pub samples: u64,
@@ -32,7 +32,7 @@ pub struct Report {
     pub pixels_seen: u64,
     /// Pixels with a solution.
     pub pixels_solved: u64,
-    /// How the iteration went; `None` if there was none.
+    /// Summary of the iteration; `None` if there was none.
     pub solve: Option<Solve>,
     /// Wall time of the whole run, in seconds.
     pub wall_time: f64,
@@ -40,7 +40,7 @@ pub struct Report {
     pub figures: Vec<FigureGroup>,
     /// Phases of the run in the order in which they began.
     pub phases: Vec<Phase>,
-    /// What each rank had to do, in the order of ranks.
+    /// Work of each rank, in the order of ranks.
     pub ranks: Vec<Rank>,
     /// Version of the program.
     pub version: String,
@@ -59,7 +59,7 @@ pub struct Solve {
     pub tolerance: f64,
     /// Relative residual computed from the solution itself at the end.
     pub true_residual: f64,
-    /// Why the iteration stopped, in words.
+    /// Reason for which the iteration stopped, in words.
     pub stop_reason: String,
 }
 
@@ -106,7 +106,7 @@ pub struct Rank {
 }
 
 impl Report {
-    /// The report as an HTML file.
+    /// Renders the report as an HTML file.
     #[must_use]
     pub fn render(&self) -> String {
         let title = escape(&self.title);
@@ -247,7 +247,7 @@ fn section(title: &str, body: &str) -> String {
     format!("<section>\n<h2>{title}</h2>\n{body}</section>\n")
 }
 
-/// A table that scrolls by itself on a narrow screen; nothing if there are no rows.
+/// Returns a table that scrolls by itself on a narrow screen; nothing if there are no rows.
 fn table(head: &str, rows: impl Iterator<Item = String>) -> String {
     let body: String = rows.collect();
     if body.is_empty() {
@@ -266,7 +266,7 @@ fn cells(rank: Rank) -> String {
     )
 }
 
-/// The least or the greatest of each quantity over the ranks.
+/// Returns the least or the greatest of each quantity over the ranks.
 fn extreme(ranks: &[Rank], greatest: bool) -> Rank {
     let pick = |a: u64, b: u64| if greatest { a.max(b) } else { a.min(b) };
     let merge = |a: Rank, b: &Rank| Rank {

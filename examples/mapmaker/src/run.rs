@@ -18,7 +18,7 @@ use crate::phases::{PhaseTime, Phases, peak_memory};
 use crate::report::{Phase, Rank, Report, Solve};
 use crate::tod::require_whole;
 
-/// What a run was asked to do.
+/// Request for a run.
 pub struct Request<'r> {
     /// The validated configuration.
     pub config: Config,
@@ -26,14 +26,14 @@ pub struct Request<'r> {
     pub text: String,
     /// Its file, which is not to be replaced and whose name is recorded.
     pub path: PathBuf,
-    /// Where results go.
+    /// Output folder.
     pub folder: PathBuf,
-    /// Where the solve for offsets goes on.
+    /// State from which the solve for offsets resumes.
     pub resume: Option<&'r Snapshot<f64>>,
 }
 
 impl Request<'_> {
-    /// All files that are read.
+    /// Returns all files that are read.
     pub fn inputs(&self) -> Vec<&Path> {
         let Config { input, destripe, output, .. } = &self.config;
         let optional = destripe.mask.iter().chain(&output.compare).map(PathBuf::as_path);
@@ -41,7 +41,7 @@ impl Request<'_> {
     }
 }
 
-/// What a run did.
+/// Result of a run.
 pub struct Outcome {
     /// The maps.
     pub maps: Maps,
@@ -58,8 +58,8 @@ pub struct Outcome {
 /// # Collective
 ///
 /// # Errors
-/// Bad input, an output that would replace an input, an output folder that cannot be written, or a solve that did not converge; the same
-/// on all ranks. Nothing half-written is left behind.
+/// Bad input, an output that would replace an input, an output folder that cannot be written, or a solve that did
+/// not converge; the same on all ranks. Nothing half-written is left behind.
 pub fn run(comm: &Comm, request: &Request<'_>, monitor: &mut dyn Monitor<f64>) -> Result<Outcome> {
     let (config, folder) = (&request.config, request.folder.as_path());
     let start = Instant::now();
@@ -140,7 +140,7 @@ fn settings(config: &Config, maps: &Maps) -> Vec<(String, String)> {
     ];
     if let Some(offsets) = &maps.offsets {
         settings.push(("baseline", format!("{} s", config.destripe.baseline)));
-        settings.push(("null space", format!("{} constant(s), projected out", offsets.components)));
+        settings.push(("null space", format!("{} constant(s) projected out", offsets.components)));
         let mask = config.destripe.mask.as_deref().map_or("none".into(), file_name);
         settings.push(("destriping mask", mask));
     }
@@ -177,8 +177,8 @@ fn ranks(comm: &Comm, maps: &Maps, start: Instant) -> Vec<Rank> {
         .collect()
 }
 
-/// What a checkpoint of this run has to agree with: the input and all settings that decide about the
-/// bits of the solve.
+/// Returns the text with which a checkpoint of this run has to agree: the input and all settings that decide
+/// the bits of the solve.
 ///
 /// # Collective
 ///
@@ -192,7 +192,7 @@ pub fn checkpoint_config(comm: &Comm, config: &Config) -> Result<String> {
     let mut destripe = config.destripe.clone();
     let timelines = checksum(comm, &std::mem::take(&mut input.tod))?;
     let mask = destripe.mask.take().map(|mask| checksum(comm, &mask)).transpose()?;
-    // A run that has reached its limit may go on with a higher one.
+    // A run that has reached its limit may resume with a higher one.
     destripe.max_iterations = 0;
     let mask = mask.unwrap_or_else(|| "none".into());
     let (input, map) = (format!("{input:?}"), format!("{:?}", config.map));
@@ -200,18 +200,18 @@ pub fn checkpoint_config(comm: &Comm, config: &Config) -> Result<String> {
 }
 
 impl Outcome {
-    /// The lines that end a run: residual history, times, pictures. For one rank to print.
+    /// Returns the lines that end a run: residual history, times, pictures. For one rank to print.
     pub fn summary(&self) -> String {
         let mut text = String::new();
         if let Some(offsets) = &self.maps.offsets {
-            text.push_str("residual history |r| / |b|:\n");
+            text.push_str("relative residual |r| / |b| after each iteration:\n");
             for (iteration, residual) in offsets.report.history.iter().enumerate() {
                 let relative = residual / offsets.report.rhs_norm.max(f64::MIN_POSITIVE);
                 let _ = writeln!(text, "  {iteration:4}  {relative:.3e}");
             }
             let _ = writeln!(text, "{}", offsets.report);
         }
-        text.push_str("time per phase [s], slowest and fastest rank:\n");
+        text.push_str("time per phase on the slowest and the fastest rank [s]:\n");
         for phase in &self.phases {
             let _ = writeln!(text, "  {:<16} {:8.3} {:8.3}", phase.name, phase.max, phase.min);
         }

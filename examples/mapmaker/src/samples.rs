@@ -50,12 +50,12 @@ pub enum Part {
 }
 
 impl Samples {
-    /// Number of baselines on this rank.
+    /// Returns the number of baselines on this rank.
     pub fn baselines(&self) -> usize {
         self.weight.len()
     }
 
-    /// The samples of a baseline.
+    /// Returns the samples of a baseline.
     pub fn range(&self, baseline: usize, part: Part) -> Range<usize> {
         let end = match part {
             Part::All => self.starts[baseline + 1],
@@ -240,7 +240,7 @@ impl Block {
     }
 }
 
-/// A stretch in parts of as many detectors as are read at once.
+/// Returns a stretch in parts of as many detectors as are read at once.
 fn split((time, detectors): Stretch) -> impl Iterator<Item = Stretch> {
     let most = (READ_SAMPLES / (time.end - time.start)).max(1);
     let most = usize::try_from(most).expect("invariant: READ_SAMPLES is small");

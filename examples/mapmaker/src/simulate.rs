@@ -39,7 +39,7 @@ struct Sky {
     frame: Frame,
 }
 
-/// What a simulation wrote.
+/// Result of a simulation.
 pub struct Simulated {
     /// Samples over all detectors.
     pub samples: u64,
@@ -104,7 +104,7 @@ fn require_sky(comm: &Comm, layout: &Layout, name: &str) -> Result<()> {
     require(comm, bytes * layout.local_len() as f64, &what)
 }
 
-/// The files that a simulation writes: the timelines, and beside them the sky they saw.
+/// Returns the files that a simulation writes: the timelines, and beside them the sky.
 pub fn outputs(output: &Path) -> [PathBuf; 2] {
     let mut name = output.file_stem().unwrap_or_default().to_owned();
     name.push("_sky.fits");
@@ -148,7 +148,9 @@ fn read(comm: &Comm, config: &SimulateConfig, path: &Path) -> Result<Sky> {
         let file = MapFile::open(path)?;
         let grid = Healpix::new(file.header().nside, file.header().ordering).expect("invariant: checked on opening");
         match file.columns().count() {
-            0..3 => Err(Error::File { path: path.to_owned(), what: "needs three columns: I, Q and U".into() }),
+            0..3 => {
+                Err(Error::File { path: path.to_owned(), what: "a sky to scan needs three columns: I, Q and U".into() })
+            }
             _ => Ok((file, grid)),
         }
     };
@@ -162,8 +164,10 @@ fn read(comm: &Comm, config: &SimulateConfig, path: &Path) -> Result<Sky> {
         let values = comm.agree(file.read(column, layout.range()))?;
         let hole = values.iter().position(|&value| value == UNSEEN || !value.is_finite());
         comm.agree(hole.map_or(Ok(()), |pixel| {
-            let what =
-                format!("pixel {} has no value; a simulation needs a full sky", layout.range().start + pixel as u64);
+            let what = format!(
+                "pixel {} has no value; a simulation needs a map without gaps",
+                layout.range().start + pixel as u64
+            );
             Err(Error::File { path: path.to_owned(), what })
         }))?;
         for (slot, value) in stokes.iter_mut().skip(column).step_by(3).zip(values) {
@@ -198,7 +202,7 @@ fn write_sky(sky: &Sky, path: &Path) -> Result<()> {
         ordering: sky.grid.ordering(),
         coordinates: Some(crate::output::coordinates(sky.frame)),
         polarization: Some(PolarizationConvention::Cosmo),
-        history: vec!["The sky that simulated timelines saw".into()],
+        history: vec!["Sky of simulated timelines".into()],
     };
     let component = |i: usize| sky.stokes.iter().skip(i).step_by(3).copied().collect::<Vec<f64>>();
     let parts = [component(0), component(1), component(2)];
@@ -211,7 +215,7 @@ fn write_sky(sky: &Sky, path: &Path) -> Result<()> {
     Ok(write_map(&sky.layout, path, &header, &columns)?)
 }
 
-/// What an interval's samples are made from.
+/// Sources of an interval's samples.
 struct Scanner<'a> {
     config: &'a SimulateConfig,
     sky: Sky,

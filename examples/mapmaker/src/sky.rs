@@ -38,11 +38,11 @@ impl SkyFile {
             let grid = Healpix::new(header.nside, header.ordering).expect("invariant: checked on opening");
             if grid.nside() > healpix.nside() {
                 let (fine, coarse) = (grid.nside(), healpix.nside());
-                return refuse(format!("has nside {fine}, finer than the map's {coarse}; degrade it first"));
+                return refuse(format!("has nside {fine}, larger than map.nside = {coarse}; degrade it first"));
             }
             let found = file.columns().count();
             if found < columns {
-                return refuse(format!("has {found} map columns, but {columns} are needed"));
+                return refuse(format!("has {found} map columns, but this run needs {columns}"));
             }
             Ok(SkyFile { path: path.to_owned(), file, grid })
         };
@@ -69,14 +69,14 @@ impl SkyFile {
         }
     }
 
-    /// By what to multiply U to have it in `convention`. A file that does not say is taken to be
+    /// Returns the factor, 1 or -1, that converts U to `convention`. A file that does not say is taken to be
     /// COSMO, as the HEALPix tools take it.
     pub fn sign_of_u(&self, convention: Convention) -> f64 {
         let iau = self.file.header().polarization == Some(PolarizationConvention::Iau);
         if iau == (convention == Convention::Iau) { 1.0 } else { -1.0 }
     }
 
-    /// A column at the owned pixels of `layout`, which are pixels of `healpix`. A coarser file is
+    /// Reads a column at the owned pixels of `layout`, which are pixels of `healpix`. A coarser file is
     /// sampled at its pixel around each. [`UNSEEN`] where the file has no finite value.
     ///
     /// # Collective
@@ -92,7 +92,7 @@ impl SkyFile {
     }
 }
 
-/// Values at `wanted` global positions from their owners, in the order wanted.
+/// Fetches the values at `wanted` global positions from their owners, in this order.
 ///
 /// # Collective
 /// Each rank may want different positions.

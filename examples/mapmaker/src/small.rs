@@ -3,12 +3,12 @@
 //!
 //! LAPACK is the wrong tool at this size: the call costs more than the arithmetic.
 
-/// Entries of the upper triangle of a matrix of order `n`.
+/// Returns the entries of the upper triangle of a matrix of order `n`.
 pub const fn packed_len(n: usize) -> usize {
     n * (n + 1) / 2
 }
 
-/// The full matrix.
+/// Returns the full matrix.
 fn unpack<const N: usize>(packed: &[f64]) -> [[f64; N]; N] {
     let mut full = [[0.0; N]; N];
     let mut entries = packed.iter();
@@ -22,7 +22,7 @@ fn unpack<const N: usize>(packed: &[f64]) -> [[f64; N]; N] {
     full
 }
 
-/// `outer(w, w)`, packed: what one sample with weights `w` adds to its pixel's block.
+/// Computes `outer(w, w)`, packed: the contribution of a sample with weights `w` to its pixel's block.
 #[inline(always)]
 pub fn outer<const N: usize>(w: [f64; N], mut add: impl FnMut(usize, f64)) {
     let mut position = 0;
@@ -34,7 +34,7 @@ pub fn outer<const N: usize>(w: [f64; N], mut add: impl FnMut(usize, f64)) {
     }
 }
 
-/// Smallest over largest eigenvalue; zero for a matrix that is not positive definite.
+/// Computes the smallest over largest eigenvalue; zero for a matrix that is not positive definite.
 ///
 /// Cyclic Jacobi rotations (Golub and Van Loan, "Matrix Computations", 4th ed., 8.5), which find
 /// small eigenvalues of a well-scaled positive definite matrix to full relative accuracy.
@@ -57,7 +57,7 @@ pub fn rcond<const N: usize>(packed: &[f64]) -> f64 {
     if low > 0.0 { low / high } else { 0.0 }
 }
 
-/// One Jacobi rotation, which makes `a[p][q]` zero.
+/// Applies one Jacobi rotation, which makes `a[p][q]` zero.
 fn rotate<const N: usize>(a: &mut [[f64; N]; N], p: usize, q: usize) {
     if a[p][q] == 0.0 {
         return;
@@ -78,7 +78,7 @@ fn rotate<const N: usize>(a: &mut [[f64; N]; N], p: usize, q: usize) {
     }
 }
 
-/// The inverse of a positive definite matrix, packed, through its Cholesky factor; `None` if a
+/// Computes the inverse of a positive definite matrix, packed, through its Cholesky factor; `None` if a
 /// pivot is not positive.
 pub fn invert<const N: usize>(packed: &[f64]) -> Option<Vec<f64>> {
     let a = unpack::<N>(packed);
@@ -112,7 +112,7 @@ pub fn invert<const N: usize>(packed: &[f64]) -> Option<Vec<f64>> {
     Some(upper.map(|(i, j)| 0.5 * (inverse[i][j] + inverse[j][i])).collect())
 }
 
-/// `A x` for a packed matrix.
+/// Computes `A x` for a packed matrix.
 #[inline(always)]
 pub fn multiply<const N: usize>(packed: &[f64], x: [f64; N]) -> [f64; N] {
     let a = unpack::<N>(packed);

@@ -55,7 +55,7 @@ pub struct Observation {
     pub intervals: Vec<Range<u64>>,
 }
 
-/// What a file of timelines says of itself.
+/// Description of the timelines, by their file.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Description {
     /// The detectors.
@@ -82,11 +82,11 @@ pub struct Pointing {
 /// Samples of one detector over a stretch of time. A flagged sample has neither pointing nor
 /// signal that mean anything.
 pub struct Piece {
-    /// Where each sample looks.
+    /// Pointing of each sample.
     pub pointing: Vec<Pointing>,
     /// The signal.
     pub signal: Vec<f64>,
-    /// Whether a sample is bad.
+    /// True for each bad sample.
     pub flagged: Vec<bool>,
 }
 
@@ -123,7 +123,7 @@ impl Tod {
         Ok(Tod::Dolmen(dolmen::DolmenTod::new(file)?))
     }
 
-    /// What the file says of itself.
+    /// Returns the description of the file.
     pub fn description(&self) -> &Description {
         match self {
             Tod::Dolmen(tod) => &tod.description,
@@ -196,7 +196,7 @@ pub fn require_whole(comm: &Comm, path: &Path) -> Result<()> {
     })
 }
 
-/// An error at a dataset or attribute of a file of timelines.
+/// Returns an error at a dataset or attribute of a file of timelines.
 fn invalid(path: &Path, place: impl Into<String>, what: impl Into<String>) -> Error {
     Error::Tod { path: path.to_owned(), place: place.into(), what: what.into() }
 }
@@ -233,7 +233,7 @@ impl Timeline {
     }
 }
 
-/// The pieces of several detectors, or the earliest error among them.
+/// Returns the pieces of several detectors, or the earliest error among them.
 fn earliest(detectors: impl Iterator<Item = Result<Piece, Located>>) -> Result<Vec<Piece>, Located> {
     let mut pieces = Vec::new();
     let mut earliest: Option<Located> = None;

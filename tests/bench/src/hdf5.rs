@@ -126,7 +126,7 @@ fn checkpoint(bench: &Bench, folder: &Path, x: &Vector<f64>) -> Result {
     Ok(())
 }
 
-/// What a solver waits for if it is saved while it goes on.
+/// Measures the time for which a solver waits if it is saved in the background.
 fn begin(bench: &Bench, store: &mut CheckpointStore, x: &Vector<f64>) {
     let case = Case { name: "j.checkpoint.begin", n: LEN, entries: 0, bytes: 0.0 };
     let (store, given) = (std::cell::RefCell::new(store), std::cell::RefCell::new(None));

@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 /// Doubles in each of the triad's arrays over all ranks: far more than caches hold.
 const STREAM_LEN: usize = 20_000_000;
 
-/// What was asked for on the command line.
+/// Choices of the command line.
 pub(crate) struct Bench {
     pub(crate) comm: Comm,
     prefixes: Vec<String>,
@@ -28,7 +28,7 @@ struct Stream {
     c: Vec<f64>,
 }
 
-/// What a case took, repeat by repeat.
+/// Times of a case, repeat by repeat.
 #[derive(Default)]
 struct Times {
     wall: Vec<f64>,
@@ -79,18 +79,18 @@ impl Bench {
         Ok(Bench { comm: comm.clone(), prefixes, repeats, max_seconds, folder, stream })
     }
 
-    /// Whether a case was asked for.
+    /// Returns true if a case was asked for.
     pub(crate) fn wants(&self, name: &str) -> bool {
         self.prefixes.is_empty() || self.prefixes.iter().any(|prefix| name.starts_with(prefix.as_str()))
     }
 
-    /// Whether any case was asked for whose name starts so.
+    /// Returns true if a case was asked for whose name starts with `start`.
     pub(crate) fn wants_any(&self, start: &str) -> bool {
         self.prefixes.is_empty()
             || self.prefixes.iter().any(|prefix| prefix.starts_with(start) || start.starts_with(prefix))
     }
 
-    /// Where files are written.
+    /// Returns the folder for files.
     pub(crate) fn folder(&self) -> &Path {
         &self.folder
     }
@@ -107,7 +107,7 @@ impl Bench {
         value
     }
 
-    /// Whether to go on after these times.
+    /// Returns true if another repeat is due after these times.
     fn wants_more(&self, times: &Times, repeats: usize) -> bool {
         let done = times.wall.len();
         done < repeats && (done < 3 || times.wall.iter().sum::<f64>() < self.max_seconds)

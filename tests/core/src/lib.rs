@@ -1,4 +1,4 @@
-//! What test targets share: distributions, values, comparison, and property tests in step.
+//! Common parts of the tests: distributions, values, comparison, and property tests in step.
 //!
 //! A property test runs on all ranks at once, with the same random numbers on each, and whether a
 //! case fails is agreed. So all ranks see the same cases and shrink in the same steps.
@@ -101,7 +101,7 @@ pub fn layout(comm: &Comm, lengths: &[u64]) -> Layout {
     Layout::from_blocks(comm, Blocks::from_lengths(lengths).expect("short")).expect("one length a rank")
 }
 
-/// What each of up to seven ranks has of rows; zero for an empty rank.
+/// Number of rows on each of up to seven ranks; zero for an empty rank.
 pub type Shares = [u64; 7];
 
 /// Random shares; a quarter of the ranks has none.

@@ -466,7 +466,7 @@ fn a_lone_error_ends_the_job() -> TestResult {
     let output = run("lone error", 3)?;
     assert!(output.elapsed < Duration::from_secs(15), "took {:?}", output.elapsed);
     assert_eq!(output.status.code(), Some(2), "{}", output.stderr);
-    let expected = "error: rank 1 stopped while others went on, so the job was ended: expected 3 stones, found 2";
+    let expected = "error: rank 1 ended while others continued, so the job was ended: expected 3 stones, found 2";
     assert_eq!(errors(&output), [expected]);
     Ok(())
 }

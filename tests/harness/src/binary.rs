@@ -7,15 +7,15 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::{Mutex, PoisonError};
 
-/// What Cargo sets for a running test. Build scripts that watch these variables would run again,
-/// and all that depends on them be compiled again.
+/// Variables that Cargo sets for a running test. Build scripts that watch them would run again,
+/// and everything that depends on them would be compiled again.
 const OF_THE_TEST: [&str; 5] = ["CARGO_BIN_", "CARGO_CRATE_", "CARGO_MANIFEST_", "CARGO_PKG_", "CARGO_TARGET_TMPDIR"];
 
 /// The built program `name` of the workspace, up to date and of the same profile as
 /// the running test. Cargo is asked once per process.
 ///
 /// # Errors
-/// When the test does not run from a Cargo target directory or the program does not build.
+/// If the test does not run from a Cargo target directory or the program does not build.
 pub fn binary(name: &str) -> io::Result<PathBuf> {
     built(name, &["--bin", name], Path::new(name))
 }
@@ -28,7 +28,7 @@ pub fn example(name: &str) -> io::Result<PathBuf> {
     built(name, &["--example", name], &Path::new("examples").join(name))
 }
 
-/// What `cargo build` with `selection` leaves at `place` in the folder of the running test's profile.
+/// Builds `selection` and returns the file at `place` in the folder of the running test's profile.
 fn built(name: &str, selection: &[&str], place: &Path) -> io::Result<PathBuf> {
     static BUILT: Mutex<Option<HashMap<String, PathBuf>>> = Mutex::new(None);
     let mut built = BUILT.lock().unwrap_or_else(PoisonError::into_inner);

@@ -1,4 +1,4 @@
-//! What a test file declares.
+//! Declarations of a test file.
 
 use std::error::Error;
 use std::time::Duration;

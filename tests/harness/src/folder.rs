@@ -21,7 +21,7 @@ impl Folder {
     /// # Collective
     ///
     /// # Errors
-    /// When rank 0 cannot make it.
+    /// If rank 0 cannot make it.
     pub fn new(comm: &Comm) -> io::Result<Self> {
         let owned = (comm.rank() == 0).then(tempfile::tempdir).transpose()?;
         let mut path =
@@ -30,7 +30,7 @@ impl Folder {
         Ok(Self { path: OsString::from_vec(path).into(), owned })
     }
 
-    /// Where it is.
+    /// Returns its path.
     pub fn path(&self) -> &Path {
         &self.path
     }

@@ -68,7 +68,7 @@ use std::process::ExitCode;
 /// since each of them fills the machine.
 ///
 /// # Panics
-/// When two cases have the same name.
+/// If two cases have the same name.
 pub fn main(cases: &[Case]) -> ExitCode {
     if let Some(key) = rank::assigned_case() {
         return rank::run(cases, &key);

@@ -16,11 +16,11 @@ use tempfile::TempDir;
 use crate::stopwatch::Stopwatch;
 use crate::{ffi, processes};
 
-/// How often a running job is looked at.
+/// Interval between looks at a running job.
 const POLL: Duration = Duration::from_millis(10);
-/// How often a file is looked for: what a test does next often has to meet a moment soon after.
+/// Interval between looks for a file; short, as the next step of a test often has to meet a moment soon after.
 const POLL_FILE: Duration = Duration::from_millis(2);
-/// How long a job may take to end after SIGTERM, and again after SIGKILL.
+/// Time for a job to end after SIGTERM, and again after SIGKILL.
 const MERCY: Duration = Duration::from_secs(3);
 
 /// A program to run on several ranks. `scripts/mpirun.sh` chooses the launcher and its flags.
@@ -34,16 +34,16 @@ pub struct Mpirun {
     deadline: Duration,
 }
 
-/// What a job left.
+/// Result of a job.
 #[derive(Debug)]
 pub struct Output {
-    /// How the launcher ended.
+    /// Exit status of the launcher.
     pub status: ExitStatus,
-    /// What the ranks and the launcher wrote to their standard output.
+    /// Standard output of the ranks and the launcher.
     pub stdout: String,
-    /// What the ranks and the launcher wrote to their standard error.
+    /// Standard error of the ranks and the launcher.
     pub stderr: String,
-    /// Whether the job was ended because it was still running at its deadline.
+    /// True if the job was ended because it was still running at its deadline.
     pub timed_out: bool,
     /// From the start of the job to its end, less the time for which the machine did other work.
     pub elapsed: Duration,
@@ -101,7 +101,7 @@ impl Mpirun {
     /// Runs the job to its end or deadline.
     ///
     /// # Errors
-    /// When the launcher cannot be started or its output cannot be read. A job that fails is not
+    /// If the launcher cannot be started or its output cannot be read. A job that fails is not
     /// an error here.
     pub fn run(self) -> io::Result<Output> {
         self.spawn()?.wait()
@@ -110,7 +110,7 @@ impl Mpirun {
     /// Starts the job. Dropping it ends it.
     ///
     /// # Errors
-    /// When no program was named or the launcher cannot be started.
+    /// If no program was named or the launcher cannot be started.
     pub fn spawn(self) -> io::Result<Job> {
         if self.program.as_os_str().is_empty() {
             return Err(io::Error::new(io::ErrorKind::InvalidInput, "Mpirun: no program was named"));
@@ -177,7 +177,7 @@ impl Job {
     /// Waits until all ranks are running and returns their process ids, by rank.
     ///
     /// # Errors
-    /// When they are not all there before the deadline of the job.
+    /// If they are not all there before the deadline of the job.
     pub fn wait_for_ranks(&self) -> io::Result<Vec<u32>> {
         loop {
             let ranks = self.ranks();
@@ -195,7 +195,7 @@ impl Job {
     /// Waits until a file or folder that the job makes is there.
     ///
     /// # Errors
-    /// When it is not there before the deadline of the job.
+    /// If it is not there before the deadline of the job.
     pub fn wait_for_file(&self, path: &Path) -> io::Result<()> {
         while !path.exists() {
             if self.is_late() {
@@ -210,7 +210,7 @@ impl Job {
     /// Sends a signal to one rank.
     ///
     /// # Errors
-    /// When that rank is not running.
+    /// If that rank is not running.
     pub fn signal_rank(&self, rank: usize, signal: i32) -> io::Result<()> {
         let ranks = self.ranks();
         let pid = ranks.get(&rank).ok_or_else(|| io::Error::other(format!("rank {rank} is not running")))?;
@@ -220,23 +220,23 @@ impl Job {
     /// Sends a signal to the launcher.
     ///
     /// # Errors
-    /// When the system refuses.
+    /// If the system refuses.
     pub fn signal_launcher(&self, signal: i32) -> io::Result<()> {
         ffi::signal(self.launcher(), signal)
     }
 
-    /// What was written to standard output so far.
+    /// Returns the standard output so far.
     ///
     /// # Errors
-    /// When it cannot be read.
+    /// If it cannot be read.
     pub fn stdout(&self) -> io::Result<String> {
         self.read("stdout")
     }
 
-    /// What was written to standard error so far.
+    /// Returns the standard error so far.
     ///
     /// # Errors
-    /// When it cannot be read.
+    /// If it cannot be read.
     pub fn stderr(&self) -> io::Result<String> {
         self.read("stderr")
     }
@@ -249,7 +249,7 @@ impl Job {
     /// Waits for the end of the job and ends it at its deadline. Nothing of it runs afterwards.
     ///
     /// # Errors
-    /// When the launcher cannot be waited for or its output cannot be read.
+    /// If the launcher cannot be waited for or its output cannot be read.
     pub fn wait(self) -> io::Result<Output> {
         self.wait_unless(|| false)
     }

@@ -11,7 +11,7 @@ use std::os::unix::ffi::OsStrExt;
 /// Marks every process of a job in its environment.
 pub(crate) const JOB: &str = "DOLMEN_JOB";
 
-/// Where the launchers of Open MPI and MPICH tell a process its rank.
+/// Variables by which the launchers of Open MPI and MPICH tell a process its rank.
 pub(crate) const RANK_VARIABLES: [&str; 2] = ["OMPI_COMM_WORLD_RANK", "PMI_RANK"];
 
 /// The processes of the machine now.

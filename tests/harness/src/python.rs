@@ -18,7 +18,7 @@ use crate::shared::skip;
 /// A script that fails, with what it printed.
 ///
 /// # Panics
-/// Where `CI=true` and there is no such Python.
+/// If `CI=true` and there is no such Python.
 pub fn python(comm: &Comm, modules: &str, script: &str, path: &Path) -> TestResult<bool> {
     let run = || -> Result<bool, String> {
         if !has_modules(modules) {
@@ -66,11 +66,11 @@ fn skip_without(modules: &str) {
     skip(&format!("no Python with {modules} (DOLMEN_PYTHON names one)"));
 }
 
-/// What launchers tell their ranks.
+/// Prefixes of the variables that launchers set for their ranks.
 const OF_LAUNCHERS: [&str; 3] = ["OMPI_", "PMIX_", "PMI_"];
 
-/// Debian's interpreter, unless `DOLMEN_PYTHON` names another, as no rank of the job: a script that starts an MPI of its own, as PETSc does, would
-/// else try to join it in the place of the rank.
+/// Debian's interpreter, unless `DOLMEN_PYTHON` names another, as no rank of the job: a script that starts an MPI of
+/// its own, as PETSc does, would else try to join it in the place of the rank.
 pub fn interpreter() -> Command {
     let mut command = Command::new(env::var_os("DOLMEN_PYTHON").unwrap_or_else(|| "/usr/bin/python3".into()));
     for (name, _) in env::vars_os() {

@@ -99,7 +99,7 @@ fn write_checksums(folder: &Path, checksums: &Checksums) -> TestResult {
     Ok(serde_json::to_writer(file, checksums)?)
 }
 
-/// What rank 0 of a `same_bits` run left.
+/// Reads the checksums that rank 0 of a `same_bits` run left.
 pub(crate) fn read_checksums(folder: &Path) -> TestResult<Checksums> {
     let file = File::open(checksums_path(folder))?;
     Ok(serde_json::from_reader(io::BufReader::new(file))?)

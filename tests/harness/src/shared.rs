@@ -7,13 +7,13 @@ use std::path::{Path, PathBuf};
 use crate::status::{self, Event};
 
 thread_local! {
-    /// Why the serial case on this thread was skipped.
+    /// Reason for which the serial case on this thread was skipped.
     static SKIPPED: RefCell<Option<String>> = const { RefCell::new(None) };
 }
 
 /// The folder of reference data: `DOLMEN_SHARED`, or `../shared` beside the workspace.
 ///
-/// Where it is absent the running case counts as skipped and has only to return `Ok`; with
+/// If it is absent, the running case counts as skipped and has only to return `Ok`; with
 /// `CI=true` it fails instead.
 ///
 /// # Panics
@@ -39,7 +39,7 @@ pub fn skip(reason: &str) {
     SKIPPED.set(Some(reason.to_owned()));
 }
 
-/// Why the serial case that has just run on this thread was skipped.
+/// Takes the reason for which the serial case that has just run on this thread was skipped.
 pub(crate) fn take_reason() -> Option<String> {
     SKIPPED.take()
 }

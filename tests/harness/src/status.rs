@@ -1,4 +1,4 @@
-//! What a rank records about itself, in a file that outlives it.
+//! Records of a rank about itself, in a file that outlives it.
 //!
 //! A record is one write of a separator, a word, a space and a text, so that it can be made from
 //! a signal handler and cannot be torn by whatever ends the process.
@@ -79,7 +79,7 @@ pub(crate) fn record(event: &Event) {
     }
 }
 
-/// What a rank has recorded so far; nothing if it never started.
+/// Reads the records of a rank so far; none if it never started.
 pub(crate) fn read(folder: &Path, rank: usize) -> Vec<Event> {
     let bytes = std::fs::read(path(folder, rank)).unwrap_or_default();
     let text = String::from_utf8_lossy(&bytes);

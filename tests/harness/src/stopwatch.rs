@@ -10,7 +10,7 @@
 //!   to what a machine without other work would have given them: a job that computes forever reaches
 //!   its deadline too, later on a busy machine, and no clock runs faster than the wall clock.
 //!
-//! Where the system keeps no such statistics, threads seem to sleep, and the wall clock decides.
+//! If the system keeps no such statistics, threads seem to sleep, and the wall clock decides.
 
 use std::collections::HashMap;
 use std::ffi::OsStr;
@@ -21,10 +21,10 @@ use std::time::{Duration, Instant};
 
 use crate::processes::Finder;
 
-/// How often the threads of a running job are looked at. What the statistics of a process were at its end
-/// is not known, and it counts as if it had slept since the last look.
+/// Interval between looks at the threads of a running job. The statistics of a process at its end
+/// are not known, and it counts as if it had slept since the last look.
 const LOOK: Duration = Duration::from_millis(100);
-/// How often the clock is moved. A thread that waits has this in its statistics only when it runs again, so
+/// Interval between steps of the clock. A thread that waits has this in its statistics only when it runs again, so
 /// a period has to be much longer than such a wait.
 const PERIOD: Duration = Duration::from_secs(1);
 

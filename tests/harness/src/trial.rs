@@ -14,11 +14,11 @@ use crate::rank;
 use crate::shared;
 use crate::status::{self, Event};
 
-/// How long the other ranks may go on after one has failed, so that they can report too.
+/// Time for the other ranks to continue after one has failed, so that they can report too.
 const GRACE: Duration = Duration::from_secs(2);
-/// How often the ranks' records are read while they run.
+/// Interval between readings of the ranks' records while they run.
 const LOOK: Duration = Duration::from_millis(100);
-/// How much of a rank's output is shown: its end.
+/// Bytes of a rank's output that are shown: its end.
 const SHOWN: u64 = 64 * 1024;
 
 /// The trials of all cases, under the names that `--list` shows.
@@ -132,7 +132,7 @@ impl Watch<'_> {
     }
 }
 
-/// What a rank did wrong by its own records. A panic or a signal is followed by an exit; the
+/// Returns the failure of a rank by its own records. A panic or a signal is followed by an exit; the
 /// first of them is the cause.
 fn complaint(events: &[Event]) -> Option<String> {
     events.iter().find_map(|event| match event {

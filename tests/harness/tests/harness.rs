@@ -426,7 +426,7 @@ fn a_dropped_job_leaves_nothing() -> TestResult {
     Ok(())
 }
 
-/// Whether a process lives; one that has ended may stay in the table until its parent looks.
+/// Returns true if a process lives; one that has ended may stay in the table until its parent looks.
 fn is_running(pid: u32) -> bool {
     let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
     status.lines().any(|line| line.starts_with("State:") && !line.contains('Z'))

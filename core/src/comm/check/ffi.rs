@@ -34,7 +34,7 @@ impl Words {
         words
     }
 
-    /// The words, once all ranks have come.
+    /// Returns the words, once all ranks have come.
     pub(super) fn test(&mut self) -> Option<&[u64]> {
         let mut done = 0;
         // SAFETY: a live request (or the null request after completion) and out-parameter.

@@ -42,7 +42,7 @@ impl Notes {
         }
     }
 
-    /// The ranks that have told so far.
+    /// Returns the ranks that have told so far.
     pub(super) fn received(&mut self) -> &[usize] {
         // SAFETY: live out-parameters; a message of no bytes has no buffer.
         unsafe {

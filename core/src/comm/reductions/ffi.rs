@@ -79,7 +79,7 @@ fn operation(function: Function) -> ffi::MPI_Op {
     }
 }
 
-/// The datatype of so many bytes, made once per thread.
+/// Returns the datatype of a number of bytes, made once per thread.
 fn datatype(bytes: usize) -> ffi::MPI_Datatype {
     thread_local!(static KNOWN: RefCell<Vec<(usize, ffi::MPI_Datatype)>> = const { RefCell::new(Vec::new()) });
     KNOWN.with_borrow_mut(|list| {

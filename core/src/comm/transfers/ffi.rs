@@ -46,7 +46,7 @@ pub(crate) struct Transfers {
 }
 
 impl Transfers {
-    /// Makes room for so many bytes to send and receive. No request may be pending.
+    /// Reserves buffers of these numbers of bytes to send and receive. No request may be pending.
     pub(crate) fn reset(&mut self, send_bytes: usize, receive_bytes: usize) {
         assert!(!self.is_busy(), "invariant: buffers are not touched while MPI has them");
         self.send.resize(send_bytes.div_ceil(8), 0);
@@ -57,7 +57,7 @@ impl Transfers {
         !(self.requests.is_empty() && self.awaited.is_empty())
     }
 
-    /// The send buffer, to be filled before the first [`Transfers::send`].
+    /// Returns the send buffer, to be filled before the first [`Transfers::send`].
     pub(crate) fn send_buffer<T: Pod>(&mut self) -> &mut [T] {
         assert!(!self.is_busy(), "invariant: buffers are not touched while MPI has them");
         const { assert!(align_of::<T>() <= 8, "buffers are aligned for 8-byte values") };

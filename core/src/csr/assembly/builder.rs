@@ -15,8 +15,8 @@ use crate::memory;
 use crate::profile;
 use crate::scalar::Scalar;
 
-/// From the first of so many parts of the rows it is guessed how much room the rest will take: to
-/// grow again and again moves what is there, out of its huge pages.
+/// Number of parts of the rows. The memory for the whole is estimated after the first part: an array that
+/// grows repeatedly is moved repeatedly, out of its huge pages.
 const SAMPLE: usize = 16;
 
 /// Collects triplets on all ranks and builds a [`CsrMatrix`] of them.
@@ -32,7 +32,7 @@ pub struct CsrBuilder<T> {
 }
 
 impl<T: Scalar> CsrBuilder<T> {
-    /// An empty matrix from vectors on `domain` to vectors on `range`.
+    /// Creates an empty matrix from vectors on `domain` to vectors on `range`.
     ///
     /// Not collective; what is wrong with the layouts is reported by [`CsrBuilder::build`].
     pub fn new(range: &Layout, domain: &Layout, duplicates: Duplicates) -> CsrBuilder<T> {
@@ -40,7 +40,7 @@ impl<T: Scalar> CsrBuilder<T> {
         CsrBuilder { duplicates, places: Places::new(range, domain), own, foreign_values: Vec::new() }
     }
 
-    /// Makes room for so many more triplets of own rows.
+    /// Reserves memory for this number of additional triplets of own rows.
     pub fn reserve(&mut self, additional: usize) {
         self.own.reserve(additional);
     }
@@ -101,7 +101,7 @@ impl<T: Scalar> RowBuilder<'_, T> {
 }
 
 impl<T: Scalar> CsrMatrix<T> {
-    /// From triplets (global row, global column, value) given on any rank; see [`CsrBuilder`].
+    /// Creates a matrix from triplets (global row, global column, value) given on any rank; see [`CsrBuilder`].
     ///
     /// # Collective
     ///
@@ -120,7 +120,7 @@ impl<T: Scalar> CsrMatrix<T> {
         builder.build()
     }
 
-    /// Row by row: `row(i, entries)` gives the entries of each global row `i` that this rank owns,
+    /// Creates a matrix row by row: `row(i, entries)` gives the entries of each global row `i` that this rank owns,
     /// in ascending order of rows.
     ///
     /// # Collective
@@ -151,7 +151,7 @@ impl<T: Scalar> CsrMatrix<T> {
         CsrMatrix::from_coded(range, domain, codes, Rows { starts, columns, values }, Duplicates::Add)
     }
 
-    /// From this rank's rows in compressed form: entries of its `i`-th row are
+    /// Creates a matrix from this rank's rows in compressed form: entries of its `i`-th row are
     /// `starts[i]..starts[i + 1]` of global `columns` and `values`, in any order; entries of the
     /// same column are summed. Columns are integers of any type.
     ///

@@ -33,7 +33,7 @@ pub enum Duplicates {
 }
 
 impl Duplicates {
-    /// The value of an entry from its contributions, in order of ranks; they may be reordered.
+    /// Returns the value of an entry from its contributions, in order of ranks; they may be reordered.
     #[inline]
     pub(crate) fn combine<T: Scalar>(self, contributions: &mut [T]) -> T {
         match (self, &mut *contributions) {
@@ -46,7 +46,7 @@ impl Duplicates {
     }
 }
 
-/// The sum of numbers, in an order that does not depend on theirs: real and imaginary parts by
+/// Computes the sum of numbers, in an order that does not depend on theirs: real and imaginary parts by
 /// ascending size.
 fn sum<T: Scalar>(values: &mut [T]) -> T {
     values.sort_unstable_by(|a, b| by_size(a.re(), b.re()));
@@ -98,7 +98,7 @@ impl<T: Pod + Send + Sync> Entries<T> {
         self.values.append(&mut other.values);
     }
 
-    /// The entries by rows, those of one row in order of arrival.
+    /// Returns the entries by rows, those of one row in order of arrival.
     pub(crate) fn into_rows(self, count: usize) -> Rows<T> {
         let starts = row_starts(&self.rows, count);
         if self.rows.is_sorted() {
@@ -145,7 +145,7 @@ pub(crate) struct Rows<T> {
     pub(crate) values: Vec<T>,
 }
 
-/// The first row of each of so many parts with about as many entries each, and the end of the last.
+/// Returns the first row of each part, with about as many entries in each, and the end of the last.
 fn row_parts(starts: &[usize], parts: usize) -> Vec<usize> {
     let rows = starts.len() - 1;
     let entry = |part| threads::equal_part(part, parts, starts[rows], 1).start;
@@ -290,7 +290,7 @@ mod tests {
     use super::*;
     use crate::scalar::{Complex32, Complex64};
 
-    /// A 3x4 matrix by hand, its triplets out of order, entry (2, 1) given three times.
+    /// Returns a 3x4 matrix by hand, its triplets out of order, entry (2, 1) given three times.
     fn entries() -> Entries<f64> {
         let mut entries = Entries::default();
         let triplets = [(2, 1, 4.0), (0, 3, 1.0), (2, 0, 2.0), (2, 1, 8.0), (0, 0, 5.0), (2, 1, -3.0)];

@@ -28,18 +28,18 @@ trait Lanes: Scalar {
     /// # Safety
     /// AVX2.
     unsafe fn splat(value: Self) -> Self::Register;
-    /// `LANES` elements at `from`.
+    /// Returns `LANES` elements at `from`.
     /// # Safety
     /// AVX2; they can be read.
     unsafe fn load(from: *const Self) -> Self::Register;
     /// # Safety
     /// AVX2; `LANES` elements at `to` can be written.
     unsafe fn store(to: *mut Self, lanes: Self::Register);
-    /// `BLOCK` columns of `LANES` rows, the rows `width` apart; elements past `BLOCK` are unspecified.
+    /// Returns `BLOCK` columns of `LANES` rows, the rows `width` apart; elements past `BLOCK` are unspecified.
     /// # Safety
     /// AVX2; `BLOCK` elements at each row can be read.
     unsafe fn block(from: *const Self, width: usize) -> [Self::Register; 4];
-    /// `sum + a * x`, both rounded.
+    /// Returns `sum + a * x`, both rounded.
     /// # Safety
     /// AVX2.
     unsafe fn accumulate(sum: Self::Register, a: Self::Register, x: Self::Register) -> Self::Register;
@@ -236,7 +236,7 @@ unsafe fn write_lanes<T: Lanes, const K: usize>(
     }
 }
 
-/// Two columns of four rows of 8-byte scalars.
+/// Computes two columns of four rows of 8-byte scalars.
 ///
 /// # Safety
 /// AVX2; 16 bytes at each row can be read.

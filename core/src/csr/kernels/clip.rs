@@ -34,12 +34,12 @@ impl<'r> Clipped<'r> {
         Clipped { first, inside, last }
     }
 
-    /// The runs, in order.
+    /// Returns the runs, in order.
     pub(super) fn slices(&self) -> [&[Run]; 3] {
         [self.first.as_slice(), self.inside, self.last.as_slice()]
     }
 
-    /// Their rows, in order.
+    /// Returns their rows, in order.
     pub(super) fn rows(&self) -> impl Iterator<Item = usize> {
         self.slices().into_iter().flatten().flat_map(Run::range)
     }

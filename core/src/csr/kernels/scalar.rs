@@ -34,7 +34,7 @@ pub(super) struct Table<'a, T> {
 
 #[cfg(all(target_arch = "x86_64", not(miri)))]
 impl<'a, T: Scalar> Table<'a, T> {
-    /// The same arrays under the scalar's other name.
+    /// Returns the same arrays under the scalar's other name.
     pub(super) fn cast<S: Scalar>(self) -> Table<'a, S> {
         Table { starts: self.starts, columns: self.columns, values: bytemuck::cast_slice(self.values) }
     }
@@ -49,7 +49,7 @@ pub(super) struct Vectors<T, const K: usize> {
 }
 
 impl<T: Scalar, const K: usize> Vectors<T, K> {
-    /// The same vectors under the scalar's other name.
+    /// Returns the same vectors under the scalar's other name.
     #[cfg(all(target_arch = "x86_64", not(miri)))]
     pub(super) fn cast<S: Scalar>(self) -> Vectors<S, K> {
         Vectors { x: self.x.map(<*const T>::cast), y: self.y.map(<*mut T>::cast), add: self.add }
@@ -117,7 +117,7 @@ unsafe fn multiply<T: Scalar, const K: usize>(
     }
 }
 
-/// One row after the other; not inlined, lest the compiler turn loads of `x` into AVX2 gathers,
+/// Computes one row after the other; not inlined, lest the compiler turn loads of `x` into AVX2 gathers,
 /// which are slower.
 ///
 /// # Safety

@@ -92,7 +92,7 @@ fn assert_same_bits<T: Scalar>(a: &[T], b: &[T], what: &str) {
     assert!(bytes(a) == bytes(b), "{what}: {a:?} is not {b:?}");
 }
 
-/// `y + A x` or `A x` of one vector, from the definition.
+/// Returns `y + A x` or `A x` of one vector, from the definition.
 fn expected<T: Scalar>(a: &LocalCsr<T>, x: &[T], y: &[T], update: Update) -> Vec<T> {
     (0..a.rows())
         .map(|i| {

@@ -13,7 +13,7 @@ use crate::memory;
 use crate::scalar::Scalar;
 
 impl<T: Scalar> CsrMatrix<T> {
-    /// Own rows and columns, both numbered from zero: the diagonal block of this rank. On a rank
+    /// Returns the owned rows and columns, both numbered from zero: the diagonal block of this rank. On a rank
     /// without ghost columns it shares the arrays of the matrix, elsewhere it is a copy.
     pub fn local_block(&self) -> SerialCsr<T> {
         if let Some(block) = self.local.shared() {
@@ -45,9 +45,10 @@ impl<T: Scalar> CsrMatrix<T> {
         SerialCsr::from_arrays(owned, Arc::new(offsets), Arc::new(numbers), Arc::new(values))
     }
 
-    /// Own rows and those within `levels` steps of them in the graph of the matrix, and the same
+    /// Returns the owned rows and those within `levels` steps of them in the graph of the matrix, and the same
     /// columns (PETSc's `MatIncreaseOverlap` and `MatCreateSubMatrices`). The map says which global
-    /// row and column each local one is; zero levels give the [local block](CsrMatrix::local_block). All ranks give the same `levels`.
+    /// row and column each local one is; zero levels give the [local block](CsrMatrix::local_block). All ranks give
+    /// the same `levels`.
     ///
     /// # Collective
     /// For each level, rows are sent to the ranks that they are new to.
@@ -105,7 +106,7 @@ impl<T: Scalar> CsrMatrix<T> {
         })
     }
 
-    /// The values of rows that [`CsrMatrix::rows_along`] brought before, where they start there.
+    /// Returns the values of rows that [`CsrMatrix::rows_along`] brought before, where they start there.
     ///
     /// # Collective
     pub(in crate::csr) fn row_values_along(&self, plan: &ExchangePlan, starts: &[usize]) -> Vec<T> {
@@ -113,7 +114,7 @@ impl<T: Scalar> CsrMatrix<T> {
     }
 }
 
-/// A row that another rank owns, from the layer that brought it.
+/// Returns a row that another rank owns, from the layer that brought it.
 fn foreign_row<T: Scalar>(layers: &[(IndexMap, ImportedRows<T>)], row: Gid) -> Vec<(Gid, T)> {
     let found = layers.iter().find_map(|(map, rows)| Some((map.global_to_local(row)?, rows)));
     let (position, rows) = found.expect("invariant: every row of the block is own or was brought");

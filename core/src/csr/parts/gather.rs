@@ -13,7 +13,7 @@ use crate::layout::Layout;
 use crate::scalar::Scalar;
 
 impl<T: Scalar> CsrMatrix<T> {
-    /// The whole matrix on rank `root`; `None` elsewhere. [`SerialCsr::to_dense`] makes it dense.
+    /// Gathers the whole matrix on rank `root`; returns `None` elsewhere. [`SerialCsr::to_dense`] makes it dense.
     ///
     /// # Collective
     ///
@@ -42,7 +42,7 @@ impl<T: Scalar> CsrMatrix<T> {
         Ok(Some(SerialCsr::from_arrays(columns, Arc::new(offsets), numbers, values)))
     }
 
-    /// The whole matrix on every rank.
+    /// Gathers the whole matrix on every rank.
     ///
     /// # Collective
     /// Gathered on one rank and broadcast.
@@ -95,7 +95,7 @@ impl<T: Scalar> CsrMatrix<T> {
         CsrMatrix::from_triplets(range, domain, triplets, Duplicates::Add)
     }
 
-    /// The entries of a dense matrix, which all ranks give alike, that are not zero.
+    /// Creates a matrix from the nonzero entries of a dense one, which is the same on all ranks.
     ///
     /// # Collective
     ///

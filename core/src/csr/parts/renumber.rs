@@ -10,7 +10,7 @@ use crate::profile;
 use crate::scalar::Scalar;
 
 impl<T: Scalar> CsrMatrix<T> {
-    /// The matrix `P A Q^T` with its rows renumbered by `rows`, its columns by `columns`. A square
+    /// Computes the matrix `P A Q^T` with its rows renumbered by `rows`, its columns by `columns`. A square
     /// matrix usually takes the same renumbering twice.
     ///
     /// The new rows are summed in the order of the new columns, so that a product is the old one

@@ -23,7 +23,8 @@ pub struct SerialCsr<T> {
 }
 
 impl<T: Scalar> SerialCsr<T> {
-    /// From the arrays of compressed rows: entries of row `i` are `row_offsets[i]..row_offsets[i + 1]`.
+    /// Creates a matrix from the arrays of compressed rows: entries of row `i` are `row_offsets[i]..row_offsets[i +
+    /// 1]`.
     ///
     /// # Errors
     /// [`Error::LocalLength`], [`Error::NotRows`] or [`Error::NoSuchColumn`] if the arrays do not
@@ -84,12 +85,12 @@ impl<T: Scalar> SerialCsr<T> {
         SerialCsr::from_arrays(columns, Arc::new(offsets), Arc::new(numbers), Arc::new(values))
     }
 
-    /// Number of rows.
+    /// Returns the number of rows.
     pub fn rows(&self) -> usize {
         self.row_offsets.len() - 1
     }
 
-    /// Number of columns.
+    /// Returns the number of columns.
     pub fn columns(&self) -> usize {
         self.columns
     }
@@ -99,22 +100,22 @@ impl<T: Scalar> SerialCsr<T> {
         &self.row_offsets
     }
 
-    /// Column of each entry, row after row.
+    /// Returns the column of each entry, row after row.
     pub fn column_indices(&self) -> &[Lid] {
         &self.column_indices
     }
 
-    /// Value of each entry, row after row.
+    /// Returns the value of each entry, row after row.
     pub fn values(&self) -> &[T] {
         &self.values
     }
 
-    /// Values, to change.
+    /// Returns the values for modification.
     pub fn values_mut(&mut self) -> &mut [T] {
         Arc::make_mut(&mut self.values).as_mut_slice()
     }
 
-    /// Columns and values of a row.
+    /// Returns the columns and values of a row.
     ///
     /// # Panics
     /// If there is no such row, which is a bug of the caller.
@@ -123,7 +124,7 @@ impl<T: Scalar> SerialCsr<T> {
         (&self.column_indices[entries.clone()], &self.values[entries])
     }
 
-    /// All entries, zero where none is stored.
+    /// Converts the matrix to a dense one, zero where no entry is stored.
     pub fn to_dense(&self) -> Array2<T> {
         let mut dense = Array2::from_elem((self.rows(), self.columns), T::ZERO);
         for row in 0..self.rows() {

@@ -16,7 +16,7 @@ use crate::scalar::Scalar;
 const NONE: Gid = Gid::MAX;
 
 impl<T: Scalar> CsrMatrix<T> {
-    /// The matrix of some rows and columns, as PETSc's `MatCreateSubMatrix` makes it: this rank's
+    /// Computes the matrix of some rows and columns, as PETSc's `MatCreateSubMatrix` makes it: this rank's
     /// rows of the result are `rows`, its columns `columns`, in the order given; the ranks' lists
     /// follow each other. Rows may be any rank's and may be repeated, columns any rank's but not
     /// repeated.

@@ -68,7 +68,7 @@ impl<T: Scalar> Accumulator<T> {
         &self.touched[..self.count]
     }
 
-    /// The sums, in the same order.
+    /// Returns the sums, in the same order.
     #[inline(always)]
     pub(super) fn values(&self) -> impl Iterator<Item = T> {
         self.touched().iter().map(|&column| self.sums[at(column)].value)
@@ -167,7 +167,7 @@ impl Order {
     }
 }
 
-/// `first` plus the places of the bits that are set, ascending.
+/// Returns `first` plus the places of the bits that are set, ascending.
 #[inline(always)]
 fn ones(first: usize, mut word: u64) -> impl Iterator<Item = usize> {
     std::iter::from_fn(move || {

@@ -24,7 +24,7 @@ impl<'m, T: Scalar> Factor<'m, T> {
         Factor { own, numbers, imported, singles: None }
     }
 
-    /// The same for a factor that may have one entry in each row, which is then read faster.
+    /// Creates the same for a factor that may have one entry in each row, which is then read faster.
     pub(super) fn with_singles(own: &'m LocalCsr<T>, numbers: &'m Numbers, imported: &'m Rows<T>) -> Factor<'m, T> {
         let mut factor = Factor::new(own, numbers, imported);
         let lens = |starts: &[usize]| starts.windows(2).all(|pair| pair[1] - pair[0] == 1);
@@ -37,7 +37,7 @@ impl<'m, T: Scalar> Factor<'m, T> {
         factor
     }
 
-    /// The only entry of each row, if that was asked for and is so.
+    /// Returns the only entry of each row, if this was requested and each row has one.
     #[inline(always)]
     pub(super) fn singles(&self) -> Option<&[(Lid, T)]> {
         self.singles.as_deref()
@@ -62,7 +62,7 @@ impl<'m, T: Scalar> Factor<'m, T> {
         product
     }
 
-    /// Number of summands of a row of a product with this factor.
+    /// Returns the number of summands of a row of a product with this factor.
     fn summands(&self, left: &LocalCsr<T>, row: usize) -> usize {
         let len = |row: &Lid| match at(*row).checked_sub(self.own.rows()) {
             None => self.own.row(at(*row)).0.len(),

@@ -27,7 +27,7 @@ pub struct MultiplyPlan<T> {
 }
 
 impl<T: Scalar> CsrMatrix<T> {
-    /// The product `A B` of this matrix and `right`. Entries that cancel to zero stay in its pattern.
+    /// Computes the product `A B` of this matrix and `right`. Entries that cancel to zero stay in its pattern.
     ///
     /// # Collective
     /// Rows of `right` are sent to the neighbors that have an entry in their column.
@@ -166,7 +166,7 @@ pub(super) fn each_summand<T: Scalar>(
     }
 }
 
-/// The rows of a product, in ascending global columns.
+/// Returns the rows of a product, in ascending global columns.
 fn rows<T: Scalar>(left: &LocalCsr<T>, right: &Factor<'_, T>, columns: &Columns) -> Rows<T> {
     let segments = segments(left, right, None);
     let mut product = right.room(

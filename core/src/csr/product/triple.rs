@@ -44,7 +44,7 @@ struct Work<T> {
 }
 
 impl<T: Scalar> CsrMatrix<T> {
-    /// The Galerkin product `P^H A P` of this matrix and a prolongation `p`. Entries that cancel
+    /// Computes the Galerkin product `P^H A P` of this matrix and a prolongation `p`. Entries that cancel
     /// to zero stay in its pattern. The [adjoint](CsrMatrix::adjoint) of `p` is made and kept in it.
     ///
     /// # Collective
@@ -198,7 +198,7 @@ impl<T: Scalar> Work<T> {
     }
 }
 
-/// The rows of a product, each in the order of the first summands of its entries.
+/// Returns the rows of a product, each in the order of the first summands of its entries.
 fn unsorted<T: Scalar>(left: &LocalCsr<T>, right: &Factor<'_, T>, width: usize) -> Rows<T> {
     let mut rows = right.room(left, [(0..left.rows(), 1)].into_iter());
     let mut sums = Accumulator::new(width);

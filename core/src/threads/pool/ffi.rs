@@ -30,7 +30,7 @@ impl FromIterator<usize> for CpuSet {
     }
 }
 
-/// The cores that this thread is bound to, or all there are.
+/// Returns the cores that this thread is bound to, or all there are.
 pub(super) fn allowed_cpus() -> CpuSet {
     #[cfg(target_os = "linux")]
     // SAFETY: an all-zero set is valid; the kernel fills in as many bytes as it is told.

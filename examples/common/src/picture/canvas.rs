@@ -36,7 +36,7 @@ pub struct Font {
 }
 
 impl Font {
-    /// The largest size that is at most `height` points high, or else the smallest.
+    /// Returns the largest size that is at most `height` points high, or else the smallest.
     pub fn at_most(height: usize) -> Self {
         let largest = RasterHeight::Size32;
         let scale = (height / largest.val()).max(1);
@@ -45,17 +45,17 @@ impl Font {
         Self { raster: fitting.unwrap_or(RasterHeight::Size16), scale }
     }
 
-    /// Height of a line, in points.
+    /// Returns the height of a line, in points.
     pub fn height(self) -> usize {
         self.scale * self.raster.val()
     }
 
-    /// Width of `text`, in points.
+    /// Returns the width of `text`, in points.
     pub fn width(self, text: &str) -> usize {
         self.scale * text.chars().count() * get_raster_width(FontWeight::Regular, self.raster)
     }
 
-    /// The points of a character from the left, in rows from above: place and coverage.
+    /// Returns the points of a character from the left, in rows from above: place and coverage.
     fn points(self, character: char) -> impl Iterator<Item = ([usize; 2], f64)> {
         let glyph = get_raster(character, FontWeight::Regular, self.raster)
             .or_else(|| get_raster(REPLACEMENT, FontWeight::Regular, self.raster))
@@ -71,7 +71,7 @@ impl Font {
 }
 
 impl Canvas {
-    /// A white picture.
+    /// Creates a white picture.
     pub fn new(width: usize, height: usize) -> Self {
         Self { width, height, points: vec![[255; 3]; width * height] }
     }
@@ -112,7 +112,7 @@ impl Canvas {
         }
     }
 
-    /// The picture as a PNG file.
+    /// Returns the picture as a PNG file.
     pub fn into_png(self) -> Vec<u8> {
         let mut file = Vec::new();
         let side = |length| u32::try_from(length).expect("invariant: a picture's width is checked");
@@ -131,7 +131,7 @@ impl Canvas {
     }
 }
 
-/// `under` covered to the share `alpha` by `over`.
+/// Returns `under` covered to the share `alpha` by `over`.
 fn mix(under: Rgb, over: Rgb, alpha: f64) -> Rgb {
     [0, 1, 2].map(|i| {
         let (under, over) = (f64::from(under[i]), f64::from(over[i]));

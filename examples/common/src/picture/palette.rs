@@ -33,7 +33,7 @@ const CMB: [[f64; 3]; 9] = [
 ];
 
 impl Palette {
-    /// The color at `fraction` of the way; outside `[0, 1]` that of the nearer end.
+    /// Returns the color at `fraction` of the way; outside `[0, 1]` that of the nearer end.
     #[must_use]
     pub fn color(self, fraction: f64) -> Rgb {
         let fraction = fraction.clamp(0.0, 1.0);
@@ -89,12 +89,12 @@ fn linear_rgb(lightness: f64, chroma: f64, hue: f64) -> [f64; 3] {
     ]
 }
 
-/// The transfer function of sRGB (IEC 61966-2-1).
+/// Returns the transfer function of sRGB (IEC 61966-2-1).
 fn gamma(linear: f64) -> f64 {
     if linear <= 0.003_130_8 { 12.92 * linear } else { 1.055 * linear.powf(1.0 / 2.4) - 0.055 }
 }
 
-/// The nearest byte.
+/// Returns the nearest byte.
 #[expect(
     clippy::cast_possible_truncation,
     clippy::cast_sign_loss,

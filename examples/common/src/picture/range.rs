@@ -38,7 +38,7 @@ pub struct Limits {
 }
 
 impl Range {
-    /// The limits for `values`; `None` if nothing is seen to choose them by.
+    /// Chooses limits for `values`; `None` if no value can be shown.
     ///
     /// Not-a-number and infinite values are unseen; so are values below or at zero if the range
     /// is logarithmic.
@@ -75,7 +75,7 @@ impl Limits {
     }
 }
 
-/// The value below which `share` percent of `values` lie, by the nearest rank.
+/// Returns the value below which `share` percent of `values` lie, by the nearest rank.
 fn percentile(values: &mut [f64], share: f64) -> Option<f64> {
     let last = values.len().checked_sub(1)?;
     #[expect(
@@ -87,7 +87,7 @@ fn percentile(values: &mut [f64], share: f64) -> Option<f64> {
     Some(*values.select_nth_unstable_by(rank, f64::total_cmp).1)
 }
 
-/// A number for a label: three significant digits, without useless zeros.
+/// Returns a number for a label: three significant digits, without useless zeros.
 pub fn label(value: f64) -> String {
     let size = value.abs();
     if value == 0.0 {

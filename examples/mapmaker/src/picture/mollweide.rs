@@ -18,14 +18,14 @@ const SAMPLES: usize = 2;
 
 const UNSEEN: Rgb = [196, 198, 202];
 
-/// Why there is no picture.
+/// Reason for which there is no picture.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum PictureError {
     /// Too small to be read or too large to be handled.
-    #[error("a picture cannot be {width} points wide: choose from 200 to 10000")]
+    #[error("a picture cannot be {width} points wide; choose a width from 200 to 10000")]
     Width {
-        /// The width asked for, in points.
+        /// The requested width, in points.
         width: u32,
     },
 }
@@ -51,7 +51,7 @@ impl Mollweide {
         Ok(Self { width })
     }
 
-    /// The sky pixel under each sample of the picture, `None` outside the ellipse.
+    /// Returns the sky pixel under each sample of the picture, `None` outside the ellipse.
     ///
     /// The samples are those of the map's rectangle, row by row from the upper left; each point
     /// of the picture has four.
@@ -69,7 +69,7 @@ impl Mollweide {
         pixels
     }
 
-    /// The picture of `values`, one for each entry of [`pixels`](Self::pixels), as a PNG file.
+    /// Draws the picture of `values`, one for each entry of [`pixels`](Self::pixels), as a PNG file.
     ///
     /// Values that are not finite are unseen and painted gray. Outside the ellipse they are
     /// ignored.
@@ -191,7 +191,7 @@ impl Mollweide {
     }
 }
 
-/// Where everything stands, in points from the upper left.
+/// Positions of all parts, in points from the upper left.
 struct Plan {
     margin: usize,
     title_font: Font,
@@ -245,7 +245,7 @@ mod tests {
     use super::*;
     use crate::healpix::Ordering;
 
-    /// The projection forwards, by Newton's method for `2t + sin 2t = pi sin(latitude)`.
+    /// Projects a direction, by Newton's method for `2t + sin 2t = pi sin(latitude)`.
     fn forwards(theta: f64, longitude: f64) -> [f64; 2] {
         let target = PI * theta.cos();
         let mut t = FRAC_PI_2 - theta;

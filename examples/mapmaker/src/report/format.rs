@@ -1,6 +1,6 @@
 //! Text, numbers and bytes in HTML.
 
-/// `text` with the characters that mean something in HTML replaced, for contents and attributes.
+/// Returns `text` with the characters that mean something in HTML replaced, for contents and attributes.
 pub(super) fn escape(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());
     for character in text.chars() {
@@ -32,7 +32,7 @@ pub(super) fn base64(data: &[u8]) -> String {
     text
 }
 
-/// A count in groups of three digits, set apart by thin spaces.
+/// Returns a count in groups of three digits, set apart by thin spaces.
 pub(super) fn grouped(count: u64) -> String {
     let digits = count.to_string();
     let mut text = String::new();
@@ -45,7 +45,7 @@ pub(super) fn grouped(count: u64) -> String {
     text
 }
 
-/// A duration of `time` seconds, in the unit that fits.
+/// Returns a duration of `time` seconds, in the unit that fits.
 pub(super) fn seconds(time: f64) -> String {
     let rounded = time.round();
     if rounded >= 3600.0 {
@@ -61,7 +61,7 @@ pub(super) fn seconds(time: f64) -> String {
     }
 }
 
-/// A size of memory, in the decimal unit that fits.
+/// Returns a size of memory, in the decimal unit that fits.
 pub(super) fn bytes(count: u64) -> String {
     let size = count as f64;
     match count {
@@ -72,7 +72,7 @@ pub(super) fn bytes(count: u64) -> String {
     }
 }
 
-/// A number as digits times a power of ten.
+/// Returns a number as digits times a power of ten.
 pub(super) fn scientific(value: f64) -> String {
     if !value.is_finite() || value == 0.0 {
         return value.to_string();

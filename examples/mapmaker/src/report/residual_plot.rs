@@ -11,14 +11,14 @@ const BOTTOM: f64 = 50.0;
 /// Greatest number of labels on an axis.
 const LABELS: i32 = 10;
 
-/// Where iterations and residuals stand in the plot.
+/// Scales of iterations and residuals in the plot.
 struct Axes {
     last_iteration: usize,
     /// Powers of ten at the bottom and the top.
     decades: [i32; 2],
 }
 
-/// The plot of `residuals`, the first one before any iteration, with a line at `tolerance`.
+/// Draws the plot of `residuals`, the first one before any iteration, with a line at `tolerance`.
 ///
 /// Residuals that are not positive and finite have no place on the axis and are left out.
 pub(super) fn svg(residuals: &[f64], tolerance: f64) -> String {

@@ -34,13 +34,13 @@ pub struct NoiseModel {
 }
 
 impl NoiseModel {
-    /// Standard deviation of the white noise of a sample, in K, at `sample_rate` Hz.
+    /// Returns the standard deviation of the white noise of a sample, in K, at `sample_rate` Hz.
     #[must_use]
     pub fn sigma(&self, sample_rate: f64) -> f64 {
         self.net * sample_rate.sqrt()
     }
 
-    /// Two-sided power spectral density of the drift at `frequency` Hz, in K^2 s.
+    /// Computes two-sided power spectral density of the drift at `frequency` Hz, in K^2 s.
     #[must_use]
     pub fn drift_psd(&self, frequency: f64) -> f64 {
         if self.f_knee == 0.0 {
@@ -73,7 +73,7 @@ pub struct DriftGenerator {
 }
 
 impl DriftGenerator {
-    /// A generator for intervals of `length` samples at `sample_rate` Hz.
+    /// Creates a generator for intervals of `length` samples at `sample_rate` Hz.
     #[must_use]
     pub fn new(length: usize, sample_rate: f64) -> Self {
         let period = fast_length(2 * length.max(1));
@@ -89,7 +89,7 @@ impl DriftGenerator {
         }
     }
 
-    /// The drift of `detector` in `interval`, in K: one value a sample of the interval.
+    /// Returns the drift of `detector` in `interval`, in K: one value a sample of the interval.
     pub fn drift(&mut self, random: &Philox, model: &NoiseModel, detector: u32, interval: u32) -> &[f64] {
         let stream = u64::from(interval) << 32 | u64::from(detector);
         random.fill_normal(stream, DRIFT, &mut self.normals);
@@ -113,7 +113,7 @@ impl DriftGenerator {
     }
 }
 
-/// The least even number from `least` on whose only prime factors are 2, 3 and 5.
+/// Returns the least even number from `least` on whose only prime factors are 2, 3 and 5.
 fn fast_length(least: usize) -> usize {
     let smooth = |mut number: usize| {
         for factor in [2, 3, 5] {

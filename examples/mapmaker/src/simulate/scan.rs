@@ -30,7 +30,7 @@ pub struct SatelliteScan {
 }
 
 impl SatelliteScan {
-    /// Planck's geometry squeezed into `duration` seconds: one spin a minute, opening angle 85
+    /// Creates the Planck's geometry squeezed into `duration` seconds: one spin a minute, opening angle 85
     /// degrees, a cycloid of 7.5 degrees run through twice.
     #[must_use]
     pub fn planck_like(sample_rate: f64, duration: f64) -> Self {
@@ -44,13 +44,13 @@ impl SatelliteScan {
         }
     }
 
-    /// Time of sample `index`, in seconds from the start.
+    /// Returns the time of sample `index`, in seconds from the start.
     #[must_use]
     pub fn time(&self, index: u64) -> f64 {
         index as f64 / self.sample_rate
     }
 
-    /// Attitude of the telescope at sample `index`: its `z` axis is the line of sight.
+    /// Returns the attitude of the telescope at sample `index`: its `z` axis is the line of sight.
     #[must_use]
     pub fn boresight(&self, index: u64) -> Quaternion {
         let time = self.time(index);
@@ -78,7 +78,7 @@ pub struct FocalPlaneDetector {
     pub quaternion: Quaternion,
 }
 
-/// Two horns half a degree apart, each with an orthogonal pair of polarized detectors.
+/// Returns two horns half a degree apart, each with an orthogonal pair of polarized detectors.
 ///
 /// Horn A has its pair at 0 and 90 degrees, horn B at 45 and 135: together they measure I, Q and
 /// U in a single pass.

@@ -36,7 +36,7 @@ struct Wave {
 }
 
 impl SyntheticSky {
-    /// The sky of `seed`.
+    /// Creates the sky of `seed`.
     #[must_use]
     pub fn new(seed: u64) -> Self {
         let random = Philox::new(seed);
@@ -92,7 +92,7 @@ impl Wave {
     }
 }
 
-/// A direction uniform on the sphere, from two uniform numbers of component `at`.
+/// Returns a direction uniform on the sphere, from two uniform numbers of component `at`.
 fn unit_vector(random: &Philox, at: u64, first: u64) -> [f64; 3] {
     let z = 2.0 * random.uniform(STREAM, 8 * at + first) - 1.0;
     let (sin, cos) = (TAU * random.uniform(STREAM, 8 * at + first + 1)).sin_cos();

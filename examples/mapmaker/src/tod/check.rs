@@ -1,4 +1,4 @@
-//! What is asked of every file of timelines, and which of several bad samples is named.
+//! Checks of every file of timelines, and the choice of the bad sample that an error names.
 //!
 //! Each rank stops at the first bad sample of its own stretches of time. Of these the earliest in
 //! time, and among those of the lowest detector, is reported: the same on any number of ranks.
@@ -24,12 +24,12 @@ pub struct Located {
     pub time: u64,
     /// Number of the detector.
     pub detector: usize,
-    /// What is wrong.
+    /// Fault.
     pub error: Error,
 }
 
 impl Located {
-    /// The earlier of two errors.
+    /// Returns the earlier of two errors.
     #[must_use]
     pub fn or_earlier(self, other: Option<Located>) -> Located {
         match other {
@@ -38,7 +38,7 @@ impl Located {
         }
     }
 
-    /// A number that orders the errors of an observation.
+    /// Returns a number that orders the errors of an observation.
     fn rank_among(&self, detectors: usize) -> u64 {
         (self.time.saturating_mul(detectors as u64)).saturating_add(self.detector as u64).min(u64::MAX - 1)
     }
@@ -62,7 +62,7 @@ pub fn agree_on_earliest(comm: &Comm, detectors: usize, found: Option<Located>) 
     Ok(comm.agree(outcome)?)
 }
 
-/// Inverse noise variance of a detector's samples, or what is wrong with it.
+/// Returns the inverse noise variance of a detector's samples, or what is wrong with it.
 ///
 /// # Errors
 /// A weight out of the range in which sums over samples can be made.
@@ -96,7 +96,7 @@ pub(super) fn shape(path: &Path, dataset: &Dataset<'_>, expected: &[u64]) -> Res
     Err(invalid(path, dataset.name(), what))
 }
 
-/// What is wrong with a signal that is not flagged.
+/// Refuses a bad value of a signal that is not flagged.
 pub(super) fn signal(value: f64) -> std::result::Result<(), String> {
     if value.abs() <= MAX_SIGNAL {
         return Ok(());
@@ -105,7 +105,7 @@ pub(super) fn signal(value: f64) -> std::result::Result<(), String> {
     Err(format!("is {value:e}{limit}; flag samples that are not measurements"))
 }
 
-/// The pixel of a direction, or what is wrong with it.
+/// Returns the pixel of a direction, or what is wrong with it.
 pub(super) fn pixel(healpix: &Healpix, theta: f64, phi: f64, psi: f64) -> std::result::Result<Pointing, String> {
     match healpix.pixel(theta, phi) {
         Some(pixel) if psi.is_finite() => Ok(Pointing { pixel, psi }),
@@ -113,7 +113,7 @@ pub(super) fn pixel(healpix: &Healpix, theta: f64, phi: f64, psi: f64) -> std::r
     }
 }
 
-/// The pixel of the map around `pixel` of a grid, or what is wrong with it.
+/// Returns the pixel of the map around `pixel` of a grid, or what is wrong with it.
 pub(super) fn coarser_pixel(healpix: &Healpix, grid: &Healpix, pixel: i64) -> std::result::Result<u64, String> {
     let pixel = u64::try_from(pixel).ok().filter(|&pixel| pixel < grid.pixel_count()).ok_or_else(|| {
         format!("is {pixel}, but nside {} has the pixels 0 to {}", grid.nside(), grid.pixel_count() - 1)

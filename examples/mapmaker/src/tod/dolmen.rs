@@ -16,7 +16,7 @@ use crate::quaternion::Quaternion;
 /// The version of the format that is read.
 const VERSION: i64 = 1;
 
-/// How far the squared norm of an attitude may be from one.
+/// Largest difference of an attitude's squared norm from one.
 const UNIT_TOLERANCE: f64 = 1e-6;
 
 /// An open Dolmen TOD file.
@@ -57,7 +57,7 @@ impl DolmenTod {
         }
         let observations = names.iter().map(|name| observation(&file, name, &detectors)).collect::<Result<Vec<_>>>()?;
         if observations.iter().all(|observation| observation.intervals.is_empty()) {
-            let what = "has no interval, so there is nothing to map; without the dataset all samples are used";
+            let what = "has no interval, so there is nothing to map; remove the dataset to use all samples";
             return Err(invalid(path, format!("observations/{}/intervals", names[0]), what));
         }
         Ok(DolmenTod { description: Description { detectors, observations, convention, frame, units }, file })
@@ -168,7 +168,7 @@ fn detectors(file: &H5File) -> Result<Vec<Detector>> {
     Ok(detectors)
 }
 
-/// The quaternion at `index` in a flat list.
+/// Returns the quaternion at `index` in a flat list.
 fn unit_quaternion(values: &[f64], index: usize) -> std::result::Result<Quaternion, String> {
     let components = [0, 1, 2, 3].map(|i| values[4 * index + i]);
     let quaternion = Quaternion::from(components);
@@ -320,7 +320,7 @@ impl DolmenReader<'_> {
                 let angles = reals(psi)?;
                 if grid.nside() < healpix.nside() {
                     let (from, to) = (grid.nside(), healpix.nside());
-                    let what = format!("is of nside {from}, coarser than map.nside = {to}");
+                    let what = format!("has nside {from}, coarser than map.nside = {to}");
                     let error = invalid(self.path(), pixel.name(), what);
                     return Err(Located { time: first, detector, error });
                 }

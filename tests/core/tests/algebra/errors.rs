@@ -1,4 +1,4 @@
-//! What does not fit together is the same error on all ranks, and leaves everything as it was.
+//! Operands that do not fit together give the same error on all ranks, and stay unchanged.
 
 use dolmen_core::{Comm, CsrMatrix, Gid, Layout, Result, ndarray::Array2};
 use dolmen_tests::TestResult;
@@ -35,7 +35,7 @@ pub(crate) fn products(comm: &Comm) -> TestResult {
     fails(comm, p.overlapping_block(1), "different layouts")
 }
 
-/// What the last rank alone gives wrong.
+/// Wrong indices that the last rank alone gives.
 pub(crate) fn indices(comm: &Comm) -> TestResult {
     let layout = Layout::uniform(comm, 10);
     let a = laplacian(&layout, &layout)?;

@@ -1,4 +1,4 @@
-//! What was found wrong on a rank. Nothing returns early, or the ranks would lose their step.
+//! Findings of a rank. Nothing returns early, or the ranks would lose their step.
 
 use dolmen_core::{CsrMatrix, Gid, LinearOperator, Scalar};
 

@@ -11,7 +11,7 @@ static COUNT: AtomicUsize = AtomicUsize::new(0);
 #[global_allocator]
 static ALLOCATOR: Counting = Counting;
 
-/// How often memory was asked for so far, by any thread.
+/// Returns the number of allocations so far, by any thread.
 pub(crate) fn allocations() -> usize {
     COUNT.load(Ordering::Relaxed)
 }

@@ -1,4 +1,4 @@
-//! What one rank does wrong is the same error on all of them.
+//! A mistake of one rank is the same error on all of them.
 
 use dolmen_core::dense::{HermitianBanded, SmallBlocks};
 use dolmen_core::{

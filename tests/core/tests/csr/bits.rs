@@ -32,7 +32,7 @@ fn triplet<T: Scalar>(t: u64) -> (Gid, Gid, T) {
     (row, column, number(1, t))
 }
 
-/// What this rank gives, in an order of its own.
+/// Returns the entries of this rank, in an order of its own.
 fn given<T: Scalar>(comm: &Comm) -> Vec<(Gid, Gid, T)> {
     let (rank, size) = (comm.rank() as u64, comm.size() as u64);
     let mut mine: Vec<u64> = (0..TRIPLETS).filter(|&t| below(10 + size, t, size) == rank).collect();

@@ -1,4 +1,4 @@
-//! What one rank does wrong is the same error on all of them, and leaves everything as it was.
+//! A mistake of one rank is the same error on all of them, and changes nothing.
 
 use dolmen_core::{
     AdjointOperator, Comm, Complex64, CsrBuilder, CsrMatrix, Duplicates, Gid, Layout, LinearOperator, MultiVector,

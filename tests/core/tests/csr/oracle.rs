@@ -28,7 +28,7 @@ pub(crate) fn agrees<T: Scalar>(comm: &Comm) -> TestResult {
     Ok(())
 }
 
-/// What was found wrong on this rank. Nothing returns early, or the ranks would lose their step.
+/// Findings of this rank. Nothing returns early, or the ranks would lose their step.
 #[derive(Default)]
 struct Findings(Vec<String>);
 

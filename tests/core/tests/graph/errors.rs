@@ -1,4 +1,4 @@
-//! What one rank does wrong is the same error on all of them.
+//! A mistake of one rank is the same error on all of them.
 
 use dolmen_core::{
     Comm, CsrMatrix, Duplicates, Gid, Graph, Layout, MultiVector, Partition, Partitioner, Renumbering, Result, Vector,
@@ -43,11 +43,15 @@ pub(crate) fn bad_graphs(comm: &Comm) -> TestResult {
 pub(crate) fn bad_partitions(comm: &Comm) -> TestResult {
     let layout = Layout::uniform(comm, 10);
     let graph = path(&layout)?;
-    fails(comm, Partitioner::new(0).partition(&graph), "partition into 0 parts: a graph has at least one part")?;
+    fails(
+        comm,
+        Partitioner::new(0).partition(&graph),
+        "partition into 0 parts: the number of parts must be at least 1",
+    )?;
     fails(comm, Partitioner::new(usize::MAX).partition(&graph), "parts are numbered by 32 bits")?;
     let many = 1 << 30;
     fails(comm, Partition::new(&graph, many, vec![0; layout.local_len()]), "cut into at most 1048576")?;
-    fails(comm, Partitioner::new(many).partition(&graph), "a graph of 10 rows is cut into at most 1048576")?;
+    fails(comm, Partitioner::new(many).partition(&graph), "a graph of 10 vertices can have at most 1048576 parts")?;
     let mut parts = vec![1; layout.local_len()];
     parts[0] += u32::from(last(comm));
     fails(comm, Partition::new(&graph, 2, parts), "part of a row: global index 2 is outside 0..2")?;

@@ -43,7 +43,7 @@ pub(crate) fn orderings(comm: &Comm) -> TestResult {
     Ok(())
 }
 
-/// How many tenths of what it then has to communicate a product communicated before, at least, on
+/// Least ratio, in tenths, of a product's communication before and after partitioning, on
 /// 2, 4 and 7 ranks. It was 1.7 to 2.7, 26 to
 /// 98 and 1.5 to 1.8 times.
 const SAVINGS: [(&str, u64); 3] = [("jagmesh7.mtx.gz", 15), ("commanche_dual.rb.gz", 200), ("pts5ldd03.mtx.gz", 13)];

@@ -45,7 +45,7 @@ fn check(pattern: &Pattern, numbers: &[usize]) -> TestResult {
     ensure(order == expected, || format!("{order:?} instead of {expected:?}"))
 }
 
-/// What George and Liu's search ends with: the vertex is the one of lowest degree among those that
+/// The result of George and Liu's search: the vertex is the one of lowest degree among the vertices that
 /// are farthest from some vertex, and sees no farther than that one.
 fn is_peripheral(pattern: &Pattern, vertex: usize) -> bool {
     let farthest = |v: usize| pattern.distances(v).into_iter().flatten().max().unwrap_or(0);

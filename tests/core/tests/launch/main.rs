@@ -1,4 +1,4 @@
-//! How processes of a job end: alone, with a launcher, and when a host is lost.
+//! Ends of a job's processes: alone, with a launcher, and when a host is lost.
 //!
 //! With `DOLMEN_PROGRAM` set this binary is one of the programs at the end of the file.
 

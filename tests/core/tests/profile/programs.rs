@@ -1,4 +1,4 @@
-//! What [`Comm::run`] sets up before `main`: the span of the rank, one thread for BLAS. With
+//! Setup by [`Comm::run`] before `main`: the span of the rank, one thread for BLAS. With
 //! `DOLMEN_PROGRAM` set this binary is a program that looks at it.
 
 use std::process::ExitCode;

@@ -132,7 +132,7 @@ fn diagonals<T: Scalar>(comm: &Comm) -> TestResult {
     Ok(())
 }
 
-/// What is said of a diagonal is repeated, and products are not touched.
+/// A given diagonal is returned, and products do not change.
 fn known_diagonals<T: Scalar>(comm: &Comm) -> TestResult {
     let (layout, other) = (Layout::uniform(comm, 11), Layout::uniform(comm, 12));
     let operator = || dense_operator::<T>(&layout, &layout, 1);

@@ -58,7 +58,7 @@ pub(crate) fn stopped_and_resumed() -> TestResult {
         let resume = ["--checkpoint", "saved", "--resume", "--output", "resumed.mtx"];
         let output = dolmen(then, folder, &[&SOLVE[..], &resume].concat())?;
         assert!(output.status.success(), "{output:?}");
-        assert!(output.stdout.contains("going on from saved/checkpoint-"), "{}", output.stdout);
+        assert!(output.stdout.contains("resuming from saved/checkpoint-"), "{}", output.stdout);
         assert!(fs::read(folder.join("resumed.mtx"))? == expected, "{ranks} to {then} ranks: other bits");
     }
     let newest = names(&folder.join("saved"))?.pop().ok_or("no checkpoint")?;
@@ -132,7 +132,7 @@ pub(crate) fn refused() -> TestResult {
     fs::write(folder.join("b.mtx"), format!("%%MatrixMarket matrix array real general\n40 1\n{}", "1\n".repeat(40)))?;
     let first = dolmen(2, folder, &[&SOLVE[..], &SAVE, &["--resume"]].concat())?;
     assert!(first.status.success(), "{first:?}");
-    assert!(first.stdout.contains("no checkpoint in saved: starting anew"), "{}", first.stdout);
+    assert!(first.stdout.contains("no checkpoint in saved: starting from the beginning"), "{}", first.stdout);
     let resume = ["--checkpoint", "saved", "--resume"];
     let again = dolmen(3, folder, &[&SOLVE[..], &resume, &["--max-iterations", "99999"]].concat())?;
     assert!(again.status.success(), "a higher limit is no other solve: {again:?}");
@@ -156,7 +156,7 @@ pub(crate) fn refused() -> TestResult {
     assert!(before == names(&folder.join("saved"))? && !before.is_empty(), "{before:?}");
     for (args, expected) in [
         (&["--resume"][..], "--checkpoint <DIR>"),
-        (&["--checkpoint", "saved", "--checkpoint-every", "5"], "expected a number with s, m or h"),
+        (&["--checkpoint", "saved", "--checkpoint-every", "5"], "expected a number followed by s, m or h"),
         (&["--checkpoint", "a.mtx"], "a.mtx"),
     ] {
         let output = dolmen(1, folder, &[&SOLVE[..], args].concat())?;

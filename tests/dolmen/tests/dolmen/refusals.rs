@@ -80,7 +80,7 @@ pub(crate) fn right_hand_sides() -> TestResult {
     Ok(())
 }
 
-/// Where nothing can be written, nothing is solved: not even the matrix is looked for.
+/// If the output cannot be written, nothing is solved: the matrix is not even looked for.
 pub(crate) fn destinations() -> TestResult {
     let folder = tempdir()?;
     fs::create_dir(folder.path().join("x.mtx"))?;
@@ -100,7 +100,7 @@ pub(crate) fn destinations() -> TestResult {
     Ok(())
 }
 
-/// What is read, and what stands beside the object that is written, is not lost.
+/// The input, and the neighbors of the object that is written, are not lost.
 pub(crate) fn inputs_and_neighbors() -> TestResult {
     let temporary = tempdir()?;
     let folder = temporary.path();
@@ -152,7 +152,7 @@ pub(crate) fn inputs_and_neighbors() -> TestResult {
     Ok(())
 }
 
-/// What is lost on a full disk is an error; a reader that has gone away is not.
+/// A failed write on a full disk is an error; a reader that has gone away is not.
 pub(crate) fn full_output() -> TestResult {
     let folder = tempdir()?;
     tridiagonal(folder.path(), "a.mtx", 4, 2.0)?;

@@ -67,7 +67,7 @@ const RUNS: [Run; 6] = [
     },
 ];
 
-/// What programs read.
+/// Inputs of the programs.
 const INPUTS: [&str; 4] = ["a.mtx", "a.h5", "case.toml", "tod.h5"];
 
 /// Preloads the library on one rank.
@@ -92,7 +92,7 @@ struct Place {
     library: PathBuf,
     /// With the inputs as they are at first.
     inputs: PathBuf,
-    /// Where programs run.
+    /// Folder in which programs run.
     folder: PathBuf,
     /// For temporary files, away from what fails.
     elsewhere: PathBuf,

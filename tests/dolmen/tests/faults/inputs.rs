@@ -10,7 +10,7 @@ use tempfile::tempdir;
 
 use crate::{CONFIG, prepare, refused, run};
 
-/// Where each program takes a file; NAME stands for its place.
+/// Options by which each program takes a file; NAME stands for the file.
 const PLACES: [(&str, &[&str]); 9] = [
     ("dolmen", &["info", "NAME"]),
     ("dolmen", &["solve", "NAME"]),

@@ -20,7 +20,7 @@ fn names(store: &CheckpointStore) -> TestResult<Vec<String>> {
     Ok(names)
 }
 
-/// What is saved is the state of the moment at which saving begins, whatever happens to it afterwards.
+/// The saved state is that of the moment at which saving begins, whatever happens to it afterwards.
 pub(crate) fn keeps_the_moment(comm: &Comm) -> TestResult {
     for in_background in [true, false] {
         let folder = Folder::new(comm)?;

@@ -1,4 +1,4 @@
-//! What is saved comes back, and others can read it.
+//! Saved states come back, and other programs can read them.
 
 use std::fs;
 

@@ -1,4 +1,4 @@
-//! What is damaged, of which generation, on how many ranks before and after: what is loaded then.
+//! Loads from damaged files: by kind of damage, generation, and number of ranks before and after.
 
 use std::fs;
 use std::io;

@@ -12,7 +12,7 @@ use crate::problem::problem;
 
 /// The problem is a grid of so many points squared.
 const SIDE: u64 = 60;
-/// Where it stops.
+/// Iterations before it stops.
 const AFTER: usize = 40;
 
 /// The report and all of the solution on rank 0, as bits.

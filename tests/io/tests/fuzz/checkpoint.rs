@@ -9,9 +9,9 @@ use dolmen_tests::{Comm, Folder, Random, TestResult, damage, fuzz};
 
 use crate::ffi::most_held;
 
-/// What any load may take.
+/// Memory that any load may take, in bytes.
 const MEMORY: usize = 32 << 20;
-/// What loading one with good checksums may take: data that were never written, and buffers.
+/// Memory that loading one with good checksums may take, in bytes: data that were never written, and buffers.
 const FORGED: usize = 96 << 20;
 
 /// CRC-32C, bit by bit.

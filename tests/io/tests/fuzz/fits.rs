@@ -13,7 +13,7 @@ use dolmen_tests::{Comm, Folder, Random, TestResult, damage, fuzz};
 
 use crate::ffi::most_held;
 
-/// What any read may take: buffers, and rows that have no bytes.
+/// Memory that any read may take, in bytes: buffers, and rows that have no bytes.
 const MEMORY: usize = 64 << 20;
 /// Pixels that are asked for at once.
 const PIXELS: u64 = 100_000;

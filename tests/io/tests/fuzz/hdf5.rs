@@ -14,7 +14,7 @@ use dolmen_tests::{Comm, Folder, Random, TestResult, damage, fuzz, python};
 
 use crate::ffi::most_held;
 
-/// What any read may take: what data that were never written may have, and buffers.
+/// Memory that any read may take, in bytes: data that were never written, and buffers.
 const MEMORY: usize = 96 << 20;
 /// Elements of a dataset that are read.
 const ELEMENTS: u64 = 1 << 20;

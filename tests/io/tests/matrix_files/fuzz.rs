@@ -26,7 +26,7 @@ pub(crate) fn cases() -> Vec<Case> {
 
 /// Inputs that are tried at least, however slow the machine is.
 const FEWEST: u64 = 50;
-/// What any read may take: buffers, and the rows of a small file that are empty.
+/// Memory that any read may take, in bytes: buffers, and the rows of a small file that are empty.
 const MEMORY: usize = 128 << 20;
 
 /// Checks a matrix that was read; its rows.

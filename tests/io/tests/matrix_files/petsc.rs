@@ -81,7 +81,7 @@ fn vectors_round_trip(comm: &Comm) -> TestResult {
     Ok(())
 }
 
-/// What PETSc wrote, read and written again: the same bytes.
+/// Files that PETSc wrote have the same bytes when read and written again.
 fn files_of_petsc_are_written_again(comm: &Comm) -> TestResult {
     let Some(shared) = shared() else { return Ok(()) };
     let folder = Folder::new(comm)?;

@@ -1,4 +1,4 @@
-//! What PETSc itself makes of our files, and we of its, through petsc4py: with real and complex numbers, and
+//! PETSc reads our files, and we read PETSc's, through petsc4py: with real and complex numbers, and
 //! with indices of 32 and of 64 bits.
 
 use std::path::Path;

@@ -1,4 +1,4 @@
-//! What the tests of all formats share: files, made matrices, comparisons, Python.
+//! Common parts of the tests of all formats: files, made matrices, comparisons, Python.
 
 use std::fs;
 use std::io::Write;

@@ -1,4 +1,4 @@
-//! What h5py can put into a file that not every program can read: filters, large integers, compounds of them.
+//! Contents by h5py that not every program can read: filters, large integers, compounds of them.
 
 use dolmen_core::{Complex64, Layout as Distribution};
 use dolmen_io::hdf5::{H5File, Transfer};

@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use dolmen_tests::{Comm, Folder, TestResult, case};
 
-/// What scripts here import.
+/// Modules that the scripts here import.
 const PYTHON: &str = "h5py, scipy.sparse";
 
 fn main() -> ExitCode {

@@ -31,7 +31,7 @@ pub(crate) fn in_force(comm: &Comm) -> TestResult {
     Ok(())
 }
 
-/// Where data and metadata lie, by the libraries of others.
+/// Positions of data and metadata, by the libraries of others.
 pub(crate) fn seen_in_the_file(comm: &Comm) -> TestResult {
     let folder = Folder::new(comm)?;
     let x = Vector::<f64>::zeros(&Distribution::uniform(comm, 1000));

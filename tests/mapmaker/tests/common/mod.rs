@@ -1,4 +1,4 @@
-//! What both test programs run: the `mapmaker` program on a small simulation.
+//! Common to both test programs: the `mapmaker` program on a small simulation.
 
 use std::path::Path;
 use std::time::Duration;

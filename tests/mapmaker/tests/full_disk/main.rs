@@ -77,7 +77,7 @@ fn entries(comm: &Comm, folder: &Path) -> TestResult<Vec<String>> {
     Ok(names)
 }
 
-/// Whether all ranks had the same outcome, and its message if it was an error.
+/// Checks that all ranks had the same outcome; returns the message if it was an error.
 fn outcome(comm: &Comm, result: Result<(), dolmen_io::Error>) -> Option<String> {
     let mine = result.err().map(|error| error.to_string()).unwrap_or_default();
     let mut first = mine.clone().into_bytes();
@@ -161,7 +161,7 @@ fn layout_of(layout: &Layout, length: u64) -> Layout {
     if *layout == Layout::Contiguous { Layout::Contiguous } else { Layout::Chunked(vec![length]) }
 }
 
-/// What the library holds back until the end, where the data had been written.
+/// A failed write at the end is a clean error: data that the library had held back, after the other data were written.
 fn failed_flushes_end_cleanly(comm: &Comm) -> TestResult {
     let folder = Folder::new(comm)?;
     let path = folder.path().join("maps.h5");

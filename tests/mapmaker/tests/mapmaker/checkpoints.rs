@@ -61,7 +61,7 @@ pub(crate) fn stopped_and_resumed() -> TestResult {
     job.signal_rank(0, libc::SIGTERM)?;
     let output = job.wait()?;
     assert_eq!(output.status.code(), Some(STOPPED), "{}{}", output.stdout, output.stderr);
-    assert!(output.stdout.contains("asked to stop") && output.stdout.contains("--resume"), "{}", output.stdout);
+    assert!(output.stdout.contains("stopped as requested") && output.stdout.contains("--resume"), "{}", output.stdout);
     assert!(!folder.join("stopped/map_destriped.fits").exists());
     assert_eq!(checkpoints(&folder.join("saved"))?.len(), 1);
 
@@ -71,7 +71,7 @@ pub(crate) fn stopped_and_resumed() -> TestResult {
     job.signal_rank(1, libc::SIGTERM)?;
     let output = job.wait()?;
     assert_eq!(output.status.code(), Some(STOPPED), "{}{}", output.stdout, output.stderr);
-    assert!(output.stdout.contains("going on from saved/checkpoint-00000001.h5 after iteration"), "{}", output.stdout);
+    assert!(output.stdout.contains("resuming from saved/checkpoint-00000001.h5 after iteration"), "{}", output.stdout);
     let left = checkpoints(&folder.join("saved"))?;
     assert_eq!(left.len(), 2, "the last two are kept: {left:?}");
 
@@ -87,7 +87,7 @@ pub(crate) fn stopped_and_resumed() -> TestResult {
         let newest = left[1].file_name().unwrap_or_default().display().to_string();
         let older = left[0].file_name().unwrap_or_default().display().to_string();
         assert!(output.stdout.contains(&format!("skipped saved/{newest}, which is damaged")), "{}", output.stdout);
-        assert!(output.stdout.contains(&format!("going on from saved/{older}")), "{}", output.stdout);
+        assert!(output.stdout.contains(&format!("resuming from saved/{older}")), "{}", output.stdout);
         assert_undisturbed(folder, name)?;
     }
     Ok(())
@@ -108,7 +108,7 @@ pub(crate) fn saved_on_the_way() -> TestResult {
     let args = ["--checkpoint", "often", "--checkpoint-every", "0s", "--resume", "--output", "often maps"];
     let output = start(3, folder, &args)?.wait()?;
     assert!(output.status.success(), "{}{}", output.stdout, output.stderr);
-    assert!(output.stdout.contains("no checkpoint in often: starting anew"), "{}", output.stdout);
+    assert!(output.stdout.contains("no checkpoint in often: starting from the beginning"), "{}", output.stdout);
     assert_undisturbed(folder, "often maps")?;
     assert_eq!(checkpoints(&folder.join("often"))?.len(), 2);
     Ok(())
@@ -122,7 +122,7 @@ pub(crate) fn ended_at_its_limit() -> TestResult {
     let config = fs::read_to_string(folder.join("case.toml"))?;
     fs::write(folder.join("short.toml"), config.replace("tolerance", "max_iterations = 3, tolerance"))?;
     let error = only_error(&mapmaker(2, folder, &["run", "short.toml", "--checkpoint", "saved"])?)?;
-    let advice = "--resume with a larger destripe.max_iterations goes on from saved/checkpoint-00000001.h5";
+    let advice = "; to continue from saved/checkpoint-00000001.h5, raise destripe.max_iterations and add --resume";
     assert!(error.contains("3 iterations") && error.ends_with(advice), "{error}");
     let args = ["run", "case.toml", "--checkpoint", "saved", "--resume", "--output", "resumed"];
     let output = mapmaker(3, folder, &args)?;
@@ -164,7 +164,7 @@ pub(crate) fn refused() -> TestResult {
     for (args, expected) in [
         (&["--resume"][..], "--checkpoint <DIR>"),
         (&["--checkpoint-every", "5m"], "--checkpoint <DIR>"),
-        (&["--checkpoint", "saved", "--checkpoint-every", "5"], "expected a number with s, m or h"),
+        (&["--checkpoint", "saved", "--checkpoint-every", "5"], "expected a number followed by s, m or h"),
     ] {
         let output = mapmaker(1, folder, &[&["run", "case.toml"], args].concat())?;
         assert_eq!(output.status.code(), Some(2));

@@ -10,7 +10,7 @@ use mapmaker::config::Config;
 use mapmaker::maps::{Maps, make_maps};
 use mapmaker::phases::Phases;
 
-/// Where samples look.
+/// Pointing of samples.
 pub(crate) enum Looks {
     /// Colatitude and longitude of each sample [rad], detector after detector.
     Angles(Vec<f64>, Vec<f64>),

@@ -1,4 +1,4 @@
-//! What a run writes never replaces what it reads, whatever the names are; and names and keys of files
+//! The output of a run never replaces its input, whatever the names are; and names and keys of files
 //! reach the terminal escaped.
 
 use std::ffi::OsStr;

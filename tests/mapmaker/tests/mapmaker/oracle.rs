@@ -356,6 +356,6 @@ pub(crate) fn other_data(comm: &Comm) -> TestResult {
     timeline.signal[good] += 1e-9;
     timeline.write(comm, &folder.path.join("tod.h5"))?;
     let error = solve(&mut |_: &Progress| {}, Some(&snapshot)).err().ok_or("resumed")?.to_string();
-    assert!(error.contains("the checkpoint was made of other timelines"), "{error}");
+    assert!(error.contains("the checkpoint belongs to other timelines"), "{error}");
     Ok(())
 }

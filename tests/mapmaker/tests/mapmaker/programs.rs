@@ -23,7 +23,7 @@ fn python(script: &str, path: &Path) -> TestResult {
     Ok(())
 }
 
-/// What looks odd and is fine: a baseline longer than the observation, attitudes and signals that are
+/// Odd inputs that are accepted: a baseline longer than the observation, attitudes and signals that are
 /// missing where all is flagged, more ranks than baselines.
 pub(crate) fn odd_input() -> TestResult {
     let temporary = tempfile::tempdir()?;
@@ -76,7 +76,7 @@ assert fits.getheader(sys.argv[1] + '/map_binned.fits', 1)['POLCCONV'] == 'COSMO
     for config in ["ring.toml", "nested.toml"] {
         let made = mapmaker(2, folder, &["run", config])?;
         assert!(made.status.success(), "{}", made.stderr);
-        assert!(made.stdout.contains("residual history") && made.stdout.contains("report.html"), "{}", made.stdout);
+        assert!(made.stdout.contains("relative residual") && made.stdout.contains("report.html"), "{}", made.stdout);
         python(COMPARE, &folder.join("out"))?;
     }
     // Without destriping, nothing of an earlier run stays that this one did not make, nor of one that

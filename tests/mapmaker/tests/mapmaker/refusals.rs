@@ -51,7 +51,7 @@ pub(crate) fn bad_input() -> TestResult {
     damage(&tod, "net.h5", "t = f['detectors'][()]; t['net'][1] = -1; f['detectors'][...] = t")?;
     refused(folder, &["run", "good.toml", "--tod", "net.h5"], &["detectors[1].net", "-1"])?;
     damage(&tod, "flagged.h5", "f['observations/scan/flags'] = __import__('numpy').ones(3600, 'u1')")?;
-    refused(folder, &["run", "good.toml", "--tod", "flagged.h5"], &["flagged.h5", "every sample is flagged"])?;
+    refused(folder, &["run", "good.toml", "--tod", "flagged.h5"], &["flagged.h5", "all samples are flagged"])?;
 
     config("nside.toml", &CONFIG.replace("nside = 8 }\n    destripe", "nside = 12 }\n    destripe"))?;
     refused(folder, &["run", "nside.toml"], &["nside.toml", "12", "power of two"])?;

@@ -84,8 +84,8 @@ pub(crate) fn large_configuration() -> TestResult {
     let folder = temporary.path();
     fs::write(folder.join("large.toml"), "x = [1, 2, 3, 4]\n".repeat((40 << 20) / 17))?;
     for (ranks, command, config, expected) in [
-        (3, "run", "large.toml", "large.toml: is larger than 1048576 bytes, which no configuration needs to be"),
-        (1, "simulate", "large.toml", "large.toml: is larger than 1048576 bytes, which no configuration needs to be"),
+        (3, "run", "large.toml", "large.toml: is larger than 1048576 bytes"),
+        (1, "simulate", "large.toml", "large.toml: is larger than 1048576 bytes"),
         (1, "run", "/dev/urandom", "/dev/urandom: is not a regular file"),
     ] {
         let error = with_little_memory(ranks, folder, &[command, config])?;

@@ -16,7 +16,7 @@ fn c(re: f64, im: f64) -> Complex64 {
     Complex64::new(re, im)
 }
 
-/// How often a transpose is made in `body`.
+/// Counts the transposes made in `body`.
 fn transposes(comm: &Comm, body: impl FnOnce() -> TestResult) -> TestResult<u64> {
     let profile = Profile::start(comm)?;
     body()?;

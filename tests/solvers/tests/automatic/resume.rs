@@ -21,7 +21,7 @@ impl Monitor<f64> for Keeper {
     }
 }
 
-/// What is the same in two solves that took different times.
+/// Returns the parts of a solution that are the same in two solves that took different times.
 fn timeless(solution: &Solution) -> Vec<String> {
     let told = solution.attempts.iter().map(|attempt| {
         let history = attempt.outcome.as_ref().map(|report| (report.history.clone(), report.applications));

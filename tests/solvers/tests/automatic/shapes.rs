@@ -39,7 +39,7 @@ fn first(solution: &Solution) -> &str {
     &solution.attempts[0].reason
 }
 
-/// What is left is solved by what fits it.
+/// The rest, without empty rows and columns, is solved by a method that fits it.
 pub(crate) fn empty_rows_and_columns(comm: &Comm) -> TestResult {
     for (wind, expected) in [(0.3, "gmres+schwarz"), (0.0, "cg+ic")] {
         let a = with_holes(comm, wind)?;

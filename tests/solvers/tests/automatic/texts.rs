@@ -162,7 +162,7 @@ pub(crate) fn the_page_is_complete() -> TestResult {
     Ok(())
 }
 
-/// What a text makes has the bits of what the constructors make.
+/// A solver made from a text has the bits of one made by the constructors.
 pub(crate) fn a_text_makes_what_constructors_make(comm: &Comm) -> TestResult {
     let a = &tridiagonal(comm, 60, -1.0, |i| 2.5 + 0.25 * f64::from(u8::from(i % 3 == 0)), -1.0)?;
     let b = right_hand_side(a)?;

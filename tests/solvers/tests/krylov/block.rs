@@ -50,7 +50,7 @@ fn residual<T: Scalar>(a: &dyn LinearOperator<T>, b: &MultiVector<T>, x: &MultiV
     Ok(r.norm2())
 }
 
-/// What every report has to satisfy.
+/// Checks the properties of every report.
 fn audit<T: Scalar>(
     reports: &[SolveReport],
     a: &dyn LinearOperator<T>,

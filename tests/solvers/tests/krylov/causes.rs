@@ -31,7 +31,7 @@ fn tolerance<T: Scalar>() -> f64 {
     if T::NAME.ends_with("32") { 1e-4 } else { 1e-8 }
 }
 
-/// Where a singular system has no solution, MINRES stops at the least residual, if rounding lets it come that far.
+/// If a singular system has no solution, MINRES stops at the least residual, as far as rounding allows.
 pub(crate) fn inconsistent<T: Scalar>(comm: &Comm) -> TestResult {
     for grid in [&[30][..]] {
         let layout = Layout::uniform(comm, grid.iter().product());

@@ -440,7 +440,7 @@ pub(crate) fn by_hand(comm: &Comm) -> TestResult {
     Ok(())
 }
 
-/// What no number of the type can say is one error on all ranks.
+/// A result that no number of the type can hold is one error on all ranks.
 pub(crate) fn out_of_range(comm: &Comm) -> TestResult {
     let layout = layout(comm, ORDER)?;
     let a = table::<f64>(&layout, &layout, Kind::Definite, 0)?;

@@ -85,7 +85,7 @@ pub(crate) fn assert_close(found: f64, expected: f64, tolerance: f64) {
     assert!(error <= tolerance, "found {found}, expected {expected}: relative error {error:.1e}");
 }
 
-/// What every report has to satisfy, against a residual computed here.
+/// Checks every report against a residual computed here.
 pub(crate) fn audit<T: Scalar>(
     report: &SolveReport,
     a: &dyn LinearOperator<T>,

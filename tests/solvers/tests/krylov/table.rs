@@ -16,7 +16,7 @@ use crate::stencil::{audit, ones};
 
 const ORDER: u64 = 23;
 
-/// What a matrix of the table is like.
+/// Properties of a matrix of the table.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) enum Kind {
     Definite,

@@ -141,7 +141,7 @@ pub(crate) fn serial<T: Scalar>(a: &Dense<T>) -> TestResult<SerialCsr<T>> {
     Ok(SerialCsr::new(a.len(), starts, columns, values)?)
 }
 
-/// What a solver does to each unit vector, as columns; and its adjoint.
+/// Computes the matrix of a solver, column by column, and that of its adjoint.
 pub(crate) fn of_solver<T: Scalar>(n: usize, solver: &(impl LocalSolver<T> + ?Sized)) -> [Dense<T>; 2] {
     let unit = |k: usize| (0..n).map(|i| if i == k { T::ONE } else { T::ZERO }).collect::<Vec<T>>();
     let columns = |solve: &dyn Fn(&mut [T])| {

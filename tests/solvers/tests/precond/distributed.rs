@@ -218,7 +218,7 @@ pub(crate) fn direct<T: Scalar>(comm: &Comm) -> TestResult {
     check("direct solution by Cholesky", &Direct::factor_with(&a, Cholesky::new)?, &inverse(&definite))
 }
 
-/// What does not depend on the number of ranks by its definition has the same bits.
+/// Preconditioners whose definition does not depend on the number of ranks have the same bits.
 pub(crate) fn bits<T: Scalar>(comm: &Comm) -> TestResult<Checksums> {
     let (layout, dense) = (layout(comm)?, sample::<T>(N, 28, true));
     let a = matrix(&layout, &dense)?;

@@ -84,7 +84,7 @@ pub(crate) fn factors_to_the_bit<T: Scalar>() -> TestResult {
     Ok(())
 }
 
-/// What ILUT drops depends on the units of rows and columns, unless they are taken away.
+/// Entries that ILUT drops depend on the units of rows and columns, unless these are removed.
 pub(crate) fn scaled_thresholds<T: Scalar>() -> TestResult {
     let dense = sample::<T>(N, 15, false);
     let a = filled(N, |i, j| if i == j { T::from_parts(12.0, 0.0) } else { dense[i][j] });
