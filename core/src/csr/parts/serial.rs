@@ -66,7 +66,7 @@ impl<T: Scalar> SerialCsr<T> {
         SerialCsr { columns, row_offsets, column_indices, values }
     }
 
-    /// From so many rows, with about so many entries, that are right by construction.
+    /// Makes a matrix from rows that are valid by construction; the numbers of rows and entries reserve memory.
     pub(in crate::csr) fn from_rows(
         columns: usize,
         entries: usize,

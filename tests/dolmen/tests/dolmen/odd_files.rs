@@ -101,7 +101,7 @@ with h5py.File('odd.h5', 'w') as f:
     refused(folder, &["convert", "odd.h5::pairs", "x.mtx"], integers)
 }
 
-/// What MATLAB and AnnData write besides plain numbers.
+/// Types that MATLAB and AnnData write besides plain numbers.
 pub(crate) fn matlab_and_anndata() -> TestResult {
     let temporary = tempdir()?;
     let folder = temporary.path();

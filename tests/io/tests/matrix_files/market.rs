@@ -144,7 +144,7 @@ fn what_the_format_allows_is_read(comm: &Comm) -> TestResult {
     Ok(())
 }
 
-/// What the format does not have, and SciPy reads without a word: its answers, from SciPy 1.17.
+/// Files beyond the format that SciPy reads without a warning: its answers, from SciPy 1.17.
 fn what_scipy_accepts_is_read(comm: &Comm) -> TestResult {
     let folder = Folder::new(comm)?;
     let (c, r) = (Complex64::new, |re| Complex64::new(re, 0.0));
