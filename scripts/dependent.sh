@@ -16,5 +16,6 @@ launch=$PWD/scripts/mpirun.sh program=$target_dir/debug/stones
 grep -q "converged: the true residual meets the tolerance" "$folder/printed"
 
 cargo check --quiet -p dolmen --no-default-features
-cargo package --quiet --workspace --no-verify --allow-dirty
+published=(dolmen-core dolmen-solvers dolmen-io dolmen dolmen-common dolmen-command dolmen-mapmaker)
+cargo package --quiet --no-verify --allow-dirty "${published[@]/#/--package=}"
 echo "dependent: ok"
