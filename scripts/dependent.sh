@@ -15,7 +15,9 @@ launch=$PWD/scripts/mpirun.sh program=$target_dir/debug/stones
 (cd "$folder" && "$launch" -n 3 "$program") | tee "$folder/printed"
 grep -q "converged: the true residual meets the tolerance" "$folder/printed"
 
-cargo check --quiet -p dolmen --no-default-features
+for features in "" hdf5 fits; do
+    cargo check --quiet -p dolmen --no-default-features --features "$features"
+done
 published=(dolmen-core dolmen-solvers dolmen-io dolmen dolmen-common dolmen-command dolmen-mapmaker)
 cargo package --quiet --no-verify --allow-dirty "${published[@]/#/--package=}"
 echo "dependent: ok"

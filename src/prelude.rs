@@ -6,7 +6,7 @@ pub use crate::core::{
     AdjointOperator, BlockCsrMatrix, Combine, Comm, Complex32, Complex64, CsrBuilder, CsrMatrix, Diagonal,
     ExchangePlan, FnOperator, Gid, Graph, IndexMap, Layout, Lid, LinearOperator, MultiVector, Real, Scalar, Vector,
 };
-pub use crate::io::{read_matrix, read_vectors, write_matrix, write_vectors};
+pub use crate::io::{Location, read_matrix, read_vector, read_vectors, write_matrix, write_vector, write_vectors};
 pub use crate::solvers::{
     Automatic, BiCgStab, BlockCg, BlockJacobi, Cg, Cgls, Direct, Fgmres, FlexibleCg, Gcr, Gmres, Ic, Idr, Ilu, Ilut,
     Jacobi, LeastSquaresSolver, Lsmr, Lsqr, Minres, Monitor, Norm, NullSpace, PipelinedCg, Schwarz, SolveReport,

@@ -14,18 +14,26 @@
 mod checks;
 mod contents;
 mod description;
+#[cfg_attr(not(feature = "fits"), path = "files/without_fits.rs")]
 mod fits_columns;
 mod format;
+#[cfg_attr(not(feature = "hdf5"), path = "files/without_hdf5.rs")]
 mod hdf5_objects;
 mod location;
 mod read;
 mod right_hand_side;
+mod wanted;
 mod write;
 
+#[cfg(feature = "hdf5")]
+pub use crate::hdf5::Entry;
 pub(crate) use checks::{check_length, check_sizes, most_rows, require_field};
 pub use contents::{Matrix, Vectors};
 pub use description::{Description, Field, Storage, Symmetry};
 pub use format::Format;
+#[cfg(not(feature = "hdf5"))]
+pub use hdf5_objects::Entry;
+#[cfg(feature = "hdf5")]
 pub use hdf5_objects::{Found, Hdf5Contents};
 pub use location::Location;
 pub use read::{describe, read_matrix, read_vector, read_vectors};

@@ -4,11 +4,17 @@
 //! Everything that can fail on one rank is agreed over the ranks, and files
 //! appear under their name only when they are complete.
 
+// Parts of what all formats share are used by HDF5 and FITS alone.
+#![cfg_attr(not(all(feature = "hdf5", feature = "fits")), allow(dead_code, unused_imports))]
+
 pub mod budget;
+#[cfg(feature = "hdf5")]
 pub mod checkpoint;
 pub mod files;
+#[cfg(feature = "fits")]
 pub mod fits;
 pub mod harwell_boeing;
+#[cfg(feature = "hdf5")]
 pub mod hdf5;
 pub mod matrix_market;
 pub mod npz;

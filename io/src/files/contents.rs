@@ -1,6 +1,7 @@
 //! Matrices and vectors of the numbers that a file has.
 
-use super::read::{Wanted, with_file};
+use super::read::with_file;
+use super::wanted::Wanted;
 use super::{Description, Field, Location, write_matrix, write_vectors};
 use crate::error::Result;
 use dolmen_core::{Comm, Complex64, CsrMatrix, Layout, LinearOperator, MultiVector, Scalar};

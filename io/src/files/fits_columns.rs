@@ -1,11 +1,10 @@
 //! Vectors in FITS files: the columns of binary tables, HEALPix maps among them.
 
 use super::checks::{check_object_length, require_field};
-use super::read::Wanted;
-use super::{Description, Field, Format, Location, Storage};
+use super::wanted::Wanted;
+use super::{Description, Entry, Field, Format, Location, Storage};
 use crate::error::{Error, Result};
 use crate::fits::{Column, ColumnData, ColumnType, FitsFile, Hdu, HduKind, Header, TableColumn, write_table};
-use crate::hdf5::Entry;
 use bytemuck::cast_slice;
 use dolmen_core::{Comm, Layout, MultiVector, Real, Scalar, Vector};
 use std::path::Path;

@@ -5,7 +5,7 @@ mod check;
 mod describe;
 
 use super::checks::{check_object_length, require_field};
-use super::read::Wanted;
+use super::wanted::Wanted;
 use super::{Description, Location};
 use crate::checkpoint;
 use crate::error::{Error, Result};

@@ -2,43 +2,15 @@
 
 use super::fits_columns::FitsColumn;
 use super::hdf5_objects::Hdf5Object;
-use super::{Description, Format, Location};
+use super::wanted::Wanted;
+use super::{Description, Entry, Format, Location};
 use crate::error::{Error, Result};
 use crate::harwell_boeing::HarwellBoeing;
-use crate::hdf5::Entry;
 use crate::matrix_market::MatrixMarket;
 use crate::npz::Npz;
 use crate::petsc::PetscFile;
 use crate::source::Source;
 use dolmen_core::{Comm, CsrMatrix, Layout, MultiVector, Vector};
-
-/// The kind of object that a caller looks for, where a file has several.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Wanted {
-    Any,
-    Matrix,
-    Vectors,
-}
-
-impl Wanted {
-    /// Returns whether an object of this description is one.
-    pub(super) fn fits(self, description: &Description) -> bool {
-        match self {
-            Wanted::Any => true,
-            Wanted::Matrix => !description.is_vectors(),
-            Wanted::Vectors => description.is_vectors(),
-        }
-    }
-
-    /// In words.
-    pub(super) fn name(self) -> &'static str {
-        match self {
-            Wanted::Any => "a matrix or vectors",
-            Wanted::Matrix => "a sparse matrix",
-            Wanted::Vectors => "vectors",
-        }
-    }
-}
 
 /// A file of a known format whose header is read, or one object of it.
 pub(super) enum Opened<'s> {

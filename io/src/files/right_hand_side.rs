@@ -1,6 +1,7 @@
 //! One vector as the right-hand side of a system.
 
-use super::read::{Wanted, with_file};
+use super::read::with_file;
+use super::wanted::Wanted;
 use super::{Field, Location, Vectors};
 use crate::error::Result;
 use dolmen_core::{Complex64, Layout, MultiVector, Scalar, Vector};

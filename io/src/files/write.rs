@@ -1,8 +1,7 @@
 //! Writing in the format of the file's extension.
 
-use super::{Format, Location, Symmetry, fits_columns, hdf5_objects};
+use super::{Entry, Format, Location, Symmetry, fits_columns, hdf5_objects};
 use crate::error::Result;
-use crate::hdf5::Entry;
 use crate::petsc::{self, IndexWidth};
 use crate::{matrix_market, npz, require_writable};
 use dolmen_core::{Comm, CsrMatrix, LinearOperator, MultiVector, Vector};
