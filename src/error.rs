@@ -26,3 +26,16 @@ impl From<dolmen_solvers::Error> for Error {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_error_of_the_core_is_one_whoever_passes_it_on() {
+        let of_core = || dolmen_core::Error::AlreadyRecording;
+        let through_solvers = Error::from(dolmen_solvers::Error::from(of_core()));
+        assert!(matches!(through_solvers, Error::Core(dolmen_core::Error::AlreadyRecording)));
+        assert_eq!(through_solvers.to_string(), of_core().to_string());
+    }
+}
