@@ -15,13 +15,13 @@
 //!   in the environment ends a job whose ranks call different collective functions.
 
 mod agreement;
-mod capacity;
-pub(crate) mod check;
+pub(crate) mod compare_calls;
 pub(crate) mod disagreement;
+pub(crate) mod end_of_program;
 pub(crate) mod ffi;
 mod group;
-pub(crate) mod leaving;
 mod operation;
+mod packet_size;
 mod reductions;
 pub(crate) mod report;
 mod transfers;

@@ -8,7 +8,7 @@ use std::process::{ExitCode, Termination};
 use mpi::Threading;
 
 use crate::comm::report::{FAILURE, report};
-use crate::comm::{Comm, RawComm, check, leaving};
+use crate::comm::{Comm, RawComm, compare_calls, end_of_program};
 use crate::environment;
 use crate::error::Error;
 use crate::threads;
@@ -43,20 +43,20 @@ impl Comm {
         crate::blas::use_one_thread();
         let control = RawComm::world().duplicate();
         abort_on_panic(control);
-        leaving::listen(control);
+        end_of_program::listen(control);
         let comm = Comm::new(RawComm::world().duplicate());
-        let checked = check::from_environment(&comm);
+        let checked = compare_calls::from_environment(&comm);
         // Once more, with a twin if calls are compared from here on.
         let comm = Comm::new(comm.raw());
         let _span = tracing::info_span!(target: "dolmen", "rank", rank = comm.rank()).entered();
         let ready = checked.and_then(|()| threads::from_environment(&comm));
         let code = match ready.map_err(E::from).and_then(|()| main(&comm)) {
             Ok(code) => {
-                leaving::finish(control);
+                end_of_program::finish(control);
                 code.report()
             }
             Err(error) => {
-                leaving::fail(control, &error);
+                end_of_program::fail(control, &error);
                 ExitCode::from(FAILURE)
             }
         };

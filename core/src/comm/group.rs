@@ -5,8 +5,8 @@ use std::marker::PhantomData;
 use std::rc::Rc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use crate::comm::capacity::Capacity;
 use crate::comm::ffi::RawComm;
+use crate::comm::packet_size::Capacity;
 
 /// A group of MPI ranks. Cloning is cheap and names the same group.
 #[derive(Clone)]

@@ -12,10 +12,10 @@ use std::cell::Cell;
 
 use bytemuck::{bytes_of, cast_slice, cast_slice_mut};
 
-use crate::comm::capacity::LARGEST;
 use crate::comm::disagreement::Disagreement;
 use crate::comm::group::Comm;
 use crate::comm::operation::{Alike, Operation};
+use crate::comm::packet_size::LARGEST;
 use crate::record;
 use ffi::{CALLS, CLAIMS, Header, known, reduce_packet, reduce_values};
 

@@ -9,9 +9,9 @@
 
 use dolmen_core::{Combine, index::at};
 
+use crate::pixel_blocks::{outer, packed_len};
 use crate::pixels::Pixels;
 use crate::samples::{Part, Samples};
-use crate::small::{outer, packed_len};
 
 /// Computes the weights of a sample for the Stokes parameters of the map.
 #[inline(always)]

@@ -14,10 +14,10 @@ use crate::binning::{Binning, Workspace, largest, weights};
 use crate::components::ComponentMeans;
 use crate::config::DestripeConfig;
 use crate::error::{Error, Result};
-use crate::marked::Marked;
+use crate::marked_snapshots::Marked;
+use crate::pixel_blocks::{multiply, packed_len};
 use crate::pixels::Pixels;
 use crate::samples::{Part, Samples};
-use crate::small::{multiply, packed_len};
 
 /// The map-making operators of a run with `N` Stokes parameters.
 pub struct Destriper<'a, const N: usize> {

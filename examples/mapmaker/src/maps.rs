@@ -12,10 +12,10 @@ use crate::error::{Error, Result};
 use crate::healpix::Healpix;
 use crate::memory::require_map;
 use crate::phases::Phases;
+use crate::pixel_blocks::{invert, packed_len, rcond};
 use crate::pixels::Pixels;
 use crate::samples::Samples;
 use crate::sky::SkyFile;
-use crate::small::{invert, packed_len, rcond};
 use crate::tod::{Description, Tod};
 
 /// Everything that a run computes. Pixel arrays hold the pixels that this rank owns, with

@@ -9,7 +9,7 @@ use dolmen_io::budget::available;
 
 use crate::config::{MapConfig, Stokes};
 use crate::error::{Error, Result};
-use crate::small::packed_len;
+use crate::pixel_blocks::packed_len;
 
 /// Refuses a run unless each node has memory available for the `bytes` of each of its ranks.
 /// `what` says what needs it, and what to change; it must be the same on all ranks.

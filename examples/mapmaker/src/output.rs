@@ -10,7 +10,7 @@ use dolmen_io::require_writable_folder;
 use crate::config::{Config, Convention, Frame};
 use crate::error::{Error, Result};
 use crate::maps::Maps;
-use crate::small::packed_len;
+use crate::pixel_blocks::packed_len;
 
 /// Returns the names of the Stokes columns of a map with `width` of them, and their short forms.
 pub fn stokes_names(width: usize) -> &'static [(&'static str, &'static str)] {

@@ -11,9 +11,9 @@ use std::backtrace::Backtrace;
 use std::time::{Duration, Instant};
 
 use crate::comm::disagreement::{grouped, listed};
+use crate::comm::end_of_program;
 use crate::comm::ffi::RawComm;
 use crate::comm::group::{self, Comm, Twin};
-use crate::comm::leaving;
 use crate::comm::report::{FAILURE, print, report};
 use crate::error::{Error, Result};
 use crate::record;
@@ -79,7 +79,7 @@ impl Comm {
                 continue;
             }
             std::thread::sleep(Duration::from_micros(200));
-            let finished = twin.members.iter().find(|rank| leaving::has_finished(**rank));
+            let finished = twin.members.iter().find(|rank| end_of_program::has_finished(**rank));
             if let Some(&rank) = finished
                 && finished_since.get_or_insert_with(Instant::now).elapsed() > GRACE
             {
@@ -137,7 +137,7 @@ fn place_in(trace: &str) -> String {
 }
 
 /// The end of the path of this file.
-const THIS_FILE: &str = "core/src/comm/check.rs:";
+const THIS_FILE: &str = "core/src/comm/compare_calls.rs:";
 
 /// Functions of a backtrace and where they are, `file:line:column`.
 fn frames(trace: &str) -> impl Iterator<Item = (&str, Option<&str>)> {
@@ -162,7 +162,7 @@ mod tests {
 
     #[test]
     fn the_place_is_where_the_program_calls() {
-        let trace = "   0: place\n             at /tools/core/src/comm/check.rs:9:5\n   \
+        let trace = "   0: place\n             at /tools/core/src/comm/compare_calls.rs:9:5\n   \
                      1: dot<f64>\n             at /tools/core/src/vector.rs:1:2\n   \
                      2: with<f64>\n             at /rustc/5980/library/std/src/thread.rs:1:2\n   \
                      3: solve\n             at /tools/solvers/src/krylov.rs:3:4\n   \
