@@ -229,7 +229,7 @@ save('dense.npz', **{'arr_0': np.ones((3, 3)), 'arr_1': np.ones(3)})
     if python(comm, script, folder.path())? {
         for (name, expected) in [
             ("no-format", "file: has no array format; it is not a sparse matrix as SciPy saves it"),
-            ("odd-format", "member format.npy: is 'lil'; only csr, csc, coo, bsr and dia are supported"),
+            ("odd-format", "member format.npy: is 'lil'; only csr, csc, coo, bsr, dia and gcxs are supported"),
             ("shape", "member shape.npy: is not two sizes"),
             ("three", "member shape.npy: is not two sizes"),
             ("huge", "member shape.npy: a matrix of 1000000000000000 by 4 is too large for a file of"),
