@@ -87,7 +87,7 @@ pub use operator::{
     FnOperator, Identity, KnownDiagonal, LinearOperator, Product, Scaled, Sum, check_adjoint,
 };
 pub use redistribute::Redistribute;
-pub use reduce::{BinnedSum, Reduction};
+pub use reduce::{BinnedSum, Reduction, Summation};
 pub use scalar::{Complex32, Complex64, Real, Scalar};
 pub use snapshot::Snapshot;
-pub use vector::{Vector, dots, dots_into, dots_with, update, update_dots};
+pub use vector::{Vector, dots, update, update_dots};

@@ -41,6 +41,46 @@ pub enum Reduction {
     Fast,
 }
 
+/// A [`Reduction`], with a few numbers of each rank that are added up in the same message: votes, counts, times.
+///
+/// Functions that take one take a `Reduction` too.
+///
+/// ```
+/// # use dolmen_core::{Reduction, Vector, dots};
+/// # fn f(r: &Vector<f64>, z: &Vector<f64>, wants_to_stop: bool) -> dolmen_core::Result<()> {
+/// let [plain] = dots([(r, z)], Reduction::Fast)?;
+/// let mut votes = [f64::from(u8::from(wants_to_stop))];
+/// let [product] = dots([(r, z)], Reduction::Reproducible.with(&mut votes))?;
+/// let is_to_stop = votes[0] > 0.0;
+/// # Ok(()) }
+/// ```
+#[derive(Debug)]
+pub struct Summation<'r> {
+    reduction: Reduction,
+    riders: &'r mut [f64],
+}
+
+impl Reduction {
+    /// Adds up the riders of all ranks in the message of the reduction: each becomes its sum. All ranks give the same
+    /// number of them.
+    pub fn with(self, riders: &mut [f64]) -> Summation<'_> {
+        Summation { reduction: self, riders }
+    }
+}
+
+impl From<Reduction> for Summation<'_> {
+    fn from(reduction: Reduction) -> Self {
+        Summation { reduction, riders: &mut [] }
+    }
+}
+
+impl Summation<'_> {
+    /// Returns the number of riders.
+    pub(crate) fn riders(&self) -> usize {
+        self.riders.len()
+    }
+}
+
 /// Which inner product: `conj(a) b` (BLAS `dotc`) or `a b` (BLAS `dotu`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Form {
@@ -57,29 +97,16 @@ const LANES: usize = 16;
 /// # Collective
 pub(crate) fn dot_sums<'v, T: Scalar, S: Scalar>(
     layout: &Layout,
-    reduction: Reduction,
+    summation: Summation<'_>,
     form: Form,
     out: &mut [S],
     operands: impl Fn(usize) -> [&'v [T]; 2],
 ) -> Result<(), Disagreement> {
-    dot_sums_with(layout, reduction, form, (out, &mut []), operands)
-}
-
-/// [`dot_sums`], and in the same reduction the sums over the ranks of a few numbers of each.
-///
-/// # Collective
-pub(crate) fn dot_sums_with<'v, T: Scalar, S: Scalar>(
-    layout: &Layout,
-    reduction: Reduction,
-    form: Form,
-    out: (&mut [S], &mut [f64]),
-    operands: impl Fn(usize) -> [&'v [T]; 2],
-) -> Result<(), Disagreement> {
     if !T::COMPLEX {
-        return sums(layout, reduction, out, operands, real_product::<T>);
+        return sums(layout, summation, out, operands, real_product::<T>);
     }
     let sign = if form == Form::Conjugated { 1.0 } else { -1.0 };
-    sums(layout, reduction, out, operands, |a: T, b: T| complex_product(sign, a, b))
+    sums(layout, summation, out, operands, |a: T, b: T| complex_product(sign, a, b))
 }
 
 /// Returns `a b` of real numbers.
@@ -106,7 +133,7 @@ pub(crate) fn real_sums<'v, T: Scalar, R: Real>(
     operand: impl Fn(usize) -> &'v [T],
     f: impl Fn(T) -> f64 + Sync,
 ) -> Result<(), Disagreement> {
-    sums(layout, reduction, (out, &mut []), |j| [operand(j); 2], |a, _| [f(a)])
+    sums(layout, reduction.into(), out, |j| [operand(j); 2], |a, _| [f(a)])
 }
 
 /// Returns the sum of all entries of a vector over all ranks, in one reduction.
@@ -119,36 +146,34 @@ pub(crate) fn entry_sum<T: Scalar>(
 ) -> Result<T::Double, Disagreement> {
     let mut out = [T::Double::ZERO];
     if T::COMPLEX {
-        sums(layout, reduction, (&mut out, &mut []), |_| [entries; 2], |x, _| [x.re().to_f64(), x.im().to_f64()])?;
+        sums(layout, reduction.into(), &mut out, |_| [entries; 2], |x, _| [x.re().to_f64(), x.im().to_f64()])?;
     } else {
-        sums(layout, reduction, (&mut out, &mut []), |_| [entries; 2], |x, _| [x.re().to_f64()])?;
+        sums(layout, reduction.into(), &mut out, |_| [entries; 2], |x, _| [x.re().to_f64()])?;
     }
     Ok(out[0])
 }
 
-/// Sums of `f(a[i], b[i])`, in double precision, over all ranks, in one reduction, with which a few
-/// other numbers of each rank are added up too.
+/// Sums of `f(a[i], b[i])`, in double precision, over all ranks, in one reduction.
 ///
 /// # Collective
 fn sums<'v, S: Scalar, A: Copy + Sync + 'v, const P: usize>(
     layout: &Layout,
-    reduction: Reduction,
-    (out, riders): (&mut [S], &mut [f64]),
+    summation: Summation<'_>,
+    out: &mut [S],
     operands: impl Fn(usize) -> [&'v [A]; 2],
     f: impl Fn(A, A) -> [f64; P] + Sync,
 ) -> Result<(), Disagreement> {
     let count = out.len();
-    add_up(layout, reduction, (out, riders), &mut Pairs { count, operands, f })
+    add_up(layout, summation, out, &mut Pairs { count, operands, f })
 }
 
-/// Sums of summands over all ranks, in one reduction, with which a few other numbers of each rank are
-/// added up too.
+/// Sums of summands over all ranks, in one reduction.
 ///
 /// # Collective
 fn add_up<S: Scalar, const P: usize>(
     layout: &Layout,
-    reduction: Reduction,
-    (out, riders): (&mut [S], &mut [f64]),
+    Summation { reduction, riders }: Summation<'_>,
+    out: &mut [S],
     summands: &mut impl Summands<P>,
 ) -> Result<(), Disagreement> {
     if reduction == Reduction::Reproducible {

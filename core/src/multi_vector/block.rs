@@ -4,7 +4,7 @@
 //! a product change with the number of ranks. The default here therefore is a kernel of our own that
 //! sums in one order, a cache block of rows at a time; [`Reduction::Fast`] asks for BLAS.
 
-use ndarray::{Array2, ArrayView2, ArrayViewMut2, ShapeBuilder};
+use ndarray::{Array2, ArrayView2, ShapeBuilder};
 
 use crate::blas::MAX_DIMENSION;
 use crate::comm::disagreement::Disagreement;
@@ -12,7 +12,7 @@ use crate::error::{Error, Result};
 use crate::layout::Layout;
 use crate::multi_vector::MultiVector;
 use crate::profile::entrywise;
-use crate::reduce::{Form, Reduction, add_ranks, dot_sums, dot_sums_with, real_sums};
+use crate::reduce::{Form, Reduction, Summation, add_ranks, dot_sums, real_sums};
 use crate::scalar::{Real, Scalar};
 use crate::scaling::SAFE_SQUARES;
 use crate::simd;
@@ -83,31 +83,18 @@ impl<T: Scalar> MultiVector<T> {
     /// products column by column, bound by cache; the fast ones are a `gemm`.
     ///
     /// # Errors
-    /// As [`MultiVector::gram_into`].
+    /// [`Error::LayoutMismatch`], [`Error::RanksDisagree`] if the ranks have different numbers of columns, or, for the
+    /// fast product, [`Error::TooLarge`] above 2^31 - 1 rows on a rank.
     pub fn gram(&self, y: &MultiVector<T>, reduction: Reduction) -> Result<Array2<T>> {
-        let mut gram = Array2::from_elem((self.columns, y.columns).f(), T::ZERO);
-        self.gram_into(y, reduction, gram.view_mut())?;
-        Ok(gram)
+        self.layout.require_same(&y.layout, "Gram matrix")?;
+        let mut sums = vec![T::ZERO; self.columns * y.columns];
+        self.gram_sums(y, reduction, &mut sums)?;
+        let shape = (self.columns, y.columns).f();
+        Ok(Array2::from_shape_vec(shape, sums).expect("invariant: a sum for each entry"))
     }
 
-    /// Works like [`MultiVector::gram`] into a matrix that is there; column-major, so that its sums are one
-    /// array.
-    ///
-    /// # Collective
-    /// One reduction. Nothing is allocated once one of the same size was made before.
-    ///
-    /// # Errors
-    /// [`Error::LayoutMismatch`], [`Error::Shape`] if `out` has another shape or order,
-    /// [`Error::RanksDisagree`] if the ranks have different numbers of columns, or, for the fast product,
-    /// [`Error::TooLarge`] above 2^31 - 1 rows on a rank.
-    pub fn gram_into(&self, y: &MultiVector<T>, reduction: Reduction, mut out: ArrayViewMut2<'_, T>) -> Result<()> {
-        let operation = "Gram matrix";
-        self.layout.require_same(&y.layout, operation)?;
-        require_shape(operation, out.dim(), (self.columns, y.columns))?;
-        let Some(sums) = out.view_mut().reversed_axes().into_slice() else {
-            let (rows, columns) = (self.columns as u64, y.columns as u64);
-            return Err(Error::Shape { operation, expected: (rows, columns), found: (columns, rows) });
-        };
+    /// Computes the entries of [`MultiVector::gram`], column after column.
+    fn gram_sums(&self, y: &MultiVector<T>, reduction: Reduction, sums: &mut [T]) -> Result<()> {
         let differs = |differ: Disagreement| {
             let call = format_args!("MultiVector::gram of {} and {} columns", self.columns, y.columns);
             differ.error(self.comm(), &call)
@@ -121,51 +108,30 @@ impl<T: Scalar> MultiVector<T> {
             return add_ranks(self.comm(), sums).map_err(differs);
         }
         let columns = |at: usize| [self.column(at % self.columns), y.column(at / self.columns)];
-        dot_sums(&self.layout, reduction, Form::Conjugated, sums, columns).map_err(differs)
+        dot_sums(&self.layout, reduction.into(), Form::Conjugated, sums, columns).map_err(differs)
     }
 
-    /// Computes the inner products of columns: `out[j]` is that of column `j` of `self` and column `j` of `y`.
-    ///
-    /// # Collective
-    /// One reduction.
-    ///
-    /// # Errors
-    /// [`Error::LayoutMismatch`], [`Error::Shape`] if the numbers of columns or of sums differ, or
-    /// [`Error::RanksDisagree`] if they differ between the ranks.
-    pub fn column_dots(&self, y: &MultiVector<T>, reduction: Reduction, out: &mut [T]) -> Result<()> {
-        self.sum_columns(y, reduction, (out, &mut []))
-    }
-
-    /// Computes [`MultiVector::column_dots`] in double precision, and in the same reduction the sums over the
-    /// ranks of a few numbers of each, as [`dots_with`](crate::dots_with) adds them.
+    /// Computes the inner products of columns, in double precision: `out[j]` is that of column `j` of `self` and column `j` of `y`.
     ///
     /// # Collective
     /// One reduction. All ranks give the same number of riders.
     ///
     /// # Errors
-    /// As [`MultiVector::column_dots`].
-    pub fn column_dots_with(
+    /// [`Error::LayoutMismatch`], [`Error::Shape`] if the numbers of columns or of sums differ, or
+    /// [`Error::RanksDisagree`] if they differ between the ranks.
+    pub fn column_dots<'r>(
         &self,
         y: &MultiVector<T>,
-        reduction: Reduction,
+        summation: impl Into<Summation<'r>>,
         out: &mut [T::Double],
-        riders: &mut [f64],
-    ) -> Result<()> {
-        self.sum_columns(y, reduction, (out, riders))
-    }
-
-    fn sum_columns<S: Scalar>(
-        &self,
-        y: &MultiVector<T>,
-        reduction: Reduction,
-        (out, riders): (&mut [S], &mut [f64]),
     ) -> Result<()> {
         self.require_like(y, "column dots")?;
         self.require_columns(out.len(), "column dots")?;
         let _event = entrywise::<T>("MVDot", self.layout.local_len(), out.len(), out.len(), 2 * out.len());
         let columns = |j| [self.column(j), y.column(j)];
-        let count = riders.len();
-        dot_sums_with(&self.layout, reduction, Form::Conjugated, (out, riders), columns).map_err(|differ| {
+        let summation = summation.into();
+        let count = summation.riders();
+        dot_sums(&self.layout, summation, Form::Conjugated, out, columns).map_err(|differ| {
             let call = format_args!("MultiVector::column_dots of {} columns, {count} riders", self.columns);
             differ.error(self.comm(), &call)
         })

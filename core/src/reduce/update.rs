@@ -12,7 +12,7 @@ use crate::layout::Layout;
 use crate::reduce::chunks::{BLOCK, KEPT, add_lanes};
 use crate::reduce::parts::Total;
 use crate::reduce::summands::Summands;
-use crate::reduce::{LANES, Reduction, add_up, complex_product, real_product};
+use crate::reduce::{LANES, Summation, add_up, complex_product, real_product};
 use crate::scalar::Scalar;
 use crate::simd;
 use crate::threads;
@@ -32,7 +32,7 @@ struct Update<'v, T, E, F, const W: usize, const R: usize> {
 /// # Collective
 pub(crate) fn update_sums<T: Scalar, const W: usize, const R: usize, const N: usize>(
     layout: &Layout,
-    (reduction, riders): (Reduction, &mut [f64]),
+    summation: Summation<'_>,
     outputs: [&mut [T]; W],
     inputs: [&[T]; R],
     entry: impl Fn([T; W], [T; R]) -> ([T; W], [(T, T); N]) + Sync,
@@ -40,10 +40,10 @@ pub(crate) fn update_sums<T: Scalar, const W: usize, const R: usize, const N: us
     let mut out = [T::Double::ZERO; N];
     if T::COMPLEX {
         let product = |a, b| complex_product(1.0, a, b);
-        add_up(layout, reduction, (&mut out, riders), &mut Update { outputs, inputs, entry, product })?;
+        add_up(layout, summation, &mut out, &mut Update { outputs, inputs, entry, product })?;
     } else {
         let product = real_product;
-        add_up(layout, reduction, (&mut out, riders), &mut Update { outputs, inputs, entry, product })?;
+        add_up(layout, summation, &mut out, &mut Update { outputs, inputs, entry, product })?;
     }
     Ok(out)
 }

@@ -14,7 +14,7 @@ use crate::comm::Merge;
 use crate::error::{Error, Result};
 use crate::index::{Gid, local};
 use crate::profile::{self, Event, entrywise};
-use crate::reduce::{Form, Reduction, dot_sums, dot_sums_with, entry_sum, real_sums};
+use crate::reduce::{Form, Reduction, Summation, dot_sums, entry_sum, real_sums};
 use crate::scalar::{Real, Scalar};
 use crate::scaling::SAFE_SQUARES;
 use crate::threads;
@@ -29,19 +29,7 @@ impl<T: Scalar> Vector<T> {
     /// # Errors
     /// [`Error::LayoutMismatch`].
     pub fn dot(&self, x: &Vector<T>) -> Result<T::Double> {
-        self.dot_with(x, Reduction::Reproducible)
-    }
-
-    /// Computes the inner product with a chosen reduction.
-    ///
-    /// # Collective
-    /// One reduction.
-    ///
-    /// # Errors
-    /// [`Error::LayoutMismatch`].
-    pub fn dot_with(&self, x: &Vector<T>, reduction: Reduction) -> Result<T::Double> {
-        self.layout.require_same(&x.layout, "dot")?;
-        self.product(x, reduction, Form::Conjugated)
+        Reduction::Reproducible.dot(self, x)
     }
 
     /// Computes the bilinear product `sum self[i] x[i]`, without conjugation (BLAS `dotu`, PETSc `VecTDot`).
@@ -59,7 +47,7 @@ impl<T: Scalar> Vector<T> {
     fn product(&self, x: &Vector<T>, reduction: Reduction, form: Form) -> Result<T::Double> {
         let _event = entrywise::<T>("VecDot", self.owned.len(), 1, 1, 2);
         let mut value = [T::Double::ZERO];
-        dot_sums(&self.layout, reduction, form, &mut value, |_| [&self.owned, &x.owned])
+        dot_sums(&self.layout, reduction.into(), form, &mut value, |_| [&self.owned, &x.owned])
             .map_err(|differ| differ.error(self.comm(), &"Vector::dot"))?;
         Ok(value[0])
     }
@@ -73,24 +61,11 @@ impl<T: Scalar> Vector<T> {
     /// # Errors
     /// [`Error::LayoutMismatch`], [`Error::Shape`] if `out` is not as long as `xs`, or
     /// [`Error::RanksDisagree`] if the ranks give different numbers.
-    pub fn multi_dot(&self, xs: &[impl Borrow<Vector<T>>], reduction: Reduction, out: &mut [T::Double]) -> Result<()> {
-        self.multi_dot_with(xs, reduction, out, &mut [])
-    }
-
-    /// Computes [`Vector::multi_dot`], and in the same reduction the sums over the ranks of a few numbers of
-    /// each, as [`dots_with`] adds them.
-    ///
-    /// # Collective
-    /// One reduction. All ranks give the same number of vectors and of riders.
-    ///
-    /// # Errors
-    /// As [`Vector::multi_dot`].
-    pub fn multi_dot_with(
+    pub fn multi_dot<'r>(
         &self,
         xs: &[impl Borrow<Vector<T>>],
-        reduction: Reduction,
+        summation: impl Into<Summation<'r>>,
         out: &mut [T::Double],
-        riders: &mut [f64],
     ) -> Result<()> {
         let operation = "multi-dot";
         require_len(operation, xs.len(), out.len())?;
@@ -99,8 +74,9 @@ impl<T: Scalar> Vector<T> {
         }
         let _event = entrywise::<T>("VecMDot", self.owned.len(), xs.len(), xs.len(), xs.len() + 1);
         let operands = |j: usize| [&*xs[j].borrow().owned, &*self.owned];
-        let count = riders.len();
-        dot_sums_with(&self.layout, reduction, Form::Conjugated, (out, riders), operands).map_err(|differ| {
+        let summation = summation.into();
+        let count = summation.riders();
+        dot_sums(&self.layout, summation, Form::Conjugated, out, operands).map_err(|differ| {
             let vectors = xs.len();
             differ.error(self.comm(), &format_args!("Vector::multi_dot of {vectors} vectors, {count} riders"))
         })
@@ -121,16 +97,7 @@ impl<T: Scalar> Vector<T> {
     /// # Collective
     /// One reduction.
     pub fn norm1(&self) -> f64 {
-        self.norm1_with(Reduction::Reproducible)
-    }
-
-    /// Computes the sum of absolute values with a chosen reduction.
-    ///
-    /// # Collective
-    /// One reduction.
-    pub fn norm1_with(&self, reduction: Reduction) -> f64 {
-        let size = |x: T| if T::COMPLEX { x.re().to_f64().hypot(x.im().to_f64()) } else { x.re().to_f64().abs() };
-        self.sum_of(size, reduction).unwrap_or_else(|error| self.comm().end_together(&error))
+        Reduction::Reproducible.norm1(self)
     }
 
     /// Computes the Euclidean norm, the same bits on any number of ranks.
@@ -141,15 +108,7 @@ impl<T: Scalar> Vector<T> {
     /// # Collective
     /// One reduction; two more for entries that need scaling.
     pub fn norm2(&self) -> f64 {
-        self.norm2_with(Reduction::Reproducible)
-    }
-
-    /// Computes the Euclidean norm with a chosen reduction.
-    ///
-    /// # Collective
-    /// As [`Vector::norm2`].
-    pub fn norm2_with(&self, reduction: Reduction) -> f64 {
-        self.norm2_or_error(reduction).unwrap_or_else(|error| self.comm().end_together(&error))
+        Reduction::Reproducible.norm2(self)
     }
 
     /// Computes the Euclidean norm as [`Vector::norm2`] computes it, for a caller that has settings compared in the
@@ -207,7 +166,39 @@ impl<T: Scalar> Vector<T> {
     }
 }
 
-/// Computes two operations for each real number.
+/// Inner products and norms with a chosen reduction; those of [`Vector`] are reproducible.
+impl Reduction {
+    /// Computes the inner product `sum conj(x[i]) y[i]`.
+    ///
+    /// # Collective
+    /// One reduction.
+    ///
+    /// # Errors
+    /// [`Error::LayoutMismatch`].
+    pub fn dot<T: Scalar>(self, x: &Vector<T>, y: &Vector<T>) -> Result<T::Double> {
+        x.layout.require_same(&y.layout, "dot")?;
+        x.product(y, self, Form::Conjugated)
+    }
+
+    /// Computes the sum of absolute values.
+    ///
+    /// # Collective
+    /// One reduction.
+    pub fn norm1<T: Scalar>(self, x: &Vector<T>) -> f64 {
+        let size = |x: T| if T::COMPLEX { x.re().to_f64().hypot(x.im().to_f64()) } else { x.re().to_f64().abs() };
+        x.sum_of(size, self).unwrap_or_else(|error| x.comm().end_together(&error))
+    }
+
+    /// Computes the Euclidean norm, scaled where that is needed as by [`Vector::norm2`].
+    ///
+    /// # Collective
+    /// As [`Vector::norm2`].
+    pub fn norm2<T: Scalar>(self, x: &Vector<T>) -> f64 {
+        x.norm2_or_error(self).unwrap_or_else(|error| x.comm().end_together(&error))
+    }
+}
+
+/// Counts two operations for each real number.
 fn norm_event<T: Scalar>(x: &Vector<T>) -> Event {
     let numbers = x.owned.len() * (1 + usize::from(T::COMPLEX));
     profile::operation("VecNorm").flops(2 * numbers as u64).bytes(size_of_val(&*x.owned) as u64)
@@ -293,70 +284,30 @@ impl Merge for Extreme {
 /// Computes several inner products `sum conj(a[i]) b[i]` in one reduction.
 ///
 /// # Collective
-///
-/// # Errors
-/// [`Error::LayoutMismatch`] if the vectors do not all share one layout.
-pub fn dots<T: Scalar, const N: usize>(
-    pairs: [(&Vector<T>, &Vector<T>); N],
-    reduction: Reduction,
-) -> Result<[T::Double; N]> {
-    dots_with(pairs, reduction, &mut [])
-}
-
-/// Computes [`dots`], and in the same reduction the sums over the ranks of a few numbers of each: votes,
-/// counts, times. Each rider becomes its sum.
-///
-/// # Collective
 /// All ranks give the same number of riders.
 ///
 /// # Errors
-/// As [`dots`].
-pub fn dots_with<T: Scalar, const N: usize>(
+/// [`Error::LayoutMismatch`] if the vectors do not all share one layout, or [`Error::RanksDisagree`] if the ranks give
+/// different numbers of pairs or riders.
+pub fn dots<'r, T: Scalar, const N: usize>(
     pairs: [(&Vector<T>, &Vector<T>); N],
-    reduction: Reduction,
-    riders: &mut [f64],
+    summation: impl Into<Summation<'r>>,
 ) -> Result<[T::Double; N]> {
+    const { assert!(N > 0, "a sum needs a pair of vectors") };
     let mut out = [T::Double::ZERO; N];
-    sum_pairs(&pairs, reduction, &mut out, riders)?;
-    Ok(out)
-}
-
-/// Computes any number of inner products, `out[j] = sum conj(a[i]) b[i]` for pair `j`, in one reduction.
-///
-/// # Collective
-/// All ranks give the same number of pairs.
-///
-/// # Errors
-/// [`Error::LayoutMismatch`] if the vectors do not all share one layout, [`Error::Shape`] if
-/// `out` is not as long as `pairs`, or [`Error::RanksDisagree`] if the ranks give different numbers of pairs.
-pub fn dots_into<T: Scalar>(
-    pairs: &[(&Vector<T>, &Vector<T>)],
-    reduction: Reduction,
-    out: &mut [T::Double],
-) -> Result<()> {
-    sum_pairs(pairs, reduction, out, &mut [])
-}
-
-fn sum_pairs<T: Scalar>(
-    pairs: &[(&Vector<T>, &Vector<T>)],
-    reduction: Reduction,
-    out: &mut [T::Double],
-    riders: &mut [f64],
-) -> Result<()> {
-    require_len("dots", pairs.len(), out.len())?;
-    let Some((first, _)) = pairs.first() else {
-        return Ok(());
-    };
-    for (a, b) in pairs {
+    let (first, _) = pairs[0];
+    for (a, b) in &pairs {
         first.layout.require_same(&a.layout, "dot")?;
         first.layout.require_same(&b.layout, "dot")?;
     }
     let name = if pairs.len() == 1 { "VecDot" } else { "VecMDot" };
     let _event = entrywise::<T>(name, first.owned.len(), pairs.len(), pairs.len(), 2 * pairs.len());
     let operands = |j: usize| [&*pairs[j].0.owned, &*pairs[j].1.owned];
-    let (pairs, count) = (pairs.len(), riders.len());
-    dot_sums_with(&first.layout, reduction, Form::Conjugated, (out, riders), operands)
-        .map_err(|differ| differ.error(first.comm(), &format_args!("dots of {pairs} pairs, {count} riders")))
+    let summation = summation.into();
+    let count = summation.riders();
+    dot_sums(&first.layout, summation, Form::Conjugated, &mut out, operands)
+        .map_err(|differ| differ.error(first.comm(), &format_args!("dots of {N} pairs, {count} riders")))?;
+    Ok(out)
 }
 
 fn require_len(operation: &'static str, expected: usize, found: usize) -> Result<()> {

@@ -7,7 +7,7 @@
 
 use crate::error::{Error, Result};
 use crate::profile::entrywise;
-use crate::reduce::{Reduction, update_entries, update_sums};
+use crate::reduce::{Summation, update_entries, update_sums};
 use crate::scalar::Scalar;
 use crate::vector::Vector;
 
@@ -39,14 +39,13 @@ pub fn update<T: Scalar, const W: usize, const R: usize>(
 }
 
 /// Computes [`update`], and in the same pass `N` inner products: `entry` also gives the pairs `(a, b)` of which
-/// `sum conj(a) b` is wanted. Each rider becomes its sum over the ranks, in the same reduction, as in
-/// [`dots_with`](crate::dots_with).
+/// `sum conj(a) b` is wanted. The riders of the [`Summation`] are added up in the same reduction.
 ///
 /// ```
 /// # use dolmen_core::{Comm, Layout, Reduction, Vector, update_dots};
 /// # fn f(x: &mut Vector<f64>, r: &mut Vector<f64>, p: &Vector<f64>, q: &Vector<f64>) -> dolmen_core::Result<()> {
 /// let alpha = 0.5;
-/// let [square] = update_dots([x, r], [p, q], Reduction::Reproducible, &mut [], |[x, r], [p, q]| {
+/// let [square] = update_dots([x, r], [p, q], Reduction::Reproducible, |[x, r], [p, q]| {
 ///     let r = r - alpha * q;
 ///     ([x + alpha * p, r], [(r, r)])
 /// })?;
@@ -58,11 +57,10 @@ pub fn update<T: Scalar, const W: usize, const R: usize>(
 ///
 /// # Errors
 /// [`Error::LayoutMismatch`], [`Error::Shape`] without any output, or [`Error::RanksDisagree`].
-pub fn update_dots<T: Scalar, const W: usize, const R: usize, const N: usize>(
+pub fn update_dots<'r, T: Scalar, const W: usize, const R: usize, const N: usize>(
     outputs: [&mut Vector<T>; W],
     inputs: [&Vector<T>; R],
-    reduction: Reduction,
-    riders: &mut [f64],
+    summation: impl Into<Summation<'r>>,
     entry: impl Fn([T; W], [T; R]) -> ([T; W], [(T, T); N]) + Sync,
 ) -> Result<[T::Double; N]> {
     let operation = "update with products";
@@ -72,8 +70,9 @@ pub fn update_dots<T: Scalar, const W: usize, const R: usize, const N: usize>(
     };
     let _event = entrywise::<T>("VecUpdate", layout.local_len(), W + N, W + N, 2 * W + R);
     let outputs = outputs.map(|output| &mut *output.owned);
-    let count = riders.len();
-    update_sums(&layout, (reduction, riders), outputs, inputs.map(|input| &*input.owned), entry)
+    let summation = summation.into();
+    let count = summation.riders();
+    update_sums(&layout, summation, outputs, inputs.map(|input| &*input.owned), entry)
         .map_err(|differ| differ.error(layout.comm(), &format_args!("update_dots of {N} products, {count} riders")))
 }
 

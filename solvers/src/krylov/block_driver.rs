@@ -299,12 +299,12 @@ impl<'s, 'a, T: Scalar> BlockDrive<'s, 'a, T> {
     /// The norms of the residuals and their energies, in one reduction in which wishes ride.
     pub(crate) fn measure(&mut self) -> Result<()> {
         let reduction = self.settings.reduction;
-        self.wishes.ride(|riders| self.r.column_dots_with(&self.r, reduction, &mut self.sums, riders))?;
+        self.wishes.ride(|riders| self.r.column_dots(&self.r, reduction.with(riders), &mut self.sums))?;
         for (column, square) in self.columns.iter_mut().zip(&self.sums) {
             (column.residual, column.energy) = (square.re().sqrt(), square.re());
         }
         if self.settings.preconditioner.is_some() {
-            self.r.column_dots_with(&self.z, reduction, &mut self.sums, &mut [])?;
+            self.r.column_dots(&self.z, reduction, &mut self.sums)?;
             self.columns.iter_mut().zip(&self.sums).for_each(|(column, energy)| column.energy = energy.re());
         }
         Ok(())

@@ -7,7 +7,7 @@ use std::time::Instant;
 
 use dolmen_core::scaling::scaled;
 use dolmen_core::{
-    AdjointOperator, LinearOperator, Real, Reduction, Scalar, Snapshot, Vector, dots_with, profile, update_dots,
+    AdjointOperator, LinearOperator, Real, Reduction, Scalar, Snapshot, Vector, dots, profile, update_dots,
 };
 
 use crate::error::{Error, Result};
@@ -386,7 +386,7 @@ impl<'s, T: Scalar> Context<'s, T> {
 
     /// Several inner products in one reduction.
     pub(crate) fn dots<const N: usize>(&self, pairs: [(&Vector<T>, &Vector<T>); N]) -> Result<[T::Double; N]> {
-        self.wishes.ride(|riders| dots_with(pairs, self.reduction, riders))
+        self.wishes.ride(|riders| dots(pairs, self.reduction.with(riders)))
     }
 
     /// Changes vectors and sums what comes out of it, in one pass and one reduction.
@@ -396,7 +396,7 @@ impl<'s, T: Scalar> Context<'s, T> {
         inputs: [&Vector<T>; R],
         entry: impl Fn([T; W], [T; R]) -> ([T; W], [(T, T); N]) + Sync,
     ) -> Result<[T::Double; N]> {
-        self.wishes.ride(|riders| update_dots(outputs, inputs, self.reduction, riders, entry))
+        self.wishes.ride(|riders| update_dots(outputs, inputs, self.reduction.with(riders), entry))
     }
 
     /// `|v|^2`.
@@ -419,7 +419,7 @@ impl<'s, T: Scalar> Context<'s, T> {
 
     /// `out[j] = xs[j]^H w`, in one reduction.
     pub(crate) fn multi_dot(&self, w: &Vector<T>, xs: &[Vector<T>], out: &mut [T::Double]) -> Result<()> {
-        self.wishes.ride(|riders| w.multi_dot_with(xs, self.reduction, out, riders))
+        self.wishes.ride(|riders| w.multi_dot(xs, self.reduction.with(riders), out))
     }
 }
 

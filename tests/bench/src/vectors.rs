@@ -19,10 +19,10 @@ pub(crate) fn run(bench: &Bench) -> Result<()> {
     let mut y = Vector::from_fn(&layout, |row| entry(row + 5));
     let case = |name, vectors: f64| Case { name, n: LEN, entries: 0, bytes: vectors * 8.0 * LEN as f64 };
     bench.case(&case("b.axpy", 3.0), || y.axpy(1e-9, &x).expect("one layout"));
-    let dot = |reduction| {
+    let dot = |reduction: Reduction| {
         let (x, y) = (&x, &y);
         move || {
-            std::hint::black_box(x.dot_with(y, reduction).expect("one layout"));
+            std::hint::black_box(reduction.dot(x, y).expect("one layout"));
         }
     };
     bench.case(&case("b.dot", 2.0), dot(Reduction::Fast));

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use dolmen_core::{
     Comm, CsrMatrix, Duplicates, Error, ExchangePlan, Identity, IndexMap, Layout, LinearOperator, MultiVector,
-    Redistribute, Reduction, Result, Vector, dots_into, dots_with, update_dots,
+    Redistribute, Reduction, Result, Vector, dots, update_dots,
 };
 use dolmen_core_tests::fails;
 use dolmen_tests::{Mpirun, Output, TestResult, case, serial};
@@ -104,15 +104,14 @@ fn other_numbers_of_sums(comm: &Comm) -> TestResult {
         for reduction in [Reduction::Reproducible, Reduction::Fast] {
             let (mut sums, mut riders) = (vec![0.0; count], vec![1.0; count]);
             fails(comm, x.multi_dot(&vec![&x; count], reduction, &mut sums), "multi_dot of 1 vectors")?;
-            fails(comm, dots_into(&vec![(&x, &x); count], reduction, &mut sums), "dots of 1 pairs")?;
-            fails(comm, dots_with([(&x, &x)], reduction, &mut riders), "1 pairs, 1 riders")?;
-            let changed = update_dots([&mut y], [&x], reduction, &mut riders, |_, [x]| ([x], [(x, x)]));
+            fails(comm, dots([(&x, &x)], reduction.with(&mut riders)), "1 pairs, 1 riders")?;
+            let changed = update_dots([&mut y], [&x], reduction.with(&mut riders), |_, [x]| ([x], [(x, x)]));
             fails(comm, changed, "update_dots of 1 products, 1 riders")?;
         }
     }
     // Another kind of sum.
     let reduction = if comm.rank() == 0 { Reduction::Fast } else { Reduction::Reproducible };
-    fails(comm, x.dot_with(&x, reduction), "Vector::dot")?;
+    fails(comm, reduction.dot(&x, &x), "Vector::dot")?;
     // Agreement on one rank, a product on the others.
     let result = if comm.rank() == 0 { comm.agree(Ok::<_, Error>(())) } else { x.dot(&x).map(drop) };
     let last = comm.size() - 1;

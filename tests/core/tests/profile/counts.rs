@@ -140,7 +140,7 @@ pub(crate) fn vectors(comm: &Comm) -> TestResult {
     x.scale(0.5);
     x.multi_axpy(&[1.0, 2.0], &[&y, &y])?;
     x.dot(&y)?;
-    dots([(&x, &y), (&x, &x)], Default::default())?;
+    dots([(&x, &y), (&x, &x)], dolmen_core::Reduction::default())?;
     x.norm2();
     let (summary, _) = profile.finish();
     // Name, flops and vectors moved for each entry, reductions.

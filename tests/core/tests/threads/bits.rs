@@ -5,7 +5,7 @@ use std::fmt::Write;
 use dolmen_core::random::Philox;
 use dolmen_core::{
     AdjointOperator, Blocks, Comm, Complex32, CsrMatrix, Duplicates, Gid, Layout, LinearOperator, MultiVector, Real,
-    Reduction, Scalar, Vector, dots_into, update, update_dots,
+    Reduction, Scalar, Vector, dots, update, update_dots,
 };
 use dolmen_tests::TestResult;
 
@@ -87,9 +87,9 @@ fn vectors<T: Scalar>(comm: &Comm, log: &mut Log) -> TestResult {
     let mut out = [Default::default(); 11];
     y.multi_dot(&xs, Reduction::Reproducible, &mut out)?;
     log.add("multi_dot", out);
-    dots_into(&[(x, &y), (&y, x)], Reduction::Reproducible, &mut out[..2])?;
+    out[..2].copy_from_slice(&dots([(x, &y), (&y, x)], Reduction::Reproducible)?);
     log.add("dots", out);
-    let sums = update_dots([&mut y, &mut z], [x, &xs[7]], Reduction::Reproducible, &mut [], |[y, z], [x, w]| {
+    let sums = update_dots([&mut y, &mut z], [x, &xs[7]], Reduction::Reproducible, |[y, z], [x, w]| {
         let [y, z] = [y + alpha * x, w - alpha * z];
         ([y, z], [(y, z), (z, z)])
     })?;

@@ -2,7 +2,7 @@
 
 use dolmen_core::ndarray::Array2;
 use dolmen_core::random::Philox;
-use dolmen_core::{Comm, Layout, MultiVector, Real, Reduction, Scalar, Vector, dots_into};
+use dolmen_core::{Comm, Layout, MultiVector, Real, Reduction, Scalar, Vector, dots};
 use dolmen_tests::{Checksums, TestResult};
 
 use dolmen_core_tests::all_scalars;
@@ -59,9 +59,9 @@ fn reductions_of<T: Scalar>(layout: &Layout, sums: &mut Checksums) -> TestResult
     x.multi_dot(&[&x, &y], Reduction::Reproducible, &mut out)?;
     assert_eq!(out, [x.dot(&x)?, y.dot(&x)?], "several products have the bits of each by itself");
     record::<T, _>(sums, "multi_dot", out[1]);
-    dots_into(&[(&y, &x), (&y, &y)], Reduction::Reproducible, &mut out)?;
+    let out = dots([(&y, &x), (&y, &y)], Reduction::Reproducible)?;
     assert_eq!(out, [y.dot(&x)?, y.dot(&y)?]);
-    record::<T, _>(sums, "dots_into", out[0]);
+    record::<T, _>(sums, "dots", out[0]);
     let mut huge = x.clone();
     huge.scale(T::from_parts(if T::Real::EPSILON.to_f64() < 1e-10 { 1e300 } else { 1e30 }, 0.0));
     record::<T, _>(sums, "norm2 of huge entries", huge.norm2());

@@ -2,7 +2,7 @@
 
 use dolmen_core::{
     BlockLayout, BlockOperator, Comm, Error, Identity, Layout, LinearOperator, MultiVector, Product, Redistribute,
-    Reduction, Result, Sum, Vector, dots_into,
+    Reduction, Result, Sum, Vector, dots,
 };
 use dolmen_tests::TestResult;
 
@@ -42,7 +42,7 @@ fn layouts_differ(comm: &Comm) -> TestResult {
         x.dot(&y).map(drop),
         x.dotu(&y, Reduction::Fast).map(drop),
         x.multi_dot(&[&y], Reduction::Fast, &mut [0.0]),
-        dots_into(&[(&y, &y), (&x, &x)], Reduction::Fast, &mut [0.0; 2]),
+        dots([(&y, &y), (&x, &x)], Reduction::Fast).map(drop),
         xs.axpy(1.0, &ys),
         xs.gram(&ys, Reduction::Fast).map(drop),
         xs.set_column(0, &y),
@@ -94,7 +94,6 @@ fn shapes_differ(comm: &Comm) -> TestResult {
     let results = [
         x.multi_axpy(&[1.0, 2.0], &[&y]),
         x.multi_dot(&[&y, &y], Reduction::Fast, &mut [0.0]),
-        dots_into(&[(&x, &x)], Reduction::Fast, &mut []),
         two.axpy(1.0, &three),
         two.scale_columns(&[1.0]),
         two.multiply_add(1.0, &three, two.gram(&two, Reduction::Fast)?.view(), 0.0, Reduction::Fast),

@@ -54,13 +54,13 @@ fn columns<T: Scalar>(layout: &Layout, k: usize, seed: u64) -> TestResult {
         require(back.owned() == original.owned() && x.column(j) == original.owned(), || "copy_column_to".to_owned());
     }
     let size = 1.0 + layout.global_len() as f64;
-    let (mut sums, mut norms) = (vec![T::ZERO; k], vec![0.0; k]);
+    let (mut sums, mut norms) = (vec![T::Double::ZERO; k], vec![0.0; k]);
     for reduction in BOTH {
         x.column_dots(&y, reduction, &mut sums)?;
         x.column_norms(reduction, &mut norms)?;
         for (j, (&sum, &norm)) in sums.iter().zip(&norms).enumerate() {
             let [a, b] = [0, 10].map(|salt| dense::<T>(seed + salt + j as u64, layout.global_len()));
-            close("column_dots", sum, inner(&a, &b), size);
+            close("column_dots", T::from_parts(sum.re(), sum.im()), inner(&a, &b), size);
             close("column_norms", T::Real::from_f64(norm), inner(&a, &a).re().sqrt(), size);
         }
     }
@@ -212,7 +212,7 @@ pub(crate) fn norms_of_columns_of_any_size(comm: &Comm) -> TestResult {
         let mut norms = [0.0; 8];
         x.column_norms(reduction, &mut norms)?;
         for (column, (&norm, size)) in norms.iter().zip(sizes).enumerate() {
-            let expected = Vector::from_fn(&layout, |row| entry(row, column)).norm2_with(reduction);
+            let expected = reduction.norm2(&Vector::from_fn(&layout, |row| entry(row, column)));
             let is_fast = reduction == Reduction::Fast;
             require(is_fast || norm.to_bits() == expected.to_bits() || norm.is_nan() && expected.is_nan(), || {
                 format!("{reduction:?}, size {size:e}: {norm:e}, not {expected:e}")

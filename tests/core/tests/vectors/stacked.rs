@@ -4,7 +4,7 @@
 use dolmen_core::random::Philox;
 use dolmen_core::{
     BandedDiagonal, BlockLayout, Comm, CsrMatrix, Error, ExchangePlan, Graph, IndexMap, Layout, MultiVector, Real,
-    Redistribute, Reduction, Renumbering, Result, Scalar, Vector, dots_into, update_dots,
+    Redistribute, Reduction, Renumbering, Result, Scalar, Vector, dots, update_dots,
 };
 use dolmen_tests::{Checksums, TestResult};
 
@@ -39,14 +39,14 @@ fn sums_of<T: Scalar>(layout: &Layout, sums: &mut Checksums) -> TestResult {
     let mut out = [T::Double::ZERO; 2];
     x.multi_dot(&[&x, &y], Reduction::Reproducible, &mut out)?;
     assert_eq!(out, [x.dot(&x)?, y.dot(&x)?], "several products have the bits of each by itself");
-    dots_into(&[(&y, &x), (&y, &y)], Reduction::Reproducible, &mut out)?;
-    record("dots_into", bits(out[1]));
+    let out = dots([(&y, &x), (&y, &y)], Reduction::Reproducible)?;
+    record("dots", bits(out[1]));
     let factor = T::from_parts(0.3, 0.1);
     let change = |[x]: [T; 1], [y]: [T; 1]| {
         let x = x + factor * y;
         ([x], [(x, y)])
     };
-    let [product] = update_dots([&mut x], [&y], Reduction::Reproducible, &mut [], change)?;
+    let [product] = update_dots([&mut x], [&y], Reduction::Reproducible, change)?;
     assert_eq!(product, x.dot(&y)?, "every entry is changed once");
     record("update_dots", bits(product));
     let mut columns = MultiVector::<T>::zeros(layout, 5);

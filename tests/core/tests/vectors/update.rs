@@ -1,7 +1,7 @@
 //! Several operations in one pass against the same operations one after the other, to the bit.
 
 use dolmen_core::random::Philox;
-use dolmen_core::{Comm, Layout, Real, Reduction, Scalar, Vector, dots, dots_with, update, update_dots};
+use dolmen_core::{Comm, Layout, Real, Reduction, Scalar, Vector, dots, update, update_dots};
 use dolmen_tests::TestResult;
 
 use dolmen_core_tests::all_scalars;
@@ -43,12 +43,16 @@ fn one_pass_of<T: Scalar>(layout: &Layout) -> TestResult {
         let (mut riders, mut new_riders) = ([1.0, 0.25], [1.0, 0.25]);
         let [old_x, old_r] = random(layout);
         (new_x, new_r) = (old_x, old_r);
-        let sums = dots_with([(&r, &z), (&r, &r), (&z, &x)], reduction, &mut riders)?;
-        let found =
-            update_dots([&mut new_x, &mut new_r], [&p, &q, &d], reduction, &mut new_riders, |[x, r], [p, q, d]| {
+        let sums = dots([(&r, &z), (&r, &r), (&z, &x)], reduction.with(&mut riders))?;
+        let found = update_dots(
+            [&mut new_x, &mut new_r],
+            [&p, &q, &d],
+            reduction.with(&mut new_riders),
+            |[x, r], [p, q, d]| {
                 let [x, r] = [x + alpha * p, r - beta * q];
                 ([x, r], [(r, r * d), (r, r), (r * d, x)])
-            })?;
+            },
+        )?;
         assert_eq!([bits(&new_x), bits(&new_r)], [bits(&x), bits(&r)], "{}", T::NAME);
         assert_eq!(
             (riders, new_riders),
@@ -73,9 +77,9 @@ fn one_pass_of<T: Scalar>(layout: &Layout) -> TestResult {
     x.axpy(-T::ONE, &new_x)?;
     assert!(x.norm2() <= 1e2 * T::Real::EPSILON.to_f64() * norm.re().sqrt(), "{}", T::NAME);
     // Nothing but sums, and nothing at all.
-    let [square] = update_dots([&mut new_r], [], Reduction::Reproducible, &mut [], |[r], []| ([r], [(r, r)]))?;
+    let [square] = update_dots([&mut new_r], [], Reduction::Reproducible, |[r], []| ([r], [(r, r)]))?;
     assert_eq!(square.re().to_bits(), r.dot(&r)?.re().to_bits());
-    let none = update_dots([&mut new_r], [], Reduction::Reproducible, &mut [], |[r], []| ([-r], []))?;
+    let none = update_dots([&mut new_r], [], Reduction::Reproducible, |[r], []| ([-r], []))?;
     r.scale(-T::ONE);
     assert!(none.is_empty() && new_r.owned() == r.owned());
     Ok(())
@@ -85,9 +89,9 @@ pub(crate) fn mismatched(comm: &Comm) -> TestResult {
     let [mut x, y] = [4, 5].map(|rows| Vector::<f64>::zeros(&Layout::uniform(comm, rows)));
     let refused = update([&mut x], [&y], |_, [y]| [y]).map_err(|error| error.to_string());
     assert!(refused.is_err_and(|text| text.starts_with("update: ")));
-    let refused = update_dots([&mut x], [&y], Reduction::Fast, &mut [], |[x], [y]| ([x], [(x, y)]));
+    let refused = update_dots([&mut x], [&y], Reduction::Fast, |[x], [y]| ([x], [(x, y)]));
     assert!(refused.is_err_and(|error| error.to_string().starts_with("update with products: ")));
-    let refused = update_dots([], [&y], Reduction::Fast, &mut [], |[], [y]| ([], [(y, y)]));
+    let refused = update_dots([], [&y], Reduction::Fast, |[], [y]| ([], [(y, y)]));
     assert!(refused.is_err_and(|error| error.to_string().starts_with("update with products: ")));
     Ok(())
 }

@@ -1,7 +1,7 @@
 //! Pointwise operations and reductions of vectors.
 
 use dolmen_core::random::Philox;
-use dolmen_core::{Comm, Layout, Real, Reduction, Scalar, Vector, dots, dots_into};
+use dolmen_core::{Comm, Layout, Real, Reduction, Scalar, Vector, dots};
 use dolmen_tests::TestResult;
 
 use dolmen_core_tests::{
@@ -78,16 +78,15 @@ fn reductions<T: Scalar>(layout: &Layout, seed: u64) -> TestResult {
     let size = 1.0 + a.len() as f64;
     let real = |found: f64, expected: f64, what| close(what, found, expected, size);
     for reduction in BOTH {
-        close("dot", x.dot_with(&y, reduction)?, inner(&a, &b), size);
+        close("dot", reduction.dot(&x, &y)?, inner(&a, &b), size);
         let unconjugated = a.iter().zip(&b).map(|(&a, &b)| a * b).sum();
         close("dotu", x.dotu(&y, reduction)?, unconjugated, size);
         let [first, second] = dots([(&x, &y), (&z, &z)], reduction)?;
         close("first of two dots", first, inner(&a, &b), size);
         close("second of two dots", second, inner(&c, &c), size);
-        let mut out = [T::Double::ZERO; 3];
-        dots_into(&[(&x, &z), (&y, &x), (&x, &x)], reduction, &mut out)?;
+        let mut out = dots([(&x, &z), (&y, &x), (&x, &x)], reduction)?;
         for (found, expected) in out.into_iter().zip([inner(&a, &c), inner(&b, &a), inner(&a, &a)]) {
-            close("dots_into", found, expected, size);
+            close("dots", found, expected, size);
         }
         x.multi_dot(&[&x, &y, &z], reduction, &mut out)?;
         for (found, basis) in out.into_iter().zip([&a, &b, &c]) {
@@ -95,12 +94,12 @@ fn reductions<T: Scalar>(layout: &Layout, seed: u64) -> TestResult {
         }
         close("sum", x.sum(reduction), a.iter().copied().sum(), size);
         let sizes = a.iter().map(|a| a.re().hypot(a.im()));
-        real(x.norm1_with(reduction), sizes.clone().sum(), "norm1");
-        real(x.norm2_with(reduction), sizes.clone().map(|s| s * s).sum::<f64>().sqrt(), "norm2");
+        real(reduction.norm1(&x), sizes.clone().sum(), "norm1");
+        real(reduction.norm2(&x), sizes.clone().map(|s| s * s).sum::<f64>().sqrt(), "norm2");
         close("norm_inf", x.norm_inf(), T::Real::from_f64(sizes.fold(0.0, f64::max)), size);
     }
-    require(x.norm1() == x.norm1_with(Reduction::Reproducible), || "norm1 is the reproducible one".to_owned());
-    require(x.norm2() == x.norm2_with(Reduction::Reproducible), || "norm2 is the reproducible one".to_owned());
+    require(x.norm1() == Reduction::Reproducible.norm1(&x), || "norm1 is the reproducible one".to_owned());
+    require(x.norm2() == Reduction::Reproducible.norm2(&x), || "norm2 is the reproducible one".to_owned());
     Ok(())
 }
 
@@ -123,17 +122,17 @@ pub(crate) fn extreme_sizes(comm: &Comm) -> TestResult {
     for reduction in BOTH {
         for size in [1e300, 1e-300, 1e-160, 1.0f64] {
             let x = Vector::from_fn(&layout, |row| if row < 4 { size } else { 0.0 });
-            let norm = x.norm2_with(reduction);
+            let norm = reduction.norm2(&x);
             assert!((norm / (2.0 * size) - 1.0).abs() < 1e-14, "{norm} for four entries of {size}");
         }
         let x = Vector::from_fn(&layout, |_| f64::MAX);
-        assert_eq!(x.norm2_with(reduction), f64::INFINITY);
+        assert_eq!(reduction.norm2(&x), f64::INFINITY);
         // Squares that leave the range of single precision.
         for size in [1e30f32, 1e-25] {
             let x = Vector::from_fn(&layout, |_| size);
-            let norm = x.norm2_with(reduction) / f64::from(size);
+            let norm = reduction.norm2(&x) / f64::from(size);
             assert!((norm - 5f64.sqrt()).abs() < 1e-14, "{norm} for five entries of one");
-            let dot = x.dot_with(&x, reduction)? / f64::from(size).powi(2);
+            let dot = reduction.dot(&x, &x)? / f64::from(size).powi(2);
             assert!((dot - 5.0).abs() < 1e-13, "{dot} for five products of one");
         }
     }
