@@ -5,6 +5,7 @@ use std::io::{self, Write as _};
 use std::process::ExitCode;
 use std::sync::OnceLock;
 
+use crate::progress::write_beside_bars;
 use clap::Parser;
 use dolmen_core::Comm;
 use dolmen_core::text::{escaped_json, escaped_lines};
@@ -36,7 +37,7 @@ fn print(answer: &clap::Error) -> io::Result<()> {
 
 /// Prints the warnings of the libraries on the standard error. Call it before MPI is started.
 pub fn show_warnings() {
-    let lines = tracing_subscriber::fmt().with_max_level(tracing::Level::WARN).with_writer(io::stderr);
+    let lines = tracing_subscriber::fmt().with_max_level(tracing::Level::WARN).with_writer(write_beside_bars);
     lines.with_ansi(false).without_time().with_target(false).init();
 }
 

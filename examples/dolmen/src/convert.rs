@@ -4,6 +4,7 @@ use std::process::ExitCode;
 
 use dolmen_common::command_line::say;
 use dolmen_common::files::keep_inputs;
+use dolmen_common::progress::{Direction, ProgressArgs, Transfer};
 use dolmen_core::{Comm, Layout};
 use dolmen_io::files::{require_matrix_destination, require_vectors_destination};
 use dolmen_io::{Location, Matrix, Vectors, describe};
@@ -18,6 +19,8 @@ pub(crate) struct Convert {
     /// The file to write; its extension names the format: .mtx, .mtx.gz, .npz, .npy, .petsc, .h5, .hdf5, or .fits for
     /// vectors. FILE::NAME names the object, or the column, that an .h5 or .fits file is to hold.
     pub(crate) to: Location,
+    #[command(flatten)]
+    progress: ProgressArgs,
 }
 
 impl Convert {
@@ -29,15 +32,26 @@ impl Convert {
         let what = if file.is_vectors() {
             require_vectors_destination(comm, &self.to)?;
             let layout = Layout::uniform(comm, rows);
-            Vectors::read(&self.from, &layout)?.0.write(&self.to)?;
+            let vectors = self.watch(comm, Direction::Reading, || Vectors::read(&self.from, &layout))?.0;
+            self.watch(comm, Direction::Writing, || vectors.write(&self.to))?;
             format!("{columns} vectors of {rows} entries")
         } else {
             require_matrix_destination(comm, &self.to)?;
-            let (matrix, _) = Matrix::read(comm, &self.from)?;
-            matrix.write(&self.to)?;
+            let (matrix, _) = self.watch(comm, Direction::Reading, || Matrix::read(comm, &self.from))?;
+            self.watch(comm, Direction::Writing, || matrix.write(&self.to))?;
             format!("{rows} by {columns} matrix, {} entries", matrix.global_entries())
         };
-        say(comm, &format!("{}: {what}, from {}", self.to, file.format));
+        if !self.progress.quiet {
+            say(comm, &format!("{}: {what}, from {}", self.to, file.format));
+        }
         Ok(ExitCode::SUCCESS)
+    }
+
+    /// Shows the bytes that `work` reads or writes.
+    fn watch<R>(&self, comm: &Comm, direction: Direction, work: impl FnOnce() -> R) -> R {
+        let location = if direction == Direction::Reading { &self.from } else { &self.to };
+        let display = self.progress.display(comm, false);
+        let _shown = Transfer::start(display, comm.size(), direction, &location.file);
+        work()
     }
 }

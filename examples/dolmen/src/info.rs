@@ -5,6 +5,7 @@ use std::process::ExitCode;
 
 use dolmen_common::command_line::{say, say_json};
 use dolmen_common::files::{keep_inputs, write};
+use dolmen_common::progress::{Direction, ProgressArgs, Transfer};
 use dolmen_core::{Comm, CsrMatrix, Layout, LinearOperator, Scalar};
 use dolmen_io::{Description, Format, Location, Matrix, Vectors, describe, require_writable};
 use dolmen_solvers::Analysis;
@@ -27,6 +28,8 @@ pub(crate) struct Info {
     /// Print one JSON object.
     #[arg(long)]
     json: bool,
+    #[command(flatten)]
+    progress: ProgressArgs,
 }
 
 /// A description in both forms.
@@ -66,12 +69,15 @@ impl Info {
 
     fn describe_any(&self, comm: &Comm, location: &Location) -> Result<Told> {
         let file = describe(comm, location)?;
+        let display = self.progress.display(comm, self.json);
+        let shown = Transfer::start(display, comm.size(), Direction::Reading, &location.file);
         let (matrix, file) = if file.is_vectors() {
             let (vectors, file) = Vectors::read(location, &Layout::uniform(comm, file.rows))?;
             (vectors.to_matrix()?, file)
         } else {
             Matrix::read(comm, location)?
         };
+        drop(shown);
         match matrix {
             Matrix::Real(a) => self.describe(&file, &a),
             Matrix::Complex(a) => self.describe(&file, &a),

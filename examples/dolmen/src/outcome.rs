@@ -101,6 +101,12 @@ impl Outcome<'_> {
         self.tell_result(comm);
     }
 
+    /// The outcome of the attempt whose solution is kept, and warnings.
+    pub(crate) fn tell_briefly(&self, comm: &Comm) {
+        say(comm, &self.solution.kept().summary());
+        self.solution.warnings().iter().for_each(|warning| say(comm, &format!("warning: {warning}")));
+    }
+
     fn tell_result(&self, comm: &Comm) {
         let kept = self.solution.kept();
         let time = kept.outcome.as_ref().map_or(0.0, |report| report.time.as_secs_f64());

@@ -9,6 +9,7 @@ use dolmen_common::STOPPED;
 use dolmen_common::checkpoint_args::CheckpointArgs;
 use dolmen_common::command_line::{say, say_json};
 use dolmen_common::files::{checksum, keep_inputs};
+use dolmen_common::progress::{Direction, Display, Iterations, ProgressArgs, Transfer};
 use dolmen_core::profile::Profile;
 use dolmen_core::text::escaped_lines;
 use dolmen_core::{Comm, CsrMatrix, LinearOperator, Vector};
@@ -63,6 +64,8 @@ pub(crate) struct Solve {
     json: bool,
     #[command(flatten)]
     checkpoints: CheckpointArgs,
+    #[command(flatten)]
+    progress: ProgressArgs,
 }
 
 /// Explains `--solver`.
@@ -99,8 +102,8 @@ impl Solve {
             require_vectors_destination(comm, output)?;
         }
         let profile = self.profile.then(|| Profile::start(comm)).transpose()?;
-        let (matrix, file) = Matrix::read(comm, &self.matrix)?;
-        let read = |rhs: &Location| Given::read(rhs, matrix.range(), self.column);
+        let (matrix, file) = self.watch(comm, &self.matrix, || Matrix::read(comm, &self.matrix))?;
+        let read = |rhs: &Location| self.watch(comm, rhs, || Given::read(rhs, matrix.range(), self.column));
         let b = self.rhs.as_ref().map(read).transpose()?;
         let code = match (matrix, b) {
             (Matrix::Real(a), None) => self.system(&file, &a, None)?,
@@ -113,6 +116,24 @@ impl Solve {
             self.tell(comm, &format!("\n{summary}"));
         }
         Ok(code)
+    }
+
+    /// Progress is for who waits for a text, without the residuals that `--monitor` prints.
+    fn display(&self, comm: &Comm) -> Display {
+        self.progress.display(comm, self.json || self.monitor)
+    }
+
+    /// Shows the bytes that `work` reads of a file.
+    fn watch<R>(&self, comm: &Comm, from: &Location, work: impl FnOnce() -> R) -> R {
+        let _shown = Transfer::start(self.display(comm), comm.size(), Direction::Reading, &from.file);
+        work()
+    }
+
+    /// Prints what is neither asked for nor the result.
+    fn say(&self, comm: &Comm, text: &str) {
+        if !self.json && !self.progress.quiet {
+            say(comm, text);
+        }
     }
 
     /// The method and the preconditioner that are named.
@@ -141,10 +162,8 @@ impl Solve {
             (Some(b), Some(location)) => RightHandSide::given(b, self.column_name(location)),
             _ => RightHandSide::of_known_solution(a)?,
         };
-        if !self.json {
-            say(comm, &format!("{}: {}", self.matrix, outcome::title(file, a)));
-            say(comm, &format!("b = {}", b.origin));
-        }
+        self.say(comm, &format!("{}: {}", self.matrix, outcome::title(file, a)));
+        self.say(comm, &format!("b = {}", b.origin));
         let mut x = Vector::zeros(a.domain());
         let (solution, saved) = self.solve(a, &b.vector, &mut x)?;
         let stopped = outcome::ended(&solution, StopReason::Requested);
@@ -157,17 +176,15 @@ impl Solve {
         let error = b.solution.as_ref().map(|known| outcome::relative_error(&x, known)).transpose()?;
         let checkpoint = checkpoint.as_deref();
         let outcome = Outcome { file, solution: &solution, right_hand_side: &b.origin, error, stopped, checkpoint };
-        if self.json {
-            say_json(comm, &outcome.json(comm, &self.matrix).to_string());
-        } else {
-            outcome.tell(comm);
+        match (self.json, self.progress.quiet) {
+            (true, _) => say_json(comm, &outcome.json(comm, &self.matrix).to_string()),
+            (false, true) => outcome.tell_briefly(comm),
+            (false, false) => outcome.tell(comm),
         }
         if let (Some(path), false) = (&self.output, stopped) {
             let written = write_vector(&x, path);
             written.or_else(|error| Err(rescue::elsewhere(&x, error.into())?))?;
-            if !self.json {
-                say(comm, &format!("x is in {path}"));
-            }
+            self.say(comm, &format!("x is in {path}"));
         }
         let code = if stopped { STOPPED } else { u8::from(!solution.solved()) };
         failure.map_or(Ok(ExitCode::from(code)), |failure| Err(failure.into()))
@@ -181,7 +198,9 @@ impl Solve {
         let resumed = resumed.flatten();
         let before = resumed.as_ref().and_then(|resumed| resumed.snapshot.integer("attempt"));
         let mut attempt = before.unwrap_or(0);
+        let mut shown = Iterations::new(self.display(comm), self.rtol, self.atol);
         let mut print = |progress: &Progress| {
+            shown.show(progress);
             let Progress { iteration, residual, .. } = progress;
             attempt += u64::from(*iteration == 0);
             if self.monitor {
@@ -211,7 +230,11 @@ impl Solve {
         a: &CsrMatrix<T>,
     ) -> Result<(Checkpointer<'m, T>, Option<Resumed<T>>)> {
         let comm = a.range().comm();
-        let tell = |text: &str| self.tell(comm, text);
+        let tell = |text: &str| {
+            if !self.progress.quiet {
+                self.tell(comm, text);
+            }
+        };
         let config = self.checkpoint_config(comm)?;
         let inputs: Vec<&Path> = self.inputs().collect();
         let saved = self.checkpoints.open(comm, folder, &config, &inputs, &[a.domain(), a.range()], tell)?;

@@ -9,10 +9,11 @@ use dolmen_common::checkpoint_args::CheckpointArgs;
 use dolmen_common::command_line::{self, say};
 use dolmen_common::file_args::FileArgs;
 use dolmen_common::files::keep_inputs;
+use dolmen_common::progress::{Iterations, ProgressArgs};
 use dolmen_core::Comm;
 use dolmen_core::text::shown;
 use dolmen_io::hdf5::OpenOptions;
-use dolmen_solvers::Progress;
+use dolmen_solvers::{Progress, Request as Wish};
 use mapmaker::config::Config;
 use mapmaker::run::{Outcome, Request, checkpoint_config, run};
 use mapmaker::simulate::{self, simulate};
@@ -31,18 +32,7 @@ struct Arguments {
 #[derive(Subcommand)]
 enum Command {
     /// Make maps from timelines.
-    Run {
-        /// Configuration file (TOML).
-        config: PathBuf,
-        /// Folder for the results; replaces output.folder of the configuration.
-        #[arg(long)]
-        output: Option<PathBuf>,
-        /// File of timelines; replaces input.tod of the configuration.
-        #[arg(long)]
-        tod: Option<PathBuf>,
-        #[command(flatten)]
-        checkpoints: CheckpointArgs,
-    },
+    Run(Run),
     /// Simulate timelines of a satellite.
     Simulate {
         /// Configuration file (TOML); its section [simulate] describes scan and noise.
@@ -55,6 +45,23 @@ enum Command {
         #[arg(long)]
         output: Option<PathBuf>,
     },
+}
+
+/// The arguments of `mapmaker run`.
+#[derive(clap::Args)]
+struct Run {
+    /// Configuration file (TOML).
+    config: PathBuf,
+    /// Folder for the results; replaces output.folder of the configuration.
+    #[arg(long)]
+    output: Option<PathBuf>,
+    /// File of timelines; replaces input.tod of the configuration.
+    #[arg(long)]
+    tod: Option<PathBuf>,
+    #[command(flatten)]
+    checkpoints: CheckpointArgs,
+    #[command(flatten)]
+    progress: ProgressArgs,
 }
 
 fn main() -> ExitCode {
@@ -75,28 +82,7 @@ fn main() -> ExitCode {
 fn execute(comm: &Comm, command: Command, files: &OpenOptions) -> Result<ExitCode> {
     let say = |text: &str| say(comm, text);
     match command {
-        Command::Run { config: path, output, tod, checkpoints } => {
-            let (mut config, text) = load(comm, &path)?;
-            config.input.tod = tod_or(tod, &config, &path, "--tod")?;
-            config.input.allow_external = files.allows_external();
-            let folder = output.or(config.output.folder.clone()).ok_or_else(|| Error::Config {
-                path: path.clone(),
-                line: None,
-                what: "output.folder is missing; set it, or add --output DIR".into(),
-            })?;
-            say(&format!("mapping {} on {} rank(s)", shown(&config.input.tod), comm.size()));
-            let request = Request { config, text, path, folder, resume: None };
-            let outcome = match run_with(comm, request, &checkpoints) {
-                Err(error @ Error::Stopped { .. }) => {
-                    say(&format!("{error}; add --resume to continue from the checkpoint"));
-                    return Ok(ExitCode::from(STOPPED));
-                }
-                outcome => outcome?,
-            };
-            let (solved, seen) = outcome.maps.pixel_counts();
-            say(&format!("solved {solved} of {seen} observed pixels"));
-            say(outcome.summary().trim_end());
-        }
+        Command::Run(arguments) => return arguments.execute(comm, files),
         Command::Simulate { config: path, sky, output } => {
             let (config, _) = load(comm, &path)?;
             let output = tod_or(output, &config, &path, "--output")?;
@@ -111,23 +97,65 @@ fn execute(comm: &Comm, command: Command, files: &OpenOptions) -> Result<ExitCod
     Ok(ExitCode::SUCCESS)
 }
 
-/// Runs with checkpoints, if they are asked for.
-fn run_with(comm: &Comm, request: Request<'_>, options: &CheckpointArgs) -> Result<Outcome> {
-    let Some(folder) = &options.checkpoint else {
-        return run(comm, &request, &mut |_: &Progress| {});
-    };
-    let config = checkpoint_config(comm, &request.config)?;
-    let (mut checkpointer, resumed) =
-        options.open(comm, folder, &config, &request.inputs(), &[], |text| say(comm, text))?;
-    let request = Request { resume: resumed.as_ref().map(|resumed| &resumed.snapshot), ..request };
-    let outcome = run(comm, &request, &mut checkpointer);
-    match (outcome, checkpointer.finish()) {
-        (Err(Error::IterationLimit { outcome, .. }), Ok(Some(path))) => {
-            let advice = format!("; to continue from {}, raise destripe.max_iterations and add --resume", shown(&path));
-            Err(Error::IterationLimit { outcome, advice })
+impl Run {
+    /// Makes maps and prints a summary.
+    fn execute(self, comm: &Comm, files: &OpenOptions) -> Result<ExitCode> {
+        let (mut config, text) = load(comm, &self.config)?;
+        config.input.tod = tod_or(self.tod.clone(), &config, &self.config, "--tod")?;
+        config.input.allow_external = files.allows_external();
+        let folder = self.output.clone().or(config.output.folder.clone()).ok_or_else(|| Error::Config {
+            path: self.config.clone(),
+            line: None,
+            what: "output.folder is missing; set it, or add --output DIR".into(),
+        })?;
+        self.say(comm, &format!("mapping {} on {} rank(s)", shown(&config.input.tod), comm.size()));
+        let request = Request { config, text, path: self.config.clone(), folder, resume: None };
+        let outcome = match self.run(comm, request) {
+            Err(error @ Error::Stopped { .. }) => {
+                self.say(comm, &format!("{error}; add --resume to continue from the checkpoint"));
+                return Ok(ExitCode::from(STOPPED));
+            }
+            outcome => outcome?,
+        };
+        let (solved, seen) = outcome.maps.pixel_counts();
+        self.say(comm, &format!("solved {solved} of {seen} observed pixels"));
+        self.say(comm, outcome.summary().trim_end());
+        Ok(ExitCode::SUCCESS)
+    }
+
+    /// Prints a line unless the program is to be quiet.
+    fn say(&self, comm: &Comm, text: &str) {
+        if !self.progress.quiet {
+            say(comm, text);
         }
-        (Ok(_) | Err(Error::Stopped { .. }), Err(failure)) => Err(failure.into()),
-        (outcome, _) => outcome,
+    }
+
+    /// Runs with checkpoints, if they are asked for.
+    fn run(&self, comm: &Comm, request: Request<'_>) -> Result<Outcome> {
+        let display = self.progress.display(comm, false);
+        let mut iterations = Iterations::new(display, request.config.destripe.tolerance, 0.0);
+        let mut show = |progress: &Progress| {
+            iterations.show(progress);
+            Wish::Continue
+        };
+        let Some(folder) = &self.checkpoints.checkpoint else {
+            return run(comm, &request, &mut show);
+        };
+        let config = checkpoint_config(comm, &request.config)?;
+        let tell = |text: &str| self.say(comm, text);
+        let (checkpointer, resumed) = self.checkpoints.open(comm, folder, &config, &request.inputs(), &[], tell)?;
+        let mut checkpointer = checkpointer.ask(&mut show);
+        let request = Request { resume: resumed.as_ref().map(|resumed| &resumed.snapshot), ..request };
+        let outcome = run(comm, &request, &mut checkpointer);
+        match (outcome, checkpointer.finish()) {
+            (Err(Error::IterationLimit { outcome, .. }), Ok(Some(path))) => {
+                let advice =
+                    format!("; to continue from {}, raise destripe.max_iterations and add --resume", shown(&path));
+                Err(Error::IterationLimit { outcome, advice })
+            }
+            (Ok(_) | Err(Error::Stopped { .. }), Err(failure)) => Err(failure.into()),
+            (outcome, _) => outcome,
+        }
     }
 }
 

@@ -6,6 +6,7 @@ mod escapes;
 mod info;
 mod machine;
 mod odd_files;
+mod progress;
 mod refusals;
 mod solve;
 mod untrusted;
@@ -28,6 +29,9 @@ fn main() -> ExitCode {
         serial("systems_of_any_size_are_solved", solve::sizes),
         serial("monitor_and_profile", solve::monitor_and_profile),
         serial("reference_matrices_are_solved", solve::reference_matrices),
+        serial("long_solves_have_a_bar_on_a_terminal", progress::terminal),
+        serial("quiet_solves_tell_their_result_only", progress::quiet),
+        serial("short_work_shows_no_progress_elsewhere", progress::elsewhere),
         serial("stopped_and_resumed", checkpoints::stopped_and_resumed),
         serial("ended_at_its_limit_and_resumed", checkpoints::ended_at_its_limit),
         serial("a_later_attempt_is_resumed", checkpoints::later_attempt),
