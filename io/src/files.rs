@@ -8,7 +8,7 @@
 //! [`read_matrix`], [`read_vector`] and [`read_vectors`] read the type of numbers that the caller chooses;
 //! [`Matrix::read`] and [`Vectors::read`] read real or complex numbers as the file has them.
 //!
-//! What a file claims is believed only as far as it has the bytes: a matrix may have no more rows and columns than
+//! A file is believed only as far as it has the bytes: a matrix may have no more rows and columns than
 //! a multiple of the length of the file, so that memory is bounded by the file.
 
 mod checks;

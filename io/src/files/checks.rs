@@ -1,4 +1,4 @@
-//! What all readers refuse alike: sizes that the file is too short for, other lengths, other numbers.
+//! Refusals that all readers share: sizes that the file is too short for, other lengths, other numbers.
 
 use super::Field;
 use crate::error::{Error, Result};

@@ -1,10 +1,10 @@
-//! What a file says of what it holds.
+//! The description that a file gives of its matrix or vectors.
 
 use super::Format;
 use dolmen_core::Scalar;
 use std::fmt;
 
-/// How a file lays out the entries.
+/// The order of the entries in a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Storage {
@@ -37,14 +37,14 @@ pub enum Field {
     Pattern,
 }
 
-/// What part of a matrix a file stores, and what follows from it for the rest.
+/// The part of a matrix that a file stores, which says what the rest is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Symmetry {
     /// All of it.
     General,
     /// The lower triangle; the upper one has the same entries.
     Symmetric,
-    /// What is below the diagonal; above are the negated entries.
+    /// The entries below the diagonal; those above are the negated ones.
     SkewSymmetric,
     /// The lower triangle; the upper one has the conjugated entries.
     Hermitian,
@@ -61,17 +61,17 @@ impl Symmetry {
     }
 }
 
-/// What a file says of what it holds.
+/// The size and the kind of a matrix or of vectors, as the file says them.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Description {
     /// The format of the file.
     pub format: Format,
-    /// How entries are laid out.
+    /// The order of the entries.
     pub storage: Storage,
     /// The kind of numbers.
     pub field: Field,
-    /// What part of the matrix is stored.
+    /// The part of the matrix that is stored.
     pub symmetry: Symmetry,
     /// Number of rows.
     pub rows: u64,

@@ -24,7 +24,7 @@ const VECTORS: &str = "vectors";
 pub struct Found {
     /// Its path from the root, `/`.
     pub name: String,
-    /// What the file says of it.
+    /// Its size and kind, as the file says them.
     pub description: Description,
 }
 

@@ -1,4 +1,4 @@
-//! Whether all columns of a file can be read, found out by reading them.
+//! Finding out whether all columns of a file can be read, by reading them.
 
 use super::column::{Column, ColumnType};
 use super::file::{FitsFile, Hdu};

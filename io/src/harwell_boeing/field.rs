@@ -1,6 +1,6 @@
 //! One number in a line, as Fortran reads it.
 //!
-//! What Fortran reads is what counts: blanks within a field are dropped, a number without a point
+//! Blanks within a field are dropped, a number without a point
 //! has it before its last `d` digits, and one without an exponent is divided by the scale factor.
 
 use crate::fault::quoted;

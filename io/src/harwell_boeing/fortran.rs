@@ -120,7 +120,7 @@ impl Cursor<'_> {
     }
 }
 
-/// Where a list of items puts numbers.
+/// The lines and columns where a list of items puts numbers.
 struct Layout {
     lines: Vec<Line>,
     column: usize,

@@ -22,7 +22,7 @@ pub(super) struct Header {
     pub(super) behind: Behind,
 }
 
-/// What follows the matrix.
+/// The rest of a file, behind its matrix.
 #[derive(Clone, Debug)]
 pub(super) enum Behind {
     Nothing,

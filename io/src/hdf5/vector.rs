@@ -165,7 +165,7 @@ pub(super) struct Flat<'file> {
     pairs: bool,
     /// Whether the elements are real numbers.
     real: bool,
-    /// Whether they are true or false, which are 1 and 0.
+    /// True if they are booleans, which are read as 1 and 0.
     boolean: bool,
 }
 

@@ -25,7 +25,7 @@ pub(super) struct Header {
     pub(super) finite: bool,
 }
 
-/// What is wrong with an entry of a right-hand side.
+/// The fault of an entry of a right-hand side.
 const NOT_FINITE: &str = "the value is NaN or infinite; no x solves a system with such a right-hand side";
 
 impl Header {

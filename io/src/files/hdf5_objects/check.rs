@@ -1,4 +1,4 @@
-//! Whether what an HDF5 file holds can be read, found out by reading it.
+//! Finding out whether the matrices and vectors of an HDF5 file can be read, by reading them.
 
 use super::{Found, Hdf5Contents};
 use crate::EXACT;

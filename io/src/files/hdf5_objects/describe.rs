@@ -41,7 +41,7 @@ impl Hdf5Contents {
         object.dataset.is_none() && (is_matlab || (has("data") && has_starts))
     }
 
-    /// What is known of a matrix without reading it.
+    /// Describes a matrix without reading it.
     fn describe_matrix(&self, group: &str) -> Result<Description> {
         let (rows, columns) = self.file.matrix_shape(group)?;
         let data = self.dataset(&format!("{group}/data"));
@@ -55,13 +55,13 @@ impl Hdf5Contents {
     }
 }
 
-/// What is known of a dataset of numbers; `None` of any other, and of masks: true and false alone are no vector.
+/// Describes a dataset of numbers; `None` for any other, and for masks: true and false alone are no vector.
 fn vectors(object: &Object) -> Option<Description> {
     let is_mask = object.dataset.as_ref().is_some_and(|stored| stored.element == ElementType::Boolean);
     numbers(object).filter(|_| !is_mask)
 }
 
-/// What is known of a dataset of numbers, of which true and false are 1 and 0.
+/// Describes a dataset of numbers, which may be true and false for 1 and 0.
 fn numbers(object: &Object) -> Option<Description> {
     let stored = object.dataset.as_ref()?;
     let mut shape = stored.shape.clone();
@@ -84,7 +84,7 @@ fn numbers(object: &Object) -> Option<Description> {
     Some(Description::full(Format::Hdf5, Storage::Array, field, size))
 }
 
-/// What a dataset holds that is no vector.
+/// Says that a dataset holds no numbers, and what it holds.
 pub(super) fn not_numbers(object: &Object) -> String {
     let element = object.dataset.as_ref().map(|stored| stored.element.to_string()).unwrap_or_default();
     let complex = "complex ones, which are compounds of floats r and i, or real and imag";
