@@ -52,7 +52,7 @@ impl Comm {
     #[must_use]
     pub fn duplicate(&self) -> Comm {
         self.check("duplicate", String::new);
-        Comm::new(self.raw().duplicate())
+        Comm::new(self.raw().duplicate(), format!("a copy of {}", self.name()))
     }
 
     /// Splits the group: ranks that give the same `color` form one, ordered by `key` and then by
@@ -68,7 +68,7 @@ impl Comm {
             Err(_) => Err(format!("split: the {what} is {value}; MPI takes 0 to {}", i32::MAX)),
         };
         self.agree(fits("color", color.map_or(0, u64::from)).and_then(|()| fits("key", key as u64)))?;
-        Ok(self.raw().split(color, key).map(Comm::new))
+        Ok(self.raw().split(color, key).map(|part| Comm::new(part, format!("a part of {}", self.name()))))
     }
 
     /// Creates a communicator of the ranks that share this rank's memory (one per node).
@@ -77,7 +77,7 @@ impl Comm {
     #[must_use]
     pub fn split_shared(&self) -> Comm {
         self.check("split_shared", String::new);
-        Comm::new(self.raw().split_shared())
+        Comm::new(self.raw().split_shared(), format!("one node of {}", self.name()))
     }
 
     /// Gives a duplicated or split communicator back to MPI. Without it the communicator lives until

@@ -55,6 +55,18 @@ pub enum Error {
         /// Global length of the right operand.
         right: u64,
     },
+    /// Two objects that must live on the same communicator do not.
+    #[error(
+        "{operation}: the operands live on different communicators ({left}, and {right}); build both from layouts of one Comm"
+    )]
+    CommMismatch {
+        /// The operation that was asked for.
+        operation: &'static str,
+        /// The [name](crate::Comm::name) of the communicator of the left operand.
+        left: String,
+        /// That of the right operand.
+        right: String,
+    },
     /// A stacked layout where every rank must own one range of rows.
     #[error(
         "{operation}: a stacked layout of {blocks} blocks cannot be used here, because a rank owns a separate range of rows in each block; use the layout of one block, or move the vector to a uniform layout"
@@ -271,6 +283,7 @@ crate::shared_error!(Error {
     RanksDisagree { calls },
     Environment { variable, value, expected },
     LayoutMismatch { operation, left, right },
+    CommMismatch { operation, left, right },
     StackedLayout { operation, blocks },
     LocalLength { what, expected, found },
     IndexOutOfRange { what, index, bound },

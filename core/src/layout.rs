@@ -295,10 +295,14 @@ impl Layout {
     /// Checks that two operands live on the same layout.
     ///
     /// # Errors
-    /// [`Error::LayoutMismatch`], on all ranks alike.
+    /// [`Error::LayoutMismatch`], or [`Error::CommMismatch`] if their communicators differ; on all ranks alike.
     pub fn require_same(&self, other: &Layout, operation: &'static str) -> Result<()> {
         if self == other {
             return Ok(());
+        }
+        if self.comm != other.comm {
+            let [left, right] = [self, other].map(|layout| layout.comm.name().to_owned());
+            return Err(Error::CommMismatch { operation, left, right });
         }
         Err(Error::LayoutMismatch { operation, left: self.global_len(), right: other.global_len() })
     }

@@ -44,10 +44,10 @@ impl Comm {
         let control = RawComm::world().duplicate();
         abort_on_panic(control);
         end_of_program::listen(control);
-        let comm = Comm::new(RawComm::world().duplicate());
+        let comm = Comm::new(RawComm::world().duplicate(), ALL);
         let checked = compare_calls::from_environment(&comm);
         // Once more, with a twin if calls are compared from here on.
-        let comm = Comm::new(comm.raw());
+        let comm = Comm::new(comm.raw(), ALL);
         let _span = tracing::info_span!(target: "dolmen", "rank", rank = comm.rank()).entered();
         let ready = checked.and_then(|()| threads::from_environment(&comm));
         let code = match ready.map_err(E::from).and_then(|()| main(&comm)) {
@@ -68,13 +68,18 @@ impl Comm {
     }
 }
 
+/// The name of the communicator that a program starts with.
+const ALL: &str = "all ranks";
+
 fn abort_on_panic(control: RawComm) {
     let rank = control.rank();
     // A communicator handle may be a pointer (not Send); the job is aborted through the world,
     // whose handle is a constant.
     std::panic::set_hook(Box::new(move |info| {
-        let trace = Backtrace::force_capture();
-        let text = format!("rank {rank}: {info}\n{trace}\nrank {rank} panicked: this is a bug; the job is aborted\n");
+        // A backtrace is printed unless the user wants none.
+        let is_wanted = std::env::var_os("RUST_BACKTRACE").is_none_or(|value| value != "0");
+        let trace = if is_wanted { format!("{}\n", Backtrace::force_capture()) } else { String::new() };
+        let text = format!("rank {rank}: {info}\n{trace}rank {rank} panicked: this is a bug; the job is aborted\n");
         let _ = std::io::stderr().write_all(text.as_bytes());
         RawComm::world().abort(PANICKED);
     }));

@@ -14,6 +14,8 @@ pub struct Comm(Rc<Group>);
 
 struct Group {
     raw: RawComm,
+    /// What people call the group, the same on all of its ranks.
+    name: String,
     rank: usize,
     size: usize,
     /// Alternates between two tags so that consecutive sparse exchanges cannot mix.
@@ -44,9 +46,10 @@ impl PartialEq for Comm {
 }
 
 impl Comm {
-    pub(crate) fn new(raw: RawComm) -> Comm {
+    pub(crate) fn new(raw: RawComm, name: impl Into<String>) -> Comm {
         Comm(Rc::new(Group {
             raw,
+            name: name.into(),
             rank: raw.rank(),
             size: raw.size(),
             round: Cell::new(false),
@@ -57,6 +60,11 @@ impl Comm {
             twin: Twin::new(raw),
             _not_send: PhantomData,
         }))
+    }
+
+    /// Returns what the group is, for messages: `all ranks`, `a copy of all ranks`, `a part of all ranks`.
+    pub fn name(&self) -> &str {
+        &self.0.name
     }
 
     /// Returns this process's number in the group, `0..size`.
@@ -100,7 +108,7 @@ impl Comm {
     /// given back.
     #[must_use]
     pub fn alone(&self) -> Comm {
-        Comm::new(RawComm::alone())
+        Comm::new(RawComm::alone(), "one rank alone")
     }
 
     pub(super) fn twin(&self) -> Option<&Twin> {

@@ -429,6 +429,8 @@ pub(crate) fn require_same(
     left: &dolmen_core::Layout,
     right: &dolmen_core::Layout,
 ) -> Result<()> {
-    let error = |_| Error::Layout { method, what, left: left.global_len(), right: right.global_len() };
-    left.require_same(right, what).map_err(error)
+    left.require_same(right, what).map_err(|error| match error {
+        dolmen_core::Error::LayoutMismatch { left, right, .. } => Error::Layout { method, what, left, right },
+        other => other.into(),
+    })
 }

@@ -22,6 +22,7 @@ fn main() -> ExitCode {
     dolmen_tests::main(&[
         case("every_set_of_failing_ranks_agrees", ANY, every_set_of_failing_ranks_agrees),
         case("messages_of_any_text_agree", ANY, messages_of_any_text_agree),
+        case("communicators_are_named", &[1, 3], communicators_are_named),
         case("errors_keep_their_fields", &[1, 2, 3, 4], errors_keep_their_fields),
         case("colors_split", &[1, 2, 3, 4, 7], colors_split),
         case("a_bad_split_is_an_error_on_all", ANY, a_bad_split_is_an_error_on_all),
@@ -85,6 +86,22 @@ fn errors_keep_their_fields(comm: &Comm) -> TestResult {
         // What all ranks have is agreed on as it is.
         assert_eq!(comm.agree(Err::<(), _>(error.clone())), Err(error));
     }
+    Ok(())
+}
+
+/// Operands on communicators of the same size: the error names these.
+fn communicators_are_named(comm: &Comm) -> TestResult {
+    let copy = comm.duplicate();
+    let [here, there] = [comm, &copy].map(|comm| Layout::uniform(comm, 1000));
+    let expected =
+        Error::CommMismatch { operation: "dot", left: "all ranks".to_owned(), right: "a copy of all ranks".to_owned() };
+    assert_eq!(Vector::<f64>::zeros(&here).dot(&Vector::zeros(&there)), Err(expected));
+    let error = here.require_same(&there, "dot").unwrap_err().to_string();
+    let text = "dot: the operands live on different communicators (all ranks, and a copy of all ranks); build both from \
+                layouts of one Comm";
+    assert_eq!(error, text);
+    let half = comm.split(Some(u32::try_from(comm.rank() % 2)?), 0)?.ok_or("no part")?;
+    assert_eq!((half.name(), comm.alone().name()), ("a part of all ranks", "one rank alone"));
     Ok(())
 }
 
@@ -444,6 +461,11 @@ fn a_panic_ends_the_job() -> TestResult {
     for text in ["rank 1: panicked at", "the capstone slipped", "rank 1 panicked: this is a bug; the job is aborted"] {
         assert!(output.stderr.contains(text), "{text:?} is missing from\n{}", output.stderr);
     }
+    let first = "   0: ";
+    assert!(output.stderr.contains(first), "no backtrace in\n{}", output.stderr);
+    let brief = Mpirun::new(3).program(std::env::current_exe()?).env(PROGRAM, "panic").env("RUST_BACKTRACE", "0");
+    let brief = brief.deadline(Duration::from_secs(30)).run()?;
+    assert!(brief.stderr.contains("the capstone slipped") && !brief.stderr.contains(first), "{}", brief.stderr);
     Ok(())
 }
 

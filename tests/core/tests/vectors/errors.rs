@@ -57,7 +57,7 @@ fn layouts_differ(comm: &Comm) -> TestResult {
     ];
     for (at, result) in results.into_iter().enumerate() {
         let error = same_error(comm, &format!("mismatch {at}"), result)?;
-        assert!(matches!(error, Error::LayoutMismatch { .. }), "mismatch {at}: {error}");
+        assert!(matches!(error, Error::LayoutMismatch { .. } | Error::CommMismatch { .. }), "mismatch {at}: {error}");
     }
     Ok(())
 }
