@@ -77,7 +77,7 @@ impl<T: Scalar> Resumed<T> {
 
 impl<'m, T: Scalar> Checkpointer<'m, T> {
     /// Opens the folder and begins to watch signals. `config` is any text that has to be the same when
-    /// the solve goes on: it should name all settings and input that decide about its bits.
+    /// the solve continues: it should name all settings and input that decide about its bits.
     ///
     /// # Collective
     ///
@@ -139,7 +139,7 @@ impl<'m, T: Scalar> Checkpointer<'m, T> {
             return Ok(());
         }
         let what =
-            "holds checkpoints of an earlier run; resume from them (--resume), or choose another folder".to_owned();
+            "holds checkpoints of an earlier run; add --resume, or choose another folder".to_owned();
         Err(Error::File { path: self.store.folder().to_owned(), what })
     }
 

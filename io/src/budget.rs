@@ -1,4 +1,4 @@
-//! How much memory the contents of files may take.
+//! Limits on the memory that the contents of files may take.
 //!
 //! Packed files are small for what they hold: a megabyte of gzip can be gigabytes of zeros. Before memory is asked
 //! for, the size that a packed file claims is compared with a budget: what the machine has available, or what a
@@ -37,8 +37,8 @@ pub fn share(comm: &Comm, most: Option<u64>) {
     MOST.store(most.unwrap_or(u64::MAX), Ordering::Relaxed);
 }
 
-/// Bytes that programs may still take on this machine, within the limits of their control group; none where the
-/// system does not tell.
+/// Returns the bytes that programs may still take on this machine, within the limits of their control group; `None`
+/// where the system does not tell.
 #[must_use]
 pub fn available() -> Option<u64> {
     let machine = entry(&fs::read_to_string("/proc/meminfo").ok()?, "MemAvailable:").map(|kibibytes| kibibytes * 1024);
@@ -48,7 +48,7 @@ pub fn available() -> Option<u64> {
     }
 }
 
-/// Refuses data of so many bytes, unpacked, where they would take more than this rank's part; in words.
+/// Refuses data of this number of bytes, unpacked, where they would take more than this rank's part; in words.
 pub(crate) fn require(bytes: u64) -> Result<(), String> {
     let (needed, ranks) = (bytes.saturating_mul(TIMES), RANKS.load(Ordering::Relaxed).max(1));
     let told = Some(MOST.load(Ordering::Relaxed)).filter(|most| *most != u64::MAX);
@@ -60,8 +60,8 @@ pub(crate) fn require(bytes: u64) -> Result<(), String> {
     Err(format!("unpacks to {bytes}, for which {needed} of memory are needed; {why} {most}"))
 }
 
-/// Refuses so many entries of a text, of which this rank gets one of `parts` parts, and which is packed in `stored`
-/// bytes. More than can be in it are none to find memory for: the text ends before.
+/// Refuses this number of entries of a text, of which this rank gets one of `parts` parts, and which is packed in
+/// `stored` bytes. More than can be in it are none to find memory for: the text ends before.
 pub(crate) fn require_entries(entries: u64, parts: usize, stored: u64) -> Result<(), String> {
     let possible = entries.min(stored.saturating_mul(BEST));
     require(possible.div_ceil(parts as u64).saturating_mul(PLACED))
@@ -71,19 +71,19 @@ fn gigabytes(bytes: u64) -> String {
     format!("{:.2} GB", bytes as f64 / 1e9)
 }
 
-/// The number behind a name.
+/// Returns the number behind a name.
 fn entry(text: &str, name: &str) -> Option<u64> {
     text.lines().find_map(|line| line.strip_prefix(name)?.split_whitespace().next()?.parse().ok())
 }
 
-/// What the control groups that this process is in leave of their limits (version 2).
+/// Returns the memory left by the limits of this process's control groups (version 2).
 fn group() -> Option<u64> {
     let groups = fs::read_to_string("/proc/self/cgroup").ok()?;
     let path = groups.lines().find_map(|line| line.strip_prefix("0::/"))?;
     Path::new(path).ancestors().filter_map(|folder| left(&Path::new("/sys/fs/cgroup").join(folder))).min()
 }
 
-/// What is left of the limit of one group; pages that hold files can be dropped.
+/// Returns the memory left by the limit of one group; pages that hold files can be dropped.
 fn left(folder: &Path) -> Option<u64> {
     let read = |name: &str| fs::read_to_string(folder.join(name)).ok();
     let limit: u64 = read("memory.max")?.trim().parse().ok()?;

@@ -47,7 +47,7 @@ pub struct CheckpointStore {
     keep: usize,
     /// Generations that were found damaged, and do not count among those that are kept.
     damaged: Vec<u64>,
-    /// Whether threads may write.
+    /// True if threads may write.
     in_background: bool,
     begun: Option<Begun>,
     /// Held by rank 0 for as long as the store lives.
@@ -79,7 +79,7 @@ pub struct Saved {
 pub struct Skipped {
     /// Its file.
     pub path: PathBuf,
-    /// What is wrong with it.
+    /// Fault, in words.
     pub reason: String,
 }
 
@@ -141,19 +141,19 @@ impl CheckpointStore {
         self
     }
 
-    /// The ranks that share it.
+    /// Returns the communicator that shares it.
     #[must_use]
     pub fn comm(&self) -> &Comm {
         &self.comm
     }
 
-    /// Where the checkpoints are.
+    /// Returns the folder of the checkpoints.
     #[must_use]
     pub fn folder(&self) -> &Path {
         &self.folder
     }
 
-    /// Whether the folder holds no checkpoint, valid or not.
+    /// Returns true if the folder holds no checkpoint, valid or not.
     ///
     /// # Collective
     ///
@@ -208,8 +208,8 @@ impl CheckpointStore {
         Ok(earlier)
     }
 
-    /// Whether this rank has written its part of what was begun, so that to complete it waits for other
-    /// ranks at most; false if nothing was begun. Not collective.
+    /// Returns true if this rank has written its part of the checkpoint that was begun, so that completing it waits
+    /// for other ranks at most; false if nothing was begun. Not collective.
     #[must_use]
     pub fn is_written(&self) -> bool {
         self.begun.as_ref().is_some_and(|begun| match begun {
@@ -239,7 +239,7 @@ impl CheckpointStore {
         Ok(Some(saved))
     }
 
-    /// The generation that comes next, and its file.
+    /// Returns the generation that comes next, and its file.
     ///
     /// # Collective
     fn next(&self) -> Result<(u64, PathBuf)> {
@@ -288,7 +288,7 @@ impl CheckpointStore {
         self.folder.join(name_of(generation))
     }
 
-    /// The numbers of what is there, the newest first.
+    /// Returns the numbers of what is there, the newest first.
     ///
     /// # Collective
     fn generations(&self) -> Result<Vec<u64>> {
@@ -328,7 +328,7 @@ pub fn verify(comm: &Comm, path: impl AsRef<Path>) -> Result<()> {
     checked.map(drop).map_err(|what| Error::File { path: path.to_owned(), what })
 }
 
-/// Whether this is a file that ends as checkpoints do. Not collective.
+/// Returns true if the file ends as checkpoints do. Not collective.
 #[must_use]
 pub fn ends_as_one(path: impl AsRef<Path>) -> bool {
     // What cannot be read is left to whoever wants to read it.
@@ -348,12 +348,12 @@ fn file_name(path: &Path) -> String {
 /// The last number of a checkpoint: of eighteen digits, so that none overflows.
 const LAST: u64 = 999_999_999_999_999_999;
 
-/// The name of a checkpoint's file.
+/// Returns the name of a checkpoint's file.
 fn name_of(generation: u64) -> String {
     format!("checkpoint-{generation:08}.h5")
 }
 
-/// The generation that a file's name tells, if it is one that is given to a checkpoint.
+/// Returns the generation that a file's name tells, if it is one that is given to a checkpoint.
 fn generation_of(name: &str) -> Option<u64> {
     let generation = name.strip_prefix("checkpoint-")?.strip_suffix(".h5")?.parse().ok()?;
     ((1..=LAST).contains(&generation) && name == name_of(generation)).then_some(generation)

@@ -49,7 +49,7 @@ pub(crate) fn place_columns<'v, T: Scalar>(
     vectors
 }
 
-/// The columns of a matrix, read from a file with so many bytes of contents, as vectors on `rows`;
+/// Returns the columns of a matrix, read from a file with this number of bytes of contents, as vectors on `rows`;
 /// zero where it stores nothing.
 ///
 /// # Collective

@@ -1,4 +1,4 @@
-//! What can go wrong with a file, with the file, the place in it and the reason.
+//! Errors about files: the file, the place in it and the reason.
 
 use dolmen_core::text::{escaped, shown};
 use std::io;
@@ -20,7 +20,7 @@ pub enum Error {
     Io {
         /// The file or folder.
         path: PathBuf,
-        /// What was tried, as a verb: "open", "write 8192 bytes".
+        /// Action that failed, as a verb: "open", "write 8192 bytes".
         action: String,
         /// The system's answer.
         source: io::Error,
@@ -30,7 +30,7 @@ pub enum Error {
     File {
         /// The file.
         path: PathBuf,
-        /// What is wrong with it.
+        /// Fault, in words.
         what: String,
     },
     /// A dataset of an HDF5 file is missing or not as needed.
@@ -40,7 +40,7 @@ pub enum Error {
         path: PathBuf,
         /// The dataset's path inside the file.
         dataset: String,
-        /// What is wrong with it.
+        /// Fault, in words.
         what: String,
     },
     /// A group or attribute of an HDF5 file is missing or not as needed.
@@ -50,7 +50,7 @@ pub enum Error {
         path: PathBuf,
         /// "group NAME" or "attribute NAME of OBJECT".
         object: String,
-        /// What is wrong with it.
+        /// Fault, in words.
         what: String,
     },
     /// A FITS file is malformed, truncated or not as needed.
@@ -60,7 +60,7 @@ pub enum Error {
         path: PathBuf,
         /// "HDU 1", "HDU 1, column TEMPERATURE", "header of HDU 0".
         place: String,
-        /// What is wrong with it.
+        /// Fault, in words.
         what: String,
     },
     /// A file of a matrix or of vectors is malformed, or holds what is not supported. All ranks
@@ -71,7 +71,7 @@ pub enum Error {
         path: PathBuf,
         /// "line 12" (counted from 1), "byte 80" (from 0), "member indptr.npy".
         place: String,
-        /// What is wrong there.
+        /// Fault there, in words.
         what: String,
     },
     /// Vectors in a file that are not as long as the layout they are read to.
@@ -105,7 +105,7 @@ pub enum Error {
     NotSeen {
         /// The lowest rank that cannot open it.
         rank: usize,
-        /// Why not.
+        /// Reason.
         error: Box<Error>,
     },
     /// A failure on some ranks, which all ranks return.
@@ -113,7 +113,7 @@ pub enum Error {
     OnRank {
         /// The lowest rank that failed.
         rank: usize,
-        /// What failed there.
+        /// Error on that rank.
         error: Box<Error>,
     },
 }

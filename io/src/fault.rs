@@ -9,12 +9,12 @@ use dolmen_core::Comm;
 use std::fmt::Debug;
 use std::path::Path;
 
-/// What is wrong with a file, and where.
+/// Fault of a file, and its place.
 #[derive(Debug)]
 pub(crate) struct Fault {
     /// "line 12", "byte 80", "member indptr.npy".
     pub(crate) place: String,
-    /// What is wrong there, and what would be right.
+    /// Fault there, and what would be right.
     pub(crate) what: String,
 }
 
@@ -63,7 +63,7 @@ pub(crate) fn require_same(comm: &Comm, path: &Path, seen: &impl Debug) -> Resul
     Err(Error::argument(path, what))
 }
 
-/// A piece of the file as an error message shows it.
+/// Returns a piece of the file as an error message shows it.
 pub(crate) fn quoted(text: &[u8]) -> String {
     const SHOWN: usize = 40;
     let dots = if text.len() > SHOWN { "..." } else { "" };

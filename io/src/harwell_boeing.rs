@@ -128,7 +128,7 @@ impl<'s> HarwellBoeing<'s> {
         check_sizes(rows, columns, self.lines.bytes).map_err(|what| Fault::line(3, what))
     }
 
-    /// Where each column starts among the entries, from 1, and the last one ends.
+    /// Reads the start of each column among the entries, from 1, and the end of the last one.
     fn pointers(&mut self) -> StdResult<Vec<u64>, Fault> {
         let Header { columns, entries, ref pointers, .. } = self.header;
         let count = columns.checked_add(1).ok_or_else(|| Fault::line(3, "has 2^64 - 1 columns"))?;
@@ -165,7 +165,7 @@ impl<'s> HarwellBoeing<'s> {
     }
 }
 
-/// Reads so many values, complex ones as pairs of numbers; each vector of `each` may start on a new line.
+/// Reads this number of values, complex ones as pairs of numbers; each vector of `each` may start on a new line.
 fn read_values(
     lines: &mut Lines<impl BufRead>,
     format: &FortranFormat,

@@ -32,7 +32,7 @@ pub use options::{CreateOptions, InForce, OpenOptions};
 pub use table::TableColumn;
 pub use vector::Entry;
 
-/// Major, minor and patch version of the HDF5 library that is in use.
+/// Returns the major, minor and patch version of the HDF5 library that is in use.
 #[must_use]
 pub fn library_version() -> (u8, u8, u8) {
     ::hdf5::library_version()

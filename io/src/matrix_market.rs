@@ -41,7 +41,7 @@ use header::Header;
 use std::io::{BufReader, Read};
 use std::path::Path;
 
-/// Whether the start of a file is that of a MatrixMarket file.
+/// Returns true if a file starts as a MatrixMarket file does.
 pub(crate) fn is_matrix_market(head: &[u8]) -> bool {
     head.trim_ascii_start().get(..14).is_some_and(|head| head.eq_ignore_ascii_case(b"%%MatrixMarket"))
 }

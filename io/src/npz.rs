@@ -1,10 +1,12 @@
-//! Sparse matrices of SciPy and pydata/sparse (their `save_npz`), zips of NumPy arrays; and single dense arrays of NumPy.
+//! Sparse matrices of SciPy and pydata/sparse (their `save_npz`), zips of NumPy arrays; and single dense arrays of
+//! NumPy.
 //!
 //! All that SciPy writes is read: `csr`, `csc`, `coo`, `bsr` and `dia`, packed or not, with real,
 //! complex, whole and boolean numbers of either byte order. Whole numbers that `f64` does not hold
-//! are refused. So are matrices of pydata/sparse (`COO` and `GCXS`) with a fill value other than zero. Repeated entries are summed; zeros that a `dia` array stores are no entries, as in
-//! SciPy. An array of one or two dimensions that `numpy.save` has written, or `numpy.savez` alone in a
-//! file, is vectors: its columns. Formats of files: PKWARE's APPNOTE 6.3.10 (with zip64), NumPy's NEP 1.
+//! are refused. So are matrices of pydata/sparse (`COO` and `GCXS`) with a fill value other than zero. Repeated
+//! entries are summed; zeros that a `dia` array stores are no entries, as in SciPy. An array of one or two
+//! dimensions that `numpy.save` has written, or `numpy.savez` alone in a file, is vectors: its columns. Formats of
+//! files: PKWARE's APPNOTE 6.3.10 (with zip64), NumPy's NEP 1.
 //!
 //! Each rank reads its share of arrays that are not packed; packed ones have no positions, and
 //! every rank unpacks them from their start, keeping its share. Checksums are verified. Written are
@@ -31,7 +33,7 @@ use dolmen_core::{Comm, CsrBuilder, CsrMatrix, Duplicates, Layout, MultiVector, 
 use matrix::Layouts;
 use std::path::Path;
 
-/// Whether the start of a file is that of an array of NumPy.
+/// Returns true if a file starts as an array of NumPy does.
 pub(crate) fn is_npy(head: &[u8]) -> bool {
     head.starts_with(b"\x93NUMPY")
 }

@@ -6,7 +6,7 @@
 //! and values. Matrices of blocks (BAIJ) are stored like any other, with the block size in a file
 //! `NAME.info`.
 //!
-//! What kind of PETSc wrote a file, the file does not say. The width of integers shows in the first
+//! A file does not say which kind of PETSc wrote it. The width of integers shows in the first
 //! bytes; the kind of numbers is the one of `f64`, `Complex64` and `f32` with which the objects fill the
 //! file to its end, the first in this order. Single-precision complex numbers look like `f64` and
 //! cannot be told from them.
@@ -37,7 +37,7 @@ pub enum IndexWidth {
 }
 
 impl IndexWidth {
-    /// The narrower one that holds numbers up to `most`.
+    /// Creates the narrower one that holds numbers up to `most`.
     pub(crate) fn for_numbers(most: u64) -> Self {
         if i32::try_from(most).is_ok() { IndexWidth::Bits32 } else { IndexWidth::Bits64 }
     }
@@ -77,7 +77,7 @@ pub fn read_vectors<T: Scalar>(path: impl AsRef<Path>, rows: &Layout) -> Result<
     Ok((file.vectors(rows)?, description))
 }
 
-/// The file beside a file that has its block size.
+/// Returns the file beside a file that has its block size.
 pub(crate) fn info_path(path: &Path) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
     name.push(".info");

@@ -78,7 +78,7 @@ pub(crate) fn write_staged(
     staged.publish(comm)
 }
 
-/// Where each rank's part of the file starts, and where the last one ends, if they follow each
+/// Computes the start of each rank's part of the file, and the end of the last one, if they follow each
 /// other from `start` on.
 ///
 /// # Collective

@@ -62,18 +62,18 @@ impl Source {
         self.gzip
     }
 
-    /// The contents from their start, decoded.
+    /// Returns the contents from their start, decoded.
     pub(crate) fn contents(&self) -> Box<dyn Read + '_> {
         let stored = Stored { file: &self.file, position: 0 };
         if self.gzip { Box::new(MultiGzDecoder::new(stored)) } else { Box::new(stored) }
     }
 
-    /// The bytes on disk from a position on.
+    /// Returns the bytes on disk from a position on.
     pub(crate) fn stored(&self, position: u64) -> impl Read + '_ {
         Stored { file: &self.file, position }
     }
 
-    /// The first bytes of the contents; fewer if there are no more.
+    /// Returns the first bytes of the contents; fewer if there are no more.
     pub(crate) fn head(&self) -> Vec<u8> {
         let mut head = Vec::with_capacity(HEAD);
         // What cannot be read is reported when the whole is.

@@ -29,7 +29,7 @@ pub(crate) struct StagedFile {
     target: PathBuf,
     temporary: PathBuf,
     file: File,
-    /// Whether this rank removes the temporary file when it is dropped.
+    /// True if this rank removes the temporary file when it is dropped.
     remove: bool,
     /// False once the file system has said that it cannot reserve space.
     reservable: Cell<bool>,
@@ -71,12 +71,12 @@ impl StagedFile {
         Ok(seen)
     }
 
-    /// The name to write to.
+    /// Returns the name to write to.
     pub(crate) fn temporary(&self) -> &Path {
         &self.temporary
     }
 
-    /// The file, for reading and writing by position.
+    /// Returns the file, for reading and writing by position.
     pub(crate) fn file(&self) -> &File {
         &self.file
     }
@@ -162,7 +162,7 @@ impl Drop for StagedFile {
     }
 }
 
-/// The name under which a file is written.
+/// Returns the name under which a file is written.
 pub(crate) fn temporary_path(target: &Path) -> PathBuf {
     let mut name = OsString::from(target);
     name.push(".tmp");

@@ -26,12 +26,12 @@ impl<R: BufRead> Lines<R> {
         Self { reader, line: Vec::new(), comment: None, number: 0, bytes: 0 }
     }
 
-    /// As [`Lines::new`], of a text that may have comments, of which the start is given.
+    /// Works like [`Lines::new`], of a text that may have comments, of which the start is given.
     pub(crate) fn with_comments(reader: R, comment: u8) -> Self {
         Self { comment: Some(comment), ..Self::new(reader) }
     }
 
-    /// The next line, with its end; `None` at the end of the text.
+    /// Returns the next line, with its end; `None` at the end of the text.
     pub(crate) fn next_line(&mut self) -> Result<Option<&[u8]>, Fault> {
         self.line.clear();
         let number = self.number + 1;

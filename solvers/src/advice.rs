@@ -22,7 +22,7 @@ enum Family {
     LeastSquares,
 }
 
-/// The family of a method, by its name in reports.
+/// Returns the family of a method, by its name in reports.
 fn family(method: &str) -> Family {
     // Block CG is for several right-hand sides, and so no Method.
     match Method::from_title(method) {
@@ -51,7 +51,7 @@ pub(crate) fn explain(reason: StopReason, method: &str, preconditioned: bool) ->
             "the preconditioner is not positive definite (r*Mr <= 0); check its symmetry and signs"
         }
         StopReason::IndefinitePreconditioner => {
-            "the residual is not zero, but its square is in this precision; scale the system"
+            "the residual is nonzero but its square underflows in this precision; scale the system"
         }
         StopReason::NotHermitian => {
             "the operator is not symmetric (Hermitian), as this method needs it; use GMRES or BiCGStab"
@@ -67,7 +67,7 @@ pub(crate) fn explain(reason: StopReason, method: &str, preconditioned: bool) ->
         StopReason::NotFinite => not_finite(preconditioned),
         StopReason::Stagnated => stagnated(family, preconditioned),
         StopReason::Breakdown => breakdown(family, method, preconditioned),
-        StopReason::Requested => "stopped because a monitor asked for it; resume from the snapshot to go on",
+        StopReason::Requested => "stopped because a monitor requested it; resume from the snapshot to continue",
     }
 }
 

@@ -1,4 +1,4 @@
-//! What the entries of a matrix say about it: the facts by which a method is chosen.
+//! Properties of a matrix, from its entries, by which a method is chosen.
 //!
 //! Everything is found in one pass over the rows of the matrix and those of its adjoint, which every
 //! rank has for its own columns, and a few reductions.
@@ -38,15 +38,15 @@ pub struct Analysis {
     pub smallest_row: f64,
     /// Least sum of absolute values of a column that is not zero; infinite if there is none.
     pub smallest_column: f64,
-    /// Whether entries are complex numbers.
+    /// True if entries are complex numbers.
     pub complex: bool,
-    /// Whether `A = A^H`; for real matrices the same as `symmetric`.
+    /// True if `A = A^H`; for real matrices the same as `symmetric`.
     pub hermitian: bool,
-    /// Whether `A = A^T`.
+    /// True if `A = A^T`.
     pub symmetric: bool,
-    /// Whether `A = -A^T`.
+    /// True if `A = -A^T`.
     pub skew_symmetric: bool,
-    /// Whether with each stored entry that of the transposed place is stored.
+    /// True if for each stored entry the transposed one is stored too.
     pub symmetric_pattern: bool,
     /// Furthest stored entry below the diagonal, in places.
     pub lower_bandwidth: u64,
@@ -67,9 +67,9 @@ pub struct Analysis {
     pub zero_rows: u64,
     /// Columns without an entry that is not zero.
     pub zero_columns: u64,
-    /// Whether each row sums to zero, to rounding: constants are in the null space.
+    /// True if each row sums to zero, to rounding: constants are in the null space.
     pub zero_row_sums: bool,
-    /// Whether each column sums to zero, to rounding.
+    /// True if each column sums to zero, to rounding.
     pub zero_column_sums: bool,
 }
 
@@ -106,17 +106,17 @@ impl Analysis {
         analysis
     }
 
-    /// Whether there are as many rows as columns.
+    /// Returns true if there are as many rows as columns.
     pub fn is_square(&self) -> bool {
         self.rows == self.columns
     }
 
-    /// The larger of both bandwidths.
+    /// Returns the larger of both bandwidths.
     pub fn bandwidth(&self) -> u64 {
         self.lower_bandwidth.max(self.upper_bandwidth)
     }
 
-    /// The strongest symmetry: `symmetric`, `Hermitian`, `skew-symmetric` or `general`.
+    /// Returns the strongest symmetry: `symmetric`, `Hermitian`, `skew-symmetric` or `general`.
     pub fn symmetry(&self) -> &'static str {
         match self {
             Analysis { symmetric: true, .. } => "symmetric",
@@ -127,7 +127,7 @@ impl Analysis {
     }
 }
 
-/// What one rank has counted.
+/// Counts of one rank.
 struct Tally {
     zeros: u64,
     longest: u64,
@@ -165,20 +165,20 @@ impl Default for Tally {
     }
 }
 
-/// Absolute values of a row: their largest and their sum.
+/// Returns the absolute values of a row: their largest and their sum.
 fn sizes<T: Scalar>(row: &MatrixRow<'_, T>) -> (f64, f64) {
     let sizes = row.values().iter().map(|value| value.abs().to_f64());
     sizes.fold((0.0, 0.0), |(largest, sum), size| (size.max(largest), sum + size))
 }
 
-/// The sum of the absolute values of a row whose largest is near one, and the power of two that all were
+/// Returns the sum of the absolute values of a row whose largest is near one, and the power of two that all were
 /// multiplied by, so that the sum does not overflow.
 fn size_near_one<T: Scalar>(row: &MatrixRow<'_, T>) -> (f64, i32) {
     let power = -exponent(sizes(row).0);
     (row.values().iter().map(|value| scaled(value.abs().to_f64(), power)).sum(), power)
 }
 
-/// Whether the entries of a row cancel, to rounding.
+/// Returns true if the entries of a row cancel, to rounding.
 fn sums_to_zero<T: Scalar>(row: &MatrixRow<'_, T>) -> bool {
     let (size, power) = size_near_one(row);
     let sum: T = row.values().iter().map(|&value| scaled(value, power)).sum();
@@ -204,7 +204,7 @@ impl Tally {
         self.line(1, column);
     }
 
-    /// What is told of rows (0) and of columns (1).
+    /// Counts of rows (0) and of columns (1).
     fn line<T: Scalar>(&mut self, kind: usize, line: &MatrixRow<'_, T>) {
         let sum = sizes(line).1;
         self.empty[kind] += u64::from(sum == 0.0);
@@ -245,7 +245,7 @@ impl Tally {
         self.dominance = self.dominance.min(if others > rounding { size / others } else { f64::INFINITY });
     }
 
-    /// The facts from the counts of all ranks.
+    /// Returns the facts from the counts of all ranks.
     fn total(&self, comm: &Comm) -> Analysis {
         let [positive, negative, zero] = self.diagonal;
         let mut sums = [self.zeros, positive, negative, zero, self.dominant, self.empty[0], self.empty[1]];

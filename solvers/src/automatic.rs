@@ -64,28 +64,28 @@ impl<T: Scalar> Default for Automatic<'_, T> {
 }
 
 impl<'a, T: Scalar> Automatic<'a, T> {
-    /// Relative tolerance 1e-8, no absolute one; method and preconditioner to be chosen.
+    /// Creates the default settings: relative tolerance 1e-8, no absolute one; method and preconditioner are chosen.
     pub fn new() -> Self {
         let (method, preconditioner, max_iterations, monitor, resume) = (None, None, None, None, None);
         Automatic { method, preconditioner, rtol: 1e-8, atol: 0.0, max_iterations, monitor, resume }
     }
 
-    /// The method, a [`Method`](crate::Method) or its settings; then it is the only one that is tried.
+    /// Sets the method, a [`Method`](crate::Method) or its settings; then it is the only one that is tried.
     #[must_use]
     pub fn solver(mut self, method: impl Into<MethodSettings>) -> Self {
         self.method = Some(method.into());
         self
     }
 
-    /// The preconditioner, a [`PreconditionerKind`](crate::PreconditionerKind) or its settings; then it is the only one
-    /// that is tried.
+    /// Sets the preconditioner, a [`PreconditionerKind`](crate::PreconditionerKind) or its settings; then it is the
+    /// only one that is tried.
     #[must_use]
     pub fn preconditioner(mut self, preconditioner: impl Into<PreconditionerSettings>) -> Self {
         self.preconditioner = Some(preconditioner.into());
         self
     }
 
-    /// The method, and the preconditioner if the choice has one.
+    /// Sets the method, and the preconditioner if the choice has one.
     #[must_use]
     pub fn choice(mut self, choice: SolverChoice) -> Self {
         self.method = Some(choice.method);
@@ -93,38 +93,39 @@ impl<'a, T: Scalar> Automatic<'a, T> {
         self
     }
 
-    /// Relative tolerance: stop at `|b - A x| <= rtol |b|`.
+    /// Sets the relative tolerance: stop at `|b - A x| <= rtol |b|`.
     #[must_use]
     pub fn rtol(mut self, rtol: f64) -> Self {
         self.rtol = rtol;
         self
     }
 
-    /// Absolute tolerance: stop at `|b - A x| <= atol`.
+    /// Sets the absolute tolerance: stop at `|b - A x| <= atol`.
     #[must_use]
     pub fn atol(mut self, atol: f64) -> Self {
         self.atol = atol;
         self
     }
 
-    /// Largest number of iterations of each attempt. Without it attempts are limited by their work: to some minutes
-    /// of one core, and where a complete factorization may follow to one, or to 1000 iterations if the matrix is small.
+    /// Sets the maximum number of iterations per attempt. Without it attempts are limited by their work: to some
+    /// minutes of one core, and where a complete factorization may follow to one, or to 1000 iterations if the
+    /// matrix is small.
     #[must_use]
     pub fn max_iterations(mut self, max_iterations: usize) -> Self {
         self.max_iterations = Some(max_iterations);
         self
     }
 
-    /// Called after each iteration of each attempt; see [`Settings::monitor`](crate::Settings::monitor). A
-    /// stop ends all attempts. The snapshots that it is handed have the attempts before with them, and the
-    /// number of the attempt under way, from one, as the integer `attempt`.
+    /// Sets a monitor, called after each iteration of each attempt; see
+    /// [`Settings::monitor`](crate::Settings::monitor). A stop ends all attempts. The snapshots that it is handed
+    /// have the attempts before with them, and the number of the attempt under way, from one, as the integer `attempt`.
     #[must_use]
     pub fn monitor(mut self, monitor: &'a mut dyn Monitor<T>) -> Self {
         self.monitor = Some(RefCell::new(monitor));
         self
     }
 
-    /// Goes on from a snapshot that the monitor of an automatic solve was handed. Attempts that had failed
+    /// Resumes from a snapshot that the monitor of an automatic solve was handed. Attempts that had failed
     /// are not made again, but told; with the same system, initial guess and settings, the outcome has the
     /// bits of a solve that was never interrupted. Where the preconditioner is made of the ranks' blocks
     /// and their number has changed, the attempt starts anew from the `x` that it had reached.
@@ -141,8 +142,10 @@ impl<'a, T: Scalar> Automatic<'a, T> {
     /// All ranks have the same settings.
     ///
     /// # Errors
-    /// A method and a preconditioner or a matrix that do not go together, a setting of the method out of range, mismatched layouts, an entry of the matrix that is not finite, a snapshot of a solve for
-    /// which other attempts were chosen; the same on all ranks. Not converging, and a preconditioner that cannot be made, are not errors but attempts that failed.
+    /// A method and a preconditioner or a matrix that do not go together, a setting of the method out of range,
+    /// mismatched layouts, an entry of the matrix that is not finite, a snapshot of a solve for which other attempts
+    /// were chosen; the same on all ranks. Not converging, and a preconditioner that cannot be made, are not errors
+    /// but attempts that failed.
     pub fn solve(&self, a: &CsrMatrix<T>, b: &Vector<T>, x: &mut Vector<T>) -> Result<Solution> {
         a.range().require_same(b.layout(), "right-hand side of an automatic solve")?;
         a.domain().require_same(x.layout(), "solution of an automatic solve")?;
@@ -176,7 +179,7 @@ impl<'a, T: Scalar> Automatic<'a, T> {
         Named::new(self.method, self.preconditioner.as_ref())
     }
 
-    /// The matrix without empty rows and columns, if there are any, with the facts about it. A matrix that
+    /// Returns the matrix without empty rows and columns, if there are any, with the facts about it. A matrix that
     /// is zero stays, as does one whose rest has another shape than the method that is named needs.
     fn rest(
         &self,

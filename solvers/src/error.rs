@@ -1,4 +1,4 @@
-//! What can go wrong in a solver. Not converging is a report, not an error.
+//! Errors of solvers. A solve that does not converge returns a report, not an error.
 
 use std::fmt;
 
@@ -23,7 +23,7 @@ pub enum Error {
         setting: &'static str,
         /// The value that was given.
         value: f64,
-        /// What would be accepted.
+        /// Accepted values, in words.
         expected: &'static str,
     },
     /// A vector or an operator that does not fit the system.
@@ -33,7 +33,7 @@ pub enum Error {
     Layout {
         /// The solver.
         method: &'static str,
-        /// What does not fit.
+        /// Vector or operator that does not fit.
         what: &'static str,
         /// Global length that was expected.
         left: u64,
@@ -45,7 +45,7 @@ pub enum Error {
     Norm {
         /// The solver.
         method: &'static str,
-        /// The norm that was asked for.
+        /// The requested norm.
         norm: Norm,
     },
     /// A setting of square systems in [`Settings`](crate::Settings) that became a least-squares method.
@@ -58,7 +58,7 @@ pub enum Error {
     },
     /// A snapshot of another method.
     #[error(
-        "{method} cannot resume from a snapshot of {}; use the method and the settings it was taken with",
+        "{method} cannot resume from a snapshot of {}; use the method and the settings with which it was taken",
         escaped(found)
     )]
     SnapshotMethod {
@@ -68,11 +68,13 @@ pub enum Error {
         found: String,
     },
     /// A snapshot without something that the method needs, or with a vector on another layout.
-    #[error("{method}: the snapshot has no fitting \"{name}\"; use the settings and the layout it was taken with")]
+    #[error(
+        "{method}: the snapshot has no fitting \"{name}\"; use the settings and the layout with which it was taken"
+    )]
     Snapshot {
         /// The solver.
         method: String,
-        /// What is missing or does not fit.
+        /// Name of the state that is missing or does not fit.
         name: String,
     },
     /// A matrix that cannot be factored or inverted because of one of its rows.
@@ -82,7 +84,7 @@ pub enum Error {
         method: &'static str,
         /// The row, by its number in the matrix that was given.
         row: u64,
-        /// What is wrong with it.
+        /// Fault, in words.
         defect: Defect,
     },
     /// A rectangular matrix where a square one is needed.
@@ -118,13 +120,13 @@ pub enum Error {
     /// Operators whose spectrum cannot be estimated.
     #[error("{method}: {reason}")]
     NoSpectrum {
-        /// What wanted the estimate.
+        /// Method that needs the estimate.
         method: &'static str,
-        /// What is wrong with them.
+        /// Fault, in words.
         reason: NoSpectrum,
     },
     /// A factorization without pivoting that lost too many digits.
-    #[error("{method}: solves have a backward error of {error:.1e}, since it does not pivot; use Lu")]
+    #[error("{method}: solves have a backward error of {error:.1e}, because {method} does not pivot; use Lu")]
     Unstable {
         /// The factorization.
         method: &'static str,
@@ -194,7 +196,7 @@ pub enum Error {
         text: String,
         /// The character, counted from 1, at which it is not as expected.
         position: usize,
-        /// What would be accepted there.
+        /// Accepted settings there, in words.
         expected: &'static str,
     },
     /// Two preconditioners for one solve.
@@ -222,7 +224,7 @@ pub enum Error {
         preconditioner: PreconditionerKind,
     },
     /// A preconditioner that could not be made in the solve which another resumes.
-    #[error("{preconditioner} could not be made; the solve that was interrupted has said why")]
+    #[error("{preconditioner} could not be made; the output of the interrupted solve has the reason")]
     NotMade {
         /// The preconditioner.
         preconditioner: PreconditionerKind,
@@ -236,7 +238,7 @@ pub enum Error {
     OnRank {
         /// The lowest rank that failed.
         rank: usize,
-        /// What failed there.
+        /// Error on that rank.
         error: Box<Error>,
     },
 }
@@ -311,7 +313,7 @@ fn other_problem(method: Method) -> &'static str {
     }
 }
 
-/// What to do in least squares instead of a setting of square systems.
+/// Returns the alternative in least squares to a setting of square systems.
 fn instead_of(setting: &str) -> &'static str {
     match setting {
         "preconditioner" => "its preconditioner needs an adjoint: set it on the method",
@@ -320,7 +322,7 @@ fn instead_of(setting: &str) -> &'static str {
     }
 }
 
-/// What is wrong with a row of a matrix.
+/// Fault of a row of a matrix.
 #[non_exhaustive]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Defect {
@@ -366,7 +368,7 @@ impl fmt::Display for Defect {
     }
 }
 
-/// Why there is no estimate of a spectrum.
+/// Reason for which there is no estimate of a spectrum.
 #[non_exhaustive]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum NoSpectrum {

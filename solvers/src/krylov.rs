@@ -38,9 +38,9 @@ use dolmen_core::{LinearOperator, Scalar, Vector};
 use crate::error::Result;
 use crate::report::SolveReport;
 
-/// A method with its settings, for who picks one at run time.
+/// A method with its settings, for programs that choose one at run time.
 pub trait Solver<T: Scalar> {
-    /// The method's name, as in its reports.
+    /// Returns the method's name, as in its reports.
     fn name(&self) -> &'static str;
 
     /// Solves `A x = b` from the guess in `x`.

@@ -7,12 +7,12 @@
 //!
 //! Settings common to all methods are those of [`Settings`], and each method has their setters too.
 //! A [`Monitor`] watches a solve, can stop it, and takes [`Snapshot`](dolmen_core::Snapshot)s from
-//! which a later run goes on with the same bits.
+//! which a later run resumes with the same bits.
 //!
 //! Systems may be of any size: where `b`, `A` or a preconditioner are far from one, a solve multiplies them by powers
 //! of two, which changes no digit. Settings, reports, monitors and snapshots keep the units of the system; what these
-//! units cannot express in a report becomes zero or infinite there, for instance `|A^H r|` of about `2^1100`. A norm of `b` or a
-//! solution that is no normal number is [`Error::OutOfRange`].
+//! units cannot express in a report becomes zero or infinite there, for instance `|A^H r|` of about `2^1100`. A norm
+//! of `b` or a solution that is no normal number is [`Error::OutOfRange`].
 
 mod advice;
 mod analysis;

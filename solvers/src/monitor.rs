@@ -1,4 +1,4 @@
-//! What a solver tells while it runs, and what it can be asked.
+//! Progress of a running solver, and requests to it.
 
 use dolmen_core::{Scalar, Snapshot};
 
@@ -18,17 +18,17 @@ pub struct Progress {
     pub limit: usize,
 }
 
-/// What a monitor wants. One rank's wish is enough, unless it is to meet: wishes travel with the sums of
+/// Request of a monitor. The request of one rank is enough, except for `Meet`. Requests travel with the sums of
 /// the next iteration, and all ranks act on them after it. After the last one that the limit of
 /// iterations allows they act at once.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Request {
-    /// Nothing: go on.
+    /// Nothing: continue.
     #[default]
     Continue,
     /// A call of [`Monitor::meet`] as soon as every rank wants one.
     Meet,
-    /// A snapshot, and go on.
+    /// A snapshot; the solve continues.
     Snapshot,
     /// A snapshot, and stop as [`StopReason::Requested`](crate::StopReason::Requested).
     Stop,
@@ -46,7 +46,7 @@ pub trait Monitor<T: Scalar> {
     /// Called on every rank with the initial residual and after each iteration.
     fn progress(&mut self, progress: &Progress) -> Request;
 
-    /// Takes a snapshot that was asked for, on all ranks after the same iteration. Does nothing unless
+    /// Takes a snapshot that was requested, on all ranks after the same iteration. Does nothing unless
     /// implemented.
     ///
     /// # Collective

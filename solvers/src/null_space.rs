@@ -59,7 +59,7 @@ impl<T: Scalar> NullSpace<T> {
         NullSpace::new(layout, vec![Vector::from_fn(layout, |_| T::ONE)])
     }
 
-    /// The orthonormal basis.
+    /// Returns the orthonormal basis.
     pub fn basis(&self) -> &[Vector<T>] {
         &self.basis
     }

@@ -1,7 +1,7 @@
 //! Preconditioners: operators that approximate the inverse of another one.
 //!
-//! What a rank does by itself is a [`LocalSolver`](local::LocalSolver) on its own matrix; what it
-//! does with the others is a [`LinearOperator`](dolmen_core::LinearOperator) that may be made of
+//! A rank by itself applies a [`LocalSolver`](local::LocalSolver) to its own matrix. A preconditioner of
+//! all ranks is a [`LinearOperator`](dolmen_core::LinearOperator), which may be made of
 //! local solvers. Every preconditioner is linear and the same from one application to the next, has
 //! its adjoint, and, if it keeps anything that depends on the pattern of its matrix, takes new values
 //! (`refill`) without finding that again. A setup that fails on one rank fails on all, and names the

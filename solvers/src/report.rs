@@ -1,4 +1,4 @@
-//! What a solve says about itself.
+//! Report of a solve.
 
 use std::fmt;
 use std::time::Duration;
@@ -7,11 +7,11 @@ use crate::advice::explain;
 use crate::error::{Error, Result};
 use crate::settings::Norm;
 
-/// Why a solve stopped; the same on all ranks.
+/// Reason for which a solve stopped; the same on all ranks.
 #[non_exhaustive]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum StopReason {
-    /// The true residual, computed afresh, meets the tolerance in the norm that was asked for.
+    /// The true residual, computed afresh, meets the tolerance in the requested norm.
     Converged,
     /// The iteration limit was reached first.
     IterationLimit,
@@ -44,7 +44,7 @@ pub enum StopReason {
 pub struct SolveReport {
     /// The method.
     pub method: &'static str,
-    /// Why it stopped.
+    /// Reason for which it stopped.
     pub reason: StopReason,
     /// Iterations made.
     pub iterations: usize,
@@ -71,12 +71,12 @@ pub struct SolveReport {
 }
 
 impl SolveReport {
-    /// Whether the true residual meets the tolerance in the norm that was asked for.
+    /// Returns true if the true residual meets the tolerance in the requested norm.
     pub fn converged(&self) -> bool {
         self.reason == StopReason::Converged
     }
 
-    /// `|b - A x| / |b|`, or `|b - A x|` where `b` is zero.
+    /// Returns `|b - A x| / |b|`, or `|b - A x|` where `b` is zero.
     pub fn relative_residual(&self) -> f64 {
         if self.rhs_norm > 0.0 { self.true_residual / self.rhs_norm } else { self.true_residual }
     }
@@ -86,7 +86,7 @@ impl SolveReport {
         explain(self.reason, self.method, self.preconditionings > 0)
     }
 
-    /// What happened and what to try, without times: the same on every run.
+    /// Describes the outcome and what to try, without times: the same on every run.
     pub fn outcome(&self) -> String {
         let (method, iterations) = (self.method, self.iterations);
         let residual = self.relative_residual();
@@ -107,13 +107,13 @@ impl SolveReport {
         format!("{method}: {iterations} iterations; |b - Ax| / |b| = {residual:.2e}; {explanation}")
     }
 
-    /// What vanishes where `|b - A x|` is least, and the operator of the problem; in least squares
-    /// preconditioned from the right.
+    /// Returns the names of the expression that vanishes where `|b - A x|` is least, and of the operator; in least
+    /// squares preconditioned from the right.
     fn normal_equations(&self) -> (&'static str, &'static str) {
         if self.preconditionings > 0 { ("M*A*r", "AM") } else { ("A*r", "A") }
     }
 
-    /// How far away an `x` is at least that halves the residual of least squares: for any other `x'`,
+    /// Bounds from below the distance to an `x'` that halves the residual of least squares: for any other `x'`,
     /// `|r| (|r| - |r'|) <= |A^H r| |x - x'|`.
     fn distance_to_half(&self) -> Option<String> {
         let normal = self.normal_residual.filter(|normal| *normal > 0.0)?;
@@ -122,7 +122,7 @@ impl SolveReport {
         Some(format!("an x that halves |b - Ax| is at least {distance:.0e} away{measure}"))
     }
 
-    /// The report, or an error if the solve did not converge.
+    /// Returns the report, or an error if the solve did not converge.
     ///
     /// # Errors
     /// [`Error::NotConverged`] with the report's text.
@@ -131,7 +131,7 @@ impl SolveReport {
     }
 }
 
-/// The outcome and, on further lines, what was asked for and what it took.
+/// The outcome and, on further lines, the request and what it took.
 impl fmt::Display for SolveReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "{}", self.outcome())?;

@@ -1,4 +1,4 @@
-//! What all methods are told in the same way.
+//! Settings common to all methods.
 //!
 //! [`Settings`] has the setters once; each method holds a `Settings` and forwards to it, by a macro,
 //! so that `Gmres::new().rtol(1e-8)` and `Gmres::from(Settings::new().rtol(1e-8))` are the same.
@@ -59,8 +59,8 @@ impl<T: Scalar> Default for Settings<'_, T> {
 macro_rules! setters {
     ($($(#[$doc:meta])* $name:ident: $kind:ty => |$settings:ident| $assign:expr;)*) => {
         impl<'a, T: Scalar> Settings<'a, T> {
-            /// Relative tolerance 1e-8, no absolute one, divergence limit 1e5, at most 10 000
-            /// iterations, true norm, reproducible sums, no preconditioner.
+            /// Creates the default settings: relative tolerance 1e-8, no absolute one, divergence limit 1e5, at most
+            /// 10 000 iterations, true norm, reproducible sums, no preconditioner.
             pub fn new() -> Self {
                 Self::default()
             }
@@ -87,7 +87,7 @@ setters! {
     max_iterations: usize => |s| s.max_iterations = max_iterations;
     /// The norm of residuals and right-hand side in all of these inequalities.
     norm: Norm => |s| s.norm = norm;
-    /// How inner products are summed over the ranks.
+    /// Algorithm of the sums of inner products over the ranks.
     reduction: Reduction => |s| s.reduction = reduction;
     /// An operator that approximates the inverse of `A`.
     preconditioner: &'a dyn LinearOperator<T> => |s| s.preconditioner = Some(preconditioner);
@@ -98,11 +98,12 @@ setters! {
     /// [`NullSpace`](crate::NullSpace) makes one from vectors.
     projection: &'a dyn LinearOperator<T> => |s| s.projection = Some(projection);
     /// Called on every rank with the initial residual and after each iteration, before it is decided
-    /// whether to go on.
+    /// whether to continue.
     monitor: &'a mut dyn Monitor<T> => |s| s.monitor = Some(RefCell::new(monitor));
-    /// Hands a [`Snapshot`] to the monitor every so many iterations, beside those that it asks for; not if zero.
+    /// Hands a [`Snapshot`] to the monitor at intervals of this number of iterations, beside those that it requests;
+    /// zero for none.
     snapshot_every: usize => |s| s.snapshot_every = snapshot_every;
-    /// Goes on from a snapshot of the same method with the same settings, instead of from an initial
+    /// Resumes from a snapshot of the same method with the same settings, instead of from an initial
     /// guess: with the bits of the run that was interrupted.
     resume: &'a Snapshot<T> => |s| s.resume = Some(resume);
 }
@@ -130,7 +131,8 @@ impl<T: Scalar> Settings<'_, T> {
 
     fn check(&self, method: &'static str) -> Result<()> {
         for (setting, value, least) in [("rtol", self.rtol, 0.0), ("atol", self.atol, 0.0), ("dtol", self.dtol, 1.0)] {
-            // Never to give up is a wish; a tolerance that anything meets is none.
+            // An infinite dtol is allowed (never declare divergence). An infinite rtol is an error: every residual would
+            // satisfy it.
             let (expected, good) = match least > 0.0 {
                 true => ("one or more", value >= least),
                 false => ("zero or more, and finite", value >= least && value.is_finite()),
@@ -167,11 +169,11 @@ macro_rules! forward {
 }
 pub(crate) use forward;
 
-/// What all methods have: `new`, and the setters that make sense for any of them.
+/// Members of all methods: `new`, and the setters that apply to any of them.
 macro_rules! common_setters {
     ($solver:ident) => {
         impl<T: dolmen_core::Scalar> $solver<'_, T> {
-            /// The method with the settings of [`Settings::new`](crate::Settings::new).
+            /// Creates the method with the settings of [`Settings::new`](crate::Settings::new).
             pub fn new() -> Self {
                 Self::from(crate::settings::Settings::default())
             }
@@ -187,20 +189,20 @@ macro_rules! common_setters {
             rtol: f64, "Relative tolerance; see [`Settings::rtol`](crate::Settings::rtol).";
             atol: f64, "Absolute tolerance; see [`Settings::atol`](crate::Settings::atol).";
             dtol: f64, "Divergence limit; see [`Settings::dtol`](crate::Settings::dtol).";
-            max_iterations: usize, "Largest number of iterations.";
+            max_iterations: usize, "Maximum number of iterations.";
             reduction: dolmen_core::Reduction, "How inner products are summed over the ranks.";
             monitor: &'a mut dyn crate::monitor::Monitor<T>,
                 "Called after each iteration; see [`Settings::monitor`](crate::Settings::monitor).";
             snapshot_every: usize,
                 "Hands out snapshots; see [`Settings::snapshot_every`](crate::Settings::snapshot_every).";
             resume: &'a dolmen_core::Snapshot<T>,
-                "Goes on from a snapshot; see [`Settings::resume`](crate::Settings::resume).";
+                "Resumes from a snapshot; see [`Settings::resume`](crate::Settings::resume).";
         }
     };
 }
 pub(crate) use common_setters;
 
-/// What methods for square systems have: setters, and `solve` by their `iteration(&Context)`. Written as a
+/// Members of methods for square systems: setters, and `solve` by their `iteration(&Context)`. Written as a
 /// struct, with the defaults of settings of its own and the words about their setters, it declares that too.
 macro_rules! square_solver {
     (

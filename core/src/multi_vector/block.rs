@@ -111,7 +111,8 @@ impl<T: Scalar> MultiVector<T> {
         dot_sums(&self.layout, reduction.into(), Form::Conjugated, sums, columns).map_err(differs)
     }
 
-    /// Computes the inner products of columns, in double precision: `out[j]` is that of column `j` of `self` and column `j` of `y`.
+    /// Computes the inner products of columns, in double precision: `out[j]` is that of column `j` of `self` and
+    /// column `j` of `y`.
     ///
     /// # Collective
     /// One reduction. All ranks give the same number of riders.

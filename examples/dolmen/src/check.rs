@@ -16,7 +16,7 @@ const ENTRIES: u64 = 1000;
 
 #[derive(clap::Args)]
 pub(crate) struct Check {
-    /// The folder in which a file is written and read by all ranks together.
+    /// Folder for a test file that all ranks write and read together.
     #[arg(long, value_name = "DIR", default_value = ".")]
     folder: PathBuf,
 }
@@ -25,7 +25,7 @@ pub(crate) struct Check {
 struct Fact {
     name: &'static str,
     value: String,
-    /// What is wrong with it, and what to do.
+    /// Fault, and remedy.
     problem: Option<String>,
 }
 
@@ -62,7 +62,7 @@ fn ranks(comm: &Comm) -> Fact {
         value += &format!("; {cores} cores on this node");
     }
     let crowded = cores.filter(|cores| most[0] > *cores).map(|cores| {
-        format!("{} ranks share {cores} cores of a node, so that every wait is long; start fewer", most[0])
+        format!("{} ranks share {cores} cores of a node, so every wait is long; start fewer ranks", most[0])
     });
     Fact { name: "ranks", value, problem: crowded }
 }
@@ -87,7 +87,7 @@ fn mpi() -> Fact {
     Fact { name: "MPI", value, problem }
 }
 
-/// Whether all ranks can write one file together and read it again.
+/// Checks that all ranks can write one file together and read it again.
 fn hdf5(comm: &Comm, folder: &Path) -> Fact {
     let (major, minor, patch) = hdf5::library_version();
     let path = folder.join(".dolmen-check.h5");
@@ -113,7 +113,7 @@ fn trial(comm: &Comm, path: &Path) -> Result<()> {
     let file = H5File::open(comm, path)?;
     let read = file.read_vector::<f64>("x", &layout)?;
     file.close()?;
-    let same = if read.owned() == written.owned() { Ok(()) } else { Err("what was read is not what was written") };
+    let same = if read.owned() == written.owned() { Ok(()) } else { Err("the data read differ from the data written") };
     Ok(comm.agree(same)?)
 }
 
@@ -132,11 +132,11 @@ fn blas(comm: &Comm) -> Fact {
 
 fn processor() -> Fact {
     let features = cpu_features();
-    let known = if features.is_empty() { "none of those that kernels use".to_owned() } else { features.join(", ") };
+    let known = if features.is_empty() { "none that the kernels use".to_owned() } else { features.join(", ") };
     Fact { name: "vector instructions", value: known, problem: None }
 }
 
-/// The Python module, where the interpreter of the environment has it. It is optional.
+/// Returns the Python module, where the interpreter of the environment has it. It is optional.
 fn python(comm: &Comm) -> Fact {
     let found = (comm.rank() == 0).then(|| {
         let script = "import dolmen, sys; print(dolmen.__version__, 'for', sys.executable)";

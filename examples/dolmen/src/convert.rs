@@ -13,11 +13,11 @@ use crate::error::Result;
 
 #[derive(clap::Args)]
 pub(crate) struct Convert {
-    /// The matrix or the vectors, in any format; its contents tell which. FILE::OBJECT is one of several in an
-    /// HDF5 file, FILE::COLUMN a column of FITS.
+    /// File of the matrix or the vectors; the format is recognized by its contents. FILE::OBJECT selects one of
+    /// several in an HDF5 file, FILE::COLUMN a column of a FITS table.
     pub(crate) from: Location,
-    /// The file to write; its extension names the format: .mtx, .mtx.gz, .npz, .npy, .petsc, .h5, .hdf5, or .fits for
-    /// vectors. FILE::NAME names the object, or the column, that an .h5 or .fits file is to hold.
+    /// File to write; its extension selects the format: .mtx, .mtx.gz, .npz, .npy, .petsc, .h5, .hdf5, or .fits for
+    /// vectors. FILE::NAME sets the name of the object in an .h5 file, or of the column in a .fits file.
     pub(crate) to: Location,
     #[command(flatten)]
     progress: ProgressArgs,

@@ -1,4 +1,4 @@
-//! What ends the command with exit code 2, each in one line that names the place.
+//! Errors that end the command with exit code 2, each one line that names the place.
 
 use std::path::PathBuf;
 
@@ -15,7 +15,7 @@ pub(crate) enum Error {
     #[error("{error}; the solution is in {}", shown(rescued))]
     Rescued { error: Box<Error>, rescued: PathBuf },
     /// A solution that could not be written anywhere.
-    #[error("{error}; and the solution could not be written elsewhere: {elsewhere}")]
+    #[error("{error}; the solution is lost, because it could not be written elsewhere either: {elsewhere}")]
     Lost { error: Box<Error>, elsewhere: String },
     /// A failure of the toolkit, or one that the ranks agreed on. Its text names a place in the input,
     /// which is the same on any number of ranks; the failing rank is left out.

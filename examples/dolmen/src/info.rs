@@ -19,10 +19,10 @@ use crate::spy::Spy;
 
 #[derive(clap::Args)]
 pub(crate) struct Info {
-    /// The matrix or vectors; FILE::OBJECT is one of several in an HDF5 file, FILE::COLUMN a column of FITS.
-    /// Without a name, all objects of such files are listed.
+    /// File of the matrix or vectors. FILE::OBJECT selects one of several in an HDF5 file, FILE::COLUMN a column of a
+    /// FITS table; without a name, all objects of such files are listed.
     pub(crate) matrix: Location,
-    /// Draw where the entries of the matrix are, as a PNG picture.
+    /// Draw the pattern of the matrix as a PNG picture.
     #[arg(long, value_name = "FILE")]
     plot: Option<PathBuf>,
     /// Print one JSON object.
@@ -103,7 +103,7 @@ impl Info {
 }
 
 impl Told {
-    /// One description after the other; both as one object, which has all their members.
+    /// Joins two descriptions: the text of one after the other, and one object with the members of both.
     fn followed_by(mut self, other: Told) -> Told {
         if let (Value::Object(members), Value::Object(more)) = (&mut self.json, other.json) {
             members.extend(more);
@@ -112,7 +112,7 @@ impl Told {
     }
 }
 
-/// A line for each kind of fact.
+/// Returns a line for each kind of fact.
 fn text(file: &Description, facts: &Analysis) -> String {
     let Analysis { rows, columns, entries, .. } = *facts;
     let share = 100.0 * entries as f64 / (rows as f64 * columns as f64).max(1.0);

@@ -4,7 +4,7 @@ use dolmen_io::Description;
 use dolmen_solvers::{Analysis, Attempt};
 use serde_json::{Value, json};
 
-/// What a matrix is: what its file says, and what its entries say. Numbers that are not finite are null.
+/// Describes a matrix as JSON: by its file, and by its entries. Numbers that are not finite are null.
 pub(crate) fn description(file: &Description, facts: &Analysis) -> Value {
     json!({
         "rows": facts.rows,
@@ -41,7 +41,7 @@ pub(crate) fn description(file: &Description, facts: &Analysis) -> Value {
     })
 }
 
-/// An attempt to solve a system.
+/// Returns an attempt to solve a system.
 pub(crate) fn attempt(attempt: &Attempt) -> Value {
     let report = attempt.outcome.as_ref().ok();
     json!({

@@ -17,7 +17,7 @@ use crate::info::Told;
 /// Values of an attribute that are shown; of longer lists only their number is.
 const SHOWN: usize = 1000;
 
-/// The groups and datasets of an HDF5 file; first the one to describe in full, if there is only one.
+/// Returns the groups and datasets of an HDF5 file; first the one to describe in full, if there is only one.
 ///
 /// # Collective
 pub(crate) fn hdf5(comm: &Comm, location: &Location) -> Result<(Option<Location>, Told)> {
@@ -49,7 +49,7 @@ pub(crate) fn hdf5(comm: &Comm, location: &Location) -> Result<(Option<Location>
     Ok((only, Told { text: joined(&lines), json }))
 }
 
-/// The only matrix; without one the only vectors.
+/// Returns the only matrix; without one the only vectors.
 fn only(location: &Location, found: &[&Found]) -> Option<Location> {
     let of_kind = |is_vectors: bool| found.iter().filter(move |found| found.description.is_vectors() == is_vectors);
     let count = |is_vectors| of_kind(is_vectors).count();
@@ -61,7 +61,7 @@ fn only(location: &Location, found: &[&Found]) -> Option<Location> {
     only.map(|only| object(location, &only.name))
 }
 
-/// An object of the file.
+/// Returns an object of the file.
 fn object(location: &Location, name: &str) -> Location {
     Location { object: Some(name.to_owned()), ..location.clone() }
 }
@@ -86,15 +86,15 @@ fn attributes(object: &Object) -> Vec<(String, Value)> {
 }
 
 fn shown(value: &Value) -> String {
-    if value.is_null() { "of a type or size that is not read".to_owned() } else { value.to_string() }
+    if value.is_null() { "(type or size not supported)".to_owned() } else { value.to_string() }
 }
 
-/// What an object is, in words.
+/// Describes an object in words.
 fn kind(contents: &Hdf5Contents, object: &Object, known: Option<&Found>, fault: Option<&str>) -> String {
     match &object.link {
         Some(Link::Object(target)) => return format!("link to {target}"),
         Some(Link::External(file)) => return format!("link to another file, {file}, {}", contents.not_followed()),
-        Some(_) => return "link to no group or dataset of this file".to_owned(),
+        Some(_) => return "broken link: no such group or dataset in this file".to_owned(),
         None => {}
     }
     let not_read = fault.map(|fault| format!(", not read: {fault}")).unwrap_or_default();
@@ -162,7 +162,7 @@ fn described(object: &Object, known: Option<&Found>, attributes: Vec<(String, Va
     described
 }
 
-/// The units of a FITS file; first its column, if there is only one.
+/// Returns the units of a FITS file; first its column, if there is only one.
 ///
 /// # Collective
 pub(crate) fn fits(comm: &Comm, location: &Location) -> Result<(Option<Location>, Told)> {
@@ -202,7 +202,7 @@ fn hdu_kind(hdu: &Hdu) -> &'static str {
     }
 }
 
-/// What makes a table a HEALPix map.
+/// Describes the HEALPix map of a table, if it has one.
 fn healpix(hdu: &Hdu) -> Option<Value> {
     let header = hdu.header();
     let nside = header.integer("NSIDE").filter(|_| hdu.kind() == HduKind::BinaryTable)?;

@@ -23,7 +23,7 @@ use dolmen_core::Comm;
 use dolmen_io::Location;
 use error::Result;
 
-/// Sparse matrices from files, solved and described. Start it under mpirun for more than one rank.
+/// Solves, describes and converts sparse matrices in files. Run it under mpirun to use several ranks.
 #[derive(Parser)]
 #[command(version)]
 struct Arguments {
@@ -35,19 +35,19 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Solve A x = b, or least squares, and say how. Exit code 0 if it converged, 1 if not, 2 for bad input,
-    /// 75 if a signal stopped it and --resume can go on.
+    /// Solve A x = b, or a least-squares problem. Exit code 0 if it converged, 1 if not, 2 for bad input,
+    /// 75 if a signal stopped it after a checkpoint was written, which --resume continues.
     Solve(Box<solve::Solve>),
     /// Describe a matrix, vectors, or all objects of a file. Exit code 2 if it is not valid.
     Info(info::Info),
-    /// Write a matrix or vectors in another file format.
+    /// Convert a matrix or vectors to another file format.
     Convert(convert::Convert),
-    /// Show what this machine has, and which of it is a problem. Exit code 0 if nothing is, 1 otherwise.
+    /// Describe this machine (MPI, BLAS, HDF5, Python) and its problems. Exit code 0 without problems, 1 otherwise.
     Check(check::Check),
 }
 
 impl Command {
-    /// All places that are read or written.
+    /// Returns all places that are read or written.
     fn locations(&mut self) -> Vec<&mut Location> {
         match self {
             Command::Solve(solve) => solve.locations(),

@@ -1,4 +1,4 @@
-//! What `dolmen solve` says of a solve: as text, and as one JSON object.
+//! Output of `dolmen solve`: as text, and as one JSON object.
 
 use std::path::Path;
 
@@ -16,11 +16,11 @@ use crate::json;
 pub(crate) struct Outcome<'s> {
     pub(crate) file: &'s Description,
     pub(crate) solution: &'s Solution,
-    /// Where the right-hand side comes from.
+    /// Origin of the right-hand side.
     pub(crate) right_hand_side: &'s str,
     /// `|x - y| / |y|`, if the right-hand side was made from a solution `y`.
     pub(crate) error: Option<f64>,
-    /// Whether a signal ended it.
+    /// True if a signal ended it.
     pub(crate) stopped: bool,
     /// The checkpoint that was written last.
     pub(crate) checkpoint: Option<&'s Path>,
@@ -33,16 +33,16 @@ pub(crate) fn title<T: Scalar>(file: &Description, a: &CsrMatrix<T>) -> String {
     format!("{} x {}, {entries} entries, {field}, stored as {symmetry}{more}", file.rows, file.columns)
 }
 
-/// That there are right-hand sides behind the matrix, which are read only if they are asked for.
+/// Returns the note about right-hand sides after the matrix, which are read only with `--rhs`.
 pub(crate) fn right_hand_sides(file: &Description) -> Option<String> {
     match file.right_hand_sides {
         0 => None,
-        1 => Some("the file has a right-hand side as well; --rhs FILE reads it".to_owned()),
-        count => Some(format!("the file has {count} right-hand sides as well; --rhs FILE --column N reads one")),
+        1 => Some("the file also has a right-hand side; use it with --rhs FILE".to_owned()),
+        count => Some(format!("the file also has {count} right-hand sides; use one with --rhs FILE --column N")),
     }
 }
 
-/// `|x - y| / |y|`; `|x - y|` where `y` is zero.
+/// Returns `|x - y| / |y|`; `|x - y|` where `y` is zero.
 ///
 /// # Collective
 pub(crate) fn relative_error<T: Scalar>(x: &Vector<T>, known: &Vector<T>) -> Result<f64> {
@@ -52,14 +52,14 @@ pub(crate) fn relative_error<T: Scalar>(x: &Vector<T>, known: &Vector<T>) -> Res
     Ok(if size > 0.0 { difference.norm2() / size } else { difference.norm2() })
 }
 
-/// Whether the last attempt ended for this reason.
+/// Returns true if the last attempt ended for this reason.
 pub(crate) fn ended(solution: &Solution, reason: StopReason) -> bool {
     let last = solution.attempts.last().and_then(|attempt| attempt.outcome.as_ref().ok());
     last.is_some_and(|report| report.reason == reason)
 }
 
 impl Outcome<'_> {
-    /// One JSON object: the attempt whose solution is kept, what was asked for, and all attempts.
+    /// Prints one JSON object: the attempt whose solution is kept, the request, and all attempts.
     pub(crate) fn json(&self, comm: &Comm, matrix: &Location) -> Value {
         let solution = self.solution;
         let mut object = json::attempt(solution.kept());
@@ -95,8 +95,8 @@ impl Outcome<'_> {
         if self.stopped {
             let last = solution.attempts.last().and_then(|attempt| attempt.outcome.as_ref().ok());
             let iterations = last.map_or(0, |report| report.iterations);
-            let text = format!("the solve was asked to stop and did so after {iterations} iterations");
-            return say(comm, &format!("{text}; --resume goes on from there"));
+            let text = format!("the solve stopped as requested after {iterations} iterations");
+            return say(comm, &format!("{text}; add --resume to continue from the checkpoint"));
         }
         self.tell_result(comm);
     }
@@ -114,12 +114,12 @@ impl Outcome<'_> {
         if !self.solution.solved() {
             say(comm, &format!("not solved: the best x has |b - Ax| / |b| = {:.2e}", kept.true_relative_residual));
             if let (Some(path), true) = (self.checkpoint, ended(self.solution, StopReason::IterationLimit)) {
-                say(comm, &format!("--resume with a larger --max-iterations goes on from {}", shown(path)));
+                say(comm, &format!("to continue from {}, raise --max-iterations and add --resume", shown(path)));
             }
         }
         self.solution.warnings().iter().for_each(|warning| say(comm, &format!("warning: {warning}")));
         if let Some(error) = self.error {
-            say(comm, &format!("|x - y| / |y| = {error:.2e} for the y of which b = A * y was made"));
+            say(comm, &format!("relative error |x - y| / |y| = {error:.2e} (b was made as A * y)"));
         }
     }
 }

@@ -13,17 +13,17 @@ pub(crate) struct RightHandSide<T> {
     pub(crate) vector: Vector<T>,
     /// The solution, or one of them, if it was chosen first.
     pub(crate) solution: Option<Vector<T>>,
-    /// Where it comes from.
+    /// Origin, in words.
     pub(crate) origin: String,
 }
 
 impl<T: Scalar> RightHandSide<T> {
-    /// The right-hand side of a file.
+    /// Returns the right-hand side of a file.
     pub(crate) fn given(vector: Vector<T>, origin: String) -> RightHandSide<T> {
         RightHandSide { vector, solution: None, origin }
     }
 
-    /// `A * ones`; where rows sum to zero, `A` times a ramp that is orthogonal to ones. Where a row sum could
+    /// Returns `A * ones`; where rows sum to zero, `A` times a ramp that is orthogonal to ones. Where a row sum could
     /// overflow, `A` times a constant vector that is so small that none does. The known solution is zero in empty
     /// columns, where any number would do.
     ///
@@ -47,7 +47,7 @@ impl<T: Scalar> RightHandSide<T> {
     }
 }
 
-/// A vector with entries for the columns of a matrix, those of empty ones zero.
+/// Creates a vector with entries for the columns of a matrix, those of empty ones zero.
 ///
 /// # Collective
 fn with_empty_columns_zero<T: Scalar>(a: &CsrMatrix<T>, entry: impl Fn(u64) -> T) -> Result<Vector<T>> {
@@ -59,7 +59,7 @@ fn with_empty_columns_zero<T: Scalar>(a: &CsrMatrix<T>, entry: impl Fn(u64) -> T
     Ok(vector)
 }
 
-/// Whether the entries of each row cancel to rounding, and there are some.
+/// Returns true if the entries of each row cancel to rounding, and there are some.
 ///
 /// # Collective
 fn rows_sum_to_zero<T: Scalar>(a: &CsrMatrix<T>) -> bool {
@@ -75,7 +75,7 @@ fn rows_sum_to_zero<T: Scalar>(a: &CsrMatrix<T>) -> bool {
     holds == [1] && a.norm_inf() > 0.0
 }
 
-/// A real matrix as one of complex numbers.
+/// Returns a real matrix as one of complex numbers.
 ///
 /// # Collective
 pub(crate) fn complex(a: &CsrMatrix<f64>) -> Result<CsrMatrix<Complex64>> {

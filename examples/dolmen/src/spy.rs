@@ -46,7 +46,7 @@ impl Spy {
         Spy { size, side, cells, counts }
     }
 
-    /// The share of a cell that is stored, NaN where nothing is.
+    /// Returns the share of a cell that is stored, NaN where nothing is.
     fn share(&self, row: usize, column: usize) -> f64 {
         let count = self.counts[row * self.cells[1] + column];
         let extent = |cell: usize, length: u64| (length - cell as u64 * self.side).min(self.side) as f64;
@@ -54,7 +54,7 @@ impl Spy {
         if count > 0 { count as f64 / area } else { f64::NAN }
     }
 
-    /// The picture as a PNG file, with the name of the matrix and the number of its entries.
+    /// Returns the picture as a PNG file, with the name of the matrix and the number of its entries.
     pub(crate) fn picture(&self, name: &str, entries: u64) -> Vec<u8> {
         let zoom = (cell(MOST) / self.cells[0].max(self.cells[1]).max(1)).max(1);
         let [height, width] = self.cells.map(|cells| cells * zoom);
@@ -101,12 +101,12 @@ impl Spy {
     }
 }
 
-/// A number of cells, of which there are few.
+/// Returns a number of cells, of which there are few.
 fn cell(number: u64) -> usize {
     usize::try_from(number).expect("invariant: the number of cells is bounded")
 }
 
-/// The color of a cell, from the emptiest at 0 to the fullest at 1.
+/// Returns the color of a cell, from the emptiest at 0 to the fullest at 1.
 fn color(fraction: f64) -> Rgb {
     Palette::Sequential.color(DARKEST * (1.0 - fraction))
 }

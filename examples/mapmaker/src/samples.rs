@@ -119,7 +119,7 @@ impl Samples {
     /// # Collective
     ///
     /// # Errors
-    /// There is not so much memory on some rank.
+    /// Some rank has too little memory.
     fn with_room_for(comm: &Comm, count: u64) -> Result<Samples> {
         const BYTES: f64 = (size_of::<Lid>() + 3 * size_of::<f64>()) as f64;
         let mut all = [count];

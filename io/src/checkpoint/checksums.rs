@@ -23,7 +23,7 @@ pub(super) struct Part {
     crc: u32,
 }
 
-/// Where the parts of a slab lie that starts at byte `first` of its vector, cut into blocks of `block`
+/// Returns the parts of a slab that starts at byte `first` of its vector, cut into blocks of `block`
 /// bytes: the number of the block, and the bytes of the slab.
 pub(super) fn cut(block: u64, first: u64, bytes: usize) -> impl Iterator<Item = (u64, Range<usize>)> {
     let mut at = 0;
@@ -44,19 +44,19 @@ impl Part {
     }
 }
 
-/// The parts of a slab.
+/// Returns the parts of a slab.
 pub(super) fn parts(first: u64, slab: &[u8]) -> Vec<Part> {
     cut(BLOCK, first, slab.len()).map(|(_, part)| Part::of(first + part.start as u64, &slab[part])).collect()
 }
 
-/// The checksums of all blocks on rank 0, elsewhere none, from the parts of all ranks.
+/// Returns the checksums of all blocks on rank 0, elsewhere none, from the parts of all ranks.
 ///
 /// # Collective
 pub(super) fn gather(comm: &Comm, mine: &[Part]) -> Vec<u32> {
     combine(comm.gather(0, mine).into_iter().flatten().flatten().collect())
 }
 
-/// The checksums of blocks from parts in any order.
+/// Returns the checksums of blocks from parts in any order.
 fn combine(mut parts: Vec<Part>) -> Vec<u32> {
     parts.sort_unstable_by_key(|part| part.first);
     let mut sums: Vec<u32> = Vec::new();

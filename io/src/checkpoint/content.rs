@@ -43,7 +43,7 @@ pub(super) struct Entries<'a> {
 /// A rank's part of a vector: one run of its bytes, or, on a stacked layout, one in each block.
 #[derive(Debug)]
 pub(super) struct Slab<'a> {
-    /// Where each run starts in the whole vector, and its bytes among the rank's, both ascending.
+    /// Start of each run in the whole vector, and its bytes among the rank's, both ascending.
     runs: Vec<(u64, Range<usize>)>,
     entries: Bytes<'a>,
 }
@@ -73,12 +73,12 @@ impl Slab<'_> {
         }
     }
 
-    /// Where each run starts in the whole vector, and its bytes.
+    /// Returns the start of each run in the whole vector, and its bytes.
     pub(super) fn runs(&self) -> impl Iterator<Item = (u64, &[u8])> {
         self.runs.iter().map(|(first, range)| (*first, &self.bytes()[range.clone()]))
     }
 
-    /// The same, with a copy of what is only borrowed.
+    /// Returns the same, with a copy of what is only borrowed.
     pub(super) fn into_static(self) -> Slab<'static> {
         let entries = match self.entries {
             Bytes::Borrowed(bytes) => Box::new(bytes.to_vec()),
@@ -110,7 +110,7 @@ impl<'a> Entries<'a> {
 }
 
 impl<'a> Checkpoint<'a> {
-    /// Nothing yet, under a configuration: any text that has to be the same when the program goes on.
+    /// Creates an empty checkpoint with a configuration: any text that has to be the same when the program resumes.
     /// [`Restored::require_config`](super::Restored::require_config) compares it.
     #[must_use]
     pub fn new(config: impl Into<String>) -> Self {
@@ -164,18 +164,18 @@ impl<'a> Checkpoint<'a> {
         self
     }
 
-    /// All vectors, in the order in which they are written.
+    /// Returns all vectors, in the order in which they are written.
     pub(super) fn vectors(&self) -> impl Iterator<Item = &Entries<'a>> {
         self.sections().flat_map(|(_, section)| section.vectors.iter().map(|(_, vector)| vector))
     }
 
-    /// This rank's parts of all vectors, in that order.
+    /// Returns this rank's parts of all vectors, in that order.
     pub(super) fn into_slabs(self) -> impl Iterator<Item = Slab<'a>> {
         let sections = std::iter::once(self.own).chain(self.snapshots.into_iter().map(|(_, section)| section));
         sections.flat_map(|section| section.vectors.into_iter().map(|(_, vector)| vector.slab))
     }
 
-    /// The sections with their groups.
+    /// Returns the sections with their groups.
     pub(super) fn sections(&self) -> impl Iterator<Item = (String, &Section<'a>)> {
         let snapshots = self.snapshots.iter().map(|(name, section)| (format!("{SNAPSHOTS}/{name}"), section));
         std::iter::once((STATE.to_owned(), &self.own)).chain(snapshots)
@@ -183,7 +183,7 @@ impl<'a> Checkpoint<'a> {
 
     /// Refuses names that files cannot have.
     pub(super) fn check(&self, folder: &Path) -> Result<()> {
-        let refuse = |name: &str| Error::argument(folder, format!("{name:?} cannot be the name of a saved thing"));
+        let refuse = |name: &str| Error::argument(folder, format!("{name:?} cannot be the name of a saved object"));
         let mut names: Vec<&str> = self.snapshots.iter().map(|(name, _)| name.as_str()).collect();
         for (_, section) in self.sections() {
             names.extend(section.names());
@@ -196,7 +196,7 @@ impl<'a> Checkpoint<'a> {
 }
 
 impl Section<'_> {
-    /// All of a snapshot but its vectors.
+    /// Returns all of a snapshot but its vectors.
     fn of_numbers<T: Scalar>(snapshot: &Snapshot<T>) -> Self {
         let reals = snapshot.all_reals().map(|(name, values)| (name.to_owned(), Cow::Owned(values.to_vec())));
         Section {
@@ -220,7 +220,7 @@ impl Section<'_> {
 pub(super) const STATE: &str = "state";
 /// The group of snapshots.
 pub(super) const SNAPSHOTS: &str = "snapshots";
-/// What is in the group of a section.
+/// Names in the group of a section.
 pub(super) const TEXTS: &str = "texts";
 pub(super) const INTEGERS: &str = "integers";
 pub(super) const REALS: &str = "reals";

@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 
 /// The name of the file.
 pub(super) const NAME: &str = ".lock";
-/// How long a run that was killed may take to be gone.
+/// Time that a killed run may take to be gone.
 const PATIENCE: Duration = Duration::from_secs(3);
 const PAUSE: Duration = Duration::from_millis(20);
 
@@ -40,7 +40,7 @@ pub(super) fn lock(folder: &Path) -> io::Result<Option<File>> {
     }
 }
 
-/// Whether the file system has no locks, as some of clusters.
+/// Returns true if the file system has no locks, as some on clusters.
 fn is_unsupported(error: &io::Error) -> bool {
     error.kind() == ErrorKind::Unsupported || error.raw_os_error() == Some(libc::ENOLCK)
 }

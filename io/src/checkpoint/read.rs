@@ -15,7 +15,7 @@ use std::fs::File;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
 
-/// Where a vector lies in the file.
+/// Position of a vector in the file.
 struct Located {
     /// Its dataset.
     name: String,
@@ -27,7 +27,7 @@ struct Located {
 }
 
 impl Located {
-    /// Refuses a vector that does not lie in a file of so many bytes: nobody has checked what its dataset
+    /// Refuses a vector that does not lie in a file of this number of bytes: nobody has checked what its dataset
     /// claims.
     fn require_inside(&self, size: u64, entry_bytes: u64) -> Result<(), String> {
         let Located { name, length, offset, .. } = self;

@@ -39,38 +39,38 @@ pub(super) struct Stored {
 }
 
 impl Restored {
-    /// The file it comes from.
+    /// Returns the path of its file.
     #[must_use]
     pub fn path(&self) -> &Path {
         &self.path
     }
 
-    /// Its number: each is one more than the one before.
+    /// Returns its number: each is one more than the one before.
     #[must_use]
     pub fn generation(&self) -> u64 {
         self.generation
     }
 
-    /// When it was written, by the clock of rank 0.
+    /// Returns the time at which it was written, by the clock of rank 0.
     #[must_use]
     pub fn time(&self) -> SystemTime {
         let since = Duration::try_from_secs_f64(self.unix_time).unwrap_or_default();
         UNIX_EPOCH.checked_add(since).unwrap_or(UNIX_EPOCH)
     }
 
-    /// The number of ranks that wrote it.
+    /// Returns the number of ranks that wrote it.
     #[must_use]
     pub fn ranks(&self) -> u64 {
         self.ranks
     }
 
-    /// Later checkpoints that were damaged, the latest first.
+    /// Returns later checkpoints that were damaged, the latest first.
     #[must_use]
     pub fn skipped(&self) -> &[Skipped] {
         &self.skipped
     }
 
-    /// The configuration it was made under.
+    /// Returns the configuration with which it was made.
     #[must_use]
     pub fn config(&self) -> &str {
         &self.config
@@ -90,7 +90,7 @@ impl Restored {
                 (old, new) => {
                     let quoted = |line: Option<&str>| line.map_or("nothing".to_owned(), |line| format!("{line:?}"));
                     let what = format!(
-                        "was made under another configuration: it had {}, now there is {}; resume with what it was \
+                        "was made with another configuration: it had {}, now there is {}; resume with what it was \
                          made with, or start anew with another folder",
                         quoted(old),
                         quoted(new)
@@ -101,19 +101,19 @@ impl Restored {
         }
     }
 
-    /// A string.
+    /// Returns the string of this name, if any.
     #[must_use]
     pub fn text(&self, name: &str) -> Option<&str> {
         self.own.texts.get(name).map(String::as_str)
     }
 
-    /// An integer.
+    /// Returns the integer of this name, if any.
     #[must_use]
     pub fn integer(&self, name: &str) -> Option<u64> {
         self.own.integers.get(name).copied()
     }
 
-    /// A list of real numbers.
+    /// Returns the list of real numbers of this name, if any.
     #[must_use]
     pub fn reals(&self, name: &str) -> Option<&[f64]> {
         self.own.reals.get(name).map(Vec::as_slice)
@@ -154,13 +154,13 @@ impl Restored {
         Ok(Some(snapshot))
     }
 
-    /// A section by the name of its snapshot; without one, the application's own.
+    /// Returns a section by the name of its snapshot; without one, the application's own.
     pub(super) fn section(&mut self, snapshot: &str) -> &mut StoredSection {
         if snapshot.is_empty() { &mut self.own } else { self.snapshots.entry(snapshot.to_owned()).or_default() }
     }
 }
 
-/// The vector on a layout of its length.
+/// Returns the vector on a layout of its length.
 fn distribute<T: Scalar>(stored: Stored, layout: &Layout, path: &Path, name: &str) -> Result<Vector<T>> {
     if stored.length != layout.global_len() {
         let what = format!("vector {name} has {} entries, expected {}", stored.length, layout.global_len());

@@ -2,8 +2,9 @@
 //!
 //! A batch system sends SIGTERM some time before it takes the machine away, and SIGUSR1 where it is
 //! told to. SIGUSR2 means what SIGTERM does: Open MPI's `mpirun` passes it on to all ranks and returns
-//! their exit code, but on SIGTERM it kills them after a second and returns 1. Handlers only set flags; the program looks at them between two of its steps and lets all
-//! ranks act alike, since a signal reaches ranks at different times, and perhaps one only.
+//! their exit code, but on SIGTERM it kills them after a second and returns 1. Handlers only set flags; the program
+//! looks at them between two of its steps and lets all ranks act alike, since a signal reaches ranks at different
+//! times, and perhaps one only.
 
 use signal_hook::consts::{SIGTERM, SIGUSR1, SIGUSR2};
 use signal_hook::flag;
@@ -11,7 +12,7 @@ use std::io;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-/// What a signal has asked for.
+/// Request by a signal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Wish {
     /// A checkpoint (SIGUSR1).
@@ -29,7 +30,7 @@ pub struct Signals(Arc<Flags>);
 
 #[derive(Debug, Default)]
 struct Flags {
-    /// Whether the signals have their usual effect.
+    /// True if the signals have their usual effect.
     usual: Arc<AtomicBool>,
     save: Arc<AtomicBool>,
     stop: Arc<AtomicBool>,
@@ -56,7 +57,7 @@ impl Signals {
         Ok(Self(flags))
     }
 
-    /// What has been asked for so far and not been [`done`](Signals::saved) yet.
+    /// Returns the request that signals have made and that is not [`done`](Signals::saved) yet.
     #[must_use]
     pub fn wish(&self) -> Option<Wish> {
         if self.0.stop.load(Ordering::SeqCst) {

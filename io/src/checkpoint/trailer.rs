@@ -1,4 +1,4 @@
-//! What follows the HDF5 file: where the data of vectors lie, and a checksum of everything else.
+//! Trailer after the HDF5 file: positions of the data of vectors, and a checksum of everything else.
 //!
 //! HDF5 does not protect what it stores beside the data, and does not survive every damage to it. So
 //! these bytes are checked before the library sees them. HDF5 and h5py ignore what follows the end
@@ -41,7 +41,7 @@ pub(super) fn append(path: &Path, regions: &[Range<u64>]) -> io::Result<()> {
     file.write_all(&bytes)
 }
 
-/// Whether a file ends as it would if it had a trailer.
+/// Returns true if a file ends as one with a trailer does.
 pub(super) fn has_magic(path: &Path) -> io::Result<bool> {
     let file = open_regular(path).map_err(io::Error::other)?;
     let mut end = [0; MAGIC.len()];
@@ -86,7 +86,7 @@ fn region(bytes: &[u8; 16]) -> Range<u64> {
     word(0)..word(0).saturating_add(word(8))
 }
 
-/// The checksum of the first `length` bytes that are not in one of the regions.
+/// Returns the checksum of the first `length` bytes that are not in one of the regions.
 fn checksum_outside(file: &File, length: u64, regions: &[Range<u64>]) -> io::Result<u32> {
     let mut sum = Running::default();
     let mut buffer = Vec::new();

@@ -13,7 +13,7 @@
 //! may forget the piece, which nobody will read soon: the next ones find memory that is at hand, and
 //! what else the system had cached stays.
 //!
-//! Slabs need neither MPI nor HDF5, so a thread of each rank can write them while the rank goes on computing.
+//! Slabs need neither MPI nor HDF5, so a thread of each rank can write them while the rank continues computing.
 
 use super::checksums::{self, BLOCK, Part, cut, parts};
 use super::content::{CHECKSUMS, Checkpoint, INTEGERS, REALS, Section, Slab, TEXTS, VECTORS};
@@ -59,7 +59,7 @@ pub(super) struct Place<'s> {
 struct Framed {
     staged: StagedFile,
     offsets: Vec<u64>,
-    /// Where their checksums go.
+    /// Destination of their checksums.
     sums: Vec<u64>,
     /// The bytes of vectors, ascending.
     regions: Vec<Range<u64>>,
@@ -88,7 +88,7 @@ struct Prepared {
     temporary: PathBuf,
     /// The temporary file, open for reading and writing.
     file: Arc<File>,
-    /// Where the vectors go, in order.
+    /// Offsets of the vectors, in order.
     offsets: Vec<u64>,
     /// On rank 0.
     framed: Option<Framed>,
@@ -152,7 +152,7 @@ impl UnderWay {
         Ok(UnderWay { writer, prepared })
     }
 
-    /// Whether this rank's thread has ended.
+    /// Returns true if this rank's thread has ended.
     pub(super) fn is_written(&self) -> bool {
         self.writer.0.as_ref().is_none_or(JoinHandle::is_finished)
     }
@@ -270,7 +270,7 @@ struct Piece<'s> {
     /// Which slab.
     slab: usize,
     bytes: &'s [u8],
-    /// Where it starts in the vector, and in the file.
+    /// Its start in the vector, and in the file.
     first: u64,
     start: u64,
     /// Its checksums, once it is written.

@@ -56,12 +56,12 @@ impl Matrix {
         }
     }
 
-    /// The ranks that hold it.
+    /// Returns its communicator.
     pub fn comm(&self) -> &Comm {
         self.range().comm()
     }
 
-    /// The layout of its rows.
+    /// Returns the layout of its rows.
     pub fn range(&self) -> &Layout {
         match self {
             Matrix::Real(matrix) => matrix.range(),
@@ -69,7 +69,7 @@ impl Matrix {
         }
     }
 
-    /// Number of stored entries over all ranks, symmetry expanded and repetitions summed.
+    /// Returns the number of stored entries over all ranks, symmetry expanded and repetitions summed.
     pub fn global_entries(&self) -> u64 {
         match self {
             Matrix::Real(matrix) => matrix.global_entries(),

@@ -78,7 +78,7 @@ fn no_matrix(path: &Path) -> Error {
     Error::argument(path, "is FITS, which holds no sparse matrices")
 }
 
-/// The column that a location names, or the only one.
+/// Returns the column that a location names, or the only one.
 fn choose(from: &Location, file: &FitsFile) -> Result<(usize, usize)> {
     let hdus = || file.hdus().iter().enumerate();
     let columns = || hdus().flat_map(|(unit, hdu)| (0..hdu.columns().len()).map(move |column| (unit, column)));
@@ -90,7 +90,7 @@ fn choose(from: &Location, file: &FitsFile) -> Result<(usize, usize)> {
         let mut all = columns();
         return match (all.next(), all.next()) {
             (Some(only), None) => Ok(only),
-            (None, _) => Err(from.error("holds no binary table, and so no column to read as a vector")),
+            (None, _) => Err(from.error("holds no binary table, so there is no column to read as a vector")),
             _ => Err(from.error(format!("holds several columns; choose one with FILE::COLUMN; there are {}", list()))),
         };
     };
@@ -115,10 +115,10 @@ fn choose(from: &Location, file: &FitsFile) -> Result<(usize, usize)> {
     }
 }
 
-/// The number of values in a column that can be read as a vector.
+/// Returns the number of values in a column that can be read as a vector.
 fn values(from: &Location, hdu: &Hdu, column: &Column) -> Result<u64> {
     let refused = |what: &str| {
-        let what = format!("HDU {}, column {}: {what} is no vector", hdu.index(), column.name);
+        let what = format!("HDU {}, column {}: {what} is not a vector", hdu.index(), column.name);
         Err(from.error(what))
     };
     match column.kind {

@@ -64,7 +64,7 @@ impl Location {
         self
     }
 
-    /// An error about the file.
+    /// Returns an error about the file.
     pub(super) fn error(&self, what: impl Into<String>) -> Error {
         Error::argument(&self.file, what)
     }

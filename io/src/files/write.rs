@@ -7,7 +7,7 @@ use crate::{matrix_market, npz, require_writable};
 use dolmen_core::{Comm, CsrMatrix, LinearOperator, MultiVector, Vector};
 use std::path::PathBuf;
 
-/// The format that the extension names.
+/// Returns the format that the extension names.
 fn format(to: &Location) -> Result<Format> {
     let format = Format::by_extension(&to.file).ok_or_else(|| {
         to.error("has no known extension to write to; use .mtx, .mtx.gz, .npz, .npy, .petsc, .h5, .hdf5 and .fits")
@@ -76,7 +76,7 @@ pub fn write_vector<T: Entry>(vector: &Vector<T>, to: impl Into<Location>) -> Re
     write_vectors(&MultiVector::from_vectors(vector.layout(), &[vector])?, to)
 }
 
-/// The format for a matrix.
+/// Returns the format for a matrix.
 fn matrix_format(to: &Location) -> Result<Format> {
     match format(to)? {
         Format::NumpyNpy => Err(to.error("npy files hold dense arrays; write a matrix to .npz")),
@@ -85,7 +85,7 @@ fn matrix_format(to: &Location) -> Result<Format> {
     }
 }
 
-/// The format for vectors.
+/// Returns the format for vectors.
 fn vectors_format(to: &Location) -> Result<Format> {
     match format(to)? {
         Format::ScipyNpz => Err(to.error("npz files hold sparse matrices; write vectors to .npy")),
@@ -105,7 +105,7 @@ pub fn require_matrix_destination(comm: &Comm, to: &Location) -> Result<()> {
     require_place(comm, to, matrix_format(to)?)
 }
 
-/// As [`require_matrix_destination`], for [`write_vectors`].
+/// Works like [`require_matrix_destination`], for [`write_vectors`].
 ///
 /// # Collective
 ///
@@ -136,7 +136,7 @@ fn require_place(comm: &Comm, to: &Location, format: Format) -> Result<()> {
 }
 
 impl Location {
-    /// The files that are written or removed where an object is written here.
+    /// Returns the files that are written or removed where an object is written here.
     #[must_use]
     pub fn written_files(&self) -> Vec<PathBuf> {
         let mut files = vec![self.file.clone()];

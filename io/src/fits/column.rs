@@ -48,7 +48,7 @@ impl ColumnType {
         })
     }
 
-    /// Its letter in TFORM.
+    /// Returns its letter in TFORM.
     #[must_use]
     pub fn letter(self) -> char {
         match self {
@@ -66,7 +66,7 @@ impl ColumnType {
         }
     }
 
-    /// How many bytes so many elements take.
+    /// Returns the size of this number of elements, in bytes.
     pub(super) fn bytes(self, elements: u64) -> Option<u64> {
         match self {
             ColumnType::Bit => Some(elements.div_ceil(8)),
@@ -101,7 +101,7 @@ pub struct Column {
     pub(super) null: Option<i64>,
 }
 
-/// Where the elements of a row are.
+/// Position of the elements of a row.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Storage {
     /// In the row.

@@ -27,7 +27,7 @@ pub struct FitsFile {
     hdus: Vec<Hdu>,
 }
 
-/// What the data of a header-data unit are.
+/// Kind of data of a header-data unit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum HduKind {
@@ -46,7 +46,7 @@ pub struct Hdu {
     pub(super) header: Header,
     pub(super) kind: HduKind,
     pub(super) data: Range<u64>,
-    /// Where arrays of varying length are kept.
+    /// Bytes of arrays of varying length.
     pub(super) heap: Range<u64>,
     pub(super) columns: Vec<Column>,
     pub(super) row_bytes: u64,
@@ -54,31 +54,31 @@ pub struct Hdu {
 }
 
 impl Hdu {
-    /// Its position in the file; 0 is the primary unit.
+    /// Returns its position in the file; 0 is the primary unit.
     #[must_use]
     pub fn index(&self) -> usize {
         self.index
     }
 
-    /// What its data are.
+    /// Returns the kind of its data.
     #[must_use]
     pub fn kind(&self) -> HduKind {
         self.kind
     }
 
-    /// Its header.
+    /// Returns its header.
     #[must_use]
     pub fn header(&self) -> &Header {
         &self.header
     }
 
-    /// The columns of a binary table; none for other data.
+    /// Returns the columns of a binary table; none for other data.
     #[must_use]
     pub fn columns(&self) -> &[Column] {
         &self.columns
     }
 
-    /// The number of rows of a binary table; 0 for other data.
+    /// Returns the number of rows of a binary table; 0 for other data.
     #[must_use]
     pub fn rows(&self) -> u64 {
         self.rows
@@ -158,19 +158,19 @@ impl FitsFile {
         Ok(Self { path: path.to_owned(), source, hdus })
     }
 
-    /// Where the file is.
+    /// Returns the path of the file.
     #[must_use]
     pub fn path(&self) -> &Path {
         &self.path
     }
 
-    /// All header-data units, the primary one first.
+    /// Returns all header-data units, the primary one first.
     #[must_use]
     pub fn hdus(&self) -> &[Hdu] {
         &self.hdus
     }
 
-    /// The first binary table.
+    /// Finds the first binary table.
     ///
     /// # Errors
     ///
@@ -275,7 +275,7 @@ pub(super) fn data_length(header: &Header) -> std::result::Result<u64, String> {
         .ok_or_else(|| "the announced size of the data exceeds 2^64 bytes".into())
 }
 
-/// Where in the data of a table its heap starts.
+/// Returns the position of the heap in the data of a table.
 fn heap_offset(table: &Hdu, length: u64) -> std::result::Result<u64, String> {
     let rows = table.row_bytes.checked_mul(table.rows).filter(|rows| *rows <= length);
     let rows = rows.ok_or("the table has two axes, and NAXIS says otherwise")?;
@@ -302,7 +302,7 @@ mod tests {
     use std::fs;
     use std::io::Write;
 
-    /// The header of a table of two columns, up to them.
+    /// Returns the header of a table of two columns, up to them.
     fn table_header(row_bytes: i64, rows: i64, heap_bytes: i64) -> Header {
         let mut table = Header::new();
         table.push("XTENSION", "BINTABLE", "");
@@ -316,7 +316,7 @@ mod tests {
         table
     }
 
-    /// A primary header and that of a table.
+    /// Returns a primary header and that of a table.
     fn heads(table: &Header) -> Vec<u8> {
         let mut primary = Header::new();
         primary.push("SIMPLE", true, "");
@@ -325,7 +325,7 @@ mod tests {
         [primary.to_bytes().unwrap(), table.to_bytes().unwrap()].concat()
     }
 
-    /// A primary header and a table of 300 rows: J, 2E.
+    /// Returns a primary header and a table of 300 rows: J, 2E.
     fn table_file() -> Vec<u8> {
         let mut table = table_header(12, 300, 0);
         table.push("TFORM1", "J", "");
@@ -403,7 +403,7 @@ mod tests {
         }
     }
 
-    /// A primary header and a table of two rows of bits and lists of numbers: 3X, PE(2).
+    /// Returns a primary header and a table of two rows of bits and lists of numbers: 3X, PE(2).
     fn heap_file() -> Vec<u8> {
         let mut table = table_header(9, 2, 14);
         table.push("THEAP", 20, "");

@@ -1,7 +1,7 @@
 //! FITS headers: cards of 80 characters in blocks of 2880 bytes (FITS Standard
 //! 4.0, section 4).
 //!
-//! What is read is only trusted as far as the file reaches: a header grows card
+//! Counts in a file are trusted only as far as the file reaches: a header grows card
 //! by card as blocks are really there, never by a count that it claims.
 
 use std::io::{self, Read};
@@ -69,7 +69,7 @@ pub struct Header {
     cards: Vec<Card>,
 }
 
-/// Why a header could not be read.
+/// Reason for which a header could not be read.
 #[derive(Debug)]
 pub(crate) enum HeaderError {
     Io(io::Error),
@@ -77,25 +77,25 @@ pub(crate) enum HeaderError {
 }
 
 impl Header {
-    /// An empty header.
+    /// Creates an empty header.
     #[must_use]
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// All cards, in order.
+    /// Returns all cards, in order.
     #[must_use]
     pub fn cards(&self) -> &[Card] {
         &self.cards
     }
 
-    /// The value of the first card with this keyword.
+    /// Returns the value of the first card with this keyword.
     #[must_use]
     pub fn get(&self, keyword: &str) -> Option<&Value> {
         self.cards.iter().find(|card| card.keyword == keyword).and_then(|card| card.value.as_ref())
     }
 
-    /// The value of a whole-number card.
+    /// Returns the value of a whole-number card.
     #[must_use]
     pub fn integer(&self, keyword: &str) -> Option<i64> {
         match self.get(keyword)? {
@@ -104,7 +104,7 @@ impl Header {
         }
     }
 
-    /// The value of a card that holds a number of either kind.
+    /// Returns the value of a card that holds a number of either kind.
     #[must_use]
     pub fn real(&self, keyword: &str) -> Option<f64> {
         match self.get(keyword)? {
@@ -114,7 +114,7 @@ impl Header {
         }
     }
 
-    /// The value of a character-string card.
+    /// Returns the value of a character-string card.
     #[must_use]
     pub fn text(&self, keyword: &str) -> Option<&str> {
         match self.get(keyword)? {
@@ -123,7 +123,7 @@ impl Header {
         }
     }
 
-    /// The text of all HISTORY cards, in order.
+    /// Returns the text of all HISTORY cards, in order.
     pub fn history(&self) -> impl Iterator<Item = &str> {
         self.cards.iter().filter(|card| card.keyword == "HISTORY").map(|card| card.comment.as_str())
     }
@@ -141,13 +141,13 @@ impl Header {
         }
     }
 
-    /// These cards and then others.
+    /// Sets the these cards and then others.
     pub(super) fn followed_by(mut self, others: &Header) -> Header {
         self.cards.extend_from_slice(&others.cards);
         self
     }
 
-    /// The header as bytes: all cards, END, blanks up to a whole block.
+    /// Returns the header as bytes: all cards, END, blanks up to a whole block.
     ///
     /// # Errors
     ///

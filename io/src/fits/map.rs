@@ -77,7 +77,7 @@ impl PolarizationConvention {
     }
 }
 
-/// What a map's header says of all its columns.
+/// Properties of all columns of a map, by its header.
 #[derive(Clone, Debug, PartialEq)]
 pub struct MapHeader {
     /// Resolution: the sphere has 12 nside² pixels.
@@ -93,7 +93,7 @@ pub struct MapHeader {
 }
 
 impl MapHeader {
-    /// The number of pixels of the sphere, 12 nside².
+    /// Returns the number of pixels of the sphere, 12 nside².
     #[must_use]
     pub fn pixels(&self) -> u64 {
         12 * self.nside * self.nside
@@ -171,19 +171,19 @@ impl MapFile {
         Ok(Self { file, hdu, header, listed })
     }
 
-    /// What is said of the map as a whole.
+    /// Returns the header of the map as a whole.
     #[must_use]
     pub fn header(&self) -> &MapHeader {
         &self.header
     }
 
-    /// All cards of the map's table.
+    /// Returns all cards of the map's table.
     #[must_use]
     pub fn cards(&self) -> &Header {
         &self.table().header
     }
 
-    /// Names and units of the columns with map values, in order.
+    /// Returns the names and units of the columns with map values, in order.
     pub fn columns(&self) -> impl Iterator<Item = (&str, &str)> {
         self.table().columns[usize::from(self.listed)..]
             .iter()
@@ -193,8 +193,8 @@ impl MapFile {
     /// Reads the pixels `pixels` of a column, in the file's ordering.
     ///
     /// Columns count from 0 and without that of the pixel numbers, as in healpy.
-    /// What the file marks as unobserved (also in single precision, or by not
-    /// listing the pixel) is exactly [`UNSEEN`].
+    /// Pixels that the file marks as unobserved (also in single precision, or by not
+    /// listing the pixel) have exactly [`UNSEEN`].
     ///
     /// # Errors
     ///
@@ -238,7 +238,7 @@ impl MapFile {
     }
 
     fn read_listed(&self, hdu: &Hdu, index: usize, pixels: Range<u64>) -> Result<Vec<f64>> {
-        /// Listed pixels are looked through in blocks of so many rows.
+        /// Listed pixels are looked through in blocks of this number of rows.
         const ROWS: u64 = 1 << 16;
         let error = |what: String| Error::fits(self.file.path(), format!("HDU {}", hdu.index), what);
         let count =

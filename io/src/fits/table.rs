@@ -14,7 +14,7 @@ const READ_BYTES: u64 = 4 << 20;
 const NUMBERS: &str = "LXBIJKED";
 
 impl FitsFile {
-    /// The position of a column, by its name; the case of letters only matters
+    /// Returns the position of a column, by its name; the case of letters only matters
     /// where two names differ in nothing else.
     ///
     /// # Errors
@@ -102,7 +102,7 @@ impl FitsFile {
         Ok(texts)
     }
 
-    /// How many elements each of the rows has.
+    /// Returns the number of elements in each of the rows.
     ///
     /// # Errors
     ///
@@ -124,7 +124,7 @@ impl FitsFile {
         self.for_each_cell(hdu, column, rows, |cell, length| {
             let inexact = decode_f64(column, cell, length, &mut values);
             inexact.map_or(Ok(()), |value| {
-                let what = format!("holds {value}, beyond 2^53, where f64 holds not every whole number");
+                let what = format!("holds {value}, beyond 2^53, where f64 cannot hold every integer");
                 Err(self.column_error(hdu, column, &what))
             })
         })?;

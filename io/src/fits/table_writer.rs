@@ -55,7 +55,7 @@ pub enum ColumnData<'a> {
     Text(&'a [&'a str]),
 }
 
-/// How an element is stored.
+/// Storage of an element.
 trait Element: Copy {
     fn push(self, bytes: &mut Vec<u8>);
 }
@@ -91,7 +91,7 @@ impl Element for Complex64 {
 }
 
 impl ColumnData<'_> {
-    /// The letter in TFORM and the bytes of an element.
+    /// Returns the letter in TFORM and the bytes of an element.
     fn form(&self) -> (char, u64) {
         match self {
             Self::Logical(_) => ('L', 1),
@@ -185,7 +185,7 @@ pub(super) fn write_items(
     staged.publish(comm)
 }
 
-/// Where everything goes.
+/// Positions of all parts.
 struct Plan {
     head: Vec<u8>,
     items: Range<u64>,
@@ -293,7 +293,7 @@ impl Plan {
     }
 }
 
-/// The first string that does not fit its column.
+/// Returns the first string that does not fit its column.
 fn unfit_text<'a>(column: &TableColumn<'a>) -> Option<&'a str> {
     let ColumnData::Text(texts) = column.data else { return None };
     let fits = |text: &str| text.len() <= column.repeat && text.bytes().all(|byte| matches!(byte, b' '..=b'~'));
@@ -307,7 +307,7 @@ fn write_at(file: &File, path: &Path, bytes: &[u8], offset: u64) -> Result<()> {
     })
 }
 
-/// The primary header and that of the table.
+/// Returns the primary header and that of the table.
 fn head(
     cards: &Header,
     columns: &[TableColumn<'_>],

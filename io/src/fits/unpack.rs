@@ -52,7 +52,7 @@ impl Read for Reader<'_, '_> {
     }
 }
 
-/// All units of a gzip file; what is wrong with a header is told by whoever reads it then.
+/// Returns all units of a gzip file; what is wrong with a header is told by whoever reads it then.
 pub(super) fn unpack(path: &Path, file: &File) -> Result<Vec<u8>> {
     let mut unpacked = Unpacked { decoder: MultiGzDecoder::new(file), bytes: Vec::new() };
     let failed = |error| Error::io(path, "unpack", error);

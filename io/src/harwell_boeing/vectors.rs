@@ -20,7 +20,7 @@ use std::result::Result as StdResult;
 pub struct SystemVectors<T: Scalar> {
     /// The right-hand sides.
     pub right_hand_sides: MultiVector<T>,
-    /// Where to start a solver, if the file has it.
+    /// Initial guesses, if the file has them.
     pub guesses: Option<MultiVector<T>>,
     /// The exact solutions, if the file has them.
     pub solutions: Option<MultiVector<T>>,
@@ -73,7 +73,7 @@ pub fn read_system_vectors<T: Scalar>(
 }
 
 impl RightHandSides {
-    /// How many arrays there are.
+    /// Returns the number of arrays.
     fn arrays(&self) -> u64 {
         1 + u64::from(self.has_guesses) + u64::from(self.has_solutions)
     }
@@ -97,7 +97,7 @@ impl HarwellBoeing<'_> {
         Ok(self.read_arrays(rows, 1)?.remove(0))
     }
 
-    /// The first arrays behind the matrix.
+    /// Sets the first arrays behind the matrix.
     ///
     /// # Collective
     fn read_arrays<T: Scalar>(mut self, rows: &Layout, count: u64) -> Result<Vec<MultiVector<T>>> {
@@ -112,7 +112,7 @@ impl HarwellBoeing<'_> {
         Ok(arrays.iter().map(|values| dense::place_columns(rows, columns, [(0, &values[..])].into_iter())).collect())
     }
 
-    /// The values of the first arrays, column after column.
+    /// Returns the values of the first arrays, column after column.
     fn parse_arrays<T: Scalar>(&mut self, count: u64) -> StdResult<Vec<Vec<T>>, Fault> {
         self.skip_matrix()?;
         let mut next = || -> StdResult<Vec<T>, Fault> {

@@ -32,7 +32,7 @@ pub enum Attribute {
 }
 
 impl Attribute {
-    /// The size of the value.
+    /// Returns the size of the value.
     fn bytes(&self) -> usize {
         match self {
             Self::Text(text) => text.len(),
@@ -80,7 +80,7 @@ impl From<&[i64]> for Attribute {
 }
 
 impl H5File {
-    /// The names of the attributes of a group or dataset (`/` is the file), sorted.
+    /// Returns the names of the attributes of a group or dataset (`/` is the file), sorted.
     ///
     /// # Collective
     ///
@@ -97,7 +97,7 @@ impl H5File {
         Ok(names)
     }
 
-    /// The value of an attribute of a group or dataset (`/` is the file), or none if
+    /// Reads the value of an attribute of a group or dataset (`/` is the file), or `None` if
     /// there is no such attribute.
     ///
     /// # Collective
@@ -138,7 +138,7 @@ impl H5File {
         Ok(())
     }
 
-    /// The text of an attribute that has to be there.
+    /// Reads the text of a required attribute.
     ///
     /// # Collective
     ///
@@ -152,7 +152,7 @@ impl H5File {
         }
     }
 
-    /// The value of a numeric attribute that has to be there.
+    /// Reads the value of a required numeric attribute.
     ///
     /// # Collective
     ///
@@ -167,7 +167,7 @@ impl H5File {
         }
     }
 
-    /// The value of an integer attribute that has to be there.
+    /// Reads the value of a required integer attribute.
     ///
     /// # Collective
     ///
@@ -230,8 +230,8 @@ fn location(file: &hdf5::File, object: &str, follow: bool) -> hdf5::Result<Locat
     outside::open(file, object, follow)
 }
 
-/// The attributes of a group or dataset, sorted by name; with their values if they are wanted, of a type that is
-/// read, and not too large.
+/// Returns the attributes of a group or dataset, sorted by name; with their values if they are wanted, of a type
+/// that is read, and not too large.
 pub(super) fn read_all(location: &Location, values: bool) -> hdf5::Result<Vec<(String, Option<Attribute>)>> {
     let mut names = location.attr_names()?;
     names.sort();
@@ -242,7 +242,7 @@ pub(super) fn read_all(location: &Location, values: bool) -> hdf5::Result<Vec<(S
     names.into_iter().map(read).collect()
 }
 
-/// The value, or why it is not read: an error of the library is that of a damaged file.
+/// Returns the value, or why it is not read: an error of the library is that of a damaged file.
 fn read_value(attribute: &hdf5::Attribute) -> hdf5::Result<Result<Attribute, String>> {
     let (element, count) = (ffi::describe(&attribute.dtype()?)?, attribute.space()?.size());
     let bytes = count.saturating_mul(attribute.dtype()?.size().max(size_of::<u64>()));

@@ -35,7 +35,7 @@ pub(super) struct Chunks {
 }
 
 impl Chunks {
-    /// The chunks of a dataset, if it has any and they are read here; the last `kept` bytes of them are kept.
+    /// Returns the chunks of a dataset, if it has any and they are read here; the last `kept` bytes of them are kept.
     pub(super) fn of(dataset: &Dataset, kept: usize) -> hdf5::Result<Option<Self>> {
         let Some(chunk) = dataset.chunk() else { return Ok(None) };
         let filters = filters(dataset)?;
@@ -96,7 +96,7 @@ impl Chunks {
         Ok(())
     }
 
-    /// A chunk, unpacked; none if it was never written.
+    /// Returns a chunk, unpacked; none if it was never written.
     fn chunk_at(&mut self, dataset: &Dataset, place: &[u64]) -> Result<Option<Rc<Vec<u8>>>, String> {
         let key = place.to_vec();
         if let Some(found) = self.cache.get(&key) {

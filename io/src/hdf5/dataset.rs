@@ -20,10 +20,10 @@ use std::mem;
 /// Largest number of bytes that one rank reads in one call.
 const TRANSFER_BYTES: u64 = 1 << 30;
 
-/// What is read whatever the file has stored of it: data that were never written have fill values.
+/// Bytes that are read in any case: data that were never written have fill values.
 const FILL_BYTES: u64 = 64 << 20;
 
-/// How many times as long as what is stored data may be: deflate's best, 1032, and wider numbers.
+/// Largest ratio of data to stored bytes: deflate's best, 1032, and wider numbers.
 const MOST_EXPANSION: u64 = 16_384;
 
 /// Who calls to transfer data.
@@ -35,7 +35,7 @@ pub enum Transfer {
     Independent,
 }
 
-/// How a dataset is laid out in the file.
+/// Layout of a dataset in the file.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum Layout {
     /// In one piece: the fastest for slabs.
@@ -70,7 +70,7 @@ struct Prepared {
 }
 
 impl Prepared {
-    /// How many numbers of 64 bits the slab takes in memory.
+    /// Returns the size of the slab in memory, in numbers of 64 bits.
     fn numbers(&self) -> usize {
         let bytes = self.slab.elements().saturating_mul(self.memory_type.size() as u64);
         usize::try_from(bytes).unwrap_or(usize::MAX) / size_of::<u64>()
@@ -88,7 +88,7 @@ pub struct Dataset<'file> {
     transfer: Transfer,
 }
 
-/// How to get at the data.
+/// Access to the data.
 #[derive(Debug)]
 enum Data {
     ToRead(Source),
@@ -99,7 +99,7 @@ enum Data {
 #[derive(Debug)]
 struct Source {
     dataset: hdf5::Dataset,
-    /// What reads its chunks, if it has any and the library does not.
+    /// Reader of its chunks, if it has any and the library does not read them.
     chunks: Option<Box<RefCell<Chunks>>>,
     /// True if its data lie in other files, which may be read.
     is_outside: bool,
@@ -133,7 +133,7 @@ impl<'file> Dataset<'file> {
         Ok(Self { file, name, data: Data::ToWrite(sink), shape, element, transfer })
     }
 
-    /// Its path inside the file.
+    /// Returns its path inside the file.
     #[must_use]
     pub fn name(&self) -> &str {
         &self.name
@@ -143,7 +143,7 @@ impl<'file> Dataset<'file> {
         self.file
     }
 
-    /// The number of elements in each dimension; empty for a scalar.
+    /// Returns the number of elements in each dimension; empty for a scalar.
     #[must_use]
     pub fn shape(&self) -> &[u64] {
         &self.shape
@@ -156,13 +156,13 @@ impl<'file> Dataset<'file> {
         Ok(if self.shape.contains(&0) { 0 } else { bytes })
     }
 
-    /// The type of its elements in the file.
+    /// Returns the type of its elements in the file.
     #[must_use]
     pub fn element_type(&self) -> &ElementType {
         &self.element
     }
 
-    /// The shape, if it has `N` dimensions.
+    /// Returns the shape, if it has `N` dimensions.
     ///
     /// # Errors
     ///
@@ -201,7 +201,7 @@ impl<'file> Dataset<'file> {
         self.read_allocated(prepared)
     }
 
-    /// As [`Dataset::read_slab`], into a slice of the slab's size.
+    /// Works like [`Dataset::read_slab`], into a slice of the slab's size.
     ///
     /// # Collective
     ///
@@ -354,7 +354,7 @@ impl<'file> Dataset<'file> {
     }
 
     /// Refuses to take more memory than the file can have the data for, here or for a chunk, or than there is:
-    /// for so many elements of `width` bytes in memory.
+    /// for this number of elements of `width` bytes in memory.
     pub(super) fn require_stored(&self, elements: u64, width: usize) -> Result<()> {
         let Source { dataset, is_outside, .. } = self.to_read()?;
         let chunk = dataset.chunk().unwrap_or_default().into_iter().map(|length| length as u64);
@@ -391,7 +391,7 @@ impl<'file> Dataset<'file> {
         hdf5::Datatype::from_descriptor(&descriptor).map_err(|error| self.error(reason(&error)))
     }
 
-    /// The type of a member of a table.
+    /// Returns the type of a member of a table.
     fn member(&self, name: &str) -> Result<&ElementType> {
         let ElementType::Compound { members, .. } = &self.element else {
             return Err(self.error(format!("holds {}, not a table with a column {name}", self.element)));
@@ -411,7 +411,7 @@ impl<'file> Dataset<'file> {
         Err(self.error(format!("holds {element}, which cannot be {verb} {preposition} {number} without loss")))
     }
 
-    /// Where the data are in the file, if they lie there in one piece.
+    /// Returns the offset of the data in the file, if they lie there in one piece.
     pub(crate) fn offset(&self) -> Option<u64> {
         match &self.data {
             Data::ToRead(source) => source.dataset.offset(),
@@ -427,7 +427,8 @@ impl<'file> Dataset<'file> {
         Err(self.error(format!("a slab of {elements} elements asked for, {length} given in memory")))
     }
 
-    /// What the library says of a failed transfer; of a filter it says only where its plugin is not.
+    /// Returns the error of a failed transfer, in the library's words; of a missing filter the library only names
+    /// folders.
     fn not_read(&self, dataset: &hdf5::Dataset, error: &hdf5::Error) -> Error {
         let says = |error: &hdf5::Error| {
             error.stack().is_some_and(|stack| stack.iter().any(|frame| frame.desc().contains("is not registered")))

@@ -36,7 +36,7 @@ pub enum ElementType {
     Integer {
         /// Its size.
         bytes: usize,
-        /// Whether it may be negative.
+        /// True if it may be negative.
         signed: bool,
         /// Its byte order.
         order: ByteOrder,
@@ -47,7 +47,7 @@ pub enum ElementType {
     Text {
         /// Its length, if fixed.
         bytes: Option<usize>,
-        /// Whether it says to be UTF-8, else ASCII.
+        /// True for UTF-8, false for ASCII.
         utf8: bool,
     },
     /// A small array in every element.
@@ -96,7 +96,7 @@ impl fmt::Display for ElementType {
 }
 
 impl ElementType {
-    /// The type in the words of NumPy and h5py: `<f8`, `[('r', '<i8'), ('i', '<i8')]`.
+    /// Returns the type in the words of NumPy and h5py: `<f8`, `[('r', '<i8'), ('i', '<i8')]`.
     #[must_use]
     pub fn dtype(&self) -> String {
         let code = |kind: char, bytes: &usize, order: &ByteOrder| {
@@ -130,7 +130,7 @@ impl ElementType {
     }
 }
 
-/// What a number in memory is: enough to tell whether a conversion loses anything.
+/// Type of a number in memory: enough to tell whether a conversion loses anything.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[doc(hidden)]
 pub enum Number {
@@ -233,7 +233,8 @@ impl<T: Element, const N: usize> Element for [T; N] {
 pub(crate) const H5PY_PARTS: [&str; 2] = ["r", "i"];
 
 impl ElementType {
-    /// The names of the parts, if it is a complex number: a compound of two floats, as h5py or MATLAB name them.
+    /// Returns the names of the parts, if it is a complex number: a compound of two floats, as h5py or MATLAB name
+    /// them.
     pub(crate) fn complex_parts(&self) -> Option<[&'static str; 2]> {
         let Self::Compound { members, .. } = self else { return None };
         let [re, im] = members.as_slice() else { return None };
@@ -242,7 +243,7 @@ impl ElementType {
         names.filter(|_| are_floats)
     }
 
-    /// A type in memory that elements of this one are read as; none if they are not read.
+    /// Returns a type in memory that elements of this one are read as; none if they are not read.
     pub(super) fn memory_type(&self) -> Option<TypeDescriptor> {
         Some(match self {
             Self::Float { .. } => f64::type_descriptor(),
@@ -273,7 +274,7 @@ impl ElementType {
         .filter(|descriptor| descriptor.size() > 0)
     }
 
-    /// Whether the library can convert between this type in the file and a number
+    /// Returns true if the library can convert between this type in the file and a number
     /// in memory, in the direction `reading`, without changing an integer.
     ///
     /// Rounding is accepted between floats and from integers to floats. The

@@ -1,4 +1,4 @@
-//! How a group holds a sparse matrix: in compressed rows or columns, and under which names.
+//! Storage of a sparse matrix in a group: compressed rows or columns, and the names of the arrays.
 //!
 //! AnnData and MATLAB say it by an attribute. Groups made by hand mostly have `data`, `indices`, `indptr`
 //! and `shape` alone: then the length of `indptr` tells rows from columns. For a square matrix it does
@@ -9,10 +9,10 @@ use super::attribute::Attribute;
 use super::file::H5File;
 use crate::error::{Error, Result};
 
-/// What 10x Genomics put beside the arrays of a matrix.
+/// Names that 10x Genomics puts beside the arrays of a matrix.
 const TENX: [&str; 3] = ["barcodes", "features", "genes"];
 
-/// How a group holds a sparse matrix.
+/// Storage of a sparse matrix in a group.
 #[derive(Debug)]
 pub(super) struct Encoding {
     /// Compressed rows, else columns.
@@ -58,7 +58,7 @@ impl H5File {
         Ok(Encoding { by_rows, has_entries: true, rows, columns, data, indices, starts })
     }
 
-    /// Whether a group that does not say it holds rows.
+    /// Returns true if a group without an attribute holds rows.
     fn is_by_rows(&self, group: &str, starts: &str, [rows, columns]: [u64; 2]) -> Result<bool> {
         let parent = group.trim_end_matches('/');
         if TENX.iter().any(|mark| self.exists(&format!("{parent}/{mark}"))) {
@@ -77,7 +77,7 @@ impl H5File {
         Err(self.group_error(group, what))
     }
 
-    /// The shape by an attribute or a dataset; none if there is neither.
+    /// Returns the shape by an attribute or a dataset; none if there is neither.
     fn stored_shape(&self, group: &str, dataset: &str) -> Result<Option<[u64; 2]>> {
         let lengths = match self.attribute(group, "shape")? {
             Some(Attribute::Integers(lengths)) => lengths,

@@ -101,7 +101,7 @@ pub(super) fn convert(bytes: &[u8], from: &hdf5::Datatype, to: &hdf5::Datatype) 
     buffer.resize(room, 0);
     sync(|| {
         let (start, beside) = (buffer.as_mut_ptr().cast::<c_void>(), background.as_mut_ptr().cast::<c_void>());
-        // SAFETY: both types are valid, and both buffers have room for so many elements of either.
+        // SAFETY: both types are valid, and both buffers have room for this number of elements of either.
         hdf5::h5check(unsafe { H5Tconvert(from.id(), to.id(), elements, start, beside, H5P_DEFAULT) }).map(drop)
     })?;
     buffer.truncate(elements * to.size());
@@ -220,7 +220,7 @@ fn members(id: hid_t) -> hdf5::Result<Vec<Member>> {
         .collect()
 }
 
-/// The filters of a dataset, in their order. The `hdf5` crate's list is empty where it does not understand one,
+/// Returns the filters of a dataset, in their order. The `hdf5` crate's list is empty where it does not understand one,
 /// and it panics over more than 32 parameters.
 pub(super) fn filters(dataset: &hdf5::Dataset) -> hdf5::Result<Vec<StoredFilter>> {
     sync(|| {

@@ -56,7 +56,7 @@ pub struct H5File {
     options: CreateOptions,
     /// Of a file that is read.
     reading: OpenOptions,
-    /// Whether writing failed on this rank; then the file is never published.
+    /// True if writing failed on this rank; then the file is never published.
     damaged: Cell<bool>,
 }
 
@@ -73,7 +73,7 @@ impl H5File {
         Self::open_with(comm, path, &OpenOptions::default())
     }
 
-    /// As [`H5File::open`], with other than the default options.
+    /// Works like [`H5File::open`], with options.
     ///
     /// # Collective
     ///
@@ -116,7 +116,7 @@ impl H5File {
         Self::create_with(comm, path, &CreateOptions::default())
     }
 
-    /// As [`H5File::create`], with other than the default options.
+    /// Works like [`H5File::create`], with options.
     ///
     /// # Collective
     ///
@@ -159,7 +159,7 @@ impl H5File {
         Ok(())
     }
 
-    /// The file on disk, if it is new.
+    /// Returns the file on disk, if it is new.
     pub(super) fn staged(&self) -> Option<&StagedFile> {
         self.staged.as_ref()
     }
@@ -175,7 +175,7 @@ impl H5File {
     ///
     /// # Errors
     ///
-    /// What was written could not be brought to disk, or an earlier write had failed;
+    /// The data could not be brought to disk, or an earlier write had failed;
     /// then there is no new file.
     pub fn close(mut self) -> Result<()> {
         let comm = self.comm.clone();
@@ -214,7 +214,7 @@ impl H5File {
         Ok(Some(staged))
     }
 
-    /// What the library says is in force for this file.
+    /// Returns the settings in force for this file, by the library.
     ///
     /// # Collective
     ///
@@ -228,19 +228,19 @@ impl H5File {
         Ok(InForce::from_words(words[0]))
     }
 
-    /// Where the file is or will be.
+    /// Returns the path of the file, which may not be there yet.
     #[must_use]
     pub fn path(&self) -> &Path {
         &self.path
     }
 
-    /// The ranks that hold the file open.
+    /// Returns the communicator that opened the file.
     #[must_use]
     pub fn comm(&self) -> &Comm {
         &self.comm
     }
 
-    /// Whether there is a group or dataset of this name.
+    /// Returns true if there is a group or dataset of this name.
     ///
     /// # Collective
     #[must_use]
@@ -251,7 +251,7 @@ impl H5File {
         seen == [1]
     }
 
-    /// The names of the groups and datasets directly in a group, sorted; `/` is the
+    /// Returns the names of the groups and datasets directly in a group, sorted; `/` is the
     /// root.
     ///
     /// # Collective
@@ -344,7 +344,7 @@ impl H5File {
         self.comm.agree(dataset)
     }
 
-    /// The extents of a new dataset and its chunks, and the bytes that it takes.
+    /// Returns the extents of a new dataset and its chunks, and the bytes that it takes.
     fn plan(
         &self,
         name: &str,
@@ -373,7 +373,7 @@ impl H5File {
         Ok((extents, chunk, bytes))
     }
 
-    /// What alignment may add to a dataset of so many bytes.
+    /// Returns the bytes that alignment may add to a dataset of `bytes` bytes.
     fn alignment_bytes(&self, bytes: u64, layout: &Layout) -> u64 {
         let CreateOptions { threshold, alignment, .. } = self.options;
         let pieces = match layout {
@@ -384,12 +384,12 @@ impl H5File {
         if bytes < threshold { 0 } else { pieces.saturating_mul(alignment) }
     }
 
-    /// The library's file, of one that is read.
+    /// Returns the library's file, of one that is read.
     pub(super) fn file(&self) -> &hdf5::File {
         self.file.as_ref().expect("invariant: open on all ranks until it is closed")
     }
 
-    /// The library's file, on ranks that have it: all or, of a new file, rank 0.
+    /// Returns the library's file, on ranks that have it: all or, of a new file, rank 0.
     pub(super) fn held(&self) -> Option<&hdf5::File> {
         self.file.as_ref()
     }
@@ -414,7 +414,7 @@ impl H5File {
         self.reading.kept()
     }
 
-    /// The size of the file.
+    /// Returns the size of the file.
     pub(super) fn length(&self) -> Result<u64> {
         Ok(fs::metadata(&self.path).map_err(|error| Error::io(&self.path, "examine", error))?.len())
     }
@@ -483,7 +483,7 @@ fn unwritable(path: &Path, error: &hdf5::Error) -> Error {
     Error::File { path: path.to_owned(), what: format!("cannot be written: {}", reason(error)) }
 }
 
-/// The innermost reason of an HDF5 error, which says more than the outermost.
+/// Returns the innermost reason of an HDF5 error, which says more than the outermost.
 pub(super) fn reason(error: &hdf5::Error) -> String {
     let innermost = error.stack().and_then(|stack| stack.iter().last().map(|frame| frame.desc().to_owned()));
     let innermost = innermost.unwrap_or_else(|| error.to_string());

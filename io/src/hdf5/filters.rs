@@ -8,7 +8,7 @@ use super::chunks;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct StoredFilter {
     pub(super) number: i32,
-    /// What the program that wrote the file calls it, with whatever else it says; may be empty.
+    /// Name given by the program that wrote the file, with its remarks; may be empty.
     pub(super) stored_name: String,
     /// The first of its parameters: the level, of deflate.
     pub(super) parameter: Option<u32>,
@@ -72,7 +72,7 @@ pub(super) fn missing(filters: &[StoredFilter]) -> Vec<String> {
     filters.iter().filter(|filter| !filter.is_available).map(StoredFilter::with_number).collect()
 }
 
-/// What is wrong with a dataset that needs these filters, and what helps.
+/// Returns the message about a dataset that needs these filters, and the remedy.
 pub(super) fn refusal(missing: &[String]) -> String {
     format!(
         "is packed with {}, which the HDF5 library here does not have; let HDF5_PLUGIN_PATH name the folder of its \

@@ -45,19 +45,19 @@ pub(super) fn examine(path: &Path, length: u64, options: &OpenOptions) -> Result
             Some((object, what)) => Error::Object { path: path.to_owned(), object: object.into(), what: what.into() },
             None => Error::File { path: path.to_owned(), what: text },
         }),
-        Ended::Late => damaged(format!("the HDF5 library comes to no end with it in {seconds} s")),
+        Ended::Late => damaged(format!("the HDF5 library did not finish reading it within {seconds} s")),
         Ended::Killed(signal) => {
             damaged(format!("the HDF5 library crashes over it or needs too much memory (signal {signal})"))
         }
-        Ended::Failed(code) => damaged(format!("a look at it ended with code {code}")),
+        Ended::Failed(code) => damaged(format!("the process that tried to open it ended with exit code {code}")),
         Ended::NotStarted(error) => {
-            tracing::warn!("{}: opened without a look at it in another process: {error}", path.display());
+            tracing::warn!("{}: opened without first trying it in another process: {error}", path.display());
             Ok(())
         }
     }
 }
 
-/// What the child does; says what is wrong.
+/// Runs in the child process; returns the fault in words.
 fn look(path: &Path, length: u64, options: &OpenOptions) -> std::result::Result<(), String> {
     let name = Utf8Name::to_read(path).map_err(|error| error.to_string())?;
     let opened = options.builder().open(name.path());

@@ -22,14 +22,14 @@ use std::ops::Range;
 struct Part<T, I> {
     /// Which rows or columns.
     lines: Range<u64>,
-    /// Where each starts among `indices`, and the end of the last.
+    /// Start of each among `indices`, and the end of the last.
     starts: Vec<usize>,
     indices: Vec<I>,
     values: Vec<T>,
 }
 
-/// What indices are read as: as what they are stored if they are one of these, so that nothing has to
-/// convert them.
+/// Type as which indices are read: their stored type if it is one of these, so that nothing has to
+/// be converted.
 trait Index: Element + TryInto<u64> + std::fmt::Debug {}
 
 impl Index for i32 {}
@@ -109,7 +109,7 @@ impl H5File {
         Ok(())
     }
 
-    /// The numbers of rows and columns of the sparse matrix in a group.
+    /// Reads the numbers of rows and columns of the sparse matrix in a group.
     ///
     /// # Collective
     ///
@@ -122,7 +122,7 @@ impl H5File {
         Ok((encoding.rows, encoding.columns))
     }
 
-    /// Whether the sparse matrix in a group is stored as compressed rows or columns.
+    /// Finds out if the sparse matrix in a group is stored as compressed rows or columns.
     ///
     /// # Collective
     ///
@@ -174,7 +174,7 @@ impl H5File {
         }
     }
 
-    /// The matrix of a group without entries, all starts of which are zero.
+    /// Returns the matrix of a group without entries, all starts of which are zero.
     fn read_empty<T: Entry>(
         &self,
         group: &str,

@@ -1,4 +1,4 @@
-//! What is in a file: its groups and datasets, each once, and the links that lead to them by other names.
+//! Contents of a file: its groups and datasets, each once, and the links that lead to them by other names.
 
 use super::attribute::{Attribute, read_all};
 use super::element::ElementType;
@@ -22,17 +22,17 @@ const TIMES: u64 = 4;
 pub struct Object {
     /// Its path from the root, `/`.
     pub name: String,
-    /// What is stored, of a dataset.
+    /// Storage, for a dataset.
     pub dataset: Option<Stored>,
     /// Its attributes, sorted by name; none of a link. The value is missing where its type or its size is not read.
     pub attributes: Vec<(String, Option<Attribute>)>,
-    /// Where it leads, if it is not listed under this name.
+    /// Target, if it is not listed under this name.
     pub link: Option<Link>,
     /// Which object of which file it is.
     identity: Option<Identity>,
 }
 
-/// Where a name of a file leads that is not the one under which an object is listed.
+/// Target of a name that is not the one under which an object is listed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Link {
@@ -44,7 +44,7 @@ pub enum Link {
     Nowhere,
 }
 
-/// How a dataset is stored.
+/// Storage of a dataset.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Stored {
@@ -65,14 +65,14 @@ pub struct Stored {
     pub outside: Vec<String>,
 }
 
-/// What tells objects apart, of several files too.
+/// Identity of an object, among several files too.
 type Identity = (u64, String);
 
 fn identity(info: &LocationInfo) -> Identity {
     (info.fileno, format!("{:?}", info.token))
 }
 
-/// How a file is gone through.
+/// Traversal of a file.
 pub(super) struct Walk {
     /// True if links to other files are followed.
     pub(super) allow_external: bool,
@@ -87,7 +87,7 @@ impl Object {
         Self { name, dataset: None, attributes: Vec::new(), link: Some(link), identity: None }
     }
 
-    /// All that is the same on all ranks, to be compared.
+    /// Returns all that is the same on all ranks, to be compared.
     fn seen(&self) -> impl std::fmt::Debug + '_ {
         (&self.name, &self.dataset, &self.attributes, &self.link)
     }
@@ -97,7 +97,7 @@ impl Object {
         self.dataset.as_ref().is_some_and(|stored| stored.outside.is_empty())
     }
 
-    /// The value of an attribute, if it is there and of a type that is read.
+    /// Returns the value of an attribute, if it is there and of a type that is read.
     #[must_use]
     pub fn attribute(&self, name: &str) -> Option<&Attribute> {
         self.attributes.iter().find(|(known, _)| known == name)?.1.as_ref()
@@ -111,7 +111,7 @@ impl Object {
 }
 
 impl H5File {
-    /// All groups and datasets of the file, those of a group after it and sorted by name. Of one that has
+    /// Lists all groups and datasets of the file, those of a group after it and sorted by name. Of one that has
     /// several names the others are listed as links, with soft and external links.
     ///
     /// # Collective
@@ -140,8 +140,8 @@ impl H5File {
         Ok(objects)
     }
 
-    /// The name by which [`H5File::objects`] lists what a name leads to, through whatever links; none if that is
-    /// not among these objects.
+    /// Returns the name by which [`H5File::objects`] lists the object that a name leads to, through any links;
+    /// `None` if that is not among these objects.
     ///
     /// # Collective
     #[must_use]
@@ -270,7 +270,7 @@ impl Listing<'_> {
         place.map_or(Link::Nowhere, |place| Link::Object(self.objects[*place].name.clone()))
     }
 
-    /// Where soft links lead is known only when all is seen.
+    /// Resolves soft links, whose targets are known only after the traversal.
     fn resolve_links(&mut self) {
         for (place, link) in std::mem::take(&mut self.soft) {
             let target = outside::open(&link.parent, &link.name, self.walk.allow_external);
@@ -280,7 +280,7 @@ impl Listing<'_> {
     }
 }
 
-/// The names in a group, sorted, and the kind of each link.
+/// Returns the names in a group, sorted, and the kind of each link.
 fn members(group: &Group) -> hdf5::Result<Vec<(String, LinkType)>> {
     let mut links = Vec::new();
     group.iter_visit_default(|name, link| {

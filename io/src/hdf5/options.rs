@@ -1,11 +1,11 @@
-//! How the library opens and lays out files, and its defaults here.
+//! Options with which the library opens and lays out files, and their defaults here.
 //!
-//! What is written is never held back in the library's buffers, so that a failure to write is one of
+//! Data that are written are never held back in the library's buffers, so that a failure to write is one of
 //! the call that wrote; buffers are settings of reading only.
 
 use hdf5::file::{FileBuilder, FileCloseDegree};
 
-/// How a new file is laid out and written.
+/// Options for a new file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CreateOptions {
     pub(super) threshold: u64,
@@ -20,13 +20,13 @@ impl Default for CreateOptions {
 }
 
 impl CreateOptions {
-    /// Data of 1 MiB and more start at multiples of 1 MiB; metadata in blocks of 64 KiB.
+    /// Creates the default options: data of 1 MiB and more start at multiples of 1 MiB; metadata in blocks of 64 KiB.
     #[must_use]
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Data of at least `threshold` bytes start at multiples of `alignment` bytes: the stripe of a
+    /// Aligns data of at least `threshold` bytes to multiples of `alignment` bytes: the stripe of a
     /// parallel file system, or its block. What lies between is a hole.
     #[must_use]
     pub fn alignment(mut self, threshold: u64, alignment: u64) -> Self {
@@ -34,7 +34,7 @@ impl CreateOptions {
         self
     }
 
-    /// Metadata are set aside in blocks of so many bytes, so that they lie together.
+    /// Sets the block size for metadata, in bytes, so that they lie together.
     #[must_use]
     pub fn metadata_block(mut self, bytes: u64) -> Self {
         self.metadata_block = bytes;
@@ -50,7 +50,7 @@ impl CreateOptions {
     }
 }
 
-/// How a file is read.
+/// Options for reading a file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct OpenOptions {
     chunk_cache: usize,
@@ -65,13 +65,14 @@ impl Default for OpenOptions {
 }
 
 impl OpenOptions {
-    /// A cache of 16 MiB for the chunks of each dataset, and a buffer of 1 MiB for scattered reads.
+    /// Creates the default options: a cache of 16 MiB for the chunks of each dataset, and a buffer of 1 MiB for
+    /// scattered reads.
     #[must_use]
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Keeps so many bytes of each dataset's chunks, uncompressed: at least one chunk, or slabs that
+    /// Keeps this number of bytes of each dataset's chunks, uncompressed: at least one chunk, or slabs that
     /// share a chunk decompress it again.
     #[must_use]
     pub fn chunk_cache(mut self, bytes: usize) -> Self {
@@ -79,7 +80,7 @@ impl OpenOptions {
         self
     }
 
-    /// Reads at least so many bytes at once where a slab lies scattered.
+    /// Reads at least this number of bytes at once where a slab lies scattered.
     #[must_use]
     pub fn sieve_buffer(mut self, bytes: usize) -> Self {
         self.sieve_buffer = bytes;
@@ -114,13 +115,13 @@ impl OpenOptions {
     }
 }
 
-/// What the library says is in force for an open file.
+/// Settings in force for an open file, by the library.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct InForce {
-    /// Data of so many bytes and more are aligned.
+    /// Data of this number of bytes and more are aligned.
     pub threshold: u64,
-    /// To multiples of so many bytes.
+    /// Alignment, in bytes.
     pub alignment: u64,
     /// The size of blocks of metadata.
     pub metadata_block: u64,

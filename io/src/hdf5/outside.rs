@@ -14,7 +14,7 @@ use hdf5::dataset::Layout;
 /// The name by which a virtual dataset calls the file that it is in.
 const SAME_FILE: &str = ".";
 
-/// The other files in which the data of a dataset lie.
+/// Returns the other files in which the data of a dataset lie.
 pub(super) fn files(dataset: &Dataset) -> hdf5::Result<Vec<String>> {
     let list = dataset.dcpl()?;
     let mut files = ffi::raw_files(&list)?;

@@ -1,4 +1,4 @@
-//! Where the data of a dataset go that is being written.
+//! Destination of the data of a dataset that is being written.
 //!
 //! Contiguous data lie in one piece, whose place the library tells when it makes the dataset. So each rank writes its
 //! slab there by itself, as raw bytes in the type of the file, and a disk that is full or broken is an error of the
@@ -77,7 +77,7 @@ impl Sink {
         let is_raw = *memory_type == self.element;
         let mut rest = bytes;
         for (first, elements) in slab.runs(shape) {
-            let start = self.offset.ok_or("the library has made no room for its data")?;
+            let start = self.offset.ok_or("the HDF5 library allocated no space for its data")?;
             let count = usize::try_from(elements).expect("invariant: the slab is in memory");
             let (run, after) = rest.split_at(count * memory_type.size());
             rest = after;

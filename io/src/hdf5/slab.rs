@@ -8,7 +8,7 @@ pub(super) struct Slab {
 }
 
 impl Slab {
-    /// A slab inside a dataset, or what is wrong with it.
+    /// Creates a slab inside a dataset, or what is wrong with it.
     pub(super) fn new(shape: &[u64], start: &[u64], count: &[u64]) -> Result<Self, String> {
         for (name, given) in [("start", start), ("count", count)] {
             if given.len() != shape.len() {
@@ -26,12 +26,12 @@ impl Slab {
         Ok(Self { start: start.to_vec(), count: count.to_vec() })
     }
 
-    /// The slab of nothing, for a rank that takes part in a collective transfer.
+    /// Creates the slab of nothing, for a rank that takes part in a collective transfer.
     pub(super) fn empty(dimensions: usize) -> Self {
         Self { start: vec![0; dimensions], count: vec![0; dimensions] }
     }
 
-    /// The number of elements; 2^64 - 1 if they are more than that.
+    /// Returns the number of elements; 2^64 - 1 if they are more than that.
     pub(super) fn elements(&self) -> u64 {
         if self.count.contains(&0) {
             return 0;
@@ -39,8 +39,8 @@ impl Slab {
         self.count.iter().fold(1, |product: u64, count| product.saturating_mul(*count))
     }
 
-    /// The pieces in which the slab lies in a dataset of a shape that is stored row by row: the position of each
-    /// one's first element, and how many there are.
+    /// Returns the pieces in which the slab lies in a dataset of a shape that is stored row by row: the position of
+    /// each one's first element, and how many there are.
     pub(super) fn runs(&self, shape: &[u64]) -> impl Iterator<Item = (u64, u64)> {
         let dimensions = shape.len();
         let whole = (0..dimensions).rev().take_while(|&dimension| self.count[dimension] == shape[dimension]).count();

@@ -1,4 +1,4 @@
-//! How much room the parts of a new file take on disk.
+//! Disk space of the parts of a new file.
 //!
 //! Counted before the library is asked to make anything. Metadata are counted generously;
 //! what is too much is given back when the file is complete.
@@ -21,7 +21,7 @@ const ATTRIBUTE_BYTES: u64 = 1 << 9;
 pub(super) struct Objects(BTreeSet<String>);
 
 impl Objects {
-    /// The bytes of an object with the groups above it that are not there yet, which are noted.
+    /// Returns the bytes of an object with the groups above it that are not there yet, which are noted.
     pub(super) fn object_bytes(&mut self, name: &str) -> u64 {
         let mut path = String::new();
         let mut bytes = 0;
@@ -36,12 +36,12 @@ impl Objects {
     }
 }
 
-/// An attribute whose value has this size.
+/// Returns an attribute whose value has this size.
 pub(super) fn attribute_bytes(name: &str, value_bytes: usize) -> u64 {
     ATTRIBUTE_BYTES + 2 * (name.len() as u64 + value_bytes as u64)
 }
 
-/// The data of a dataset; none if that is more than 2^64 bytes.
+/// Returns the data of a dataset; none if that is more than 2^64 bytes.
 pub(super) fn data_bytes(element_bytes: usize, shape: &[u64], layout: &Layout) -> Option<u64> {
     let product = |lengths: &[u64]| lengths.iter().try_fold(1_u64, |product, length| product.checked_mul(*length));
     match layout.chunk() {

@@ -38,7 +38,7 @@ pub enum TableColumn {
 }
 
 impl TableColumn {
-    /// The number of rows.
+    /// Returns the number of rows.
     #[must_use]
     pub fn rows(&self) -> usize {
         match self {
@@ -49,7 +49,7 @@ impl TableColumn {
         }
     }
 
-    /// An empty column for members of this type, and their type in memory; none if
+    /// Creates an empty column for members of this type, and their type in memory; none if
     /// they are not read.
     fn for_element(element: &ElementType) -> Option<(Self, TypeDescriptor)> {
         let column = match element {
@@ -70,7 +70,7 @@ impl TableColumn {
         Some((column, descriptor))
     }
 
-    /// The type of a value in memory, which is also that in files written here.
+    /// Returns the type of a value in memory, which is also that in files written here.
     fn descriptor(&self) -> TypeDescriptor {
         match self {
             Self::Text { bytes, .. } => TypeDescriptor::FixedUnicode(*bytes),
@@ -221,7 +221,7 @@ fn empty_columns(table: &Dataset<'_>) -> Result<(Vec<(String, TableColumn)>, Typ
     Ok((columns, row_type(types)))
 }
 
-/// The packed type of a row.
+/// Returns the packed type of a row.
 fn row_type(columns: impl IntoIterator<Item = (String, TypeDescriptor)>) -> TypeDescriptor {
     let mut size = 0;
     let mut fields = Vec::new();

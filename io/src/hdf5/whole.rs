@@ -19,7 +19,7 @@ impl ElementType {
     }
 }
 
-/// The type in memory that has 64-bit integers where another has floats.
+/// Returns the type in memory that has 64-bit integers where another has floats.
 pub(super) fn descriptor(floats: TypeDescriptor, signed: bool) -> TypeDescriptor {
     match floats {
         TypeDescriptor::FixedArray(element, length) => {
@@ -35,7 +35,7 @@ pub(super) fn to_floats<T: Element>(whole: &[u64], signed: bool, values: &mut [T
     let size = |bits: u64| if signed { bits.cast_signed().unsigned_abs() } else { bits };
     if let Some(bits) = whole.iter().find(|bits| size(**bits) > EXACT) {
         let value = if signed { bits.cast_signed().to_string() } else { bits.to_string() };
-        return Err(format!("holds {value}, beyond 2^53, where f64 holds not every whole number"));
+        return Err(format!("holds {value}, beyond 2^53, where f64 cannot hold every integer"));
     }
     let floats = whole.iter().map(|bits| if signed { bits.cast_signed() as f64 } else { *bits as f64 });
     if size_of_val(values) == size_of_val(whole) {

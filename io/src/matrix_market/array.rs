@@ -1,6 +1,6 @@
 //! Values without indices, column after column: a dense matrix, or vectors.
 //!
-//! Where a value belongs is known only when the values before it are counted, so they are kept as
+//! The place of a value is known only when the values before it are counted, so they are kept as
 //! runs: values that follow each other in the file, and the number of the first.
 
 use super::body::Entries;
@@ -16,7 +16,7 @@ pub(super) struct Values<'h, T> {
     values: Vec<T>,
     /// The number in the file, and the position in `values`, of the first value of each run.
     runs: Vec<(u64, usize)>,
-    /// How many of the values are in runs.
+    /// Number of values in runs.
     placed: usize,
 }
 
@@ -76,7 +76,7 @@ fn parts<T: Scalar>(value: T) -> (f64, f64) {
     (value.re().to_f64(), value.im().to_f64())
 }
 
-/// The first row that a column stores.
+/// Returns the first row that a column stores.
 fn top(column: u64, symmetry: Symmetry) -> u64 {
     match symmetry {
         Symmetry::General => 0,

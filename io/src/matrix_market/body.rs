@@ -34,14 +34,14 @@ pub(super) trait Entries {
     fn place(&mut self, first: u64);
 }
 
-/// Where the body starts.
+/// Start of the body.
 #[derive(Clone, Copy)]
 pub(super) struct Start {
     pub(super) bytes: u64,
     pub(super) lines: u64,
 }
 
-/// What all ranks together have read.
+/// Counts over all ranks of what was read.
 #[derive(Default)]
 pub(super) struct Passed {
     pub(super) entries: u64,
@@ -49,7 +49,7 @@ pub(super) struct Passed {
     pub(super) bytes: u64,
 }
 
-/// What is wrong with a line, by its number among those that were counted.
+/// Fault of a line, with its number among the counted ones.
 type LineFault = (u64, String);
 
 /// Counts lines and gives them to `entries`.
@@ -156,7 +156,7 @@ fn read_share<E: Entries>(
     Ok(Ok(()))
 }
 
-/// The position of the first line that starts at byte `offset` behind `start`, or later.
+/// Returns the position of the first line that starts at byte `offset` behind `start`, or later.
 fn first_line(source: &Source, start: u64, offset: u64, buffer: &mut [u8]) -> Result<u64> {
     if offset == 0 {
         return Ok(start);
@@ -215,15 +215,15 @@ fn feed_piece(piece: &[u8], entries: &mut impl Entries) -> StdResult<(), Fault> 
 /// Text in pieces of whole lines.
 struct Pieces<'t> {
     text: &'t mut dyn Read,
-    /// Where `rest` starts.
+    /// Start of `rest`.
     start: Start,
     rest: Vec<u8>,
-    /// How the text ended, once it did.
+    /// Outcome of the end of the text, once it was reached.
     ended: Option<StdResult<(), Fault>>,
 }
 
 impl Pieces<'_> {
-    /// The number of lines before the piece, in 8 bytes, and its text.
+    /// Returns the number of lines before the piece, in 8 bytes, and its text.
     fn next_piece(&mut self) -> Option<Vec<u8>> {
         self.fill();
         while self.ended.is_none() && !self.rest.contains(&b'\n') && is_comment(&self.rest) {

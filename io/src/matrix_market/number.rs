@@ -5,7 +5,7 @@ use crate::fault::quoted;
 use crate::files::Field;
 use fast_float2::FastFloat;
 
-/// What is left of a line.
+/// Rest of a line.
 pub(super) struct Words<'l>(pub(super) &'l [u8]);
 
 impl<'l> Words<'l> {
@@ -15,7 +15,7 @@ impl<'l> Words<'l> {
         self.0 = &self.0[word..];
     }
 
-    /// The word at the start of the rest.
+    /// Returns the word at the start of the rest.
     fn word(&self) -> &'l [u8] {
         let end = self.0.iter().position(u8::is_ascii_whitespace).unwrap_or(self.0.len());
         &self.0[..end]
@@ -25,7 +25,7 @@ impl<'l> Words<'l> {
         self.0.get(length).is_none_or(u8::is_ascii_whitespace)
     }
 
-    /// An index from 1 to `bound`, as one from 0.
+    /// Returns an index from 1 to `bound`, as one from 0.
     #[inline]
     pub(super) fn index(&mut self, what: &str, bound: u64) -> Result<u64, String> {
         self.skip_blanks();
@@ -47,7 +47,7 @@ impl<'l> Words<'l> {
         }
     }
 
-    /// A value of a field; in single precision rounded once, to that.
+    /// Computes a value of a field; in single precision rounded once, to that.
     #[inline]
     pub(super) fn value(&mut self, field: Field, single: bool) -> Result<(f64, f64), String> {
         match field {
@@ -84,7 +84,7 @@ impl<'l> Words<'l> {
         Ok(value)
     }
 
-    /// A number whose exponent is marked by D, as Fortran writes double precision.
+    /// Returns a number whose exponent is marked by D, as Fortran writes double precision.
     #[cold]
     fn fortran_float<F: FastFloat>(&self) -> Result<(F, usize), String> {
         let word = self.word();
@@ -100,7 +100,7 @@ impl<'l> Words<'l> {
         let Some(value) = parsed else { return Err(self.not_a("whole number")) };
         let (negative, size) = (value < 0, u64::try_from(value.unsigned_abs()));
         let Some(size) = size.ok().filter(|size| *size <= EXACT) else {
-            return Err(format!("{} is beyond 2^53, where f64 holds not every whole number", quoted(word)));
+            return Err(format!("{} is beyond 2^53, where f64 cannot hold every integer", quoted(word)));
         };
         self.0 = &self.0[word.len()..];
         Ok(if negative { -(size as f64) } else { size as f64 })

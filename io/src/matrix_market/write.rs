@@ -116,7 +116,7 @@ impl<W: Write> Text<W> {
         self.to.write_all(b"\n")
     }
 
-    /// The shortest number that is read back as this one, in its own precision.
+    /// Returns the shortest number that is read back as this one, in its own precision.
     fn real<R: Real>(&mut self, value: R) -> io::Result<()> {
         let number = value.to_f64();
         if size_of::<R>() == size_of::<f32>() {
@@ -140,7 +140,7 @@ impl Write for Counter {
     }
 }
 
-/// Writes a file of a header and so many sections, in each of which every rank has a part.
+/// Writes a file of a header and this number of sections, in each of which every rank has a part.
 ///
 /// # Collective
 fn write(

@@ -12,7 +12,7 @@ use std::ops::Range;
 /// The longest header that is read.
 const LONGEST_HEADER: u64 = 1 << 16;
 
-/// What one number of an array is.
+/// Type of the numbers of an array.
 #[derive(Clone, Copy, Debug, PartialEq)]
 struct Type {
     big_endian: bool,
@@ -28,9 +28,9 @@ pub(super) struct Array {
     member: Member,
     kind: Type,
     pub(super) shape: Vec<u64>,
-    /// Whether entries of a column follow each other, not those of a row.
+    /// True if entries of a column follow each other, not those of a row.
     pub(super) by_columns: bool,
-    /// Where the numbers start in the member.
+    /// Start of the numbers in the member.
     start: u64,
 }
 
@@ -40,7 +40,7 @@ impl Array {
         members.iter().find(|member| member.name == file).map(|member| Array::of(source, member)).transpose()
     }
 
-    /// The array that a member holds.
+    /// Returns the array that a member holds.
     pub(super) fn of(source: &Source, member: &Member) -> Result<Array, Fault> {
         let wrong = |what: &str| member.fault(what);
         let mut head = Vec::new();
@@ -66,7 +66,7 @@ impl Array {
             .and_then(|count| count.checked_mul(array.kind.bytes))
             .and_then(|bytes| bytes.checked_add(array.start));
         if needed != Some(member.bytes) {
-            return Err(wrong(&format!("has not the bytes of an array of shape {:?}", array.shape)));
+            return Err(wrong(&format!("does not have the bytes of an array of shape {:?}", array.shape)));
         }
         Ok(array)
     }
@@ -179,14 +179,12 @@ impl Array {
             found.push(T::from_parts(re, im));
         })?;
         match inexact {
-            Some(value) => {
-                Err(self.fault(format!("holds {value}, beyond 2^53, where f64 holds not every whole number")))
-            }
+            Some(value) => Err(self.fault(format!("holds {value}, beyond 2^53, where f64 cannot hold every integer"))),
             None => Ok(found),
         }
     }
 
-    /// A short text, such as the name of a format.
+    /// Returns a short text, such as the name of a format.
     pub(super) fn text(&self, source: &Source) -> Result<String, Fault> {
         if !matches!(self.kind.kind, b'S' | b'U') || self.count() != 1 || self.kind.bytes > 64 {
             return Err(self.fault("is not a short text"));
@@ -216,7 +214,7 @@ fn float(bytes: &[u8]) -> f64 {
     }
 }
 
-/// What follows a key of the header, a Python dictionary.
+/// Returns the text after a key of the header, a Python dictionary.
 fn value_of<'t>(text: &'t str, key: &str) -> Result<&'t str, String> {
     let quoted_keys = [format!("'{key}'"), format!("\"{key}\"")];
     let found = quoted_keys.iter().find_map(|key| text.split_once(key.as_str()));
@@ -248,7 +246,7 @@ fn kind(header: &[u8]) -> Result<Type, String> {
     }
 }
 
-/// The shape, and whether the array is stored by columns.
+/// Returns the shape, and whether the array is stored by columns.
 fn shape(header: &[u8]) -> Result<(Vec<u64>, bool), String> {
     let text = String::from_utf8_lossy(header);
     let inner =

@@ -33,7 +33,7 @@ impl Npz<'_> {
         Ok(vectors)
     }
 
-    /// The number of columns, and the values of this rank's rows in the order of the file.
+    /// Returns the number of columns, and the values of this rank's rows in the order of the file.
     fn owned_columns<T: Scalar>(&self, rows: &Layout) -> std::result::Result<(usize, Vec<T>), Fault> {
         let count = usize::try_from(self.columns).map_err(|_| self.data.fault("has too many columns"))?;
         let mut all = Vec::new();

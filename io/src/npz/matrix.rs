@@ -1,4 +1,4 @@
-//! How the arrays of each of SciPy's formats make a matrix.
+//! Matrices from the arrays of each of SciPy's formats.
 //!
 //! Each rank takes an even share of the rows, columns, blocks or entries and adds what is there; the
 //! builder sends entries to their owners.
@@ -17,7 +17,7 @@ use std::ops::Range;
 pub(super) enum Layouts {
     /// `csr` and `csc`.
     Compressed { by_rows: bool, indices: Array, starts: Array },
-    /// `bsr`: blocks of so many rows and columns.
+    /// `bsr`: blocks of this number of rows and columns.
     Blocks { height: u64, width: u64, indices: Array, starts: Array },
     /// `coo`; in pydata/sparse the columns of all entries follow their rows in one array.
     Coordinate { rows: Array, columns: Option<Array> },
@@ -109,7 +109,7 @@ pub(super) fn find(source: &Source) -> Result<(u64, u64, Array, Layouts), Fault>
     Ok((rows, columns, data, layouts))
 }
 
-/// The name of the format, which older versions of pydata/sparse leave to be told from the arrays.
+/// Returns the name of the format, which older versions of pydata/sparse leave to be told from the arrays.
 fn format(source: &Source, members: &[Member]) -> Result<String, Fault> {
     let has = |name: &str| members.iter().any(|member| member.name == name);
     if !has("format.npy") && has("fill_value.npy") {
@@ -132,7 +132,7 @@ fn require_zero_fill(source: &Source, members: &[Member]) -> Result<(), Fault> {
     Err(fill.fault("is not zero, so the matrix is not sparse; subtract it before saving"))
 }
 
-/// An array of one column, or of rows and columns.
+/// Returns an array of one column, or of rows and columns.
 fn dense(data: Array) -> Result<(u64, u64, Array, Layouts), Fault> {
     match data.shape[..] {
         [rows] => Ok((rows, 1, data, Layouts::Dense)),
@@ -166,7 +166,7 @@ fn indices(array: &Array, source: &Source, part: Range<u64>, bound: u64) -> Resu
     found.collect()
 }
 
-/// Where the entries of rows `part` start, and the last one's end.
+/// Returns the start of the entries of each row in `part`, and the end of the last one.
 fn starts(array: &Array, source: &Source, part: &Range<u64>, entries: u64) -> Result<Vec<u64>, Fault> {
     let starts = indices(array, source, part.start..part.end + 1, entries.saturating_add(1))?;
     if part.start == 0 && starts[0] != 0 {
@@ -198,7 +198,7 @@ impl Layouts {
         }
     }
 
-    /// The arrays beside the values.
+    /// Returns the arrays beside the values.
     pub(super) fn arrays(&self) -> impl Iterator<Item = &Array> {
         let arrays = match self {
             Layouts::Compressed { indices, starts, .. } | Layouts::Blocks { indices, starts, .. } => {
@@ -211,7 +211,7 @@ impl Layouts {
         arrays.into_iter()
     }
 
-    /// Adds this rank's share of the entries of a matrix of so many rows and columns.
+    /// Adds this rank's share of the entries of a matrix of this number of rows and columns.
     pub(super) fn push_to<T: Scalar>(
         &self,
         comm: &Comm,

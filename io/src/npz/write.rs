@@ -21,7 +21,7 @@ struct Member {
     part: (u64, u64),
     /// Bytes of all ranks' numbers.
     numbers: u64,
-    /// Where the member's entry starts in the file.
+    /// Start of the member's entry in the file.
     start: u64,
     crc: u32,
 }
@@ -48,7 +48,7 @@ impl Member {
         entry
     }
 
-    /// What local and directory entries share: from the version to the lengths.
+    /// Returns the common part of local and directory entries: from the version to the lengths.
     fn common(&self) -> Vec<u8> {
         let mut common = [VERSION, 0, 0, 0, DATE].map(u16::to_le_bytes).as_flattened().to_vec();
         common.extend([self.crc, u32::MAX, u32::MAX].map(u32::to_le_bytes).as_flattened());
@@ -74,7 +74,7 @@ impl Member {
     }
 }
 
-/// The header of an array, which makes the numbers start at a multiple of 64 bytes.
+/// Returns the header of an array, which makes the numbers start at a multiple of 64 bytes.
 pub(super) fn array_header(kind: &str, shape: &str) -> Vec<u8> {
     let mut text = format!("{{'descr': '{kind}', 'fortran_order': False, 'shape': ({shape}), }}");
     let padding = 64 - (10 + text.len() + 1) % 64;
@@ -84,7 +84,7 @@ pub(super) fn array_header(kind: &str, shape: &str) -> Vec<u8> {
     [b"\x93NUMPY\x01\x00", &length.to_le_bytes()[..], text.as_bytes()].concat()
 }
 
-/// What all of the file but the members is: the directory and its end.
+/// Returns the file without the members: the directory and its end.
 fn directory(members: &[Member], start: u64) -> Vec<u8> {
     let mut bytes: Vec<u8> = members.iter().flat_map(Member::directory_entry).collect();
     let (count, size) = (members.len() as u64, bytes.len() as u64);
@@ -153,7 +153,7 @@ struct Content<'m, T> {
     /// Entries of lower ranks, and of all.
     before: u64,
     entries: u64,
-    /// Whether indices have 64 bits.
+    /// True if indices have 64 bits.
     wide: bool,
 }
 
@@ -164,7 +164,7 @@ impl<'m, T: Scalar> Content<'m, T> {
         Self { matrix, before, entries, wide: i32::try_from(most).is_err() }
     }
 
-    /// The members, in the order of [`Content::write_part`], and where the last one ends.
+    /// Returns the members, in the order of [`Content::write_part`], and where the last one ends.
     fn members(&self) -> (Vec<Member>, u64) {
         let range = self.matrix.range();
         let integer = if self.wide { 8 } else { 4 };

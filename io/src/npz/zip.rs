@@ -23,7 +23,7 @@ const ZIP64: u64 = 1;
 /// The longest comment at the end of a file.
 const LONGEST_COMMENT: u64 = 0xffff;
 
-/// Whether the start of a file is a zip's, maybe an empty one's.
+/// Returns true if a file starts as a zip archive does, possibly an empty one.
 pub(crate) fn is_zip(head: &[u8]) -> bool {
     head.starts_with(&LOCAL_ENTRY) || head.starts_with(&END)
 }
@@ -70,7 +70,7 @@ fn read(source: &Source, part: Range<u64>) -> Result<Vec<u8>, Fault> {
     source.read_part(part).map_err(|error| directory_fault(&error.to_string()))
 }
 
-/// All members of a file.
+/// Returns all members of a file.
 pub(super) fn members(source: &Source) -> Result<Vec<Member>, Fault> {
     let (directory, count) = directory(source)?;
     let bytes = read(source, directory)?;
@@ -83,7 +83,7 @@ pub(super) fn members(source: &Source) -> Result<Vec<Member>, Fault> {
     Ok(members)
 }
 
-/// Where the directory is, and how many members it has.
+/// Finds the directory, and the number of its members.
 fn directory(source: &Source) -> Result<(Range<u64>, u64), Fault> {
     let start = source.length().saturating_sub(END_BYTES + LONGEST_COMMENT);
     let tail = read(source, start..source.length())?;
@@ -105,7 +105,7 @@ fn directory(source: &Source) -> Result<(Range<u64>, u64), Fault> {
     Ok((offset..offset.saturating_add(size), count))
 }
 
-/// The member that the directory's next entry describes, and the bytes of the entry; `None` if the
+/// Returns the member that the directory's next entry describes, and the bytes of the entry; `None` if the
 /// entry is cut off.
 fn entry(source: &Source, bytes: &[u8]) -> Result<Option<(Member, usize)>, Fault> {
     let Some(found) = parse_entry(bytes) else { return Ok(None) };
@@ -183,7 +183,7 @@ fn zip64_numbers(extra: &[u8]) -> impl Iterator<Item = u64> {
 }
 
 impl Member {
-    /// A whole file that is no zip.
+    /// Returns a whole file that is no zip.
     pub(super) fn whole(source: &Source) -> Member {
         let bytes = source.length();
         Member { name: "array.npy".to_owned(), packed: false, stored: 0..bytes, bytes, crc: None }
@@ -242,7 +242,7 @@ impl Member {
         self.require_checksum(found, expected)
     }
 
-    /// As [`Member::verify`], by this rank alone: for members of a few bytes.
+    /// Works like [`Member::verify`], by this rank alone: for members of a few bytes.
     pub(super) fn verify_alone(&self, source: &Source) -> Result<(), Fault> {
         let Some(expected) = self.crc else { return Ok(()) };
         let found = if self.packed { self.hash_packed(source)? } else { self.hash_stored(source, 0..self.bytes)? };

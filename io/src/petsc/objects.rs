@@ -1,4 +1,4 @@
-//! What objects a file holds and where: found from their headers, which say how long each is.
+//! Objects of a file and their positions, found from their headers, which hold the length of each.
 
 use super::IndexWidth;
 use crate::fault::Fault;
@@ -44,7 +44,7 @@ pub(super) struct Contents {
     pub(super) objects: Vec<Object>,
 }
 
-/// The width of the integers by the class number at the start of a file.
+/// Returns the width of the integers by the class number at the start of a file.
 fn width_of(head: &[u8]) -> Option<IndexWidth> {
     let known = |class: i64| matches!(class, MATRIX | VECTOR | INDEX_SET);
     let narrow = head.first_chunk().map(|bytes| i64::from(i32::from_be_bytes(*bytes)));
@@ -56,7 +56,7 @@ fn width_of(head: &[u8]) -> Option<IndexWidth> {
     }
 }
 
-/// Whether the start of a file is that of a PETSc binary file.
+/// Returns true if a file starts as a PETSc binary file does.
 pub(crate) fn is_petsc(head: &[u8]) -> bool {
     width_of(head).is_some()
 }
@@ -89,7 +89,7 @@ fn walk(source: &Source, width: IndexWidth, numbers: Numbers) -> Result<Vec<Obje
     Ok(objects)
 }
 
-/// The object at a position, if it is a matrix or a vector, and where it ends.
+/// Returns the object at a position, if it is a matrix or a vector, and where it ends.
 fn object_at(source: &Source, start: u64, width: IndexWidth, numbers: Numbers) -> Result<(Option<Object>, u64), Fault> {
     let integer = width.bytes();
     let number = |index: u64, what: &str| integer_at(source, start + index * integer, width, what);
@@ -146,7 +146,7 @@ fn object_at(source: &Source, start: u64, width: IndexWidth, numbers: Numbers) -
     }
 }
 
-/// Whether the file ends at a position, or another object starts there.
+/// Returns true if the file ends at a position, or another object starts there.
 fn leads_on(source: &Source, position: u64, width: IndexWidth) -> bool {
     let class = || integer_at(source, position, width, "class number").ok();
     position == source.length() || class().is_some_and(|class| matches!(class, MATRIX | VECTOR | INDEX_SET))
@@ -187,7 +187,7 @@ impl Integer for i64 {
     }
 }
 
-/// Reads so many integers, and shows each piece of them to `look` while it is at hand, with where it starts.
+/// Reads this number of integers, and shows each piece of them to `look` while it is at hand, with where it starts.
 pub(super) fn read_integers<I: Integer>(
     source: &Source,
     position: u64,

@@ -47,7 +47,7 @@ impl<'s> PetscFile<'s> {
         })
     }
 
-    /// Where the values of vectors of a length are, and of what kind.
+    /// Returns the positions of the values of vectors of a length, and their kinds.
     fn vectors_of(&self, wanted: u64) -> Vec<(u64, Numbers)> {
         let fits = |(length, values, numbers)| (length == wanted).then_some((values, numbers));
         self.all_vectors().filter_map(fits).collect()
@@ -105,7 +105,7 @@ impl<'s> PetscFile<'s> {
         Ok(CsrMatrix::from_local_parts(range, domain, starts, &columns, values)?)
     }
 
-    /// Where this rank's rows start among all entries, and where the last one ends.
+    /// Returns the start of each of this rank's rows among all entries, and the end of the last one.
     ///
     /// # Collective
     fn row_starts<I: Integer>(&self, range: &Layout, entries: u64, lengths: u64) -> Result<Vec<u64>> {
@@ -192,7 +192,7 @@ impl<'s> PetscFile<'s> {
         Error::argument(self.source.path(), format!("{length} values do not fit into the memory"))
     }
 
-    /// All entries of a dense matrix, zeros too.
+    /// Returns all entries of a dense matrix, zeros too.
     ///
     /// # Collective
     fn dense<T: Scalar>(&self, range: &Layout, domain: &Layout, matrix: &Object) -> Result<CsrMatrix<T>> {
@@ -236,7 +236,7 @@ fn to_usize(count: u64) -> usize {
     usize::try_from(count).expect("invariant: bounded by the length of the file")
 }
 
-/// The block size in the file beside, 1 without it.
+/// Returns the block size in the file beside, 1 without it.
 fn block_size(source: &Source) -> Result<u64> {
     /// More than PETSc writes into such a file.
     const LONGEST: u64 = 1 << 16;

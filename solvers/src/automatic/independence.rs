@@ -1,4 +1,4 @@
-//! Whether the columns of a tall matrix are independent, so that its least-squares problem has one solution.
+//! Test that the columns of a tall matrix are independent, so that its least-squares problem has one solution.
 //!
 //! Scaled columns lead to another solution than the shortest one where they are not. The iterations cannot
 //! tell: they never see a null space. A Cholesky factorization of `A^H A`, of the columns scaled to one length,

@@ -7,7 +7,7 @@ use crate::automatic::plan::{Plan, constants_are_null, patience, scaled_columns}
 use crate::choice::{Method, MethodSettings, PreconditionerKind, PreconditionerSettings};
 use crate::error::{Error, Result};
 
-/// What the user names of a plan.
+/// Part of a plan that the user names.
 #[derive(Clone, Debug)]
 pub(super) enum Named {
     Method(MethodSettings),
@@ -37,7 +37,7 @@ impl Named {
         }
     }
 
-    /// The plan for what is named.
+    /// Returns the plan for what is named.
     pub(super) fn plan(self, facts: &Analysis, independence: Independence) -> Result<Plan> {
         let reason = self.reason();
         let (settings, preconditioner) = match self {

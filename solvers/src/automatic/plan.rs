@@ -36,12 +36,12 @@ pub(crate) struct Plan {
     pub(crate) negated: bool,
     /// Project constants out.
     pub(crate) projected: bool,
-    /// Most iterations, unless the user gives a number.
+    /// Maximum number of iterations, unless the user gives one.
     pub(crate) limit: usize,
     pub(crate) reason: String,
 }
 
-/// The plans for a matrix, the most promising first.
+/// Returns the plans for a matrix, the most promising first.
 pub(super) fn plans(facts: &Analysis, independence: Independence) -> Vec<Plan> {
     let mut plans = if !facts.is_square() {
         rectangular(facts, independence)
@@ -87,7 +87,7 @@ pub(crate) fn patience(facts: &Analysis, method: Method, preconditioner: Precond
     affordable(facts, method, preconditioner, PATIENT)
 }
 
-/// The iterations that are made with so much work, at least a few.
+/// Returns the iterations that are made with this amount of work, at least a few.
 fn affordable(facts: &Analysis, method: Method, preconditioner: PreconditionerKind, budget: u64) -> usize {
     let wanted = longer(facts).saturating_mul(PER_ROW).max(MANY);
     let iterations = (budget / work(facts, method, preconditioner).max(1)).clamp(FEW as u64, wanted);
@@ -101,7 +101,7 @@ fn plan(facts: &Analysis, method: Method, preconditioner: PreconditionerKind, re
     Plan { method, preconditioner, negated: false, projected, limit, reason: reason.into() }
 }
 
-/// Whether `A 1 = 0` and `A^H 1 = 0`.
+/// Returns true if `A 1 = 0` and `A^H 1 = 0`.
 pub(crate) fn constants_are_null(facts: &Analysis) -> bool {
     facts.is_square() && facts.rows > 0 && facts.zero_row_sums && facts.zero_column_sums
 }
@@ -133,7 +133,7 @@ fn rectangular(facts: &Analysis, independence: Independence) -> Vec<Plan> {
     }
 }
 
-/// What is said where columns are scaled.
+/// Returns the remark about scaled columns.
 pub(super) fn scaled_columns(independence: Independence) -> &'static str {
     match independence {
         Independence::Proven => "its columns scaled to the same length",
@@ -148,13 +148,13 @@ pub(super) fn scaled_columns(independence: Independence) -> &'static str {
     }
 }
 
-/// The last resort for any matrix.
+/// Returns the last resort for any matrix.
 fn least_squares(facts: &Analysis) -> Plan {
     plan(
         facts,
         Method::Lsmr,
         PreconditionerKind::None,
-        "needs nothing of A, and finds a solution of least squares even if A is singular",
+        "works for any A, and finds a least-squares solution even if A is singular",
     )
 }
 
@@ -193,7 +193,7 @@ fn hermitian(facts: &Analysis) -> Vec<Plan> {
             ..plan(facts, Method::Cg, PreconditionerKind::Ic, format!("{definite}{solved}{null}"))
         });
     }
-    let minres = "takes indefinite and singular ones";
+    let minres = "solves indefinite and singular systems";
     let minres = plan(facts, Method::Minres, PreconditionerKind::None, format!("A is {name}, and MINRES {minres}"));
     let indefinite = if all_of_one_sign { "CG has failed".to_owned() } else { indefinite_diagonal(facts, name) };
     let direct = is_factorable(facts).then(|| factorization(facts, &indefinite));
@@ -203,7 +203,7 @@ fn hermitian(facts: &Analysis) -> Vec<Plan> {
         plans.extend([minres].into_iter().chain(direct));
     }
     if facts.zero_diagonal == 0 {
-        let factors = "products alone were not enough; incomplete factors need no sign";
+        let factors = "Jacobi did not converge; incomplete factors also precondition indefinite matrices";
         plans.push(plan(facts, Method::Gmres, PreconditionerKind::Schwarz, factors));
     }
     plans.push(least_squares(facts));
@@ -251,7 +251,7 @@ fn general(facts: &Analysis) -> Vec<Plan> {
     if direct {
         plans.push(factorization(facts, "incomplete factors were not good enough"));
     }
-    let longer = format!("GMRES has failed, which forgets at each restart; BiCGStab never does{null}");
+    let longer = format!("GMRES failed, perhaps because of its restarts; BiCGStab does not restart{null}");
     plans.push(plan(facts, Method::BiCgStab, PreconditionerKind::Ilu, longer));
     plans.push(least_squares(facts));
     plans

@@ -24,7 +24,7 @@ impl Places {
         Ok(Vector::from_owned(&self.short, long.get_entries(&self.numbers)?)?)
     }
 
-    /// The long vector with these entries, and zeros elsewhere.
+    /// Returns the long vector with these entries, and zeros elsewhere.
     fn put<T: Scalar>(&self, short: &Vector<T>) -> Result<Vector<T>> {
         let entries: Vec<(Gid, T)> = self.numbers.iter().copied().zip(short.owned().iter().copied()).collect();
         let mut long = Vector::zeros(&self.long);
@@ -63,22 +63,22 @@ impl<T: Scalar> Reduced<T> {
         Ok(Some(Reduced { matrix, rows, columns }))
     }
 
-    /// A right-hand side without empty rows.
+    /// Returns a right-hand side without empty rows.
     pub(super) fn right_hand_side(&self, b: &Vector<T>) -> Result<Vector<T>> {
         self.rows.take(b)
     }
 
-    /// A solution without empty columns.
+    /// Returns a solution without empty columns.
     pub(super) fn solution(&self, x: &Vector<T>) -> Result<Vector<T>> {
         self.columns.take(x)
     }
 
-    /// A solution of the rest, with zeros in the empty columns.
+    /// Returns a solution of the rest, with zeros in the empty columns.
     pub(super) fn whole_solution(&self, x: &Vector<T>) -> Result<Vector<T>> {
         self.columns.put(x)
     }
 
-    /// What `b` has in the empty rows: how many entries that are not zero, and their norm.
+    /// Returns the number of nonzero entries of `b` in the empty rows, and their norm.
     pub(super) fn left_out(&self, b: &Vector<T>) -> Result<(u64, f64)> {
         let mut rest = self.rows.put(&self.rows.take(b)?)?;
         rest.axpby(T::ONE, b, -T::ONE)?;
@@ -87,7 +87,7 @@ impl<T: Scalar> Reduced<T> {
         Ok((count[0], rest.norm2()))
     }
 
-    /// A snapshot with vectors of the whole system, as users read them.
+    /// Returns a snapshot with vectors of the whole system, as users read them.
     pub(super) fn whole_snapshot(&self, snapshot: &Snapshot<T>) -> Result<Snapshot<T>> {
         let mut whole = numbers_of(snapshot);
         for (name, vector) in snapshot.vectors() {
@@ -99,7 +99,7 @@ impl<T: Scalar> Reduced<T> {
         Ok(whole)
     }
 
-    /// The snapshot of which [`Reduced::whole_snapshot`] made this one.
+    /// Returns the snapshot of which [`Reduced::whole_snapshot`] made this one.
     pub(super) fn snapshot(&self, whole: &Snapshot<T>) -> Result<Snapshot<T>> {
         let mut snapshot = numbers_of(whole);
         for (name, vector) in whole.vectors().filter(|(name, _)| *name != BEST) {
@@ -111,12 +111,12 @@ impl<T: Scalar> Reduced<T> {
     }
 }
 
-/// The integer that says of a vector in a snapshot that it has an entry for each row.
+/// Returns the integer that says of a vector in a snapshot that it has an entry for each row.
 fn marker(name: &str) -> String {
     format!("{name} is of rows")
 }
 
-/// A snapshot without its vectors.
+/// Returns a snapshot without its vectors.
 fn numbers_of<T: Scalar>(snapshot: &Snapshot<T>) -> Snapshot<T> {
     let mut numbers = Snapshot::new(snapshot.method());
     snapshot.integers().for_each(|(name, value)| numbers.set_integer(name, value));
@@ -124,13 +124,13 @@ fn numbers_of<T: Scalar>(snapshot: &Snapshot<T>) -> Snapshot<T> {
     numbers
 }
 
-/// This rank's lines that are not empty.
+/// Returns this rank's lines that are not empty.
 fn kept<T: Scalar>(lines: &CsrMatrix<T>) -> Vec<Gid> {
     let is_kept = |line: &MatrixRow<'_, T>| line.values().iter().any(|value| *value != T::ZERO);
     lines.rows().filter(is_kept).map(|line| line.index()).collect()
 }
 
-/// The columns that stand with this rank's `rows`; `columns` are those that it owns, and as many on all ranks.
+/// Returns the columns that stand with this rank's `rows`; `columns` are those that it owns, and as many on all ranks.
 ///
 /// # Collective
 fn partners(domain: &Layout, rows: &[Gid], columns: Vec<Gid>, same: bool) -> Result<Vec<Gid>> {

@@ -1,4 +1,4 @@
-//! An automatic solve that is interrupted in one of its attempts, and goes on there.
+//! An automatic solve that is interrupted in one of its attempts, and resumes there.
 //!
 //! Its snapshot is that of the attempt under way, with the outcome of each attempt before and the best
 //! `x` of them. The names of these entries say which plans they are of, so that a solve with other
@@ -19,7 +19,7 @@ const ATTEMPT: &str = "attempt";
 /// The best solution of the attempts before.
 pub(super) const BEST: &str = "best x";
 
-/// Where an automatic solve is: in the last of `plans`, after an attempt with each of the others.
+/// State of an automatic solve: in the last of `plans`, after an attempt with each of the others.
 #[derive(Clone, Copy)]
 pub(super) struct Progressed<'p, T> {
     pub(super) plans: &'p [Plan],
@@ -27,7 +27,7 @@ pub(super) struct Progressed<'p, T> {
     pub(super) best: &'p Vector<T>,
 }
 
-/// What stands in a snapshot for an attempt.
+/// Returns the name of an attempt in a snapshot.
 fn name(number: usize, plan: &Plan) -> String {
     let Plan { method, preconditioner, negated, projected, .. } = plan;
     let negated = if *negated { ", negated" } else { "" };
@@ -56,7 +56,7 @@ impl<T: Scalar> Progressed<'_, T> {
     }
 }
 
-/// The attempts before the one in which a snapshot was taken; `x` becomes the best of their solutions.
+/// Returns the attempts before the one in which a snapshot was taken; `x` becomes the best of their solutions.
 pub(super) fn load<T: Scalar>(
     snapshot: &Snapshot<T>,
     plans: &[Plan],
@@ -78,13 +78,13 @@ pub(super) fn load<T: Scalar>(
     Ok(attempts)
 }
 
-/// Whether the recurrences of an attempt still hold: not with a preconditioner of other blocks.
+/// Returns true if the recurrences of an attempt still hold: not with a preconditioner of other blocks.
 pub(super) fn is_same_attempt<T: Scalar>(snapshot: &Snapshot<T>, number: usize, plan: &Plan, x: &Vector<T>) -> bool {
     let ranks = x.layout().comm().size() as u64;
     plan.preconditioner.is_same_on_any_ranks() || snapshot.integer(&name(number, plan)) == Some(ranks)
 }
 
-/// The `x` that an attempt had reached.
+/// Returns the `x` that an attempt had reached.
 pub(super) fn reached<'s, T: Scalar>(snapshot: &'s Snapshot<T>, x: &Vector<T>) -> Result<&'s Vector<T>> {
     snapshot.vector("x").filter(|reached| reached.layout() == x.layout()).ok_or_else(|| unfit("x"))
 }
@@ -149,7 +149,7 @@ fn duration(seconds: f64) -> Duration {
     Duration::try_from_secs_f64(seconds).unwrap_or_default()
 }
 
-/// The number of a reason in a snapshot.
+/// Returns the number of a reason in a snapshot.
 fn code(reason: StopReason) -> u64 {
     match reason {
         StopReason::Converged => 0,

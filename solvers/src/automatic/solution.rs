@@ -1,4 +1,4 @@
-//! What an automatic solve says about itself: every attempt, whether it succeeded or not.
+//! Result of an automatic solve: every attempt, successful or not.
 
 use std::time::Duration;
 
@@ -15,7 +15,7 @@ pub struct Attempt {
     pub method: MethodSettings,
     /// The preconditioner with its settings.
     pub preconditioner: PreconditionerSettings,
-    /// Why it was tried.
+    /// Reason for which it was tried.
     pub reason: String,
     /// Wall time on this rank to make the preconditioner.
     pub setup: Duration,
@@ -25,14 +25,14 @@ pub struct Attempt {
     pub true_relative_residual: f64,
     /// Rows in which `A` is zero and `b` is not: no `x` solves these.
     pub unsolvable_rows: u64,
-    /// Whether the solution is as good as was asked for: the report says converged, and the true residual
+    /// True if the solution is as good as requested: the report says converged, and the true residual
     /// meets the tolerance. With more rows than columns no `x` need do that, and the report is enough: then
     /// `|A^H r| <= rtol |A| |r|`, of the columns scaled to one length where they were.
     pub solved: bool,
 }
 
 impl Attempt {
-    /// What happened, in one line.
+    /// Describes the outcome in one line.
     pub fn summary(&self) -> String {
         match &self.outcome {
             Ok(report) if report.converged() && !self.solved => {
@@ -44,30 +44,30 @@ impl Attempt {
                         "b is not zero in {rows} rows in which A is, which no x solves; x minimizes |b - Ax| in the others"
                     ),
                     Some(_) => {
-                        "x minimizes |b - Ax| as far as a small |A*r| says, but that does not meet the tolerance"
+                        "x minimizes |b - Ax| by the test of a small |A*r|, but |b - Ax| does not meet the tolerance"
                     }
                     None => {
-                        "what is left of b - Ax when constants are projected out meets the tolerance, b - Ax does not: b has a \
-                         mean, which no A x has; subtract it"
+                        "b - Ax with constants projected out meets the tolerance, b - Ax does not: b has a mean, which no A x \
+                         has; subtract it from b"
                     }
                 };
                 format!("{method}: {iterations} iterations; |b - Ax| / |b| = {residual:.2e}; {proven}")
             }
             Ok(report) => report.outcome(),
             Err(Error::NotMade { .. }) => {
-                "the preconditioner could not be made, before this solve was resumed".to_owned()
+                "the preconditioner could not be made in the solve that was resumed".to_owned()
             }
             // Which rank met it is of no interest.
             Err(error) => format!("the preconditioner could not be made: {}", error.message()),
         }
     }
 
-    /// Whether a method of least squares was tried.
+    /// Returns true if a method of least squares was tried.
     fn is_least_squares(&self) -> bool {
         self.method.method().is_least_squares()
     }
 
-    /// Whether its solution is to be kept rather than those of `others`.
+    /// Returns true if its solution is better than those of `others`.
     pub(super) fn is_better_than_all(&self, others: &[Attempt]) -> bool {
         // NaN is worse than any number.
         let residual = |attempt: &Attempt| {
@@ -77,7 +77,7 @@ impl Attempt {
         self.solved || others.iter().all(|other| residual(self) < residual(other))
     }
 
-    /// Whether no other attempt is to follow: the solution is one of least squares, or a monitor wants no
+    /// Returns true if no other attempt follows: the solution is one of least squares, or a monitor wants no
     /// more.
     pub(super) fn is_final(&self) -> bool {
         matches!(&self.outcome, Ok(report) if report.converged() || report.reason == StopReason::Requested)
@@ -92,17 +92,17 @@ pub struct Solution {
     pub analysis: Analysis,
     /// All attempts in their order, at least one.
     pub attempts: Vec<Attempt>,
-    /// The relative tolerance that was asked for.
+    /// The requested relative tolerance.
     pub rtol: f64,
 }
 
 impl Solution {
-    /// Whether the last attempt solved the system.
+    /// Returns true if the last attempt solved the system.
     pub fn solved(&self) -> bool {
         self.attempts.last().is_some_and(|last| last.solved)
     }
 
-    /// What makes a small residual say less than it seems to, for each a sentence.
+    /// Returns a sentence for each property of the system that makes the residual a poor measure of the error.
     pub fn warnings(&self) -> Vec<String> {
         let Analysis { smallest_row, norm_inf, smallest_column, norm_one, .. } = self.analysis;
         let by_columns = self.kept().is_least_squares() && self.kept().preconditioner == PreconditionerSettings::None;
@@ -120,7 +120,7 @@ impl Solution {
         [rows, columns].into_iter().flatten().collect()
     }
 
-    /// The attempt whose solution was kept: the one that solved the system, or else the one with the
+    /// Returns the attempt whose solution was kept: the one that solved the system, or else the one with the
     /// smallest true residual.
     pub fn kept(&self) -> &Attempt {
         let kept = |at: &usize| self.attempts[*at].is_better_than_all(&self.attempts[..*at]);

@@ -17,13 +17,13 @@ pub(super) struct System<'s, T: Scalar> {
     pub(super) target: f64,
     /// Rows in which `A` is zero and `b` is not.
     pub(super) unsolvable_rows: u64,
-    /// What tolerances of the rest are multiplied with, so that with what `b` has in empty rows they are met.
+    /// Factor for the tolerances of the rest, so that they are met together with the entries of `b` in empty rows.
     pub(super) share: f64,
     rest: Option<(&'s Reduced<T>, Vector<T>)>,
 }
 
 impl<'s, T: Scalar> System<'s, T> {
-    /// `target` is the residual norm asked for, given that of `b`.
+    /// `target` is the requested residual norm, given that of `b`.
     ///
     /// # Collective
     pub(super) fn new(
@@ -43,17 +43,17 @@ impl<'s, T: Scalar> System<'s, T> {
         Ok(System { unsolvable_rows, share, rest, ..whole })
     }
 
-    /// The part without empty rows and columns, if there are any.
+    /// Returns the part without empty rows and columns, if there are any.
     pub(super) fn reduced(&self) -> Option<&'s Reduced<T>> {
         self.rest.as_ref().map(|(reduced, _)| *reduced)
     }
 
-    /// The matrix and the right-hand side that are solved.
+    /// Returns the matrix and the right-hand side that are solved.
     pub(super) fn solved(&self) -> (&CsrMatrix<T>, &Vector<T>) {
         self.rest.as_ref().map_or((self.a, self.b), |(reduced, b)| (&reduced.matrix, b))
     }
 
-    /// The unknowns that are solved for.
+    /// Returns the unknowns that are solved for.
     pub(super) fn unknowns<'x>(&self, x: &'x Vector<T>) -> Result<Cow<'x, Vector<T>>> {
         self.reduced().map_or(Ok(Cow::Borrowed(x)), |reduced| Ok(Cow::Owned(reduced.solution(x)?)))
     }

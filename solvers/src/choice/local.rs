@@ -1,4 +1,4 @@
-//! What a rank does with its part of a matrix, by name and settings.
+//! Solvers of a rank for its part of a matrix, by name and settings.
 
 use std::fmt;
 use std::str::FromStr;
@@ -99,7 +99,7 @@ pub enum LocalSettings {
         drop: f64,
         /// The largest number of entries that a row keeps in each triangle.
         fill: usize,
-        /// Whether rows and columns are scaled first, by [`Equilibrated`].
+        /// True if rows and columns are scaled first, by [`Equilibrated`].
         scaled: bool,
     },
     /// A complete factorization.
@@ -107,7 +107,7 @@ pub enum LocalSettings {
 }
 
 impl From<LocalKind> for LocalSettings {
-    /// The solver with its settings at their defaults.
+    /// Returns the solver with its settings at their defaults.
     fn from(kind: LocalKind) -> LocalSettings {
         let sor = |sweep| LocalSettings::Sor { sweep, omega: 1.0, sweeps: 1 };
         match kind {
@@ -143,7 +143,8 @@ impl LocalSettings {
         fields::list(self)
     }
 
-    /// Returns whether the solver is Hermitian where the matrix is, by its construction. That of LU is not, to rounding.
+    /// Returns whether the solver is Hermitian where the matrix is, by its construction. That of LU is not, to
+    /// rounding.
     pub const fn is_hermitian(&self) -> bool {
         matches!(self.kind(), LocalKind::Ssor | LocalKind::Ic | LocalKind::Cholesky | LocalKind::Ldlt)
     }

@@ -73,7 +73,7 @@ pub enum MethodSettings {
 }
 
 impl From<Method> for MethodSettings {
-    /// The method with its settings at their defaults.
+    /// Returns the method with its settings at their defaults.
     fn from(method: Method) -> MethodSettings {
         let restart = gmres::RESTART;
         match method {

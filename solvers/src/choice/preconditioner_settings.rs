@@ -66,7 +66,7 @@ pub enum PreconditionerSettings {
 }
 
 impl From<PreconditionerKind> for PreconditionerSettings {
-    /// The preconditioner with its settings at their defaults; those that are made of parts have none.
+    /// Returns the preconditioner with its settings at their defaults; those that are made of parts have none.
     fn from(kind: PreconditionerKind) -> PreconditionerSettings {
         let block = |local: LocalKind| PreconditionerSettings::BlockJacobi { local: local.into() };
         match kind {

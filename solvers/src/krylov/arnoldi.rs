@@ -37,10 +37,10 @@ pub(crate) struct Arnoldi<T: Scalar> {
     factors: Vec<T>,
 }
 
-/// What has to be left of the square of a vector for one pass to be enough.
+/// Share of the square of a vector that must remain for one pass to be enough.
 const LEFT: f64 = 0.01;
 
-/// How a step ended.
+/// Outcome of a step.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) enum Expansion {
     /// The norm of the residual.
@@ -64,7 +64,7 @@ impl<T: Scalar> Arnoldi<T> {
         }
     }
 
-    /// Whether the cycle has all of its steps.
+    /// Returns true if the cycle has all of its steps.
     pub(crate) fn is_full(&self) -> bool {
         self.len == self.cycle
     }
@@ -95,7 +95,7 @@ impl<T: Scalar> Arnoldi<T> {
         Ok(norm)
     }
 
-    /// The last vector of the basis and room for its image.
+    /// Returns the last vector of the basis and room for its image.
     pub(crate) fn last_and_next(&mut self) -> (&Vector<T>, &mut Vector<T>) {
         self.reserve(self.len + 1);
         let (known, new) = self.basis.split_at_mut(self.len + 1);
@@ -153,7 +153,7 @@ impl<T: Scalar> Arnoldi<T> {
         Ok(coefficients[j + 1].re())
     }
 
-    /// What the last pass left of a vector whose square was `whole`.
+    /// Returns the square of the remainder that the last pass left of a vector whose square was `whole`.
     fn remainder(&self, whole: f64) -> f64 {
         whole - self.coefficients[..=self.len].iter().map(|c| c.abs_sqr()).sum::<f64>()
     }
@@ -198,7 +198,7 @@ impl<T: Scalar> Arnoldi<T> {
     }
 }
 
-/// Where column `j` of the triangle is.
+/// Returns the positions of column `j` of the triangle.
 fn column(j: usize) -> std::ops::Range<usize> {
     j * (j + 1) / 2..(j + 1) * (j + 2) / 2
 }
@@ -211,7 +211,7 @@ struct Rotation<D> {
 }
 
 impl<D: Scalar<Real = f64>> Rotation<D> {
-    /// The rotation that takes `(a, b)` to `(r, 0)`, for a `b` that is not negative; and `r`.
+    /// Returns the rotation that takes `(a, b)` to `(r, 0)`, for a `b` that is not negative; and `r`.
     fn eliminating(a: D, b: f64) -> (Rotation<D>, D) {
         let size = a.abs();
         if size == 0.0 {

@@ -57,7 +57,7 @@ struct Run<T: Scalar> {
 }
 
 impl<T: Scalar> Run<T> {
-    /// Whether a product of vectors with these squares is zero for all practical purposes.
+    /// Returns true if a product of vectors with these squares is zero to working precision.
     fn vanishes(product: T::Double, left: f64, right: f64) -> bool {
         product.abs() <= T::Real::EPSILON.to_f64().powi(2) * (left * right).sqrt()
     }

@@ -85,7 +85,7 @@ impl<T: Scalar> BlockDrive<'_, '_, T> {
         Ok(())
     }
 
-    /// One iteration, or why there is none.
+    /// Returns one iteration, or why there is none.
     pub(crate) fn iterate(&mut self, x: &mut MultiVector<T>) -> Result<Option<StopReason>> {
         if self.preconditioner_is_indefinite() {
             return Ok(Some(StopReason::IndefinitePreconditioner));

@@ -1,6 +1,6 @@
-//! What the driver is to single right-hand sides, for a block of them: when to stop, and whether to
+//! Driver for a block of right-hand sides: when to stop, and whether to
 //! believe it. The rules are those of [`driver`](crate::krylov::driver), column by column; the block
-//! goes on until the last column is done. Each right-hand side has a power of two of its own.
+//! continues until the last column is done. Each right-hand side has a power of two of its own.
 
 use std::borrow::Cow;
 use std::cell::RefCell;
@@ -24,7 +24,7 @@ pub(crate) struct Column {
     report: SolveReport,
     /// The right-hand side of the solve is the user's times `2^-power`.
     power: i32,
-    /// What is believed of the norm of its residual.
+    /// Estimate of the norm of its residual.
     residual: f64,
     /// The residual above which the solve has diverged.
     limit: f64,
@@ -37,13 +37,13 @@ impl Column {
         self.residual <= self.report.target
     }
 
-    /// Whether an energy of zero is none of rounding: the column has not converged, and its squares do
+    /// Returns true if an energy of zero is not due to rounding: the column has not converged, and its squares do
     /// not underflow.
     pub(crate) fn needs_energy<T: Scalar>(&self) -> bool {
         !self.is_met() && T::Real::from_f64(self.residual * self.residual) > T::Real::ZERO
     }
 
-    /// The residual beside the right-hand side.
+    /// Returns the residual beside the right-hand side.
     fn relative(&self) -> f64 {
         if self.report.rhs_norm > 0.0 { self.residual / self.report.rhs_norm } else { self.residual }
     }
@@ -251,14 +251,14 @@ impl<'s, 'a, T: Scalar> BlockDrive<'s, 'a, T> {
         self.measure_residuals()
     }
 
-    /// `R = A X`.
+    /// Computes `R = A X`.
     fn apply_to(&mut self, x: &MultiVector<T>) -> Result<()> {
         let a = self.a;
         self.applications += 1;
         self.powers.operator.apply(&self.room, x, &mut self.r, |x, y| Ok(a.apply_many(x, y)?))
     }
 
-    /// `R = P (B - R)`, and the norms of its columns.
+    /// Computes `R = P (B - R)`, and the norms of its columns.
     fn measure_residuals(&mut self) -> Result<()> {
         self.r.scale(-T::ONE);
         self.r.axpy(T::ONE, &self.b)?;
@@ -282,7 +282,7 @@ impl<'s, 'a, T: Scalar> BlockDrive<'s, 'a, T> {
         self.powers.operator.apply(&self.room, &self.directions, &mut self.images, |x, y| Ok(a.apply_many(x, y)?))
     }
 
-    /// `Z = P M R`.
+    /// Computes `Z = P M R`.
     pub(crate) fn precondition(&mut self) -> Result<()> {
         match self.settings.preconditioner {
             Some(m) => {
@@ -310,13 +310,13 @@ impl<'s, 'a, T: Scalar> BlockDrive<'s, 'a, T> {
         Ok(())
     }
 
-    /// Whether some residual that matters has no positive energy.
+    /// Returns true if a residual of an unconverged column has no positive energy.
     pub(crate) fn preconditioner_is_indefinite(&self) -> bool {
         self.settings.preconditioner.is_some()
             && self.columns.iter().any(|column| column.energy < 0.0 || (column.energy == 0.0 && !column.is_met()))
     }
 
-    /// What the residuals say, all of them.
+    /// Returns the state of all residuals.
     fn signs(&self) -> Signs {
         let all = |what: fn(&Column) -> bool| self.columns.iter().all(what);
         Signs {
@@ -327,7 +327,7 @@ impl<'s, 'a, T: Scalar> BlockDrive<'s, 'a, T> {
         }
     }
 
-    /// One iteration, and a new start where all estimates meet their targets.
+    /// Returns one iteration, and a new start where all estimates meet their targets.
     fn step(&mut self, x: &mut MultiVector<T>) -> Result<Option<StopReason>> {
         self.wishes.forget();
         if self.columns.iter().any(|column| !column.is_met() && is_due(&column.report.history))
@@ -412,7 +412,7 @@ impl<'s, 'a, T: Scalar> BlockDrive<'s, 'a, T> {
         archive.real("last true residual", &mut self.last_true);
     }
 
-    /// The operator that should be Hermitian and is not.
+    /// Returns the operator that should be Hermitian and is not.
     fn violation(&mut self) -> Result<Option<StopReason>> {
         let zero = Vector::zeros(self.b.layout());
         let cx = Context::square(METHOD, self.settings, self.a, &zero, &zero)?;
@@ -422,8 +422,8 @@ impl<'s, 'a, T: Scalar> BlockDrive<'s, 'a, T> {
         Ok(found)
     }
 
-    /// The reports of a solve that ends for `reason`, in the user's units. A true residual that meets its target is
-    /// convergence, whatever ended the solve.
+    /// Returns the reports of a solve that ends for `reason`, in the user's units. A true residual that meets its
+    /// target is convergence, whatever ended the solve.
     fn into_reports(self, reason: StopReason, start: Instant) -> Vec<SolveReport> {
         let (iterations, applications, preconditionings) =
             (self.course.iterations, self.applications, self.preconditionings);
@@ -449,7 +449,7 @@ impl<'s, 'a, T: Scalar> BlockDrive<'s, 'a, T> {
     }
 }
 
-/// `V = P V`.
+/// Computes `V = P V`.
 fn project<T: Scalar>(projection: Option<&dyn LinearOperator<T>>, block: &mut MultiVector<T>) -> Result<()> {
     if let Some(projection) = projection {
         let unprojected = block.clone();

@@ -61,7 +61,7 @@ struct Run<'s, T: Scalar> {
     rho: f64,
 }
 
-/// What is known of `z = M r`.
+/// Knowledge about `z = M r`.
 enum Preconditioned<'s, T: Scalar> {
     /// It is `r`.
     Residual,
@@ -72,7 +72,7 @@ enum Preconditioned<'s, T: Scalar> {
 }
 
 impl<T: Scalar> Run<'_, T> {
-    /// `r -= alpha q`, `z = M r`, `rho = r* z`; the norm of the residual.
+    /// Returns `r -= alpha q`, `z = M r`, `rho = r* z`; the norm of the residual.
     fn reduce(&mut self, cx: &Context<'_, T>, r: &mut Vector<T>, alpha: T) -> Result<f64> {
         let of_z = cx.norm == Norm::Preconditioned;
         let measured = |r: T, z: T| if of_z { (z, z) } else { (r, r) };
@@ -148,7 +148,7 @@ impl<T: Scalar> Iteration<T> for Run<'_, T> {
     }
 }
 
-/// Why no step can be made with `rho = r* M r`.
+/// Returns the reason for which no step can be made with `rho = r* M r`.
 pub(crate) fn refuse_energy<T: Scalar>(cx: &Context<'_, T>, rho: f64) -> Option<StopReason> {
     if !rho.is_finite() {
         Some(StopReason::NotFinite)

@@ -36,7 +36,7 @@ square_solver!(Chebyshev, "Chebyshev");
 
 /// Steps of Lanczos' process for an estimate, unless another number is given.
 pub(crate) const ESTIMATE_STEPS: usize = 30;
-/// What an estimate of the largest eigenvalue is multiplied with.
+/// Factor for an estimate of the largest eigenvalue.
 const MARGIN: f64 = 1.1;
 
 /// Refuses an estimate from nothing.
@@ -52,7 +52,7 @@ pub(crate) fn require_bounds(method: &'static str, [smallest, largest]: [f64; 2]
 }
 
 impl<T: Scalar> Chebyshev<'_, T> {
-    /// An interval with all eigenvalues of `M A`, instead of an estimate.
+    /// Sets an interval with all eigenvalues of `M A`, instead of an estimate.
     #[must_use]
     pub fn bounds(mut self, smallest: f64, largest: f64) -> Self {
         self.bounds = Some([smallest, largest]);
@@ -97,12 +97,12 @@ struct Run<T> {
     bounds: [f64; 2],
     /// True if the user gave the bounds, in units of the user's system.
     is_given: bool,
-    /// Why there are no bounds.
+    /// Reason for which there are no bounds.
     refused: Option<StopReason>,
     rho: f64,
 }
 
-/// How a solve ends that needs a spectrum and gets none.
+/// Returns the end of a solve that needs a spectrum and gets none.
 fn end(reason: NoSpectrum) -> StopReason {
     match reason {
         NoSpectrum::NotFinite => StopReason::NotFinite,

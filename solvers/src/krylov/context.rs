@@ -1,4 +1,4 @@
-//! What a method computes with: the operators of a solve and sums over vectors, all counted.
+//! Context of a method: the operators of a solve and sums over vectors, all counted.
 
 use std::borrow::Cow;
 use std::cell::{Cell, RefCell};
@@ -130,7 +130,7 @@ impl<'s, T: Scalar> Context<'s, T> {
         cx
     }
 
-    /// `b = 2^-power b`.
+    /// Computes `b = 2^-power b`.
     fn scale_rhs(&mut self, power: i32) {
         if power != 0 {
             self.b.to_mut().scale_by(-power);
@@ -167,7 +167,7 @@ impl<'s, T: Scalar> Context<'s, T> {
         self.powers.save(snapshot, &[self.rhs_power]);
     }
 
-    /// Residuals of the user's system are `2^power` times those of the solve, in the norm that was asked for.
+    /// Residuals of the user's system are `2^power` times those of the solve, in the requested norm.
     pub(crate) fn residual_power(&self) -> i32 {
         let preconditioner = self.powers.preconditioner.get();
         self.rhs_power
@@ -204,7 +204,7 @@ impl<'s, T: Scalar> Context<'s, T> {
         self.rhs_power - self.powers.operator.get()
     }
 
-    /// A vector of zeros on the domain.
+    /// Creates a vector of zeros on the domain.
     pub(crate) fn zeros(&self) -> Vector<T> {
         Vector::zeros(self.a.domain())
     }
@@ -226,7 +226,7 @@ impl<'s, T: Scalar> Context<'s, T> {
         self.adjoint.is_some()
     }
 
-    /// `y = A x`.
+    /// Computes `y = A x`.
     pub(crate) fn apply(&self, x: &Vector<T>, y: &mut Vector<T>) -> Result<()> {
         self.powers.operator.apply(&self.rooms[0], x, y, |x, y| {
             self.applications.set(self.applications.get() + 1);
@@ -234,19 +234,19 @@ impl<'s, T: Scalar> Context<'s, T> {
         })
     }
 
-    /// `y = P A x`, for methods that orthogonalize what `A` gives.
+    /// Computes `y = P A x`, for methods that orthogonalize what `A` gives.
     pub(crate) fn apply_projected(&self, x: &Vector<T>, y: &mut Vector<T>) -> Result<()> {
         self.apply(x, y)?;
         self.project(y)
     }
 
-    /// `r = P (b - A x)`.
+    /// Computes `r = P (b - A x)`.
     pub(crate) fn residual(&self, x: &Vector<T>, r: &mut Vector<T>) -> Result<()> {
         self.apply(x, r)?;
         self.subtract_from_rhs(r)
     }
 
-    /// `r = P (b - r)`.
+    /// Computes `r = P (b - r)`.
     fn subtract_from_rhs(&self, r: &mut Vector<T>) -> Result<()> {
         r.axpby(T::ONE, &self.b, -T::ONE)?;
         self.project(r)
@@ -280,7 +280,7 @@ impl<'s, T: Scalar> Context<'s, T> {
         Ok(())
     }
 
-    /// `z = P M r`.
+    /// Computes `z = P M r`.
     pub(crate) fn precondition(&self, r: &Vector<T>, z: &mut Vector<T>) -> Result<()> {
         match self.preconditioner {
             Some(m) => self.precondition_by(m, &self.powers.preconditioner, r, z),
@@ -291,7 +291,7 @@ impl<'s, T: Scalar> Context<'s, T> {
         }
     }
 
-    /// `z = P R r` with the part `R` of a split preconditioner that stands on the right.
+    /// Computes `z = P R r` with the part `R` of a split preconditioner that stands on the right.
     pub(crate) fn precondition_right(&self, m: &dyn LinearOperator<T>, r: &Vector<T>, z: &mut Vector<T>) -> Result<()> {
         self.precondition_by(m, &self.powers.right, r, z)
     }
@@ -311,24 +311,24 @@ impl<'s, T: Scalar> Context<'s, T> {
         self.project(z)
     }
 
-    /// A vector for `P M r`; `None` where that is `r`.
+    /// Returns a vector for `P M r`; `None` where that is `r`.
     pub(crate) fn room(&self) -> Option<Vector<T>> {
         (!self.leaves_residuals()).then(|| self.zeros())
     }
 
-    /// `P M r`, in what [`Context::room`] gave.
+    /// Returns `P M r`, in what [`Context::room`] gave.
     pub(crate) fn preconditioned<'v>(&self, r: &'v Vector<T>, z: &'v mut Option<Vector<T>>) -> Result<&'v Vector<T>> {
         let Some(z) = z else { return Ok(r) };
         self.precondition(r, z)?;
         Ok(z)
     }
 
-    /// Whether `P M r` is `r`.
+    /// Returns true if `P M r` is `r`.
     pub(crate) fn leaves_residuals(&self) -> bool {
         self.preconditioner.is_none() && self.projection.is_none()
     }
 
-    /// The entries of `P M` where it is a diagonal matrix, for a method that multiplies with them in the
+    /// Returns the entries of `P M` where it is a diagonal matrix, for a method that multiplies with them in the
     /// pass that needs the products, and counts that.
     pub(crate) fn diagonal(&self) -> Option<Cow<'s, Vector<T>>> {
         let diagonal = self.preconditioner.filter(|_| self.projection.is_none())?.as_diagonal()?;
@@ -348,7 +348,7 @@ impl<'s, T: Scalar> Context<'s, T> {
         self.preconditionings.set(self.preconditionings.get() + 1);
     }
 
-    /// `v = P v`.
+    /// Computes `v = P v`.
     pub(crate) fn project(&self, v: &mut Vector<T>) -> Result<()> {
         if let Some(projection) = self.projection {
             let scratch = &mut *self.scratch.borrow_mut();
@@ -358,7 +358,7 @@ impl<'s, T: Scalar> Context<'s, T> {
         Ok(())
     }
 
-    /// `v = M^H A^H u`, in least squares.
+    /// Computes `v = M^H A^H u`, in least squares.
     pub(crate) fn apply_adjoint(&self, u: &Vector<T>, v: &mut Vector<T>) -> Result<()> {
         let adjoint = self.adjoint.as_ref().expect("invariant: least-squares methods have adjoints");
         let product = |u: &Vector<T>, v: &mut Vector<T>| {
@@ -399,13 +399,13 @@ impl<'s, T: Scalar> Context<'s, T> {
         self.wishes.ride(|riders| update_dots(outputs, inputs, self.reduction.with(riders), entry))
     }
 
-    /// `|v|^2`.
+    /// Returns `|v|^2`.
     pub(crate) fn square_of(&self, v: &Vector<T>) -> Result<f64> {
         let [square] = self.dots([(v, v)])?;
         Ok(square.re())
     }
 
-    /// The norm that was asked for, of a residual and what the preconditioner made of it. NaN where the
+    /// Returns the requested norm, of a residual and what the preconditioner made of it. NaN where the
     /// preconditioner is not positive.
     pub(crate) fn residual_norm(&self, r: &Vector<T>, z: &Vector<T>) -> Result<f64> {
         let [left, right] = match self.norm {
@@ -417,7 +417,7 @@ impl<'s, T: Scalar> Context<'s, T> {
         Ok(square.re().sqrt())
     }
 
-    /// `out[j] = xs[j]^H w`, in one reduction.
+    /// Computes `out[j] = xs[j]^H w`, in one reduction.
     pub(crate) fn multi_dot(&self, w: &Vector<T>, xs: &[Vector<T>], out: &mut [T::Double]) -> Result<()> {
         self.wishes.ride(|riders| w.multi_dot(xs, self.reduction.with(riders), out))
     }

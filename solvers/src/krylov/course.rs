@@ -1,4 +1,4 @@
-//! What the drivers of one right-hand side and of several share: how far a solve has come, which
+//! Common part of the drivers of one right-hand side and of several: how far a solve has come, which
 //! reason to stop comes first, and what its monitor is told and given.
 
 use std::cell::Cell;
@@ -17,15 +17,15 @@ pub(crate) const RESERVED: usize = 10_000;
 /// Starts in a row that may gain too little. One alone may be from a guess that was nearly good enough.
 const PATIENCE: usize = 2;
 
-/// What monitors can ask for.
+/// Requests of monitors.
 const KINDS: [Request; 3] = [Request::Stop, Request::Snapshot, Request::Meet];
 const STOP: usize = 0;
 const SNAPSHOT: usize = 1;
 const MEET: usize = 2;
 
-/// What monitors ask for, on its way to all ranks.
+/// Requests of monitors, on their way to all ranks.
 pub(crate) struct Wishes {
-    /// How many ranks have to want it.
+    /// Number of ranks that have to request it.
     quorum: [f64; 3],
     /// This rank's, one of each kind, until a reduction carries them; `None` without a monitor.
     mine: Cell<Option<[f64; 3]>>,
@@ -60,22 +60,22 @@ impl Wishes {
     }
 }
 
-/// What the residuals at hand say.
+/// State of the current residuals.
 pub(crate) struct Signs {
     pub(crate) finite: bool,
-    /// A residual that is there vanishes in the norm that was asked for, which then is none.
+    /// The residual is nonzero but its norm, in the requested sense, is zero, so this norm cannot be a stopping test.
     pub(crate) hidden: bool,
     pub(crate) met: bool,
     pub(crate) diverged: bool,
 }
 
-/// Where a solve stands.
+/// Progress of a solve.
 pub(crate) struct Course<'s, 'a, T> {
     settings: &'s Settings<'a, T>,
     pub(crate) iterations: usize,
-    /// Whether the residual at hand has just been computed as `b - A x`.
+    /// True if the current residual has just been computed as `b - A x`.
     pub(crate) is_true: bool,
-    /// Whether the last start followed a breakdown.
+    /// True if the last start followed a breakdown.
     pub(crate) broke: bool,
     /// Starts in a row that gained too little.
     idle: usize,
@@ -93,7 +93,7 @@ impl<'s, 'a, T: Scalar> Course<'s, 'a, T> {
         self.idle = if gained { 0 } else { self.idle + 1 };
     }
 
-    /// Whether to stop before the next step.
+    /// Returns the reason to stop before the next step, if any.
     pub(crate) fn verdict(&self, signs: &Signs, wishes: &Wishes) -> Option<StopReason> {
         if !signs.finite {
             Some(StopReason::NotFinite)
@@ -123,7 +123,7 @@ impl<'s, 'a, T: Scalar> Course<'s, 'a, T> {
         }
     }
 
-    /// Whether it is time for a snapshot, which is handed out once for an iteration.
+    /// Returns true if a snapshot is due, which is handed out once for an iteration.
     pub(crate) fn is_due(&self, wishes: &Wishes) -> bool {
         let (every, iterations) = (self.settings.snapshot_every, self.iterations);
         let regular = every > 0 && iterations > 0 && iterations.is_multiple_of(every);

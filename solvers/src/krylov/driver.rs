@@ -1,6 +1,6 @@
 //! The one loop around all methods: when to stop, and whether to believe it.
 //!
-//! A solve stops when `|r| <= max(rtol |b|, atol)` in the norm that was asked for. The recurrences of
+//! A solve stops when `|r| <= max(rtol |b|, atol)` in the requested norm. The recurrences of
 //! a method drift away from the true residual in rounding, so their word is only taken after
 //! `b - A x` has been computed: if that is too large, the method starts again from it. Each such
 //! start should gain at least half; two in a row that do not end as [`StopReason::Stagnated`].
@@ -53,7 +53,7 @@ struct Drive<'s, 'a, T: Scalar, I> {
     r: Vector<T>,
     /// `M r` for the norms that need it, `M^H A^H r` in least squares.
     z: Option<Vector<T>>,
-    /// What is believed of the residual.
+    /// Estimate of the residual.
     estimate: Estimate,
     /// The last residual that was computed.
     last: Estimate,
@@ -132,7 +132,7 @@ impl<'s, 'a, T: Scalar, I: Iteration<T>> Drive<'s, 'a, T, I> {
         self.record(x)
     }
 
-    /// `r = b - A x`, and its norms.
+    /// Computes `r = b - A x`, and its norms.
     fn compute_residual(&mut self, x: &Vector<T>) -> Result<()> {
         self.cx.residual(x, &mut self.r)?;
         self.measure_residual()
@@ -166,13 +166,13 @@ impl<'s, 'a, T: Scalar, I: Iteration<T>> Drive<'s, 'a, T, I> {
         Ok(())
     }
 
-    /// Whether the estimate meets a tolerance.
+    /// Returns true if the estimate meets a tolerance.
     fn is_met(&self) -> bool {
         let Estimate { residual, normal } = self.estimate;
         residual <= self.report.target || normal <= self.settings.rtol * self.cx.operator_norm.get() * residual
     }
 
-    /// What the estimate says.
+    /// Returns the state of the estimate.
     fn signs(&self) -> Signs {
         let residual = self.estimate.residual;
         Signs {
@@ -183,7 +183,7 @@ impl<'s, 'a, T: Scalar, I: Iteration<T>> Drive<'s, 'a, T, I> {
         }
     }
 
-    /// One iteration, or a new start in its place.
+    /// Returns one iteration, or a new start in its place.
     fn step(&mut self, x: &mut Vector<T>) -> Result<Option<StopReason>> {
         self.cx.wishes.forget();
         if I::NEEDS != Needs::Nothing
@@ -219,7 +219,7 @@ impl<'s, 'a, T: Scalar, I: Iteration<T>> Drive<'s, 'a, T, I> {
         Ok(None)
     }
 
-    /// Replaces the estimate by the truth and goes on from there; `expected` is what a useful start
+    /// Replaces the estimate by the truth and continues from it; `expected` is what a useful start
     /// leaves of the residual of the last one, or in least squares of `|A^H r|`: the residual itself
     /// may be at its minimum long before.
     fn start_again(&mut self, x: &mut Vector<T>, expected: f64) -> Result<()> {
@@ -310,7 +310,7 @@ impl<'s, 'a, T: Scalar, I: Iteration<T>> Drive<'s, 'a, T, I> {
         Ok(())
     }
 
-    /// The report in the user's units, in which its history is.
+    /// Returns the report in the user's units, in which its history is.
     fn into_report(self) -> SolveReport {
         let Drive { cx, report, .. } = self;
         SolveReport {
@@ -322,7 +322,7 @@ impl<'s, 'a, T: Scalar, I: Iteration<T>> Drive<'s, 'a, T, I> {
         }
     }
 
-    /// Why a solve that was to end for `reason` has failed.
+    /// Finds the cause of a failure for `reason`.
     fn cause(&self, reason: StopReason) -> Result<StopReason> {
         let suspect = I::NEEDS != Needs::Nothing && is_suspect(reason, &self.report.history);
         let violation = if suspect { violation(&self.cx, I::NEEDS)? } else { None };
@@ -330,7 +330,7 @@ impl<'s, 'a, T: Scalar, I: Iteration<T>> Drive<'s, 'a, T, I> {
     }
 }
 
-/// The size of a residual, whose Euclidean norm is known, in the norm asked for.
+/// Returns the size of a residual, whose Euclidean norm is known, in the requested norm.
 fn measure<T: Scalar>(cx: &Context<'_, T>, r: &Vector<T>, euclidean: f64, z: Option<&mut Vector<T>>) -> Result<f64> {
     let (false, Some(z)) = (cx.norm == Norm::True, z) else {
         return Ok(euclidean);

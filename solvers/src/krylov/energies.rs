@@ -72,12 +72,12 @@ impl<T: Scalar> Energies<T> {
         if negative { Err(StopReason::IndefiniteOperator) } else { Ok(()) }
     }
 
-    /// How many directions are independent.
+    /// Returns the number of independent directions.
     pub(crate) fn rank(&self) -> usize {
         self.chosen.len()
     }
 
-    /// `G^-1 rhs` on the chosen directions; rows of zeros for the others.
+    /// Computes `G^-1 rhs` on the chosen directions; rows of zeros for the others.
     pub(crate) fn solve(&self, rhs: &Array2<T>) -> Array2<T> {
         let rank = self.rank();
         let mut solution = Array2::from_elem(rhs.raw_dim().f(), T::ZERO);

@@ -34,12 +34,12 @@ impl<T: Scalar> Fgmres<'_, T> {
 
 struct Run<T: Scalar> {
     arnoldi: Arnoldi<T>,
-    /// What the preconditioner made of the basis.
+    /// Preconditioned vectors of the basis.
     preconditioned: Vec<Vector<T>>,
 }
 
 impl<T: Scalar> Run<T> {
-    /// Makes room for what the preconditioner makes of so many vectors.
+    /// Reserves memory for the preconditioned forms of this number of vectors.
     fn reserve(&mut self, len: usize) {
         while self.preconditioned.len() < len {
             self.preconditioned.push(Vector::zeros(self.arnoldi.basis[0].layout()));

@@ -51,7 +51,7 @@ struct Run<T: Scalar> {
 }
 
 impl<T: Scalar> Run<T> {
-    /// Makes room for so many directions.
+    /// Reserves memory for this number of directions.
     fn reserve(&mut self, layout: &Layout, directions: usize) {
         while self.p.len() < directions {
             self.p.push(Vector::zeros(layout));

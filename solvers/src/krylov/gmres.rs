@@ -67,7 +67,7 @@ impl<'a, T: Scalar> Gmres<'a, T> {
         self
     }
 
-    /// The side of the preconditioner, the right one by default.
+    /// Sets the side of the preconditioner, the right one by default.
     #[must_use]
     pub fn side(mut self, side: Side) -> Self {
         self.side = side;
@@ -192,7 +192,7 @@ impl<T: Scalar> Iteration<T> for Run<'_, T> {
     }
 }
 
-/// A step that may be the last of its cycle.
+/// Returns a step that may be the last of its cycle.
 pub(crate) fn end_of_step<T: Scalar>(arnoldi: &Arnoldi<T>, estimate: Estimate) -> Step {
     if arnoldi.is_full() { Step::Cycle(estimate) } else { Step::Next(estimate) }
 }

@@ -120,7 +120,7 @@ impl<T: Scalar> Run<T> {
         Ok(())
     }
 
-    /// A step in the space, one of `s`.
+    /// Returns a step in the space, one of `s`.
     fn inner(&mut self, cx: &Context<'_, T>, x: &mut Vector<T>, r: &mut Vector<T>) -> Result<Step> {
         let (k, s) = (self.k, self.f.len());
         self.solve();
@@ -151,7 +151,7 @@ impl<T: Scalar> Run<T> {
         Step::next(cx.square_of(r)?.sqrt())
     }
 
-    /// The step to the next, smaller space.
+    /// Computes the step to the next, smaller space.
     fn outer(&mut self, cx: &Context<'_, T>, x: &mut Vector<T>, r: &mut Vector<T>) -> Result<Step> {
         cx.precondition(r, &mut self.z)?;
         cx.apply_projected(&self.z, &mut self.v)?;

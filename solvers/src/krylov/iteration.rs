@@ -1,4 +1,4 @@
-//! What a method is to the driver.
+//! Interface between a method and the driver.
 
 use dolmen_core::{Comm, Scalar, Snapshot, Vector};
 
@@ -8,10 +8,10 @@ use crate::krylov::powers::Numbers;
 use crate::krylov::symmetry::Needs;
 use crate::report::StopReason;
 
-/// What the recurrences of a method say about the residual.
+/// Estimate of the residual by the recurrences of a method.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Estimate {
-    /// Its norm, in the norm that was asked for.
+    /// Its norm, in the requested norm.
     pub(crate) residual: f64,
     /// In least squares `|A^H r|`; infinite otherwise, where it plays no part.
     pub(crate) normal: f64,
@@ -23,12 +23,12 @@ impl From<f64> for Estimate {
     }
 }
 
-/// How an iteration ended.
+/// Outcome of an iteration.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) enum Step {
-    /// Made; the method can go on.
+    /// Made; the method can continue.
     Next(Estimate),
-    /// Made; the method wants to go on from the true residual.
+    /// Made; the method wants to restart from the true residual.
     Cycle(Estimate),
     /// Made; the method wants to start from the true residual to find out whether it can be made smaller, and
     /// counts itself how often.
@@ -40,7 +40,7 @@ pub(crate) enum Step {
 }
 
 impl Step {
-    /// An iteration that was made.
+    /// Returns an iteration that was made.
     pub(crate) fn next(residual: f64) -> Result<Step> {
         Ok(Step::Next(residual.into()))
     }
@@ -84,7 +84,7 @@ impl<'s, T: Scalar> Archive<'s, T> {
         Archive::Load(snapshot, outcome)
     }
 
-    /// How the loading went, on all ranks.
+    /// Agrees on the outcome of the loading, on all ranks.
     pub(crate) fn agree(self, comm: &Comm) -> Result<()> {
         match self {
             Archive::Save(_) => Ok(()),

@@ -1,4 +1,4 @@
-//! What methods for least-squares problems share: their interface, and the bidiagonalization.
+//! Common parts of methods for least-squares problems: their interface, and the bidiagonalization.
 
 use dolmen_core::{AdjointOperator, Scalar, Vector};
 
@@ -7,9 +7,9 @@ use crate::krylov::context::Context;
 use crate::krylov::iteration::Archive;
 use crate::report::SolveReport;
 
-/// A method for `min |b - A x|` with its settings, for who picks one at run time.
+/// A method for `min |b - A x|` with its settings, for programs that choose one at run time.
 pub trait LeastSquaresSolver<T: Scalar> {
-    /// The method's name, as in its reports.
+    /// Returns the method's name, as in its reports.
     fn name(&self) -> &'static str;
 
     /// Minimizes `|b - A x|` from the guess in `x`.
@@ -21,7 +21,7 @@ pub trait LeastSquaresSolver<T: Scalar> {
     fn solve(&self, a: &dyn AdjointOperator<T>, b: &Vector<T>, x: &mut Vector<T>) -> Result<SolveReport>;
 }
 
-/// What methods for least squares have: setters, and `solve` by their `iteration(&Context)`.
+/// Members of methods for least squares: setters, and `solve` by their `iteration(&Context)`.
 macro_rules! least_squares_solver {
     ($solver:ident, $name:expr) => {
         crate::settings::common_setters!($solver);
@@ -33,7 +33,7 @@ macro_rules! least_squares_solver {
         }
 
         impl<'a, T: dolmen_core::Scalar> $solver<'a, T> {
-            /// An operator `M` on the domain, from the right: `min |b - A M y|`, `x = M y`.
+            /// Sets an operator `M` on the domain, from the right: `min |b - A M y|`, `x = M y`.
             #[must_use]
             pub fn preconditioner(mut self, preconditioner: &'a dyn dolmen_core::AdjointOperator<T>) -> Self {
                 self.preconditioner = Some(preconditioner);
@@ -107,7 +107,7 @@ impl<T: Scalar> GolubKahan<T> {
         GolubKahan { u: range(), v: cx.zeros(), t: cx.zeros(), alpha: 0.0, beta: 0.0, image: range(), back: cx.zeros() }
     }
 
-    /// `beta u = r`, `alpha v = M^H A^H u`.
+    /// Computes `beta u = r`, `alpha v = M^H A^H u`.
     pub(crate) fn start(&mut self, cx: &Context<'_, T>, r: &Vector<T>) -> Result<()> {
         self.u.copy_from(r)?;
         self.beta = normalize(cx, &mut self.u)?;
@@ -116,7 +116,7 @@ impl<T: Scalar> GolubKahan<T> {
         cx.precondition(&self.v, &mut self.t)
     }
 
-    /// `beta u = A M v - alpha u`, `alpha v = M^H A^H u - beta v`.
+    /// Computes `beta u = A M v - alpha u`, `alpha v = M^H A^H u - beta v`.
     pub(crate) fn advance(&mut self, cx: &Context<'_, T>) -> Result<()> {
         cx.apply(&self.t, &mut self.image)?;
         self.u.axpby(T::ONE, &self.image, T::from_parts(-self.alpha, 0.0))?;
@@ -138,7 +138,7 @@ impl<T: Scalar> GolubKahan<T> {
     }
 }
 
-/// Makes a vector one long, if it is not zero; its length.
+/// Normalizes a vector and returns its former norm; leaves zero unchanged.
 fn normalize<T: Scalar>(cx: &Context<'_, T>, v: &mut Vector<T>) -> Result<f64> {
     let length = cx.square_of(v)?.sqrt();
     if length > 0.0 {

@@ -85,7 +85,7 @@ impl Scalars {
         ]
     }
 
-    /// The norm of the residual, from what this step and the one before know (section 5.1, without
+    /// Computes the norm of the residual, from what this step and the one before know (section 5.1, without
     /// damping).
     fn residual(&mut self, c: f64, s: f64, theta_bar: f64, zeta_before: f64) -> f64 {
         let beta_hat = c * self.beta_dd;

@@ -6,9 +6,9 @@
 //! that is the true norm; with one the residual itself is carried along for it, unless the natural norm
 //! is asked for. Stops when `|r| <= max(rtol |b|, atol)`.
 //!
-//! Where `b` is not in the range of a singular `A`, `A r` goes to zero and `r` does not; further steps would add
-//! null vectors to `x` without end. For any solution, `r* r = r* A (x_s - x) <= |A r| |x_s - x|`, so that `|A r|` says how
-//! large a solution has to be. If it is so large that the rounding errors of `A x_s` are larger than the
+//! If `b` is not in the range of a singular `A`, `A r` goes to zero and `r` does not; further steps would add
+//! null vectors to `x` without end. For any solution, `r* r = r* A (x_s - x) <= |A r| |x_s - x|`, so that `|A r|`
+//! says how large a solution has to be. If it is so large that the rounding errors of `A x_s` are larger than the
 //! tolerance, the method stops as [`StopReason::Inconsistent`]: at `|A r| <= eps / 16 (|r| / target - 1) |A| |r|`, and
 //! at most `eps^(1/2) / 16 |A| |r|`, so that systems of condition `16 / eps^(1/2)` are never given up. The estimate of
 //! Choi, Paige and Saunders (SIAM J. Sci. Comput. 33 (2011) 1810) for `|A r|` is not believed, as rounding spoils it
@@ -81,7 +81,7 @@ impl<T: Scalar> Lanczos<T> {
         self.normalize(cx)
     }
 
-    /// `z = M v`, and the norm of `v`.
+    /// Computes `z = M v`, and the norm of `v`.
     fn normalize(&mut self, cx: &Context<'_, T>) -> Result<()> {
         cx.precondition(&self.v[0], &mut self.z)?;
         let [square] = cx.dots([(&self.v[0], &self.z)])?;
@@ -90,7 +90,7 @@ impl<T: Scalar> Lanczos<T> {
         Ok(())
     }
 
-    /// Why no step can be made.
+    /// Returns the reason for which no step can be made.
     pub(crate) fn refuse(&self) -> Option<StopReason> {
         if !self.square.is_finite() {
             Some(StopReason::NotFinite)
@@ -99,7 +99,7 @@ impl<T: Scalar> Lanczos<T> {
         }
     }
 
-    /// The next vector; the diagonal entry of the tridiagonal matrix. `z` still is the normalized
+    /// Returns the next vector; the diagonal entry of the tridiagonal matrix. `z` still is the normalized
     /// `M v` from before; [`Lanczos::advance`] replaces it.
     pub(crate) fn expand(&mut self, cx: &Context<'_, T>) -> Result<f64> {
         let [gamma, before] = self.gamma;
@@ -145,7 +145,7 @@ struct Run<T> {
     /// Rotations, newest first.
     c: [f64; 2],
     s: [f64; 2],
-    /// The residual in the norm that was asked for.
+    /// The residual in the requested norm.
     residual: f64,
     /// A lower bound of the norm of the (preconditioned) operator.
     operator: f64,
@@ -156,7 +156,7 @@ struct Run<T> {
     carries_residual: bool,
 }
 
-/// What to do about a residual that the operator takes nearly to zero.
+/// Treatment of a residual that the operator takes nearly to zero.
 enum Doubt {
     None,
     StartAgain,

@@ -64,7 +64,7 @@ struct Run<T> {
 }
 
 impl<T: Scalar> Run<T> {
-    /// The sums of the next iteration; the norm of the residual.
+    /// Returns the sums of the next iteration; the norm of the residual.
     fn sums(&mut self, cx: &Context<'_, T>, r: &Vector<T>) -> Result<f64> {
         let other = if cx.norm == Norm::Preconditioned { &self.u } else { r };
         let sums = cx.dots([(r, &self.u), (&self.w, &self.u), (other, other)])?;

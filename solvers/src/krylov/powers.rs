@@ -44,27 +44,27 @@ fn is_double<T: Scalar>() -> bool {
     T::Real::EPSILON.to_f64() == f64::EPSILON
 }
 
-/// The power of an operator or a vector of this exponent: zero for ordinary sizes.
+/// Returns the power of an operator or a vector of this exponent: zero for ordinary sizes.
 fn power<T: Scalar>(exponent: i32, step: i32) -> i32 {
     let ordinary = if is_double::<T>() { 60 } else { step / 2 };
     if exponent.abs() <= ordinary { 0 } else { (exponent + step / 2).div_euclid(step) * step }
 }
 
-/// The power of a vector of this norm.
+/// Returns the power of a vector of this norm.
 pub(crate) fn vector_power<T: Scalar>(norm: f64) -> i32 {
     if norm > 0.0 && norm.is_finite() { power::<T>(exponent(norm), VECTOR_STEP) } else { 0 }
 }
 
 /// A vector or several.
 pub(crate) trait Numbers<T: Scalar>: Clone {
-    /// The largest norm of a column.
+    /// Returns the largest norm of a column.
     ///
     /// # Collective
     fn size(&self) -> Result<f64>;
     fn copy(&mut self, other: &Self) -> Result<()>;
     fn entries(&mut self) -> &mut [T];
 
-    /// `self = 2^power self`.
+    /// Computes `self = 2^power self`.
     fn scale_by(&mut self, power: i32) {
         scale_entries(self.entries(), power);
     }
@@ -127,7 +127,7 @@ pub(crate) fn column_norms<T: Scalar>(columns: &MultiVector<T>) -> Result<Vec<f6
 pub(crate) struct Power(Cell<Option<i32>>);
 
 impl Power {
-    /// The power; zero as long as it is not known.
+    /// Returns the power; zero as long as it is not known.
     pub(crate) fn get(&self) -> i32 {
         self.0.get().unwrap_or(0)
     }
@@ -147,8 +147,8 @@ impl Power {
         }
     }
 
-    /// `y = 2^-power A x`, where `product` computes `y = A x`. Half of the power goes to `x`, in `room`, so that
-    /// no number on the way leaves the range.
+    /// Computes `y = 2^-power A x`, where `product` computes `y = A x`. Half of the power goes to `x`, in `room`, so
+    /// that no number on the way leaves the range.
     pub(crate) fn apply<T: Scalar, V: Numbers<T>>(
         &self,
         room: &RefCell<Option<V>>,
@@ -198,7 +198,7 @@ impl Power {
     }
 }
 
-/// `y = A (2^power x)`.
+/// Computes `y = A (2^power x)`.
 fn product_of_scaled<T: Scalar, V: Numbers<T>>(
     room: &RefCell<Option<V>>,
     x: &V,
@@ -232,7 +232,7 @@ impl Powers {
         [&self.operator, &self.preconditioner, &self.right]
     }
 
-    /// Those of a solve that goes on from a snapshot, and those of its right-hand sides. Without any in the
+    /// Those of a solve that resumes from a snapshot, and those of its right-hand sides. Without any in the
     /// snapshot they were zero.
     pub(crate) fn resumed<T: Scalar>(snapshot: &Snapshot<T>, columns: usize) -> (Powers, Vec<i32>) {
         let powers = Powers::default();
@@ -255,13 +255,13 @@ impl Powers {
     }
 }
 
-/// A power that a snapshot has as a real number.
+/// Returns a power that a snapshot has as a real number.
 #[expect(clippy::cast_possible_truncation, reason = "powers are small whole numbers")]
 fn whole(power: f64) -> i32 {
     power as i32
 }
 
-/// `x = 2^power x` for the solution of a solve, and the same for each of several columns.
+/// Computes `x = 2^power x` for the solution of a solve, and the same for each of several columns.
 ///
 /// # Collective
 ///

@@ -44,7 +44,7 @@ struct Run<T> {
     /// `M r`.
     z: Vector<T>,
     image: Vector<T>,
-    /// The damping that was asked for.
+    /// The requested damping.
     omega: f64,
 }
 

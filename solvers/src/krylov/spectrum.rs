@@ -71,7 +71,7 @@ pub(crate) fn estimate<T: Scalar>(cx: &Context<'_, T>, steps: usize) -> Result<R
     })
 }
 
-/// The smallest and largest eigenvalue of a symmetric tridiagonal matrix; NaN if it is empty.
+/// Returns the smallest and largest eigenvalue of a symmetric tridiagonal matrix; NaN if it is empty.
 fn extremes(diagonal: &[f64], beside: &[f64]) -> [f64; 2] {
     let n = diagonal.len();
     let off = |i: usize| beside.get(i).map_or(0.0, |b| b.abs());

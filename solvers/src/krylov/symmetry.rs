@@ -1,6 +1,6 @@
-//! Whether operators are Hermitian, for methods that need it and have come to nothing.
+//! Test that operators are Hermitian, after a failure of a method that needs it.
 //!
-//! The recurrences of such methods cannot tell: with an operator that is not Hermitian they go on without
+//! The recurrences of such methods cannot tell: with an operator that is not Hermitian they continue without
 //! meaning anything. Two products with random vectors can. They are made where a solve has failed, and
 //! where its residual has not halved in the second half of its iterations, at 64, 128, 256, ... of them: a
 //! solve that makes progress pays nothing.
@@ -33,7 +33,7 @@ pub(crate) fn is_stalled(history: &[f64]) -> bool {
     last > 1 && history[last] > 0.5 * history[last / 2]
 }
 
-/// Returns whether symmetry is to be looked at after so many iterations.
+/// Returns whether symmetry is to be looked at after this number of iterations.
 pub(crate) fn is_due(history: &[f64]) -> bool {
     let iterations = history.len() - 1;
     iterations >= FIRST && iterations.is_power_of_two() && is_stalled(history)
@@ -52,7 +52,7 @@ pub(crate) fn is_suspect(reason: StopReason, history: &[f64]) -> bool {
     }
 }
 
-/// The operator that should be Hermitian and is not.
+/// Returns the operator that should be Hermitian and is not.
 ///
 /// # Collective
 /// Two products with each operator.
@@ -66,7 +66,7 @@ pub(crate) fn violation<T: Scalar>(cx: &Context<'_, T>, needs: Needs) -> Result<
     Ok(None)
 }
 
-/// A vector that is the same on every run.
+/// Returns a vector that is the same on every run.
 pub(crate) fn random<T: Scalar>(cx: &Context<'_, T>, stream: u64) -> Result<Vector<T>> {
     let mut vector = cx.zeros();
     vector.fill_normal(&Philox::new(SEED), stream);

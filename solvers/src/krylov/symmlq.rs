@@ -39,7 +39,7 @@ struct Run<T> {
     /// The direction from the LQ point to the CG point.
     w: Vector<T>,
     scalars: Scalars,
-    /// Whether Euclidean norms of Lanczos vectors are needed.
+    /// True if Euclidean norms of Lanczos vectors are needed.
     measures: bool,
 }
 
@@ -62,7 +62,7 @@ struct Scalars {
 }
 
 impl<T: Scalar> Run<T> {
-    /// The smaller residual of the two points, given the norm of the newest Lanczos vector.
+    /// Returns the smaller residual of the two points, given the norm of the newest Lanczos vector.
     fn estimate(&mut self, beta: f64) -> f64 {
         let now = &mut self.scalars;
         let lq = match self.measures {
@@ -75,7 +75,7 @@ impl<T: Scalar> Run<T> {
         if better { cg } else { lq }
     }
 
-    /// The Euclidean size of the newest Lanczos vector.
+    /// Returns the Euclidean size of the newest Lanczos vector.
     fn measure(&self, cx: &Context<'_, T>) -> Result<f64> {
         if !self.measures || self.lanczos.gamma[0] == 0.0 {
             return Ok(1.0);

@@ -25,7 +25,7 @@ pub struct BlockJacobi<S> {
 }
 
 impl<S> BlockJacobi<S> {
-    /// What `make` makes of the block of own rows and columns, on each rank.
+    /// Creates the preconditioner with `make` from the block of own rows and columns, on each rank.
     ///
     /// # Collective
     ///
@@ -42,7 +42,7 @@ impl<S> BlockJacobi<S> {
         Ok(BlockJacobi { layout, solver })
     }
 
-    /// The solver of this rank.
+    /// Returns the solver of this rank.
     pub fn solver(&self) -> &S {
         &self.solver
     }

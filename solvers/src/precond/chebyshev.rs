@@ -39,8 +39,8 @@ pub struct ChebyshevPolynomial<T, A> {
 }
 
 impl<T: Scalar, A: LinearOperator<T>> ChebyshevPolynomial<T, A> {
-    /// With `degree` applications of `D^-1`, on the interval from `1 / 30` of the largest eigenvalue
-    /// of `D^-1 A` to `1.1` times it, by an estimate from ten steps of Lanczos' process with a start
+    /// Creates a polynomial with `degree` applications of `D^-1`, on the interval from `1 / 30` of the largest
+    /// eigenvalue of `D^-1 A` to `1.1` times it, by an estimate from ten steps of Lanczos' process with a start
     /// that is the same on every run. `A` is Hermitian, its diagonal positive.
     ///
     /// # Collective
@@ -62,7 +62,7 @@ impl<T: Scalar, A: LinearOperator<T>> ChebyshevPolynomial<T, A> {
         ChebyshevPolynomial::with_inverse(a, degree, interval, inverse)
     }
 
-    /// On a given interval of eigenvalues of `D^-1 A`.
+    /// Creates a polynomial on a given interval of eigenvalues of `D^-1 A`.
     ///
     /// # Collective
     ///
@@ -82,7 +82,7 @@ impl<T: Scalar, A: LinearOperator<T>> ChebyshevPolynomial<T, A> {
         Ok(ChebyshevPolynomial { a, degree, interval, inverse, work })
     }
 
-    /// The interval of eigenvalues on which the polynomial is best.
+    /// Returns the interval of eigenvalues on which the polynomial is best.
     pub fn interval(&self) -> [f64; 2] {
         self.interval
     }
@@ -118,7 +118,7 @@ impl<T: Scalar, A: LinearOperator<T>> ChebyshevPolynomial<T, A> {
     }
 }
 
-/// The ends of the spectrum of `D^-1 A`, as that of `W^-1 D^-1 W^-1 W A W`. Powers of two `W` bring the
+/// Returns the ends of the spectrum of `D^-1 A`, as that of `W^-1 D^-1 W^-1 W A W`. Powers of two `W` bring the
 /// diagonal near one, so that the random start has a part in all directions, whatever units the
 /// unknowns are in.
 ///
@@ -156,7 +156,7 @@ pub(crate) fn require_degree(degree: usize) -> Result<()> {
     require(METHOD, "degree", degree as f64, degree > 0, "one or more")
 }
 
-/// One over each entry of a diagonal that is positive.
+/// Returns one over each entry of a diagonal that is positive.
 ///
 /// # Collective
 fn positive_inverse_diagonal<T: Scalar>(a: &impl LinearOperator<T>) -> Result<Vector<T>> {

@@ -19,7 +19,7 @@ pub struct Additive<T, M> {
 }
 
 impl<T: Scalar, M: LinearOperator<T>> Additive<T, M> {
-    /// The sum of `parts`; of different kinds, they are boxes or references of `dyn LinearOperator`.
+    /// Creates the sum of `parts`; of different kinds, they are boxes or references of `dyn LinearOperator`.
     ///
     /// # Errors
     /// [`Error::Setting`] without any; mismatched layouts.
@@ -83,7 +83,7 @@ pub struct Multiplicative<T, A, M> {
 }
 
 impl<T: Scalar, A: LinearOperator<T>, M: LinearOperator<T>> Multiplicative<T, A, M> {
-    /// The composition of `parts` for the operator `a`.
+    /// Creates the composition of `parts` for the operator `a`.
     ///
     /// # Errors
     /// [`Error::Setting`] without any; mismatched layouts.
@@ -100,7 +100,7 @@ impl<T: Scalar, A: LinearOperator<T>, M: LinearOperator<T>> Multiplicative<T, A,
     }
 }
 
-/// `y = y + M (x - A y)` for each part, the first from zero.
+/// Computes `y = y + M (x - A y)` for each part, the first from zero.
 fn descend<'p, T: Scalar, M: 'p>(
     mut parts: impl Iterator<Item = &'p M>,
     [residual, change]: &mut [Vector<T>; 2],

@@ -1,4 +1,4 @@
-//! What a factorization is worth: the condition of the matrix and the error of a solve, computed from
+//! Quality of a factorization: the condition of the matrix and the error of a solve, computed from
 //! the factors before anybody relies on them.
 
 use dolmen_core::index::at;
@@ -41,7 +41,7 @@ impl<T: Scalar> Meant<'_, T> {
         occupied
     }
 
-    /// `r = b - A x`; its largest entry beside that of `|A| |x| + |b|`, which become `sizes`.
+    /// Computes `r = b - A x`; its largest entry beside that of `|A| |x| + |b|`, which become `sizes`.
     fn residual(&self, b: &[T], x: &[T], r: &mut [T], sizes: &mut [f64]) -> f64 {
         r.copy_from_slice(b);
         sizes.iter_mut().zip(b).for_each(|(sum, &b)| *sum = size(b));
@@ -53,7 +53,7 @@ impl<T: Scalar> Meant<'_, T> {
         parts.fold(0.0, largest)
     }
 
-    /// `r = b - A x`, or `r = b - A^H x`.
+    /// Computes `r = b - A x`, or `r = b - A^H x`.
     pub(super) fn subtract(&self, b: &[T], x: &[T], r: &mut [T], adjoint: bool) {
         r.copy_from_slice(b);
         self.for_each(
@@ -80,7 +80,7 @@ impl<T: Scalar> Meant<'_, T> {
         Equilibration { columns: powers.clone(), rows: powers }
     }
 
-    /// The largest sum of the sizes of the entries of a column.
+    /// Computes the largest sum of the sizes of the entries of a column.
     fn norm_one(&self) -> f64 {
         let mut sums = vec![0.0; self.entries.columns()];
         self.for_each(|_, column, value| sums[column] += size(value));
@@ -88,7 +88,7 @@ impl<T: Scalar> Meant<'_, T> {
     }
 }
 
-/// An estimate, rarely more than three times too small, of the condition number in the 1-norm;
+/// Computes an estimate, rarely more than three times too small, of the condition number in the 1-norm;
 /// infinite or NaN if the inverse is (Hager 1984; Higham, "Accuracy and Stability of Numerical
 /// Algorithms", 2nd ed., algorithm 15.1 and section 15.3).
 pub(super) fn condition<T: Scalar>(a: Meant<'_, T>, inverse: &dyn Factors<T>) -> f64 {
@@ -164,7 +164,7 @@ pub(super) fn refine_sample<T: Scalar>(a: Meant<'_, T>, inverse: &dyn Factors<T>
     refine(a, inverse, steps, &mut alternating(a.entries.rows()))
 }
 
-/// `1, -(1 + 1/(n-1)), 1 + 2/(n-1), ...`: what the search for the norm may miss.
+/// Returns `1, -(1 + 1/(n-1)), 1 + 2/(n-1), ...`: what the search for the norm may miss.
 fn alternating<T: Scalar>(n: usize) -> Vec<T> {
     let last = n.saturating_sub(1).max(1) as f64;
     let entry = |i: usize| (1.0 + i as f64 / last) * if i.is_multiple_of(2) { 1.0 } else { -1.0 };
@@ -175,7 +175,7 @@ fn size<T: Scalar>(value: T) -> f64 {
     value.abs().to_f64()
 }
 
-/// The larger of two numbers, NaN if one is.
+/// Computes the larger of two numbers, NaN if one is.
 fn largest(one: f64, other: f64) -> f64 {
     if one.is_nan() || other.is_nan() { f64::NAN } else { one.max(other) }
 }

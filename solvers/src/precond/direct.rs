@@ -53,7 +53,7 @@ impl<T: Scalar> Direct<T> {
 }
 
 impl<T: Scalar, S: LocalSolver<T>> Direct<T, S> {
-    /// What `make` makes of the whole matrix, on rank 0: [`Cholesky`](crate::Cholesky) for Hermitian
+    /// Factors the whole matrix with `make`, on rank 0: [`Cholesky`](crate::Cholesky) for Hermitian
     /// positive definite matrices takes half of the time and memory of [`Lu`].
     ///
     /// # Collective
@@ -71,7 +71,7 @@ impl<T: Scalar, S: LocalSolver<T>> Direct<T, S> {
         Ok(Direct { layout, to_root, solver, whole: RefCell::new(Vector::zeros(&on_root)) })
     }
 
-    /// `x = A^-1 b`, refined with the true residual (see [`LocalSolver::solve_refined`]); gives the
+    /// Computes `x = A^-1 b`, refined with the true residual (see [`LocalSolver::solve_refined`]); gives the
     /// componentwise backward error, the largest `|b - A x|_i / (|A| |x| + |b|)_i`, if the solver
     /// knows it, as [`Lu`] and the other complete factorizations do.
     ///
@@ -92,7 +92,7 @@ impl<T: Scalar, S: LocalSolver<T>> Direct<T, S> {
         Ok(Some(known[0]).filter(|error| *error >= 0.0))
     }
 
-    /// The factorization; `None` on all ranks but rank 0.
+    /// Returns the factorization; `None` on all ranks but rank 0.
     pub fn solver(&self) -> Option<&S> {
         self.solver.as_ref()
     }

@@ -1,6 +1,6 @@
 //! A local solver of a matrix whose rows and columns are scaled by powers of two.
 //!
-//! What an approximate factorization drops for its size depends on the units of equations and unknowns,
+//! Entries that an approximate factorization drops depend on the units of equations and unknowns,
 //! unless they are taken away first. The direct solvers scale for themselves; what drops nothing, or
 //! only by the pattern, gives the same with and without.
 

@@ -33,7 +33,7 @@ pub(super) enum Kind {
     Ldlt,
 }
 
-/// Why there are no factors.
+/// Reason for which there are no factors.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Failure {
     /// The pivot of a row is zero, or not positive.
@@ -54,7 +54,7 @@ impl From<FaerError> for Failure {
 pub(super) trait Factors<T> {
     /// Computes them for a matrix of the pattern that they were made for.
     fn numeric(&mut self, a: &SerialCsr<T>) -> Result<(), Failure>;
-    /// `x = A^-1 x`, or `A^-H x`.
+    /// Computes `x = A^-1 x`, or `A^-H x`.
     fn solve(&self, x: &mut [T], adjoint: bool);
 }
 
@@ -102,7 +102,7 @@ impl Pattern {
         Pattern { starts: a.row_offsets().to_vec(), columns }
     }
 
-    /// The pattern of the transpose.
+    /// Returns the pattern of the transpose.
     fn transposed(&self) -> SymbolicSparseColMatRef<'_, usize> {
         let n = self.starts.len() - 1;
         SymbolicSparseColMatRef::new_checked(n, n, &self.starts, None, &self.columns)
@@ -172,7 +172,7 @@ impl<E: Scalar + ComplexField> HermitianFactors<E> {
         Ok(HermitianFactors { kind, symbolic, values: Vec::new(), work: RefCell::new(work) })
     }
 
-    /// The row of the matrix of the pivot that faer names: the method for columns one by one counts
+    /// Returns the row of the matrix of the pivot that faer names: the method for columns one by one counts
     /// from one, that for blocks of columns from zero.
     fn row(&self, pivot: usize) -> usize {
         let simplicial = matches!(self.symbolic.raw(), SymbolicCholeskyRaw::Simplicial(_));

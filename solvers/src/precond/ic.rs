@@ -69,7 +69,7 @@ impl<T: Scalar> Ic<T> {
         Ok(ic)
     }
 
-    /// What was added to the diagonal, relative to it, to make all pivots positive; zero if nothing.
+    /// Returns the shift of the diagonal, relative to it, that made all pivots positive; zero if none was needed.
     pub fn shift(&self) -> f64 {
         self.shift
     }
@@ -88,7 +88,7 @@ impl<T: Scalar> Ic<T> {
         Ok(())
     }
 
-    /// The factor of the shifted matrix on the pattern that is there, row by row, or the row whose pivot
+    /// Returns the factor of the shifted matrix on the pattern that is there, row by row, or the row whose pivot
     /// is not positive.
     fn numeric(&mut self, a: &SerialCsr<T>) -> Result<Option<usize>> {
         let mut work = Scattered::new(a.rows());
@@ -132,7 +132,7 @@ fn reduce<T: Scalar>(
     })
 }
 
-/// `|entry|^2` times the inverse of a pivot, which has the size of a diagonal entry though the square may
+/// Returns `|entry|^2` times the inverse of a pivot, which has the size of a diagonal entry though the square may
 /// leave the range of numbers.
 #[inline(always)]
 fn explained<T: Scalar>(entry: T, inverse: T) -> f64 {
@@ -145,7 +145,7 @@ fn explained<T: Scalar>(entry: T, inverse: T) -> f64 {
     scaled(product.to_f64(), size)
 }
 
-/// Whether a pivot is more than a rounding error of the diagonal; NaN is not.
+/// Returns true if a pivot is more than a rounding error of the diagonal; NaN is not.
 fn is_positive<T: Scalar>(pivot: f64, diagonal: f64) -> bool {
     pivot > T::Real::EPSILON.to_f64() * diagonal
 }

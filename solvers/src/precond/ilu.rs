@@ -48,7 +48,7 @@ impl<T: Scalar> Ilu<T> {
         Ok(Ilu { factors })
     }
 
-    /// Entries of both factors, the diagonal counted once.
+    /// Returns the number of entries of both factors, the diagonal counted once.
     pub fn entries(&self) -> usize {
         self.factors.entries()
     }

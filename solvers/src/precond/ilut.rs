@@ -45,7 +45,7 @@ impl<T: Scalar> Ilut<T> {
         Ok(Ilut { factors: factor(a, drop, fill)?, drop, fill })
     }
 
-    /// Entries of both factors, the diagonal counted once.
+    /// Returns the number of entries of both factors, the diagonal counted once.
     pub fn entries(&self) -> usize {
         self.factors.entries()
     }
@@ -138,7 +138,7 @@ impl<T: Scalar> Work<T> {
         multipliers
     }
 
-    /// The upper part without what is below the threshold.
+    /// Returns the upper part without what is below the threshold.
     fn take_upper(&mut self, threshold: f64) -> Vec<(Lid, T)> {
         let columns = std::mem::take(&mut self.upper);
         let entries = columns.into_iter().map(|column| (column, self.take(column)));
@@ -146,7 +146,7 @@ impl<T: Scalar> Work<T> {
     }
 }
 
-/// The largest entries by ascending column; of equal ones those of lower columns.
+/// Computes the largest entries by ascending column; of equal ones those of lower columns.
 fn largest<T: Scalar>(mut entries: Vec<(Lid, T)>, count: usize) -> Vec<(Lid, T)> {
     if entries.len() > count {
         let size = |value: T| value.abs().to_f64();

@@ -35,7 +35,7 @@ impl<T: Scalar> Jacobi<T> {
     }
 }
 
-/// One over each entry of the diagonal.
+/// Computes one over each entry of the diagonal.
 ///
 /// # Collective
 pub(super) fn inverse_diagonal<T: Scalar>(

@@ -17,19 +17,19 @@ use crate::precond::matching::equilibration;
 
 /// An exact or approximate inverse `M` of a square matrix on one rank. Never communicates.
 pub trait LocalSolver<T: Scalar> {
-    /// `x = M x`.
+    /// Computes `x = M x`.
     ///
     /// # Panics
     /// If `x` has not as many entries as the matrix rows, which is a bug of the caller.
     fn solve(&self, x: &mut [T]);
 
-    /// `x = M^H x`.
+    /// Computes `x = M^H x`.
     ///
     /// # Panics
     /// If `x` has not as many entries as the matrix rows, which is a bug of the caller.
     fn solve_adjoint(&self, x: &mut [T]);
 
-    /// `x = A^-1 x` as accurately as the solver can, where one that is exact up to rounding refines its
+    /// Computes `x = A^-1 x` as accurately as the solver can, where one that is exact up to rounding refines its
     /// solution, and the componentwise backward error that is left; `x = M x` and `None` for all
     /// others.
     ///
@@ -85,7 +85,7 @@ pub(super) fn require_finite<T: Scalar>(method: &'static str, row: usize, values
     if finite { Ok(()) } else { Err(unfit(method, row, Defect::NotFinite)) }
 }
 
-/// Where the diagonal stands among the columns of a row.
+/// Finds the position of the diagonal among the columns of a row.
 #[inline(always)]
 pub(super) fn diagonal(method: &'static str, row: usize, columns: &[Lid]) -> Result<usize> {
     let position = columns.partition_point(|&column| at(column) < row);
@@ -95,7 +95,7 @@ pub(super) fn diagonal(method: &'static str, row: usize, columns: &[Lid]) -> Res
     }
 }
 
-/// The error of a local row.
+/// Returns the error of a local row.
 pub(super) fn unfit(method: &'static str, row: usize, defect: Defect) -> Error {
     Error::Unfit { method, row: row as u64, defect }
 }
@@ -113,7 +113,7 @@ impl<T: Scalar> Pivots<'_, T> {
         Pivots { a, scaling: OnceCell::new() }
     }
 
-    /// The inverse of the pivot of a row, unless it is zero to the precision of the row that it was computed
+    /// Computes the inverse of the pivot of a row, unless it is zero to the precision of the row that it was computed
     /// from, with its columns as they are and scaled.
     #[inline(always)]
     pub(super) fn inverse(&self, row: usize, pivot: T) -> Option<T> {
@@ -137,7 +137,7 @@ impl<T: Scalar> Pivots<'_, T> {
     }
 }
 
-/// The Euclidean norm, whose squares stay in the range of numbers.
+/// Computes the Euclidean norm, whose squares stay in the range of numbers.
 pub(super) fn norm2<T: Scalar>(values: &[T]) -> f64 {
     let near_one = exponent(largest(values));
     let square = |value: &T| {

@@ -94,7 +94,7 @@ impl<T: Scalar> Factored<T> {
         Ok(())
     }
 
-    /// `x = S^-1 x` or `x = S^-H x`, refined as often as the setup found necessary.
+    /// Computes `x = S^-1 x` or `x = S^-H x`, refined as often as the setup found necessary.
     fn solve_scaled(&self, x: &mut [T], adjoint: bool) {
         let [b, residual] = &mut *self.work.borrow_mut();
         let kept = b.len();
@@ -124,7 +124,7 @@ fn by_diagonal<T: Scalar>(a: &SerialCsr<T>) -> Equilibration {
     Equilibration { columns: rows.clone(), rows }
 }
 
-/// An entry of a matrix that is not finite once its diagonal is one is far larger than the diagonal.
+/// Returns an entry of a matrix that is not finite once its diagonal is one is far larger than the diagonal.
 fn not_positive(kind: Kind, error: Error) -> Error {
     match error {
         Error::Unfit { method, row, .. } if kind == Kind::Cholesky => {
@@ -134,7 +134,7 @@ fn not_positive(kind: Kind, error: Error) -> Error {
     }
 }
 
-/// What a factorization looks at: all of a matrix, or its lower triangle with a real diagonal.
+/// Returns the part of a matrix that a factorization reads: all of it, or its lower triangle with a real diagonal.
 fn seen<T: Scalar>(kind: Kind, a: &SerialCsr<T>) -> Cow<'_, SerialCsr<T>> {
     if kind == Kind::Lu {
         return Cow::Borrowed(a);
@@ -207,13 +207,13 @@ macro_rules! direct {
                 Ok($name(Factored::new($method, Kind::$name, a)?))
             }
 
-            /// An estimate of the condition number in the 1-norm of the scaled matrix, rarely more than
+            /// Returns an estimate of the condition number in the 1-norm of the scaled matrix, rarely more than
             /// three times too small.
             pub fn condition(&self) -> f64 {
                 self.0.condition
             }
 
-            /// The componentwise backward error of the solve that the setup tried: how much each entry of
+            /// Returns the componentwise backward error of the solve that the setup tried: how much each entry of
             /// the matrix and the right-hand side would have to change, relative to it, to make
             /// that solution exact.
             pub fn backward_error(&self) -> f64 {

@@ -35,7 +35,7 @@ pub(super) fn equilibration<T: Scalar>(a: &SerialCsr<T>) -> Result<Equilibration
     Ok(Equilibration { rows, columns: matching.columns.iter().map(|&power| narrow(power)).collect() })
 }
 
-/// The matrix `R A C`.
+/// Returns the matrix `R A C`.
 pub(super) fn multiplied<T: Scalar>(a: &SerialCsr<T>, scaling: &Equilibration) -> SerialCsr<T> {
     let (mut result, starts) = (a.clone(), a.row_offsets());
     let (values, columns) = (result.values_mut(), a.column_indices());

@@ -32,7 +32,7 @@ pub struct Permuted<T, S> {
 }
 
 impl<T: Scalar, S: LocalSolver<T>> Permuted<T, S> {
-    /// What `make` makes of `a` with row and column `i` renumbered to `numbers[i]`.
+    /// Creates the solver with `make` from `a` with row and column `i` renumbered to `numbers[i]`.
     ///
     /// # Errors
     /// [`NotAPermutation`](dolmen_core::Error::NotAPermutation) if the numbers are not one of the
@@ -72,7 +72,7 @@ impl<T: Scalar, S: LocalSolver<T>> LocalSolver<T> for Permuted<T, S> {
     }
 }
 
-/// The rows by their new numbers.
+/// Returns the rows by their new numbers.
 fn order_of(numbers: &[Lid], rows: usize) -> Result<Box<[Lid]>> {
     let mut order = vec![None; rows];
     for (&number, row) in numbers.iter().zip(0..) {

@@ -62,7 +62,7 @@ pub(crate) fn require_order(order: usize) -> Result<()> {
     require(METHOD, "order", order as f64, order > 0, "one or more")
 }
 
-/// The inverses of blocks, or the first row that has none.
+/// Returns the inverses of blocks, or the first row that has none.
 fn inverted<T: Scalar>(blocks: &SmallBlocks<T>) -> Result<SmallBlocks<T>> {
     let order = blocks.order();
     if let Some(entry) = blocks.entries().iter().position(|entry| !entry.is_finite()) {

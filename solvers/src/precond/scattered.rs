@@ -36,13 +36,13 @@ impl<T: Scalar> Scattered<T> {
         columns.iter().zip(values).for_each(|(&column, &value)| self.set(column, value));
     }
 
-    /// Whether there is such an entry.
+    /// True if there is such an entry.
     #[inline(always)]
     pub(super) fn has(&self, column: Lid) -> bool {
         self.rows[at(column)] == self.row
     }
 
-    /// The value of an entry that is there.
+    /// Returns the value of an entry that is there.
     #[inline(always)]
     pub(super) fn get(&self, column: Lid) -> T {
         self.values[at(column)]

@@ -21,7 +21,7 @@ use crate::precond::local::{LocalSolver, agree, unfit};
 
 const METHOD: &str = "additive Schwarz";
 
-/// What becomes of a rank's answer for rows that others own.
+/// Treatment of a rank's result for rows that others own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Schwarz {
     /// It is added to the owner's: Hermitian, and positive definite, if matrix and solver are.
@@ -45,14 +45,14 @@ pub struct AdditiveSchwarz<T, S> {
     form: Schwarz,
     map: IndexMap,
     plan: ExchangePlan,
-    /// Where own rows stand in the overlapping part.
+    /// Positions of own rows in the overlapping part.
     own: std::ops::Range<usize>,
     solver: S,
     work: RefCell<Vec<T>>,
 }
 
 impl<T: Scalar, S: LocalSolver<T>> AdditiveSchwarz<T, S> {
-    /// What `make` makes of own rows and those within `levels` steps of them in the graph of the
+    /// Creates the preconditioner with `make` from own rows and those within `levels` steps of them in the graph of the
     /// matrix, on each rank.
     ///
     /// # Collective
@@ -78,12 +78,12 @@ impl<T: Scalar, S: LocalSolver<T>> AdditiveSchwarz<T, S> {
         Ok(AdditiveSchwarz { layout, levels, form, map, plan, own, solver, work })
     }
 
-    /// The global rows of this rank's part.
+    /// Returns the global rows of this rank's part.
     pub fn rows(&self) -> &IndexMap {
         &self.map
     }
 
-    /// The solver of this rank.
+    /// Returns the solver of this rank.
     pub fn solver(&self) -> &S {
         &self.solver
     }
@@ -120,7 +120,7 @@ fn global(map: &IndexMap, row: u64) -> Gid {
     position.and_then(|position| map.gids().get(position)).copied().unwrap_or(row)
 }
 
-/// The first position at which two maps differ.
+/// Returns the first position at which two maps differ.
 fn differing_row(one: &IndexMap, other: &IndexMap) -> Option<usize> {
     let same = one.gids().iter().zip(other.gids()).take_while(|(one, other)| one == other).count();
     (one != other).then_some(same)

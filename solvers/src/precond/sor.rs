@@ -41,7 +41,7 @@ pub struct Sor<T> {
     further: Option<Further<T>>,
 }
 
-/// What sweeps after the first one need.
+/// Data for sweeps after the first one.
 #[derive(Clone, Debug)]
 struct Further<T> {
     sweeps: usize,
@@ -51,8 +51,8 @@ struct Further<T> {
 }
 
 impl<T: Scalar> Sor<T> {
-    /// So many sweeps of relaxation by `omega` over the rows of `a`; 1 is the method of Gauss and
-    /// Seidel.
+    /// Creates a solver with `sweeps` sweeps of relaxation by `omega` over the rows of `a`; 1 is the method of Gauss
+    /// and Seidel.
     ///
     /// # Errors
     /// [`Error::Setting`] if `omega` is not between 0 and 2 or there is no sweep;
@@ -104,7 +104,7 @@ pub(crate) fn require(omega: f64, sweeps: usize) -> Result<()> {
     settings::require(METHOD, "sweeps", sweeps as f64, sweeps > 0, "one or more")
 }
 
-/// The sweep from zero as unit triangles and a diagonal.
+/// Returns the sweep from zero as unit triangles and a diagonal.
 fn factors<T: Scalar>(a: &SerialCsr<T>, sweep: Sweep, omega: f64) -> Result<Ldu<T>> {
     check(METHOD, a)?;
     let omega = T::from_parts(omega, 0.0);
@@ -130,7 +130,7 @@ fn inverse_diagonal<T: Scalar>(a: &SerialCsr<T>, row: usize) -> Result<T> {
     if inverse.is_finite() { Ok(inverse) } else { Err(unfit(METHOD, row, Defect::ZeroDiagonal)) }
 }
 
-/// `r = r - A x`.
+/// Computes `r = r - A x`.
 fn subtract_product<T: Scalar>(a: &SerialCsr<T>, x: &[T], r: &mut [T]) {
     for (row, r) in r.iter_mut().enumerate() {
         let (columns, values) = a.row(row);
@@ -138,7 +138,7 @@ fn subtract_product<T: Scalar>(a: &SerialCsr<T>, x: &[T], r: &mut [T]) {
     }
 }
 
-/// `r = r - A^H x`.
+/// Computes `r = r - A^H x`.
 fn subtract_adjoint_product<T: Scalar>(a: &SerialCsr<T>, x: &[T], r: &mut [T]) {
     for (row, &x) in x.iter().enumerate() {
         let (columns, values) = a.row(row);

@@ -33,7 +33,7 @@ pub(super) struct Triangle<T> {
     values: Vec<T>,
     /// The entry next to the diagonal, zero if it is not stored.
     near: Vec<T>,
-    /// Whether it is stored.
+    /// True if it is stored.
     linked: Vec<bool>,
 }
 
@@ -65,7 +65,7 @@ impl<T: Scalar> Triangle<T> {
         self.linked.push(near.is_some());
     }
 
-    /// The column next to the diagonal; one past all columns if there is none.
+    /// Returns the column next to the diagonal; one past all columns if there is none.
     fn beside(&self, row: usize) -> usize {
         match self.half {
             Half::Lower => row.wrapping_sub(1),
@@ -101,7 +101,7 @@ impl<T: Scalar> Triangle<T> {
         }
     }
 
-    /// The conjugate transpose of a lower triangle.
+    /// Computes the conjugate transpose of a lower triangle.
     pub(super) fn adjoint(&self) -> Triangle<T> {
         let rows = self.near.len();
         // Until all entries are in place, start `row + 1` is where the next entry of the row goes.
@@ -125,7 +125,7 @@ impl<T: Scalar> Triangle<T> {
         Triangle { half: Half::Upper, starts, columns, values, near, linked }
     }
 
-    /// `start` minus the product of a row, but for the entry next to the diagonal, with `x`.
+    /// Returns `start` minus the product of a row, but for the entry next to the diagonal, with `x`.
     #[inline(always)]
     fn remainder(&self, others: Range<usize>, start: T, x: &[T]) -> T {
         let (columns, values) = (&self.columns[others.clone()], &self.values[others]);
@@ -142,7 +142,7 @@ pub(super) struct Ldu<T> {
 }
 
 impl<T: Scalar> Ldu<T> {
-    /// With room for triangles of so many rows and entries.
+    /// With room for triangles of this number of rows and entries.
     pub(super) fn with_capacity(rows: usize, entries: usize) -> Ldu<T> {
         let [lower, upper] = [Half::Lower, Half::Upper].map(|half| Triangle::with_capacity(half, rows, entries));
         Ldu { lower, inverse: memory::with_capacity(rows), upper }
@@ -153,7 +153,7 @@ impl<T: Scalar> Ldu<T> {
         self.lower.entries() + self.inverse.len() + self.upper.entries()
     }
 
-    /// `x = (L D U)^-1 x`.
+    /// Computes `x = (L D U)^-1 x`.
     pub(super) fn solve(&self, x: &mut [T]) {
         let Ldu { lower, inverse, upper } = self;
         assert_eq!(x.len(), inverse.len(), "invariant: an entry for each row");
@@ -169,7 +169,7 @@ impl<T: Scalar> Ldu<T> {
         }
     }
 
-    /// `x = (L D U)^-H x`, by columns.
+    /// Computes `x = (L D U)^-H x`, by columns.
     pub(super) fn solve_adjoint(&self, x: &mut [T]) {
         assert_eq!(x.len(), self.inverse.len(), "invariant: an entry for each row");
         for row in 0..x.len() {
@@ -188,7 +188,7 @@ impl<T: Scalar> Ldu<T> {
 mod tests {
     use super::*;
 
-    /// `L = [1 . .; 2 1 .; 3 4 1]`, `D = diag(2, 4, 8)`, `U = [1 5 6; . 1 7; . . 1]`.
+    /// Computes `L = [1 . .; 2 1 .; 3 4 1]`, `D = diag(2, 4, 8)`, `U = [1 5 6; . 1 7; . . 1]`.
     fn by_hand() -> Ldu<f64> {
         let mut ldu = Ldu::with_capacity(3, 3);
         ldu.inverse.extend([0.5, 0.25, 0.125]);

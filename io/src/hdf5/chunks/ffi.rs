@@ -29,7 +29,7 @@ impl StoredChunk {
     }
 }
 
-/// The number of chunks that are stored.
+/// Returns the number of chunks that are stored.
 pub(super) fn count(dataset: &Dataset) -> hdf5::Result<u64> {
     let mut count = 0;
     sync(|| {
@@ -41,7 +41,7 @@ pub(super) fn count(dataset: &Dataset) -> hdf5::Result<u64> {
     })
 }
 
-/// How the chunk that starts at `offset` is stored; none if it was never written.
+/// Returns the storage of the chunk that starts at `offset`; `None` if it was never written.
 pub(super) fn stored(dataset: &Dataset, offset: &[u64]) -> hdf5::Result<Option<StoredChunk>> {
     assert_eq!(dataset.ndim(), offset.len(), "invariant: an offset in each dimension");
     let (mut mask, mut address, mut bytes) = (0, NOWHERE, 0);
@@ -83,7 +83,7 @@ pub(super) fn leaves_edges_alone(dataset: &Dataset) -> hdf5::Result<bool> {
     })
 }
 
-/// The value of elements that were never written, in the memory type; zero if none is defined.
+/// Returns the value of elements that were never written, in the memory type; zero if none is defined.
 pub(super) fn fill_value(dataset: &Dataset, memory: &hdf5::Datatype) -> hdf5::Result<Vec<u8>> {
     let mut value = vec![0_u8; memory.size()];
     sync(|| {

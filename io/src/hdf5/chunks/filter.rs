@@ -88,7 +88,7 @@ fn check(mut data: Vec<u8>) -> Result<Vec<u8>, String> {
 
 /// Fletcher's checksum of 16-bit words, most significant byte first.
 fn fletcher32(data: &[u8]) -> u32 {
-    /// Sums of so many words do not overflow.
+    /// Sums of this number of words do not overflow.
     const WORDS: usize = 360;
     let fold = |sum: u32| (sum & 0xffff) + (sum >> 16);
     let (mut first, mut second) = (0_u32, 0_u32);

@@ -1,8 +1,8 @@
-//! Where a slab and the chunks of a dataset meet.
+//! Intersections of a slab with the chunks of a dataset.
 
 use crate::hdf5::slab::Slab;
 
-/// The chunks that a slab meets, each by its number in every dimension; the last runs fastest.
+/// Returns the chunks that a slab meets, each by its number in every dimension; the last runs fastest.
 pub(super) fn chunks(slab: &Slab, chunk: &[u64]) -> impl Iterator<Item = Vec<u64>> + use<> {
     let ends = slab.start.iter().zip(&slab.count);
     let ranges: Vec<(u64, u64)> =
@@ -15,7 +15,7 @@ pub(super) fn chunks(slab: &Slab, chunk: &[u64]) -> impl Iterator<Item = Vec<u64
     })
 }
 
-/// The place after another.
+/// Returns the place after another.
 fn step(place: &[u64], ranges: &[(u64, u64)]) -> Option<Vec<u64>> {
     let mut next = place.to_vec();
     for (at, (first, end)) in next.iter_mut().zip(ranges).rev() {
@@ -89,7 +89,7 @@ impl Runs {
 mod tests {
     use super::*;
 
-    /// The slab of an array of numbered elements, put together from its chunks.
+    /// Returns the slab of an array of numbered elements, put together from its chunks.
     fn gathered(shape: &[u64], chunk: &[u64], slab: &Slab) -> Vec<u64> {
         let mut out = vec![u64::MAX; usize::try_from(slab.elements()).unwrap()];
         for place in chunks(slab, chunk) {

@@ -40,7 +40,7 @@ impl Access {
         Ok(access)
     }
 
-    /// The error of the library, or that a link was refused.
+    /// Returns the error of the library, or that a link was refused.
     fn explain(&self, error: hdf5::Error) -> hdf5::Error {
         self.refused.as_ref().as_ref().map_or(error, |file| link_refusal(file).into())
     }
@@ -114,7 +114,7 @@ pub(in crate::hdf5) fn external_link(group: &Group, name: &str) -> hdf5::Result<
     })
 }
 
-/// The raw files of a dataset with external storage.
+/// Returns the raw files of a dataset with external storage.
 pub(super) fn raw_files(list: &DatasetCreate) -> hdf5::Result<Vec<String>> {
     sync(|| {
         // SAFETY: a valid dataset creation list.
@@ -134,7 +134,7 @@ pub(super) fn raw_files(list: &DatasetCreate) -> hdf5::Result<Vec<String>> {
     })
 }
 
-/// The files of the sources of a virtual dataset.
+/// Returns the files of the sources of a virtual dataset.
 pub(super) fn sources(list: &DatasetCreate) -> hdf5::Result<Vec<String>> {
     sync(|| {
         let mut count = 0;

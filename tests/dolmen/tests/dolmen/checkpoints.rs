@@ -53,7 +53,11 @@ pub(crate) fn stopped_and_resumed() -> TestResult {
         }
         let output = job.wait()?;
         assert_eq!(output.status.code(), Some(STOPPED), "{output:?}");
-        assert!(output.stdout.contains("asked to stop") && output.stdout.contains("--resume"), "{}", output.stdout);
+        assert!(
+            output.stdout.contains("stopped as requested") && output.stdout.contains("--resume"),
+            "{}",
+            output.stdout
+        );
         assert!(!folder.join("stopped.mtx").exists());
         let resume = ["--checkpoint", "saved", "--resume", "--output", "resumed.mtx"];
         let output = dolmen(then, folder, &[&SOLVE[..], &resume].concat())?;
@@ -79,7 +83,7 @@ pub(crate) fn stopped_and_resumed() -> TestResult {
     Ok(())
 }
 
-/// A solve that ended at its limit goes on from there with a larger one.
+/// A solve that ended at its limit can resume with a larger one.
 pub(crate) fn ended_at_its_limit() -> TestResult {
     let temporary = tempdir()?;
     let folder = temporary.path();
@@ -87,7 +91,7 @@ pub(crate) fn ended_at_its_limit() -> TestResult {
     let (expected, _) = object(2, folder, &[&SOLVE[..], &["--output", "undisturbed.mtx"]].concat())?;
     let short = dolmen(3, folder, &[&SOLVE[..], &["--checkpoint", "saved", "--max-iterations", "50"]].concat())?;
     assert_eq!(short.status.code(), Some(1), "{short:?}");
-    let hint = "--resume with a larger --max-iterations goes on from saved/checkpoint-00000001.h5";
+    let hint = "to continue from saved/checkpoint-00000001.h5, raise --max-iterations and add --resume";
     assert!(short.stdout.contains(hint), "{}", short.stdout);
     let resume = ["--checkpoint", "saved", "--resume", "--output", "resumed.mtx"];
     let output = dolmen(2, folder, &[&SOLVE[..], &resume].concat())?;

@@ -245,7 +245,7 @@ open('short.fits', 'wb').write(bytes[:-2880])
         (&["convert", "two.h5::words", "x.mtx"], "no vectors named /words"),
         (&["solve", "two.h5::a"], "two.h5: /a is not a sparse matrix"),
         (&["convert", "t.fits", "x.mtx"], "several columns; choose one with FILE::COLUMN; there are x, y, name"),
-        (&["convert", "t.fits::name", "x.mtx"], "t.fits: HDU 1, column name: text is no vector"),
+        (&["convert", "t.fits::name", "x.mtx"], "t.fits: HDU 1, column name: text is not a vector"),
         (&["convert", "t.fits::z", "x.mtx"], "has no column z; there are x, y, name"),
         (&["convert", "a.mtx::b", "x.mtx"], "a.mtx: has no objects"),
         (&["convert", "a.mtx", "a.fits"], "a.fits: FITS holds no sparse matrices"),

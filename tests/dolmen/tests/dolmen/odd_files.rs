@@ -149,7 +149,7 @@ with h5py.File('mask.h5ad', 'w') as f:
         assert_eq!(numbers("mask.h5ad", "x.mtx")?, [2., 3., 3., 1., 1., 1., 2., 2., 0., 2., 3., 1.]);
     }
     refused(folder, &["info", "bad.mat"], "group /Z: has no entries (data and ir), but its starts (jc) are not zero")?;
-    let part = "mask.h5ad: /X/data is a part of the matrix /X, and no vector; name the matrix, FILE::/X";
+    let part = "mask.h5ad: /X/data is a part of the matrix /X, not a vector; name the matrix, FILE::/X";
     refused(folder, &["convert", "mask.h5ad::X/data", "v.mtx"], part)?;
     refused(folder, &["solve", "complex.mat::C", "--rhs", "zero.mat::Z/jc"], "/Z/jc is a part of the matrix /Z")
 }
@@ -259,7 +259,7 @@ pub(crate) fn right_hand_side() -> TestResult {
     assert_eq!((code, &told["right_hand_sides"]), (Some(0), &1.into()), "{told}");
     for command in ["info", "solve"] {
         let output = dolmen(2, folder, &[command, "a.rua"])?;
-        assert!(output.stdout.contains("the file has a right-hand side as well; --rhs FILE reads it"), "{output:?}");
+        assert!(output.stdout.contains("the file also has a right-hand side; use it with --rhs FILE"), "{output:?}");
     }
     let output = dolmen(2, folder, &["solve", "a.rua", "--rhs", "a.rua", "--output", "x.npy"])?;
     assert!(output.status.success(), "{output:?}");

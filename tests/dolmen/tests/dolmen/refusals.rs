@@ -35,9 +35,9 @@ pub(crate) fn bad_input() -> TestResult {
             &["solve", "a.mtx", "--solver", "cg", "--preconditioner", "column-scaling"],
             "cg cannot take the preconditioner",
         ),
-        (&["solve", "none.mtx", "--rtol", "-1"], "a relative tolerance is at least 0 and less than 1"),
-        (&["solve", "none.mtx", "--rtol", "2"], "a relative tolerance is at least 0 and less than 1"),
-        (&["solve", "none.mtx", "--atol", "-1"], "an absolute tolerance is at least 0"),
+        (&["solve", "none.mtx", "--rtol", "-1"], "a relative tolerance must be at least 0 and less than 1"),
+        (&["solve", "none.mtx", "--rtol", "2"], "a relative tolerance must be at least 0 and less than 1"),
+        (&["solve", "none.mtx", "--atol", "-1"], "an absolute tolerance must be at least 0"),
         (&["solve", "a.mtx", "--output", "x.what"], "x.what: "),
         (&["info", "a.mtx", "--plot", "nowhere/a.png"], "nowhere/a.png.tmp: cannot create: "),
     ] {

@@ -208,7 +208,7 @@ pub(crate) fn bad_requests_are_named(comm: &Comm) -> TestResult {
     let mut store = CheckpointStore::open(comm, folder.path())?;
     for name in ["", ".", "a/b", "a\0b"] {
         let error = store.save(&Checkpoint::new("").integer(name, 1)).expect_err("no name").to_string();
-        assert!(error.contains(&format!("{name:?} cannot be the name of a saved thing")), "{error}");
+        assert!(error.contains(&format!("{name:?} cannot be the name of a saved object")), "{error}");
     }
     let file = folder.path().join("file");
     comm.agree(if comm.rank() == 0 { fs::write(&file, "") } else { Ok(()) })?;

@@ -183,7 +183,7 @@ fn malformed_files_are_refused_alike(comm: &Comm) -> TestResult {
         Ok([&good[..at], to, &good[at + from.len()..]].concat())
     };
     refused(&replaced(b"<f8", b"<f2")?, "member data.npy: has numbers of type '<f2', which is not supported")?;
-    refused(&replaced(b"<f8", b"<i4")?, "member data.npy: has not the bytes of an array of shape")?;
+    refused(&replaced(b"<f8", b"<i4")?, "member data.npy: does not have the bytes of an array of shape")?;
     refused(
         &replaced(b"'fortran_order': False, 'shape': (2,)", b"'fortran_order': False, 'shape': (1,)")?,
         "member shape.npy: has not",

@@ -114,7 +114,7 @@ pub(crate) fn saved_on_the_way() -> TestResult {
     Ok(())
 }
 
-/// A run that ended at its limit of iterations goes on with a larger one.
+/// A run that ended at its limit of iterations can resume with a larger one.
 pub(crate) fn ended_at_its_limit() -> TestResult {
     let temporary = tempfile::tempdir()?;
     let folder = temporary.path();

@@ -1,4 +1,4 @@
-//! A solve that was stopped goes on with the bits of one that was not.
+//! A solve that was stopped resumes with the bits of one that was not.
 
 use dolmen_core::random::Philox;
 use dolmen_core::{Complex64, CsrMatrix, Diagonal, Layout, LinearOperator, Scalar, Snapshot, Vector};
