@@ -138,8 +138,7 @@ impl<'m, T: Scalar> Checkpointer<'m, T> {
         if self.store.is_empty()? {
             return Ok(());
         }
-        let what =
-            "holds checkpoints of an earlier run; add --resume, or choose another folder".to_owned();
+        let what = "holds checkpoints of an earlier run; add --resume, or choose another folder".to_owned();
         Err(Error::File { path: self.store.folder().to_owned(), what })
     }
 

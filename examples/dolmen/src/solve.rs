@@ -28,38 +28,38 @@ use crate::right_hand_side::{RightHandSide, complex};
 
 #[derive(clap::Args)]
 pub(crate) struct Solve {
-    /// The matrix, as `dolmen info` describes it; FILE::OBJECT is one of several in an HDF5 file.
+    /// File of the matrix; FILE::OBJECT selects one of several in an HDF5 file.
     matrix: Location,
-    /// The right-hand side, one column, from any kind of file; A * ones without it.
+    /// File of the right-hand side, in any format [default: b = A * ones].
     #[arg(long, value_name = "FILE")]
     rhs: Option<Location>,
-    /// The column of FILE that is the right-hand side, counted from 0, where there are several.
+    /// Column of --rhs FILE to use, counted from 0, if there are several.
     #[arg(long, value_name = "N", requires = "rhs")]
     column: Option<usize>,
     #[arg(long, value_name = "METHOD", help = methods())]
     solver: Option<SolverChoice>,
     #[arg(long, value_name = "PRECONDITIONER", help = preconditioners())]
     preconditioner: Option<PreconditionerSettings>,
-    /// Stop at a residual of so much of the right-hand side.
+    /// Relative tolerance: stop when |b - A x| <= RTOL |b|.
     #[arg(long, default_value = "1e-8", allow_negative_numbers = true, value_parser = relative_tolerance)]
     rtol: f64,
-    /// Stop at a residual of this norm.
+    /// Absolute tolerance: stop when |b - A x| <= ATOL.
     #[arg(long, default_value = "0", allow_negative_numbers = true, value_parser = absolute_tolerance)]
     atol: f64,
-    /// Most iterations of each attempt.
+    /// Maximum number of iterations per attempt.
     #[arg(long, value_name = "N")]
     max_iterations: Option<usize>,
-    /// Where to write the solution (.mtx, .mtx.gz, .npy, .petsc, .h5, .hdf5 or .fits), also one that has not
+    /// File for the solution (.mtx, .mtx.gz, .npy, .petsc, .h5, .hdf5 or .fits), written even if the solve has not
     /// converged.
     #[arg(long, value_name = "FILE")]
     output: Option<Location>,
     /// Print the residual after each iteration.
     #[arg(long)]
     monitor: bool,
-    /// Print where the time went.
+    /// Print a table of the time spent in each operation.
     #[arg(long)]
     profile: bool,
-    /// Print one JSON object; monitor, profile and checkpoints are told on the standard error.
+    /// Print one JSON object; messages of monitor, profile and checkpoints go to the standard error.
     #[arg(long)]
     json: bool,
     #[command(flatten)]
@@ -72,8 +72,8 @@ pub(crate) struct Solve {
 fn methods() -> String {
     let names: Vec<&str> = Method::ALL.iter().map(|method| method.name()).collect();
     format!(
-        "Method, with settings in parentheses, as in \"gmres(restart=50)\"; chosen from the matrix if not given. One of {}, \
-         or direct (a complete factorization, whose solution GMRES refines)",
+        "Method, with settings in parentheses, for example \"gmres(restart=50)\" [default: chosen from the matrix]. One of \
+         {}, or direct (a complete factorization, whose solution GMRES refines)",
         names.join(", ")
     )
 }
@@ -82,8 +82,8 @@ fn methods() -> String {
 fn preconditioners() -> String {
     let names: Vec<&str> = PreconditionerKind::ALL.iter().map(|kind| kind.name()).collect();
     format!(
-        "Preconditioner, with settings in parentheses, as in \"schwarz(overlap=2, ilu(1))\"; chosen from the matrix if not \
-         given. One of {}",
+        "Preconditioner, with settings in parentheses, for example \"schwarz(overlap=2, ilu(1))\" [default: chosen from the \
+         matrix]. One of {}",
         names.join(", ")
     )
 }
@@ -136,7 +136,7 @@ impl Solve {
         }
     }
 
-    /// The method and the preconditioner that are named.
+    /// Returns the method and the preconditioner that are named.
     fn choice(&self) -> Result<(Option<MethodSettings>, Option<PreconditionerSettings>)> {
         let Some(mut choice) = self.solver.clone() else { return Ok((None, self.preconditioner.clone())) };
         if let Some(preconditioner) = &self.preconditioner {
@@ -145,12 +145,12 @@ impl Solve {
         Ok((Some(choice.method), choice.preconditioner))
     }
 
-    /// All places that are read or written.
+    /// Returns all places that are read or written.
     pub(crate) fn locations(&mut self) -> Vec<&mut Location> {
         std::iter::once(&mut self.matrix).chain(&mut self.rhs).chain(&mut self.output).collect()
     }
 
-    /// The files that are read.
+    /// Returns the files that are read.
     fn inputs(&self) -> impl Iterator<Item = &Path> {
         std::iter::once(&self.matrix).chain(&self.rhs).map(|location| location.file.as_path())
     }
@@ -190,7 +190,7 @@ impl Solve {
         failure.map_or(Ok(ExitCode::from(code)), |failure| Err(failure.into()))
     }
 
-    /// Solves, with checkpoints if they are asked for; the last of those, or why it could not be written.
+    /// Solves, with checkpoints if requested; returns the last of them, or the error of its write.
     fn solve<T: Entry>(&self, a: &CsrMatrix<T>, b: &Vector<T>, x: &mut Vector<T>) -> Result<(Solution, Saved)> {
         let comm = a.range().comm();
         let saved = self.checkpoints.checkpoint.as_deref().map(|folder| self.checkpointer(folder, a)).transpose()?;
@@ -223,7 +223,7 @@ impl Solve {
         Ok((solution, saver.map_or(Ok(None), Checkpointer::finish)))
     }
 
-    /// What saves the solve, and where it goes on.
+    /// Returns the checkpointer of the solve, and the state from which it resumes.
     fn checkpointer<'m, T: Entry>(
         &self,
         folder: &Path,
@@ -242,8 +242,8 @@ impl Solve {
         Ok(saved)
     }
 
-    /// What a checkpoint of this solve has to agree with: the system and all options that decide about the
-    /// bits. A solve that has reached its limit of iterations may go on with a higher one.
+    /// Returns the text with which a checkpoint of this solve has to agree: the system and all options that decide
+    /// about the bits. A solve that has reached its limit of iterations may resume with a higher one.
     fn checkpoint_config(&self, comm: &Comm) -> Result<String> {
         let identity = |location: &Location| -> Result<String> {
             let object = location.object.as_ref().map(|object| format!(", object {object}"));
@@ -263,12 +263,12 @@ impl Solve {
         ))
     }
 
-    /// The right-hand side by its file, object and column.
+    /// Returns the right-hand side by its file, object and column.
     fn column_name(&self, rhs: &Location) -> String {
         self.column.map_or_else(|| rhs.to_string(), |column| format!("{rhs}, column {column}"))
     }
 
-    /// Prints what was asked for besides the answer: on the standard error where that is one JSON object.
+    /// Prints the requested output besides the answer: on the standard error where that is one JSON object.
     fn tell(&self, comm: &Comm, text: &str) {
         match (self.json, comm.rank()) {
             (false, _) => say(comm, text),
@@ -279,17 +279,17 @@ impl Solve {
     }
 }
 
-/// A tolerance that zero does not meet.
+/// Returns a tolerance that zero does not meet.
 fn relative_tolerance(text: &str) -> Result<f64, String> {
     let tolerance = number(text)?;
     let good = (0.0..1.0).contains(&tolerance);
-    if good { Ok(tolerance) } else { Err("a relative tolerance is at least 0 and less than 1".to_owned()) }
+    if good { Ok(tolerance) } else { Err("a relative tolerance must be at least 0 and less than 1".to_owned()) }
 }
 
 fn absolute_tolerance(text: &str) -> Result<f64, String> {
     let tolerance = number(text)?;
     let good = tolerance >= 0.0 && tolerance.is_finite();
-    if good { Ok(tolerance) } else { Err("an absolute tolerance is at least 0, and finite".to_owned()) }
+    if good { Ok(tolerance) } else { Err("an absolute tolerance must be at least 0 and finite".to_owned()) }
 }
 
 fn number(text: &str) -> Result<f64, String> {

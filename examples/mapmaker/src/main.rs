@@ -130,7 +130,7 @@ impl Run {
         }
     }
 
-    /// Runs with checkpoints, if they are asked for.
+    /// Runs with checkpoints, if requested.
     fn run(&self, comm: &Comm, request: Request<'_>) -> Result<Outcome> {
         let display = self.progress.display(comm, false);
         let mut iterations = Iterations::new(display, request.config.destripe.tolerance, 0.0);

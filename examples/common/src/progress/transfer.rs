@@ -102,7 +102,8 @@ struct Total {
     ranks: u64,
 }
 
-/// Returns the size of a file that the ranks read together; none for a format with several objects, of which one is read.
+/// Returns the size of a file that the ranks read together; none for a format with several objects, of which one is
+/// read.
 fn share(path: &Path, ranks: usize) -> Option<Total> {
     let mut head = [0; 8];
     let mut file = File::open(path).ok()?;
