@@ -5,7 +5,7 @@ use crate::error::{Error, Result};
 use dolmen_core::{Layout, Scalar};
 use std::path::Path;
 
-/// The most rows or columns that a matrix of a file may have, by the bytes of its (decoded)
+/// Returns the most rows or columns that a matrix of a file may have, by the bytes of its (decoded)
 /// contents. Many rows may be empty, but a row costs memory whether it is or not.
 pub(crate) fn most_rows(bytes: u64) -> u64 {
     (1 << 20) + bytes.saturating_mul(8)
@@ -29,7 +29,7 @@ pub(crate) fn check_length(path: &Path, rows: u64, layout: &Layout) -> Result<()
     check_object_length(path, None, rows, layout)
 }
 
-/// As [`check_length`], of one of several objects of a file.
+/// Works like [`check_length`], of one of several objects of a file.
 pub(super) fn check_object_length(path: &Path, object: Option<String>, rows: u64, layout: &Layout) -> Result<()> {
     let (found, expected) = (rows, layout.global_len());
     if found == expected { Ok(()) } else { Err(Error::Length { path: path.to_owned(), object, found, expected }) }

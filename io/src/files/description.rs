@@ -51,7 +51,7 @@ pub enum Symmetry {
 }
 
 impl Symmetry {
-    /// The value opposite of one below the diagonal.
+    /// Returns the value opposite of one below the diagonal.
     pub(crate) fn mirrored<T: Scalar>(self, value: T) -> T {
         match self {
             Symmetry::General | Symmetry::Symmetric => value,

@@ -54,7 +54,7 @@ impl Hdf5Contents {
         Ok(contents)
     }
 
-    /// As [`Hdf5Contents::open`], but refuses a damaged checkpoint, which HDF5 alone would not find.
+    /// Works like [`Hdf5Contents::open`], but refuses a damaged checkpoint, which HDF5 alone would not find.
     ///
     /// # Collective
     ///
@@ -75,19 +75,19 @@ impl Hdf5Contents {
         Ok(contents)
     }
 
-    /// The groups and datasets, and the links that lead to them by other names.
+    /// Returns the groups and datasets, and the links that lead to them by other names.
     #[must_use]
     pub fn objects(&self) -> &[Object] {
         &self.objects
     }
 
-    /// All matrices, and all vectors that are not part of one.
+    /// Returns all matrices, and all vectors that are not part of one.
     #[must_use]
     pub fn found(&self) -> &[Found] {
         &self.found
     }
 
-    /// The names of groups and datasets that look like a matrix, and what keeps them from being read.
+    /// Returns the names of groups and datasets that look like a matrix, and what keeps them from being read.
     #[must_use]
     pub fn unread(&self) -> &[(String, Error)] {
         &self.unread
@@ -103,7 +103,7 @@ impl Hdf5Contents {
         self.file.close()
     }
 
-    /// Why a link out of the file was not followed.
+    /// Returns the reason for which a link out of the file was not followed.
     #[must_use]
     pub fn not_followed(&self) -> &'static str {
         if self.file.allows_external() {
@@ -117,7 +117,7 @@ impl Hdf5Contents {
         self.places.get(name).map(|place| &self.objects[*place])
     }
 
-    /// The dataset of this name, maybe through a link.
+    /// Returns the dataset of this name, maybe through a link.
     fn dataset(&self, name: &str) -> Option<&Object> {
         let found = self.named(name)?;
         let found = if let Some(Link::Object(target)) = &found.link { self.named(target)? } else { found };
@@ -136,7 +136,7 @@ impl Hdf5Contents {
         Some(format!("{} leads to another file, {file}, {}", object.name, self.not_followed()))
     }
 
-    /// The object that a location names, or the only one that is wanted.
+    /// Returns the object that a location names, or the only one that is wanted.
     fn choose(&mut self, from: &Location, wanted: Wanted) -> Result<Found> {
         match &from.object {
             Some(object) => self.choose_named(from, object, wanted),
@@ -156,7 +156,7 @@ impl Hdf5Contents {
         let Some(found) = self.found.iter().find(|found| found.name == name) else {
             let other = self.dataset(&name).map(|other| format!("; {}", not_numbers(other))).unwrap_or_default();
             if let Some(matrix) = self.matrix_around(&name) {
-                let what = format!("{name} is a part of the matrix {matrix}, and no vector; name the matrix");
+                let what = format!("{name} is a part of the matrix {matrix}, not a vector; name the matrix");
                 return Err(from.error(format!("{what}, FILE::{matrix}")));
             }
             let list = list(&self.found);
@@ -169,7 +169,7 @@ impl Hdf5Contents {
         }
     }
 
-    /// The matrix of which an object is a part.
+    /// Returns the matrix of which an object is a part.
     fn matrix_around(&self, name: &str) -> Option<&str> {
         let (parent, _) = name.rsplit_once('/')?;
         let is_around = |found: &&Found| !found.description.is_vectors() && found.name.trim_end_matches('/') == parent;

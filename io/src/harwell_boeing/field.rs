@@ -25,13 +25,13 @@ pub(super) struct Field<'l> {
 }
 
 impl Field<'_> {
-    /// A whole number, not negative.
+    /// Returns a whole number, not negative.
     pub(super) fn index(&self) -> Result<u64, String> {
         let text = std::str::from_utf8(self.text).ok().map(str::trim);
         text.and_then(|text| text.parse().ok()).ok_or_else(|| format!("{} is not a whole number", quoted(self.text)))
     }
 
-    /// A number as Fortran reads it.
+    /// Computes a number as Fortran reads it.
     pub(super) fn value(&self) -> Result<f64, String> {
         let trimmed = self.text.trim_ascii();
         let plain = self.edit.decimals == 0 || trimmed.contains(&b'.');

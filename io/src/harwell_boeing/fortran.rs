@@ -1,8 +1,8 @@
 //! Places of numbers in lines, as a Fortran format describes them.
 //!
-//! A format is a list of edit descriptors: numbers (`I`, `F`, `E`, `D`, `G`, `Q`), positions (`X`, `T`, `TL`, `TR`), ends
-//! of lines (`/`), scale factors (`P`) and groups. When it ends and there are more numbers, it goes on in a new line
-//! from its last group on, or from its start if it has none (Fortran 2018, section 13.4).
+//! A format is a list of edit descriptors: numbers (`I`, `F`, `E`, `D`, `G`, `Q`), positions (`X`, `T`, `TL`, `TR`),
+//! ends of lines (`/`), scale factors (`P`) and groups. When it ends and there are more numbers, it continues in a
+//! new line from its last group on, or from its start if it has none (Fortran 2018, section 13.4).
 
 use super::field::{Edit, Field};
 use crate::fault::{Fault, quoted};
@@ -28,7 +28,7 @@ type Line = Vec<(usize, Edit)>;
 enum Item {
     Numbers(usize, Edit),
     Scale(i32),
-    /// Moves by so many columns.
+    /// Moves by this number of columns.
     Move(isize),
     /// Goes to a column, from 0.
     Column(usize),
@@ -56,7 +56,7 @@ impl Cursor<'_> {
         Some(number)
     }
 
-    /// The items up to the end or a closing parenthesis.
+    /// Returns the items up to the end or a closing parenthesis.
     fn items(&mut self, depth: usize) -> Option<Vec<Item>> {
         let mut items = Vec::new();
         while !self.0.is_empty() && self.0[0] != b')' {
@@ -95,7 +95,7 @@ impl Cursor<'_> {
         Some(Item::Numbers(repeat, self.edit()?))
     }
 
-    /// `n`, `Ln` or `Rn` behind a T.
+    /// Returns `n`, `Ln` or `Rn` behind a T.
     fn tab(&mut self) -> Option<Item> {
         let direction = self.take(b"LR");
         let columns = self.number()?;
@@ -106,7 +106,7 @@ impl Cursor<'_> {
         })
     }
 
-    /// `letter w [.d [Ee]]`
+    /// Returns `letter w [.d [Ee]]`
     fn edit(&mut self) -> Option<Edit> {
         let letter = self.take(b"IEDFGQ")?;
         self.take(b"SN");
@@ -129,7 +129,7 @@ struct Layout {
 }
 
 impl Layout {
-    /// The lines of items, of which numbers are scaled by `scale` until something else is said.
+    /// Returns the lines of items, of which numbers are scaled by `scale` until something else is said.
     fn of(items: &[Item], scale: i32) -> Option<Layout> {
         let mut layout = Layout { lines: vec![Vec::new()], column: 0, scale, steps: 0 };
         layout.add(items)?;
@@ -195,7 +195,7 @@ impl FortranFormat {
         self.first.iter().chain(&self.again).flatten().all(|(_, edit)| edit.whole)
     }
 
-    /// Lines that so many numbers take.
+    /// Lines that this number of numbers take.
     pub(super) fn lines(&self, count: u64) -> u64 {
         let numbers = |lines: &[Line]| lines.iter().map(|line| line.len() as u64).sum::<u64>();
         let (first, again) = (numbers(&self.first), numbers(&self.again));
@@ -218,7 +218,7 @@ impl FortranFormat {
         self.read_vectors(lines, what, count, count, take)
     }
 
-    /// As [`FortranFormat::read`], of vectors of `each` fields, which may start on a new line each.
+    /// Works like [`FortranFormat::read`], of vectors of `each` fields, which may start on a new line each.
     pub(super) fn read_vectors(
         &self,
         lines: &mut Lines<impl BufRead>,
@@ -265,7 +265,8 @@ impl FortranFormat {
     }
 }
 
-/// The lines of a round of a format in which so many numbers are, with those without numbers that follow the last.
+/// Returns the lines of a round of a format in which this number of numbers are, with those without numbers that
+/// follow the last.
 fn lines_of(round: &[Line], count: u64) -> u64 {
     let (mut left, mut taken) = (count, 0);
     for line in round.iter().take_while(|_| count > 0) {

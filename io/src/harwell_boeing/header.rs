@@ -6,7 +6,7 @@ use crate::files::{Field, Format, Symmetry};
 use crate::text::Lines;
 use std::io::BufRead;
 
-/// What the lines above the numbers say.
+/// Contents of the lines above the numbers.
 #[derive(Clone, Debug)]
 pub(super) struct Header {
     pub(super) format: Format,
@@ -40,7 +40,7 @@ pub(super) struct RightHandSides {
     pub(super) has_solutions: bool,
 }
 
-/// Whether the start of a text is a Harwell-Boeing or Rutherford-Boeing file's: it is told by the
+/// Returns true if a text starts as a Harwell-Boeing or Rutherford-Boeing file, recognized by the
 /// third line, where the type of the matrix, three letters, is followed by blanks and a number.
 pub(crate) fn is_harwell_boeing(head: &[u8]) -> bool {
     let third = head.split(|&byte| byte == b'\n').nth(2).unwrap_or_default();

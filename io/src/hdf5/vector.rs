@@ -36,7 +36,7 @@ impl H5File {
         Ok(())
     }
 
-    /// The number of entries of a dataset read as a vector.
+    /// Returns the number of entries of a dataset read as a vector.
     ///
     /// # Collective
     ///
@@ -64,7 +64,7 @@ impl H5File {
         Ok(vector)
     }
 
-    /// As [`H5File::read_vector`], into a vector that is there already. What it holds after an error is
+    /// Works like [`H5File::read_vector`], but reads into an existing vector. What it holds after an error is
     /// not specified.
     ///
     /// # Collective
@@ -77,7 +77,7 @@ impl H5File {
         self.flat_of(name, &layout)?.read_runs(&layout, vector.owned_mut())
     }
 
-    /// A dataset with as many entries as a distribution.
+    /// Returns a dataset with as many entries as a distribution.
     fn flat_of(&self, name: &str, distribution: &Distribution) -> Result<Flat<'_>> {
         self.require_comm(name, distribution)?;
         let flat = Flat::new(self.dataset(name)?)?;
@@ -161,9 +161,9 @@ pub(super) struct Flat<'file> {
     dataset: Dataset<'file>,
     /// Without a last dimension for the parts of complex numbers.
     shape: Vec<u64>,
-    /// Whether complex numbers are pairs in a last dimension.
+    /// True if complex numbers are pairs in a last dimension.
     pairs: bool,
-    /// Whether the elements are real numbers.
+    /// True if the elements are real numbers.
     real: bool,
     /// True if they are booleans, which are read as 1 and 0.
     boolean: bool,
@@ -183,7 +183,7 @@ impl<'file> Flat<'file> {
         Ok(Self { dataset, shape, pairs, real, boolean })
     }
 
-    /// The number of entries; 2^64 - 1 if they are more than that.
+    /// Returns the number of entries; 2^64 - 1 if they are more than that.
     pub(super) fn len(&self) -> u64 {
         if self.shape.contains(&0) {
             return 0;
@@ -191,7 +191,7 @@ impl<'file> Flat<'file> {
         self.shape.iter().fold(1, |product: u64, length| product.saturating_mul(*length))
     }
 
-    /// The entries of a range.
+    /// Returns the entries of a range.
     ///
     /// # Collective
     pub(super) fn read_allocated<T: Entry>(&self, range: Range<u64>) -> Result<Vec<T>> {
@@ -259,7 +259,7 @@ impl<'file> Flat<'file> {
     }
 }
 
-/// The rows of `width` entries that hold those of a range.
+/// Returns the rows of `width` entries that hold those of a range.
 fn rows_around(range: &Range<u64>, width: u64) -> Range<u64> {
     if range.is_empty() {
         return 0..0;

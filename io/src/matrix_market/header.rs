@@ -5,7 +5,7 @@ use crate::files::{Field, Storage, Symmetry};
 use crate::text::Lines;
 use std::io::BufRead;
 
-/// What the lines above the entries say.
+/// Contents of the lines above the entries.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Header {
     pub(super) storage: Storage,
@@ -58,7 +58,7 @@ impl Header {
     }
 }
 
-/// Whether a line holds nothing: blank, or a comment.
+/// Returns true for a line without content: blank, or a comment.
 pub(super) fn is_comment(line: &[u8]) -> bool {
     matches!(line.trim_ascii_start().first(), None | Some(b'%'))
 }
@@ -137,7 +137,7 @@ fn sizes(line: &[u8], storage: Storage, symmetry: Symmetry) -> Result<[u64; 3], 
     Ok(numbers)
 }
 
-/// How many entries an array stores: all, or those on and below the diagonal, or those below it.
+/// Returns the number of entries that an array stores: all, or those on and below the diagonal, or those below it.
 fn array_entries(rows: u64, columns: u64, symmetry: Symmetry) -> Option<u64> {
     let (n, m) = (u128::from(rows), u128::from(columns));
     let entries = match symmetry {

@@ -67,7 +67,8 @@ impl Hdf5Contents {
         Ok(None)
     }
 
-    /// The whole number of a matrix or of vectors that is largest in size, if `f64` would not tell it from others.
+    /// Returns the whole number of a matrix or of vectors that is largest in size, if `f64` would not tell it from
+    /// others.
     fn beyond_floats(&self, found: &Found) -> Result<Option<i128>> {
         let data = if found.description.is_vectors() { "" } else { "/data" };
         let name = format!("{}{data}", found.name.trim_end_matches('/'));
@@ -81,7 +82,7 @@ impl Hdf5Contents {
         }
     }
 
-    /// The number that is largest in size, of all ranks, if it is beyond 2^53.
+    /// Computes the number that is largest in size, of all ranks, if it is beyond 2^53.
     ///
     /// # Collective
     fn largest<T: Element + Into<i128>>(&self, name: &str) -> Result<Option<i128>> {
