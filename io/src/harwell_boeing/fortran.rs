@@ -195,7 +195,7 @@ impl FortranFormat {
         self.first.iter().chain(&self.again).flatten().all(|(_, edit)| edit.whole)
     }
 
-    /// Lines that this number of numbers take.
+    /// Returns the number of lines that `count` numbers take.
     pub(super) fn lines(&self, count: u64) -> u64 {
         let numbers = |lines: &[Line]| lines.iter().map(|line| line.len() as u64).sum::<u64>();
         let (first, again) = (numbers(&self.first), numbers(&self.again));
@@ -265,7 +265,7 @@ impl FortranFormat {
     }
 }
 
-/// Returns the lines of a round of a format in which this number of numbers are, with those without numbers that
+/// Returns the lines of a round of a format that hold the given number of numbers, with those without numbers that
 /// follow the last.
 fn lines_of(round: &[Line], count: u64) -> u64 {
     let (mut left, mut taken) = (count, 0);

@@ -184,7 +184,7 @@ fn hermitian(facts: &Analysis) -> Vec<Plan> {
         let definite = if facts.dominant_rows == facts.rows {
             format!("A is {name} and diagonally dominant, its diagonal {sign}, so {sign} semidefinite at least")
         } else {
-            format!("A is {name} with a {sign} diagonal, so perhaps {sign} definite, which CG will tell")
+            format!("A is {name} with a {sign} diagonal; it may be {sign} definite; CG detects it if it is not")
         };
         let solved = if negated { "; CG solves -A x = -b" } else { "" };
         let null = if constants_are_null(facts) { "; rows sum to zero: constants are projected out" } else { "" };
