@@ -71,7 +71,7 @@ pub(crate) fn plans(comm: &Comm) -> TestResult {
     let (long, short) = (Layout::uniform(comm, 10), Layout::uniform(comm, 7));
     let (mut a, p) = (laplacian(&long, &long)?, laplacian(&long, &short)?);
     let same = laplacian(&long, &long)?;
-    let pattern = "do not have the patterns";
+    let pattern = "sparsity patterns of the matrices differ";
     fails(comm, a.plan_multiply(&same, &same), pattern)?;
     fails(comm, a.plan_multiply(&same, &p), "different layouts")?;
     fails(comm, p.plan_transpose(&p), "different layouts")?;

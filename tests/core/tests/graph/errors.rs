@@ -50,7 +50,7 @@ pub(crate) fn bad_partitions(comm: &Comm) -> TestResult {
     )?;
     fails(comm, Partitioner::new(usize::MAX).partition(&graph), "parts are numbered by 32 bits")?;
     let many = 1 << 30;
-    fails(comm, Partition::new(&graph, many, vec![0; layout.local_len()]), "cut into at most 1048576")?;
+    fails(comm, Partition::new(&graph, many, vec![0; layout.local_len()]), "can have at most 1048576 parts")?;
     fails(comm, Partitioner::new(many).partition(&graph), "a graph of 10 vertices can have at most 1048576 parts")?;
     let mut parts = vec![1; layout.local_len()];
     parts[0] += u32::from(last(comm));

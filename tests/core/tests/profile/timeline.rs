@@ -65,7 +65,7 @@ pub(crate) fn is_bounded(comm: &Comm) -> TestResult {
     let all: usize = (0..ranks).map(|rank| 7 + rank).sum();
     let (summary, trace) = profile.finish();
     assert_eq!(summary.dropped(), all as u64);
-    assert!(summary.to_string().contains(&format!("timeline: {all} events are left out")));
+    assert!(summary.to_string().contains(&format!("trace: {all} events were left out")));
     let folder = Folder::new(comm)?;
     let path = folder.path().join("trace.json");
     trace.write(&path)?;
