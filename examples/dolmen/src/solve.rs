@@ -118,7 +118,7 @@ impl Solve {
         Ok(code)
     }
 
-    /// Progress is for who waits for a text, without the residuals that `--monitor` prints.
+    /// Returns the display of progress. It is off with `--json`, and with `--monitor`, which prints residuals itself.
     fn display(&self, comm: &Comm) -> Display {
         self.progress.display(comm, self.json || self.monitor)
     }
