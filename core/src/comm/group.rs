@@ -14,7 +14,7 @@ pub struct Comm(Rc<Group>);
 
 struct Group {
     raw: RawComm,
-    /// What people call the group, the same on all of its ranks.
+    /// Name of the group in messages, the same on all of its ranks.
     name: String,
     rank: usize,
     size: usize,
