@@ -7,6 +7,7 @@ use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
 use dolmen_core::Comm;
+use dolmen_io::fits::Coordinates;
 use dolmen_io::open_on_all_ranks;
 use serde::Deserialize;
 
@@ -206,6 +207,17 @@ pub enum Frame {
     G,
     /// Ecliptic.
     E,
+}
+
+impl Frame {
+    /// Returns the frame as FITS names it.
+    pub fn coordinates(self) -> Coordinates {
+        match self {
+            Frame::C => Coordinates::Celestial,
+            Frame::G => Coordinates::Galactic,
+            Frame::E => Coordinates::Ecliptic,
+        }
+    }
 }
 
 fn ring() -> PixelOrdering {

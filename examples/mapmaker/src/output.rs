@@ -3,11 +3,11 @@
 use std::path::{Path, PathBuf};
 
 use dolmen_core::Comm;
-use dolmen_io::fits::{ColumnData, Coordinates, MapColumn, MapHeader, PolarizationConvention, write_map};
+use dolmen_io::fits::{ColumnData, MapColumn, MapHeader, PolarizationConvention, write_map};
 use dolmen_io::hdf5::{H5File, Layout};
 use dolmen_io::require_writable_folder;
 
-use crate::config::{Config, Convention, Frame};
+use crate::config::{Config, Convention};
 use crate::error::{Error, Result};
 use crate::maps::Maps;
 use crate::pixel_blocks::packed_len;
@@ -19,15 +19,6 @@ pub fn stokes_names(width: usize) -> &'static [(&'static str, &'static str)] {
         1 => &ALL[..1],
         2 => &ALL[1..],
         _ => &ALL,
-    }
-}
-
-/// Returns the frame as FITS names it.
-pub fn coordinates(frame: Frame) -> Coordinates {
-    match frame {
-        Frame::C => Coordinates::Celestial,
-        Frame::G => Coordinates::Galactic,
-        Frame::E => Coordinates::Ecliptic,
     }
 }
 
@@ -85,7 +76,7 @@ pub fn write_products(config: &Config, maps: &Maps, history: &[String], folder: 
     let header = MapHeader {
         nside: maps.pixels.healpix.nside(),
         ordering: maps.pixels.healpix.ordering(),
-        coordinates: Some(coordinates(maps.description.frame)),
+        coordinates: Some(maps.description.frame.coordinates()),
         polarization: polarized.then_some(match config.map.polarization {
             Convention::Cosmo => PolarizationConvention::Cosmo,
             Convention::Iau => PolarizationConvention::Iau,

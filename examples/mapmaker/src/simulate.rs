@@ -200,7 +200,7 @@ fn write_sky(sky: &Sky, path: &Path) -> Result<()> {
     let header = MapHeader {
         nside: sky.grid.nside(),
         ordering: sky.grid.ordering(),
-        coordinates: Some(crate::output::coordinates(sky.frame)),
+        coordinates: Some(sky.frame.coordinates()),
         polarization: Some(PolarizationConvention::Cosmo),
         history: vec!["Sky of simulated timelines".into()],
     };

@@ -12,7 +12,6 @@ use dolmen_io::open_on_all_ranks;
 use crate::config::{Convention, Frame};
 use crate::error::{Error, Result};
 use crate::healpix::Healpix;
-use crate::output::coordinates;
 
 /// An open HEALPix file of the same resolution as the map, or a lower one.
 pub struct SkyFile {
@@ -60,8 +59,8 @@ impl SkyFile {
             Coordinates::Ecliptic => "E (ecliptic)",
         };
         match self.file.header().coordinates {
-            Some(found) if found != coordinates(frame) => {
-                let (found, expected) = (name(found), name(coordinates(frame)));
+            Some(found) if found != frame.coordinates() => {
+                let (found, expected) = (name(found), name(frame.coordinates()));
                 let what = format!("has COORDSYS {found}, but the timelines are in {expected}; rotate it first");
                 Err(Error::File { path: self.path.clone(), what })
             }
