@@ -41,6 +41,7 @@ mod fuzz;
 mod manifest;
 mod matrix_market;
 mod mpirun;
+pub mod oracle;
 mod processes;
 mod python;
 mod rank;
@@ -58,7 +59,7 @@ pub use manifest::manifest;
 pub use matrix_market::{Triplets, read_matrix};
 pub use mpirun::{Job, Mpirun, Output};
 pub use python::{interpreter, python, python_here};
-pub use shared::{shared, skip};
+pub use shared::{data, shared, skip};
 
 use std::process::ExitCode;
 

@@ -32,6 +32,12 @@ pub fn shared() -> Option<PathBuf> {
     None
 }
 
+/// Returns the folder of small matrices that are part of the repository; `make.py` in it wrote them, and `facts.json`
+/// has their sums.
+pub fn data() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../data")
+}
+
 /// Counts the running case as skipped, whatever it does until it returns `Ok`.
 pub fn skip(reason: &str) {
     println!("skipped: {reason}");

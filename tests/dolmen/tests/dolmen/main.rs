@@ -6,6 +6,7 @@ mod escapes;
 mod info;
 mod machine;
 mod odd_files;
+mod own;
 mod progress;
 mod refusals;
 mod solve;
@@ -32,6 +33,8 @@ fn main() -> ExitCode {
         serial("long_solves_have_a_bar_on_a_terminal", progress::terminal),
         serial("quiet_solves_tell_their_result_only", progress::quiet),
         serial("short_work_shows_no_progress_elsewhere", progress::elsewhere),
+        serial("own_systems_are_solved_from_each_format", own::systems),
+        serial("own_right_hand_sides_are_the_same_in_each_format", own::right_hand_sides),
         serial("stopped_and_resumed", checkpoints::stopped_and_resumed),
         serial("ended_at_its_limit_and_resumed", checkpoints::ended_at_its_limit),
         serial("a_later_attempt_is_resumed", checkpoints::later_attempt),

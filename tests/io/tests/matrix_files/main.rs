@@ -7,6 +7,7 @@ mod fuzz;
 mod harwell_boeing;
 mod market;
 mod npz;
+mod own;
 mod petsc;
 mod petsc4py;
 mod reference;
@@ -21,6 +22,7 @@ fn main() -> ExitCode {
         market::cases(),
         harwell_boeing::cases(),
         npz::cases(),
+        own::cases(),
         petsc::cases(),
         petsc4py::cases(),
         stacked::cases(),

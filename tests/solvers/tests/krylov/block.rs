@@ -4,9 +4,8 @@
 use dolmen_core::random::Philox;
 use dolmen_core::{CsrMatrix, Layout, LinearOperator, MultiVector, Real, Reduction, Scalar, Snapshot, Vector};
 use dolmen_solvers::{BlockCg, Cg, Error, Jacobi, Monitor, Norm, Progress, Request, Settings, SolveReport, StopReason};
-use dolmen_tests::{Checksums, Comm, TestResult};
+use dolmen_tests::{Checksums, Comm, TestResult, oracle};
 
-use crate::dense::dense_solve;
 use crate::references::matrix;
 use crate::stencil::{grid, laplacian, neighbors};
 
@@ -114,7 +113,7 @@ fn dense_solves_of<T: Scalar>(layout: &Layout, rtol: f64) -> TestResult {
         audit(&reports, &a, &b, &x)?;
         for (j, report) in reports.iter().enumerate() {
             assert!(report.converged(), "{} column {j}: {report}", T::NAME);
-            let expected = dense_solve(dense.clone(), whole(&b, j)?);
+            let expected = oracle::solve(dense.clone(), whole(&b, j)?);
             let size = expected.iter().map(|x| x.abs().to_f64()).fold(0.0, f64::max);
             for (found, expected) in whole(&x, j)?.into_iter().zip(expected) {
                 assert!((found - expected).abs().to_f64() <= 20.0 * rtol * size, "{} column {j}", T::NAME);

@@ -4,9 +4,8 @@
 use dolmen_core::random::Philox;
 use dolmen_core::{Complex64, Diagonal, Layout, Real, Scalar, Vector};
 use dolmen_solvers::{Cg, SolveReport, StopReason};
-use dolmen_tests::{Checksums, Comm, TestResult};
+use dolmen_tests::{Checksums, Comm, TestResult, oracle};
 
-use crate::dense::dense_solve;
 use crate::stencil::{Neumann, Row, Stencil, assert_close, audit, grid, laplacian, neumann, ones, slope};
 
 // References: PETSc 3.18 with natural ordering and relative tolerance 1e-8.
@@ -157,7 +156,7 @@ pub(crate) fn complex_against_a_dense_solve(comm: &Comm) -> TestResult {
     let a = Stencil::new(&layout, hermitian_row)?;
     let b = Vector::from_fn(&layout, entry_of_b);
     let dense = (0..ORDER).map(|row| hermitian_row(row).into_iter().map(|(_, value)| value).collect()).collect();
-    let exact = dense_solve(dense, (0..ORDER).map(entry_of_b).collect());
+    let exact = oracle::solve(dense, (0..ORDER).map(entry_of_b).collect());
     let jacobi = Diagonal::new(Vector::from_fn(&layout, |i| {
         Complex64::ONE / hermitian_row(i)[usize::try_from(i).expect("a small test")].1
     }));

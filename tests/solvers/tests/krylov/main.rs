@@ -6,7 +6,6 @@ mod bits;
 mod block;
 mod causes;
 mod cg;
-mod dense;
 mod endings;
 mod honesty;
 mod meeting;

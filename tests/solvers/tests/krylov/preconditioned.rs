@@ -7,9 +7,8 @@ use dolmen_solvers::{
     Additive, AdditiveSchwarz, BlockJacobi, Cgls, ChebyshevPolynomial, Cholesky, Direct, Ic, Ilu, Ilut, Jacobi, Ldlt,
     Lsmr, Lsqr, Lu, Method, Multiplicative, Permuted, PointBlockJacobi, Schwarz, Settings, Sor, Sweep,
 };
-use dolmen_tests::{Comm, TestResult};
+use dolmen_tests::{Comm, TestResult, oracle};
 
-use crate::dense::dense_solve;
 use crate::references::matrix;
 use crate::stencil::audit;
 use crate::table::{Kind, assert_solution, double, entry, methods, rhs, scalar, tolerance};
@@ -48,7 +47,7 @@ pub(crate) fn table<T: Scalar>(comm: &Comm) -> TestResult {
         })?;
         let b = Vector::from_fn(&layout, |i| scalar::<T>(rhs(i)));
         let dense = (0..ORDER).map(|i| (0..ORDER).map(|j| double::<T>(sparse(kind, i, j))).collect()).collect();
-        let exact = dense_solve(dense, (0..ORDER).map(|i| double::<T>(rhs(i))).collect());
+        let exact = oracle::solve(dense, (0..ORDER).map(|i| double::<T>(rhs(i))).collect());
         for entry in preconditioners(&a, kind)? {
             square(&a, &b, &exact, kind, &entry)?;
             least_squares(&a, &b, &exact, &entry)?;

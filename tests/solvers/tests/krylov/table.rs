@@ -8,9 +8,8 @@ use dolmen_solvers::{
     Cg, Cgls, Chebyshev, Error, Gmres, Lsmr, Lsqr, Method, Minres, Norm, PipelinedCg, Richardson, Settings, Side,
     SolveReport, Solver,
 };
-use dolmen_tests::{Comm, TestResult};
+use dolmen_tests::{Comm, TestResult, oracle};
 
-use crate::dense::{dense_least_squares, dense_solve};
 use crate::references::{convection, matrix};
 use crate::stencil::{audit, ones};
 
@@ -103,7 +102,7 @@ fn square<T: Scalar>(comm: &Comm) -> TestResult {
         let a = matrix::<T>(&layout, &layout, |i| (0..ORDER).map(|j| (j, scalar(entry(kind, i, j)))).collect())?;
         let b = Vector::from_fn(&layout, |i| scalar::<T>(rhs(i)));
         let dense = (0..ORDER).map(|i| (0..ORDER).map(|j| double::<T>(entry(kind, i, j))).collect()).collect();
-        let exact = dense_solve(dense, (0..ORDER).map(|i| double::<T>(rhs(i))).collect());
+        let exact = oracle::solve(dense, (0..ORDER).map(|i| double::<T>(rhs(i))).collect());
         // Positive, since some methods ask for that.
         let jacobi = Diagonal::new(Vector::from_fn(&layout, |i| T::from_parts(1.0 / entry(kind, i, i).norm(), 0.0)));
         for name in methods(kind) {
@@ -141,7 +140,7 @@ fn least_squares<T: Scalar>(comm: &Comm) -> TestResult {
     let b = Vector::from_fn(&rows, |i| scalar::<T>(rhs(i)));
     let dense: Vec<Vec<_>> =
         (0..TALL).map(|i| (0..ORDER).map(|j| double::<T>(entry(Kind::General, i, j))).collect()).collect();
-    let exact = dense_least_squares(&dense, &(0..TALL).map(|i| double::<T>(rhs(i))).collect::<Vec<_>>());
+    let exact = oracle::least_squares(&dense, &(0..TALL).map(|i| double::<T>(rhs(i))).collect::<Vec<_>>());
     let scaling = Diagonal::new(Vector::from_fn(&columns, |j| T::from_parts(1.0 / (1.0 + (j % 4) as f64), 0.3)));
     let from_guess = |solve: Solve<'_, T>| {
         let mut x = Vector::from_fn(&columns, |i| T::from_parts((i % 2) as f64, 0.0));

@@ -3,7 +3,7 @@
 use dolmen_core::random::Philox;
 use dolmen_core::{Lid, LinearOperator, Real, Scalar, SerialCsr, Vector};
 use dolmen_solvers::LocalSolver;
-use dolmen_tests::TestResult;
+use dolmen_tests::{TestResult, oracle};
 
 /// Rows of a square matrix.
 pub(crate) type Dense<T> = Vec<Vec<T>>;
@@ -40,27 +40,8 @@ pub(crate) fn block<T: Scalar>(a: &Dense<T>, rows: &[usize]) -> Dense<T> {
     filled(rows.len(), |i, j| a[rows[i]][rows[j]])
 }
 
-/// Gauss-Jordan elimination with partial pivoting.
 pub(crate) fn inverse<T: Scalar>(a: &Dense<T>) -> Dense<T> {
-    let n = a.len();
-    let (mut a, mut inverse) = (a.clone(), identity::<T>(n));
-    for k in 0..n {
-        let size = |i: &usize| a[*i][k].abs().to_f64();
-        let pivot = (k..n).max_by(|i, j| size(i).total_cmp(&size(j))).unwrap_or(k);
-        a.swap(k, pivot);
-        inverse.swap(k, pivot);
-        let scale = T::ONE / a[k][k];
-        a[k].iter_mut().chain(&mut inverse[k]).for_each(|value| *value *= scale);
-        for i in (0..n).filter(|i| *i != k) {
-            let factor = a[i][k];
-            for j in 0..n {
-                let (above, other) = (a[k][j], inverse[k][j]);
-                a[i][j] -= factor * above;
-                inverse[i][j] -= factor * other;
-            }
-        }
-    }
-    inverse
+    oracle::inverse(a)
 }
 
 /// Levels of fill (Saad, definition 10.5): 0 where stored, `least + 1` where elimination brings fill.
