@@ -1,6 +1,7 @@
 //! Looks for the libraries of the system before they are compiled against, so that a missing one is told in three
 //! lines, with the package to install. The build scripts of other crates would end in a panic each. It looks where
-//! they look: `mpicc -show`, pkg-config, the folders that clang-sys searches, and the linker.
+//! they look: `mpicc -show`, pkg-config, the folders that clang-sys searches, and the linker. Cargo runs it as early as
+//! it has a free core; with few of them another script may come, and panic, first.
 
 use std::env;
 use std::fs;
