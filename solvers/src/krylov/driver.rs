@@ -301,6 +301,14 @@ impl<'s, 'a, T: Scalar, I: Iteration<T>> Drive<'s, 'a, T, I> {
             }
             self.compute_residual(x)?;
         }
+        let mut reason = reason;
+        if let Some(end) = self.iteration.retreat(x, self.estimate.residual)? {
+            reason = end;
+            self.compute_residual(x)?;
+            if let Some(last) = self.report.history.last_mut() {
+                *last = scaled(self.estimate.residual, self.cx.residual_power());
+            }
+        }
         let Signs { finite, hidden, met, .. } = self.signs();
         self.report.reason = if finite && met && !hidden { StopReason::Converged } else { self.cause(reason)? };
         self.course.end(self.cx.b.comm())?;

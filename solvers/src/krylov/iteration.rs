@@ -63,6 +63,12 @@ pub(crate) trait Iteration<T: Scalar> {
         Ok(())
     }
 
+    /// Takes `x` back to the best that the method has kept, where steps have only made it worse since, as its
+    /// residual at the end shows; gives the reason for the end there.
+    fn retreat(&mut self, _x: &mut Vector<T>, _residual: f64) -> Result<Option<StopReason>> {
+        Ok(None)
+    }
+
     /// Names all of the state that lives from one iteration to the next, beside `x` and `r`.
     fn archive(&mut self, archive: &mut Archive<'_, T>);
 }

@@ -14,7 +14,9 @@
 //! Choi, Paige and Saunders (SIAM J. Sci. Comput. 33 (2011) 1810) for `|A r|` is not believed, as rounding spoils it
 //! before it is so small. At `eps^(1/3)`, and again whenever it has fallen to a tenth, the method starts from the
 //! true residual: its image is computed, not estimated, and the new recurrences bring it down further. Rounding may
-//! keep `|A r|` above the bound all the same; then the residual grows until the solve counts as diverged.
+//! keep `|A r|` above the bound all the same, and `x` then drifts along null vectors: once a start finds a residual twice
+//! the least of earlier starts, the method stops, and gives back the `x` of that one. It stops as `Inconsistent` if
+//! `|A r| <= eps^(1/3) |A| |r|` there.
 //!
 //! Two reductions an iteration. Traffic of an iteration beside operator and preconditioner, in
 //! vectors of `n` entries: 14 reads and 6 writes; 3 and 1 more for a residual carried along.
@@ -48,6 +50,9 @@ impl<T: Scalar> Minres<'_, T> {
             operator: 0.0,
             doubt: T::Real::EPSILON.to_f64().cbrt(),
             fresh: true,
+            best: cx.zeros(),
+            best_residual: f64::INFINITY,
+            best_image: f64::INFINITY,
             carries_residual: cx.is_preconditioned() && cx.norm == Norm::True,
         })
     }
@@ -136,6 +141,9 @@ impl<T: Scalar> Lanczos<T> {
     }
 }
 
+/// Growth of the true residual, which steps only reduce, that shows how far `x` has drifted.
+const GROWTH: f64 = 2.0;
+
 struct Run<T> {
     lanczos: Lanczos<T>,
     /// Directions, newest first.
@@ -153,6 +161,10 @@ struct Run<T> {
     doubt: f64,
     /// True if no step was made since the last start.
     fresh: bool,
+    /// The `x` of the start with the least residual, that residual, and `|A r| / |r|` there.
+    best: Vector<T>,
+    best_residual: f64,
+    best_image: f64,
     carries_residual: bool,
 }
 
@@ -210,7 +222,17 @@ impl<T: Scalar> Iteration<T> for Run<T> {
         let next = self.lanczos.gamma[0];
         let diagonal = c * delta - c_before * s * gamma;
         self.operator = self.operator.max((delta * delta + next * next).sqrt());
-        match self.doubt(cx, (diagonal * diagonal + c * c * next * next).sqrt()) {
+        let image = (diagonal * diagonal + c * c * next * next).sqrt();
+        if self.fresh {
+            if self.residual > GROWTH * self.best_residual {
+                return Ok(Step::Stop(StopReason::Diverged));
+            }
+            if self.residual <= self.best_residual {
+                self.best.copy_from(x)?;
+                (self.best_residual, self.best_image) = (self.residual, image);
+            }
+        }
+        match self.doubt(cx, image) {
             Doubt::Inconsistent => return Ok(Step::Stop(StopReason::Inconsistent)),
             Doubt::StartAgain => return Ok(Step::Doubt(self.residual.into())),
             Doubt::None => {}
@@ -236,6 +258,15 @@ impl<T: Scalar> Iteration<T> for Run<T> {
         Step::next(self.residual)
     }
 
+    fn retreat(&mut self, x: &mut Vector<T>, residual: f64) -> Result<Option<StopReason>> {
+        if residual > GROWTH * self.best_residual {
+            x.copy_from(&self.best)?;
+            let least = self.best_image <= T::Real::EPSILON.to_f64().cbrt() * self.operator;
+            return Ok(Some(if least { StopReason::Inconsistent } else { StopReason::Diverged }));
+        }
+        Ok(None)
+    }
+
     fn archive(&mut self, archive: &mut Archive<'_, T>) {
         self.lanczos.archive(archive);
         archive.vectors("w", &mut self.w);
@@ -246,5 +277,8 @@ impl<T: Scalar> Iteration<T> for Run<T> {
         archive.real("operator", &mut self.operator);
         archive.real("doubt", &mut self.doubt);
         archive.flag("fresh", &mut self.fresh);
+        archive.vector("best", &mut self.best);
+        archive.real("residual of best", &mut self.best_residual);
+        archive.real("image of best", &mut self.best_image);
     }
 }

@@ -32,7 +32,7 @@ fn tolerance<T: Scalar>() -> f64 {
 
 /// If a singular system has no solution, MINRES stops at the least residual, as far as rounding allows.
 pub(crate) fn inconsistent<T: Scalar>(comm: &Comm) -> TestResult {
-    for grid in [&[30][..]] {
+    for grid in [&[30][..], &[7, 5], &[20, 20]] {
         let layout = Layout::uniform(comm, grid.iter().product());
         let degree = |point| neighbors(point, grid).len() as f64;
         let n = layout.global_len();
@@ -45,7 +45,7 @@ pub(crate) fn inconsistent<T: Scalar>(comm: &Comm) -> TestResult {
         let report = settings().solve(&a, &b, &mut x)?;
         audit(&report, &a, &b, &x)?;
         assert_eq!(report.reason, StopReason::Inconsistent, "{grid:?}: {report}");
-        assert!(report.iterations as u64 <= 4 * n && x.norm_inf().to_f64() < 1e4, "{report}: {}", x.norm_inf());
+        assert!(report.iterations as u64 <= 30 * n && x.norm_inf().to_f64() < 1e4, "{report}: {}", x.norm_inf());
         assert_close(report.true_residual, least_residual(grid, &all), tolerance::<T>());
         // With a preconditioner M, r is the multiple of M^-1 1 that has the sum of b.
         let jacobi = Diagonal::new(Vector::from_fn(&layout, |i| T::from_parts(1.0 / degree(i), 0.0)));

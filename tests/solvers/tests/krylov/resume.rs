@@ -216,7 +216,8 @@ pub(crate) fn foreign_snapshots(comm: &Comm) -> TestResult {
     let mut x: Vector<f64> = Vector::zeros(&layout);
     let mut refused = |snapshot: &Snapshot<f64>, text: &str| {
         let error = Minres::new().resume(snapshot).solve(&a, &b, &mut x).expect_err("resumed");
-        assert!(matches!(&error, Error::Core(_)) && error.to_string().contains(text), "{error}");
+        let is_of_snapshots = matches!(error.cause(), Error::SnapshotMethod { .. } | Error::Snapshot { .. });
+        assert!(is_of_snapshots && error.to_string().contains(text), "{error}");
     };
     refused(&Snapshot::new("CG"), "MINRES cannot resume from a snapshot of CG");
     refused(&Snapshot::new("MINRES"), "no fitting \"x\"");
