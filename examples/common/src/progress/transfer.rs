@@ -3,7 +3,7 @@
 //! The system counts the bytes that a process reads and writes, whichever library does it. A thread of rank 0 looks
 //! at this count while its work goes on.
 
-use std::fs::{self, File};
+use std::fs;
 use std::io::Read as _;
 use std::path::Path;
 use std::sync::mpsc::{self, RecvTimeoutError, Sender};
@@ -11,6 +11,7 @@ use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use dolmen_core::text::shown;
+use dolmen_io::open_regular;
 use indicatif::DecimalBytes;
 
 use super::{Display, Meter};
@@ -106,9 +107,9 @@ struct Total {
 /// read.
 fn share(path: &Path, ranks: usize) -> Option<Total> {
     let mut head = [0; 8];
-    let mut file = File::open(path).ok()?;
+    let mut file = open_regular(path).ok()?;
     file.read_exact(&mut head).ok()?;
-    let bytes = file.metadata().ok().filter(fs::Metadata::is_file)?.len();
+    let bytes = file.metadata().ok()?.len();
     let has_several = head.starts_with(b"\x89HDF") || head.starts_with(b"SIMPLE") || head.starts_with(b"PK");
     // Rank 0 unpacks all of a gzip file.
     let ranks = if head.starts_with(&[0x1f, 0x8b]) { 1 } else { ranks as u64 };
