@@ -37,7 +37,7 @@ impl<T: Scalar> Ilut<T> {
     /// triangle. `drop` zero with as much fill as rows is a complete factorization.
     ///
     /// # Errors
-    /// [`Error::Setting`] if `drop` is not zero or more; otherwise as [`Ilu::new`](crate::Ilu::new),
+    /// [`Error::Setting`](crate::Error::Setting) if `drop` is not zero or more; otherwise as [`Ilu::new`](crate::Ilu::new),
     /// but the diagonal need not be stored where fill brings it.
     pub fn new(a: &SerialCsr<T>, drop: f64, fill: usize) -> Result<Ilut<T>> {
         require_drop(drop)?;

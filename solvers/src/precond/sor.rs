@@ -55,8 +55,8 @@ impl<T: Scalar> Sor<T> {
     /// and Seidel.
     ///
     /// # Errors
-    /// [`Error::Setting`] if `omega` is not between 0 and 2 or there is no sweep;
-    /// [`Error::NotSquare`], or [`Error::Unfit`] for a diagonal entry that is not stored or zero, or
+    /// [`Error::Setting`](crate::Error::Setting) if `omega` is not between 0 and 2 or there is no sweep;
+    /// [`Error::NotSquare`](crate::Error::NotSquare), or [`Error::Unfit`](crate::Error::Unfit) for a diagonal entry that is not stored or zero, or
     /// a number that is not finite.
     pub fn new(a: &SerialCsr<T>, sweep: Sweep, omega: f64, sweeps: usize) -> Result<Sor<T>> {
         require(omega, sweeps)?;
