@@ -194,8 +194,8 @@ impl CheckpointStore {
     ///
     /// # Errors
     ///
-    /// Those of [`save`](CheckpointStore::save), of the one that was begun before too. What the threads meet is an
-    /// error when it is completed.
+    /// As [`save`](CheckpointStore::save); also an error of the checkpoint that was begun before. A thread that cannot
+    /// write is an error when the checkpoint is completed.
     pub fn begin(&mut self, checkpoint: Checkpoint<'_>) -> Result<Option<Saved>> {
         let earlier = self.complete()?;
         self.begun = Some(if self.in_background {

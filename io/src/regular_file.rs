@@ -31,7 +31,7 @@ pub fn open_regular(path: impl AsRef<Path>) -> Result<File> {
 ///
 /// # Errors
 ///
-/// Those of [`open_regular`] on any rank; or the ranks see different files under this name.
+/// [`open_regular`] fails on any rank, or the ranks see different files under this name.
 pub fn open_on_all_ranks(comm: &Comm, path: impl AsRef<Path>) -> Result<File> {
     let path = path.as_ref();
     let file = agree_on_sight(comm, open_regular(path))?;

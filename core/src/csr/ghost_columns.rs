@@ -210,7 +210,7 @@ impl Numbers {
         if column < self.owned { column } else { self.ghosts[at(column - self.owned)] }
     }
 
-    /// Those numbers, changed once more.
+    /// Maps the other numbers on to a third numbering.
     pub(super) fn then(mut self, next: &Numbers) -> Numbers {
         self.ghosts.iter_mut().for_each(|number| *number = next.of(*number));
         self

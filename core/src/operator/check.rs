@@ -18,7 +18,7 @@ use crate::vector::Vector;
 /// The same value on any number of ranks if the operator has the same bits.
 ///
 /// # Errors
-/// Those of the operator.
+/// An error of the operator.
 pub fn check_adjoint<T: Scalar>(a: &(impl AdjointOperator<T> + ?Sized), seed: u64) -> Result<f64> {
     let random = Philox::new(seed);
     let [mut x, mut adjoint_y] = [Vector::zeros(a.domain()), Vector::zeros(a.domain())];

@@ -40,12 +40,12 @@ pub struct Samples {
     pub weight: Vec<f64>,
 }
 
-/// Which samples a pass over the data visits.
+/// The samples that a pass over the data visits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Part {
     /// All good samples.
     All,
-    /// Those that take part in the solve: not the masked ones.
+    /// The good samples in pixels that are not masked, which the solve uses.
     Solved,
 }
 

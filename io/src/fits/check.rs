@@ -19,7 +19,7 @@ impl FitsFile {
     ///
     /// # Errors
     ///
-    /// Those of [`FitsFile::open`] on any rank; or the ranks see different files under this name.
+    /// [`FitsFile::open`] fails on any rank, or the ranks see different files under this name.
     pub fn open_on_all_ranks(comm: &Comm, path: impl AsRef<Path>) -> Result<Self> {
         open_on_all_ranks(comm, &path)?;
         comm.agree(Self::open(&path))

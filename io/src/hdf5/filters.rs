@@ -64,7 +64,8 @@ impl StoredFilter {
     }
 }
 
-/// Those that are not installed, with their numbers; none where all are undone without the library (`chunks`).
+/// Returns the filters that are not installed, with their numbers. If `chunks` undoes all filters, the library needs
+/// none of them.
 pub(super) fn missing(filters: &[StoredFilter]) -> Vec<String> {
     if filters.iter().all(chunks::undoes) {
         return Vec::new();

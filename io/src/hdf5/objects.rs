@@ -58,8 +58,8 @@ pub struct Stored {
     pub chunk: Option<Vec<u64>>,
     /// The filters that chunks went through, such as `shuffle` and `deflate 4`, in their order.
     pub filters: Vec<String>,
-    /// Those of these filters that the library does not have, with their numbers: `blosc (filter 32001)`. Chunks
-    /// that went through them cannot be read.
+    /// The filters among them that the library does not have, with their numbers: `blosc (filter 32001)`. Chunks
+    /// that went through these cannot be read.
     pub missing_filters: Vec<String>,
     /// The other files in which its data lie.
     pub outside: Vec<String>,

@@ -22,7 +22,7 @@ pub(super) enum Independence {
     Proven,
     /// They depend on each other, or nearly so.
     Doubtful,
-    /// That would take too long to find out.
+    /// Not examined, as that would take too long.
     Unknown,
 }
 

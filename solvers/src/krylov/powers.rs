@@ -232,8 +232,8 @@ impl Powers {
         [&self.operator, &self.preconditioner, &self.right]
     }
 
-    /// Those of a solve that resumes from a snapshot, and those of its right-hand sides. Without any in the
-    /// snapshot they were zero.
+    /// Returns the powers that a snapshot holds: of the operators, and of each right-hand side. A snapshot without
+    /// powers is of a solve in which all were zero.
     pub(crate) fn resumed<T: Scalar>(snapshot: &Snapshot<T>, columns: usize) -> (Powers, Vec<i32>) {
         let powers = Powers::default();
         let none = vec![0.0; 3 + columns];

@@ -50,7 +50,7 @@ impl Located {
 /// # Collective
 ///
 /// # Errors
-/// That error, the same on all ranks.
+/// The earliest error, the same on all ranks.
 pub fn agree_on_earliest(comm: &Comm, detectors: usize, found: Option<Located>) -> Result<()> {
     let mine = found.as_ref().map_or(u64::MAX, |found| found.rank_among(detectors));
     let mut least = [mine];
