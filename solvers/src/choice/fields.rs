@@ -64,6 +64,26 @@ pub(super) fn write<S: Named>(settings: &S, f: &mut fmt::Formatter<'_>) -> fmt::
     if changed.is_empty() { f.write_str(name) } else { write!(f, "{name}({})", changed.join(", ")) }
 }
 
+/// Writes settings to a text, and reads them from one.
+macro_rules! text {
+    ($settings:ty) => {
+        impl std::fmt::Display for $settings {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                crate::choice::fields::write(self, f)
+            }
+        }
+
+        impl std::str::FromStr for $settings {
+            type Err = crate::error::Error;
+
+            fn from_str(text: &str) -> crate::error::Result<$settings> {
+                crate::choice::fields::read(crate::choice::grammar::parse_one(text)?)
+            }
+        }
+    };
+}
+pub(super) use text;
+
 /// One pass over the fields of settings.
 pub(super) enum Fields {
     /// Sets them from arguments.

@@ -1,14 +1,10 @@
 //! Solvers of a rank for its part of a matrix, by name and settings.
 
-use std::fmt;
-use std::str::FromStr;
-
 use dolmen_core::{Scalar, SerialCsr};
 
-use crate::choice::fields::{self, Fields, Key, Named};
-use crate::choice::grammar::parse_one;
+use crate::choice::fields::{self, Fields, Key, Named, text};
 use crate::choice::names::names;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::precond::{Cholesky, Equilibrated, Ic, Ilu, Ilut, Ldlt, LocalSolver, Lu, Sor, Sweep, ilut, sor};
 
 names! {
@@ -225,16 +221,4 @@ impl Named for LocalSettings {
     }
 }
 
-impl fmt::Display for LocalSettings {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fields::write(self, f)
-    }
-}
-
-impl FromStr for LocalSettings {
-    type Err = Error;
-
-    fn from_str(text: &str) -> Result<LocalSettings> {
-        fields::read(parse_one(text)?)
-    }
-}
+text!(LocalSettings);

@@ -1,12 +1,8 @@
 //! A method with its own settings, as a value and as a text.
 
-use std::fmt;
-use std::str::FromStr;
-
 use dolmen_core::{AdjointOperator, Scalar};
 
-use crate::choice::fields::{self, Fields, Key, Named};
-use crate::choice::grammar::parse_one;
+use crate::choice::fields::{self, Fields, Key, Named, text};
 use crate::choice::method::Method;
 use crate::error::{Error, Result};
 use crate::krylov::Solver;
@@ -208,16 +204,4 @@ impl Named for MethodSettings {
     }
 }
 
-impl fmt::Display for MethodSettings {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fields::write(self, f)
-    }
-}
-
-impl FromStr for MethodSettings {
-    type Err = Error;
-
-    fn from_str(text: &str) -> Result<MethodSettings> {
-        fields::read(parse_one(text)?)
-    }
-}
+text!(MethodSettings);

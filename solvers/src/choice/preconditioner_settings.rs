@@ -1,15 +1,11 @@
 //! A preconditioner with its settings, as a value and as a text.
 
-use std::fmt;
-use std::str::FromStr;
-
 use dolmen_core::{AdjointOperator, CsrMatrix, Identity, LinearOperator, Scalar};
 
-use crate::choice::fields::{self, Fields, Key, Named};
-use crate::choice::grammar::parse_one;
+use crate::choice::fields::{self, Fields, Key, Named, text};
 use crate::choice::local::{Factorization, LocalKind, LocalSettings};
 use crate::choice::preconditioner::PreconditionerKind;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::precond::{
     Additive, AdditiveSchwarz, BlockJacobi, ChebyshevPolynomial, ColumnScaling, Direct, Jacobi, Multiplicative,
     PointBlockJacobi, Schwarz, chebyshev, composite, point_block_jacobi,
@@ -266,16 +262,4 @@ impl Named for PreconditionerSettings {
     }
 }
 
-impl fmt::Display for PreconditionerSettings {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fields::write(self, f)
-    }
-}
-
-impl FromStr for PreconditionerSettings {
-    type Err = Error;
-
-    fn from_str(text: &str) -> Result<PreconditionerSettings> {
-        fields::read(parse_one(text)?)
-    }
-}
+text!(PreconditionerSettings);
