@@ -19,6 +19,12 @@ fn power_of_two(exponent: i32) -> f64 {
     f64::from_bits(biased << 52)
 }
 
+/// Computes the power of two that brings a positive number near one, as far as there is one.
+pub(crate) fn inverse_power_of_two(size: f64) -> f64 {
+    let biased = (size.to_bits() >> 52) & 0x7ff;
+    f64::from_bits((2046 - biased.clamp(1, 2045)) << 52)
+}
+
 /// Returns `value 2^exponent`: infinite or zero only if that is out of range.
 pub(crate) fn times(mut value: f64, exponent: i32) -> f64 {
     let mut left = exponent.clamp(-2200, 2200);
@@ -44,5 +50,15 @@ mod tests {
             assert_eq!(exponent(value), expected, "{value}");
         }
         assert_eq!([0.0, f64::NAN, f64::INFINITY].map(exponent), [0; 3]);
+    }
+
+    #[test]
+    fn scaling_brings_any_size_near_one() {
+        for size in [f64::MAX, 1e200, 3.0, 1.0, 1e-200] {
+            let scaled = size * inverse_power_of_two(size);
+            assert!((0.5..4.0).contains(&scaled), "{size} becomes {scaled}");
+        }
+        let tiny = f64::from_bits(1);
+        assert!(tiny * inverse_power_of_two(tiny) > 1e-20);
     }
 }

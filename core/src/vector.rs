@@ -25,7 +25,7 @@ mod update;
 
 pub(crate) use entries::{fill_normal, fill_uniform};
 pub use reductions::dots;
-pub(crate) use reductions::{abs_sqr, inverse_power_of_two};
+pub(crate) use reductions::{abs_sqr, larger, largest_of};
 pub use update::{update, update_dots};
 
 /// A distributed vector: each rank holds the entries that its [`Layout`] says it owns.

@@ -11,12 +11,13 @@ use crate::comm::disagreement::Disagreement;
 use crate::error::{Error, Result};
 use crate::layout::Layout;
 use crate::multi_vector::MultiVector;
+use crate::powers_of_two::inverse_power_of_two;
 use crate::profile::entrywise;
 use crate::reduce::{Form, Reduction, Summation, add_ranks, dot_sums, real_sums};
 use crate::scalar::{Real, Scalar};
 use crate::scaling::SAFE_SQUARES;
 use crate::simd;
-use crate::vector::{abs_sqr, inverse_power_of_two};
+use crate::vector::{abs_sqr, larger, largest_of};
 
 /// Rows that are handled at once, so that a piece of each column stays in cache.
 pub(super) const ROWS_AT_ONCE: usize = 512;
@@ -179,15 +180,10 @@ impl<T: Scalar> MultiVector<T> {
     ///
     /// # Collective
     fn largest_of_columns(&self) -> Vec<f64> {
-        let (sizes, no_numbers) =
-            (|j| self.column(j).iter().map(|entry| entry.abs().to_f64()), |size: f64| size.is_nan());
-        // The largest numbers, and ones where there is a NaN.
-        let numbers = (0..self.columns).map(|j| sizes(j).fold(0.0, f64::max));
-        let flags = (0..self.columns).map(|j| f64::from(u8::from(sizes(j).any(no_numbers))));
-        let mut largest: Vec<f64> = numbers.chain(flags).collect();
-        self.comm().all_reduce_max(&mut largest);
-        let flags = largest.split_off(self.columns);
-        largest.into_iter().zip(flags).map(|(size, flag)| if flag > 0.0 { f64::NAN } else { size }).collect()
+        let sizes = |j| self.column(j).iter().map(|entry| entry.abs().to_f64());
+        let mut largest: Vec<[f64; 2]> = (0..self.columns).map(|j| sizes(j).fold([0.0; 2], larger)).collect();
+        self.comm().all_reduce_max(largest.as_flattened_mut());
+        largest.into_iter().map(largest_of).collect()
     }
 }
 
