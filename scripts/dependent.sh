@@ -4,6 +4,7 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 . scripts/flavour.sh
+. scripts/python.sh
 
 # The same versions in the same folder, so that only what differs is compiled.
 export CARGO_TARGET_DIR=$target_dir
@@ -18,6 +19,10 @@ grep -q "converged: the true residual meets the tolerance" "$folder/printed"
 for features in "" hdf5 fits; do
     cargo check --quiet -p dolmen --no-default-features --features "$features"
 done
-published=(dolmen-core dolmen-solvers dolmen-io dolmen dolmen-common dolmen-command dolmen-mapmaker)
-cargo package --quiet --no-verify --allow-dirty "${published[@]/#/--package=}"
+published=$(cargo metadata --no-deps --format-version 1 | "$python" -c '
+import json, sys
+packages = json.load(sys.stdin)["packages"]
+print(*("--package=" + package["name"] for package in packages if package["publish"] is None))')
+# shellcheck disable=SC2086 # one word for each package
+cargo package --quiet --no-verify --allow-dirty $published
 echo "dependent: ok"
