@@ -38,29 +38,10 @@ pub fn least_squares<T: Scalar>(a: &[Vec<T>], b: &[T]) -> Vec<T> {
     solve(normal, rhs)
 }
 
-/// Returns the inverse of a square matrix, by Gauss-Jordan elimination with partial pivoting.
+/// Returns the inverse of a square matrix, column by column.
 pub fn inverse<T: Scalar>(a: &[Vec<T>]) -> Vec<Vec<T>> {
     let n = a.len();
-    let (mut a, mut inverse) = (a.to_vec(), identity::<T>(n));
-    for k in 0..n {
-        let size = |i: &usize| a[*i][k].abs().to_f64();
-        let pivot = (k..n).max_by(|i, j| size(i).total_cmp(&size(j))).unwrap_or(k);
-        a.swap(k, pivot);
-        inverse.swap(k, pivot);
-        let scale = T::ONE / a[k][k];
-        a[k].iter_mut().chain(&mut inverse[k]).for_each(|value| *value *= scale);
-        for i in (0..n).filter(|i| *i != k) {
-            let factor = a[i][k];
-            for j in 0..n {
-                let (above, other) = (a[k][j], inverse[k][j]);
-                a[i][j] -= factor * above;
-                inverse[i][j] -= factor * other;
-            }
-        }
-    }
-    inverse
-}
-
-fn identity<T: Scalar>(n: usize) -> Vec<Vec<T>> {
-    (0..n).map(|i| (0..n).map(|j| if i == j { T::ONE } else { T::ZERO }).collect()).collect()
+    let unit = |j: usize| (0..n).map(|i| if i == j { T::ONE } else { T::ZERO }).collect();
+    let columns: Vec<Vec<T>> = (0..n).map(|j| solve(a.to_vec(), unit(j))).collect();
+    (0..n).map(|i| columns.iter().map(|column| column[i]).collect()).collect()
 }
