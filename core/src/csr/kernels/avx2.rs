@@ -9,8 +9,8 @@
 
 use std::arch::x86_64::*;
 
+use super::run::{Kind, Run};
 use super::scalar::{AHEAD, AT_ONCE, Table, Vectors, multiply_rows};
-use super::{Kind, Run};
 use crate::index::at;
 use crate::scalar::{Complex32, Complex64, Scalar};
 use crate::simd::prefetch;
@@ -48,7 +48,7 @@ trait Lanes: Scalar {
 /// Multiplies with the kernels of `T`, whichever of the four scalars it is.
 ///
 /// # Safety
-/// As [`multiply`](super::scalar::multiply), and AVX2.
+/// As [`multiply`](super::interior::multiply), and AVX2.
 pub(in crate::csr::kernels) unsafe fn multiply<T: Scalar, const K: usize>(
     a: Table<'_, T>,
     runs: &[Run],

@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use crate::index::{Lid, at, to_lid};
 
-use super::{Kind, Run};
+use super::run::{Kind, Run};
 
 /// The part of a list of runs that lies in a range of rows: the runs inside, and what is left of
 /// those at its ends.
