@@ -211,7 +211,7 @@ fn read_hdu(path: &Path, source: &Source, position: u64, index: usize) -> Result
         HeaderError::Malformed(what) => Error::fits(path, place(), what),
     })?;
     let malformed = |what: String| Error::fits(path, place(), what);
-    let length = data_length(&header).map_err(malformed)?;
+    let length = header.data_length().map_err(malformed)?;
     let data_start = reader.position;
     let data_end = data_start.checked_add(length);
     let Some(data_end) = data_end.filter(|end| *end <= source.length()) else {
@@ -234,8 +234,8 @@ fn read_hdu(path: &Path, source: &Source, position: u64, index: usize) -> Result
         rows: 0,
     };
     if hdu.kind == HduKind::BinaryTable {
-        hdu.row_bytes = axis(&hdu.header, "NAXIS1").map_err(malformed)?;
-        hdu.rows = axis(&hdu.header, "NAXIS2").map_err(malformed)?;
+        hdu.row_bytes = hdu.header.size("NAXIS1").map_err(malformed)?;
+        hdu.rows = hdu.header.size("NAXIS2").map_err(malformed)?;
         if hdu.row_bytes == 0 && hdu.rows > MOST_EMPTY_ROWS {
             return Err(malformed(format!("{} rows of no bytes are more than {MOST_EMPTY_ROWS}", hdu.rows)));
         }
@@ -245,53 +245,16 @@ fn read_hdu(path: &Path, source: &Source, position: u64, index: usize) -> Result
     Ok(Some(hdu))
 }
 
-/// |BITPIX| / 8 * GCOUNT * (PCOUNT + NAXIS1 * NAXIS2 * ...), in bytes.
-pub(super) fn data_length(header: &Header) -> std::result::Result<u64, String> {
-    let axes = axis(header, "NAXIS")?;
-    if axes == 0 {
-        return Ok(0);
-    }
-    if axes > 999 {
-        return Err(format!("NAXIS = {axes} is more than 999"));
-    }
-    let mut elements = Some(1_u64);
-    for number in 1..=axes {
-        let length = axis(header, &format!("NAXIS{number}"))?;
-        elements = elements.and_then(|elements| elements.checked_mul(length));
-    }
-    let optional = |keyword: &str, default: u64| match header.get(keyword) {
-        None => Ok(default),
-        Some(_) => axis(header, keyword),
-    };
-    let (parameters, groups) = (optional("PCOUNT", 0)?, optional("GCOUNT", 1)?);
-    let bits = match header.integer("BITPIX") {
-        Some(bits @ (8 | 16 | 32 | 64 | -32 | -64)) => bits.unsigned_abs(),
-        _ => return Err("BITPIX is missing or not one of 8, 16, 32, 64, -32, -64".into()),
-    };
-    elements
-        .and_then(|elements| elements.checked_add(parameters))
-        .and_then(|elements| elements.checked_mul(groups))
-        .and_then(|elements| elements.checked_mul(bits / 8))
-        .ok_or_else(|| "the announced size of the data exceeds 2^64 bytes".into())
-}
-
 /// Returns the position of the heap in the data of a table.
 fn heap_offset(table: &Hdu, length: u64) -> std::result::Result<u64, String> {
     let rows = table.row_bytes.checked_mul(table.rows).filter(|rows| *rows <= length);
     let rows = rows.ok_or("the table has two axes, and NAXIS says otherwise")?;
     let offset = match table.header.get("THEAP") {
         None => rows,
-        Some(_) => axis(&table.header, "THEAP")?,
+        Some(_) => table.header.size("THEAP")?,
     };
     let end = format!("THEAP is not between the end of the rows ({rows}) and that of the data ({length})");
     (rows..=length).contains(&offset).then_some(offset).ok_or(end)
-}
-
-fn axis(header: &Header, keyword: &str) -> std::result::Result<u64, String> {
-    header
-        .integer(keyword)
-        .and_then(|value| u64::try_from(value).ok())
-        .ok_or_else(|| format!("{keyword} is missing or not a non-negative integer"))
 }
 
 #[cfg(test)]

@@ -123,6 +123,43 @@ impl Header {
         }
     }
 
+    /// Returns the value of a card that holds a non-negative integer, or what is wrong with it.
+    pub(super) fn size(&self, keyword: &str) -> std::result::Result<u64, String> {
+        self.integer(keyword)
+            .and_then(|value| u64::try_from(value).ok())
+            .ok_or_else(|| format!("{keyword} is missing or not a non-negative integer"))
+    }
+
+    /// Returns the number of bytes of data, |BITPIX| / 8 * GCOUNT * (PCOUNT + NAXIS1 * NAXIS2 * ...).
+    pub(super) fn data_length(&self) -> std::result::Result<u64, String> {
+        let axes = self.size("NAXIS")?;
+        if axes == 0 {
+            return Ok(0);
+        }
+        if axes > 999 {
+            return Err(format!("NAXIS = {axes} is more than 999"));
+        }
+        let mut elements = Some(1_u64);
+        for number in 1..=axes {
+            let length = self.size(&format!("NAXIS{number}"))?;
+            elements = elements.and_then(|elements| elements.checked_mul(length));
+        }
+        let optional = |keyword: &str, default: u64| match self.get(keyword) {
+            None => Ok(default),
+            Some(_) => self.size(keyword),
+        };
+        let (parameters, groups) = (optional("PCOUNT", 0)?, optional("GCOUNT", 1)?);
+        let bits = match self.integer("BITPIX") {
+            Some(bits @ (8 | 16 | 32 | 64 | -32 | -64)) => bits.unsigned_abs(),
+            _ => return Err("BITPIX is missing or not one of 8, 16, 32, 64, -32, -64".into()),
+        };
+        elements
+            .and_then(|elements| elements.checked_add(parameters))
+            .and_then(|elements| elements.checked_mul(groups))
+            .and_then(|elements| elements.checked_mul(bits / 8))
+            .ok_or_else(|| "the announced size of the data exceeds 2^64 bytes".into())
+    }
+
     /// Returns the text of all HISTORY cards, in order.
     pub fn history(&self) -> impl Iterator<Item = &str> {
         self.cards.iter().filter(|card| card.keyword == "HISTORY").map(|card| card.comment.as_str())
@@ -141,7 +178,7 @@ impl Header {
         }
     }
 
-    /// Sets the these cards and then others.
+    /// Returns these cards with others after them.
     pub(super) fn followed_by(mut self, others: &Header) -> Header {
         self.cards.extend_from_slice(&others.cards);
         self

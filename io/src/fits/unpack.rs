@@ -1,7 +1,6 @@
 //! A gzip FITS file, decoded into memory unit by unit: the header of each says how much follows, which is compared
 //! with the budget of memory before it is decoded.
 
-use super::file::data_length;
 use super::header::{BLOCK, Header};
 use crate::budget;
 use crate::error::{Error, Result};
@@ -68,7 +67,7 @@ pub(super) fn unpack(path: &Path, file: &File) -> Result<Vec<u8>> {
         reader.position = position;
         let Ok(header) = Header::read(&mut reader) else { break };
         let data_start = reader.position;
-        let Some(end) = data_length(&header).ok().and_then(|length| data_start.checked_add(length)) else { break };
+        let Some(end) = header.data_length().ok().and_then(|length| data_start.checked_add(length)) else { break };
         budget::require(end).map_err(|what| Error::fits(path, format!("HDU {unit}"), what))?;
         position = end.next_multiple_of(BLOCK as u64);
         unpacked.decode_to(position).map_err(failed)?;
