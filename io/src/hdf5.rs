@@ -3,16 +3,20 @@
 
 mod attribute;
 mod chunks;
+mod creation;
 mod dataset;
 mod element;
 mod encoding;
+mod error;
 mod ffi;
 mod file;
 mod filters;
 mod guard;
+mod layout;
 mod matrix;
 mod name;
 mod objects;
+mod open;
 mod options;
 mod outside;
 mod sink;
@@ -23,11 +27,12 @@ mod vector;
 mod whole;
 
 pub use attribute::Attribute;
-pub use dataset::{Dataset, Layout, Transfer};
+pub use dataset::{Dataset, Transfer};
 pub use element::{ByteOrder, Element, ElementType, Member};
 pub use file::H5File;
-pub(crate) use file::examine;
+pub use layout::Layout;
 pub use objects::{Link, Object, Stored};
+pub(crate) use open::examine;
 pub use options::{CreateOptions, InForce, OpenOptions};
 pub use table::TableColumn;
 pub use vector::Entry;

@@ -5,8 +5,11 @@
 
 mod value;
 
+pub use value::Attribute;
+
 use super::element::ElementType;
-use super::file::{H5File, reason};
+use super::error::reason;
+use super::file::H5File;
 use super::{ffi, outside, space};
 use crate::error::{Error, Result};
 use hdf5::Location;
@@ -14,70 +17,6 @@ use hdf5::types::{VarLenAscii, VarLenUnicode};
 
 /// Bytes of an attribute that are read, in the file or in memory.
 const MOST: usize = 16 << 20;
-
-/// The value of an attribute.
-#[derive(Clone, Debug, PartialEq)]
-#[non_exhaustive]
-pub enum Attribute {
-    /// A string; written in UTF-8 and of variable length.
-    Text(String),
-    /// An integer.
-    Integer(i64),
-    /// A floating-point number.
-    Real(f64),
-    /// A list of floating-point numbers.
-    Reals(Vec<f64>),
-    /// A list of integers.
-    Integers(Vec<i64>),
-}
-
-impl Attribute {
-    /// Returns the size of the value.
-    fn bytes(&self) -> usize {
-        match self {
-            Self::Text(text) => text.len(),
-            Self::Integer(_) | Self::Real(_) => 8,
-            Self::Reals(values) => 8 * values.len(),
-            Self::Integers(values) => 8 * values.len(),
-        }
-    }
-}
-
-impl From<&str> for Attribute {
-    fn from(value: &str) -> Self {
-        Self::Text(value.to_owned())
-    }
-}
-
-impl From<String> for Attribute {
-    fn from(value: String) -> Self {
-        Self::Text(value)
-    }
-}
-
-impl From<i64> for Attribute {
-    fn from(value: i64) -> Self {
-        Self::Integer(value)
-    }
-}
-
-impl From<f64> for Attribute {
-    fn from(value: f64) -> Self {
-        Self::Real(value)
-    }
-}
-
-impl From<&[f64]> for Attribute {
-    fn from(value: &[f64]) -> Self {
-        Self::Reals(value.to_vec())
-    }
-}
-
-impl From<&[i64]> for Attribute {
-    fn from(value: &[i64]) -> Self {
-        Self::Integers(value.to_vec())
-    }
-}
 
 impl H5File {
     /// Returns the names of the attributes of a group or dataset (`/` is the file), sorted.

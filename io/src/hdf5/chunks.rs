@@ -10,9 +10,8 @@ mod filter;
 mod lzf;
 mod runs;
 
-use super::ffi::Buffer;
-use super::ffi::{describe, filters, transfer};
-use super::file::reason;
+use super::error::reason;
+use super::ffi::{Buffer, describe, filters, transfer};
 use super::filters::StoredFilter;
 use super::slab::Slab;
 use filter::Step;
@@ -124,9 +123,13 @@ impl Chunks {
     }
 }
 
-/// Returns whether a filter is undone here.
-pub(super) fn undoes(filter: &StoredFilter) -> bool {
-    Step::of(filter).is_some()
+/// Returns the filters that are not installed, with their numbers. If all filters are undone here, the library needs
+/// none of them.
+pub(super) fn missing(filters: &[StoredFilter]) -> Vec<String> {
+    if filters.iter().all(|filter| Step::of(filter).is_some()) {
+        return Vec::new();
+    }
+    filters.iter().filter(|filter| !filter.is_available).map(StoredFilter::with_number).collect()
 }
 
 /// Looks at the data of a dataset as far as the library is trusted with them, in a child process.

@@ -3,10 +3,11 @@
 //! Each rank reads by itself, from its own opened file; what one of them meets all agree on afterwards. Chunks are
 //! found by the library and unpacked here ([`Chunks`]). Where data go that are written is told by [`Sink`].
 
-use super::chunks::Chunks;
+use super::chunks::{self, Chunks};
 use super::element::{Element, ElementType, Number};
+use super::error::reason;
 use super::ffi::{self, Buffer};
-use super::file::{H5File, reason};
+use super::file::H5File;
 use super::sink::Sink;
 use super::slab::Slab;
 use super::{filters, outside, whole};
@@ -33,32 +34,6 @@ pub enum Transfer {
     Collective,
     /// Each rank on its own.
     Independent,
-}
-
-/// Layout of a dataset in the file.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub enum Layout {
-    /// In one piece: the fastest for slabs.
-    #[default]
-    Contiguous,
-    /// In chunks of this shape.
-    Chunked(Vec<u64>),
-    /// In chunks, shuffled and deflated.
-    Compressed {
-        /// The shape of a chunk.
-        chunk: Vec<u64>,
-        /// Level of compression, 0 to 9.
-        level: u8,
-    },
-}
-
-impl Layout {
-    pub(super) fn chunk(&self) -> Option<&[u64]> {
-        match self {
-            Self::Contiguous => None,
-            Self::Chunked(chunk) | Self::Compressed { chunk, .. } => Some(chunk),
-        }
-    }
 }
 
 /// A transfer whose arguments are checked.
@@ -103,6 +78,25 @@ struct Source {
     chunks: Option<Box<RefCell<Chunks>>>,
     /// True if its data lie in other files, which may be read.
     is_outside: bool,
+}
+
+impl H5File {
+    /// Opens a dataset.
+    ///
+    /// # Collective
+    ///
+    /// # Errors
+    ///
+    /// There is no such dataset, or its type cannot be understood.
+    pub fn dataset(&self, name: &str) -> Result<Dataset<'_>> {
+        self.require_complete()?;
+        let dataset = self.open_object(name).and_then(|place| place.as_dataset()).map_err(|error| {
+            let what = if self.has_link(name) { reason(&error) } else { "does not exist".into() };
+            self.dataset_error(name, what)
+        });
+        let dataset = dataset.and_then(|dataset| Dataset::new(self, name, dataset));
+        self.comm().agree(dataset)
+    }
 }
 
 impl<'file> Dataset<'file> {
@@ -434,7 +428,7 @@ impl<'file> Dataset<'file> {
             error.stack().is_some_and(|stack| stack.iter().any(|frame| frame.desc().contains("is not registered")))
         };
         let filters = if says(error) { ffi::filters(dataset).unwrap_or_default() } else { Vec::new() };
-        let missing = filters::missing(&filters);
+        let missing = chunks::missing(&filters);
         if missing.is_empty() {
             return self.error(format!("transfer failed: {}", reason(error)));
         }

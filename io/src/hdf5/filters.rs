@@ -2,8 +2,6 @@
 //!
 //! A library knows its own six; others are plugins, which files name by numbers that the HDF Group registers.
 
-use super::chunks;
-
 /// A filter as the file has it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct StoredFilter {
@@ -62,15 +60,6 @@ impl StoredFilter {
     pub(super) fn with_number(&self) -> String {
         self.name().map_or_else(|| self.label(), |name| format!("{name} (filter {})", self.number))
     }
-}
-
-/// Returns the filters that are not installed, with their numbers. If `chunks` undoes all filters, the library needs
-/// none of them.
-pub(super) fn missing(filters: &[StoredFilter]) -> Vec<String> {
-    if filters.iter().all(chunks::undoes) {
-        return Vec::new();
-    }
-    filters.iter().filter(|filter| !filter.is_available).map(StoredFilter::with_number).collect()
 }
 
 /// Returns the message about a dataset that needs these filters, and the remedy.

@@ -11,10 +11,11 @@
 
 mod ffi;
 
+use super::chunks;
+use super::error::{reason, unreadable_because};
 use super::name::Utf8Name;
 use super::objects::{self, Walk};
 use super::options::OpenOptions;
-use super::{chunks, file};
 use crate::error::{Error, Result};
 use ffi::{Ended, Limits};
 use std::path::Path;
@@ -61,13 +62,13 @@ pub(super) fn examine(path: &Path, length: u64, options: &OpenOptions) -> Result
 fn look(path: &Path, length: u64, options: &OpenOptions) -> std::result::Result<(), String> {
     let name = Utf8Name::to_read(path).map_err(|error| error.to_string())?;
     let opened = options.builder().open(name.path());
-    let opened = opened.map_err(|error| file::unreadable_because(&error))?;
+    let opened = opened.map_err(|error| unreadable_because(&error))?;
     let walk = Walk { allow_external: options.allows_external(), values: true, length };
     let said = |(name, what)| format!("{name}{SEPARATOR}{what}");
     let objects = objects::list(&opened, &walk).map_err(said)?;
     let datasets = objects.iter().filter(|object| object.is_inside());
     datasets.into_iter().try_for_each(|object| {
-        let examined = opened.dataset(&object.name).map_err(|error| file::reason(&error));
+        let examined = opened.dataset(&object.name).map_err(|error| reason(&error));
         let examined = examined.and_then(|dataset| chunks::examine(&dataset, length));
         examined.map_err(|what| said((object.name.clone(), what)))
     })

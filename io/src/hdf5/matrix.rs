@@ -8,10 +8,11 @@
 //! Genomics (columns, `shape` as a dataset) and of MATLAB (columns; `data`, `ir`, `jc`; of a matrix without entries
 //! `jc` alone).
 
-use super::dataset::{Dataset, Layout};
+use super::dataset::Dataset;
 use super::element::{Element, ElementType};
 use super::encoding::Encoding;
 use super::file::H5File;
+use super::layout::Layout;
 use super::vector::{Entry, Flat};
 use crate::error::Result;
 use crate::files::{Storage, check_sizes};

@@ -2,10 +2,11 @@
 
 use super::attribute::{Attribute, read_all};
 use super::element::ElementType;
+use super::error::reason;
 use super::ffi;
-use super::file::{H5File, reason};
-use super::filters::{self, StoredFilter};
-use super::outside;
+use super::file::H5File;
+use super::filters::StoredFilter;
+use super::{chunks, outside};
 use crate::error::{Error, Result};
 use crate::fault::require_same;
 use hdf5::{Dataset, Group, LinkType, LocationInfo, LocationType};
@@ -305,7 +306,7 @@ fn stored(dataset: &Dataset, allow_external: bool) -> hdf5::Result<Stored> {
     // A null dataspace has no elements, of whatever type.
     let element = if shape.is_some() { ffi::describe(&dataset.dtype()?)? } else { ElementType::Other("nothing") };
     Ok(Stored {
-        missing_filters: filters::missing(&filters),
+        missing_filters: chunks::missing(&filters),
         shape: shape.unwrap_or_else(|| vec![0]),
         element,
         layout: match layout {

@@ -5,8 +5,10 @@
 //! numbers. None is followed unless [`super::OpenOptions::allow_external`] says so.
 
 mod ffi;
+mod refusal;
 
 pub(super) use ffi::{exists, external_link, open, virtual_shape};
+pub(super) use refusal::refusal;
 
 use hdf5::Dataset;
 use hdf5::dataset::Layout;
@@ -25,15 +27,3 @@ pub(super) fn files(dataset: &Dataset) -> hdf5::Result<Vec<String>> {
     files.dedup();
     Ok(files)
 }
-
-/// Says that a dataset lies in other files, and what helps.
-pub(super) fn refusal(files: &[String]) -> String {
-    format!("its data lie in another file, {}; {ADVICE}", files.join(", "))
-}
-
-/// Says that a link leads out of the file, and what helps.
-pub(super) fn link_refusal(file: &str) -> String {
-    format!("leads to another file, {file}; {ADVICE}")
-}
-
-const ADVICE: &str = "such files are read only with --allow-external (OpenOptions::allow_external)";

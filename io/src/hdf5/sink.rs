@@ -5,8 +5,8 @@
 //! operating system on the rank that met it. Chunks have no places before they are packed: rank 0 gathers them and
 //! gives them to the library.
 
-use super::dataset::Layout;
 use super::ffi::{self, Buffer};
+use super::layout::Layout;
 use super::slab::Slab;
 use crate::staged::{StagedFile, start_writeback};
 use dolmen_core::Comm;

@@ -3,7 +3,7 @@
 //! Counted before the library is asked to make anything. Metadata are counted generously;
 //! what is too much is given back when the file is complete.
 
-use super::dataset::Layout;
+use super::layout::Layout;
 use std::collections::BTreeSet;
 
 /// An empty file: its superblock and root group, and a block of metadata of which most stays empty.

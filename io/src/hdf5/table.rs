@@ -5,9 +5,10 @@
 //! the file's own description, and taken apart here: one call of the library for
 //! any columns. Long tables are read by [`Dataset::read_member_slab`] instead.
 
-use super::dataset::{Dataset, Layout};
+use super::dataset::Dataset;
 use super::element::ElementType;
 use super::file::H5File;
+use super::layout::Layout;
 use super::slab::Slab;
 use crate::error::Result;
 use dolmen_core::memory;

@@ -5,9 +5,11 @@
 //! dimensions, in row-major order: PETSc gives vectors of blocks a second dimension, and complex
 //! ones a last one of two with an attribute `complex`; MATLAB's vectors are matrices of one row.
 
-use super::dataset::{Dataset, Layout};
+use super::attribute::Attribute;
+use super::dataset::Dataset;
 use super::element::{Element, ElementType};
 use super::file::H5File;
+use super::layout::Layout;
 use crate::error::{Error, Result};
 use dolmen_core::{Layout as Distribution, MultiVector, Scalar, Vector, memory};
 use std::ops::Range;
@@ -176,7 +178,7 @@ impl<'file> Flat<'file> {
         let mut pairs = false;
         if real && shape.len() > 1 && shape.last() == Some(&2) {
             let complex = dataset.file().attribute(dataset.name(), "complex")?;
-            pairs = complex == Some(super::Attribute::Integer(1));
+            pairs = complex == Some(Attribute::Integer(1));
             shape.truncate(shape.len() - usize::from(pairs));
         }
         let boolean = *dataset.element_type() == ElementType::Boolean;

@@ -1,6 +1,68 @@
-//! Values of attributes as bytes, to be sent to other ranks.
+//! Values of attributes, and their bytes, which are sent to other ranks.
 
-use super::Attribute;
+/// The value of an attribute.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub enum Attribute {
+    /// A string; written in UTF-8 and of variable length.
+    Text(String),
+    /// An integer.
+    Integer(i64),
+    /// A floating-point number.
+    Real(f64),
+    /// A list of floating-point numbers.
+    Reals(Vec<f64>),
+    /// A list of integers.
+    Integers(Vec<i64>),
+}
+
+impl Attribute {
+    /// Returns the size of the value.
+    pub(super) fn bytes(&self) -> usize {
+        match self {
+            Self::Text(text) => text.len(),
+            Self::Integer(_) | Self::Real(_) => 8,
+            Self::Reals(values) => 8 * values.len(),
+            Self::Integers(values) => 8 * values.len(),
+        }
+    }
+}
+
+impl From<&str> for Attribute {
+    fn from(value: &str) -> Self {
+        Self::Text(value.to_owned())
+    }
+}
+
+impl From<String> for Attribute {
+    fn from(value: String) -> Self {
+        Self::Text(value)
+    }
+}
+
+impl From<i64> for Attribute {
+    fn from(value: i64) -> Self {
+        Self::Integer(value)
+    }
+}
+
+impl From<f64> for Attribute {
+    fn from(value: f64) -> Self {
+        Self::Real(value)
+    }
+}
+
+impl From<&[f64]> for Attribute {
+    fn from(value: &[f64]) -> Self {
+        Self::Reals(value.to_vec())
+    }
+}
+
+impl From<&[i64]> for Attribute {
+    fn from(value: &[i64]) -> Self {
+        Self::Integers(value.to_vec())
+    }
+}
 
 /// Appends a kind, and a value with its length before it.
 fn put(bytes: &mut Vec<u8>, kind: u8, value: &[u8]) {

@@ -2,7 +2,7 @@
 //! The calls of the HDF5 library that tell what lies outside a file, and that open objects without following
 //! links out of it.
 
-use super::link_refusal;
+use super::refusal::link_refusal;
 use hdf5::plist::DatasetCreate;
 use hdf5::sync::sync;
 use hdf5::{Group, Location};
