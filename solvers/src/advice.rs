@@ -4,7 +4,7 @@
 //! where there was none.
 
 use crate::choice::Method;
-use crate::report::StopReason;
+use crate::stop_reason::StopReason;
 
 /// Methods that fail for the same causes.
 #[derive(Clone, Copy, PartialEq, Eq)]

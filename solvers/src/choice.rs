@@ -17,6 +17,7 @@
 //! name are written once, for reading, writing and listing ([`fields`]).
 
 mod fields;
+mod from_name;
 mod grammar;
 mod local;
 mod method;

@@ -5,7 +5,7 @@ use std::fmt;
 use dolmen_core::text::escaped;
 
 use crate::choice::{Method, PreconditionerKind};
-use crate::settings::Norm;
+use crate::norm::Norm;
 
 /// An error of a solver.
 #[non_exhaustive]
@@ -411,8 +411,6 @@ impl fmt::Display for NoSpectrum {
         })
     }
 }
-
-dolmen_core::portable!(Norm { True, Preconditioned, Natural });
 
 /// Result of a solve.
 pub type Result<T, E = Error> = std::result::Result<T, E>;

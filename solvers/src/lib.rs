@@ -21,10 +21,12 @@ mod choice;
 mod error;
 mod krylov;
 mod monitor;
+mod norm;
 mod null_space;
 mod precond;
 mod report;
 mod settings;
+mod stop_reason;
 
 pub use analysis::Analysis;
 pub use automatic::{Attempt, Automatic, Solution};
@@ -33,7 +35,6 @@ pub use choice::{
     SolverChoice,
 };
 pub use error::{Defect, Error, NoSpectrum, Result};
-pub use krylov::Solver;
 pub use krylov::bicgstab::BiCgStab;
 pub use krylov::block_cg::BlockCg;
 pub use krylov::cg::Cg;
@@ -50,13 +51,16 @@ pub use krylov::lsqr::Lsqr;
 pub use krylov::minres::Minres;
 pub use krylov::pipelined_cg::PipelinedCg;
 pub use krylov::richardson::Richardson;
+pub use krylov::solver::Solver;
 pub use krylov::spectrum::estimate_spectrum;
 pub use krylov::symmlq::Symmlq;
 pub use monitor::{Monitor, Progress, Request};
+pub use norm::Norm;
 pub use null_space::NullSpace;
 pub use precond::{
     Additive, AdditiveSchwarz, BlockJacobi, ChebyshevPolynomial, Cholesky, ColumnScaling, Direct, Equilibrated, Ic,
     Ilu, Ilut, Jacobi, Ldlt, LocalSolver, Lu, Multiplicative, Permuted, PointBlockJacobi, Schwarz, Sor, Sweep,
 };
-pub use report::{SolveReport, StopReason};
-pub use settings::{Norm, Settings};
+pub use report::SolveReport;
+pub use settings::Settings;
+pub use stop_reason::StopReason;

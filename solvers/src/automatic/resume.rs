@@ -11,8 +11,9 @@ use dolmen_core::{Scalar, Snapshot, Vector};
 use crate::automatic::plan::Plan;
 use crate::automatic::solution::Attempt;
 use crate::error::{Error, Result};
-use crate::report::{SolveReport, StopReason};
-use crate::settings::Norm;
+use crate::norm::Norm;
+use crate::report::SolveReport;
+use crate::stop_reason::StopReason;
 
 /// The number of the attempt under way, from one.
 const ATTEMPT: &str = "attempt";

@@ -5,7 +5,8 @@ use std::time::Duration;
 use crate::analysis::Analysis;
 use crate::choice::{MethodSettings, PreconditionerSettings};
 use crate::error::Error;
-use crate::report::{SolveReport, StopReason};
+use crate::report::SolveReport;
+use crate::stop_reason::StopReason;
 
 /// One way that was tried to solve a system.
 #[non_exhaustive]

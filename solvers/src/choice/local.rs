@@ -9,7 +9,7 @@ use crate::precond::{Cholesky, Equilibrated, Ic, Ilu, Ilut, Ldlt, LocalSolver, L
 
 names! {
     /// A [`LocalSolver`] by name.
-    LocalKind, "local solver":
+    LocalKind:
     /// Sweeps of Gauss and Seidel: [`Sor`].
     Sor = "sor",
     /// Symmetric sweeps of Gauss and Seidel: [`Sor`].

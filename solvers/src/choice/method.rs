@@ -1,16 +1,10 @@
 //! Iterative methods by name, and what each needs of a system.
 
-use crate::choice::method_settings::MethodSettings;
 use crate::choice::names::names;
-use crate::error::Result;
-use crate::krylov::Solver;
-use crate::krylov::least_squares::LeastSquaresSolver;
-use crate::settings::Settings;
-use dolmen_core::{AdjointOperator, Scalar};
 
 names! {
     /// An iterative method for one right-hand side.
-    Method, "solver":
+    Method:
     /// Conjugate gradients: [`Cg`](crate::Cg).
     Cg = "cg",
     /// Conjugate gradients with one reduction an iteration: [`PipelinedCg`](crate::PipelinedCg).
@@ -123,55 +117,20 @@ impl Method {
     pub const fn takes_varying_preconditioner(self) -> bool {
         matches!(self, Method::FlexibleCg | Method::Fgmres | Method::Gcr)
     }
-
-    /// Returns the method for square systems, its own settings at their defaults.
-    ///
-    /// # Errors
-    /// [`Error::OtherProblem`](crate::Error::OtherProblem) for a method of least squares.
-    pub fn solver<'a, T: Scalar>(self, settings: Settings<'a, T>) -> Result<Box<dyn Solver<T> + 'a>> {
-        MethodSettings::from(self).solver(settings)
-    }
-
-    /// Returns the method for least squares, with a preconditioner on the domain if there is one.
-    ///
-    /// # Errors
-    /// [`Error::OtherProblem`](crate::Error::OtherProblem) for a method for square systems.
-    pub fn least_squares<'a, T: Scalar>(
-        self,
-        settings: Settings<'a, T>,
-        preconditioner: Option<&'a dyn AdjointOperator<T>>,
-    ) -> Result<Box<dyn LeastSquaresSolver<T> + 'a>> {
-        MethodSettings::from(self).least_squares(settings, preconditioner)
-    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::error::Error;
 
     #[test]
     fn a_method_is_found_by_its_names() {
         for &method in Method::ALL {
             assert_eq!(method.name().parse(), Ok(method));
             assert_eq!(Method::from_title(method.title()), Some(method));
-            let title = if method.is_least_squares() {
-                method.least_squares::<f64>(Settings::new(), None).unwrap().name()
-            } else {
-                method.solver::<f64>(Settings::new()).unwrap().name()
-            };
-            assert_eq!(title, method.title());
         }
         let both: Vec<Method> = Method::SQUARE.iter().chain(Method::LEAST_SQUARES).copied().collect();
         assert_eq!(both, Method::ALL);
-    }
-
-    #[test]
-    fn a_method_of_another_problem_is_refused() {
-        let refused = Method::Lsqr.solver::<f64>(Settings::new()).err();
-        assert_eq!(refused, Some(Error::OtherProblem { method: Method::Lsqr }));
-        let refused = Method::Cg.least_squares::<f64>(Settings::new(), None).err();
-        assert_eq!(refused, Some(Error::OtherProblem { method: Method::Cg }));
     }
 
     #[test]

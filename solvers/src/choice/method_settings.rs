@@ -5,7 +5,6 @@ use dolmen_core::{AdjointOperator, Scalar};
 use crate::choice::fields::{self, Fields, Key, Named, text};
 use crate::choice::method::Method;
 use crate::error::{Error, Result};
-use crate::krylov::Solver;
 use crate::krylov::bicgstab::BiCgStab;
 use crate::krylov::cg::Cg;
 use crate::krylov::cgls::Cgls;
@@ -21,6 +20,7 @@ use crate::krylov::lsqr::Lsqr;
 use crate::krylov::minres::Minres;
 use crate::krylov::pipelined_cg::PipelinedCg;
 use crate::krylov::richardson::{self, Richardson};
+use crate::krylov::solver::Solver;
 use crate::krylov::symmlq::Symmlq;
 use crate::settings::Settings;
 
@@ -66,6 +66,28 @@ pub enum MethodSettings {
         /// The factor of each correction.
         damping: f64,
     },
+}
+
+impl Method {
+    /// Returns the method for square systems, its own settings at their defaults.
+    ///
+    /// # Errors
+    /// [`Error::OtherProblem`](crate::Error::OtherProblem) for a method of least squares.
+    pub fn solver<'a, T: Scalar>(self, settings: Settings<'a, T>) -> Result<Box<dyn Solver<T> + 'a>> {
+        MethodSettings::from(self).solver(settings)
+    }
+
+    /// Returns the method for least squares, with a preconditioner on the domain if there is one.
+    ///
+    /// # Errors
+    /// [`Error::OtherProblem`](crate::Error::OtherProblem) for a method for square systems.
+    pub fn least_squares<'a, T: Scalar>(
+        self,
+        settings: Settings<'a, T>,
+        preconditioner: Option<&'a dyn AdjointOperator<T>>,
+    ) -> Result<Box<dyn LeastSquaresSolver<T> + 'a>> {
+        MethodSettings::from(self).least_squares(settings, preconditioner)
+    }
 }
 
 impl From<Method> for MethodSettings {
@@ -205,3 +227,28 @@ impl Named for MethodSettings {
 }
 
 text!(MethodSettings);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_method_of_another_problem_is_refused() {
+        let refused = Method::Lsqr.solver::<f64>(Settings::new()).err();
+        assert_eq!(refused, Some(Error::OtherProblem { method: Method::Lsqr }));
+        let refused = Method::Cg.least_squares::<f64>(Settings::new(), None).err();
+        assert_eq!(refused, Some(Error::OtherProblem { method: Method::Cg }));
+    }
+
+    #[test]
+    fn a_solver_has_the_title_of_its_method() {
+        for &method in Method::ALL {
+            let title = if method.is_least_squares() {
+                method.least_squares::<f64>(Settings::new(), None).unwrap().name()
+            } else {
+                method.solver::<f64>(Settings::new()).unwrap().name()
+            };
+            assert_eq!(title, method.title());
+        }
+    }
+}

@@ -1,13 +1,11 @@
 //! Enumerations whose variants have names that users write.
 
-use crate::error::Error;
-
 /// Likeness, of one at most, from which a known name is offered for an unknown one.
 const ALIKE: f64 = 0.7;
 
-/// Declares an enumeration with a name for each variant, and reads and writes these names.
+/// Declares an enumeration with a name for each variant, and writes these names.
 macro_rules! names {
-    ($(#[$doc:meta])* $kind:ident, $what:literal: $($(#[$about:meta])* $variant:ident = $name:literal,)*) => {
+    ($(#[$doc:meta])* $kind:ident: $($(#[$about:meta])* $variant:ident = $name:literal,)*) => {
         $(#[$doc])*
         #[non_exhaustive]
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -34,26 +32,9 @@ macro_rules! names {
         }
 
         dolmen_core::portable!($kind { $($variant),* });
-
-        impl std::str::FromStr for $kind {
-            type Err = crate::error::Error;
-
-            fn from_str(name: &str) -> crate::error::Result<$kind> {
-                let known = || $kind::ALL.iter().map(|kind| kind.name());
-                let found = $kind::ALL.iter().find(|kind| kind.name() == name);
-                found.copied().ok_or_else(|| crate::choice::names::unknown_name($what, name, known()))
-            }
-        }
     };
 }
 pub(super) use names;
-
-/// Returns the error of a name that is not known.
-pub(super) fn unknown_name(kind: &'static str, name: &str, known: impl Iterator<Item = &'static str> + Clone) -> Error {
-    let nearest = nearest(name, known.clone()).map(str::to_owned);
-    let known = known.collect::<Vec<_>>().join(", ");
-    Error::UnknownName { kind, name: name.to_owned(), nearest, known }
-}
 
 /// Returns the known name that is most like an unknown one, if it is like it at all.
 pub(super) fn nearest(unknown: &str, known: impl Iterator<Item = &'static str>) -> Option<&'static str> {

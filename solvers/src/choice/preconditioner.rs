@@ -4,7 +4,7 @@ use crate::choice::names::names;
 
 names! {
     /// A preconditioner.
-    PreconditionerKind, "preconditioner":
+    PreconditionerKind:
     /// The identity.
     None = "none",
     /// Division by the diagonal: [`Jacobi`](crate::Jacobi).

@@ -4,10 +4,10 @@ use std::fmt;
 use std::str::FromStr;
 
 use crate::choice::fields::read;
+use crate::choice::from_name::unknown_name;
 use crate::choice::grammar::{Call, parse};
 use crate::choice::method::Method;
 use crate::choice::method_settings::MethodSettings;
-use crate::choice::names::unknown_name;
 use crate::choice::preconditioner::PreconditionerKind;
 use crate::choice::preconditioner_settings::PreconditionerSettings;
 use crate::error::{Error, Result};

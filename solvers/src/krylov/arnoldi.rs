@@ -15,8 +15,8 @@
 use dolmen_core::{Real, Scalar, Vector};
 
 use crate::error::Result;
-use crate::krylov::context::Context;
-use crate::krylov::iteration::Archive;
+use crate::krylov::problem::Problem;
+use crate::krylov::snapshot_state::Archive;
 
 /// An orthonormal basis and the triangular factor of the Hessenberg matrix `A` becomes in it.
 pub(crate) struct Arnoldi<T: Scalar> {
@@ -50,9 +50,9 @@ pub(crate) enum Expansion {
 }
 
 impl<T: Scalar> Arnoldi<T> {
-    pub(crate) fn new(cx: &Context<'_, T>, cycle: usize) -> Arnoldi<T> {
+    pub(crate) fn new(problem: &Problem<'_, T>, cycle: usize) -> Arnoldi<T> {
         Arnoldi {
-            basis: vec![cx.zeros()],
+            basis: vec![problem.zeros()],
             len: 0,
             cycle,
             triangle: Vec::new(),
@@ -83,8 +83,8 @@ impl<T: Scalar> Arnoldi<T> {
     }
 
     /// Begins with the vector in `basis[0]`; its norm.
-    pub(crate) fn start(&mut self, cx: &Context<'_, T>) -> Result<f64> {
-        let norm = cx.square_of(&self.basis[0])?.sqrt();
+    pub(crate) fn start(&mut self, problem: &Problem<'_, T>) -> Result<f64> {
+        let norm = problem.square_of(&self.basis[0])?.sqrt();
         self.len = 0;
         self.products = 0.0;
         self.rhs.fill(T::Double::ZERO);
@@ -103,15 +103,15 @@ impl<T: Scalar> Arnoldi<T> {
     }
 
     /// Makes `basis[len + 1]`, which holds the image of the last vector, the next vector of the basis.
-    pub(crate) fn expand(&mut self, cx: &Context<'_, T>) -> Result<Expansion> {
+    pub(crate) fn expand(&mut self, problem: &Problem<'_, T>) -> Result<Expansion> {
         let j = self.len;
         self.triangle[column(j)].fill(T::Double::ZERO);
-        let whole = self.orthogonalize(cx)?;
+        let whole = self.orthogonalize(problem)?;
         let mut rest = self.remainder(whole);
         let eps = T::Real::EPSILON.to_f64();
         let products = (self.products * (whole - rest).max(0.0).sqrt() + eps * whole.sqrt()) / rest.max(0.0).sqrt();
         if rest < LEFT * whole || products > eps.powf(2.0 / 3.0) {
-            let again = self.orthogonalize(cx)?;
+            let again = self.orthogonalize(problem)?;
             rest = self.remainder(again);
         } else {
             self.products = self.products.max(products);
@@ -137,11 +137,11 @@ impl<T: Scalar> Arnoldi<T> {
     }
 
     /// Subtracts from `basis[len + 1]` its parts along the others, once; the square of its norm before.
-    fn orthogonalize(&mut self, cx: &Context<'_, T>) -> Result<f64> {
+    fn orthogonalize(&mut self, problem: &Problem<'_, T>) -> Result<f64> {
         let j = self.len;
         let coefficients = &mut self.coefficients[..j + 2];
         // The product of the vector with itself is the square of its norm.
-        cx.multi_dot(&self.basis[j + 1], &self.basis[..j + 2], coefficients)?;
+        problem.multi_dot(&self.basis[j + 1], &self.basis[..j + 2], coefficients)?;
         for (factor, coefficient) in self.factors.iter_mut().zip(&coefficients[..=j]) {
             *factor = -T::from_double(*coefficient);
         }

@@ -20,9 +20,10 @@
 use dolmen_core::{Real, Scalar, Vector, update};
 
 use crate::error::Result;
-use crate::krylov::context::Context;
-use crate::krylov::iteration::{Archive, Iteration, Step};
-use crate::settings::square_solver;
+use crate::krylov::method::{Iteration, Step};
+use crate::krylov::problem::Problem;
+use crate::krylov::snapshot_state::Archive;
+use crate::krylov::solver::square_solver;
 
 square_solver! {
     /// BiCGStab, for any operator.
@@ -30,14 +31,24 @@ square_solver! {
 }
 
 impl<T: Scalar> BiCgStab<'_, T> {
-    fn iteration(&self, cx: &Context<'_, T>) -> Result<Run<T>> {
-        cx.require_true_norm()?;
-        let [shadow, p, v, t] = std::array::from_fn(|_| cx.zeros());
-        Ok(Run { shadow, p, v, y: cx.room(), z: cx.room(), t, rho: T::Double::ZERO, size: 0.0, shadow_size: 0.0 })
+    fn iteration(&self, problem: &Problem<'_, T>) -> Result<BiCgStabState<T>> {
+        problem.require_true_norm()?;
+        let [shadow, p, v, t] = std::array::from_fn(|_| problem.zeros());
+        Ok(BiCgStabState {
+            shadow,
+            p,
+            v,
+            y: problem.room(),
+            z: problem.room(),
+            t,
+            rho: T::Double::ZERO,
+            size: 0.0,
+            shadow_size: 0.0,
+        })
     }
 }
 
-struct Run<T: Scalar> {
+struct BiCgStabState<T: Scalar> {
     /// The first residual.
     shadow: Vector<T>,
     p: Vector<T>,
@@ -56,7 +67,7 @@ struct Run<T: Scalar> {
     shadow_size: f64,
 }
 
-impl<T: Scalar> Run<T> {
+impl<T: Scalar> BiCgStabState<T> {
     /// Returns true if a product of vectors with these squares is zero to working precision.
     fn vanishes(product: T::Double, left: f64, right: f64) -> bool {
         product.abs() <= T::Real::EPSILON.to_f64().powi(2) * (left * right).sqrt()
@@ -65,18 +76,18 @@ impl<T: Scalar> Run<T> {
     /// `x += alpha M p + omega M s`, and `r = s - omega t`, with its products with the shadow and itself.
     fn advance(
         &self,
-        cx: &Context<'_, T>,
+        problem: &Problem<'_, T>,
         x: &mut Vector<T>,
         r: &mut Vector<T>,
         [alpha, omega]: [T; 2],
     ) -> Result<[T::Double; 2]> {
-        let Run { shadow, t, p, .. } = self;
+        let BiCgStabState { shadow, t, p, .. } = self;
         match (&self.y, &self.z) {
-            (Some(y), Some(z)) => cx.update_dots([x, r], [y, z, t, shadow], |[x, s], [y, z, t, shadow]| {
+            (Some(y), Some(z)) => problem.update_dots([x, r], [y, z, t, shadow], |[x, s], [y, z, t, shadow]| {
                 let r = s - omega * t;
                 ([x + alpha * y + omega * z, r], [(shadow, r), (r, r)])
             }),
-            _ => cx.update_dots([x, r], [p, t, shadow], |[x, s], [p, t, shadow]| {
+            _ => problem.update_dots([x, r], [p, t, shadow], |[x, s], [p, t, shadow]| {
                 let r = s - omega * t;
                 ([x + alpha * p + omega * s, r], [(shadow, r), (r, r)])
             }),
@@ -84,34 +95,34 @@ impl<T: Scalar> Run<T> {
     }
 }
 
-impl<T: Scalar> Iteration<T> for Run<T> {
-    fn start(&mut self, cx: &Context<'_, T>, r: &Vector<T>) -> Result<()> {
+impl<T: Scalar> Iteration<T> for BiCgStabState<T> {
+    fn start(&mut self, problem: &Problem<'_, T>, r: &Vector<T>) -> Result<()> {
         self.shadow.copy_from(r)?;
         self.p.copy_from(r)?;
-        self.size = cx.square_of(r)?;
+        self.size = problem.square_of(r)?;
         self.shadow_size = self.size;
         self.rho = T::Double::from_parts(self.size, 0.0);
         Ok(())
     }
 
-    fn step(&mut self, cx: &Context<'_, T>, x: &mut Vector<T>, r: &mut Vector<T>) -> Result<Step> {
+    fn step(&mut self, problem: &Problem<'_, T>, x: &mut Vector<T>, r: &mut Vector<T>) -> Result<Step> {
         if Self::vanishes(self.rho, self.shadow_size, self.size) {
             return Ok(Step::Breakdown);
         }
-        cx.apply_projected(cx.preconditioned(&self.p, &mut self.y)?, &mut self.v)?;
-        let [energy, square] = cx.dots([(&self.shadow, &self.v), (&self.v, &self.v)])?;
+        problem.apply_projected(problem.preconditioned(&self.p, &mut self.y)?, &mut self.v)?;
+        let [energy, square] = problem.dots([(&self.shadow, &self.v), (&self.v, &self.v)])?;
         if Self::vanishes(energy, self.shadow_size, square.re()) {
             return Ok(Step::Breakdown);
         }
         let alpha = self.rho / energy;
         // From here on r is s.
         r.axpy(-T::from_double(alpha), &self.v)?;
-        cx.apply_projected(cx.preconditioned(r, &mut self.z)?, &mut self.t)?;
-        let [along, square] = cx.dots([(&self.t, r), (&self.t, &self.t)])?;
+        problem.apply_projected(problem.preconditioned(r, &mut self.z)?, &mut self.t)?;
+        let [along, square] = problem.dots([(&self.t, r), (&self.t, &self.t)])?;
         // A residual that vanished half-way leaves nothing to minimize.
         let omega = if square.re() > 0.0 { along / square } else { T::Double::ZERO };
         let previous = self.rho;
-        let [rho, size] = self.advance(cx, x, r, [alpha, omega].map(T::from_double))?;
+        let [rho, size] = self.advance(problem, x, r, [alpha, omega].map(T::from_double))?;
         (self.rho, self.size) = (rho, size.re());
         if omega == T::Double::ZERO && self.size > 0.0 {
             self.rho = T::Double::ZERO;

@@ -15,10 +15,13 @@
 use dolmen_core::{LinearOperator, MultiVector, Scalar};
 
 use crate::error::{Error, Result};
-use crate::krylov::block_driver::BlockDrive;
+use crate::krylov::block_driver::{BlockDrive, BlockIteration};
 use crate::krylov::energies::Energies;
-use crate::report::{SolveReport, StopReason};
-use crate::settings::{Norm, Settings, common_setters, forward};
+use crate::krylov::solver::{common_setters, forward};
+use crate::norm::Norm;
+use crate::report::SolveReport;
+use crate::settings::Settings;
+use crate::stop_reason::StopReason;
 
 /// Block conjugate gradients, for Hermitian positive definite operators and preconditioners and
 /// several right-hand sides.
@@ -36,7 +39,7 @@ pub struct BlockCg<'a, T> {
     settings: Settings<'a, T>,
 }
 
-pub(crate) const METHOD: &str = "block CG";
+const METHOD: &str = "block CG";
 
 impl<'a, T: Scalar> From<Settings<'a, T>> for BlockCg<'a, T> {
     fn from(settings: Settings<'a, T>) -> Self {
@@ -72,40 +75,41 @@ impl<T: Scalar> BlockCg<'_, T> {
         if self.settings.norm != Norm::True && self.settings.preconditioner.is_some() {
             return Err(Error::Norm { method: METHOD, norm: self.settings.norm });
         }
-        BlockDrive::new(&self.settings, a, b, x)?.run(x)
+        BlockDrive::new(METHOD, &self.settings, a, b, x)?.run::<BlockCgSteps>(x)
     }
 }
 
-impl<T: Scalar> BlockDrive<'_, '_, T> {
-    /// The first directions, `W = M R`.
-    pub(crate) fn start_directions(&mut self) -> Result<()> {
-        self.precondition()?;
-        self.measure()?;
-        std::mem::swap(&mut self.directions, &mut self.z);
+/// The recurrences; their state is the directions, which the driver keeps.
+struct BlockCgSteps;
+
+impl<T: Scalar> BlockIteration<T> for BlockCgSteps {
+    fn start(drive: &mut BlockDrive<'_, '_, T>) -> Result<()> {
+        drive.precondition()?;
+        drive.measure()?;
+        std::mem::swap(&mut drive.directions, &mut drive.z);
         Ok(())
     }
 
-    /// Returns one iteration, or why there is none.
-    pub(crate) fn iterate(&mut self, x: &mut MultiVector<T>) -> Result<Option<StopReason>> {
-        if self.preconditioner_is_indefinite() {
+    fn step(drive: &mut BlockDrive<'_, '_, T>, x: &mut MultiVector<T>) -> Result<Option<StopReason>> {
+        if drive.preconditioner_is_indefinite() {
             return Ok(Some(StopReason::IndefinitePreconditioner));
         }
-        self.apply()?;
-        let reduction = self.settings.reduction;
-        let energies = self.directions.gram(&self.images, reduction)?;
-        let energies = match Energies::new(&energies, |j| self.columns[j].needs_energy::<T>()) {
+        drive.apply()?;
+        let reduction = drive.settings.reduction;
+        let energies = drive.directions.gram(&drive.images, reduction)?;
+        let energies = match Energies::new(&energies, |j| drive.columns[j].needs_energy::<T>()) {
             Ok(energies) if energies.rank() > 0 => energies,
             Ok(_) => return Ok(Some(StopReason::Stagnated)),
             Err(reason) => return Ok(Some(reason)),
         };
-        let alpha = energies.solve(&self.directions.gram(&self.r, reduction)?);
-        x.multiply_add(T::ONE, &self.directions, alpha.view(), T::ONE, reduction)?;
-        self.r.multiply_add(-T::ONE, &self.images, alpha.view(), T::ONE, reduction)?;
-        self.precondition()?;
-        self.measure()?;
-        let beta = energies.solve(&self.images.gram(&self.z, reduction)?);
-        self.z.multiply_add(-T::ONE, &self.directions, beta.view(), T::ONE, reduction)?;
-        std::mem::swap(&mut self.directions, &mut self.z);
+        let alpha = energies.solve(&drive.directions.gram(&drive.r, reduction)?);
+        x.multiply_add(T::ONE, &drive.directions, alpha.view(), T::ONE, reduction)?;
+        drive.r.multiply_add(-T::ONE, &drive.images, alpha.view(), T::ONE, reduction)?;
+        drive.precondition()?;
+        drive.measure()?;
+        let beta = energies.solve(&drive.images.gram(&drive.z, reduction)?);
+        drive.z.multiply_add(-T::ONE, &drive.directions, beta.view(), T::ONE, reduction)?;
+        std::mem::swap(&mut drive.directions, &mut drive.z);
         Ok(None)
     }
 }

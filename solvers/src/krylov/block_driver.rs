@@ -7,53 +7,34 @@ use std::cell::RefCell;
 use std::time::Instant;
 
 use dolmen_core::scaling::scaled;
-use dolmen_core::{LinearOperator, MultiVector, Real, Scalar, Snapshot, Vector, profile};
+use dolmen_core::{LinearOperator, MultiVector, Scalar, Snapshot, Vector, profile};
 
 use crate::error::Result;
-use crate::krylov::block_cg::METHOD;
-use crate::krylov::context::{Context, require_same};
-use crate::krylov::course::{Course, RESERVED, Signs, Wishes};
-use crate::krylov::iteration::Archive;
+use crate::krylov::block_column::Column;
 use crate::krylov::powers::{Powers, column_norms, require_norm, scale_entries, scale_solution, vector_power};
+use crate::krylov::problem::{Problem, require_same};
+use crate::krylov::snapshot_state::Archive;
+use crate::krylov::stopping::{ResidualTests, StoppingTest, Votes};
 use crate::krylov::symmetry::{Needs, is_due, is_suspect, violation};
-use crate::report::{SolveReport, StopReason};
-use crate::settings::{Norm, Settings};
+use crate::report::SolveReport;
+use crate::settings::Settings;
+use crate::stop_reason::StopReason;
 
-/// A right-hand side and how far its solution has come.
-pub(crate) struct Column {
-    report: SolveReport,
-    /// The right-hand side of the solve is the user's times `2^-power`.
-    power: i32,
-    /// Estimate of the norm of its residual.
-    residual: f64,
-    /// The residual above which the solve has diverged.
-    limit: f64,
-    /// `r* M r`.
-    energy: f64,
-}
+/// Steps of a block method, on what its driver holds.
+pub(crate) trait BlockIteration<T: Scalar> {
+    /// Computes the first directions, `W = M R`.
+    fn start(drive: &mut BlockDrive<'_, '_, T>) -> Result<()>;
 
-impl Column {
-    pub(crate) fn is_met(&self) -> bool {
-        self.residual <= self.report.target
-    }
-
-    /// Returns true if an energy of zero is not due to rounding: the column has not converged, and its squares do
-    /// not underflow.
-    pub(crate) fn needs_energy<T: Scalar>(&self) -> bool {
-        !self.is_met() && T::Real::from_f64(self.residual * self.residual) > T::Real::ZERO
-    }
-
-    /// Returns the residual beside the right-hand side.
-    fn relative(&self) -> f64 {
-        if self.report.rhs_norm > 0.0 { self.residual / self.report.rhs_norm } else { self.residual }
-    }
+    /// Makes one iteration, or gives the reason for which there is none.
+    fn step(drive: &mut BlockDrive<'_, '_, T>, x: &mut MultiVector<T>) -> Result<Option<StopReason>>;
 }
 
 /// A block solve under way.
 pub(crate) struct BlockDrive<'s, 'a, T: Scalar> {
+    method: &'static str,
     pub(crate) settings: &'s Settings<'a, T>,
-    course: Course<'s, 'a, T>,
-    wishes: Wishes,
+    stopping: StoppingTest<'s, 'a, T>,
+    votes: Votes,
     a: &'s dyn LinearOperator<T>,
     b: Cow<'s, MultiVector<T>>,
     powers: Powers,
@@ -77,32 +58,34 @@ pub(crate) struct BlockDrive<'s, 'a, T: Scalar> {
 
 impl<'s, 'a, T: Scalar> BlockDrive<'s, 'a, T> {
     pub(crate) fn new(
+        method: &'static str,
         settings: &'s Settings<'a, T>,
         a: &'s dyn LinearOperator<T>,
         b: &'s MultiVector<T>,
         x: &MultiVector<T>,
     ) -> Result<Self> {
-        settings.agree(METHOD, b.comm())?;
-        require_same(METHOD, "operator", a.domain(), a.range())?;
-        require_same(METHOD, "right-hand sides", a.range(), b.layout())?;
-        require_same(METHOD, "initial guesses", a.domain(), x.layout())?;
+        settings.agree(method, b.comm())?;
+        require_same(method, "operator", a.domain(), a.range())?;
+        require_same(method, "right-hand sides", a.range(), b.layout())?;
+        require_same(method, "initial guesses", a.domain(), x.layout())?;
         for inner in [settings.preconditioner, settings.projection].into_iter().flatten() {
-            require_same(METHOD, "preconditioner or projection", a.range(), inner.domain())?;
-            require_same(METHOD, "preconditioner or projection", a.domain(), inner.range())?;
+            require_same(method, "preconditioner or projection", a.range(), inner.domain())?;
+            require_same(method, "preconditioner or projection", a.domain(), inner.range())?;
         }
         let count = b.columns();
         if x.columns() != count {
             let shape = |columns| (b.layout().global_len(), columns as u64);
             let (expected, found) = (shape(count), shape(x.columns()));
-            return Err(dolmen_core::Error::Shape { operation: METHOD, expected, found }.into());
+            return Err(dolmen_core::Error::Shape { operation: method, expected, found }.into());
         }
         let zeros = || MultiVector::zeros(b.layout(), count);
         let resumed = settings.resume.map(|snapshot| Powers::resumed(snapshot, count));
         let (powers, saved) = resumed.map_or_else(Default::default, |(powers, saved)| (powers, Some(saved)));
         let mut new = BlockDrive {
+            method,
             settings,
-            course: Course::new(settings),
-            wishes: Wishes::new(settings, b.comm()),
+            stopping: StoppingTest::new(settings),
+            votes: Votes::new(settings, b.comm()),
             a,
             b: Cow::Borrowed(b),
             powers,
@@ -129,9 +112,9 @@ impl<'s, 'a, T: Scalar> BlockDrive<'s, 'a, T> {
         for j in 0..self.r.columns() {
             self.r.copy_column_to(j, &mut rhs)?;
             let norm = rhs.try_norm2()?;
-            require_norm(METHOD, &rhs, norm)?;
+            require_norm(self.method, &rhs, norm)?;
             let power = saved.map_or_else(|| vector_power::<T>(norm), |saved| saved[j]);
-            self.columns.push(Column::new(self.settings, scaled(norm, -power), power));
+            self.columns.push(Column::new(self.method, self.settings, scaled(norm, -power), power));
             if power != 0 {
                 scale_entries(self.b.to_mut().column_mut(j), -power);
             }
@@ -139,10 +122,10 @@ impl<'s, 'a, T: Scalar> BlockDrive<'s, 'a, T> {
         Ok(())
     }
 
-    pub(crate) fn run(mut self, x: &mut MultiVector<T>) -> Result<Vec<SolveReport>> {
+    pub(crate) fn run<I: BlockIteration<T>>(mut self, x: &mut MultiVector<T>) -> Result<Vec<SolveReport>> {
         let start = Instant::now();
-        let _event = profile::event(METHOD);
-        let outcome = self.iterate_to_end(x);
+        let _event = profile::event(self.method);
+        let outcome = self.iterate_to_end::<I>(x);
         let solutions = self.give_back(x);
         let reason = outcome?;
         solutions?;
@@ -156,40 +139,40 @@ impl<'s, 'a, T: Scalar> BlockDrive<'s, 'a, T> {
         let mut one = Vector::zeros(x.layout());
         for (j, power) in powers.enumerate().filter(|(_, power)| self.has_taken_x && *power != 0) {
             x.copy_column_to(j, &mut one)?;
-            scale_solution(METHOD, &mut one, power)?;
+            scale_solution(self.method, &mut one, power)?;
             x.set_column(j, &one)?;
         }
         Ok(())
     }
 
-    fn iterate_to_end(&mut self, x: &mut MultiVector<T>) -> Result<StopReason> {
+    fn iterate_to_end<I: BlockIteration<T>>(&mut self, x: &mut MultiVector<T>) -> Result<StopReason> {
         match self.settings.resume {
             Some(snapshot) => self.load(snapshot, x)?,
-            None => self.begin(x)?,
+            None => self.begin::<I>(x)?,
         }
         let reason = loop {
-            if let Some(reason) = self.course.verdict(&self.signs(), &self.wishes) {
+            if let Some(reason) = self.stopping.verdict(&self.tests(), &self.votes) {
                 break reason;
             }
-            if let Some(reason) = self.step(x)? {
+            if let Some(reason) = self.step::<I>(x)? {
                 break reason;
             }
         };
         if reason == StopReason::IterationLimit {
-            self.course.hear_last(&self.wishes, self.b.comm())?;
+            self.stopping.hear_last(&self.votes, self.b.comm())?;
             self.hand_out(x)?;
         }
-        if !self.course.is_true {
+        if !self.stopping.is_true {
             self.compute_residuals(x)?;
         }
         let suspect = |column: &Column| !column.is_met() && is_suspect(reason, &column.report.history);
         let violation = if self.columns.iter().any(suspect) { self.violation()? } else { None };
-        self.course.end(self.b.comm())?;
+        self.stopping.end(self.b.comm())?;
         Ok(violation.unwrap_or(reason))
     }
 
     /// The first residuals and start.
-    fn begin(&mut self, x: &mut MultiVector<T>) -> Result<()> {
+    fn begin<I: BlockIteration<T>>(&mut self, x: &mut MultiVector<T>) -> Result<()> {
         for (j, column) in self.columns.iter().enumerate() {
             if column.report.rhs_norm == 0.0 {
                 x.column_mut(j).fill(T::ZERO);
@@ -197,7 +180,7 @@ impl<'s, 'a, T: Scalar> BlockDrive<'s, 'a, T> {
         }
         self.take_guesses(x)?;
         self.measure_residuals()?;
-        self.start_method()?;
+        self.start_method::<I>()?;
         for column in &mut self.columns {
             column.limit = column.limit.max(self.settings.dtol * column.residual);
         }
@@ -231,16 +214,16 @@ impl<'s, 'a, T: Scalar> BlockDrive<'s, 'a, T> {
     }
 
     /// Computes the residuals, and starts from them if one is still too large.
-    fn start(&mut self, x: &MultiVector<T>) -> Result<()> {
+    fn start<I: BlockIteration<T>>(&mut self, x: &MultiVector<T>) -> Result<()> {
         self.compute_residuals(x)?;
-        self.start_method()
+        self.start_method::<I>()
     }
 
-    fn start_method(&mut self) -> Result<()> {
+    fn start_method<I: BlockIteration<T>>(&mut self) -> Result<()> {
         let finite = self.columns.iter().all(|column| column.residual.is_finite());
         if finite && !self.columns.iter().all(Column::is_met) {
             let known: Vec<f64> = self.columns.iter().map(|column| column.residual).collect();
-            self.start_directions()?;
+            I::start(self)?;
             self.columns.iter_mut().zip(known).for_each(|(column, known)| column.residual = known);
         }
         Ok(())
@@ -269,7 +252,7 @@ impl<'s, 'a, T: Scalar> BlockDrive<'s, 'a, T> {
             column.residual = one.norm2();
             column.report.true_residual = column.residual;
         }
-        self.course.is_true = true;
+        self.stopping.is_true = true;
         let unmet = self.columns.iter().filter(|column| !column.is_met());
         self.last_true = unmet.map(Column::relative).fold(0.0, f64::max);
         Ok(())
@@ -296,10 +279,10 @@ impl<'s, 'a, T: Scalar> BlockDrive<'s, 'a, T> {
         project(self.settings.projection, &mut self.z)
     }
 
-    /// The norms of the residuals and their energies, in one reduction in which wishes ride.
+    /// The norms of the residuals and their energies, in one reduction in which votes ride.
     pub(crate) fn measure(&mut self) -> Result<()> {
         let reduction = self.settings.reduction;
-        self.wishes.ride(|riders| self.r.column_dots(&self.r, reduction.with(riders), &mut self.sums))?;
+        self.votes.ride(|riders| self.r.column_dots(&self.r, reduction.with(riders), &mut self.sums))?;
         for (column, square) in self.columns.iter_mut().zip(&self.sums) {
             (column.residual, column.energy) = (square.re().sqrt(), square.re());
         }
@@ -317,9 +300,9 @@ impl<'s, 'a, T: Scalar> BlockDrive<'s, 'a, T> {
     }
 
     /// Returns the state of all residuals.
-    fn signs(&self) -> Signs {
+    fn tests(&self) -> ResidualTests {
         let all = |what: fn(&Column) -> bool| self.columns.iter().all(what);
-        Signs {
+        ResidualTests {
             finite: all(|column| column.residual.is_finite()),
             hidden: false,
             met: all(Column::is_met),
@@ -328,22 +311,22 @@ impl<'s, 'a, T: Scalar> BlockDrive<'s, 'a, T> {
     }
 
     /// Returns one iteration, and a new start where all estimates meet their targets.
-    fn step(&mut self, x: &mut MultiVector<T>) -> Result<Option<StopReason>> {
-        self.wishes.forget();
+    fn step<I: BlockIteration<T>>(&mut self, x: &mut MultiVector<T>) -> Result<Option<StopReason>> {
+        self.votes.forget();
         if self.columns.iter().any(|column| !column.is_met() && is_due(&column.report.history))
             && let Some(reason) = self.violation()?
         {
             return Ok(Some(reason));
         }
-        if let Some(reason) = self.iterate(x)? {
+        if let Some(reason) = I::step(self, x)? {
             return Ok(Some(reason));
         }
-        self.course.iterations += 1;
-        self.course.is_true = false;
+        self.stopping.iterations += 1;
+        self.stopping.is_true = false;
         if self.columns.iter().all(Column::is_met) {
             let before = self.last_true;
-            self.start(x)?;
-            self.course.started_again(self.last_true <= 0.5 * before);
+            self.start::<I>(x)?;
+            self.stopping.started_again(self.last_true <= 0.5 * before);
         }
         self.record(x)?;
         Ok(None)
@@ -358,26 +341,26 @@ impl<'s, 'a, T: Scalar> BlockDrive<'s, 'a, T> {
         let worst = self.columns.iter().reduce(|worst, next| if excess(&next) > excess(&worst) { next } else { worst });
         if let Some(worst) = worst {
             let [residual, target] = [worst.residual, worst.report.target].map(|norm| scaled(norm, worst.power));
-            self.course.tell(residual, target, &self.wishes);
+            self.stopping.tell(residual, target, &self.votes);
         }
-        self.course.meet(&self.wishes, self.b.comm())?;
+        self.stopping.meet(&self.votes, self.b.comm())?;
         self.hand_out(x)
     }
 
     /// Gives the monitor a snapshot if it is time.
     fn hand_out(&mut self, x: &mut MultiVector<T>) -> Result<()> {
-        if !self.course.is_due(&self.wishes) {
+        if !self.stopping.is_due(&self.votes) {
             return Ok(());
         }
-        let mut snapshot = Snapshot::new(METHOD);
+        let mut snapshot = Snapshot::new(self.method);
         let columns: Vec<i32> = self.columns.iter().map(|column| column.power).collect();
         self.powers.save(&mut snapshot, &columns);
         self.archive(&mut Archive::Save(&mut snapshot), x);
-        self.course.deliver(snapshot, self.b.comm())
+        self.stopping.deliver(snapshot, self.b.comm())
     }
 
     fn load(&mut self, snapshot: &Snapshot<T>, x: &mut MultiVector<T>) -> Result<()> {
-        let mut archive = Archive::load(snapshot, METHOD);
+        let mut archive = Archive::load(snapshot, self.method);
         self.archive(&mut archive, x);
         archive.agree(self.b.comm())?;
         self.has_taken_x = true;
@@ -406,7 +389,7 @@ impl<'s, 'a, T: Scalar> BlockDrive<'s, 'a, T> {
             archive.reals(&format!("column {j}"), &mut numbers);
             [column.residual, column.limit, column.energy, column.report.true_residual] = numbers;
         }
-        self.course.archive(archive);
+        self.stopping.archive(archive);
         archive.integer("applications", &mut self.applications);
         archive.integer("preconditionings", &mut self.preconditionings);
         archive.real("last true residual", &mut self.last_true);
@@ -415,10 +398,10 @@ impl<'s, 'a, T: Scalar> BlockDrive<'s, 'a, T> {
     /// Returns the operator that should be Hermitian and is not.
     fn violation(&mut self) -> Result<Option<StopReason>> {
         let zero = Vector::zeros(self.b.layout());
-        let cx = Context::square(METHOD, self.settings, self.a, &zero, &zero)?;
-        let found = violation(&cx, Needs::Both)?;
-        self.applications += cx.applications.get();
-        self.preconditionings += cx.preconditionings.get();
+        let problem = Problem::square(self.method, self.settings, self.a, &zero, &zero)?;
+        let found = violation(&problem, Needs::Both)?;
+        self.applications += problem.applications.get();
+        self.preconditionings += problem.preconditionings.get();
         Ok(found)
     }
 
@@ -426,7 +409,7 @@ impl<'s, 'a, T: Scalar> BlockDrive<'s, 'a, T> {
     /// target is convergence, whatever ended the solve.
     fn into_reports(self, reason: StopReason, start: Instant) -> Vec<SolveReport> {
         let (iterations, applications, preconditionings) =
-            (self.course.iterations, self.applications, self.preconditionings);
+            (self.stopping.iterations, self.applications, self.preconditionings);
         let finished = self.columns.into_iter().map(|column| {
             let reason = if column.is_met() { StopReason::Converged } else { reason };
             let time = start.elapsed();
@@ -456,25 +439,4 @@ fn project<T: Scalar>(projection: Option<&dyn LinearOperator<T>>, block: &mut Mu
         projection.apply_many(&unprojected, block)?;
     }
     Ok(())
-}
-
-impl Column {
-    fn new<T>(settings: &Settings<'_, T>, rhs_norm: f64, power: i32) -> Column {
-        let atol = scaled(settings.atol, -power);
-        let report = SolveReport {
-            method: METHOD,
-            reason: StopReason::IterationLimit,
-            iterations: 0,
-            history: Vec::with_capacity(settings.max_iterations.min(RESERVED) + 1),
-            norm: Norm::True,
-            rhs_norm,
-            target: (settings.rtol * rhs_norm).max(atol),
-            true_residual: f64::INFINITY,
-            normal_residual: None,
-            applications: 0,
-            preconditionings: 0,
-            time: std::time::Duration::ZERO,
-        };
-        Column { report, power, residual: f64::INFINITY, limit: settings.dtol * rhs_norm, energy: 0.0 }
-    }
 }

@@ -22,11 +22,13 @@ use std::borrow::Cow;
 use dolmen_core::{Scalar, Vector, update};
 
 use crate::error::Result;
-use crate::krylov::context::Context;
-use crate::krylov::iteration::{Archive, Iteration, Step};
+use crate::krylov::method::{Iteration, Step};
+use crate::krylov::problem::Problem;
+use crate::krylov::snapshot_state::Archive;
+use crate::krylov::solver::square_solver;
 use crate::krylov::symmetry::Needs;
-use crate::report::StopReason;
-use crate::settings::{Norm, square_solver};
+use crate::norm::Norm;
+use crate::stop_reason::StopReason;
 
 square_solver! {
     /// Conjugate gradients, for Hermitian positive definite operators and preconditioners.
@@ -42,17 +44,17 @@ square_solver! {
 }
 
 impl<T: Scalar> Cg<'_, T> {
-    fn iteration<'s>(&self, cx: &Context<'s, T>) -> Result<Run<'s, T>> {
-        let source = match cx.diagonal() {
-            _ if cx.leaves_residuals() => Preconditioned::Residual,
+    fn iteration<'s>(&self, problem: &Problem<'s, T>) -> Result<CgState<'s, T>> {
+        let source = match problem.diagonal() {
+            _ if problem.leaves_residuals() => Preconditioned::Residual,
             Some(diagonal) => Preconditioned::Diagonal(diagonal),
-            None => Preconditioned::Stored(cx.zeros()),
+            None => Preconditioned::Stored(problem.zeros()),
         };
-        Ok(Run { z: source, p: cx.zeros(), q: cx.zeros(), rho: 0.0 })
+        Ok(CgState { z: source, p: problem.zeros(), q: problem.zeros(), rho: 0.0 })
     }
 }
 
-struct Run<'s, T: Scalar> {
+struct CgState<'s, T: Scalar> {
     z: Preconditioned<'s, T>,
     p: Vector<T>,
     /// `A p`.
@@ -71,32 +73,32 @@ enum Preconditioned<'s, T: Scalar> {
     Stored(Vector<T>),
 }
 
-impl<T: Scalar> Run<'_, T> {
+impl<T: Scalar> CgState<'_, T> {
     /// Returns `r -= alpha q`, `z = M r`, `rho = r* z`; the norm of the residual.
-    fn reduce(&mut self, cx: &Context<'_, T>, r: &mut Vector<T>, alpha: T) -> Result<f64> {
-        let of_z = cx.norm == Norm::Preconditioned;
+    fn reduce(&mut self, problem: &Problem<'_, T>, r: &mut Vector<T>, alpha: T) -> Result<f64> {
+        let of_z = problem.norm == Norm::Preconditioned;
         let measured = |r: T, z: T| if of_z { (z, z) } else { (r, r) };
         let [rho, square] = match &mut self.z {
-            Preconditioned::Residual => cx.update_dots([r], [&self.q], |[r], [q]| {
+            Preconditioned::Residual => problem.update_dots([r], [&self.q], |[r], [q]| {
                 let r = r - alpha * q;
                 ([r], [(r, r); 2])
             })?,
             Preconditioned::Diagonal(diagonal) => {
-                cx.count_preconditioning();
-                cx.update_dots([r], [&self.q, diagonal], |[r], [q, d]| {
+                problem.count_preconditioning();
+                problem.update_dots([r], [&self.q, diagonal], |[r], [q, d]| {
                     let r = r - alpha * q;
                     ([r], [(r, r * d), measured(r, r * d)])
                 })?
             }
             Preconditioned::Stored(z) => {
                 r.axpy(-alpha, &self.q)?;
-                cx.precondition(r, z)?;
+                problem.precondition(r, z)?;
                 let other = if of_z { &*z } else { &*r };
-                cx.dots([(r, z), (other, other)])?
+                problem.dots([(r, z), (other, other)])?
             }
         };
         self.rho = rho.re();
-        Ok(if cx.norm == Norm::Natural { self.rho.abs().sqrt() } else { square.re().sqrt() })
+        Ok(if problem.norm == Norm::Natural { self.rho.abs().sqrt() } else { square.re().sqrt() })
     }
 
     /// `x += alpha p`, `p = z + beta p`.
@@ -112,22 +114,22 @@ impl<T: Scalar> Run<'_, T> {
     }
 }
 
-impl<T: Scalar> Iteration<T> for Run<'_, T> {
+impl<T: Scalar> Iteration<T> for CgState<'_, T> {
     const NEEDS: Needs = Needs::Both;
 
-    fn start(&mut self, cx: &Context<'_, T>, r: &Vector<T>) -> Result<()> {
-        cx.precondition(r, &mut self.p)?;
-        let [rho] = cx.dots([(r, &self.p)])?;
+    fn start(&mut self, problem: &Problem<'_, T>, r: &Vector<T>) -> Result<()> {
+        problem.precondition(r, &mut self.p)?;
+        let [rho] = problem.dots([(r, &self.p)])?;
         self.rho = rho.re();
         Ok(())
     }
 
-    fn step(&mut self, cx: &Context<'_, T>, x: &mut Vector<T>, r: &mut Vector<T>) -> Result<Step> {
-        if let Some(reason) = refuse_energy(cx, self.rho) {
+    fn step(&mut self, problem: &Problem<'_, T>, x: &mut Vector<T>, r: &mut Vector<T>) -> Result<Step> {
+        if let Some(reason) = refuse_energy(problem, self.rho) {
             return Ok(Step::Stop(reason));
         }
-        cx.apply(&self.p, &mut self.q)?;
-        let [energy] = cx.dots([(&self.p, &self.q)])?;
+        problem.apply(&self.p, &mut self.q)?;
+        let [energy] = problem.dots([(&self.p, &self.q)])?;
         let energy = energy.re();
         if !energy.is_finite() {
             return Ok(Step::Stop(StopReason::NotFinite));
@@ -137,7 +139,7 @@ impl<T: Scalar> Iteration<T> for Run<'_, T> {
         }
         let previous = self.rho;
         let alpha = T::from_parts(previous / energy, 0.0);
-        let residual = self.reduce(cx, r, alpha)?;
+        let residual = self.reduce(problem, r, alpha)?;
         self.advance(x, r, [alpha, T::from_parts(self.rho / previous, 0.0)])?;
         Step::next(residual)
     }
@@ -149,10 +151,10 @@ impl<T: Scalar> Iteration<T> for Run<'_, T> {
 }
 
 /// Returns the reason for which no step can be made with `rho = r* M r`.
-pub(crate) fn refuse_energy<T: Scalar>(cx: &Context<'_, T>, rho: f64) -> Option<StopReason> {
+pub(crate) fn refuse_energy<T: Scalar>(problem: &Problem<'_, T>, rho: f64) -> Option<StopReason> {
     if !rho.is_finite() {
         Some(StopReason::NotFinite)
-    } else if rho < 0.0 || (rho == 0.0 && cx.is_preconditioned()) {
+    } else if rho < 0.0 || (rho == 0.0 && problem.is_preconditioned()) {
         Some(StopReason::IndefinitePreconditioner)
     } else {
         // Squares so small that they underflow: no step can be computed from them.

@@ -10,9 +10,10 @@
 use dolmen_core::{AdjointOperator, Scalar, Vector};
 
 use crate::error::Result;
-use crate::krylov::context::Context;
-use crate::krylov::iteration::{Archive, Estimate, Iteration, Step};
 use crate::krylov::least_squares::least_squares_solver;
+use crate::krylov::method::{Estimate, Iteration, Step};
+use crate::krylov::problem::Problem;
+use crate::krylov::snapshot_state::Archive;
 use crate::settings::Settings;
 
 /// CGLS, for least-squares problems of any shape and rank.
@@ -24,13 +25,13 @@ pub struct Cgls<'a, T> {
 least_squares_solver!(Cgls, "CGLS");
 
 impl<T: Scalar> Cgls<'_, T> {
-    fn iteration(&self, cx: &Context<'_, T>) -> Result<Run<T>> {
-        let [s, p, t] = std::array::from_fn(|_| cx.zeros());
-        Ok(Run { s, p, t, q: Vector::zeros(cx.a.range()), gamma: 0.0 })
+    fn iteration(&self, problem: &Problem<'_, T>) -> Result<CglsState<T>> {
+        let [s, p, t] = std::array::from_fn(|_| problem.zeros());
+        Ok(CglsState { s, p, t, q: Vector::zeros(problem.a.range()), gamma: 0.0 })
     }
 }
 
-struct Run<T> {
+struct CglsState<T> {
     /// `M^H A^H r`.
     s: Vector<T>,
     p: Vector<T>,
@@ -42,17 +43,17 @@ struct Run<T> {
     gamma: f64,
 }
 
-impl<T: Scalar> Iteration<T> for Run<T> {
-    fn start(&mut self, cx: &Context<'_, T>, r: &Vector<T>) -> Result<()> {
-        cx.apply_adjoint(r, &mut self.s)?;
-        self.gamma = cx.square_of(&self.s)?;
+impl<T: Scalar> Iteration<T> for CglsState<T> {
+    fn start(&mut self, problem: &Problem<'_, T>, r: &Vector<T>) -> Result<()> {
+        problem.apply_adjoint(r, &mut self.s)?;
+        self.gamma = problem.square_of(&self.s)?;
         Ok(self.p.copy_from(&self.s)?)
     }
 
-    fn step(&mut self, cx: &Context<'_, T>, x: &mut Vector<T>, r: &mut Vector<T>) -> Result<Step> {
-        cx.precondition(&self.p, &mut self.t)?;
-        cx.apply(&self.t, &mut self.q)?;
-        let [square, along, size] = cx.dots([(&self.q, &self.q), (&self.q, r), (r, r)])?;
+    fn step(&mut self, problem: &Problem<'_, T>, x: &mut Vector<T>, r: &mut Vector<T>) -> Result<Step> {
+        problem.precondition(&self.p, &mut self.t)?;
+        problem.apply(&self.t, &mut self.q)?;
+        let [square, along, size] = problem.dots([(&self.q, &self.q), (&self.q, r), (r, r)])?;
         let (square, along, size) = (square.re(), along.re(), size.re());
         if square == 0.0 {
             return Ok(Step::Breakdown);
@@ -60,9 +61,9 @@ impl<T: Scalar> Iteration<T> for Run<T> {
         let alpha = self.gamma / square;
         x.axpy(T::from_parts(alpha, 0.0), &self.t)?;
         r.axpy(T::from_parts(-alpha, 0.0), &self.q)?;
-        cx.apply_adjoint(r, &mut self.s)?;
+        problem.apply_adjoint(r, &mut self.s)?;
         let before = self.gamma;
-        self.gamma = cx.square_of(&self.s)?;
+        self.gamma = problem.square_of(&self.s)?;
         self.p.axpby(T::ONE, &self.s, T::from_parts(self.gamma / before, 0.0))?;
         let rest = size - alpha * (2.0 * along - alpha * square);
         // A difference that rounding has eaten is not a residual of zero, but nearly.

@@ -12,12 +12,14 @@ use dolmen_core::scaling::scaled;
 use dolmen_core::{Scalar, Vector};
 
 use crate::error::{NoSpectrum, Result};
-use crate::krylov::context::Context;
-use crate::krylov::iteration::{Archive, Iteration, Step};
+use crate::krylov::method::{Iteration, Step};
+use crate::krylov::problem::Problem;
+use crate::krylov::snapshot_state::Archive;
+use crate::krylov::solver::square_solver;
 use crate::krylov::spectrum::estimate;
 use crate::krylov::symmetry::Needs;
-use crate::report::StopReason;
-use crate::settings::{Settings, require, square_solver};
+use crate::settings::{Settings, require};
+use crate::stop_reason::StopReason;
 
 /// Chebyshev's iteration, for Hermitian positive definite operators with a known spectrum.
 pub struct Chebyshev<'a, T> {
@@ -66,29 +68,29 @@ impl<T: Scalar> Chebyshev<'_, T> {
         self
     }
 
-    fn iteration(&self, cx: &Context<'_, T>) -> Result<Run<T>> {
+    fn iteration(&self, problem: &Problem<'_, T>) -> Result<ChebyshevState<T>> {
         let steps = self.estimate_steps;
-        require_estimate_steps(cx.method, steps)?;
+        require_estimate_steps(problem.method, steps)?;
         let is_given = self.bounds.is_some();
-        cx.compare("estimate_steps", &steps);
-        cx.compare("bounds", &self.bounds);
+        problem.compare("estimate_steps", &steps);
+        problem.compare("bounds", &self.bounds);
         let (bounds, refused) = match self.bounds {
             Some(bounds) => {
-                require_bounds(cx.method, bounds)?;
+                require_bounds(problem.method, bounds)?;
                 (bounds, None)
             }
-            None => match estimate(cx, steps)? {
+            None => match estimate(problem, steps)? {
                 Ok([smallest, _]) if smallest <= 0.0 => ([1.0; 2], Some(StopReason::IndefiniteOperator)),
                 Ok([smallest, largest]) => ([smallest, MARGIN * largest], None),
                 Err(reason) => ([1.0; 2], Some(end(reason))),
             },
         };
-        let [z, d, image] = std::array::from_fn(|_| cx.zeros());
-        Ok(Run { z, d, image, bounds, is_given, refused, rho: 0.0 })
+        let [z, d, image] = std::array::from_fn(|_| problem.zeros());
+        Ok(ChebyshevState { z, d, image, bounds, is_given, refused, rho: 0.0 })
     }
 }
 
-struct Run<T> {
+struct ChebyshevState<T> {
     /// `M r`.
     z: Vector<T>,
     /// The next correction.
@@ -113,43 +115,43 @@ fn end(reason: NoSpectrum) -> StopReason {
     }
 }
 
-impl<T: Scalar> Run<T> {
+impl<T: Scalar> ChebyshevState<T> {
     /// Middle and half width of the interval. One point is widened, to divide by.
-    fn interval(&self, cx: &Context<'_, T>) -> (f64, f64) {
-        let power = if self.is_given { cx.product_power() } else { 0 };
+    fn interval(&self, problem: &Problem<'_, T>) -> (f64, f64) {
+        let power = if self.is_given { problem.product_power() } else { 0 };
         let [smallest, largest] = self.bounds.map(|bound| scaled(bound, -power));
         let middle = (largest + smallest) / 2.0;
         (middle, ((largest - smallest) / 2.0).max(1e-3 * middle))
     }
 }
 
-impl<T: Scalar> Iteration<T> for Run<T> {
+impl<T: Scalar> Iteration<T> for ChebyshevState<T> {
     const NEEDS: Needs = Needs::Both;
 
-    fn start(&mut self, cx: &Context<'_, T>, r: &Vector<T>) -> Result<()> {
-        cx.precondition(r, &mut self.z)?;
+    fn start(&mut self, problem: &Problem<'_, T>, r: &Vector<T>) -> Result<()> {
+        problem.precondition(r, &mut self.z)?;
         if self.is_given {
-            cx.assume_operator_preconditioned(self.bounds[1]);
+            problem.assume_operator_preconditioned(self.bounds[1]);
         }
-        let (middle, half) = self.interval(cx);
+        let (middle, half) = self.interval(problem);
         self.rho = half / middle;
         Ok(self.d.axpby(T::from_parts(1.0 / middle, 0.0), &self.z, T::ZERO)?)
     }
 
-    fn step(&mut self, cx: &Context<'_, T>, x: &mut Vector<T>, r: &mut Vector<T>) -> Result<Step> {
+    fn step(&mut self, problem: &Problem<'_, T>, x: &mut Vector<T>, r: &mut Vector<T>) -> Result<Step> {
         if let Some(reason) = self.refused {
             return Ok(Step::Stop(reason));
         }
         x.axpy(T::ONE, &self.d)?;
-        cx.apply_projected(&self.d, &mut self.image)?;
+        problem.apply_projected(&self.d, &mut self.image)?;
         r.axpy(-T::ONE, &self.image)?;
-        cx.precondition(r, &mut self.z)?;
-        let (middle, half) = self.interval(cx);
+        problem.precondition(r, &mut self.z)?;
+        let (middle, half) = self.interval(problem);
         let rho = 1.0 / (2.0 * middle / half - self.rho);
         let factors = [2.0 * rho / half, rho * self.rho].map(|factor| T::from_parts(factor, 0.0));
         self.d.axpby(factors[0], &self.z, factors[1])?;
         self.rho = rho;
-        Step::next(cx.residual_norm(r, &self.z)?)
+        Step::next(problem.residual_norm(r, &self.z)?)
     }
 
     fn archive(&mut self, archive: &mut Archive<'_, T>) {

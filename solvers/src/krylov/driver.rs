@@ -19,24 +19,27 @@ use dolmen_core::scaling::scaled;
 use dolmen_core::{Real, Scalar, Snapshot, Vector, profile};
 
 use crate::error::Result;
-use crate::krylov::context::Context;
-use crate::krylov::course::{Course, RESERVED, Signs};
-use crate::krylov::iteration::{Archive, Estimate, Iteration, Step};
+use crate::krylov::method::{Estimate, Iteration, Step};
 use crate::krylov::powers::scale_solution;
+use crate::krylov::problem::Problem;
+use crate::krylov::snapshot_state::Archive;
+use crate::krylov::stopping::{RESERVED, ResidualTests, StoppingTest};
 use crate::krylov::symmetry::{Needs, is_due, is_suspect, violation};
-use crate::report::{SolveReport, StopReason};
-use crate::settings::{Norm, Settings};
+use crate::norm::Norm;
+use crate::report::SolveReport;
+use crate::settings::Settings;
+use crate::stop_reason::StopReason;
 
 /// Solves by a method.
 pub(crate) fn drive<'s, T: Scalar, I: Iteration<T>>(
-    cx: Context<'s, T>,
+    problem: Problem<'s, T>,
     settings: &'s Settings<'_, T>,
     iteration: I,
     x: &mut Vector<T>,
 ) -> Result<SolveReport> {
-    let start = cx.start;
-    let _event = profile::event(cx.method);
-    let mut drive = Drive::new(cx, settings, iteration)?;
+    let start = problem.start;
+    let _event = profile::event(problem.method);
+    let mut drive = Drive::new(problem, settings, iteration)?;
     let outcome = drive.run(x);
     let solution = drive.give_back(x);
     outcome.and(solution)?;
@@ -46,9 +49,9 @@ pub(crate) fn drive<'s, T: Scalar, I: Iteration<T>>(
 
 /// A solve under way.
 struct Drive<'s, 'a, T: Scalar, I> {
-    cx: Context<'s, T>,
+    problem: Problem<'s, T>,
     settings: &'s Settings<'a, T>,
-    course: Course<'s, 'a, T>,
+    stopping: StoppingTest<'s, 'a, T>,
     iteration: I,
     r: Vector<T>,
     /// `M r` for the norms that need it, `M^H A^H r` in least squares.
@@ -65,18 +68,18 @@ struct Drive<'s, 'a, T: Scalar, I> {
 }
 
 impl<'s, 'a, T: Scalar, I: Iteration<T>> Drive<'s, 'a, T, I> {
-    fn new(mut cx: Context<'s, T>, settings: &'s Settings<'a, T>, iteration: I) -> Result<Self> {
-        let needs_z = cx.is_least_squares() || cx.norm != Norm::True;
-        let mut z = needs_z.then(|| cx.zeros());
-        let (r, rhs_norm) = cx.rhs(settings.resume.is_some())?;
-        let size = measure(&cx, &r, rhs_norm, z.as_mut())?;
-        let atol = scaled(settings.atol, -cx.residual_power());
+    fn new(mut problem: Problem<'s, T>, settings: &'s Settings<'a, T>, iteration: I) -> Result<Self> {
+        let needs_z = problem.is_least_squares() || problem.norm != Norm::True;
+        let mut z = needs_z.then(|| problem.zeros());
+        let (r, rhs_norm) = problem.rhs(settings.resume.is_some())?;
+        let size = measure(&problem, &r, rhs_norm, z.as_mut())?;
+        let atol = scaled(settings.atol, -problem.residual_power());
         let report = SolveReport {
-            method: cx.method,
+            method: problem.method,
             reason: StopReason::IterationLimit,
             iterations: 0,
             history: Vec::with_capacity(settings.max_iterations.min(RESERVED) + 1),
-            norm: cx.norm,
+            norm: problem.norm,
             rhs_norm,
             target: (settings.rtol * size).max(atol),
             true_residual: f64::INFINITY,
@@ -85,11 +88,11 @@ impl<'s, 'a, T: Scalar, I: Iteration<T>> Drive<'s, 'a, T, I> {
             preconditionings: 0,
             time: std::time::Duration::ZERO,
         };
-        cx.target.set(report.target);
+        problem.target.set(report.target);
         let unknown = Estimate::from(f64::INFINITY);
-        let (course, limit) = (Course::new(settings), settings.dtol * size);
+        let (stopping, limit) = (StoppingTest::new(settings), settings.dtol * size);
         let (estimate, last, has_taken_x) = (unknown, unknown, false);
-        Ok(Drive { cx, settings, course, iteration, r, z, estimate, last, limit, report, has_taken_x })
+        Ok(Drive { problem, settings, stopping, iteration, r, z, estimate, last, limit, report, has_taken_x })
     }
 
     fn run(&mut self, x: &mut Vector<T>) -> Result<()> {
@@ -98,7 +101,7 @@ impl<'s, 'a, T: Scalar, I: Iteration<T>> Drive<'s, 'a, T, I> {
             None => self.begin(x)?,
         }
         let reason = loop {
-            if let Some(reason) = self.course.verdict(&self.signs(), &self.cx.wishes) {
+            if let Some(reason) = self.stopping.verdict(&self.tests(), &self.problem.votes) {
                 break reason;
             }
             if let Some(reason) = self.step(x)? {
@@ -106,7 +109,7 @@ impl<'s, 'a, T: Scalar, I: Iteration<T>> Drive<'s, 'a, T, I> {
             }
         };
         if reason == StopReason::IterationLimit {
-            self.course.hear_last(&self.cx.wishes, self.cx.b.comm())?;
+            self.stopping.hear_last(&self.problem.votes, self.problem.b.comm())?;
             self.hand_out(x)?;
         }
         self.conclude(reason, x)
@@ -114,8 +117,8 @@ impl<'s, 'a, T: Scalar, I: Iteration<T>> Drive<'s, 'a, T, I> {
 
     /// Brings `x` to the user's units.
     fn give_back(&self, x: &mut Vector<T>) -> Result<()> {
-        let power = if self.has_taken_x { self.cx.solution_power() } else { 0 };
-        scale_solution(self.cx.method, x, power)
+        let power = if self.has_taken_x { self.problem.solution_power() } else { 0 };
+        scale_solution(self.problem.method, x, power)
     }
 
     /// The first residual and start.
@@ -123,7 +126,7 @@ impl<'s, 'a, T: Scalar, I: Iteration<T>> Drive<'s, 'a, T, I> {
         if self.report.rhs_norm == 0.0 {
             x.fill(T::ZERO);
         }
-        self.cx.take_guess(x, &mut self.r)?;
+        self.problem.take_guess(x, &mut self.r)?;
         self.has_taken_x = true;
         self.measure_residual()?;
         self.start_method()?;
@@ -134,22 +137,22 @@ impl<'s, 'a, T: Scalar, I: Iteration<T>> Drive<'s, 'a, T, I> {
 
     /// Computes `r = b - A x`, and its norms.
     fn compute_residual(&mut self, x: &Vector<T>) -> Result<()> {
-        self.cx.residual(x, &mut self.r)?;
+        self.problem.residual(x, &mut self.r)?;
         self.measure_residual()
     }
 
     /// The norms of a residual that has just been computed.
     fn measure_residual(&mut self) -> Result<()> {
         self.report.true_residual = self.r.norm2();
-        self.estimate = measure(&self.cx, &self.r, self.report.true_residual, self.z.as_mut())?.into();
-        if let (true, Some(s)) = (self.cx.is_least_squares(), &mut self.z) {
-            self.cx.apply_adjoint(&self.r, s)?;
+        self.estimate = measure(&self.problem, &self.r, self.report.true_residual, self.z.as_mut())?.into();
+        if let (true, Some(s)) = (self.problem.is_least_squares(), &mut self.z) {
+            self.problem.apply_adjoint(&self.r, s)?;
             self.estimate.normal = s.norm2();
-            self.cx.note_operator_norm(self.estimate.normal / self.report.true_residual);
+            self.problem.note_operator_norm(self.estimate.normal / self.report.true_residual);
             self.report.normal_residual = Some(self.estimate.normal);
         }
         self.last = self.estimate;
-        self.course.is_true = true;
+        self.stopping.is_true = true;
         Ok(())
     }
 
@@ -161,7 +164,7 @@ impl<'s, 'a, T: Scalar, I: Iteration<T>> Drive<'s, 'a, T, I> {
 
     fn start_method(&mut self) -> Result<()> {
         if !self.is_met() && self.estimate.residual.is_finite() {
-            self.iteration.start(&self.cx, &self.r)?;
+            self.iteration.start(&self.problem, &self.r)?;
         }
         Ok(())
     }
@@ -169,13 +172,13 @@ impl<'s, 'a, T: Scalar, I: Iteration<T>> Drive<'s, 'a, T, I> {
     /// Returns true if the estimate meets a tolerance.
     fn is_met(&self) -> bool {
         let Estimate { residual, normal } = self.estimate;
-        residual <= self.report.target || normal <= self.settings.rtol * self.cx.operator_norm.get() * residual
+        residual <= self.report.target || normal <= self.settings.rtol * self.problem.operator_norm.get() * residual
     }
 
     /// Returns the state of the estimate.
-    fn signs(&self) -> Signs {
+    fn tests(&self) -> ResidualTests {
         let residual = self.estimate.residual;
-        Signs {
+        ResidualTests {
             finite: residual.is_finite(),
             hidden: residual == 0.0 && self.report.true_residual > 0.0,
             met: self.is_met(),
@@ -185,34 +188,34 @@ impl<'s, 'a, T: Scalar, I: Iteration<T>> Drive<'s, 'a, T, I> {
 
     /// Returns one iteration, or a new start in its place.
     fn step(&mut self, x: &mut Vector<T>) -> Result<Option<StopReason>> {
-        self.cx.wishes.forget();
+        self.problem.votes.forget();
         if I::NEEDS != Needs::Nothing
             && is_due(&self.report.history)
-            && let Some(reason) = violation(&self.cx, I::NEEDS)?
+            && let Some(reason) = violation(&self.problem, I::NEEDS)?
         {
             return Ok(Some(reason));
         }
-        let step = self.iteration.step(&self.cx, x, &mut self.r)?;
+        let step = self.iteration.step(&self.problem, x, &mut self.r)?;
         let (Step::Next(estimate) | Step::Cycle(estimate) | Step::Doubt(estimate)) = step else {
             if let Step::Stop(reason) = step {
                 return Ok(Some(reason));
             }
-            self.course.broke = true;
+            self.stopping.broke = true;
             self.start_again(x, 0.5)?;
             self.hand_out(x)?;
             return Ok(None);
         };
-        self.course.iterations += 1;
+        self.stopping.iterations += 1;
         self.estimate = estimate;
-        self.course.is_true = false;
+        self.stopping.is_true = false;
         if self.is_met() {
-            self.course.broke = false;
+            self.stopping.broke = false;
             self.start_again(x, 0.5)?;
         } else if matches!(step, Step::Cycle(_)) && estimate.residual.is_finite() {
-            self.course.broke = false;
+            self.stopping.broke = false;
             self.start_again(x, 1.0 - 100.0 * T::Real::EPSILON.to_f64())?;
         } else if matches!(step, Step::Doubt(_)) {
-            self.iteration.finish(&self.cx, x)?;
+            self.iteration.finish(&self.problem, x)?;
             self.start(x)?;
         }
         self.record(x)?;
@@ -224,66 +227,67 @@ impl<'s, 'a, T: Scalar, I: Iteration<T>> Drive<'s, 'a, T, I> {
     /// may be at its minimum long before.
     fn start_again(&mut self, x: &mut Vector<T>, expected: f64) -> Result<()> {
         let before = self.last;
-        self.iteration.finish(&self.cx, x)?;
+        self.iteration.finish(&self.problem, x)?;
         self.start(x)?;
         let Estimate { residual, normal } = self.estimate;
         let gained = residual <= expected * before.residual || normal < expected * before.normal;
-        self.course.started_again(gained);
+        self.stopping.started_again(gained);
         Ok(())
     }
 
     /// Notes the residual, tells the monitor, and hands out a snapshot if it is time.
     fn record(&mut self, x: &mut Vector<T>) -> Result<()> {
         let [residual, target] =
-            [self.estimate.residual, self.report.target].map(|norm| scaled(norm, self.cx.residual_power()));
+            [self.estimate.residual, self.report.target].map(|norm| scaled(norm, self.problem.residual_power()));
         self.report.history.push(residual);
-        self.course.tell(residual, target, &self.cx.wishes);
-        self.course.meet(&self.cx.wishes, self.cx.b.comm())?;
+        self.stopping.tell(residual, target, &self.problem.votes);
+        self.stopping.meet(&self.problem.votes, self.problem.b.comm())?;
         self.hand_out(x)
     }
 
     /// Gives the monitor a snapshot if it is time.
     fn hand_out(&mut self, x: &mut Vector<T>) -> Result<()> {
-        if !self.course.is_due(&self.cx.wishes) {
+        if !self.stopping.is_due(&self.problem.votes) {
             return Ok(());
         }
-        let mut snapshot = Snapshot::new(self.cx.method);
-        self.cx.save_powers(&mut snapshot);
+        let mut snapshot = Snapshot::new(self.problem.method);
+        self.problem.save_powers(&mut snapshot);
         self.archive(&mut Archive::Save(&mut snapshot), x);
-        self.course.deliver(snapshot, self.cx.b.comm())
+        self.stopping.deliver(snapshot, self.problem.b.comm())
     }
 
     /// Takes the state from a snapshot.
     fn load(&mut self, snapshot: &Snapshot<T>, x: &mut Vector<T>) -> Result<()> {
-        let mut archive = Archive::load(snapshot, self.cx.method);
+        let mut archive = Archive::load(snapshot, self.problem.method);
         self.archive(&mut archive, x);
-        archive.agree(self.cx.b.comm())?;
+        archive.agree(self.problem.b.comm())?;
         self.has_taken_x = true;
-        if self.course.is_true {
+        if self.stopping.is_true {
             // A solve may end on this residual, and the right-hand side may not be the snapshot's: the
             // start is made once more, and not counted since it was before.
-            let counts = [self.cx.applications.get(), self.cx.preconditionings.get()];
+            let counts = [self.problem.applications.get(), self.problem.preconditionings.get()];
             self.start(x)?;
-            self.cx.applications.set(counts[0]);
-            self.cx.preconditionings.set(counts[1]);
+            self.problem.applications.set(counts[0]);
+            self.problem.preconditionings.set(counts[1]);
         }
         Ok(())
     }
 
     fn archive(&mut self, archive: &mut Archive<'_, T>, x: &mut Vector<T>) {
-        archive.solution("x", x, self.cx.solution_power());
+        archive.solution("x", x, self.problem.solution_power());
         archive.vector("r", &mut self.r);
-        self.course.archive(archive);
+        self.stopping.archive(archive);
         archive.series("history", &mut self.report.history);
-        for (name, count) in [("applications", &self.cx.applications), ("preconditionings", &self.cx.preconditionings)]
+        for (name, count) in
+            [("applications", &self.problem.applications), ("preconditionings", &self.problem.preconditionings)]
         {
             let mut value = count.get();
             archive.integer(name, &mut value);
             count.set(value);
         }
-        let mut operator_norm = self.cx.operator_norm.get();
+        let mut operator_norm = self.problem.operator_norm.get();
         archive.real("operator norm", &mut operator_norm);
-        self.cx.operator_norm.set(operator_norm);
+        self.problem.operator_norm.set(operator_norm);
         archive.real("residual", &mut self.estimate.residual);
         archive.real("normal residual", &mut self.estimate.normal);
         archive.real("last true residual", &mut self.last.residual);
@@ -295,9 +299,9 @@ impl<'s, 'a, T: Scalar, I: Iteration<T>> Drive<'s, 'a, T, I> {
     /// Completes the report of a solve that ends for `reason`. Whatever ended it, a true residual that meets
     /// the tolerance is convergence.
     fn conclude(&mut self, reason: StopReason, x: &mut Vector<T>) -> Result<()> {
-        if !self.course.is_true {
+        if !self.stopping.is_true {
             if reason != StopReason::NotFinite {
-                self.iteration.finish(&self.cx, x)?;
+                self.iteration.finish(&self.problem, x)?;
             }
             self.compute_residual(x)?;
         }
@@ -306,26 +310,26 @@ impl<'s, 'a, T: Scalar, I: Iteration<T>> Drive<'s, 'a, T, I> {
             reason = end;
             self.compute_residual(x)?;
             if let Some(last) = self.report.history.last_mut() {
-                *last = scaled(self.estimate.residual, self.cx.residual_power());
+                *last = scaled(self.estimate.residual, self.problem.residual_power());
             }
         }
-        let Signs { finite, hidden, met, .. } = self.signs();
+        let ResidualTests { finite, hidden, met, .. } = self.tests();
         self.report.reason = if finite && met && !hidden { StopReason::Converged } else { self.cause(reason)? };
-        self.course.end(self.cx.b.comm())?;
-        self.report.iterations = self.course.iterations;
-        self.report.applications = self.cx.applications.get();
-        self.report.preconditionings = self.cx.preconditionings.get();
+        self.stopping.end(self.problem.b.comm())?;
+        self.report.iterations = self.stopping.iterations;
+        self.report.applications = self.problem.applications.get();
+        self.report.preconditionings = self.problem.preconditionings.get();
         Ok(())
     }
 
     /// Returns the report in the user's units, in which its history is.
     fn into_report(self) -> SolveReport {
-        let Drive { cx, report, .. } = self;
+        let Drive { problem, report, .. } = self;
         SolveReport {
-            rhs_norm: scaled(report.rhs_norm, cx.rhs_power()),
-            target: scaled(report.target, cx.residual_power()),
-            true_residual: scaled(report.true_residual, cx.rhs_power()),
-            normal_residual: report.normal_residual.map(|normal| scaled(normal, cx.normal_power())),
+            rhs_norm: scaled(report.rhs_norm, problem.rhs_power()),
+            target: scaled(report.target, problem.residual_power()),
+            true_residual: scaled(report.true_residual, problem.rhs_power()),
+            normal_residual: report.normal_residual.map(|normal| scaled(normal, problem.normal_power())),
             ..report
         }
     }
@@ -333,20 +337,25 @@ impl<'s, 'a, T: Scalar, I: Iteration<T>> Drive<'s, 'a, T, I> {
     /// Finds the cause of a failure for `reason`.
     fn cause(&self, reason: StopReason) -> Result<StopReason> {
         let suspect = I::NEEDS != Needs::Nothing && is_suspect(reason, &self.report.history);
-        let violation = if suspect { violation(&self.cx, I::NEEDS)? } else { None };
+        let violation = if suspect { violation(&self.problem, I::NEEDS)? } else { None };
         Ok(violation.unwrap_or(reason))
     }
 }
 
 /// Returns the size of a residual, whose Euclidean norm is known, in the requested norm.
-fn measure<T: Scalar>(cx: &Context<'_, T>, r: &Vector<T>, euclidean: f64, z: Option<&mut Vector<T>>) -> Result<f64> {
-    let (false, Some(z)) = (cx.norm == Norm::True, z) else {
+fn measure<T: Scalar>(
+    problem: &Problem<'_, T>,
+    r: &Vector<T>,
+    euclidean: f64,
+    z: Option<&mut Vector<T>>,
+) -> Result<f64> {
+    let (false, Some(z)) = (problem.norm == Norm::True, z) else {
         return Ok(euclidean);
     };
-    cx.precondition(r, z)?;
-    if cx.norm == Norm::Preconditioned {
+    problem.precondition(r, z)?;
+    if problem.norm == Norm::Preconditioned {
         return Ok(z.norm2());
     }
-    let [energy] = cx.dots([(r, z)])?;
+    let [energy] = problem.dots([(r, z)])?;
     Ok(energy.re().sqrt())
 }

@@ -11,7 +11,7 @@
 use dolmen_core::ndarray::{Array2, ShapeBuilder};
 use dolmen_core::{Real, Scalar};
 
-use crate::report::StopReason;
+use crate::stop_reason::StopReason;
 
 /// A pivoted Cholesky factorization of the scaled energies.
 pub(crate) struct Energies<T: Scalar> {

@@ -11,10 +11,11 @@ use dolmen_core::{Scalar, Vector};
 
 use crate::error::Result;
 use crate::krylov::arnoldi::{Arnoldi, Expansion};
-use crate::krylov::context::Context;
 use crate::krylov::gmres::{RESTART, cycle, end_of_step};
-use crate::krylov::iteration::{Archive, Iteration, Step};
-use crate::settings::square_solver;
+use crate::krylov::method::{Iteration, Step};
+use crate::krylov::problem::Problem;
+use crate::krylov::snapshot_state::Archive;
+use crate::krylov::solver::square_solver;
 
 square_solver! {
     /// Restarted flexible GMRES, for any nonsingular operator and a preconditioner that may vary.
@@ -25,20 +26,20 @@ square_solver! {
 }
 
 impl<T: Scalar> Fgmres<'_, T> {
-    fn iteration(&self, cx: &Context<'_, T>) -> Result<Run<T>> {
-        cx.require_true_norm()?;
-        let cycle = cycle(cx, self.restart)?;
-        Ok(Run { arnoldi: Arnoldi::new(cx, cycle), preconditioned: Vec::new() })
+    fn iteration(&self, problem: &Problem<'_, T>) -> Result<FgmresState<T>> {
+        problem.require_true_norm()?;
+        let cycle = cycle(problem, self.restart)?;
+        Ok(FgmresState { arnoldi: Arnoldi::new(problem, cycle), preconditioned: Vec::new() })
     }
 }
 
-struct Run<T: Scalar> {
+struct FgmresState<T: Scalar> {
     arnoldi: Arnoldi<T>,
     /// Preconditioned vectors of the basis.
     preconditioned: Vec<Vector<T>>,
 }
 
-impl<T: Scalar> Run<T> {
+impl<T: Scalar> FgmresState<T> {
     /// Reserves memory for the preconditioned forms of this number of vectors.
     fn reserve(&mut self, len: usize) {
         while self.preconditioned.len() < len {
@@ -47,27 +48,27 @@ impl<T: Scalar> Run<T> {
     }
 }
 
-impl<T: Scalar> Iteration<T> for Run<T> {
-    fn start(&mut self, cx: &Context<'_, T>, r: &Vector<T>) -> Result<()> {
+impl<T: Scalar> Iteration<T> for FgmresState<T> {
+    fn start(&mut self, problem: &Problem<'_, T>, r: &Vector<T>) -> Result<()> {
         self.arnoldi.basis[0].copy_from(r)?;
-        self.arnoldi.start(cx)?;
+        self.arnoldi.start(problem)?;
         Ok(())
     }
 
-    fn step(&mut self, cx: &Context<'_, T>, _x: &mut Vector<T>, _r: &mut Vector<T>) -> Result<Step> {
+    fn step(&mut self, problem: &Problem<'_, T>, _x: &mut Vector<T>, _r: &mut Vector<T>) -> Result<Step> {
         let j = self.arnoldi.len;
         self.reserve(j + 1);
         let (last, next) = self.arnoldi.last_and_next();
         let z = &mut self.preconditioned[j];
-        cx.precondition(last, z)?;
-        cx.apply_projected(z, next)?;
-        Ok(match self.arnoldi.expand(cx)? {
+        problem.precondition(last, z)?;
+        problem.apply_projected(z, next)?;
+        Ok(match self.arnoldi.expand(problem)? {
             Expansion::Singular => Step::Breakdown,
             Expansion::Residual(residual) => end_of_step(&self.arnoldi, residual.into()),
         })
     }
 
-    fn finish(&mut self, _cx: &Context<'_, T>, x: &mut Vector<T>) -> Result<()> {
+    fn finish(&mut self, _cx: &Problem<'_, T>, x: &mut Vector<T>) -> Result<()> {
         self.arnoldi.add_solution(x, Some(&self.preconditioned))
     }
 

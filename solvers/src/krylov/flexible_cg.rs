@@ -14,11 +14,12 @@ use dolmen_core::{Scalar, Vector, update};
 
 use crate::error::Result;
 use crate::krylov::cg::refuse_energy;
-use crate::krylov::context::Context;
-use crate::krylov::iteration::{Archive, Iteration, Step};
+use crate::krylov::method::{Iteration, Step};
+use crate::krylov::problem::Problem;
+use crate::krylov::snapshot_state::Archive;
+use crate::krylov::solver::square_solver;
 use crate::krylov::symmetry::Needs;
-use crate::report::StopReason;
-use crate::settings::square_solver;
+use crate::stop_reason::StopReason;
 
 square_solver! {
     /// Flexible conjugate gradients, for Hermitian positive definite operators.
@@ -26,13 +27,13 @@ square_solver! {
 }
 
 impl<T: Scalar> FlexibleCg<'_, T> {
-    fn iteration(&self, cx: &Context<'_, T>) -> Result<Run<T>> {
-        cx.require_true_norm()?;
-        Ok(Run { z: cx.zeros(), p: cx.zeros(), q: cx.zeros(), rho: 0.0 })
+    fn iteration(&self, problem: &Problem<'_, T>) -> Result<FlexibleCgState<T>> {
+        problem.require_true_norm()?;
+        Ok(FlexibleCgState { z: problem.zeros(), p: problem.zeros(), q: problem.zeros(), rho: 0.0 })
     }
 }
 
-struct Run<T> {
+struct FlexibleCgState<T> {
     z: Vector<T>,
     p: Vector<T>,
     /// `A p`.
@@ -41,22 +42,22 @@ struct Run<T> {
     rho: f64,
 }
 
-impl<T: Scalar> Iteration<T> for Run<T> {
+impl<T: Scalar> Iteration<T> for FlexibleCgState<T> {
     const NEEDS: Needs = Needs::Operator;
 
-    fn start(&mut self, cx: &Context<'_, T>, r: &Vector<T>) -> Result<()> {
-        cx.precondition(r, &mut self.z)?;
-        let [rho] = cx.dots([(r, &self.z)])?;
+    fn start(&mut self, problem: &Problem<'_, T>, r: &Vector<T>) -> Result<()> {
+        problem.precondition(r, &mut self.z)?;
+        let [rho] = problem.dots([(r, &self.z)])?;
         self.rho = rho.re();
         Ok(self.p.copy_from(&self.z)?)
     }
 
-    fn step(&mut self, cx: &Context<'_, T>, x: &mut Vector<T>, r: &mut Vector<T>) -> Result<Step> {
-        if let Some(reason) = refuse_energy(cx, self.rho) {
+    fn step(&mut self, problem: &Problem<'_, T>, x: &mut Vector<T>, r: &mut Vector<T>) -> Result<Step> {
+        if let Some(reason) = refuse_energy(problem, self.rho) {
             return Ok(Step::Stop(reason));
         }
-        cx.apply(&self.p, &mut self.q)?;
-        let [energy] = cx.dots([(&self.p, &self.q)])?;
+        problem.apply(&self.p, &mut self.q)?;
+        let [energy] = problem.dots([(&self.p, &self.q)])?;
         let energy = energy.re();
         if !energy.is_finite() {
             return Ok(Step::Stop(StopReason::NotFinite));
@@ -66,8 +67,8 @@ impl<T: Scalar> Iteration<T> for Run<T> {
         }
         let alpha = T::from_parts(self.rho / energy, 0.0);
         r.axpy(-alpha, &self.q)?;
-        cx.precondition(r, &mut self.z)?;
-        let [along, rho, square] = cx.dots([(&self.q, &self.z), (r, &self.z), (r, r)])?;
+        problem.precondition(r, &mut self.z)?;
+        let [along, rho, square] = problem.dots([(&self.q, &self.z), (r, &self.z), (r, r)])?;
         self.rho = rho.re();
         let beta = T::from_double(-along.scale(1.0 / energy));
         update([x, &mut self.p], [&self.z], |[x, p], [z]| [x + alpha * p, z + beta * p])?;

@@ -14,10 +14,11 @@
 use dolmen_core::{Layout, Real, Scalar, Vector};
 
 use crate::error::Result;
-use crate::krylov::context::Context;
 use crate::krylov::gmres::{RESTART, cycle};
-use crate::krylov::iteration::{Archive, Iteration, Step};
-use crate::settings::square_solver;
+use crate::krylov::method::{Iteration, Step};
+use crate::krylov::problem::Problem;
+use crate::krylov::snapshot_state::Archive;
+use crate::krylov::solver::square_solver;
 
 square_solver! {
     /// Restarted GCR, for any operator and a preconditioner that may vary.
@@ -28,16 +29,17 @@ square_solver! {
 }
 
 impl<T: Scalar> Gcr<'_, T> {
-    fn iteration(&self, cx: &Context<'_, T>) -> Result<Run<T>> {
-        cx.require_true_norm()?;
-        let cycle = cycle(cx, self.restart)?;
-        let mut run = Run { p: vec![], q: vec![], squares: vec![], len: 0, cycle, products: vec![], factors: vec![] };
-        run.reserve(cx.a.domain(), 1);
+    fn iteration(&self, problem: &Problem<'_, T>) -> Result<GcrState<T>> {
+        problem.require_true_norm()?;
+        let cycle = cycle(problem, self.restart)?;
+        let mut run =
+            GcrState { p: vec![], q: vec![], squares: vec![], len: 0, cycle, products: vec![], factors: vec![] };
+        run.reserve(problem.a.domain(), 1);
         Ok(run)
     }
 }
 
-struct Run<T: Scalar> {
+struct GcrState<T: Scalar> {
     p: Vec<Vector<T>>,
     /// `A p`, orthogonal to each other.
     q: Vec<Vector<T>>,
@@ -50,7 +52,7 @@ struct Run<T: Scalar> {
     factors: Vec<T>,
 }
 
-impl<T: Scalar> Run<T> {
+impl<T: Scalar> GcrState<T> {
     /// Reserves memory for this number of directions.
     fn reserve(&mut self, layout: &Layout, directions: usize) {
         while self.p.len() < directions {
@@ -63,10 +65,10 @@ impl<T: Scalar> Run<T> {
     }
 
     /// Makes the newest image orthogonal to the others, once; what it keeps of its square.
-    fn orthogonalize(&mut self, cx: &Context<'_, T>) -> Result<f64> {
+    fn orthogonalize(&mut self, problem: &Problem<'_, T>) -> Result<f64> {
         let k = self.len;
         let products = &mut self.products[..=k];
-        cx.multi_dot(&self.q[k], &self.q[..=k], products)?;
+        problem.multi_dot(&self.q[k], &self.q[..=k], products)?;
         let mut lost = 0.0;
         for i in 0..k {
             lost += products[i].abs_sqr() / self.squares[i];
@@ -80,22 +82,22 @@ impl<T: Scalar> Run<T> {
     }
 }
 
-impl<T: Scalar> Iteration<T> for Run<T> {
-    fn start(&mut self, _cx: &Context<'_, T>, _r: &Vector<T>) -> Result<()> {
+impl<T: Scalar> Iteration<T> for GcrState<T> {
+    fn start(&mut self, _cx: &Problem<'_, T>, _r: &Vector<T>) -> Result<()> {
         self.len = 0;
         Ok(())
     }
 
-    fn step(&mut self, cx: &Context<'_, T>, x: &mut Vector<T>, r: &mut Vector<T>) -> Result<Step> {
+    fn step(&mut self, problem: &Problem<'_, T>, x: &mut Vector<T>, r: &mut Vector<T>) -> Result<Step> {
         let k = self.len;
         self.reserve(r.layout(), k + 1);
-        cx.precondition(r, &mut self.p[k])?;
-        cx.apply_projected(&self.p[k], &mut self.q[k])?;
-        if k > 0 && self.orthogonalize(cx)? < 0.5 {
-            self.orthogonalize(cx)?;
+        problem.precondition(r, &mut self.p[k])?;
+        problem.apply_projected(&self.p[k], &mut self.q[k])?;
+        if k > 0 && self.orthogonalize(problem)? < 0.5 {
+            self.orthogonalize(problem)?;
         }
         let q = &self.q[k];
-        let [along, square, size] = cx.dots([(q, r), (q, q), (r, r)])?;
+        let [along, square, size] = problem.dots([(q, r), (q, q), (r, r)])?;
         let (square, size) = (square.re(), size.re());
         if along.abs() <= T::Real::EPSILON.to_f64().powi(2) * (square * size).sqrt() {
             return Ok(Step::Breakdown);
@@ -105,7 +107,7 @@ impl<T: Scalar> Iteration<T> for Run<T> {
         r.axpy(-alpha, q)?;
         self.squares[k] = square;
         self.len = if k + 1 == self.cycle { 0 } else { k + 1 };
-        Step::next(cx.square_of(r)?.sqrt())
+        Step::next(problem.square_of(r)?.sqrt())
     }
 
     fn archive(&mut self, archive: &mut Archive<'_, T>) {

@@ -17,10 +17,13 @@ use dolmen_core::{LinearOperator, Scalar, Vector};
 
 use crate::error::{Error, Result};
 use crate::krylov::arnoldi::{Arnoldi, Expansion};
-use crate::krylov::context::{Context, require_same};
-use crate::krylov::iteration::{Archive, Estimate, Iteration, Step};
-use crate::report::StopReason;
-use crate::settings::{Norm, Settings, require, square_solver};
+use crate::krylov::method::{Estimate, Iteration, Step};
+use crate::krylov::problem::{Problem, require_same};
+use crate::krylov::snapshot_state::Archive;
+use crate::krylov::solver::square_solver;
+use crate::norm::Norm;
+use crate::settings::{Settings, require};
+use crate::stop_reason::StopReason;
 
 /// Steps before a restart, of methods that keep a basis.
 pub(crate) const RESTART: usize = 30;
@@ -83,23 +86,23 @@ impl<'a, T: Scalar> Gmres<'a, T> {
         self
     }
 
-    fn iteration(&self, cx: &Context<'_, T>) -> Result<Run<'a, T>> {
+    fn iteration(&self, problem: &Problem<'_, T>) -> Result<GmresState<'a, T>> {
         if let Some(right) = self.right {
-            require_same(cx.method, "preconditioner from the right", cx.a.domain(), right.domain())?;
-            require_same(cx.method, "preconditioner from the right", cx.a.domain(), right.range())?;
+            require_same(problem.method, "preconditioner from the right", problem.a.domain(), right.domain())?;
+            require_same(problem.method, "preconditioner from the right", problem.a.domain(), right.range())?;
         }
-        let supported = match (self.side, cx.norm) {
+        let supported = match (self.side, problem.norm) {
             (_, Norm::True) | (Side::Left, Norm::Preconditioned) => true,
-            (Side::Right, Norm::Preconditioned) => !cx.is_preconditioned(),
+            (Side::Right, Norm::Preconditioned) => !problem.is_preconditioned(),
             (_, Norm::Natural) => false,
         };
         if !supported {
-            return Err(Error::Norm { method: cx.method, norm: cx.norm });
+            return Err(Error::Norm { method: problem.method, norm: problem.norm });
         }
-        cx.compare("side", &self.side);
-        let cycle = cycle(cx, self.restart)?;
-        let right = self.right.map(|right| (right, cx.zeros()));
-        Ok(Run { arnoldi: Arnoldi::new(cx, cycle), side: self.side, right, z: cx.zeros(), ratio: 1.0 })
+        problem.compare("side", &self.side);
+        let cycle = cycle(problem, self.restart)?;
+        let right = self.right.map(|right| (right, problem.zeros()));
+        Ok(GmresState { arnoldi: Arnoldi::new(problem, cycle), side: self.side, right, z: problem.zeros(), ratio: 1.0 })
     }
 }
 
@@ -109,14 +112,14 @@ pub(crate) fn require_restart(method: &'static str, restart: usize) -> Result<()
 }
 
 /// Steps of a cycle of at most `restart`.
-pub(crate) fn cycle<T: Scalar>(cx: &Context<'_, T>, restart: usize) -> Result<usize> {
-    require_restart(cx.method, restart)?;
-    cx.compare("restart", &restart);
-    let rows = usize::try_from(cx.a.domain().global_len()).unwrap_or(usize::MAX);
+pub(crate) fn cycle<T: Scalar>(problem: &Problem<'_, T>, restart: usize) -> Result<usize> {
+    require_restart(problem.method, restart)?;
+    problem.compare("restart", &restart);
+    let rows = usize::try_from(problem.a.domain().global_len()).unwrap_or(usize::MAX);
     Ok(restart.min(rows).max(1))
 }
 
-struct Run<'a, T: Scalar> {
+struct GmresState<'a, T: Scalar> {
     arnoldi: Arnoldi<T>,
     side: Side,
     /// `R`, and room for what it gives.
@@ -126,49 +129,49 @@ struct Run<'a, T: Scalar> {
     ratio: f64,
 }
 
-impl<T: Scalar> Iteration<T> for Run<'_, T> {
-    fn start(&mut self, cx: &Context<'_, T>, r: &Vector<T>) -> Result<()> {
+impl<T: Scalar> Iteration<T> for GmresState<'_, T> {
+    fn start(&mut self, problem: &Problem<'_, T>, r: &Vector<T>) -> Result<()> {
         let first = &mut self.arnoldi.basis[0];
         match self.side {
             Side::Right => first.copy_from(r)?,
-            Side::Left => cx.precondition(r, first)?,
+            Side::Left => problem.precondition(r, first)?,
         }
-        let norm = self.arnoldi.start(cx)?;
-        if self.side == Side::Left && cx.norm == Norm::True && cx.is_preconditioned() {
-            self.ratio = cx.square_of(r)?.sqrt() / norm;
+        let norm = self.arnoldi.start(problem)?;
+        if self.side == Side::Left && problem.norm == Norm::True && problem.is_preconditioned() {
+            self.ratio = problem.square_of(r)?.sqrt() / norm;
         }
         Ok(())
     }
 
-    fn step(&mut self, cx: &Context<'_, T>, _x: &mut Vector<T>, _r: &mut Vector<T>) -> Result<Step> {
+    fn step(&mut self, problem: &Problem<'_, T>, _x: &mut Vector<T>, _r: &mut Vector<T>) -> Result<Step> {
         if !self.ratio.is_finite() {
             return Ok(Step::Stop(StopReason::NotFinite));
         }
         let (last, next) = self.arnoldi.last_and_next();
         match self.side {
             Side::Right => {
-                cx.precondition(last, &mut self.z)?;
-                cx.apply_projected(&self.z, next)?;
+                problem.precondition(last, &mut self.z)?;
+                problem.apply_projected(&self.z, next)?;
             }
             Side::Left => {
                 let last = match &mut self.right {
                     Some((right, y)) => {
-                        cx.precondition_right(*right, last, y)?;
+                        problem.precondition_right(*right, last, y)?;
                         y
                     }
                     None => last,
                 };
-                cx.apply_projected(last, &mut self.z)?;
-                cx.precondition(&self.z, next)?;
+                problem.apply_projected(last, &mut self.z)?;
+                problem.precondition(&self.z, next)?;
             }
         }
-        Ok(match self.arnoldi.expand(cx)? {
+        Ok(match self.arnoldi.expand(problem)? {
             Expansion::Singular => Step::Breakdown,
             Expansion::Residual(residual) => end_of_step(&self.arnoldi, (residual * self.ratio).into()),
         })
     }
 
-    fn finish(&mut self, cx: &Context<'_, T>, x: &mut Vector<T>) -> Result<()> {
+    fn finish(&mut self, problem: &Problem<'_, T>, x: &mut Vector<T>) -> Result<()> {
         if self.arnoldi.len == 0 {
             return Ok(());
         }
@@ -180,8 +183,8 @@ impl<T: Scalar> Iteration<T> for Run<'_, T> {
         // The basis is not needed any more.
         let correction = &mut self.arnoldi.basis[0];
         match self.right {
-            Some((right, _)) => cx.precondition_right(right, &self.z, correction)?,
-            None => cx.precondition(&self.z, correction)?,
+            Some((right, _)) => problem.precondition_right(right, &self.z, correction)?,
+            None => problem.precondition(&self.z, correction)?,
         }
         Ok(x.axpy(T::ONE, correction)?)
     }

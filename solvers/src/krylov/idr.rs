@@ -14,9 +14,11 @@ use dolmen_core::random::Philox;
 use dolmen_core::{Real, Scalar, Vector};
 
 use crate::error::Result;
-use crate::krylov::context::Context;
-use crate::krylov::iteration::{Archive, Iteration, Step};
-use crate::settings::{require, square_solver};
+use crate::krylov::method::{Iteration, Step};
+use crate::krylov::problem::Problem;
+use crate::krylov::snapshot_state::Archive;
+use crate::krylov::solver::square_solver;
+use crate::settings::require;
 
 /// The dimension of the shadow space, unless another one is given.
 pub(crate) const SHADOW_DIMENSION: usize = 4;
@@ -39,25 +41,25 @@ pub(crate) fn require_shadow_dimension(method: &'static str, s: usize) -> Result
 }
 
 impl<T: Scalar> Idr<'_, T> {
-    fn iteration(&self, cx: &Context<'_, T>) -> Result<Run<T>> {
-        cx.require_true_norm()?;
+    fn iteration(&self, problem: &Problem<'_, T>) -> Result<IdrState<T>> {
+        problem.require_true_norm()?;
         let s = self.shadow_dimension;
-        require_shadow_dimension(cx.method, s)?;
-        cx.compare("shadow_dimension", &s);
-        let vectors = || -> Vec<Vector<T>> { (0..s).map(|_| cx.zeros()).collect() };
+        require_shadow_dimension(problem.method, s)?;
+        problem.compare("shadow_dimension", &s);
+        let vectors = || -> Vec<Vector<T>> { (0..s).map(|_| problem.zeros()).collect() };
         let mut shadow = vectors();
         let random = Philox::new(SEED);
         for (stream, vector) in (0..).zip(&mut shadow) {
             vector.fill_normal(&random, stream);
-            cx.project(vector)?;
+            problem.project(vector)?;
         }
         let zeros = || vec![T::Double::ZERO; s];
-        Ok(Run {
+        Ok(IdrState {
             shadow,
             g: vectors(),
             u: vectors(),
-            v: cx.zeros(),
-            z: cx.zeros(),
+            v: problem.zeros(),
+            z: problem.zeros(),
             m: vec![T::Double::ZERO; s * s],
             f: zeros(),
             c: zeros(),
@@ -68,7 +70,7 @@ impl<T: Scalar> Idr<'_, T> {
     }
 }
 
-struct Run<T: Scalar> {
+struct IdrState<T: Scalar> {
     /// The shadow space, `P` in the paper.
     shadow: Vec<Vector<T>>,
     g: Vec<Vector<T>>,
@@ -86,7 +88,7 @@ struct Run<T: Scalar> {
     k: usize,
 }
 
-impl<T: Scalar> Run<T> {
+impl<T: Scalar> IdrState<T> {
     /// Solves the part of `M c = f` from `k` on.
     fn solve(&mut self) {
         let s = self.f.len();
@@ -101,9 +103,9 @@ impl<T: Scalar> Run<T> {
 
     /// Makes the newest image orthogonal to the first `k` shadow vectors; its products with the others
     /// become a column of `M`.
-    fn biorthogonalize(&mut self, cx: &Context<'_, T>) -> Result<()> {
+    fn biorthogonalize(&mut self, problem: &Problem<'_, T>) -> Result<()> {
         let (k, s) = (self.k, self.f.len());
-        cx.multi_dot(&self.g[k], &self.shadow, &mut self.c)?;
+        problem.multi_dot(&self.g[k], &self.shadow, &mut self.c)?;
         for i in 0..k {
             let alpha = self.c[i] / self.m[i * s + i];
             for j in i + 1..s {
@@ -121,7 +123,7 @@ impl<T: Scalar> Run<T> {
     }
 
     /// Returns a step in the space, one of `s`.
-    fn inner(&mut self, cx: &Context<'_, T>, x: &mut Vector<T>, r: &mut Vector<T>) -> Result<Step> {
+    fn inner(&mut self, problem: &Problem<'_, T>, x: &mut Vector<T>, r: &mut Vector<T>) -> Result<Step> {
         let (k, s) = (self.k, self.f.len());
         self.solve();
         for i in k..s {
@@ -129,13 +131,13 @@ impl<T: Scalar> Run<T> {
         }
         self.v.copy_from(r)?;
         self.v.multi_axpy(&self.factors[k..], &self.g[k..])?;
-        cx.precondition(&self.v, &mut self.z)?;
+        problem.precondition(&self.v, &mut self.z)?;
         self.factors[k..].iter_mut().for_each(|factor| *factor = -*factor);
         let (newest, others) = self.u[k..].split_first_mut().expect("invariant: k is below s");
         newest.axpby(T::from_double(self.omega), &self.z, self.factors[k])?;
         newest.multi_axpy(&self.factors[k + 1..], others)?;
-        cx.apply_projected(newest, &mut self.g[k])?;
-        self.biorthogonalize(cx)?;
+        problem.apply_projected(newest, &mut self.g[k])?;
+        self.biorthogonalize(problem)?;
         let pivot = self.m[k * s + k];
         if pivot == T::Double::ZERO {
             return Ok(Step::Breakdown);
@@ -148,14 +150,14 @@ impl<T: Scalar> Run<T> {
             self.f[i] -= product;
         }
         self.k += 1;
-        Step::next(cx.square_of(r)?.sqrt())
+        Step::next(problem.square_of(r)?.sqrt())
     }
 
     /// Computes the step to the next, smaller space.
-    fn outer(&mut self, cx: &Context<'_, T>, x: &mut Vector<T>, r: &mut Vector<T>) -> Result<Step> {
-        cx.precondition(r, &mut self.z)?;
-        cx.apply_projected(&self.z, &mut self.v)?;
-        let [along, square, size] = cx.dots([(&self.v, r), (&self.v, &self.v), (r, r)])?;
+    fn outer(&mut self, problem: &Problem<'_, T>, x: &mut Vector<T>, r: &mut Vector<T>) -> Result<Step> {
+        problem.precondition(r, &mut self.z)?;
+        problem.apply_projected(&self.z, &mut self.v)?;
+        let [along, square, size] = problem.dots([(&self.v, r), (&self.v, &self.v), (r, r)])?;
         let lengths = (square.re() * size.re()).sqrt();
         if along.abs() <= T::Real::EPSILON.to_f64().powi(2) * lengths {
             return Ok(Step::Breakdown);
@@ -168,12 +170,12 @@ impl<T: Scalar> Run<T> {
         x.axpy(T::from_double(self.omega), &self.z)?;
         r.axpy(-T::from_double(self.omega), &self.v)?;
         self.k = 0;
-        Step::next(cx.square_of(r)?.sqrt())
+        Step::next(problem.square_of(r)?.sqrt())
     }
 }
 
-impl<T: Scalar> Iteration<T> for Run<T> {
-    fn start(&mut self, _cx: &Context<'_, T>, _r: &Vector<T>) -> Result<()> {
+impl<T: Scalar> Iteration<T> for IdrState<T> {
+    fn start(&mut self, _cx: &Problem<'_, T>, _r: &Vector<T>) -> Result<()> {
         let s = self.f.len();
         self.g.iter_mut().chain(&mut self.u).for_each(|vector| vector.fill(T::ZERO));
         self.m.fill(T::Double::ZERO);
@@ -183,14 +185,14 @@ impl<T: Scalar> Iteration<T> for Run<T> {
         Ok(())
     }
 
-    fn step(&mut self, cx: &Context<'_, T>, x: &mut Vector<T>, r: &mut Vector<T>) -> Result<Step> {
+    fn step(&mut self, problem: &Problem<'_, T>, x: &mut Vector<T>, r: &mut Vector<T>) -> Result<Step> {
         if self.k == self.f.len() {
-            return self.outer(cx, x, r);
+            return self.outer(problem, x, r);
         }
         if self.k == 0 {
-            cx.multi_dot(r, &self.shadow, &mut self.f)?;
+            problem.multi_dot(r, &self.shadow, &mut self.f)?;
         }
-        self.inner(cx, x, r)
+        self.inner(problem, x, r)
     }
 
     fn archive(&mut self, archive: &mut Archive<'_, T>) {

@@ -3,8 +3,8 @@
 use dolmen_core::{AdjointOperator, Scalar, Vector};
 
 use crate::error::Result;
-use crate::krylov::context::Context;
-use crate::krylov::iteration::Archive;
+use crate::krylov::problem::Problem;
+use crate::krylov::snapshot_state::Archive;
 use crate::report::SolveReport;
 
 /// A method for `min |b - A x|` with its settings, for programs that choose one at run time.
@@ -21,10 +21,10 @@ pub trait LeastSquaresSolver<T: Scalar> {
     fn solve(&self, a: &dyn AdjointOperator<T>, b: &Vector<T>, x: &mut Vector<T>) -> Result<SolveReport>;
 }
 
-/// Members of methods for least squares: setters, and `solve` by their `iteration(&Context)`.
+/// Members of methods for least squares: setters, and `solve` by their `iteration(&Problem)`.
 macro_rules! least_squares_solver {
     ($solver:ident, $name:expr) => {
-        crate::settings::common_setters!($solver);
+        crate::krylov::solver::common_setters!($solver);
 
         impl<'a, T: dolmen_core::Scalar> From<crate::settings::Settings<'a, T>> for $solver<'a, T> {
             fn from(settings: crate::settings::Settings<'a, T>) -> Self {
@@ -56,7 +56,7 @@ macro_rules! least_squares_solver {
                 b: &dolmen_core::Vector<T>,
                 x: &mut dolmen_core::Vector<T>,
             ) -> crate::error::Result<crate::report::SolveReport> {
-                let cx = crate::krylov::context::Context::least_squares(
+                let problem = crate::krylov::problem::Problem::least_squares(
                     $name,
                     &self.settings,
                     self.preconditioner,
@@ -64,8 +64,8 @@ macro_rules! least_squares_solver {
                     b,
                     x,
                 )?;
-                let iteration = self.iteration(&cx)?;
-                crate::krylov::driver::drive(cx, &self.settings, iteration, x)
+                let iteration = self.iteration(&problem)?;
+                crate::krylov::driver::drive(problem, &self.settings, iteration, x)
             }
         }
 
@@ -102,31 +102,39 @@ pub(crate) struct GolubKahan<T> {
 }
 
 impl<T: Scalar> GolubKahan<T> {
-    pub(crate) fn new(cx: &Context<'_, T>) -> GolubKahan<T> {
-        let range = || Vector::zeros(cx.a.range());
-        GolubKahan { u: range(), v: cx.zeros(), t: cx.zeros(), alpha: 0.0, beta: 0.0, image: range(), back: cx.zeros() }
+    pub(crate) fn new(problem: &Problem<'_, T>) -> GolubKahan<T> {
+        let range = || Vector::zeros(problem.a.range());
+        GolubKahan {
+            u: range(),
+            v: problem.zeros(),
+            t: problem.zeros(),
+            alpha: 0.0,
+            beta: 0.0,
+            image: range(),
+            back: problem.zeros(),
+        }
     }
 
     /// Computes `beta u = r`, `alpha v = M^H A^H u`.
-    pub(crate) fn start(&mut self, cx: &Context<'_, T>, r: &Vector<T>) -> Result<()> {
+    pub(crate) fn start(&mut self, problem: &Problem<'_, T>, r: &Vector<T>) -> Result<()> {
         self.u.copy_from(r)?;
-        self.beta = normalize(cx, &mut self.u)?;
-        cx.apply_adjoint(&self.u, &mut self.v)?;
-        self.alpha = normalize(cx, &mut self.v)?;
-        cx.precondition(&self.v, &mut self.t)
+        self.beta = normalize(problem, &mut self.u)?;
+        problem.apply_adjoint(&self.u, &mut self.v)?;
+        self.alpha = normalize(problem, &mut self.v)?;
+        problem.precondition(&self.v, &mut self.t)
     }
 
     /// Computes `beta u = A M v - alpha u`, `alpha v = M^H A^H u - beta v`.
-    pub(crate) fn advance(&mut self, cx: &Context<'_, T>) -> Result<()> {
-        cx.apply(&self.t, &mut self.image)?;
+    pub(crate) fn advance(&mut self, problem: &Problem<'_, T>) -> Result<()> {
+        problem.apply(&self.t, &mut self.image)?;
         self.u.axpby(T::ONE, &self.image, T::from_parts(-self.alpha, 0.0))?;
         let before = self.alpha;
-        self.beta = normalize(cx, &mut self.u)?;
-        cx.note_operator_norm((before * before + self.beta * self.beta).sqrt());
-        cx.apply_adjoint(&self.u, &mut self.back)?;
+        self.beta = normalize(problem, &mut self.u)?;
+        problem.note_operator_norm((before * before + self.beta * self.beta).sqrt());
+        problem.apply_adjoint(&self.u, &mut self.back)?;
         self.v.axpby(T::ONE, &self.back, T::from_parts(-self.beta, 0.0))?;
-        self.alpha = normalize(cx, &mut self.v)?;
-        cx.precondition(&self.v, &mut self.t)
+        self.alpha = normalize(problem, &mut self.v)?;
+        problem.precondition(&self.v, &mut self.t)
     }
 
     pub(crate) fn archive(&mut self, archive: &mut Archive<'_, T>) {
@@ -139,8 +147,8 @@ impl<T: Scalar> GolubKahan<T> {
 }
 
 /// Normalizes a vector and returns its former norm; leaves zero unchanged.
-fn normalize<T: Scalar>(cx: &Context<'_, T>, v: &mut Vector<T>) -> Result<f64> {
-    let length = cx.square_of(v)?.sqrt();
+fn normalize<T: Scalar>(problem: &Problem<'_, T>, v: &mut Vector<T>) -> Result<f64> {
+    let length = problem.square_of(v)?.sqrt();
     if length > 0.0 {
         v.scale(T::from_parts(1.0 / length, 0.0));
     }

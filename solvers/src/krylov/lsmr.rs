@@ -11,9 +11,10 @@
 use dolmen_core::{AdjointOperator, Scalar, Vector};
 
 use crate::error::Result;
-use crate::krylov::context::Context;
-use crate::krylov::iteration::{Archive, Estimate, Iteration, Step};
 use crate::krylov::least_squares::{GolubKahan, least_squares_solver};
+use crate::krylov::method::{Estimate, Iteration, Step};
+use crate::krylov::problem::Problem;
+use crate::krylov::snapshot_state::Archive;
 use crate::settings::Settings;
 
 /// LSMR, for least-squares problems of any shape and rank.
@@ -25,12 +26,17 @@ pub struct Lsmr<'a, T> {
 least_squares_solver!(Lsmr, "LSMR");
 
 impl<T: Scalar> Lsmr<'_, T> {
-    fn iteration(&self, cx: &Context<'_, T>) -> Result<Run<T>> {
-        Ok(Run { bidiagonal: GolubKahan::new(cx), h: cx.zeros(), h_bar: cx.zeros(), scalars: Scalars::default() })
+    fn iteration(&self, problem: &Problem<'_, T>) -> Result<LsmrState<T>> {
+        Ok(LsmrState {
+            bidiagonal: GolubKahan::new(problem),
+            h: problem.zeros(),
+            h_bar: problem.zeros(),
+            scalars: Scalars::default(),
+        })
     }
 }
 
-struct Run<T> {
+struct LsmrState<T> {
     bidiagonal: GolubKahan<T>,
     h: Vector<T>,
     h_bar: Vector<T>,
@@ -102,17 +108,17 @@ impl Scalars {
     }
 }
 
-impl<T: Scalar> Iteration<T> for Run<T> {
-    fn start(&mut self, cx: &Context<'_, T>, r: &Vector<T>) -> Result<()> {
-        self.bidiagonal.start(cx, r)?;
+impl<T: Scalar> Iteration<T> for LsmrState<T> {
+    fn start(&mut self, problem: &Problem<'_, T>, r: &Vector<T>) -> Result<()> {
+        self.bidiagonal.start(problem, r)?;
         self.h.copy_from(&self.bidiagonal.t)?;
         self.h_bar.fill(T::ZERO);
         self.scalars = Scalars::start(self.bidiagonal.alpha, self.bidiagonal.beta);
         Ok(())
     }
 
-    fn step(&mut self, cx: &Context<'_, T>, x: &mut Vector<T>, _r: &mut Vector<T>) -> Result<Step> {
-        self.bidiagonal.advance(cx)?;
+    fn step(&mut self, problem: &Problem<'_, T>, x: &mut Vector<T>, _r: &mut Vector<T>) -> Result<Step> {
+        self.bidiagonal.advance(problem)?;
         let GolubKahan { alpha, beta, t, .. } = &self.bidiagonal;
         let now = &mut self.scalars;
         let (rho_before, rho_bar_before, zeta_before) = (now.rho, now.rho_bar, now.zeta);

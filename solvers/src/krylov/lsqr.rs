@@ -12,9 +12,10 @@
 use dolmen_core::{AdjointOperator, Scalar, Vector};
 
 use crate::error::Result;
-use crate::krylov::context::Context;
-use crate::krylov::iteration::{Archive, Estimate, Iteration, Step};
 use crate::krylov::least_squares::{GolubKahan, least_squares_solver};
+use crate::krylov::method::{Estimate, Iteration, Step};
+use crate::krylov::problem::Problem;
+use crate::krylov::snapshot_state::Archive;
 use crate::settings::Settings;
 
 /// LSQR, for least-squares problems of any shape and rank.
@@ -26,12 +27,12 @@ pub struct Lsqr<'a, T> {
 least_squares_solver!(Lsqr, "LSQR");
 
 impl<T: Scalar> Lsqr<'_, T> {
-    fn iteration(&self, cx: &Context<'_, T>) -> Result<Run<T>> {
-        Ok(Run { bidiagonal: GolubKahan::new(cx), w: cx.zeros(), phi_bar: 0.0, rho_bar: 0.0 })
+    fn iteration(&self, problem: &Problem<'_, T>) -> Result<LsqrState<T>> {
+        Ok(LsqrState { bidiagonal: GolubKahan::new(problem), w: problem.zeros(), phi_bar: 0.0, rho_bar: 0.0 })
     }
 }
 
-struct Run<T> {
+struct LsqrState<T> {
     bidiagonal: GolubKahan<T>,
     /// The direction, `M w` in the notation of the paper.
     w: Vector<T>,
@@ -40,16 +41,16 @@ struct Run<T> {
     rho_bar: f64,
 }
 
-impl<T: Scalar> Iteration<T> for Run<T> {
-    fn start(&mut self, cx: &Context<'_, T>, r: &Vector<T>) -> Result<()> {
-        self.bidiagonal.start(cx, r)?;
+impl<T: Scalar> Iteration<T> for LsqrState<T> {
+    fn start(&mut self, problem: &Problem<'_, T>, r: &Vector<T>) -> Result<()> {
+        self.bidiagonal.start(problem, r)?;
         self.w.copy_from(&self.bidiagonal.t)?;
         (self.phi_bar, self.rho_bar) = (self.bidiagonal.beta, self.bidiagonal.alpha);
         Ok(())
     }
 
-    fn step(&mut self, cx: &Context<'_, T>, x: &mut Vector<T>, _r: &mut Vector<T>) -> Result<Step> {
-        self.bidiagonal.advance(cx)?;
+    fn step(&mut self, problem: &Problem<'_, T>, x: &mut Vector<T>, _r: &mut Vector<T>) -> Result<Step> {
+        self.bidiagonal.advance(problem)?;
         let GolubKahan { alpha, beta, t, .. } = &self.bidiagonal;
         let rho = (self.rho_bar * self.rho_bar + beta * beta).sqrt();
         if rho == 0.0 {

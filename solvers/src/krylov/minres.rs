@@ -24,11 +24,13 @@
 use dolmen_core::{Real, Scalar, Vector};
 
 use crate::error::{Error, Result};
-use crate::krylov::context::Context;
-use crate::krylov::iteration::{Archive, Iteration, Step};
+use crate::krylov::method::{Iteration, Step};
+use crate::krylov::problem::Problem;
+use crate::krylov::snapshot_state::Archive;
+use crate::krylov::solver::square_solver;
 use crate::krylov::symmetry::Needs;
-use crate::report::StopReason;
-use crate::settings::{Norm, square_solver};
+use crate::norm::Norm;
+use crate::stop_reason::StopReason;
 
 square_solver! {
     /// MINRES, for Hermitian operators and Hermitian positive definite preconditioners.
@@ -36,13 +38,13 @@ square_solver! {
 }
 
 impl<T: Scalar> Minres<'_, T> {
-    fn iteration(&self, cx: &Context<'_, T>) -> Result<Run<T>> {
-        if cx.norm == Norm::Preconditioned {
-            return Err(Error::Norm { method: cx.method, norm: cx.norm });
+    fn iteration(&self, problem: &Problem<'_, T>) -> Result<MinresState<T>> {
+        if problem.norm == Norm::Preconditioned {
+            return Err(Error::Norm { method: problem.method, norm: problem.norm });
         }
-        Ok(Run {
-            lanczos: Lanczos::new(cx),
-            w: std::array::from_fn(|_| cx.zeros()),
+        Ok(MinresState {
+            lanczos: Lanczos::new(problem),
+            w: std::array::from_fn(|_| problem.zeros()),
             eta: 0.0,
             c: [1.0; 2],
             s: [0.0; 2],
@@ -50,10 +52,10 @@ impl<T: Scalar> Minres<'_, T> {
             operator: 0.0,
             doubt: T::Real::EPSILON.to_f64().cbrt(),
             fresh: true,
-            best: cx.zeros(),
+            best: problem.zeros(),
             best_residual: f64::INFINITY,
             best_image: f64::INFINITY,
-            carries_residual: cx.is_preconditioned() && cx.norm == Norm::True,
+            carries_residual: problem.is_preconditioned() && problem.norm == Norm::True,
         })
     }
 }
@@ -73,23 +75,23 @@ pub(crate) struct Lanczos<T> {
 }
 
 impl<T: Scalar> Lanczos<T> {
-    pub(crate) fn new(cx: &Context<'_, T>) -> Lanczos<T> {
-        let v = std::array::from_fn(|_| cx.zeros());
-        Lanczos { v, z: cx.zeros(), gamma: [0.0, 1.0], square: 0.0, image: cx.zeros(), is_first: false }
+    pub(crate) fn new(problem: &Problem<'_, T>) -> Lanczos<T> {
+        let v = std::array::from_fn(|_| problem.zeros());
+        Lanczos { v, z: problem.zeros(), gamma: [0.0, 1.0], square: 0.0, image: problem.zeros(), is_first: false }
     }
 
-    pub(crate) fn start(&mut self, cx: &Context<'_, T>, r: &Vector<T>) -> Result<()> {
+    pub(crate) fn start(&mut self, problem: &Problem<'_, T>, r: &Vector<T>) -> Result<()> {
         self.v[0].copy_from(r)?;
         self.v[1].fill(T::ZERO);
         self.gamma = [0.0, 1.0];
         self.is_first = true;
-        self.normalize(cx)
+        self.normalize(problem)
     }
 
     /// Computes `z = M v`, and the norm of `v`.
-    fn normalize(&mut self, cx: &Context<'_, T>) -> Result<()> {
-        cx.precondition(&self.v[0], &mut self.z)?;
-        let [square] = cx.dots([(&self.v[0], &self.z)])?;
+    fn normalize(&mut self, problem: &Problem<'_, T>) -> Result<()> {
+        problem.precondition(&self.v[0], &mut self.z)?;
+        let [square] = problem.dots([(&self.v[0], &self.z)])?;
         self.square = square.re();
         self.gamma[0] = self.square.max(0.0).sqrt();
         Ok(())
@@ -106,11 +108,11 @@ impl<T: Scalar> Lanczos<T> {
 
     /// Returns the next vector; the diagonal entry of the tridiagonal matrix. `z` still is the normalized
     /// `M v` from before; [`Lanczos::advance`] replaces it.
-    pub(crate) fn expand(&mut self, cx: &Context<'_, T>) -> Result<f64> {
+    pub(crate) fn expand(&mut self, problem: &Problem<'_, T>) -> Result<f64> {
         let [gamma, before] = self.gamma;
         self.z.scale(T::from_parts(1.0 / gamma, 0.0));
-        cx.apply_projected(&self.z, &mut self.image)?;
-        let [delta] = cx.dots([(&self.image, &self.z)])?;
+        problem.apply_projected(&self.z, &mut self.image)?;
+        let [delta] = problem.dots([(&self.image, &self.z)])?;
         let delta = delta.re();
         let [newest, older] = &mut self.v;
         older.axpby(T::ONE, &self.image, T::from_parts(-gamma / before, 0.0))?;
@@ -121,8 +123,8 @@ impl<T: Scalar> Lanczos<T> {
     }
 
     /// Preconditions the vector that [`Lanczos::expand`] made.
-    pub(crate) fn advance(&mut self, cx: &Context<'_, T>, delta: f64) -> Result<()> {
-        self.normalize(cx)?;
+    pub(crate) fn advance(&mut self, problem: &Problem<'_, T>, delta: f64) -> Result<()> {
+        self.normalize(problem)?;
         // What rounding leaves of a space that is exhausted.
         let beside = if self.is_first { delta.abs() } else { self.gamma[1] };
         let noise = T::Real::EPSILON.to_f64() * (delta.abs() + beside);
@@ -144,7 +146,7 @@ impl<T: Scalar> Lanczos<T> {
 /// Growth of the true residual, which steps only reduce, that shows how far `x` has drifted.
 const GROWTH: f64 = 2.0;
 
-struct Run<T> {
+struct MinresState<T> {
     lanczos: Lanczos<T>,
     /// Directions, newest first.
     w: [Vector<T>; 2],
@@ -175,12 +177,12 @@ enum Doubt {
     Inconsistent,
 }
 
-impl<T: Scalar> Run<T> {
+impl<T: Scalar> MinresState<T> {
     /// Judges `|A r| / |r|`, which is computed in the first step after a start and an estimate in others.
-    fn doubt(&mut self, cx: &Context<'_, T>, image: f64) -> Doubt {
+    fn doubt(&mut self, problem: &Problem<'_, T>, image: f64) -> Doubt {
         let eps = T::Real::EPSILON.to_f64();
         if std::mem::replace(&mut self.fresh, false) {
-            let hidden = (eps * (self.residual / cx.target.get() - 1.0)).min(eps.sqrt()) / 16.0;
+            let hidden = (eps * (self.residual / problem.target.get() - 1.0)).min(eps.sqrt()) / 16.0;
             self.doubt = self.doubt.min(image / self.operator / 10.0);
             return if image <= hidden * self.operator { Doubt::Inconsistent } else { Doubt::None };
         }
@@ -188,20 +190,20 @@ impl<T: Scalar> Run<T> {
     }
 }
 
-impl<T: Scalar> Iteration<T> for Run<T> {
+impl<T: Scalar> Iteration<T> for MinresState<T> {
     const NEEDS: Needs = Needs::Both;
 
-    fn start(&mut self, cx: &Context<'_, T>, r: &Vector<T>) -> Result<()> {
-        self.lanczos.start(cx, r)?;
+    fn start(&mut self, problem: &Problem<'_, T>, r: &Vector<T>) -> Result<()> {
+        self.lanczos.start(problem, r)?;
         self.w.iter_mut().for_each(|w| w.fill(T::ZERO));
         self.eta = self.lanczos.gamma[0];
-        self.residual = if self.carries_residual { cx.square_of(r)?.sqrt() } else { self.eta };
+        self.residual = if self.carries_residual { problem.square_of(r)?.sqrt() } else { self.eta };
         self.fresh = true;
         (self.c, self.s) = ([1.0; 2], [0.0; 2]);
         Ok(())
     }
 
-    fn step(&mut self, cx: &Context<'_, T>, x: &mut Vector<T>, r: &mut Vector<T>) -> Result<Step> {
+    fn step(&mut self, problem: &Problem<'_, T>, x: &mut Vector<T>, r: &mut Vector<T>) -> Result<Step> {
         if let Some(reason) = self.lanczos.refuse() {
             return Ok(Step::Stop(reason));
         }
@@ -209,7 +211,7 @@ impl<T: Scalar> Iteration<T> for Run<T> {
         if gamma == 0.0 {
             return Ok(Step::Breakdown);
         }
-        let delta = self.lanczos.expand(cx)?;
+        let delta = self.lanczos.expand(problem)?;
         let [c, c_before] = self.c;
         let [s, s_before] = self.s;
         let above = s * delta + c_before * c * gamma;
@@ -218,7 +220,7 @@ impl<T: Scalar> Iteration<T> for Run<T> {
         let [newest, older] = &mut self.w;
         older.axpby(T::ONE, &self.lanczos.z, T::from_parts(-top, 0.0))?;
         older.axpy(T::from_parts(-above, 0.0), newest)?;
-        self.lanczos.advance(cx, delta)?;
+        self.lanczos.advance(problem, delta)?;
         let next = self.lanczos.gamma[0];
         let diagonal = c * delta - c_before * s * gamma;
         self.operator = self.operator.max((delta * delta + next * next).sqrt());
@@ -232,7 +234,7 @@ impl<T: Scalar> Iteration<T> for Run<T> {
                 (self.best_residual, self.best_image) = (self.residual, image);
             }
         }
-        match self.doubt(cx, image) {
+        match self.doubt(problem, image) {
             Doubt::Inconsistent => return Ok(Step::Stop(StopReason::Inconsistent)),
             Doubt::StartAgain => return Ok(Step::Doubt(self.residual.into())),
             Doubt::None => {}
@@ -254,7 +256,7 @@ impl<T: Scalar> Iteration<T> for Run<T> {
         if next > 0.0 {
             r.axpy(T::from_parts(self.c[0] * self.eta / next, 0.0), &self.lanczos.v[0])?;
         }
-        self.residual = cx.square_of(r)?.sqrt();
+        self.residual = problem.square_of(r)?.sqrt();
         Step::next(self.residual)
     }
 

@@ -15,11 +15,13 @@ use dolmen_core::{Scalar, Vector, update};
 
 use crate::error::Result;
 use crate::krylov::cg::refuse_energy;
-use crate::krylov::context::Context;
-use crate::krylov::iteration::{Archive, Iteration, Step};
+use crate::krylov::method::{Iteration, Step};
+use crate::krylov::problem::Problem;
+use crate::krylov::snapshot_state::Archive;
+use crate::krylov::solver::square_solver;
 use crate::krylov::symmetry::Needs;
-use crate::report::StopReason;
-use crate::settings::{Norm, square_solver};
+use crate::norm::Norm;
+use crate::stop_reason::StopReason;
 
 square_solver! {
     /// Pipelined conjugate gradients, for Hermitian positive definite operators and preconditioners.
@@ -30,14 +32,14 @@ square_solver! {
 const REPLACEMENT: usize = 50;
 
 impl<T: Scalar> PipelinedCg<'_, T> {
-    fn iteration(&self, cx: &Context<'_, T>) -> Result<Run<T>> {
-        let [u, w, m, n, p, s, q, z] = std::array::from_fn(|_| cx.zeros());
-        Ok(Run { u, w, m, n, p, s, q, z, gamma: 0.0, delta: 0.0, before: None, age: 0 })
+    fn iteration(&self, problem: &Problem<'_, T>) -> Result<PipelinedCgState<T>> {
+        let [u, w, m, n, p, s, q, z] = std::array::from_fn(|_| problem.zeros());
+        Ok(PipelinedCgState { u, w, m, n, p, s, q, z, gamma: 0.0, delta: 0.0, before: None, age: 0 })
     }
 }
 
 /// The vectors have their names in the paper.
-struct Run<T> {
+struct PipelinedCgState<T> {
     /// `M r`.
     u: Vector<T>,
     /// `A u`.
@@ -63,12 +65,12 @@ struct Run<T> {
     age: usize,
 }
 
-impl<T: Scalar> Run<T> {
+impl<T: Scalar> PipelinedCgState<T> {
     /// Returns the sums of the next iteration; the norm of the residual.
-    fn sums(&mut self, cx: &Context<'_, T>, r: &Vector<T>) -> Result<f64> {
-        let other = if cx.norm == Norm::Preconditioned { &self.u } else { r };
-        let sums = cx.dots([(r, &self.u), (&self.w, &self.u), (other, other)])?;
-        Ok(self.take(cx.norm, sums))
+    fn sums(&mut self, problem: &Problem<'_, T>, r: &Vector<T>) -> Result<f64> {
+        let other = if problem.norm == Norm::Preconditioned { &self.u } else { r };
+        let sums = problem.dots([(r, &self.u), (&self.w, &self.u), (other, other)])?;
+        Ok(self.take(problem.norm, sums))
     }
 
     /// Takes `r* u`, `w* u` and the square that the norm needs; the norm of the residual.
@@ -80,26 +82,26 @@ impl<T: Scalar> Run<T> {
     /// All recurrences, and the sums of the next iteration; the norm of the residual.
     fn advance(
         &mut self,
-        cx: &Context<'_, T>,
+        problem: &Problem<'_, T>,
         x: &mut Vector<T>,
         r: &mut Vector<T>,
         [alpha, beta]: [T; 2],
     ) -> Result<f64> {
-        let of_u = cx.norm == Norm::Preconditioned;
-        let Run { u, w, m, n, p, s, q, z, .. } = self;
-        let sums = cx.update_dots([x, r, u, w, p, s, q, z], [m, n], |[x, r, u, w, p, s, q, z], [m, n]| {
+        let of_u = problem.norm == Norm::Preconditioned;
+        let PipelinedCgState { u, w, m, n, p, s, q, z, .. } = self;
+        let sums = problem.update_dots([x, r, u, w, p, s, q, z], [m, n], |[x, r, u, w, p, s, q, z], [m, n]| {
             let [p, s, q, z] = [u + beta * p, w + beta * s, m + beta * q, n + beta * z];
             let [x, r, u, w] = [x + alpha * p, r - alpha * s, u - alpha * q, w - alpha * z];
             ([x, r, u, w, p, s, q, z], [(r, u), (w, u), if of_u { (u, u) } else { (r, r) }])
         })?;
-        Ok(self.take(cx.norm, sums))
+        Ok(self.take(problem.norm, sums))
     }
 
     /// Takes a step, and computes afresh what the recurrences have been carrying along; the norm of the
     /// residual.
     fn replace(
         &mut self,
-        cx: &Context<'_, T>,
+        problem: &Problem<'_, T>,
         x: &mut Vector<T>,
         r: &mut Vector<T>,
         [alpha, beta]: [T; 2],
@@ -108,30 +110,30 @@ impl<T: Scalar> Run<T> {
             let p = u + beta * p;
             [x + alpha * p, p]
         })?;
-        cx.residual(x, r)?;
-        cx.precondition(r, &mut self.u)?;
-        cx.apply(&self.u, &mut self.w)?;
-        cx.apply(&self.p, &mut self.s)?;
-        cx.precondition(&self.s, &mut self.q)?;
-        cx.apply(&self.q, &mut self.z)?;
-        self.sums(cx, r)
+        problem.residual(x, r)?;
+        problem.precondition(r, &mut self.u)?;
+        problem.apply(&self.u, &mut self.w)?;
+        problem.apply(&self.p, &mut self.s)?;
+        problem.precondition(&self.s, &mut self.q)?;
+        problem.apply(&self.q, &mut self.z)?;
+        self.sums(problem, r)
     }
 }
 
-impl<T: Scalar> Iteration<T> for Run<T> {
+impl<T: Scalar> Iteration<T> for PipelinedCgState<T> {
     const NEEDS: Needs = Needs::Both;
 
-    fn start(&mut self, cx: &Context<'_, T>, r: &Vector<T>) -> Result<()> {
-        cx.precondition(r, &mut self.u)?;
-        cx.apply(&self.u, &mut self.w)?;
+    fn start(&mut self, problem: &Problem<'_, T>, r: &Vector<T>) -> Result<()> {
+        problem.precondition(r, &mut self.u)?;
+        problem.apply(&self.u, &mut self.w)?;
         self.before = None;
         self.age = 0;
-        self.sums(cx, r)?;
+        self.sums(problem, r)?;
         Ok(())
     }
 
-    fn step(&mut self, cx: &Context<'_, T>, x: &mut Vector<T>, r: &mut Vector<T>) -> Result<Step> {
-        if let Some(reason) = refuse_energy(cx, self.gamma) {
+    fn step(&mut self, problem: &Problem<'_, T>, x: &mut Vector<T>, r: &mut Vector<T>) -> Result<Step> {
+        if let Some(reason) = refuse_energy(problem, self.gamma) {
             return Ok(Step::Stop(reason));
         }
         let (beta, energy) = match self.before {
@@ -155,11 +157,11 @@ impl<T: Scalar> Iteration<T> for Run<T> {
         self.age += 1;
         if self.age == REPLACEMENT {
             self.age = 0;
-            return Step::next(self.replace(cx, x, r, factors)?);
+            return Step::next(self.replace(problem, x, r, factors)?);
         }
-        cx.precondition(&self.w, &mut self.m)?;
-        cx.apply(&self.m, &mut self.n)?;
-        Step::next(self.advance(cx, x, r, factors)?)
+        problem.precondition(&self.w, &mut self.m)?;
+        problem.apply(&self.m, &mut self.n)?;
+        Step::next(self.advance(problem, x, r, factors)?)
     }
 
     fn archive(&mut self, archive: &mut Archive<'_, T>) {

@@ -11,9 +11,11 @@ use dolmen_core::scaling::scaled;
 use dolmen_core::{Scalar, Vector};
 
 use crate::error::Result;
-use crate::krylov::context::Context;
-use crate::krylov::iteration::{Archive, Iteration, Step};
-use crate::settings::{require, square_solver};
+use crate::krylov::method::{Iteration, Step};
+use crate::krylov::problem::Problem;
+use crate::krylov::snapshot_state::Archive;
+use crate::krylov::solver::square_solver;
+use crate::settings::require;
 
 /// The factor of a correction, unless another one is given.
 pub(crate) const DAMPING: f64 = 1.0;
@@ -32,15 +34,15 @@ pub(crate) fn require_damping(method: &'static str, omega: f64) -> Result<()> {
 }
 
 impl<T: Scalar> Richardson<'_, T> {
-    fn iteration(&self, cx: &Context<'_, T>) -> Result<Run<T>> {
+    fn iteration(&self, problem: &Problem<'_, T>) -> Result<RichardsonState<T>> {
         let omega = self.damping;
-        cx.compare("damping", &omega);
-        require_damping(cx.method, omega)?;
-        Ok(Run { z: cx.zeros(), image: cx.zeros(), omega })
+        problem.compare("damping", &omega);
+        require_damping(problem.method, omega)?;
+        Ok(RichardsonState { z: problem.zeros(), image: problem.zeros(), omega })
     }
 }
 
-struct Run<T> {
+struct RichardsonState<T> {
     /// `M r`.
     z: Vector<T>,
     image: Vector<T>,
@@ -48,21 +50,21 @@ struct Run<T> {
     omega: f64,
 }
 
-impl<T: Scalar> Iteration<T> for Run<T> {
-    fn start(&mut self, cx: &Context<'_, T>, r: &Vector<T>) -> Result<()> {
-        cx.precondition(r, &mut self.z)?;
+impl<T: Scalar> Iteration<T> for RichardsonState<T> {
+    fn start(&mut self, problem: &Problem<'_, T>, r: &Vector<T>) -> Result<()> {
+        problem.precondition(r, &mut self.z)?;
         // Where this converges, `omega M A` is near one.
-        cx.assume_operator_preconditioned(1.0 / self.omega.abs());
+        problem.assume_operator_preconditioned(1.0 / self.omega.abs());
         Ok(())
     }
 
-    fn step(&mut self, cx: &Context<'_, T>, x: &mut Vector<T>, r: &mut Vector<T>) -> Result<Step> {
-        let omega = T::from_parts(scaled(self.omega, cx.product_power()), 0.0);
+    fn step(&mut self, problem: &Problem<'_, T>, x: &mut Vector<T>, r: &mut Vector<T>) -> Result<Step> {
+        let omega = T::from_parts(scaled(self.omega, problem.product_power()), 0.0);
         x.axpy(omega, &self.z)?;
-        cx.apply_projected(&self.z, &mut self.image)?;
+        problem.apply_projected(&self.z, &mut self.image)?;
         r.axpy(-omega, &self.image)?;
-        cx.precondition(r, &mut self.z)?;
-        Step::next(cx.residual_norm(r, &self.z)?)
+        problem.precondition(r, &mut self.z)?;
+        Step::next(problem.residual_norm(r, &self.z)?)
     }
 
     fn archive(&mut self, archive: &mut Archive<'_, T>) {

@@ -9,11 +9,11 @@ use dolmen_core::scaling::scaled;
 use dolmen_core::{LinearOperator, Reduction, Scalar, Vector};
 
 use crate::error::{Error, NoSpectrum, Result};
-use crate::krylov::context::Context;
 use crate::krylov::minres::Lanczos;
+use crate::krylov::problem::Problem;
 use crate::krylov::symmetry::{is_hermitian, random};
-use crate::report::StopReason;
 use crate::settings::{Settings, require};
+use crate::stop_reason::StopReason;
 
 const METHOD: &str = "spectrum estimate";
 
@@ -37,28 +37,28 @@ pub fn estimate_spectrum<'s, T: Scalar>(
     let mut settings = Settings::new().reduction(reduction);
     settings.preconditioner = preconditioner;
     let zero = Vector::zeros(a.domain());
-    let cx = Context::square(METHOD, &settings, a, &zero, &zero)?;
-    let ends = estimate(&cx, steps)?.map(|ends| ends.map(|end| scaled(end, cx.product_power())));
+    let problem = Problem::square(METHOD, &settings, a, &zero, &zero)?;
+    let ends = estimate(&problem, steps)?.map(|ends| ends.map(|end| scaled(end, problem.product_power())));
     ends.map_err(|reason| Error::NoSpectrum { method: METHOD, reason })
 }
 
 /// [`estimate_spectrum`] of the operators of a solve, times their powers of two, which goes on to report why there
 /// is none.
-pub(crate) fn estimate<T: Scalar>(cx: &Context<'_, T>, steps: usize) -> Result<Result<[f64; 2], NoSpectrum>> {
-    let mut lanczos = Lanczos::new(cx);
-    let start = random(cx, 0)?;
-    lanczos.start(cx, &start)?;
+pub(crate) fn estimate<T: Scalar>(problem: &Problem<'_, T>, steps: usize) -> Result<Result<[f64; 2], NoSpectrum>> {
+    let mut lanczos = Lanczos::new(problem);
+    let start = random(problem, 0)?;
+    lanczos.start(problem, &start)?;
     let (mut diagonal, mut beside) = (Vec::with_capacity(steps), Vec::with_capacity(steps));
     while diagonal.len() < steps && lanczos.gamma[0] > 0.0 {
-        let delta = lanczos.expand(cx)?;
-        lanczos.advance(cx, delta)?;
+        let delta = lanczos.expand(problem)?;
+        lanczos.advance(problem, delta)?;
         diagonal.push(delta);
         beside.push(lanczos.gamma[0]);
     }
     beside.pop();
     let ends = extremes(&diagonal, &beside);
     Ok(match lanczos.refuse() {
-        Some(StopReason::IndefinitePreconditioner) if is_hermitian(cx, Context::precondition)? => {
+        Some(StopReason::IndefinitePreconditioner) if is_hermitian(problem, Problem::precondition)? => {
             Err(NoSpectrum::IndefinitePreconditioner)
         }
         Some(StopReason::IndefinitePreconditioner) => Err(NoSpectrum::PreconditionerNotHermitian),
@@ -66,7 +66,7 @@ pub(crate) fn estimate<T: Scalar>(cx: &Context<'_, T>, steps: usize) -> Result<R
         None if diagonal.is_empty() => Err(NoSpectrum::Empty),
         None if !ends.iter().all(|end| end.is_finite()) => Err(NoSpectrum::NotFinite),
         // Eigenvalues of a Hermitian operator may have any sign; these are those of another one.
-        None if ends[0] <= 0.0 && !is_hermitian(cx, Context::apply_projected)? => Err(NoSpectrum::NotHermitian),
+        None if ends[0] <= 0.0 && !is_hermitian(problem, Problem::apply_projected)? => Err(NoSpectrum::NotHermitian),
         None => Ok(ends),
     })
 }

@@ -9,8 +9,8 @@ use dolmen_core::random::Philox;
 use dolmen_core::{Real, Scalar, Vector};
 
 use crate::error::Result;
-use crate::krylov::context::Context;
-use crate::report::StopReason;
+use crate::krylov::problem::Problem;
+use crate::stop_reason::StopReason;
 
 const SEED: u64 = 0x5eed;
 /// The first iteration after which a solve without progress is looked at.
@@ -56,36 +56,36 @@ pub(crate) fn is_suspect(reason: StopReason, history: &[f64]) -> bool {
 ///
 /// # Collective
 /// Two products with each operator.
-pub(crate) fn violation<T: Scalar>(cx: &Context<'_, T>, needs: Needs) -> Result<Option<StopReason>> {
-    if needs != Needs::Nothing && !is_hermitian(cx, Context::apply_projected)? {
+pub(crate) fn violation<T: Scalar>(problem: &Problem<'_, T>, needs: Needs) -> Result<Option<StopReason>> {
+    if needs != Needs::Nothing && !is_hermitian(problem, Problem::apply_projected)? {
         return Ok(Some(StopReason::NotHermitian));
     }
-    if needs == Needs::Both && cx.is_preconditioned() && !is_hermitian(cx, Context::precondition)? {
+    if needs == Needs::Both && problem.is_preconditioned() && !is_hermitian(problem, Problem::precondition)? {
         return Ok(Some(StopReason::PreconditionerNotHermitian));
     }
     Ok(None)
 }
 
 /// Returns a vector that is the same on every run.
-pub(crate) fn random<T: Scalar>(cx: &Context<'_, T>, stream: u64) -> Result<Vector<T>> {
-    let mut vector = cx.zeros();
+pub(crate) fn random<T: Scalar>(problem: &Problem<'_, T>, stream: u64) -> Result<Vector<T>> {
+    let mut vector = problem.zeros();
     vector.fill_normal(&Philox::new(SEED), stream);
-    cx.project(&mut vector)?;
+    problem.project(&mut vector)?;
     Ok(vector)
 }
 
 /// Returns whether `<A x, y> = <x, A y>` for random `x` and `y`, to `eps^(3/4)` beside the norms of vectors: as
 /// [`Analysis`](crate::Analysis) takes it of entries. So it is of what is not finite.
 pub(crate) fn is_hermitian<'s, T: Scalar>(
-    cx: &Context<'s, T>,
-    apply: impl Fn(&Context<'s, T>, &Vector<T>, &mut Vector<T>) -> Result<()>,
+    problem: &Problem<'s, T>,
+    apply: impl Fn(&Problem<'s, T>, &Vector<T>, &mut Vector<T>) -> Result<()>,
 ) -> Result<bool> {
-    let [x, y] = [random(cx, 0)?, random(cx, 1)?];
-    let [mut image_x, mut image_y] = [cx.zeros(), cx.zeros()];
-    apply(cx, &x, &mut image_x)?;
-    apply(cx, &y, &mut image_y)?;
-    let [left, right] = cx.dots([(&image_x, &y), (&x, &image_y)])?;
-    let [x, y, image_x, image_y] = cx.dots([(&x, &x), (&y, &y), (&image_x, &image_x), (&image_y, &image_y)])?;
+    let [x, y] = [random(problem, 0)?, random(problem, 1)?];
+    let [mut image_x, mut image_y] = [problem.zeros(), problem.zeros()];
+    apply(problem, &x, &mut image_x)?;
+    apply(problem, &y, &mut image_y)?;
+    let [left, right] = problem.dots([(&image_x, &y), (&x, &image_y)])?;
+    let [x, y, image_x, image_y] = problem.dots([(&x, &x), (&y, &y), (&image_x, &image_x), (&image_y, &image_y)])?;
     let size = (image_x.re() * y.re()).sqrt() + (x.re() * image_y.re()).sqrt();
     let differs = (left - right).abs() > T::Real::EPSILON.to_f64().powf(0.75) * size;
     Ok(!differs)

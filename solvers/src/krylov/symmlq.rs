@@ -13,11 +13,13 @@
 use dolmen_core::{Scalar, Vector};
 
 use crate::error::{Error, Result};
-use crate::krylov::context::Context;
-use crate::krylov::iteration::{Archive, Iteration, Step};
+use crate::krylov::method::{Iteration, Step};
 use crate::krylov::minres::Lanczos;
+use crate::krylov::problem::Problem;
+use crate::krylov::snapshot_state::Archive;
+use crate::krylov::solver::square_solver;
 use crate::krylov::symmetry::Needs;
-use crate::settings::{Norm, square_solver};
+use crate::norm::Norm;
 
 square_solver! {
     /// SYMMLQ, for consistent systems with Hermitian operators.
@@ -25,16 +27,16 @@ square_solver! {
 }
 
 impl<T: Scalar> Symmlq<'_, T> {
-    fn iteration(&self, cx: &Context<'_, T>) -> Result<Run<T>> {
-        if cx.norm == Norm::Preconditioned && cx.is_preconditioned() {
-            return Err(Error::Norm { method: cx.method, norm: cx.norm });
+    fn iteration(&self, problem: &Problem<'_, T>) -> Result<SymmlqState<T>> {
+        if problem.norm == Norm::Preconditioned && problem.is_preconditioned() {
+            return Err(Error::Norm { method: problem.method, norm: problem.norm });
         }
-        let measures = cx.is_preconditioned() && cx.norm == Norm::True;
-        Ok(Run { lanczos: Lanczos::new(cx), w: cx.zeros(), scalars: Scalars::default(), measures })
+        let measures = problem.is_preconditioned() && problem.norm == Norm::True;
+        Ok(SymmlqState { lanczos: Lanczos::new(problem), w: problem.zeros(), scalars: Scalars::default(), measures })
     }
 }
 
-struct Run<T> {
+struct SymmlqState<T> {
     lanczos: Lanczos<T>,
     /// The direction from the LQ point to the CG point.
     w: Vector<T>,
@@ -61,7 +63,7 @@ struct Scalars {
     to_cg: f64,
 }
 
-impl<T: Scalar> Run<T> {
+impl<T: Scalar> SymmlqState<T> {
     /// Returns the smaller residual of the two points, given the norm of the newest Lanczos vector.
     fn estimate(&mut self, beta: f64) -> f64 {
         let now = &mut self.scalars;
@@ -76,26 +78,26 @@ impl<T: Scalar> Run<T> {
     }
 
     /// Returns the Euclidean size of the newest Lanczos vector.
-    fn measure(&self, cx: &Context<'_, T>) -> Result<f64> {
+    fn measure(&self, problem: &Problem<'_, T>) -> Result<f64> {
         if !self.measures || self.lanczos.gamma[0] == 0.0 {
             return Ok(1.0);
         }
-        Ok(cx.square_of(&self.lanczos.v[0])?.sqrt() / self.lanczos.gamma[0])
+        Ok(problem.square_of(&self.lanczos.v[0])?.sqrt() / self.lanczos.gamma[0])
     }
 }
 
-impl<T: Scalar> Iteration<T> for Run<T> {
+impl<T: Scalar> Iteration<T> for SymmlqState<T> {
     const NEEDS: Needs = Needs::Both;
 
-    fn start(&mut self, cx: &Context<'_, T>, r: &Vector<T>) -> Result<()> {
-        self.lanczos.start(cx, r)?;
+    fn start(&mut self, problem: &Problem<'_, T>, r: &Vector<T>) -> Result<()> {
+        self.lanczos.start(problem, r)?;
         let norm = self.lanczos.gamma[0];
-        let size = self.measure(cx)?;
+        let size = self.measure(problem)?;
         self.scalars = Scalars { rhs: [norm, 0.0], product: norm, sizes: [size, 1.0], ..Scalars::default() };
         Ok(())
     }
 
-    fn step(&mut self, cx: &Context<'_, T>, x: &mut Vector<T>, _r: &mut Vector<T>) -> Result<Step> {
+    fn step(&mut self, problem: &Problem<'_, T>, x: &mut Vector<T>, _r: &mut Vector<T>) -> Result<Step> {
         if let Some(reason) = self.lanczos.refuse() {
             return Ok(Step::Stop(reason));
         }
@@ -103,13 +105,13 @@ impl<T: Scalar> Iteration<T> for Run<T> {
         if before == 0.0 {
             return Ok(Step::Breakdown);
         }
-        let alpha = self.lanczos.expand(cx)?;
+        let alpha = self.lanczos.expand(problem)?;
         let now = &mut self.scalars;
         let z = &self.lanczos.z;
         if now.steps == 0.0 {
             self.w.copy_from(z)?;
             now.gamma_bar = alpha;
-            self.lanczos.advance(cx, alpha)?;
+            self.lanczos.advance(problem, alpha)?;
             now.delta_bar = self.lanczos.gamma[0];
         } else {
             let gamma = (now.gamma_bar * now.gamma_bar + before * before).sqrt();
@@ -120,20 +122,20 @@ impl<T: Scalar> Iteration<T> for Run<T> {
             x.axpy(T::from_parts(zeta * c, 0.0), &self.w)?;
             x.axpy(T::from_parts(zeta * s, 0.0), z)?;
             self.w.axpby(T::from_parts(-c, 0.0), z, T::from_parts(s, 0.0))?;
-            self.lanczos.advance(cx, alpha)?;
+            self.lanczos.advance(problem, alpha)?;
             let beta = self.lanczos.gamma[0];
             now.delta_bar = -c * beta;
             now.product *= s;
             now.rhs = [now.rhs[1] - delta * zeta, -s * beta * zeta];
         }
         self.scalars.steps += 1.0;
-        let size = self.measure(cx)?;
+        let size = self.measure(problem)?;
         self.scalars.sizes = [size, self.scalars.sizes[0]];
         let beta = self.lanczos.gamma[0];
         Step::next(self.estimate(beta))
     }
 
-    fn finish(&mut self, _cx: &Context<'_, T>, x: &mut Vector<T>) -> Result<()> {
+    fn finish(&mut self, _cx: &Problem<'_, T>, x: &mut Vector<T>) -> Result<()> {
         if self.scalars.to_cg != 0.0 {
             x.axpy(T::from_parts(self.scalars.to_cg, 0.0), &self.w)?;
         }

@@ -1,4 +1,5 @@
-//! Context of a method: the operators of a solve and sums over vectors, all counted.
+//! The problem that a method solves: operators, right-hand side, norm and projection. Products, preconditionings and
+//! sums are made here, and counted.
 
 use std::borrow::Cow;
 use std::cell::{Cell, RefCell};
@@ -11,15 +12,16 @@ use dolmen_core::{
 };
 
 use crate::error::{Error, Result};
-use crate::krylov::course::Wishes;
 use crate::krylov::powers::{self, Numbers, Power, Powers, vector_power};
-use crate::settings::{Norm, Settings};
+use crate::krylov::stopping::Votes;
+use crate::norm::Norm;
+use crate::settings::Settings;
 
 /// The operators of a solve, times the powers of two that [`powers`] tells of.
-pub(crate) struct Context<'s, T: Scalar> {
+pub(crate) struct Problem<'s, T: Scalar> {
     pub(crate) start: Instant,
     pub(crate) method: &'static str,
-    /// For its layouts; [`Context::apply`] applies it.
+    /// For its layouts; [`Problem::apply`] applies it.
     pub(crate) a: &'s dyn LinearOperator<T>,
     /// `b`, or `2^-power b`.
     pub(crate) b: Cow<'s, Vector<T>>,
@@ -39,7 +41,7 @@ pub(crate) struct Context<'s, T: Scalar> {
     pub(crate) operator_norm: Cell<f64>,
     /// The residual norm at or below which the solve is to stop.
     pub(crate) target: Cell<f64>,
-    pub(crate) wishes: Wishes,
+    pub(crate) votes: Votes,
     /// Takes projections, which do not work in place, and adjoints before they are preconditioned.
     scratch: RefCell<Vector<T>>,
 }
@@ -50,7 +52,7 @@ struct Adjoints<'s, T> {
     preconditioner: Option<&'s dyn AdjointOperator<T>>,
 }
 
-impl<'s, T: Scalar> Context<'s, T> {
+impl<'s, T: Scalar> Problem<'s, T> {
     /// For a square system.
     pub(crate) fn square<'a: 's>(
         method: &'static str,
@@ -58,7 +60,7 @@ impl<'s, T: Scalar> Context<'s, T> {
         a: &'s dyn LinearOperator<T>,
         b: &'s Vector<T>,
         x: &Vector<T>,
-    ) -> Result<Context<'s, T>> {
+    ) -> Result<Problem<'s, T>> {
         settings.agree(method, b.comm())?;
         require_same(method, "operator", a.domain(), a.range())?;
         require_same(method, "right-hand side", a.range(), b.layout())?;
@@ -67,7 +69,7 @@ impl<'s, T: Scalar> Context<'s, T> {
             require_same(method, "preconditioner or projection", a.range(), inner.domain())?;
             require_same(method, "preconditioner or projection", a.domain(), inner.range())?;
         }
-        Ok(Context::new(method, settings, a, b, settings.preconditioner))
+        Ok(Problem::new(method, settings, a, b, settings.preconditioner))
     }
 
     /// For a least-squares problem, preconditioned from the right: `A M y = b`, `x = M y`.
@@ -78,7 +80,7 @@ impl<'s, T: Scalar> Context<'s, T> {
         a: &'s dyn AdjointOperator<T>,
         b: &'s Vector<T>,
         x: &Vector<T>,
-    ) -> Result<Context<'s, T>> {
+    ) -> Result<Problem<'s, T>> {
         settings.agree(method, b.comm())?;
         let refused = [
             ("preconditioner", settings.preconditioner.is_some()),
@@ -95,7 +97,7 @@ impl<'s, T: Scalar> Context<'s, T> {
             require_same(method, "preconditioner", a.domain(), m.range())?;
         }
         let forward = preconditioner.map(|m| m as &dyn LinearOperator<T>);
-        Ok(Context { adjoint: Some(Adjoints { a, preconditioner }), ..Context::new(method, settings, a, b, forward) })
+        Ok(Problem { adjoint: Some(Adjoints { a, preconditioner }), ..Problem::new(method, settings, a, b, forward) })
     }
 
     fn new<'a: 's>(
@@ -104,9 +106,9 @@ impl<'s, T: Scalar> Context<'s, T> {
         a: &'s dyn LinearOperator<T>,
         b: &'s Vector<T>,
         preconditioner: Option<&'s dyn LinearOperator<T>>,
-    ) -> Context<'s, T> {
+    ) -> Problem<'s, T> {
         let (powers, rhs) = settings.resume.map(|snapshot| Powers::resumed(snapshot, 1)).unwrap_or_default();
-        let mut cx = Context {
+        let mut problem = Problem {
             start: Instant::now(),
             method,
             a,
@@ -123,11 +125,11 @@ impl<'s, T: Scalar> Context<'s, T> {
             preconditionings: Cell::new(0),
             operator_norm: Cell::new(0.0),
             target: Cell::new(0.0),
-            wishes: Wishes::new(settings, b.comm()),
+            votes: Votes::new(settings, b.comm()),
             scratch: RefCell::new(Vector::zeros(a.domain())),
         };
-        cx.scale_rhs(rhs.first().copied().unwrap_or(0));
-        cx
+        problem.scale_rhs(rhs.first().copied().unwrap_or(0));
+        problem
     }
 
     /// Computes `b = 2^-power b`.
@@ -316,7 +318,7 @@ impl<'s, T: Scalar> Context<'s, T> {
         (!self.leaves_residuals()).then(|| self.zeros())
     }
 
-    /// Returns `P M r`, in what [`Context::room`] gave.
+    /// Returns `P M r`, in what [`Problem::room`] gave.
     pub(crate) fn preconditioned<'v>(&self, r: &'v Vector<T>, z: &'v mut Option<Vector<T>>) -> Result<&'v Vector<T>> {
         let Some(z) = z else { return Ok(r) };
         self.precondition(r, z)?;
@@ -386,7 +388,7 @@ impl<'s, T: Scalar> Context<'s, T> {
 
     /// Several inner products in one reduction.
     pub(crate) fn dots<const N: usize>(&self, pairs: [(&Vector<T>, &Vector<T>); N]) -> Result<[T::Double; N]> {
-        self.wishes.ride(|riders| dots(pairs, self.reduction.with(riders)))
+        self.votes.ride(|riders| dots(pairs, self.reduction.with(riders)))
     }
 
     /// Changes vectors and sums what comes out of it, in one pass and one reduction.
@@ -396,7 +398,7 @@ impl<'s, T: Scalar> Context<'s, T> {
         inputs: [&Vector<T>; R],
         entry: impl Fn([T; W], [T; R]) -> ([T; W], [(T, T); N]) + Sync,
     ) -> Result<[T::Double; N]> {
-        self.wishes.ride(|riders| update_dots(outputs, inputs, self.reduction.with(riders), entry))
+        self.votes.ride(|riders| update_dots(outputs, inputs, self.reduction.with(riders), entry))
     }
 
     /// Returns `|v|^2`.
@@ -419,7 +421,7 @@ impl<'s, T: Scalar> Context<'s, T> {
 
     /// Computes `out[j] = xs[j]^H w`, in one reduction.
     pub(crate) fn multi_dot(&self, w: &Vector<T>, xs: &[Vector<T>], out: &mut [T::Double]) -> Result<()> {
-        self.wishes.ride(|riders| w.multi_dot(xs, self.reduction.with(riders), out))
+        self.votes.ride(|riders| w.multi_dot(xs, self.reduction.with(riders), out))
     }
 }
 

@@ -1,15 +1,15 @@
-//! Common part of the drivers of one right-hand side and of several: how far a solve has come, which
-//! reason to stop comes first, and what its monitor is told and given.
+//! Stopping, for the drivers of one right-hand side and of several: how far a solve has come, which
+//! reason to stop comes first, what monitors request, and what they are told and given.
 
 use std::cell::Cell;
 
 use dolmen_core::{Comm, Scalar, Snapshot};
 
 use crate::error::Result;
-use crate::krylov::iteration::Archive;
+use crate::krylov::snapshot_state::Archive;
 use crate::monitor::{Monitor, Progress, Request};
-use crate::report::StopReason;
 use crate::settings::Settings;
+use crate::stop_reason::StopReason;
 
 /// Entries of a history for which there is room beforehand, so that an ordinary solve does not
 /// allocate while it iterates.
@@ -24,7 +24,7 @@ const SNAPSHOT: usize = 1;
 const MEET: usize = 2;
 
 /// Requests of monitors, on their way to all ranks.
-pub(crate) struct Wishes {
+pub(crate) struct Votes {
     /// Number of ranks that have to request it.
     quorum: [f64; 3],
     /// This rank's, one of each kind, until a reduction carries them; `None` without a monitor.
@@ -33,17 +33,17 @@ pub(crate) struct Wishes {
     heard: Cell<[bool; 3]>,
 }
 
-impl Wishes {
-    pub(crate) fn new<T>(settings: &Settings<'_, T>, comm: &Comm) -> Wishes {
+impl Votes {
+    pub(crate) fn new<T>(settings: &Settings<'_, T>, comm: &Comm) -> Votes {
         let mine = settings.monitor.is_some().then_some([0.0; 3]);
-        Wishes { quorum: [1.0, 1.0, comm.size() as f64], mine: Cell::new(mine), heard: Cell::default() }
+        Votes { quorum: [1.0, 1.0, comm.size() as f64], mine: Cell::new(mine), heard: Cell::default() }
     }
 
     fn hears(&self, kind: usize) -> bool {
         self.heard.get()[kind]
     }
 
-    /// Makes a reduction in which the wishes ride.
+    /// Makes a reduction in which the votes ride.
     pub(crate) fn ride<V>(&self, reduce: impl FnOnce(&mut [f64]) -> dolmen_core::Result<V>) -> Result<V> {
         let Some(mut riders) = self.mine.get() else {
             return Ok(reduce(&mut [])?);
@@ -61,7 +61,7 @@ impl Wishes {
 }
 
 /// State of the current residuals.
-pub(crate) struct Signs {
+pub(crate) struct ResidualTests {
     pub(crate) finite: bool,
     /// The residual is nonzero but its norm, in the requested sense, is zero, so this norm cannot be a stopping test.
     pub(crate) hidden: bool,
@@ -69,8 +69,8 @@ pub(crate) struct Signs {
     pub(crate) diverged: bool,
 }
 
-/// Progress of a solve.
-pub(crate) struct Course<'s, 'a, T> {
+/// Test that decides when a solve stops, and what it keeps from one iteration to the next.
+pub(crate) struct StoppingTest<'s, 'a, T> {
     settings: &'s Settings<'a, T>,
     pub(crate) iterations: usize,
     /// True if the current residual has just been computed as `b - A x`.
@@ -83,9 +83,9 @@ pub(crate) struct Course<'s, 'a, T> {
     delivered: Option<usize>,
 }
 
-impl<'s, 'a, T: Scalar> Course<'s, 'a, T> {
+impl<'s, 'a, T: Scalar> StoppingTest<'s, 'a, T> {
     pub(crate) fn new(settings: &'s Settings<'a, T>) -> Self {
-        Course { settings, iterations: 0, is_true: false, broke: false, idle: 0, delivered: None }
+        StoppingTest { settings, iterations: 0, is_true: false, broke: false, idle: 0, delivered: None }
     }
 
     /// Notes whether a start gained what is expected of one.
@@ -94,18 +94,18 @@ impl<'s, 'a, T: Scalar> Course<'s, 'a, T> {
     }
 
     /// Returns the reason to stop before the next step, if any.
-    pub(crate) fn verdict(&self, signs: &Signs, wishes: &Wishes) -> Option<StopReason> {
-        if !signs.finite {
+    pub(crate) fn verdict(&self, tests: &ResidualTests, votes: &Votes) -> Option<StopReason> {
+        if !tests.finite {
             Some(StopReason::NotFinite)
-        } else if self.is_true && signs.hidden {
+        } else if self.is_true && tests.hidden {
             Some(StopReason::IndefinitePreconditioner)
-        } else if self.is_true && signs.met {
+        } else if self.is_true && tests.met {
             Some(StopReason::Converged)
         } else if self.idle >= PATIENCE {
             Some(if self.broke { StopReason::Breakdown } else { StopReason::Stagnated })
-        } else if signs.diverged {
+        } else if tests.diverged {
             Some(StopReason::Diverged)
-        } else if wishes.hears(STOP) {
+        } else if votes.hears(STOP) {
             Some(StopReason::Requested)
         } else if self.iterations >= self.settings.max_iterations {
             Some(StopReason::IterationLimit)
@@ -115,19 +115,19 @@ impl<'s, 'a, T: Scalar> Course<'s, 'a, T> {
     }
 
     /// Tells the monitor how far the solve has come.
-    pub(crate) fn tell(&self, residual: f64, target: f64, wishes: &Wishes) {
+    pub(crate) fn tell(&self, residual: f64, target: f64, votes: &Votes) {
         if let Some(monitor) = &self.settings.monitor {
             let (iteration, limit) = (self.iterations, self.settings.max_iterations);
             let request = monitor.borrow_mut().progress(&Progress { iteration, residual, target, limit });
-            wishes.mine.set(Some(KINDS.map(|kind| f64::from(u8::from(request == kind)))));
+            votes.mine.set(Some(KINDS.map(|kind| f64::from(u8::from(request == kind)))));
         }
     }
 
     /// Returns true if a snapshot is due, which is handed out once for an iteration.
-    pub(crate) fn is_due(&self, wishes: &Wishes) -> bool {
+    pub(crate) fn is_due(&self, votes: &Votes) -> bool {
         let (every, iterations) = (self.settings.snapshot_every, self.iterations);
         let regular = every > 0 && iterations > 0 && iterations.is_multiple_of(every);
-        let wanted = regular || wishes.hears(STOP) || wishes.hears(SNAPSHOT);
+        let wanted = regular || votes.hears(STOP) || votes.hears(SNAPSHOT);
         wanted && self.settings.monitor.is_some() && self.delivered != Some(iterations)
     }
 
@@ -138,19 +138,19 @@ impl<'s, 'a, T: Scalar> Course<'s, 'a, T> {
     }
 
     /// Hears what is asked for after an iteration that no other follows, and its sums.
-    pub(crate) fn hear_last(&self, wishes: &Wishes, comm: &Comm) -> Result<()> {
+    pub(crate) fn hear_last(&self, votes: &Votes, comm: &Comm) -> Result<()> {
         if self.settings.monitor.is_none() {
             return Ok(());
         }
-        wishes.ride(|riders| {
+        votes.ride(|riders| {
             comm.all_reduce_sum(riders);
             Ok(())
         })
     }
 
     /// Lets the ranks' monitors meet if all of them want to.
-    pub(crate) fn meet(&self, wishes: &Wishes, comm: &Comm) -> Result<()> {
-        if wishes.hears(MEET) { self.with_monitor(comm, |monitor| monitor.meet()) } else { Ok(()) }
+    pub(crate) fn meet(&self, votes: &Votes, comm: &Comm) -> Result<()> {
+        if votes.hears(MEET) { self.with_monitor(comm, |monitor| monitor.meet()) } else { Ok(()) }
     }
 
     /// Tells the monitors that the solve has ended.
