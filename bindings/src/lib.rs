@@ -1,7 +1,32 @@
 //! Native part of the Python module `dolmen`.
 //!
 //! Kept thin: names, defaults and documentation that Python users see live in the Python layer,
-//! `python/dolmen`. Importing the module does not initialize MPI.
+//! `python/dolmen`. A class here holds one object of the toolkit, of any of the four scalars ([`typed`]); a call
+//! converts its arguments, releases the interpreter's lock ([`gil`]) and turns an error into an exception of the Python
+//! layer, the same on all ranks ([`errors`]).
+//!
+//! Importing the module does not initialize MPI; [`comm::start`] does. Objects belong to the thread that made them, and
+//! their destructors do not communicate.
+
+#[macro_use]
+mod typed;
+mod callback;
+mod comm;
+mod errors;
+mod exchange;
+mod files;
+mod foreign;
+mod gil;
+mod layout;
+mod matrix;
+mod monitor;
+mod multi_vector;
+mod operator;
+mod preconditioner;
+mod profile;
+mod report;
+mod solve;
+mod vector;
 
 use pyo3::prelude::*;
 
@@ -9,6 +34,31 @@ use pyo3::prelude::*;
 #[pymodule]
 mod _dolmen {
     use super::{Bound, PyModule, PyModuleMethods, PyResult};
+
+    #[pymodule_export]
+    use super::comm::{Comm, environment, finish, is_started, start};
+    #[pymodule_export]
+    use super::exchange::{Exchange, IndexMap, Redistribute};
+    #[pymodule_export]
+    use super::files::{describe, read_matrix, read_vectors, write_matrix, write_vectors};
+    #[pymodule_export]
+    use super::layout::Layout;
+    #[pymodule_export]
+    use super::matrix::{Matrix, RefillPlan};
+    #[pymodule_export]
+    use super::multi_vector::MultiVector;
+    #[pymodule_export]
+    use super::operator::Operator;
+    #[pymodule_export]
+    use super::preconditioner::{methods, precondition, preconditioners};
+    #[pymodule_export]
+    use super::profile::{Profile, start_profile};
+    #[pymodule_export]
+    use super::report::{Progress, Report, Snapshot};
+    #[pymodule_export]
+    use super::solve::{automatic, solve};
+    #[pymodule_export]
+    use super::vector::Vector;
 
     #[pymodule_init]
     fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {

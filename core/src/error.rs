@@ -219,6 +219,14 @@ pub enum Error {
         /// The number of ranks.
         size: usize,
     },
+    /// A number that is not the Fortran handle of a communicator.
+    #[error(
+        "{handle} is not the handle of a communicator; pass mpi4py's comm.py2f(), of a communicator that was not freed"
+    )]
+    NoSuchComm {
+        /// The number.
+        handle: i32,
+    },
     /// Block offsets that do not describe a distribution.
     #[error("layout offsets: {reason}")]
     Offsets {
@@ -301,6 +309,7 @@ crate::shared_error!(Error {
     NoConvergence { operation, count },
     NotFinite { operation, row, column },
     NoSuchRank { operation, rank, size },
+    NoSuchComm { handle },
     Offsets { reason },
     NotAPermutation { row, times },
     GraphTooLarge { operation, size, limit },

@@ -88,6 +88,7 @@ pub use operator::{
 };
 pub use redistribute::Redistribute;
 pub use reduce::{BinnedSum, Reduction, Summation};
+pub use run::Session;
 pub use scalar::{Complex32, Complex64, Real, Scalar};
 pub use snapshot::Snapshot;
 pub use vector::{Vector, dots, update, update_dots};

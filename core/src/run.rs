@@ -1,4 +1,4 @@
-//! `Comm::run`: the start and the end of a program on all ranks.
+//! `Comm::run`: the start and the end of a program on all ranks; `Session`: the same for a process that is not ours.
 
 use std::backtrace::Backtrace;
 use std::fmt::Display;
@@ -6,11 +6,12 @@ use std::io::Write;
 use std::process::{ExitCode, Termination};
 
 use mpi::Threading;
+use mpi::environment::Universe;
 
 use crate::comm::report::{FAILURE, report};
 use crate::comm::{Comm, RawComm, compare_calls, end_of_program};
 use crate::environment;
-use crate::error::Error;
+use crate::error::{Error, Result};
 use crate::threads;
 
 /// Exit code of a job that a panic ended (Rust's own for a panic).
@@ -40,31 +41,95 @@ impl Comm {
             report(&E::from(Error::AlreadyInitialized));
             return ExitCode::from(FAILURE);
         };
+        let (session, ready) = Session::begin(Some(universe));
+        abort_on_panic(session.control);
+        let _span = tracing::info_span!(target: "dolmen", "rank", rank = session.comm.rank()).entered();
+        let code = match ready.map_err(E::from).and_then(|()| main(&session.comm)) {
+            Ok(code) => {
+                end_of_program::finish(session.control);
+                code.report()
+            }
+            Err(error) => {
+                end_of_program::fail(session.control, &error, true);
+                ExitCode::from(FAILURE)
+            }
+        };
+        session.close();
+        code
+    }
+}
+
+/// The start and the end of [`Comm::run`], one by one, for a process whose `main` function is another program's: a
+/// Python interpreter.
+///
+/// MPI may have been initialized before, by mpi4py for example; then whoever did that finalizes it.
+pub struct Session {
+    comm: Comm,
+    control: RawComm,
+    /// What finalizes MPI, unless another library does.
+    universe: Option<Universe>,
+}
+
+impl Session {
+    /// Initializes MPI with `MPI_THREAD_MULTIPLE`, unless it is, and returns the communicator of all ranks with it. On
+    /// several ranks a panic of one ends the job.
+    ///
+    /// # Collective
+    /// Every process of the job calls this once, on the thread that makes all other calls.
+    ///
+    /// # Errors
+    /// [`Error::AlreadyInitialized`] if MPI was finalized before, or a variable of the environment without a meaning.
+    pub fn start() -> Result<Session> {
+        if mpi::environment::is_finalized() {
+            return Err(Error::AlreadyInitialized);
+        }
+        let universe = mpi::initialize_with_threading(Threading::Multiple).map(|(universe, _)| universe);
+        let (session, ready) = Session::begin(universe);
+        if session.comm.size() > 1 {
+            abort_on_panic(session.control);
+        }
+        ready.map(|()| session)
+    }
+
+    /// Returns the communicator of all ranks.
+    pub fn comm(&self) -> &Comm {
+        &self.comm
+    }
+
+    /// Returns whether this session initialized MPI, and finalizes it.
+    pub fn owns_mpi(&self) -> bool {
+        self.universe.is_some()
+    }
+
+    /// Waits for the other ranks and finalizes MPI. A rank that `failed`, for a reason that it has told, waits some
+    /// seconds only: if the others still work then, this ends the job.
+    ///
+    /// # Collective
+    pub fn finish(self, failed: Option<&str>) {
+        match failed {
+            None => end_of_program::finish(self.control),
+            Some(reason) => end_of_program::fail(self.control, &reason, false),
+        }
+        self.close();
+    }
+
+    fn begin(universe: Option<Universe>) -> (Session, Result<()>) {
         crate::blas::use_one_thread();
         let control = RawComm::world().duplicate();
-        abort_on_panic(control);
         end_of_program::listen(control);
         let comm = Comm::new(RawComm::world().duplicate(), ALL);
         let checked = compare_calls::from_environment(&comm);
         // Once more, with a twin if calls are compared from here on.
         let comm = Comm::new(comm.raw(), ALL);
-        let _span = tracing::info_span!(target: "dolmen", "rank", rank = comm.rank()).entered();
         let ready = checked.and_then(|()| threads::from_environment(&comm));
-        let code = match ready.map_err(E::from).and_then(|()| main(&comm)) {
-            Ok(code) => {
-                end_of_program::finish(control);
-                code.report()
-            }
-            Err(error) => {
-                end_of_program::fail(control, &error);
-                ExitCode::from(FAILURE)
-            }
-        };
-        comm.give_back();
-        control.free();
+        (Session { comm, control, universe }, ready)
+    }
+
+    fn close(self) {
+        self.comm.give_back();
+        self.control.free();
         environment::ffi::keep_libraries();
-        drop(universe);
-        code
+        drop(self.universe);
     }
 }
 

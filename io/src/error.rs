@@ -141,6 +141,21 @@ impl Error {
         }
     }
 
+    /// Returns the file or folder that the error is about.
+    pub fn path(&self) -> Option<&Path> {
+        match self.cause() {
+            Error::Io { path, .. }
+            | Error::File { path, .. }
+            | Error::Dataset { path, .. }
+            | Error::Object { path, .. }
+            | Error::Fits { path, .. }
+            | Error::Malformed { path, .. }
+            | Error::Length { path, .. }
+            | Error::Argument { path, .. } => Some(path),
+            Error::Core(_) | Error::NotSeen { .. } | Error::OnRank { .. } => None,
+        }
+    }
+
     /// Returns the text without the rank, for errors whose text already names the place in the input.
     pub fn message(&self) -> String {
         match self {

@@ -2,7 +2,7 @@
 
 use std::cell::RefCell;
 
-use dolmen_core::{Layout, LinearOperator, Real, Reduction, Scalar, Vector};
+use dolmen_core::{AdjointOperator, Layout, LinearOperator, Real, Reduction, Scalar, Vector};
 
 use crate::error::Result;
 
@@ -88,5 +88,11 @@ impl<T: Scalar> LinearOperator<T> for NullSpace<T> {
     fn compute(&self, x: &Vector<T>, y: &mut Vector<T>) -> dolmen_core::Result<()> {
         y.copy_from(x)?;
         self.remove(y)
+    }
+}
+
+impl<T: Scalar> AdjointOperator<T> for NullSpace<T> {
+    fn compute_adjoint(&self, x: &Vector<T>, y: &mut Vector<T>) -> dolmen_core::Result<()> {
+        self.compute(x, y)
     }
 }

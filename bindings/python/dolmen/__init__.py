@@ -1,5 +1,142 @@
-"""Dolmen: distributed linear algebra over MPI."""
+"""Distributed linear algebra over MPI: vectors, sparse matrices, solvers and parallel files.
+
+The same script runs on one process and under ``mpirun -n 1000``:
+
+>>> import dolmen as dm
+>>> layout = dm.Layout(100)
+>>> i = layout.rows()
+>>> A = dm.CsrMatrix.from_diagonals([-1, 2, -1], [-1, 0, 1], layout)
+>>> x, report = dm.solve(A, dm.ones(layout), rtol=1e-10)
+>>> report.converged
+True
+
+Importing the package does not initialize MPI; the first communicator does (`world`, or any layout). Names are loaded when
+they are used, so that the import opens few files.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
 
 from ._dolmen import __version__
 
-__all__ = ["__version__"]
+#: Module of each name of the package.
+_HOME = {
+    "Comm": "_comm",
+    "CsrMatrix": "_matrix",
+    "CheckpointStore": "_checkpoint",
+    "Dataset": "_hdf5",
+    "Error": "_errors",
+    "Exchange": "_exchange",
+    "File": "_hdf5",
+    "FileError": "_errors",
+    "GlobalIndexError": "_errors",
+    "IndexMap": "_exchange",
+    "Layout": "_layout",
+    "LayoutError": "_errors",
+    "LinearOperator": "_operator",
+    "MultiVector": "_multi_vector",
+    "NotConvergedError": "_errors",
+    "Preconditioner": "_preconditioner",
+    "Profile": "_profile",
+    "Progress": "_dolmen",
+    "RangeError": "_errors",
+    "RanksDisagreeError": "_errors",
+    "Redistribute": "_exchange",
+    "RefillPlan": "_matrix",
+    "SettingError": "_errors",
+    "SingularError": "_errors",
+    "Snapshot": "_report",
+    "SolveReport": "_report",
+    "TooLargeError": "_errors",
+    "Vector": "_vector",
+    "array": "_vector",
+    "aslinearoperator": "_operator",
+    "describe": "_files",
+    "environment": "_session",
+    "full": "_vector",
+    "methods": "_preconditioner",
+    "norm": "_vector",
+    "ones": "_vector",
+    "preconditioners": "_preconditioner",
+    "random": "_vector",
+    "read_matrix": "_files",
+    "read_vector": "_files",
+    "read_vectors": "_files",
+    "scatter": "_vector",
+    "solve": "_solve",
+    "vdot": "_vector",
+    "write_matrix": "_files",
+    "write_vector": "_files",
+    "write_vectors": "_files",
+    "zeros": "_vector",
+}
+
+#: Parts of the package that are modules of their own.
+_MODULES = ("farm", "linalg", "mapmaker")
+
+__all__ = ["__version__", "self_", "world", *sorted(_HOME), *_MODULES]  # noqa: PLE0604
+
+if TYPE_CHECKING:
+    from . import farm, linalg, mapmaker
+    from ._checkpoint import CheckpointStore
+    from ._comm import Comm
+    from ._dolmen import Progress
+    from ._errors import (
+        Error,
+        FileError,
+        GlobalIndexError,
+        LayoutError,
+        NotConvergedError,
+        RangeError,
+        RanksDisagreeError,
+        SettingError,
+        SingularError,
+        TooLargeError,
+    )
+    from ._exchange import Exchange, IndexMap, Redistribute
+    from ._files import (
+        describe,
+        read_matrix,
+        read_vector,
+        read_vectors,
+        write_matrix,
+        write_vector,
+        write_vectors,
+    )
+    from ._hdf5 import Dataset, File
+    from ._layout import Layout
+    from ._matrix import CsrMatrix, RefillPlan
+    from ._multi_vector import MultiVector
+    from ._operator import LinearOperator, aslinearoperator
+    from ._preconditioner import Preconditioner, methods, preconditioners
+    from ._profile import Profile
+    from ._report import Snapshot, SolveReport
+    from ._session import environment
+    from ._solve import solve
+    from ._vector import Vector, array, full, norm, ones, random, scatter, vdot, zeros
+
+    #: The communicator of all ranks.
+    world: Comm
+    #: The communicator of this rank alone.
+    self_: Comm
+
+
+def __getattr__(name: str) -> Any:
+    if name in ("world", "self_"):
+        from . import _session
+
+        value = getattr(_session, name)()
+    elif name in _HOME:
+        value = getattr(importlib.import_module(f".{_HOME[name]}", __name__), name)
+    elif name in _MODULES:
+        value = importlib.import_module(f".{name}", __name__)
+    else:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

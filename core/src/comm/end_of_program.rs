@@ -62,17 +62,17 @@ pub(crate) fn finish(control: RawComm) {
     drain(control);
 }
 
-/// Votes that this rank failed; prints its error if it is the first. Ranks that never come to the
+/// Votes that this rank failed; prints its error if it is the first and `tells`. Ranks that never come to the
 /// vote would wait for this one forever, so the job is ended after the grace.
 ///
 /// # Collective
-pub(crate) fn fail(control: RawComm, error: &dyn Display) {
+pub(crate) fn fail(control: RawComm, error: &dyn Display, tells: bool) {
     let rank = control.rank();
     let mut vote = Pending::minimum(control, rank as u64);
     let start = Instant::now();
     loop {
         if let Some(first) = vote.test() {
-            if first == rank as u64 {
+            if tells && first == rank as u64 {
                 report(error);
             }
             return drain(control);

@@ -69,6 +69,21 @@ impl RawComm {
         RawComm(unsafe { ffi::RSMPI_COMM_SELF })
     }
 
+    /// Returns the communicator of a Fortran handle; `None` if it names none, as far as the library can tell.
+    pub(crate) fn from_fortran(handle: c_int) -> Option<RawComm> {
+        // SAFETY: takes any number.
+        let comm = unsafe { ffi::RSMPI_Comm_f2c(handle) };
+        // Open MPI gives a null pointer for numbers that it has not given out; zero is no handle of MPICH either.
+        // SAFETY: a handle is an integer or a pointer, for which zero is a value; and a constant of the library.
+        let [nothing, none] = unsafe { [std::mem::zeroed(), ffi::RSMPI_COMM_NULL] };
+        (comm != nothing && comm != none).then_some(RawComm(comm))
+    }
+
+    pub(crate) fn to_fortran(self) -> c_int {
+        // SAFETY: a valid communicator.
+        unsafe { ffi::RSMPI_Comm_c2f(self.0) }
+    }
+
     pub(crate) fn rank(self) -> usize {
         let mut rank = 0;
         // SAFETY: a valid communicator and a live out-parameter.

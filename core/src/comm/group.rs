@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::comm::ffi::RawComm;
 use crate::comm::packet_size::Capacity;
+use crate::error::{Error, Result};
 
 /// A group of MPI ranks. Cloning is cheap and names the same group.
 #[derive(Clone)]
@@ -81,6 +82,25 @@ impl Comm {
     /// callers instead of ending the job.
     pub fn as_raw(&self) -> mpi::ffi::MPI_Comm {
         self.0.raw.0
+    }
+
+    /// Creates a communicator of the ranks of one that another library made, with messages of its own. `handle` is its
+    /// Fortran handle: mpi4py's `py2f()`, petsc4py's `tompi4py().py2f()`.
+    ///
+    /// # Collective
+    /// All ranks of that communicator.
+    ///
+    /// # Errors
+    /// [`Error::NoSuchComm`] if the handle names no communicator.
+    pub fn from_fortran(handle: i32) -> Result<Comm> {
+        let raw = RawComm::from_fortran(handle).ok_or(Error::NoSuchComm { handle })?;
+        Ok(Comm::new(raw.duplicate(), format!("a copy of the communicator with the Fortran handle {handle}")))
+    }
+
+    /// Returns the handle by which other libraries know this communicator: `MPI.Comm.f2py` of mpi4py takes it. It stays
+    /// owned by this `Comm`.
+    pub fn to_fortran(&self) -> i32 {
+        self.0.raw.to_fortran()
     }
 
     pub(crate) fn raw(&self) -> RawComm {

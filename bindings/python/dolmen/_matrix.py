@@ -1,0 +1,426 @@
+"""Sparse matrices."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from . import _dolmen
+from ._comm import Comm, indices
+from ._layout import Layout, as_layout
+from ._multi_vector import MultiVector
+from ._operator import Adjoint, LinearOperator
+from ._vector import _NAMES, DTYPES, Vector, dtype_name
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike, DTypeLike, NDArray
+
+
+class CsrMatrix(LinearOperator):
+    """A sparse matrix, whose rows a layout distributes over the ranks.
+
+    Made by `from_coo`, `from_scipy`, `from_rows`, `from_diagonals` or `dolmen.read_matrix`.
+
+    Notes
+    -----
+    ``A @ x`` has the same bits on any number of ranks. Where a preconditioner or an operator was made from the matrix,
+    a change of its values leaves that as it was.
+
+    Examples
+    --------
+    >>> import dolmen as dm
+    >>> layout = dm.Layout(3)
+    >>> A = dm.CsrMatrix.from_coo([0, 1, 2, 2], [0, 1, 2, 0], [1.0, 2.0, 3.0, 4.0], layout)
+    >>> (A @ dm.ones(layout)).gather()
+    array([1., 2., 7.])
+    """
+
+    __slots__ = ("_matrix",)
+    _matrix: _dolmen.Matrix
+
+    def __init__(self) -> None:
+        raise TypeError("a matrix is made by CsrMatrix.from_coo, from_scipy, from_rows, from_diagonals or read_matrix")
+
+    @classmethod
+    def _wrap(cls, native: _dolmen.Matrix) -> CsrMatrix:  # type: ignore[override]
+        self = cls.__new__(cls)
+        self._matrix = native
+        return self
+
+    @classmethod
+    def from_coo(
+        cls,
+        rows: ArrayLike,
+        columns: ArrayLike,
+        values: ArrayLike,
+        layout: Layout | int,
+        domain: Layout | int | None = None,
+        duplicates: str = "add",
+    ) -> CsrMatrix:
+        """Create a matrix from triplets, given on any rank. Collective.
+
+        Parameters
+        ----------
+        rows, columns : array_like of int
+            Global indices of the entries that this rank gives, in any order.
+        values : array_like
+            One value for each, or one for all.
+        layout : Layout or int
+            Distribution of the rows.
+        domain : Layout or int, optional
+            Distribution of the columns; that of the rows by default.
+        duplicates : {"add", "insert"}
+            Entries of one place are summed, with bits that do not depend on the ranks, or the last one of the highest
+            rank counts.
+        """
+        range_ = as_layout(layout)
+        domain_ = range_ if domain is None else as_layout(domain)
+        with range_.comm.agreeing():
+            i, j = indices(rows, "rows"), indices(columns, "columns")
+            given = np.asarray(values)
+            if given.ndim == 0:
+                given = np.full(len(i), given)
+            if not len(i) == len(j) == given.size:
+                raise ValueError(f"{len(i)} rows, {len(j)} columns and {given.size} values; give as many of each")
+        dtype = _common_dtype(range_.comm, given)
+        given = np.ascontiguousarray(given, dtype=dtype).reshape(-1)
+        native = _dolmen.Matrix.from_coo(
+            range_._native, domain_._native, i, j, given, dtype_name(dtype), duplicates
+        )
+        return cls._wrap(native)
+
+    @classmethod
+    def from_scipy(cls, local_rows: Any, layout: Layout | int | None = None, domain: Layout | int | None = None) -> CsrMatrix:
+        """Create a matrix from a sparse matrix of SciPy on each rank, which has this rank's rows. Collective.
+
+        Parameters
+        ----------
+        local_rows : scipy.sparse matrix or array
+            This rank's rows with all columns, numbered globally.
+        layout : Layout or int, optional
+            Distribution of the rows; by default that of the numbers of rows that the ranks give.
+        domain : Layout or int, optional
+            Distribution of the columns; by default that of the rows if there are as many, otherwise an even one.
+        """
+        from ._session import world
+
+        comm = layout.comm if isinstance(layout, Layout) else world()
+        with comm.agreeing():
+            csr = local_rows.tocsr()
+            count, width = csr.shape
+        range_ = Layout.from_local(count, comm) if layout is None else as_layout(layout)
+        with comm.agreeing():
+            if count != range_.local_size:
+                raise ValueError(f"the layout has {range_.local_size} rows on this rank, local_rows has {count}")
+        width = comm.max(width)
+        if domain is None:
+            domain_ = range_ if width == range_.size else Layout(width, comm)
+        else:
+            domain_ = as_layout(domain)
+        dtype = _common_dtype(comm, csr.data)
+        native = _dolmen.Matrix.from_csr(
+            range_._native,
+            domain_._native,
+            np.ascontiguousarray(csr.indptr, dtype=np.uint64),
+            np.ascontiguousarray(csr.indices, dtype=np.int64),
+            np.ascontiguousarray(csr.data, dtype=dtype),
+            dtype_name(dtype),
+        )
+        return cls._wrap(native)
+
+    @classmethod
+    def from_rows(
+        cls,
+        row: Callable[[int], tuple[Sequence[int], Sequence[complex]]],
+        layout: Layout | int,
+        domain: Layout | int | None = None,
+        dtype: DTypeLike = "f8",
+    ) -> CsrMatrix:
+        """Create a matrix row by row: ``row(i)`` returns the columns and the values of global row `i`. Collective.
+
+        Convenient, and slow for large matrices: the function is called for each row. `from_coo` takes arrays.
+        """
+        range_ = as_layout(layout)
+        i: list[NDArray[Any]] = []
+        j: list[NDArray[Any]] = []
+        v: list[NDArray[Any]] = []
+        with range_.comm.agreeing():
+            for index in range_.range:
+                columns, values = row(index)
+                j.append(np.asarray(columns, dtype=np.int64).reshape(-1))
+                v.append(np.asarray(values, dtype=dtype).reshape(-1))
+                i.append(np.full(len(j[-1]), index))
+        join: Callable[[list[NDArray[Any]], Any], NDArray[Any]] = lambda parts, kind: (
+            np.concatenate(parts) if parts else np.zeros(0, kind)
+        )
+        return cls.from_coo(join(i, np.int64), join(j, np.int64), join(v, np.dtype(dtype)), range_, domain)
+
+    @classmethod
+    def from_diagonals(
+        cls, values: Sequence[Any], offsets: Sequence[int], layout: Layout | int, dtype: DTypeLike = "f8"
+    ) -> CsrMatrix:
+        """Create a square matrix from diagonals. Collective.
+
+        Parameters
+        ----------
+        values : sequence of numbers or of Vector
+            One for each diagonal: a constant, or a vector whose entry `i` is that of row `i`.
+        offsets : sequence of int
+            The column of each diagonal in row 0: ``0`` is the main diagonal, ``1`` the one above it.
+        """
+        if len(values) != len(offsets):
+            raise ValueError(f"{len(values)} diagonals and {len(offsets)} offsets; give as many of each")
+        range_ = as_layout(layout)
+        own = range_.rows()
+        rows, columns, entries = [], [], []
+        for value, offset in zip(values, offsets):
+            inside = (own + offset >= 0) & (own + offset < range_.size)
+            rows.append(own[inside])
+            columns.append(own[inside] + offset)
+            local = value.local if isinstance(value, Vector) else np.full(len(own), value)
+            entries.append(np.asarray(local)[inside].astype(dtype))
+        return cls.from_coo(np.concatenate(rows), np.concatenate(columns), np.concatenate(entries), range_)
+
+    # The matrix.
+
+    @property
+    def _native(self) -> _dolmen.Operator:  # type: ignore[override]
+        return self._matrix.operator()
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """The type of the entries."""
+        return DTYPES[self._matrix.dtype]
+
+    @property
+    def range(self) -> Layout:
+        """The distribution of the rows, and of the vectors that the matrix gives."""
+        return Layout._wrap(self._matrix.range)
+
+    @property
+    def domain(self) -> Layout:
+        """The distribution of the columns, and of the vectors that the matrix takes."""
+        return Layout._wrap(self._matrix.domain)
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """The numbers of rows and columns."""
+        return (self._matrix.range.global_len, self._matrix.domain.global_len)
+
+    @property
+    def nnz(self) -> int:
+        """The number of stored entries over all ranks."""
+        return self._matrix.global_entries
+
+    @property
+    def local_nnz(self) -> int:
+        """The number of stored entries of this rank's rows."""
+        return self._matrix.local_entries
+
+    @property
+    def ghost_columns(self) -> NDArray[np.int64]:
+        """The global columns of entries of this rank that other ranks own, ascending."""
+        return self._matrix.ghost_columns.astype(np.int64)
+
+    def __repr__(self) -> str:
+        rows, columns = self.shape
+        return f"CsrMatrix({rows} x {columns}, {self.nnz} entries, {self.dtype})"
+
+    def __reduce__(self) -> Any:
+        if self.comm.size > 1:
+            raise TypeError("a matrix spread over several ranks cannot be pickled; write it to a file")
+        return (_restored, (self.to_scipy(),))
+
+    def to_scipy(self) -> Any:
+        """Return this rank's rows, with all columns, as a `scipy.sparse.csr_array`."""
+        import scipy.sparse
+
+        starts, columns, values = self._matrix.rows()
+        make = getattr(scipy.sparse, "csr_array", scipy.sparse.csr_matrix)
+        shape = (len(starts) - 1, self.shape[1])
+        return make((values, columns.astype(np.int64), starts.astype(np.int64)), shape=shape)
+
+    def copy(self) -> CsrMatrix:
+        """Return a copy."""
+        return CsrMatrix._wrap(self._matrix.copy())
+
+    def astype(self, dtype: DTypeLike) -> CsrMatrix:
+        """Return a copy with entries of another type; a real one keeps real parts only. Collective."""
+        return CsrMatrix._wrap(self._matrix.astype(dtype_name(dtype)))
+
+    # Products.
+
+    def apply(self, x: Vector, y: Vector) -> None:
+        """Compute ``y = A x`` into a vector that exists. Collective."""
+        if x is y:
+            x = x.copy()
+        self._matrix.apply(x._native, y._native)
+
+    def apply_add(self, x: Vector, y: Vector) -> None:
+        """Compute ``y += A x``. Collective."""
+        if x is y:
+            x = x.copy()
+        self._matrix.apply_add(x._native, y._native)
+
+    def apply_transpose(self, x: Vector, y: Vector) -> None:
+        """Compute ``y = A.T x``. Collective."""
+        if x is y:
+            x = x.copy()
+        self._matrix.apply_transpose(x._native, y._native)
+
+    def __matmul__(self, other: Any) -> Any:
+        """Return the product with a vector, a multi-vector, a matrix or an operator. Collective."""
+        if isinstance(other, Vector):
+            matrix = self._matrix
+            if other._native.dtype != matrix.dtype:
+                return self._promoted(other)
+            result = _dolmen.Vector.zeros(matrix.range, matrix.dtype)
+            matrix.apply(other._native, result)
+            return Vector._wrap(result)
+        if isinstance(other, CsrMatrix):
+            return CsrMatrix._wrap(self._matrix.multiply(other._matrix))
+        if isinstance(other, MultiVector):
+            result_columns = MultiVector(self.range, len(other), self.dtype)
+            self._matrix.apply_many(other._native, result_columns._native)
+            return result_columns
+        return super().__matmul__(other)
+
+    def _promoted(self, x: Vector) -> Vector:
+        dtype = np.result_type(self.dtype, x.dtype)
+        matrix = self if dtype == self.dtype else self.astype(dtype)
+        result: Vector = matrix @ x.astype(dtype)
+        return result
+
+    def transpose(self) -> CsrMatrix:
+        """Return the transposed matrix. Collective."""
+        return CsrMatrix._wrap(self._matrix.transpose())
+
+    @property
+    def T(self) -> CsrMatrix:
+        """The transposed matrix, assembled. Collective."""
+        return self.transpose()
+
+    def adjoint(self) -> CsrMatrix:
+        """Return the conjugate transpose. Collective."""
+        return CsrMatrix._wrap(self._matrix.adjoint())
+
+    @property
+    def H(self) -> Any:
+        """The adjoint, as an operator; nothing is assembled before its first product."""
+        return Adjoint(self)
+
+    def triple_product(self, p: CsrMatrix) -> CsrMatrix:
+        """Return ``P^H A P``. Collective."""
+        return CsrMatrix._wrap(self._matrix.triple_product(p._matrix))
+
+    # Algebra.
+
+    def __add__(self, other: Any) -> Any:
+        if isinstance(other, CsrMatrix):
+            return CsrMatrix._wrap(self._matrix.add(1.0, other._matrix, 1.0))
+        return super().__add__(other)
+
+    def __sub__(self, other: Any) -> Any:
+        if isinstance(other, CsrMatrix):
+            return CsrMatrix._wrap(self._matrix.add(1.0, other._matrix, -1.0))
+        return super().__sub__(other)
+
+    def __neg__(self) -> CsrMatrix:
+        return self * -1.0
+
+    def __mul__(self, factor: Any) -> Any:
+        if not np.isscalar(factor):
+            return NotImplemented
+        if isinstance(factor, complex) and self.dtype.kind != "c":
+            result = self.astype(np.result_type(self.dtype, np.complex64))
+        else:
+            result = self.copy()
+        result._matrix.scale(factor)
+        return result
+
+    __rmul__ = __mul__
+
+    def __truediv__(self, divisor: complex) -> Any:
+        return self * (1.0 / divisor)
+
+    def scale_rows(self, factors: Vector) -> None:
+        """Multiply each row by a number, in place."""
+        self._matrix.scale_rows(factors._native)
+
+    def scale_columns(self, factors: Vector) -> None:
+        """Multiply each column by a number, in place. Collective."""
+        self._matrix.scale_columns(factors._native)
+
+    def submatrix(self, rows: ArrayLike, columns: ArrayLike) -> CsrMatrix:
+        """Return the rows and columns that the ranks name, each rank its own rows and columns of the result. Collective."""
+        with self.comm.agreeing():
+            i, j = indices(rows, "rows"), indices(columns, "columns")
+        return CsrMatrix._wrap(self._matrix.submatrix(i, j))
+
+    # Values.
+
+    def diagonal(self) -> Vector:
+        """Return the entries of the main diagonal of a square matrix. Collective."""
+        diagonal = self._matrix.diagonal()
+        if diagonal is None:
+            raise ValueError(f"a matrix of {self.shape[0]} x {self.shape[1]} has no diagonal with a layout; it is not square")
+        return Vector._wrap(diagonal)
+
+    def sum(self, axis: int) -> Vector:
+        """Return the sums of the columns (axis 0) or of the rows (axis 1). Collective."""
+        if axis in (1, -1):
+            return Vector._wrap(self._matrix.row_sums())
+        if axis == 0:
+            return Vector._wrap(self._matrix.column_sums())
+        raise ValueError(f"axis={axis} is not known; use 0 or 1")
+
+    def norm(self, ord: Any = "fro") -> float:
+        """Return the norm ``"fro"``, 1 or ``inf``. Collective."""
+        return self._matrix.norm({np.inf: "inf", 1: "1"}.get(ord, str(ord)))
+
+    def plan_refill(self, rows: ArrayLike, columns: ArrayLike, duplicates: str = "add") -> RefillPlan:
+        """Plan to refill the matrix from triplets at these places, given on any rank. Collective."""
+        with self.comm.agreeing():
+            i, j = indices(rows, "rows"), indices(columns, "columns")
+            if len(i) != len(j):
+                raise ValueError(f"{len(i)} rows and {len(j)} columns; give as many of each")
+        return RefillPlan._wrap(self._matrix.plan_refill(i, j, duplicates))
+
+    def refill(self, plan: RefillPlan, values: ArrayLike) -> None:
+        """Replace all values by those of the planned triplets, in the same order; others become zero. Collective."""
+        with self.comm.agreeing():
+            given = np.ascontiguousarray(values, dtype=self.dtype).reshape(-1)
+        self._matrix.refill(plan._native, given)
+
+
+class RefillPlan:
+    """Places of triplets in a matrix; see `CsrMatrix.plan_refill`."""
+
+    __slots__ = ("_native",)
+    _native: _dolmen.RefillPlan
+
+    @classmethod
+    def _wrap(cls, native: _dolmen.RefillPlan) -> RefillPlan:
+        self = cls.__new__(cls)
+        self._native = native
+        return self
+
+
+def _common_dtype(comm: Comm, values: NDArray[Any]) -> np.dtype[Any]:
+    """Return the dtype that holds the values of all ranks: of integers float64."""
+    with comm.agreeing():
+        dtype = values.dtype if values.dtype in _NAMES else np.result_type(values.dtype, np.float64)
+        dtype_name(dtype)
+    if comm.size == 1:
+        return dtype
+    # Ranks without values do not decide, unless all are.
+    kinds = [DTYPES[name] for name in comm.all_gather(dtype_name(dtype) if values.size else None) if name]
+    return np.result_type(*kinds) if kinds else np.dtype("f8")
+
+
+def _restored(rows: Any) -> CsrMatrix:
+    from ._session import self_
+
+    return CsrMatrix.from_scipy(rows, Layout(rows.shape[0], self_()))

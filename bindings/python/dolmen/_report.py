@@ -1,0 +1,134 @@
+"""Results of solves."""
+
+from __future__ import annotations
+
+import html
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from . import _dolmen
+from ._errors import NotConvergedError, make
+from ._vector import Vector
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """One way that was tried to solve a system, where the method was chosen from the matrix."""
+
+    #: Method and preconditioner, as texts that `solve` reads.
+    method: str
+    preconditioner: str
+    #: Reason for which it was tried.
+    reason: str
+    #: Outcome in one line.
+    summary: str
+    #: Time to make the preconditioner, in s.
+    setup_time: float
+    #: True if the solution is as good as asked for.
+    solved: bool
+
+
+@dataclass(frozen=True)
+class SolveReport:
+    """The outcome of a solve, the same on all ranks but for the time.
+
+    ``converged`` is true only if the residual of the solution, computed afresh, meets the tolerance.
+    """
+
+    #: The method, and the reason why it stopped.
+    method: str
+    reason: str
+    converged: bool
+    iterations: int
+    #: Residual norms: the initial one and one for each iteration.
+    history: NDArray[np.float64] = field(repr=False)
+    #: The norm of `history` and `target`.
+    norm: str
+    rhs_norm: float
+    #: The residual norm at or below which the solve was to stop.
+    target: float
+    #: ``|b - A x|``, computed afresh at the end.
+    true_residual: float
+    #: ``|b - A x| / |b|``.
+    relative_residual: float
+    #: ``|A.H (b - A x)|``, in least squares.
+    normal_residual: float | None
+    #: Products with the operator, and with the preconditioner.
+    applications: int
+    preconditionings: int
+    #: Wall time on this rank, in s.
+    time: float
+    #: The outcome in a line, and what to try.
+    outcome: str = field(repr=False)
+    explanation: str = field(repr=False)
+    text: str = field(repr=False)
+    #: All attempts, where the method was chosen from the matrix, and what was found out about that.
+    attempts: tuple[Attempt, ...] = ()
+    analysis: dict[str, Any] = field(default_factory=dict, repr=False)
+
+    def require_converged(self) -> SolveReport:
+        """Return the report; raise `NotConvergedError` if the solve did not converge."""
+        if not self.converged:
+            raise make(NotConvergedError.__name__, self.outcome, "NotConverged", None, None)
+        return self
+
+    def __str__(self) -> str:
+        lines = [f"{number}. {attempt.summary}" for number, attempt in enumerate(self.attempts, 1)]
+        return "\n".join([*lines[:-1], self.text]) if len(lines) > 1 else self.text
+
+    def _repr_html_(self) -> str:
+        rows = {
+            "method": self.method,
+            "outcome": self.outcome,
+            "iterations": self.iterations,
+            "|b - Ax| / |b|": f"{self.relative_residual:.3e}",
+            "time": f"{self.time:.3f} s",
+        }
+        cells = "".join(f"<tr><th>{html.escape(name)}</th><td>{html.escape(str(value))}</td></tr>" for name, value in rows.items())
+        return f"<table>{cells}</table>"
+
+
+class Snapshot:
+    """The state of a solver after an iteration, from which ``solve(..., resume=snapshot)`` goes on with the same bits."""
+
+    __slots__ = ("_native",)
+    _native: _dolmen.Snapshot
+
+    @classmethod
+    def _wrap(cls, native: _dolmen.Snapshot) -> Snapshot:
+        self = cls.__new__(cls)
+        self._native = native
+        return self
+
+    @property
+    def method(self) -> str:
+        """The method whose state this is."""
+        return self._native.method
+
+    @property
+    def integers(self) -> dict[str, int]:
+        """Counters, such as ``iterations``."""
+        return dict(self._native.integers)
+
+    @property
+    def reals(self) -> dict[str, list[float]]:
+        """Scalars of the method."""
+        return dict(self._native.reals)
+
+    @property
+    def vectors(self) -> dict[str, Vector]:
+        """Copies of the vectors of the method, among them ``x``."""
+        natives = {name: self._native.vector(name) for name in self._native.vector_names}
+        return {name: Vector._wrap(native) for name, native in natives.items() if native is not None}
+
+    def __repr__(self) -> str:
+        return f"Snapshot({self.method}, {self.integers.get('iterations', 0)} iterations)"
+
+
+def report_of(native: _dolmen.Report, **more: Any) -> SolveReport:
+    """Return the report of a solve."""
+    return SolveReport(**native.fields(), **more)

@@ -1,0 +1,247 @@
+"""`solve`: linear systems and least squares, one right-hand side or several."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any, overload
+
+import numpy as np
+
+from . import _dolmen
+from ._matrix import CsrMatrix
+from ._multi_vector import MultiVector
+from ._operator import LinearOperator, aslinearoperator
+from ._preconditioner import Preconditioner
+from ._report import Attempt, Snapshot, SolveReport, report_of
+from ._vector import Vector
+
+if TYPE_CHECKING:
+    from ._checkpoint import CheckpointStore
+
+#: Iterations of a method that was named, unless told otherwise.
+_MAX_ITERATIONS = 10_000
+
+
+@overload
+def solve(A: Any, b: Vector, x0: Vector | None = ..., **settings: Any) -> tuple[Vector, SolveReport]: ...
+@overload
+def solve(A: Any, b: MultiVector, x0: MultiVector | None = ..., **settings: Any) -> tuple[MultiVector, list[SolveReport]]: ...
+def solve(
+    A: Any,
+    b: Any,
+    x0: Any = None,
+    *,
+    method: str | None = None,
+    preconditioner: Any = "auto",
+    rtol: float = 1e-8,
+    atol: float = 0.0,
+    max_iterations: int | None = None,
+    dtol: float = 1e5,
+    norm: str = "true",
+    null_space: str | Sequence[Vector] | None = None,
+    fast: bool = False,
+    monitor: Callable[[_dolmen.Progress], Any] | None = None,
+    snapshots: Callable[[Snapshot], None] | None = None,
+    snapshot_every: int = 0,
+    checkpoint: CheckpointStore | str | os.PathLike[str] | None = None,
+    every: str | float = "10m",
+    resume: bool | Snapshot = False,
+    config: str = "",
+) -> Any:
+    """Solve ``A x = b``, or minimize ``|b - A x|``. Collective.
+
+    Parameters
+    ----------
+    A : CsrMatrix, LinearOperator, or what `aslinearoperator` takes
+    b : Vector or MultiVector
+        Right-hand side; several of them are solved together by block CG.
+    x0 : Vector or MultiVector, optional
+        Initial guess, zero by default. It is not changed.
+    method : str, optional
+        A name, with settings in parentheses: ``"cg"``, ``"gmres(restart=50)"``; `methods` lists them. Without a name, or
+        without a preconditioner, they are chosen from the matrix, and others are tried if the first fail.
+    preconditioner : str or LinearOperator or callable
+        ``"auto"``, ``"none"``, a text such as ``"ilu(2)"`` (see `Preconditioner`), or an operator that approximates the
+        inverse. ``"auto"`` is none where A is no matrix.
+    rtol, atol : float
+        Stop at ``|b - A x| <= max(rtol |b|, atol)``.
+    max_iterations : int, optional
+        10000 for a method that is named. The choice limits work instead.
+    dtol : float
+        Give up where the residual exceeds ``dtol max(|b|, |r0|)``.
+    norm : {"true", "preconditioned", "natural"}
+        The norm of residuals in all of these.
+    null_space : "constants" or sequence of Vector, optional
+        The null space of a singular A, which is projected out.
+    fast : bool
+        Sum inner products in the order of the hardware: the last bits then depend on the number of ranks.
+    monitor : callable, optional
+        ``monitor(progress)`` is called on all ranks with ``iteration``, ``residual``, ``target`` and ``limit``.
+        It returns None to continue, True to stop, or ``"snapshot"`` for one.
+    snapshots : callable, optional
+        Takes the snapshots that the monitor or `snapshot_every` asks for.
+    snapshot_every : int
+        Iterations between two snapshots.
+    checkpoint : CheckpointStore or path, optional
+        A folder in which the state is saved, from which a later run goes on with ``resume=True``, on any number of ranks,
+        with the bits of a run that was not interrupted.
+    every : str or float
+        Time between two checkpoints: seconds, or ``"30s"``, ``"10m"``, ``"2h"``.
+    resume : bool or Snapshot
+        Resume from the newest checkpoint, if there is one; or from a snapshot.
+    config : str
+        A text that has to be the same when a run resumes, beside the settings of this call.
+
+    Returns
+    -------
+    x : Vector or MultiVector
+    report : SolveReport, or a list of them for several right-hand sides
+        A solve that does not converge is no exception: see ``report.converged`` and ``report.require_converged()``.
+
+    Examples
+    --------
+    >>> import dolmen as dm
+    >>> A = dm.CsrMatrix.from_diagonals([-1, 2, -1], [-1, 0, 1], 100)
+    >>> x, report = dm.solve(A, dm.ones(100), method="minres", preconditioner="none")
+    >>> report.iterations
+    50
+    """
+    operator = A if isinstance(A, LinearOperator) else aslinearoperator(A, b.layout)
+    operator, b = _promoted(operator, b)
+    several = isinstance(b, MultiVector)
+    x = _guess(operator, b, x0)
+    texts = {"method": method, "preconditioner": preconditioner if isinstance(preconditioner, str) else "operator"}
+    options = {
+        "rtol": rtol,
+        "atol": atol,
+        "dtol": dtol,
+        "norm": norm,
+        "fast": fast,
+        "max_iterations": max_iterations,
+        "monitor": monitor,
+        "snapshots": None if snapshots is None else lambda native: snapshots(Snapshot._wrap(native)),
+        "snapshot_every": snapshot_every if snapshots is not None else 0,
+        "resume": resume._native if isinstance(resume, Snapshot) else None,
+        "checkpoint": _checkpoint(checkpoint, every, resume is True, _config(operator, {**texts, "rtol": rtol, "atol": atol}, config)),
+        "projection": _projection(operator, null_space),
+        "preconditioner": None,
+    }
+    automatic = isinstance(preconditioner, str) and preconditioner == "auto"
+    if isinstance(operator, CsrMatrix) and not several and (method is None or automatic):
+        return x, _choose(operator, b, x, method, None if automatic else preconditioner, options)
+    if method is None:
+        method = "cg" if several else _need_method(operator)
+    options["max_iterations"] = _MAX_ITERATIONS if max_iterations is None else max_iterations
+    made = _preconditioner(operator, "none" if automatic else preconditioner)
+    options["preconditioner"] = None if made is None else made._native
+    native = _dolmen.solve(operator._native, b._native, x._native, method, options)
+    return x, [report_of(one) for one in native] if several else report_of(native)
+
+
+def _choose(
+    A: CsrMatrix, b: Vector, x: Vector, method: str | None, preconditioner: Any, options: dict[str, Any]
+) -> SolveReport:
+    """Solve by the automatic choice; `x` becomes the solution."""
+    if preconditioner is not None and not isinstance(preconditioner, str):
+        raise ValueError("an operator as preconditioner needs a method: method=\"cg\", \"gmres\", ...")
+    fixed = {"dtol": 1e5, "norm": "true", "fast": False, "projection": None}
+    for name, default in fixed.items():
+        if options[name] != default:
+            shown = "null_space" if name == "projection" else name
+            raise ValueError(f"{shown} needs a method and a preconditioner that are named: method=\"cg\", preconditioner=\"ic\"")
+    solution = _dolmen.automatic(A._matrix, b._native, x._native, method, preconditioner, options)
+    keys = ("method", "preconditioner", "reason", "summary", "setup_time", "solved")
+    attempts = tuple(Attempt(**{key: attempt[key] for key in keys}) for attempt in solution["attempts"])
+    kept = solution["attempts"][solution["kept"]]
+    if kept["report"] is None:
+        from ._errors import make
+
+        raise make("SettingError", kept["summary"], "NotMade", None, None)
+    fields = {**kept["report"].fields(), "converged": kept["solved"]}
+    return SolveReport(**fields, attempts=attempts, analysis=solution["analysis"])
+
+
+def _promoted(operator: LinearOperator, b: Any) -> tuple[LinearOperator, Any]:
+    """Return operator and right-hand side of one dtype."""
+    if not isinstance(b, (Vector, MultiVector)):
+        raise TypeError(f"the right-hand side is a Vector or a MultiVector, got {type(b).__name__}; dolmen.array makes one")
+    if operator.dtype == b.dtype:
+        return operator, b
+    dtype = np.result_type(operator.dtype, b.dtype)
+    if operator.dtype != dtype:
+        if not isinstance(operator, CsrMatrix):
+            raise TypeError(f"the operator has dtype {operator.dtype}, the right-hand side {b.dtype}; convert the latter")
+        operator = operator.astype(dtype)
+    if b.dtype != dtype:
+        if isinstance(b, MultiVector):
+            raise TypeError(f"the operator has dtype {operator.dtype}, the right-hand sides {b.dtype}; give them in the former")
+        b = b.astype(dtype)
+    return operator, b
+
+
+def _guess(operator: LinearOperator, b: Any, x0: Any) -> Any:
+    if x0 is None:
+        if isinstance(b, MultiVector):
+            return MultiVector(operator.domain, len(b), b.dtype)
+        return Vector(operator.domain, b.dtype)
+    return x0.copy() if x0.dtype == b.dtype else x0.astype(b.dtype)
+
+
+def _preconditioner(operator: LinearOperator, given: Any) -> LinearOperator | None:
+    if given is None or given == "none":
+        return None
+    if isinstance(given, str):
+        if not isinstance(operator, CsrMatrix):
+            raise TypeError(f"preconditioner={given!r} is made of a matrix, and A is none; give an operator")
+        return Preconditioner(operator, given)
+    return aslinearoperator(given, operator.domain)
+
+
+def _projection(operator: LinearOperator, null_space: Any) -> Any:
+    if null_space is None:
+        return None
+    if isinstance(null_space, str):
+        if null_space != "constants":
+            raise ValueError(f"null_space={null_space!r} is not known; use \"constants\" or vectors")
+        null_space = []
+    elif not null_space:
+        return None
+    layout = operator.domain._native
+    return _dolmen.Operator.without(layout, operator._native.dtype, [vector._native for vector in null_space])
+
+
+def _need_method(operator: LinearOperator) -> str:
+    rows, columns = operator.shape
+    names = "\"cg\", \"minres\", \"gmres\", \"bicgstab\"" if rows == columns else "\"lsmr\", \"lsqr\", \"cgls\""
+    raise ValueError(f"A is an operator, from which no method can be chosen; give method={names}")
+
+
+def _checkpoint(checkpoint: Any, every: str | float, resume: bool, config: str) -> dict[str, Any] | None:
+    if checkpoint is None:
+        if resume:
+            raise ValueError("resume=True needs checkpoint=FOLDER, where the state of the earlier run is")
+        return None
+    folder = getattr(checkpoint, "folder", checkpoint)
+    return {"folder": os.fspath(folder), "every": seconds(every), "config": config, "resume": resume}
+
+
+def _config(operator: LinearOperator, settings: dict[str, Any], more: str) -> str:
+    """Return the settings that decide about the bits of a solve, as a text."""
+    return json.dumps({"shape": operator.shape, "dtype": operator._native.dtype, **settings, "config": more}, sort_keys=True)
+
+
+def seconds(duration: str | float) -> float:
+    """Return a duration in seconds: a number, or a text such as ``"30s"``, ``"10m"``, ``"2h"``, ``"1d"``."""
+    if isinstance(duration, (int, float)):
+        value = float(duration)
+    else:
+        match = re.fullmatch(r"\s*([0-9.]+)\s*([smhd]?)\s*", duration)
+        if match is None:
+            raise ValueError(f"{duration!r} is no duration; use seconds, or \"30s\", \"10m\", \"2h\", \"1d\"")
+        value = float(match[1]) * {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400}[match[2]]
+    if not value > 0:
+        raise ValueError(f"a duration of {duration} is not positive")
+    return value

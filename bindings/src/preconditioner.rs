@@ -1,0 +1,95 @@
+//! Preconditioners by their text, and the lists of what there is.
+#![allow(unsafe_code)]
+
+use std::rc::Rc;
+
+use dolmen::core::{AdjointOperator, CsrMatrix, Layout, LinearOperator, MultiVector, Result, Vector};
+use dolmen::solvers::{Key, Method, MethodSettings, PreconditionerKind, PreconditionerSettings};
+use pyo3::prelude::*;
+
+use crate::errors::local;
+use crate::gil::released;
+use crate::matrix::Matrix;
+use crate::operator::Operator;
+use crate::typed::Element;
+
+/// A preconditioner together with the matrix from which it was made.
+struct Kept<T: Element> {
+    // Dropped first: it may borrow from the matrix.
+    made: Box<dyn AdjointOperator<T>>,
+    _matrix: Rc<CsrMatrix<T>>,
+}
+
+impl<T: Element> Kept<T> {
+    /// Makes a preconditioner; `None` where the settings say that there is none.
+    ///
+    /// # Collective
+    fn new(settings: &PreconditionerSettings, matrix: &Rc<CsrMatrix<T>>) -> dolmen::solvers::Result<Option<Kept<T>>> {
+        // SAFETY: the matrix is on the heap and stays there, unchanged, as long as `_matrix` shares it: whoever changes
+        // values does so through `Rc::make_mut`, in a copy. The fields drop in the order of their declaration.
+        let lent: &'static CsrMatrix<T> = unsafe { &*Rc::as_ptr(matrix) };
+        Ok(settings.make(lent)?.map(|made| Kept { made, _matrix: Rc::clone(matrix) }))
+    }
+}
+
+impl<T: Element> LinearOperator<T> for Kept<T> {
+    fn domain(&self) -> &Layout {
+        self.made.domain()
+    }
+
+    fn range(&self) -> &Layout {
+        self.made.range()
+    }
+
+    fn compute(&self, x: &Vector<T>, y: &mut Vector<T>) -> Result<()> {
+        self.made.compute(x, y)
+    }
+
+    fn compute_many(&self, x: &MultiVector<T>, y: &mut MultiVector<T>) -> Result<()> {
+        self.made.compute_many(x, y)
+    }
+
+    fn diagonal(&self) -> Option<Vector<T>> {
+        self.made.diagonal()
+    }
+
+    fn as_diagonal(&self) -> Option<&Vector<T>> {
+        self.made.as_diagonal()
+    }
+}
+
+impl<T: Element> AdjointOperator<T> for Kept<T> {
+    fn compute_adjoint(&self, x: &Vector<T>, y: &mut Vector<T>) -> Result<()> {
+        self.made.compute_adjoint(x, y)
+    }
+}
+
+/// Makes a preconditioner of a matrix from a text such as `schwarz(overlap=1, ilu(2))`; nothing for `none`.
+#[pyfunction]
+pub(crate) fn precondition(py: Python<'_>, matrix: &Matrix, settings: &str) -> PyResult<Option<Operator>> {
+    let settings: PreconditionerSettings = local(py, settings.parse())?;
+    each!(&matrix.any, a => Ok(local(py, released(py, || Kept::new(&settings, a)))?.map(Operator::new)))
+}
+
+/// Names of settings with their defaults and what they may be.
+type Keys = Vec<(String, String, String)>;
+
+fn keys(keys: Vec<Key>) -> Keys {
+    keys.into_iter().map(|key| (key.name.to_owned(), key.value, key.expected)).collect()
+}
+
+/// The methods: name, title, whether it is for least squares, and its settings.
+#[pyfunction]
+pub(crate) fn methods() -> Vec<(&'static str, &'static str, bool, Keys)> {
+    let described = |method: &Method| {
+        (method.name(), method.title(), method.is_least_squares(), keys(MethodSettings::from(*method).keys()))
+    };
+    Method::ALL.iter().map(described).collect()
+}
+
+/// The preconditioners: name and settings.
+#[pyfunction]
+pub(crate) fn preconditioners() -> Vec<(&'static str, Keys)> {
+    let described = |kind: &PreconditionerKind| (kind.name(), keys(PreconditionerSettings::from(*kind).keys()));
+    PreconditionerKind::ALL.iter().map(described).collect()
+}
