@@ -11,12 +11,14 @@
 #[macro_use]
 mod typed;
 mod callback;
+mod checkpoint;
 mod comm;
 mod errors;
 mod exchange;
 mod files;
 mod foreign;
 mod gil;
+mod hdf5;
 mod layout;
 mod matrix;
 mod monitor;
@@ -36,11 +38,15 @@ mod _dolmen {
     use super::{Bound, PyModule, PyModuleMethods, PyResult};
 
     #[pymodule_export]
+    use super::checkpoint::{CheckpointStore, Restored};
+    #[pymodule_export]
     use super::comm::{Comm, environment, finish, is_started, start};
     #[pymodule_export]
     use super::exchange::{Exchange, IndexMap, Redistribute};
     #[pymodule_export]
     use super::files::{describe, read_matrix, read_vectors, write_matrix, write_vectors};
+    #[pymodule_export]
+    use super::hdf5::{Dataset, File};
     #[pymodule_export]
     use super::layout::Layout;
     #[pymodule_export]

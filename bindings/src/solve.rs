@@ -66,6 +66,7 @@ impl FromPyObject<'_, '_> for NormName {
 /// A folder of checkpoints, the seconds between two of them, a text that has to be the same when a run resumes, and
 /// whether this one does.
 #[derive(FromPyObject)]
+#[pyo3(from_item_all)]
 struct Checkpoint {
     folder: PathBuf,
     every: f64,

@@ -70,6 +70,9 @@ class FileError(Error, OSError):
         The file.
     """
 
+    def __str__(self) -> str:
+        return str(self.args[0])
+
 
 _CLASSES = {
     cls.__name__: cls
@@ -108,6 +111,8 @@ def make(name: str, text: str, kind: str, rank: int | None, path: str | None) ->
 def pack(error: BaseException, rank: int) -> bytes:
     """Return an exception of a Python function as bytes for the other ranks."""
     error._dolmen_shared = True  # type: ignore[attr-defined]
+    if not hasattr(error, "rank"):
+        error.rank = rank  # type: ignore[attr-defined]
     try:
         packed = pickle.dumps((error, rank))
         pickle.loads(packed)

@@ -1,0 +1,452 @@
+"""Parallel HDF5: files that all ranks share, without C."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from types import TracebackType
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from . import _dolmen
+from ._comm import Comm, as_comm
+from ._layout import Layout
+from ._matrix import CsrMatrix
+from ._multi_vector import MultiVector
+from ._vector import Vector
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike, DTypeLike, NDArray
+
+#: Element types that datasets can have.
+_ELEMENTS = ("i1", "i2", "i4", "i8", "u1", "u2", "u4", "u8", "f4", "f8", "c8", "c16")
+#: Level of compression, as h5py has it.
+_LEVEL = 4
+
+
+def _element(dtype: DTypeLike) -> str:
+    kind = np.dtype(dtype)
+    if kind == np.bool_:
+        return "u1"
+    name = f"{kind.kind}{kind.itemsize}"
+    if name not in _ELEMENTS:
+        raise TypeError(f"datasets of {kind} are not supported; use integers, floats or complex numbers")
+    return name
+
+
+class File:
+    """An HDF5 file that all ranks of a communicator open together.
+
+    Parameters
+    ----------
+    path : path
+    mode : {"r", "w", "x"}
+        Read a file; write a new one, which replaces one of that name when it is closed; or write one that must not exist.
+    comm : Comm, optional
+        The ranks that share the file; all by default.
+    allow_external : bool
+        Read data that the file names but that lie in other files.
+    alignment : (int, int), optional
+        Data of at least so many bytes start at multiples of so many bytes: the stripe of a parallel file system. 1 MiB each by
+        default.
+    chunk_cache : int, optional
+        Bytes of uncompressed chunks that each dataset keeps, of a file that is read.
+
+    Notes
+    -----
+    Collective, as are all methods, unless they say otherwise. A file that is written appears under its name when it is closed;
+    after an exception in a ``with`` block nothing does.
+
+    Examples
+    --------
+    >>> import dolmen as dm
+    >>> x = dm.ones(6)
+    >>> with dm.File("run.h5", "w") as f:
+    ...     f["state/u"] = x
+    ...     f.attrs("state/u")["units"] = "K"
+    >>> with dm.File("run.h5") as f:
+    ...     y = f["state/u"].read()
+    ...     part = f["state/u"][2:4]
+    >>> y.sum(), part
+    (6.0, array([1., 1.]))
+    """
+
+    def __init__(
+        self,
+        path: str | os.PathLike[str],
+        mode: str = "r",
+        comm: Any = None,
+        allow_external: bool = False,
+        alignment: tuple[int, int] | None = None,
+        chunk_cache: int | None = None,
+    ) -> None:
+        self.comm: Comm = as_comm(comm)
+        self.filename = os.fspath(path)
+        self.mode = mode
+        if mode == "r":
+            self._native = _dolmen.File.open(self.comm._native, self.filename, allow_external, chunk_cache)
+        elif mode in ("w", "x"):
+            if mode == "x" and self.comm.broadcast(os.path.lexists(self.filename)):
+                raise FileExistsError(f"{self.filename} exists; mode=\"w\" replaces it")
+            self._native = _dolmen.File.create(self.comm._native, self.filename, alignment)
+        else:
+            raise ValueError(f"mode={mode!r} is not known; use \"r\", \"w\" or \"x\": files are written as a whole")
+
+    def close(self) -> None:
+        """Close the file; one that was written gets its name."""
+        self._native.close(True)
+
+    def __enter__(self) -> File:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        # What failed on one rank alone must not wait for the others; nothing gets its name.
+        self._native.close(kind is None)
+
+    def __repr__(self) -> str:
+        state = f"mode {self.mode!r}" if self._native.is_open else "closed"
+        return f"File({self.filename!r}, {state})"
+
+    # Objects.
+
+    def __contains__(self, name: str) -> bool:
+        return self._native.exists(name)
+
+    def keys(self, group: str = "/") -> list[str]:
+        """Return the names of the groups and datasets directly in a group, sorted."""
+        return self._native.children(group)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.keys())
+
+    def objects(self) -> list[dict[str, Any]]:
+        """Return all groups and datasets, with ``name`` and, of datasets, ``shape``, ``dtype``, ``chunks`` and ``filters``."""
+        return self._native.objects()
+
+    def __getitem__(self, name: str) -> Dataset | Group:
+        """Open a dataset or a group."""
+        from ._errors import FileError
+
+        try:
+            return Dataset(self, self._native.dataset(name))
+        except FileError:
+            if not self._native.exists(name):
+                raise KeyError(f"{self.filename} has no {name}") from None
+            return Group(self, name)
+
+    def __setitem__(self, name: str, value: Any) -> None:
+        """Write a vector, a multi-vector, a matrix, or an array that all ranks have alike."""
+        self.write(name, value)
+
+    def write(
+        self, name: str, value: Any, chunks: Sequence[int] | None = None, compression: str | int | None = None
+    ) -> None:
+        """Write a vector, a multi-vector, a matrix, or an array that all ranks have alike, as a new object.
+
+        Parameters
+        ----------
+        chunks : sequence of int, optional
+            The shape of a chunk.
+        compression : "gzip" or int, optional
+            Shuffle and compress, at level 4 or at this one, from 1 to 9.
+        """
+        shape = getattr(value, "shape", ())
+        chunk, level = _storage(chunks, compression, (value.nnz,) if isinstance(value, CsrMatrix) else shape, self.comm.size)
+        if isinstance(value, Vector):
+            self._native.write_vector(name, value._native, chunk, level)
+        elif isinstance(value, MultiVector):
+            self._native.write_vectors(name, value._native, chunk, level)
+        elif isinstance(value, CsrMatrix):
+            self._native.write_matrix(name, value._matrix, chunk, level)
+        else:
+            with self.comm.agreeing():
+                array = np.asarray(value)
+                _element(array.dtype)
+            data = array if self.comm.rank == 0 else np.zeros((0, *array.shape[1:]), array.dtype)
+            dataset = self.create_dataset(name, array.shape, array.dtype, chunks, compression)
+            dataset._write([0] * array.ndim, data)
+
+    def create_dataset(
+        self,
+        name: str,
+        shape: Sequence[int] | int,
+        dtype: DTypeLike = "f8",
+        chunks: Sequence[int] | bool | None = None,
+        compression: str | int | None = None,
+        attrs: Mapping[str, Any] | None = None,
+    ) -> Dataset:
+        """Create a dataset, whose slabs the ranks write.
+
+        Parameters
+        ----------
+        shape : sequence of int
+        dtype : {"i1", ..., "i8", "u1", ..., "u8", "f4", "f8", "c8", "c16"}
+        chunks : sequence of int, optional
+            The shape of a chunk; needed to compress.
+        compression : "gzip" or int, optional
+            Shuffle and compress, at level 4 or at this one, from 1 to 9.
+        attrs : mapping, optional
+            Attributes of the dataset.
+        """
+        dimensions = [shape] if isinstance(shape, int) else [int(length) for length in shape]
+        chunk, level = _storage(None if chunks in (None, True, False) else chunks, compression, dimensions, self.comm.size)
+        native = self._native.create_dataset(name, dimensions, _element(dtype), chunk, level)
+        dataset = Dataset(self, native)
+        dataset.attrs.update(attrs or {})
+        return dataset
+
+    def create_group(self, name: str) -> Group:
+        """Create a group, and those above it that are missing."""
+        self._native.create_group(name)
+        return Group(self, name)
+
+    def attrs(self, name: str = "/") -> Attributes:
+        """Return the attributes of a group or dataset; of the file by default."""
+        return Attributes(self, name)
+
+
+def _storage(
+    chunks: Any, compression: str | int | None, shape: Sequence[int], ranks: int
+) -> tuple[list[int] | None, int | None]:
+    """Return the shape of a chunk and the level of compression."""
+    if compression is None:
+        return (None if chunks is None else [int(length) for length in chunks]), None
+    level = _LEVEL if compression == "gzip" else compression
+    if not isinstance(level, int) or not 1 <= level <= 9:
+        raise ValueError(f"compression={compression!r} is not known; use \"gzip\" or a level from 1 to 9")
+    if chunks is not None:
+        return [int(length) for length in chunks], level
+    # About 1 MiB of numbers, along the first dimension, and at least one chunk for each rank.
+    row = max(1, int(np.prod(shape[1:], dtype=np.int64)))
+    first = max(1, min((1 << 17) // row, -(-int(shape[0]) // ranks)))
+    return [first, *(max(1, int(length)) for length in shape[1:])], level
+
+
+class Attributes:
+    """Attributes of an object of a file, by their names. Collective."""
+
+    def __init__(self, file: File, name: str) -> None:
+        self._file, self._name = file, name
+
+    def keys(self) -> list[str]:
+        """Return the names, sorted."""
+        return self._file._native.attribute_names(self._name)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.keys())
+
+    def __len__(self) -> int:
+        return len(self.keys())
+
+    def __contains__(self, name: str) -> bool:
+        return name in self.keys()
+
+    def __getitem__(self, name: str) -> Any:
+        value = self._file._native.attribute(self._name, name)
+        if value is None:
+            raise KeyError(f"{self._file.filename}: {self._name} has no attribute {name}")
+        return value
+
+    def get(self, name: str, default: Any = None) -> Any:
+        """Return an attribute, or a default."""
+        value = self._file._native.attribute(self._name, name)
+        return default if value is None else value
+
+    def items(self) -> list[tuple[str, Any]]:
+        """Return names and values."""
+        return [(name, self[name]) for name in self.keys()]
+
+    def __setitem__(self, name: str, value: Any) -> None:
+        """Set an attribute of a file that is written: text, a number, or an array of numbers."""
+        if isinstance(value, (np.integer, np.floating)):
+            value = value.item()
+        if isinstance(value, (np.ndarray, list, tuple)):
+            array = np.asarray(value)
+            value = np.ascontiguousarray(array, dtype=np.int64 if array.dtype.kind in "iub" else np.float64).reshape(-1)
+        self._file._native.write_attribute(self._name, name, value)
+
+    def update(self, values: Mapping[str, Any]) -> None:
+        """Set several attributes."""
+        for name, value in values.items():
+            self[name] = value
+
+    def __repr__(self) -> str:
+        return f"Attributes({self._name!r} of {self._file.filename!r})"
+
+
+class Group:
+    """A group of a file."""
+
+    def __init__(self, file: File, name: str) -> None:
+        self.file, self.name = file, name.strip("/")
+
+    def _path(self, name: str) -> str:
+        return f"{self.name}/{name}" if self.name else name
+
+    def keys(self) -> list[str]:
+        """Return the names of the groups and datasets directly in it, sorted. Collective."""
+        return self.file.keys(self.name or "/")
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.keys())
+
+    def __contains__(self, name: str) -> bool:
+        return self._path(name) in self.file
+
+    def __getitem__(self, name: str) -> Dataset | Group:
+        return self.file[self._path(name)]
+
+    def __setitem__(self, name: str, value: Any) -> None:
+        self.file[self._path(name)] = value
+
+    def create_dataset(self, name: str, *args: Any, **kwargs: Any) -> Dataset:
+        """Create a dataset in the group; see `File.create_dataset`."""
+        return self.file.create_dataset(self._path(name), *args, **kwargs)
+
+    @property
+    def attrs(self) -> Attributes:
+        """The attributes of the group."""
+        return Attributes(self.file, self.name or "/")
+
+    def read(self, layout: Layout | None = None, domain: Layout | None = None, dtype: DTypeLike = "f8") -> CsrMatrix:
+        """Read the sparse matrix that the group holds. Collective.
+
+        Parameters
+        ----------
+        layout, domain : Layout, optional
+            Distribution of rows and columns; even by default.
+        """
+        from ._vector import dtype_name
+
+        rows, columns = self.file._native.matrix_shape(self.name)
+        range_ = Layout(rows, self.file.comm) if layout is None else layout
+        domain_ = domain or (range_ if rows == columns else Layout(columns, self.file.comm))
+        native = self.file._native.read_matrix(self.name, range_._native, domain_._native, dtype_name(dtype))
+        return CsrMatrix._wrap(native)
+
+    def __repr__(self) -> str:
+        return f"Group({self.name!r} of {self.file.filename!r})"
+
+
+class Dataset:
+    """A dataset of an open file; the ranks read and write slabs of it together.
+
+    ``d[2:5, :]`` reads a slab as a NumPy array, and ``d[2:5, :] = values`` writes one. Slices may differ between the ranks, and be
+    empty; the calls are collective.
+    """
+
+    def __init__(self, file: File, native: _dolmen.Dataset) -> None:
+        self.file = file
+        self._native = native
+        self.name = native.name
+        self.shape = tuple(native.shape)
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """The type of the elements; complex for pairs of floats."""
+        text = self._native.dtype
+        if text.startswith("[("):
+            size = 8 if "f4" in text else 16
+            return np.dtype(f"c{size}")
+        return np.dtype("u1" if text == "bool" else text)
+
+    @property
+    def ndim(self) -> int:
+        """The number of dimensions."""
+        return len(self.shape)
+
+    @property
+    def size(self) -> int:
+        """The number of elements."""
+        return int(np.prod(self.shape, dtype=np.int64))
+
+    def __len__(self) -> int:
+        return self.shape[0]
+
+    @property
+    def attrs(self) -> Attributes:
+        """The attributes of the dataset."""
+        return Attributes(self.file, self.name)
+
+    def read(self, layout: Layout | None = None, dtype: DTypeLike | None = None) -> Vector | MultiVector:
+        """Read the dataset as a vector, or, with two dimensions, as a multi-vector. Collective.
+
+        Parameters
+        ----------
+        layout : Layout, optional
+            Distribution of the rows, on any number of ranks; even by default.
+        dtype : {"f8", "f4", "c8", "c16"}, optional
+            That of the dataset by default; float64 for integers.
+        """
+        from ._vector import _NAMES, dtype_name
+
+        found = self.dtype.newbyteorder("=")
+        wanted = dtype_name(dtype if dtype is not None else found if found in _NAMES else "f8")
+        where = Layout(self.shape[0] if self.ndim else 1, self.file.comm) if layout is None else layout
+        file = self.file._native
+        if self.ndim == 2:
+            return MultiVector._wrap(file.read_vectors(self.name, where._native, wanted))
+        return Vector._wrap(file.read_vector(self.name, where._native, wanted))
+
+    def read_slab(self, start: Sequence[int], count: Sequence[int], dtype: DTypeLike | None = None) -> NDArray[Any]:
+        """Read `count` elements from `start` on in each dimension; a rank that needs none gives a count of 0. Collective."""
+        wanted = self.dtype.newbyteorder("=") if dtype is None else np.dtype(dtype)
+        flat = self._native.read(list(start), list(count), _element(wanted))
+        return flat.reshape(tuple(count))
+
+    def write(self, rows: range, data: ArrayLike) -> None:
+        """Write this rank's rows, whole in all other dimensions. Collective."""
+        if rows.step != 1:
+            raise ValueError("rows are a range with step 1")
+        self._write([rows.start, *([0] * (self.ndim - 1))], data, (len(rows), *self.shape[1:]))
+
+    def __getitem__(self, key: Any) -> NDArray[Any]:
+        start, count, kept = self._slab(key)
+        return self.read_slab(start, count).reshape(kept)
+
+    def __setitem__(self, key: Any, values: ArrayLike) -> None:
+        start, count, _ = self._slab(key)
+        self._write(start, values, tuple(count))
+
+    def _write(self, start: Sequence[int], values: ArrayLike, shape: tuple[int, ...] | None = None) -> None:
+        element = _element(self.dtype)
+        with self.file.comm.agreeing():
+            array = np.asarray(values)
+            if array.dtype.kind == "c" and self.dtype.kind != "c":
+                raise TypeError(f"{self.name}: complex numbers are written to a dataset of {self.dtype}")
+            array = array.astype(self.dtype.newbyteorder("="), copy=False)
+            if shape is not None:
+                array = np.broadcast_to(array, shape) if array.size != np.prod(shape, dtype=np.int64) else array.reshape(shape)
+        self._native.write(list(start), list(array.shape), element, np.ascontiguousarray(array).reshape(-1))
+
+    def _slab(self, key: Any) -> tuple[list[int], list[int], tuple[int, ...]]:
+        """Return start, count and the shape without the dimensions of single indices, of what h5py takes as a simple slab."""
+        with self.file.comm.agreeing():
+            keys = list(key) if isinstance(key, tuple) else [key]
+            if Ellipsis in keys:
+                at = keys.index(Ellipsis)
+                keys[at : at + 1] = [slice(None)] * (self.ndim - len(keys) + 1)
+            keys += [slice(None)] * (self.ndim - len(keys))
+            if len(keys) > self.ndim:
+                raise IndexError(f"{self.name} has {self.ndim} dimensions, {len(keys)} indices are given")
+            start, count, kept = [], [], []
+            for one, length in zip(keys, self.shape):
+                if isinstance(one, slice):
+                    first, last, step = one.indices(length)
+                    if step != 1:
+                        raise IndexError(f"{self.name}: slices have step 1")
+                    start.append(first if last > first else 0)
+                    count.append(max(0, last - first))
+                    kept.append(count[-1])
+                elif isinstance(one, (int, np.integer)):
+                    if not -length <= one < length:
+                        raise IndexError(f"{self.name}: index {one} is outside of 0..{length}")
+                    start.append(int(one) % length)
+                    count.append(1)
+                else:
+                    raise IndexError(f"{self.name}: expected integers and slices, got {type(one).__name__}")
+        return start, count, tuple(kept)
+
+    def __repr__(self) -> str:
+        return f"Dataset({self.name!r}, shape {self.shape}, {self.dtype})"
