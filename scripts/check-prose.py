@@ -17,8 +17,8 @@ SKIPPED = ("scripts/check-prose.py",)
 
 OPENING = re.compile(r"^\s*//[/!]\s*(What|Whether|Where|How|When|Why)\b")
 
-# Words of others: names of columns and comments of HEALPix, and the script that all shells source.
-QUOTED = re.compile(r"[IQU]_POLARISATION|HEALPIX pixelisation|polarisation convention, COSMO or IAU|flavour\.sh")
+# Words of others: names of columns and comments of HEALPix, a method of Python, and the script that all shells source.
+QUOTED = re.compile(r"[IQU]_POLARISATION|HEALPIX pixelisation|polarisation convention, COSMO or IAU|flavour\.sh|future\.cancelled\(\)")
 # A word in camel case or snake case is several.
 WORD = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])")
 BRITISH = re.compile(
