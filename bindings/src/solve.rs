@@ -55,10 +55,7 @@ impl FromPyObject<'_, '_> for NormName {
             "true" => Ok(NormName(Norm::True)),
             "preconditioned" => Ok(NormName(Norm::Preconditioned)),
             "natural" => Ok(NormName(Norm::Natural)),
-            other => {
-                let text = format!("norm={other:?} is not known; use \"true\", \"preconditioned\" or \"natural\"");
-                Err(PyValueError::new_err(text))
-            }
+            other => Err(PyValueError::new_err(format!("norm={other:?} is not known"))),
         }
     }
 }

@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 
 #: Iterations of a method that was named, unless told otherwise.
 _MAX_ITERATIONS = 10_000
+#: Options that the automatic choice does not take, with their defaults.
+_SPECIAL = {"dtol": 1e5, "norm": "true", "fast": False, "projection": None}
+_SPOKEN = {"projection": "null_space"}
 
 
 @overload
@@ -65,7 +68,7 @@ def solve(
         without a preconditioner, they are chosen from the matrix, and others are tried if the first fail.
     preconditioner : str or LinearOperator or callable
         ``"auto"``, ``"none"``, a text such as ``"ilu(2)"`` (see `Preconditioner`), or an operator that approximates the
-        inverse. ``"auto"`` is none where A is no matrix.
+        inverse. ``"auto"`` is none where A is no matrix, and with `dtol`, `norm`, `fast` or `null_space`.
     rtol, atol : float
         Stop at ``|b - A x| <= max(rtol |b|, atol)``.
     max_iterations : int, optional
@@ -111,6 +114,8 @@ def solve(
     """
     operator = A if isinstance(A, LinearOperator) else aslinearoperator(A, b.layout)
     operator, b = _promoted(operator, b)
+    if norm not in ("true", "preconditioned", "natural"):
+        raise ValueError(f"norm={norm!r} is not known; use \"true\", \"preconditioned\" or \"natural\"")
     several = isinstance(b, MultiVector)
     x = _guess(operator, b, x0)
     texts = {"method": method, "preconditioner": preconditioner if isinstance(preconditioner, str) else "operator"}
@@ -130,7 +135,11 @@ def solve(
         "preconditioner": None,
     }
     automatic = isinstance(preconditioner, str) and preconditioner == "auto"
-    if isinstance(operator, CsrMatrix) and not several and (method is None or automatic):
+    # The choice does not know these: a method that is named gets no preconditioner then.
+    special = [name for name, default in _SPECIAL.items() if options[name] != default]
+    if isinstance(operator, CsrMatrix) and not several and (method is None or (automatic and not special)):
+        if special:
+            raise ValueError(f"{_SPOKEN.get(special[0], special[0])} needs a method that is named: method=\"cg\", \"gmres\", ...")
         return x, _choose(operator, b, x, method, None if automatic else preconditioner, options)
     if method is None:
         method = "cg" if several else _need_method(operator)
@@ -147,11 +156,6 @@ def _choose(
     """Solve by the automatic choice; `x` becomes the solution."""
     if preconditioner is not None and not isinstance(preconditioner, str):
         raise ValueError("an operator as preconditioner needs a method: method=\"cg\", \"gmres\", ...")
-    fixed = {"dtol": 1e5, "norm": "true", "fast": False, "projection": None}
-    for name, default in fixed.items():
-        if options[name] != default:
-            shown = "null_space" if name == "projection" else name
-            raise ValueError(f"{shown} needs a method and a preconditioner that are named: method=\"cg\", preconditioner=\"ic\"")
     solution = _dolmen.automatic(A._matrix, b._native, x._native, method, preconditioner, options)
     keys = ("method", "preconditioner", "reason", "summary", "setup_time", "solved")
     attempts = tuple(Attempt(**{key: attempt[key] for key in keys}) for attempt in solution["attempts"])

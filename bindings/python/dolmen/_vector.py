@@ -335,7 +335,8 @@ class Vector:
         return cast(Vector, np.divide(other, self))
 
     def __pow__(self, other: Any) -> Vector:
-        return cast(Vector, np.power(self, other))
+        # As arrays do: a square is one product.
+        return cast(Vector, np.square(self) if other == 2 else np.power(self, other))
 
     def __iadd__(self, other: Any) -> Vector:
         if isinstance(other, Vector) and other._native.dtype == self._native.dtype:

@@ -1,0 +1,13 @@
+"""The distributed tests on several ranks."""
+
+import pytest
+from launch import ROOT, mpirun
+
+
+@pytest.mark.parametrize("ranks", [1, 2, 3, 4])
+def test_distributed(ranks):
+    arguments = ["-m", "pytest", "-q", "-x", "--color=no", "--tb=short", "-p", "no:cacheprovider", ROOT / "tests" / "python" / "distributed"]
+    process = mpirun(ranks, *arguments, timeout=300)
+    tail = process.stdout[-4000:]
+    assert process.returncode == 0, tail
+    assert process.stdout.count(" passed in ") == ranks, tail
