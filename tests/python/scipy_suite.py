@@ -1,0 +1,126 @@
+#!/usr/bin/env python3
+"""Run SciPy's own tests of its solvers against `dolmen.linalg`.
+
+The tests are those of the installed SciPy, 1.14 or newer; nothing of them is kept here. The functions of `dolmen.linalg`
+take the place of SciPy's before the tests are imported. Tests of methods that `dolmen.linalg` does not have are left out.
+A failure that is not in `INTERNALS`, or a test in it that passes, is an error.
+
+    python tests/python/scipy_suite.py [arguments of pytest]
+"""
+
+import collections
+import importlib
+import pathlib
+import re
+import sys
+
+import numpy as np
+import pytest
+import scipy
+import scipy.sparse.linalg
+
+import dolmen.linalg
+
+FILES = ("test_iterative.py", "test_minres.py", "test_lsqr.py", "test_lsmr.py")
+NAMES = ("bicgstab", "cg", "gmres", "lsmr", "lsqr", "minres")
+
+#: Tests that are about SciPy's internals, by a pattern of their names: the failure that is expected, and the reason.
+INTERNALS = {
+    r"test_precond_inverse\[": (
+        "assert 4 <= 3",
+        "counts products; one is spent on the residual of the guess, and one to compute the last residual afresh",
+    ),
+    r"TestGMRES::test_callback$": (
+        "AssertionError",
+        "expects the residual that is preconditioned from the left; ours is |b - A x| / |b|, with which the solve stops",
+    ),
+}
+
+
+class Suite:
+    """A plugin of pytest that selects tests and counts outcomes."""
+
+    def __init__(self) -> None:
+        self.outcomes: dict[str, str] = {}
+        self.texts: dict[str, str] = {}
+        self.left_out = 0
+
+    def pytest_collection_modifyitems(self, config: pytest.Config, items: list[pytest.Item]) -> None:
+        ours = [item for item in items if is_ours(item)]
+        self.left_out = len(items) - len(ours)
+        items[:] = ours
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        name = report.nodeid.split("tests/")[-1]
+        if report.failed:
+            self.outcomes[name] = "failed"
+            self.texts[name] = str(getattr(report.longrepr, "reprcrash", report.longrepr))
+        elif report.when == "call" or report.skipped:
+            expected = {"skipped": "failed as SciPy's does", "passed": "passed where SciPy's fails"}
+            self.outcomes.setdefault(name, expected[report.outcome] if hasattr(report, "wasxfail") else report.outcome)
+
+
+def is_ours(item: pytest.Item) -> bool:
+    """Return True for a test that calls a function of `dolmen.linalg`."""
+    if item.name.startswith("test_show") or "TestQMR" in item.nodeid:
+        return False
+    parameters = getattr(item, "callspec", None)
+    for value in parameters.params.values() if parameters is not None else ():
+        solver = getattr(value, "solver", value)
+        if callable(solver):
+            return solver.__module__.startswith("dolmen")
+    return True
+
+
+def substitute() -> None:
+    """Put the functions of dolmen in the place of SciPy's."""
+    isolve = importlib.import_module("scipy.sparse.linalg._isolve")
+    for module in (isolve, scipy.sparse.linalg):
+        for name in NAMES:
+            setattr(module, name, getattr(dolmen.linalg, name))
+
+
+def judge(suite: Suite) -> int:
+    """Print the outcomes; return the number of surprises."""
+    surprises = []
+    listed = collections.Counter()
+    for name, outcome in sorted(suite.outcomes.items()):
+        pattern = next((pattern for pattern in INTERNALS if re.search(pattern, name)), "")
+        if outcome == "failed" and pattern and INTERNALS[pattern][0] in suite.texts[name]:
+            listed[pattern] += 1
+        elif outcome == "failed":
+            surprises.append(f"{name} failed: {suite.texts[name]}")
+    for pattern, (_, reason) in INTERNALS.items():
+        if listed[pattern]:
+            print(f"listed: {listed[pattern]} x {pattern}: {reason}")
+        else:
+            surprises.append(f"{pattern} is listed, and no test of this name failed; remove it from INTERNALS")
+    print("\n".join(surprises))
+    counts = collections.Counter(suite.outcomes.values())
+    total = ", ".join(f"{count} {outcome}" for outcome, count in sorted(counts.items()))
+    print(f"SciPy {scipy.__version__}: {total}; {sum(listed.values())} of the failures listed; {suite.left_out} left out")
+    return len(surprises)
+
+
+def main() -> int:
+    version = tuple(int(part) for part in scipy.__version__.split(".")[:2])
+    if version < (1, 14):
+        print(f"SciPy {scipy.__version__} is installed; its tests have other signatures: install 1.14 or newer", file=sys.stderr)
+        return 2
+    folder = pathlib.Path(scipy.sparse.linalg.__file__).parent / "_isolve" / "tests"
+    if not folder.is_dir():
+        print(f"{folder} does not exist; install a SciPy with its tests, such as the wheel", file=sys.stderr)
+        return 2
+    # Some tests draw their matrices when they are imported.
+    np.random.seed(1)
+    substitute()
+    suite = Suite()
+    quiet = ["-q", "--tb=line", "-p", "no:cacheprovider", "--no-header", "--no-summary", *sys.argv[1:]]
+    code = pytest.main([*quiet, *(str(folder / file) for file in FILES)], plugins=[suite])
+    if code not in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED):
+        return 10 + int(code)
+    return 1 if judge(suite) else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
