@@ -98,3 +98,9 @@ def environment(_):
 
 def process(_):
     return os.getpid()
+
+
+def nested(_):
+    from dolmen import farm
+
+    return [os.getpid(), *farm.map(process, range(2))]

@@ -8,7 +8,8 @@ from farm_processes import start_python
 
 from dolmen import farm
 
-# Functions of a script, which the workers of a cluster cannot import, and items that fail in each way.
+# Functions of a script, which the workers of a cluster cannot import, and items that fail in each way. Each line is one write, so
+# that those of ranks do not mix.
 SCRIPT = """
 import json, os, sys
 from dolmen import farm
@@ -32,7 +33,7 @@ def show(engine):
     kinds = {str(failure.index): failure.kind for failure in report.failures}
     value, _ = farm.map_reduce(abs, max, range(-30, 20), **engine)
     streams = farm.map(draw, range(5), seed=3, **engine).results
-    print(json.dumps([kinds, value, streams]), flush=True)
+    print(json.dumps([kinds, value, streams]) + "\\n", end="", flush=True)
 
 if __name__ == "__main__":
     %s
@@ -46,8 +47,7 @@ def expected():
 
 def printed(ended):
     assert ended.returncode == 0, ended.stderr
-    # Ranks may write their lines at one moment.
-    return [json.loads(line) for line in ended.stdout.replace("]][", "]]\n[").splitlines() if line]
+    return [json.loads(line) for line in ended.stdout.splitlines()]
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -113,18 +113,48 @@ if __name__ == "__main__":
         for result in stream:
             if result == 3:
                 break
+    try:
+        farm.map_reduce(other, lambda one, two: one // 0, range(10))
+    except ZeroDivisionError:
+        seen.append("divided")
     seen.append(result if rank == 0 else None)
     stream = farm.imap(other, range(5))
     seen.append([list(stream), stream.summary.done])
-    print(rank, seen, flush=True)
+    print(f"{rank} {seen}\\n", end="", flush=True)
 """)
     ended = python(program, ranks=2)
     assert ended.returncode == 0, ended.stderr
     lines = sorted(ended.stdout.splitlines())
     assert lines == [
-        "0 [10, 9, 9, 0, 1, True, 7, 3, [[0, 1, 2, 3, 4], 5]]",
-        "1 [10, 9, 9, 0, 1, True, 7, None, [[], 5]]",
+        "0 [10, 9, 9, 0, 1, True, 7, 'divided', 3, [[0, 1, 2, 3, 4], 5]]",
+        "1 [10, 9, 9, 0, 1, True, 7, 'divided', None, [[], 5]]",
     ]
+
+
+KILLED = """
+import os, signal, sys, time
+from dolmen import farm
+
+def work(x):
+    if x == 250 and len(sys.argv) > 1:
+        os.kill(os.getpid(), signal.SIGKILL)
+    time.sleep(0.001)
+    return x
+
+if __name__ == "__main__":
+    report = farm.map(work, range(300), journal="run.jsonl")
+    print(f"{report.done} {report.resumed} {report.results == list(range(300))}\\n", end="", flush=True)
+"""
+
+
+def test_mpi_resumes_after_a_killed_rank_ended_the_job(tmp_path, python, script):
+    pytest.importorskip("mpi4py")
+    program = script(KILLED)
+    assert python(program, "kill", ranks=3).returncode != 0
+    finished = (tmp_path / "run.jsonl").read_text().count('"done"')
+    assert 0 < finished < 300
+    ended = python(program, ranks=3)
+    assert ended.stdout.split() == [str(300 - finished), str(finished), "True"] * 3, ended.stderr
 
 
 DASK = """from distributed import Client, LocalCluster

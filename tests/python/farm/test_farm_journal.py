@@ -11,7 +11,7 @@ import farm_tasks
 import pytest
 
 from dolmen import farm
-from dolmen.farm import _journal
+from dolmen.farm import _journal, _scheduler
 
 ENGINES = [{"processes": 1}, {"processes": 2}]
 
@@ -54,6 +54,7 @@ def test_results_of_any_kind_come_back(tmp_path):
     assert first.results == second.results == values
     assert [type(result) for result in second] == [type(value) for value in values]
     assert {"result", "pickle"} <= {name for record in lines(journal)[1:] for name in record}
+    assert "Infinity" not in journal.read_text()
     arrays = farm.map(lambda k: np.arange(float(k)), range(4), journal=tmp_path / "arrays.jsonl", processes=1, name="f")
     again = farm.map(wrong_before, range(4), journal=tmp_path / "arrays.jsonl", processes=1, name="f")
     assert all(np.array_equal(one, two) for one, two in zip(arrays, again))
@@ -116,7 +117,7 @@ def test_a_damaged_line_in_the_middle_is_an_error(tmp_path):
 
 def test_other_files_are_refused_and_left_alone(tmp_path):
     other = tmp_path / "notes.txt"
-    for text in ("my notes", "my notes\n", "[1, 2]\n", '{"a": 1}\n{"b": 2}\n'):
+    for text in ("my notes", "my notes\n", "[1, 2]\n", '{"a": 1}\n{"b": 2}\n', '{"key": "00", "status": "done"}\n'):
         other.write_text(text)
         with pytest.raises(farm.JournalError, match="line 1 is not the header of a journal"):
             farm.map(farm_tasks.square, range(5), journal=other, processes=1)
@@ -178,10 +179,31 @@ def test_items_without_a_reproducible_key_need_one(tmp_path):
 
 
 def test_lines_reach_the_disk_in_batches(tmp_path, monkeypatch):
+    now, synced = [100.0], []
+
+    def fsync(file):
+        synced.append(now[0])
+        now[0] += 0.125
+
+    monkeypatch.setattr(_journal.os, "fsync", fsync)
+    monkeypatch.setattr(_journal.time, "monotonic", lambda: now[0])
+    journal = _journal.Journal(str(tmp_path / "run.jsonl"), "f", None)
+    for number in range(200):
+        now[0] += 0.125
+        journal.done(bytes([number]), number, "x", 0.1, 1, number)
+        journal.sync()
+    # A second after the start; then fsync, which takes 0.125 s here, has at most 2 % of the time.
+    assert synced == [101.0, 107.375, 113.75, 120.125]
+    journal.close()
+    assert len(synced) == 5
+
+
+def test_lines_reach_the_disk_during_a_run(tmp_path, monkeypatch):
     synced = []
-    monkeypatch.setattr(_journal.os, "fsync", lambda file: synced.append(file))
-    farm.map(farm_tasks.square, range(2000), journal=tmp_path / "run.jsonl", processes=1)
-    assert 1 <= len(synced) <= 3
+    monkeypatch.setattr(_journal.os, "fsync", synced.append)
+    monkeypatch.setattr(_scheduler, "_TICK_SECONDS", 0.05)
+    farm.map(lambda x: time.sleep(0.25), range(6), journal=tmp_path / "run.jsonl", processes=1)
+    assert 2 <= len(synced) <= 4
 
 
 def test_a_full_disk_is_an_error_with_the_file(tmp_path, monkeypatch):

@@ -166,6 +166,8 @@ def test_map_reduce_of_failing_or_no_items():
     assert value == 3 and len(summary.failures) == 1
     with pytest.raises(ValueError, match="no result to reduce"):
         farm.map_reduce(len, operator.add, [], processes=1)
+    with pytest.raises(ZeroDivisionError):
+        farm.map_reduce(farm_tasks.square, lambda one, two: 1 // 0, range(9), processes=1)
     assert farm.map_reduce(len, operator.add, [], initial=0, processes=1)[0] == 0
 
 
@@ -188,6 +190,8 @@ def test_equal_items_have_different_random_streams():
 
 def test_a_farm_within_a_farm_is_serial():
     report = farm.map(lambda x: [os.getpid(), *farm.map(lambda y: os.getpid(), range(2))], range(4), processes=2)
+    assert all(len(set(pids)) == 1 for pids in report)
+    report = farm.map(farm_tasks.nested, range(2), processes=1, timeout=20)
     assert all(len(set(pids)) == 1 for pids in report)
 
 

@@ -48,7 +48,7 @@ def test_failures_of_programs(tmp_path):
     report = farm.run("true", ["a"], output="out/{}", cwd=tmp_path, processes=1, retries=0)
     assert report.failures[0].message == "ProgramError: true exited with code 0 but left no file out/a"
     report = farm.run(shell, ["echo no; exit 1"], log="logs/x.log", cwd=tmp_path, processes=1, retries=0)
-    assert report.failures[0].message == "ProgramError: sh exited with code 1; its output is in logs/x.log"
+    assert report.failures[0].message == "ProgramError: sh exited with code 1: no (its output is in logs/x.log)"
     assert (tmp_path / "logs/x.log").read_text() == "no\n"
 
 
@@ -59,6 +59,13 @@ def test_a_time_limit_kills_the_program_and_what_it_started(tmp_path):
     assert "sh exceeded its time limit of 0.3 s" in report.failures[0].message
     time.sleep(1)
     assert not (tmp_path / "late").exists()
+
+
+def test_the_end_of_a_long_output_is_kept_and_what_stays_behind_is_not_waited_for():
+    begin = time.monotonic()
+    report = farm.run(["sh", "-c", "seq 100000; sleep 20 &"], ["a"], processes=1)
+    assert report[0].output.endswith("99999\n100000\n") and len(report[0].output) == 4000
+    assert time.monotonic() - begin < 10
 
 
 def test_programs_are_not_run_again(tmp_path):

@@ -8,6 +8,7 @@ import shlex
 from collections.abc import Callable, Iterable, Mapping, Sequence, Sized
 from typing import TYPE_CHECKING, Any, Optional, TypeVar, Union, cast
 
+from ._mpi import portable
 from ._programs import Finished, Program, split
 from ._report import Failure, Report, Summary
 from ._run import Run, Stream
@@ -208,12 +209,11 @@ def map_reduce(
     """
     options.setdefault("errors", "raise")
     run = Run([function], items, Settings(**options), bounded=True)
-    value, empty = initial, initial is None
-    for result in run.results():
-        if not isinstance(result, Failure):
-            value, empty = (result, False) if empty else (reduce(value, result), False)
+    value, empty, problem = _fold(Stream(run), reduce, initial)
     if run.comm is not None:
-        value, empty = run.comm.bcast((value, empty), root=0)
+        value, empty, problem = run.comm.bcast((value, empty, problem and portable(problem)), root=0)
+    if problem is not None:
+        raise problem
     if empty:
         raise ValueError("there is no result to reduce; give initial=, the value of no items")
     return cast(V, value), run.summary
@@ -303,6 +303,21 @@ def run(
     if options.get("name") is None:
         options["name"] = "program: " + shlex.join(words)
     return cast("Report[Union[Finished, str]]", _report([program], items, Settings(**options)))
+
+
+def _fold(results: Stream[R], reduce: Callable[[Any, R], V], initial: Any) -> tuple[Any, bool, Optional[Exception]]:
+    """Return the combined results, true if there is none, and the error of ``reduce``, which all ranks have to know."""
+    value, empty = initial, initial is None
+    with results:
+        for result in results:
+            if isinstance(result, Failure):
+                continue
+            try:
+                value = result if empty else reduce(value, result)
+            except Exception as error:
+                return None, False, error
+            empty = False
+    return value, empty, None
 
 
 def _report(stages: Sequence[Callable[..., Any]], items: Iterable[Any], settings: Settings, star: bool = False) -> Report[Any]:

@@ -38,7 +38,7 @@ def on_rank_0(comm: Any, drive: Callable[[Pool], Iterator[Any]], summary: Summar
                 pass
             except BaseException as error:
                 problem = error
-    shared = comm.bcast((_portable(problem), vars(summary)) if comm.rank == 0 else None, root=0)
+    shared = comm.bcast((portable(problem), vars(summary)) if comm.rank == 0 else None, root=0)
     vars(summary).update(shared[1])
     if comm.rank != 0:
         problem = shared[0]
@@ -46,7 +46,7 @@ def on_rank_0(comm: Any, drive: Callable[[Pool], Iterator[Any]], summary: Summar
         raise problem
 
 
-def _portable(problem: Optional[BaseException]) -> Optional[BaseException]:
+def portable(problem: Optional[BaseException]) -> Optional[BaseException]:
     try:
         pickle.loads(pickle.dumps(problem))
     except Exception:

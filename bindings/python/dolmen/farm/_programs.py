@@ -8,6 +8,7 @@ import shlex
 import signal
 import string
 import subprocess
+import tempfile
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -70,7 +71,7 @@ class Program:
         begin = time.perf_counter()
         text = self._run(command, log)
         if output is None:
-            return Finished(command, text[-_TAIL:], time.perf_counter() - begin)
+            return Finished(command, text, time.perf_counter() - begin)
         if not os.path.exists(self._inside(output)):
             raise ProgramError(f"{command[0]} exited with code 0 but left no file {output}")
         return output
@@ -79,9 +80,10 @@ class Program:
         return os.path.join(self.cwd or "", path)
 
     def _run(self, command: tuple[str, ...], log: Optional[str]) -> str:
+        """Run the program and return the end of what it printed."""
         environment = {**_launcher.clean_environment(), **dict(self.env or ())}
-        with contextlib.ExitStack() as stack:
-            sink: Any = stack.enter_context(open(self._inside(log), "wb")) if log else subprocess.PIPE
+        # A file, not a pipe: memory is bounded, and a process that the program leaves behind is not waited for.
+        with open(self._inside(log), "w+b") if log else tempfile.TemporaryFile() as sink:
             try:
                 process = subprocess.Popen(
                     command, stdin=subprocess.DEVNULL, stdout=sink, stderr=subprocess.STDOUT, env=environment, cwd=self.cwd,
@@ -89,26 +91,23 @@ class Program:
                 )
             except OSError as error:
                 raise ProgramError(f"cannot start {command[0]}: {error.strerror}") from None
-            printed = self._wait(process, command[0])
-        text = printed.decode(errors="replace")
-        if process.returncode != 0:
-            raise ProgramError(_failure(command[0], process.returncode, text, log))
-        return text
+            code = self._wait(process, command[0])
+            sink.seek(max(0, os.fstat(sink.fileno()).st_size - _TAIL))
+            text = sink.read().decode(errors="replace")
+        if code != 0:
+            raise ProgramError(_failure(command[0], code, text, log))
+        return "" if log else text
 
-
-    def _wait(self, process: subprocess.Popen[bytes], program: str) -> bytes:
+    def _wait(self, process: subprocess.Popen[bytes], program: str) -> int:
         _running.add(process.pid)
         try:
-            printed, _ = process.communicate(timeout=self.timeout)
-            return printed or b""
+            return process.wait(timeout=self.timeout)
         except subprocess.TimeoutExpired:
             raise ProgramTimeout(f"{program} exceeded its time limit of {self.timeout:g} s") from None
         finally:
             if process.poll() is None:
                 _kill(process.pid)
                 process.wait()
-            if process.stdout:
-                process.stdout.close()
             _running.discard(process.pid)
 
 
@@ -127,8 +126,8 @@ def _failure(program: str, code: int, text: str, log: Optional[str]) -> str:
     else:
         ending = f"exited with code {code}"
     lines = [line.strip() for line in text.splitlines() if line.strip()]
-    last = f"; its output is in {log}" if log else f": {lines[-1]}" if lines else ""
-    return f"{program} {ending}{last}"
+    last = f": {lines[-1]}" if lines else ""
+    return f"{program} {ending}{last}" + (f" (its output is in {log})" if log else "")
 
 
 def kill_all() -> None:

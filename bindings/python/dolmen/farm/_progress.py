@@ -68,14 +68,18 @@ class Bar(Progress):
     """Shows a bar of tqdm."""
 
     def __init__(self, tqdm: Any, total: Optional[int]) -> None:
-        self._bar = tqdm(total=total, unit="item", file=sys.stderr, dynamic_ncols=True)
+        # Without the thread of tqdm: a pool that is made anew forks this process.
+        quiet = type("Bar", (tqdm,), {"monitor_interval": 0})
+        self._bar = quiet(total=total, unit="item", file=sys.stderr, dynamic_ncols=True)
         self._failed = 0
 
     def update(self, done: int, failed: int) -> None:
-        """Move the bar."""
+        """Move the bar, or at least its clock."""
         if failed != self._failed:
             self._failed = failed
             self._bar.set_postfix_str(f"{failed} failed", refresh=False)
+        if done == self._bar.n:
+            self._bar.refresh()
         self._bar.update(done - self._bar.n)
 
     def tell(self, message: str) -> None:

@@ -21,8 +21,9 @@ from ._report import ExecutorError, Failure, JournalError, Straggler, Summary, i
 from ._settings import Settings
 from ._worker import Call, Outcome, Task, Trouble
 
-# Work in one chunk, so that the cost of sending it is small beside it.
+# Work in one chunk, so that the cost of sending it is small beside it; more where so many workers ask that the driver is busy.
 _CHUNK_SECONDS = 0.05
+_MANY_WORKERS = 100
 _LARGEST_CHUNK = 1000
 _TICK_SECONDS = 1.0
 _RECOUNT_SECONDS = 5.0
@@ -127,7 +128,8 @@ class Scheduler:
             return int(self._settings.chunksize)
         if self._pool.serial or self._mean is None:
             return 1
-        size = min(_LARGEST_CHUNK, int(_CHUNK_SECONDS / max(self._mean, 1e-6)))
+        seconds = _CHUNK_SECONDS * max(1.0, self._pool.workers / _MANY_WORKERS)
+        size = min(_LARGEST_CHUNK, int(seconds / max(self._mean, 1e-6)))
         if self._total is not None:
             # Small chunks at the end, so that all workers end at about the same time.
             size = min(size, (self._total - self._taken) // (2 * self._pool.workers))

@@ -112,22 +112,20 @@ def in_worker() -> bool:
 def run_chunk(task: Task, isolate: bool, calls: Sequence[Call]) -> list[Outcome]:
     """Run the calls of a chunk one after the other, in a child process if they have a time limit or are to be isolated."""
     loaded = load(task)
-    _state.depth = getattr(_state, "depth", 0) + 1
-    try:
-        if task.timeout is not None or isolate:
-            from . import _child
+    if task.timeout is not None or isolate:
+        from . import _child
 
-            return [_child.call(task.with_data(loaded.data), call) for call in calls]
-        return [run_call(task, loaded.stages, call) for call in calls]
-    finally:
-        _state.depth -= 1
+        return [_child.call(task.with_data(loaded.data), call) for call in calls]
+    return [run_call(task, loaded.stages, call) for call in calls]
 
 
 def run_call(task: Task, stages: Sequence[Callable[..., Any]], call: Call) -> Outcome:
     """Call the stages one after the other, from the call's first stage."""
     value, stage = call.value, call.stage
+    depth = getattr(_state, "depth", 0)
     begin = time.perf_counter()
     try:
+        _state.depth = depth + 1
         for stage in range(call.stage, len(stages)):
             named = {"rng": _stream(task.seed, call.key, stage)} if task.takes_rng[stage] else {}
             value = stages[stage](*value, **named) if task.star and stage == 0 else stages[stage](value, **named)
@@ -135,6 +133,8 @@ def run_call(task: Task, stages: Sequence[Callable[..., Any]], call: Call) -> Ou
         seconds = time.perf_counter() - begin
         trouble = Trouble(_one_line(error), _traceback(error), _portable(error), stage, value if stage else None)
         return Outcome("timeout" if isinstance(error, _programs.ProgramTimeout) else "raised", trouble, seconds)
+    finally:
+        _state.depth = depth
     return Outcome("done", value, time.perf_counter() - begin)
 
 
