@@ -85,8 +85,10 @@ def test_the_variables_of_the_launcher_are_removed(monkeypatch):
     report = farm.run("env", ["a"], processes=1, env={"ADDED": "yes"})
     names = {line.partition("=")[0] for line in report[0].output.splitlines()}
     assert not names.intersection(launchers) and {"PATH", "OMPI_MCA_pml", "ADDED"} <= names
-    (seen,) = farm.map(farm_tasks.environment, [0], processes=1, timeout=20)
-    assert not set(seen).intersection(launchers) and "PATH" in seen
+    # Nor do workers and their child processes see them.
+    for options in ({"processes": 1, "timeout": 20}, {"executor": "processes", "processes": 1}):
+        (seen,) = farm.map(farm_tasks.environment, [0], **options)
+        assert not set(seen).intersection(launchers) and "PATH" in seen
 
 
 def test_the_size_of_a_job(monkeypatch):

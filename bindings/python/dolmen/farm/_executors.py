@@ -132,7 +132,7 @@ def open_pool(settings: Settings) -> Pool:
         return Pool(None, SerialExecutor, 1)
     if choice == "processes":
         count = processes or default_processes()
-        return Pool(None, lambda: _OwnPool(count, initializer=_worker.watch_parent, initargs=(os.getpid(),)), count)
+        return Pool(None, lambda: _OwnPool(count, initializer=_worker.begin_worker, initargs=(os.getpid(),)), count)
     if choice == "mpi":
         return Pool(None, lambda: mpi_pool(processes), processes)
     if hasattr(choice, "submit"):

@@ -15,7 +15,7 @@ _NAMED = (types.FunctionType, types.BuiltinFunctionType, type)
 
 
 class Keys:
-    """Gives each item its key: the digest of the item, and a count that tells equal items apart."""
+    """Keys of items: the digest of the item, and a count that tells equal items apart."""
 
     def __init__(self, key: Optional[Callable[[Any], Any]]) -> None:
         self._key = key

@@ -11,7 +11,7 @@ _LINE_SECONDS = 60.0
 
 
 class Progress:
-    """Shows nothing; the base of those that do."""
+    """Progress that is not shown; the base of the other classes."""
 
     def update(self, done: int, failed: int) -> None:
         """Show the number of items that are finished and of those that failed."""
@@ -24,7 +24,7 @@ class Progress:
 
 
 class Lines(Progress):
-    """Writes a line a minute; nothing for a run that is shorter."""
+    """Progress as a line a minute; a shorter run has none."""
 
     def __init__(self, total: Optional[int]) -> None:
         self._total = total
@@ -65,7 +65,7 @@ class Lines(Progress):
 
 
 class Bar(Progress):
-    """Shows a bar of tqdm."""
+    """Progress as a bar of tqdm."""
 
     def __init__(self, tqdm: Any, total: Optional[int]) -> None:
         # Without the thread of tqdm: a pool that is made anew forks this process.

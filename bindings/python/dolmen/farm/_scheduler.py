@@ -68,7 +68,7 @@ class Stored:
 
 
 class Scheduler:
-    """Runs a task for all items. Iterate over `outcomes` once."""
+    """Loop over the items of a task. `outcomes` is iterated once."""
 
     def __init__(
         self, task: Task, items: Iterator[Any], total: Optional[int], keys: Optional[Keys], settings: Settings, pool: Pool,

@@ -15,7 +15,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple, Optional
 
-from . import _programs
+from . import _launcher, _programs
 from ._report import ExecutorError
 
 _TRACEBACK_LENGTH = 8000
@@ -49,7 +49,7 @@ class Trouble(NamedTuple):
 
 @dataclass(frozen=True)
 class Task:
-    """The function of a run, as it is sent with each chunk.
+    """Function of a run, as it is sent with each chunk.
 
     ``data`` holds the pickled stages. It is None where workers inherit the driver's memory and find the stages by ``token``.
     ``isolable`` is true if a child process can load the stages.
@@ -182,6 +182,13 @@ def dumps(value: Any) -> bytes:
             return bytes(importlib.import_module("cloudpickle").dumps(value, protocol=4))
         except Exception:
             raise error from None
+
+
+def begin_worker(driver: int) -> None:
+    """Prepare a process of a pool: it ends with the driver, and may start MPI by itself inside an MPI job."""
+    for name in os.environ.keys() - _launcher.clean_environment().keys():
+        del os.environ[name]
+    watch_parent(driver)
 
 
 def watch_parent(driver: int) -> None:
