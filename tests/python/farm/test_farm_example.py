@@ -12,17 +12,17 @@ def test_the_conversion_is_killed_and_resumed(tmp_path, python):
     for module in ("astropy.io.fits", "h5py"):
         pytest.importorskip(module)
     journal = tmp_path / "scans/convert.jsonl"
-    killed = python(EXAMPLE, "--count", 150, wait=False)
+    killed = python(EXAMPLE, "--count", 80, wait=False)
     while not journal.exists() or journal.read_bytes().count(b"\n") < 4:
         assert killed.poll() is None, killed.communicate()
     killed.send_signal(signal.SIGKILL)
     killed.communicate()
     finished = journal.read_bytes().count(b"\n") - 1
-    assert 3 <= finished < 150
-    resumed = python(EXAMPLE, "--count", 150)
+    assert 3 <= finished < 80
+    resumed = python(EXAMPLE, "--count", 80)
     assert resumed.returncode == 0, resumed.stderr
-    assert resumed.stdout.startswith(f"{150 - finished} done, {finished} from the journal, 0 failed in ")
-    assert "OK: 150 files have the same columns in FITS and HDF5" in resumed.stdout
+    assert resumed.stdout.startswith(f"{80 - finished} done, {finished} from the journal, 0 failed in ")
+    assert "OK: 80 files have the same columns in FITS and HDF5" in resumed.stdout
 
 
 def test_the_example_finds_a_wrong_file(tmp_path, python):

@@ -1,6 +1,7 @@
 """Executables."""
 
 import os
+import signal
 import sys
 import time
 
@@ -120,7 +121,8 @@ def test_a_program_may_use_mpi_inside_an_mpi_job(python, script):
     assert ended.stdout.split() == ["1"], ended.stdout + ended.stderr
 
 
-def test_killed_workers_take_their_programs_along(tmp_path, python, script):
+@pytest.mark.parametrize("end", [signal.SIGKILL, signal.SIGINT])
+def test_a_run_that_ends_early_takes_its_programs_along(tmp_path, python, script, end):
     program = script(
         f"import sys\nfrom dolmen import farm\nif __name__ == '__main__':\n"
         f"    farm.run([{sys.executable!r}, '-c', 'import os, time; open(str(os.getpid()), \"w\"); time.sleep(30)'], [1, 2], processes=2)\n"
@@ -128,8 +130,8 @@ def test_killed_workers_take_their_programs_along(tmp_path, python, script):
     running = python(program, wait=False)
     while len(list(tmp_path.glob("[0-9]*"))) < 2:
         time.sleep(0.02)
-    running.kill()
-    running.wait()
+    running.send_signal(end)
+    running.communicate()
     deadline = time.monotonic() + 10
     pids = [path.name for path in tmp_path.glob("[0-9]*")]
     while any(os.path.exists(f"/proc/{pid}/exe") for pid in pids) and time.monotonic() < deadline:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import multiprocessing
 import os
+import time
 from collections.abc import Callable
 from concurrent.futures import Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
 from typing import Any, Optional
@@ -12,6 +13,10 @@ from typing import Any, Optional
 from . import _child, _launcher, _worker
 from ._report import ExecutorError
 from ._settings import ExecutorChoice, Settings
+
+
+# Time that workers have to end by themselves.
+_GRACE_SECONDS = 2.0
 
 
 class SerialExecutor(Executor):
@@ -103,9 +108,15 @@ class Pool:
             return
         processes = list((getattr(self._executor, "_processes", None) or {}).values())
         self._executor.shutdown(wait=False, cancel_futures=True)
-        for process in processes:
-            with contextlib.suppress(OSError, ValueError):
-                process.terminate()
+        # Their own end takes programs along; a worker in a loop of compiled code cannot.
+        for end in ("terminate", "kill"):
+            for process in processes:
+                with contextlib.suppress(OSError, ValueError):
+                    getattr(process, end)()
+            deadline = time.monotonic() + _GRACE_SECONDS
+            for process in processes:
+                with contextlib.suppress(OSError, ValueError, AssertionError):
+                    process.join(max(0.0, deadline - time.monotonic()))
 
 
 def default_processes() -> int:

@@ -185,7 +185,9 @@ def dumps(value: Any) -> bytes:
 
 
 def begin_worker(driver: int) -> None:
-    """Prepare a process of a pool: it ends with the driver, and may start MPI by itself inside an MPI job."""
+    """Prepare a process of a pool: the driver alone handles Ctrl-C, and inside an MPI job it may start MPI by itself."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, _end)
     for name in os.environ.keys() - _launcher.clean_environment().keys():
         del os.environ[name]
     watch_parent(driver)
@@ -200,6 +202,11 @@ def watch_parent(driver: int) -> None:
 def _watch(driver: int, parent: int) -> None:
     while os.getppid() == parent and _alive(driver):
         time.sleep(0.5)
+    _end()
+
+
+def _end(*signal_and_frame: object) -> None:
+    """End this process with the programs that it runs."""
     _programs.kill_all()
     os._exit(1)
 
