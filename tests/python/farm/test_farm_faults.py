@@ -182,18 +182,25 @@ def test_a_script_without_a_guard_is_told_so(python, script):
 
 
 def test_ctrl_c_ends_the_run_and_keeps_the_journal(tmp_path, python, script):
+    # One worker is idle and the other busy when the signal reaches all of them.
     program = script(
-        "import farm_tasks, functools\nfrom dolmen import farm\nif __name__ == '__main__':\n"
-        "    farm.map(functools.partial(farm_tasks.traced, '.'), range(4000), processes=2, journal='run.jsonl')\n"
+        "import time\nfrom dolmen import farm\n"
+        "def work(x):\n    if x == 50:\n        open('last', 'w')\n        time.sleep(30)\n    return x\n"
+        "if __name__ == '__main__':\n    farm.map(work, range(51), processes=2, journal='run.jsonl', chunksize=1)\n"
     )
     running = python(program, wait=False, start_new_session=True)
-    while not list(tmp_path.glob("50.*")):
+    while not (tmp_path / "last").exists():
         time.sleep(0.01)
+    time.sleep(0.2)
     os.killpg(running.pid, signal.SIGINT)
     _, printed = running.communicate(timeout=10)
     assert running.returncode == -signal.SIGINT and printed.count("KeyboardInterrupt") == 1, printed
-    for line in (tmp_path / "run.jsonl").read_text().splitlines():
-        json.loads(line)
+    lines = (tmp_path / "run.jsonl").read_text().splitlines()
+    assert [json.loads(line)["status"] for line in lines[1:]] == ["done"] * 50
+
+
+def test_workers_leave_ctrl_c_to_the_driver():
+    assert farm.map(lambda x: os.kill(os.getpid(), signal.SIGINT) or x, range(3), processes=2).results == [0, 1, 2]
 
 
 def test_a_pipeline_goes_through_its_functions():
