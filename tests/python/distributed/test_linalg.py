@@ -182,8 +182,13 @@ def test_a_failing_callback_is_raised_on_all():
 
 def test_plain_and_distributed_arguments_do_not_mix():
     A, b = spread(poisson(6)), dm.ones(6)
-    for arguments in [(A, np.ones(6)), (poisson(6), b), (scipy.sparse.csr_matrix(poisson(6)), b), (A, b, np.ones(6))]:
-        with pytest.raises(TypeError, match="distributed"):
+    for arguments, text in [
+        ((A, np.ones(6)), "make b a vector with dolmen.array"),
+        ((poisson(6), b), "make A distributed"),
+        ((scipy.sparse.csr_matrix(poisson(6)), b), "make A distributed"),
+        ((A, b, np.ones(6)), "x0 is ndarray; give a Vector"),
+    ]:
+        with pytest.raises(TypeError, match=text):
             linalg.cg(*arguments)
     with pytest.raises(TypeError, match="distributed"):
         linalg.cg(A, b, M=np.eye(6))
