@@ -5,6 +5,8 @@
 //! pickled to the others, so that it comes back as itself on all.
 
 use std::cell::RefCell;
+use std::fmt::{Debug, Display};
+use std::path::Path;
 
 use dolmen::core::{Comm, Error as CoreError};
 use dolmen::io::Error as IoError;
@@ -116,11 +118,21 @@ pub(crate) fn exception(py: Python<'_>, error: &dolmen::Error) -> PyErr {
         other => (None, other),
     };
     let (class, kind, path) = classify(cause);
+    made(py, (class, error.to_string(), kind, rank, path))
+}
+
+fn made(py: Python<'_>, fields: (&str, String, String, Option<usize>, Option<String>)) -> PyErr {
     let make = || -> PyResult<PyErr> {
         let make = py.import("dolmen._errors")?.getattr("make")?;
-        Ok(PyErr::from_value(make.call1((class, error.to_string(), kind, rank, path))?))
+        Ok(PyErr::from_value(make.call1(fields)?))
     };
     make().unwrap_or_else(|failure| failure)
+}
+
+/// Returns the exception of an error of another library that all ranks have.
+pub(crate) fn failed(py: Python<'_>, class: &str, error: &(impl Debug + Display), path: Option<&Path>) -> PyErr {
+    let path = path.map(|path| path.to_string_lossy().into_owned());
+    made(py, (class, error.to_string(), kind(error), None, path))
 }
 
 /// The class of an error, its kind and the file that it is about.
@@ -138,7 +150,7 @@ fn classify(error: &dolmen::Error) -> (&'static str, String, Option<String>) {
 }
 
 /// The name of the variant.
-fn kind(error: &impl std::fmt::Debug) -> String {
+fn kind(error: &impl Debug) -> String {
     let text = format!("{error:?}");
     text.split(|letter: char| !letter.is_alphanumeric()).next().unwrap_or_default().to_owned()
 }

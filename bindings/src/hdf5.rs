@@ -333,13 +333,23 @@ impl Dataset {
         self.with(|dataset| dataset.element_type().dtype())
     }
 
-    /// This rank's slab, row by row.
-    fn read<'py>(&self, py: Python<'py>, start: Vec<u64>, count: Vec<u64>, dtype: &str) -> PyResult<Bound<'py, PyAny>> {
+    /// This rank's slab, row by row; of a table, that of one of its columns.
+    fn read<'py>(
+        &self,
+        py: Python<'py>,
+        start: Vec<u64>,
+        count: Vec<u64>,
+        dtype: &str,
+        member: Option<&str>,
+    ) -> PyResult<Bound<'py, PyAny>> {
         let slot = self.slot.borrow();
-        let lent = slot.as_ref().ok_or_else(closed)?;
+        let data = &slot.as_ref().ok_or_else(closed)?.dataset;
         for_element!(dtype, E => {
-            let values = local(py, released(py, || lent.dataset.read_slab::<E>(&start, &count)))?;
-            Ok(PyArray1::from_vec(py, values).into_any())
+            let read = || match member {
+                Some(member) => data.read_member_slab::<E>(member, &start, &count),
+                None => data.read_slab::<E>(&start, &count),
+            };
+            Ok(PyArray1::from_vec(py, local(py, released(py, read))?).into_any())
         })
     }
 

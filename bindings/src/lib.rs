@@ -20,6 +20,7 @@ mod foreign;
 mod gil;
 mod hdf5;
 mod layout;
+mod map_making;
 mod matrix;
 mod monitor;
 mod multi_vector;
@@ -49,6 +50,8 @@ mod _dolmen {
     use super::hdf5::{Dataset, File};
     #[pymodule_export]
     use super::layout::Layout;
+    #[pymodule_export]
+    use super::map_making::{make_maps, output_folder, read_map, simulate_timelines};
     #[pymodule_export]
     use super::matrix::{Matrix, RefillPlan};
     #[pymodule_export]

@@ -64,11 +64,11 @@ impl FromPyObject<'_, '_> for NormName {
 /// whether this one does.
 #[derive(FromPyObject)]
 #[pyo3(from_item_all)]
-struct Checkpoint {
-    folder: PathBuf,
+pub(crate) struct Checkpoint {
+    pub(crate) folder: PathBuf,
     every: f64,
     config: String,
-    resume: bool,
+    pub(crate) resume: bool,
 }
 
 /// Solves `A x = b`, or `min |b - A x|`, with a method by its text: `gmres(restart=50)`.
@@ -208,7 +208,7 @@ fn described<'py>(py: Python<'py>, solved: &Solution) -> PyResult<Bound<'py, PyD
     Ok(solution)
 }
 
-/// What was found out about the matrix.
+/// The facts about the matrix.
 fn facts<'py>(py: Python<'py>, analysis: &Analysis) -> PyResult<Bound<'py, PyDict>> {
     let facts = PyDict::new(py);
     facts.set_item("shape", (analysis.rows, analysis.columns))?;
@@ -285,6 +285,11 @@ impl Options<'_> {
 }
 
 impl Checkpoint {
+    /// Returns the time between two checkpoints.
+    pub(crate) fn interval(&self) -> Duration {
+        Duration::try_from_secs_f64(self.every).unwrap_or(Duration::MAX)
+    }
+
     /// Runs a solve with checkpoints.
     ///
     /// # Collective
@@ -295,9 +300,8 @@ impl Checkpoint {
         watch: &mut Watch<'_>,
         solve: impl FnOnce(&mut dyn Monitor<T>, Option<&CoreSnapshot<T>>) -> Result<R>,
     ) -> Result<(R, Kept)> {
-        let every = Duration::try_from_secs_f64(self.every).unwrap_or(Duration::MAX);
         let mut ask = |progress: &Progress| watch.request(progress);
-        let mut keeper = Checkpointer::new(comm, &self.folder, every, &self.config)?.ask(&mut ask);
+        let mut keeper = Checkpointer::new(comm, &self.folder, self.interval(), &self.config)?.ask(&mut ask);
         let resumed: Option<Resumed<T>> = match self.resume {
             true => keeper.resume(layouts)?,
             false => keeper.require_empty().map(|()| None)?,

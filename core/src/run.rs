@@ -66,7 +66,7 @@ impl Comm {
 pub struct Session {
     comm: Comm,
     control: RawComm,
-    /// What finalizes MPI, unless another library does.
+    /// The handle that finalizes MPI when dropped; none if another library initialized it.
     universe: Option<Universe>,
 }
 

@@ -79,43 +79,77 @@ _MODULES = ("farm", "linalg", "mapmaker")
 __all__ = ["__version__", "self_", "world", *sorted(_HOME), *_MODULES]  # noqa: PLE0604
 
 if TYPE_CHECKING:
-    from . import farm, linalg, mapmaker
-    from ._checkpoint import CheckpointStore
-    from ._comm import Comm
-    from ._dolmen import Progress
+    from . import (
+        farm as farm,
+        linalg as linalg,
+        mapmaker as mapmaker,
+    )
+    from ._checkpoint import CheckpointStore as CheckpointStore
+    from ._comm import Comm as Comm
+    from ._dolmen import Progress as Progress
     from ._errors import (
-        Error,
-        FileError,
-        GlobalIndexError,
-        LayoutError,
-        NotConvergedError,
-        RangeError,
-        RanksDisagreeError,
-        SettingError,
-        SingularError,
-        TooLargeError,
+        Error as Error,
+        FileError as FileError,
+        GlobalIndexError as GlobalIndexError,
+        LayoutError as LayoutError,
+        NotConvergedError as NotConvergedError,
+        RangeError as RangeError,
+        RanksDisagreeError as RanksDisagreeError,
+        SettingError as SettingError,
+        SingularError as SingularError,
+        TooLargeError as TooLargeError,
     )
-    from ._exchange import Exchange, IndexMap, Redistribute
+    from ._exchange import (
+        Exchange as Exchange,
+        IndexMap as IndexMap,
+        Redistribute as Redistribute,
+    )
     from ._files import (
-        describe,
-        read_matrix,
-        read_vector,
-        read_vectors,
-        write_matrix,
-        write_vector,
-        write_vectors,
+        describe as describe,
+        read_matrix as read_matrix,
+        read_vector as read_vector,
+        read_vectors as read_vectors,
+        write_matrix as write_matrix,
+        write_vector as write_vector,
+        write_vectors as write_vectors,
     )
-    from ._hdf5 import Dataset, File
-    from ._layout import Layout
-    from ._matrix import CsrMatrix, RefillPlan
-    from ._multi_vector import MultiVector
-    from ._operator import LinearOperator, aslinearoperator
-    from ._preconditioner import Preconditioner, methods, preconditioners
-    from ._profile import Profile
-    from ._report import Snapshot, SolveReport
-    from ._session import environment
-    from ._solve import solve
-    from ._vector import Vector, array, full, norm, ones, random, scatter, vdot, zeros
+    from ._hdf5 import (
+        Dataset as Dataset,
+        File as File,
+    )
+    from ._layout import Layout as Layout
+    from ._matrix import (
+        CsrMatrix as CsrMatrix,
+        RefillPlan as RefillPlan,
+    )
+    from ._multi_vector import MultiVector as MultiVector
+    from ._operator import (
+        LinearOperator as LinearOperator,
+        aslinearoperator as aslinearoperator,
+    )
+    from ._preconditioner import (
+        Preconditioner as Preconditioner,
+        methods as methods,
+        preconditioners as preconditioners,
+    )
+    from ._profile import Profile as Profile
+    from ._report import (
+        Snapshot as Snapshot,
+        SolveReport as SolveReport,
+    )
+    from ._session import environment as environment
+    from ._solve import solve as solve
+    from ._vector import (
+        Vector as Vector,
+        array as array,
+        full as full,
+        norm as norm,
+        ones as ones,
+        random as random,
+        scatter as scatter,
+        vdot as vdot,
+        zeros as zeros,
+    )
 
     #: The communicator of all ranks.
     world: Comm

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from types import TracebackType
@@ -124,8 +125,8 @@ class File:
         """Return all groups and datasets, with ``name`` and, of datasets, ``shape``, ``dtype``, ``chunks`` and ``filters``."""
         return self._native.objects()
 
-    def __getitem__(self, name: str) -> Dataset | Group:
-        """Open a dataset or a group."""
+    def __getitem__(self, name: str) -> Any:
+        """Open a `Dataset` or a `Group`."""
         from ._errors import FileError
 
         try:
@@ -294,7 +295,7 @@ class Group:
     def __contains__(self, name: str) -> bool:
         return self._path(name) in self.file
 
-    def __getitem__(self, name: str) -> Dataset | Group:
+    def __getitem__(self, name: str) -> Any:
         return self.file[self._path(name)]
 
     def __setitem__(self, name: str, value: Any) -> None:
@@ -344,12 +345,14 @@ class Dataset:
 
     @property
     def dtype(self) -> np.dtype[Any]:
-        """The type of the elements; complex for pairs of floats."""
+        """The type of the elements: complex for pairs of floats named as h5py or MATLAB name them, structured for tables."""
         text = self._native.dtype
-        if text.startswith("[("):
-            size = 8 if "f4" in text else 16
-            return np.dtype(f"c{size}")
-        return np.dtype("u1" if text == "bool" else text)
+        if not text.startswith("[("):
+            return np.dtype("u1" if text == "bool" else text)
+        members = ast.literal_eval(text)
+        if [name for name, _ in members] in (["r", "i"], ["real", "imag"]):
+            return np.dtype("c8" if members[0][1].endswith("f4") else "c16")
+        return np.dtype(members)
 
     @property
     def ndim(self) -> int:
@@ -389,10 +392,24 @@ class Dataset:
             return MultiVector._wrap(file.read_vectors(self.name, where._native, wanted))
         return Vector._wrap(file.read_vector(self.name, where._native, wanted))
 
-    def read_slab(self, start: Sequence[int], count: Sequence[int], dtype: DTypeLike | None = None) -> NDArray[Any]:
-        """Read `count` elements from `start` on in each dimension; a rank that needs none gives a count of 0. Collective."""
-        wanted = self.dtype.newbyteorder("=") if dtype is None else np.dtype(dtype)
-        flat = self._native.read(list(start), list(count), _element(wanted))
+    def read_slab(
+        self, start: Sequence[int], count: Sequence[int], dtype: DTypeLike | None = None, field: str | None = None
+    ) -> NDArray[Any]:
+        """Read `count` elements from `start` on in each dimension; a rank that needs none gives a count of 0. Collective.
+
+        Parameters
+        ----------
+        field : str, optional
+            A column of a table, a dataset of compound type.
+        """
+        if dtype is None:
+            found = self.dtype
+            if field is not None:
+                if found.names is None or field not in found.names:
+                    raise KeyError(f"{self.name} has no column {field}; it has {', '.join(found.names or ()) or 'none'}")
+                found = found[field]
+            dtype = found.newbyteorder("=")
+        flat = self._native.read(list(start), list(count), _element(dtype), field)
         return flat.reshape(tuple(count))
 
     def write(self, rows: range, data: ArrayLike) -> None:

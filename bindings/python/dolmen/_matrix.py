@@ -186,7 +186,7 @@ class CsrMatrix(LinearOperator):
     # The matrix.
 
     @property
-    def _native(self) -> _dolmen.Operator:  # type: ignore[override]
+    def _native(self) -> _dolmen.Operator:
         return self._matrix.operator()
 
     @property
@@ -328,7 +328,8 @@ class CsrMatrix(LinearOperator):
         return super().__sub__(other)
 
     def __neg__(self) -> CsrMatrix:
-        return self * -1.0
+        negative: CsrMatrix = self * -1.0
+        return negative
 
     def __mul__(self, factor: Any) -> Any:
         if not np.isscalar(factor):

@@ -148,7 +148,8 @@ class MultiVector:
             return None
         if not columns:
             return np.zeros((self.shape[0], 0), dtype=self.dtype)
-        return np.stack([column for column in columns if column is not None], axis=1)
+        gathered: NDArray[Any] = np.stack([column for column in columns if column is not None], axis=1)
+        return gathered
 
     def __repr__(self) -> str:
         layout = self._native.layout

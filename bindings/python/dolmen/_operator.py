@@ -217,8 +217,8 @@ class LinearOperator:
             return NotImplemented
         return LinearOperator._wrap(self._native.sum(1.0, other._native, beta))
 
-    def __mul__(self, factor: Any) -> Any:
-        if not np.isscalar(factor):
+    def __mul__(self, factor: complex) -> Any:
+        if not isinstance(factor, (int, float, complex, np.number)):
             return NotImplemented
         return LinearOperator._wrap(self._native.scaled(factor))
 

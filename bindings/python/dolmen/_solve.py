@@ -6,7 +6,7 @@ import json
 import os
 import re
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any, overload
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
@@ -28,14 +28,13 @@ _SPECIAL = {"dtol": 1e5, "norm": "true", "fast": False, "projection": None}
 _SPOKEN = {"projection": "null_space"}
 
 
-@overload
-def solve(A: Any, b: Vector, x0: Vector | None = ..., **settings: Any) -> tuple[Vector, SolveReport]: ...
-@overload
-def solve(A: Any, b: MultiVector, x0: MultiVector | None = ..., **settings: Any) -> tuple[MultiVector, list[SolveReport]]: ...
+V = TypeVar("V", Vector, MultiVector)
+
+
 def solve(
     A: Any,
-    b: Any,
-    x0: Any = None,
+    b: V,
+    x0: V | None = None,
     *,
     method: str | None = None,
     preconditioner: Any = "auto",
@@ -53,7 +52,7 @@ def solve(
     every: str | float = "10m",
     resume: bool | Snapshot = False,
     config: str = "",
-) -> Any:
+) -> tuple[V, Any]:
     """Solve ``A x = b``, or minimize ``|b - A x|``. Collective.
 
     Parameters
@@ -137,7 +136,7 @@ def solve(
     automatic = isinstance(preconditioner, str) and preconditioner == "auto"
     # The choice does not know these: a method that is named gets no preconditioner then.
     special = [name for name, default in _SPECIAL.items() if options[name] != default]
-    if isinstance(operator, CsrMatrix) and not several and (method is None or (automatic and not special)):
+    if isinstance(operator, CsrMatrix) and isinstance(b, Vector) and isinstance(x, Vector) and (method is None or (automatic and not special)):
         if special:
             raise ValueError(f"{_SPOKEN.get(special[0], special[0])} needs a method that is named: method=\"cg\", \"gmres\", ...")
         return x, _choose(operator, b, x, method, None if automatic else preconditioner, options)
@@ -147,7 +146,7 @@ def solve(
     made = _preconditioner(operator, "none" if automatic else preconditioner)
     options["preconditioner"] = None if made is None else made._native
     native = _dolmen.solve(operator._native, b._native, x._native, method, options)
-    return x, [report_of(one) for one in native] if several else report_of(native)
+    return x, ([report_of(one) for one in native] if several else report_of(native))
 
 
 def _choose(

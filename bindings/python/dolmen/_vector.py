@@ -14,8 +14,10 @@ if TYPE_CHECKING:
     from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 #: The dtypes of vectors and matrices, by their short names.
-DTYPES = {"f4": np.dtype("f4"), "f8": np.dtype("f8"), "c8": np.dtype("c8"), "c16": np.dtype("c16")}
+DTYPES: dict[str, np.dtype[Any]] = {"f4": np.dtype("f4"), "f8": np.dtype("f8"), "c8": np.dtype("c8"), "c16": np.dtype("c16")}
 _NAMES = {dtype: name for name, dtype in DTYPES.items()}
+#: NumPy, whose ufuncs call `Vector.__array_ufunc__`: type checkers know arrays only.
+_ufuncs: Any = np
 
 
 def dtype_name(dtype: DTypeLike) -> str:
@@ -304,57 +306,57 @@ class Vector:
     conjugate = conj
 
     def __neg__(self) -> Vector:
-        return cast(Vector, np.negative(self))
+        return cast(Vector, _ufuncs.negative(self))
 
     def __pos__(self) -> Vector:
         return self.copy()
 
     def __abs__(self) -> Vector:
-        return cast(Vector, np.abs(self))
+        return cast(Vector, _ufuncs.abs(self))
 
     def __add__(self, other: Any) -> Vector:
-        return cast(Vector, np.add(self, other))
+        return cast(Vector, _ufuncs.add(self, other))
 
     __radd__ = __add__
 
     def __sub__(self, other: Any) -> Vector:
-        return cast(Vector, np.subtract(self, other))
+        return cast(Vector, _ufuncs.subtract(self, other))
 
     def __rsub__(self, other: Any) -> Vector:
-        return cast(Vector, np.subtract(other, self))
+        return cast(Vector, _ufuncs.subtract(other, self))
 
     def __mul__(self, other: Any) -> Vector:
-        return cast(Vector, np.multiply(self, other))
+        return cast(Vector, _ufuncs.multiply(self, other))
 
     __rmul__ = __mul__
 
     def __truediv__(self, other: Any) -> Vector:
-        return cast(Vector, np.divide(self, other))
+        return cast(Vector, _ufuncs.divide(self, other))
 
     def __rtruediv__(self, other: Any) -> Vector:
-        return cast(Vector, np.divide(other, self))
+        return cast(Vector, _ufuncs.divide(other, self))
 
     def __pow__(self, other: Any) -> Vector:
         # As arrays do: a square is one product.
-        return cast(Vector, np.square(self) if other == 2 else np.power(self, other))
+        return cast(Vector, _ufuncs.square(self) if other == 2 else _ufuncs.power(self, other))
 
     def __iadd__(self, other: Any) -> Vector:
         if isinstance(other, Vector) and other._native.dtype == self._native.dtype:
             self.axpy(1.0, other)
             return self
-        return cast(Vector, np.add(self, other, out=self))
+        return cast(Vector, _ufuncs.add(self, other, out=self))
 
     def __isub__(self, other: Any) -> Vector:
         if isinstance(other, Vector) and other._native.dtype == self._native.dtype:
             self.axpy(-1.0, other)
             return self
-        return cast(Vector, np.subtract(self, other, out=self))
+        return cast(Vector, _ufuncs.subtract(self, other, out=self))
 
     def __imul__(self, other: Any) -> Vector:
-        return cast(Vector, np.multiply(self, other, out=self))
+        return cast(Vector, _ufuncs.multiply(self, other, out=self))
 
     def __itruediv__(self, other: Any) -> Vector:
-        return cast(Vector, np.divide(self, other, out=self))
+        return cast(Vector, _ufuncs.divide(self, other, out=self))
 
     def __matmul__(self, other: Any) -> Any:
         """Return ``sum(self * other)``, without conjugation, as NumPy does. Collective."""

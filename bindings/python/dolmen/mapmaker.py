@@ -1,0 +1,227 @@
+"""The map-maker: detector timelines to sky maps, from Python.
+
+>>> import dolmen as dm
+>>> config = {
+...     "map": {"nside": 8},
+...     "destripe": {"baseline": 60.0},
+...     "simulate": {"hours": 1.0, "sample_rate": 5.0, "sky_nside": 8},
+... }
+>>> samples, sky = dm.mapmaker.simulate(config, "tod.h5")
+>>> result = dm.mapmaker.run(config, tod="tod.h5", folder="maps")
+>>> result.report.converged
+True
+>>> sorted(result.maps)
+['binned', 'covariance', 'destriped', 'hits', 'rcond']
+>>> result.maps["destriped"]["I_STOKES"].shape
+(768,)
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, Union
+
+from . import _dolmen
+from ._comm import as_comm
+from ._report import SolveReport, report_of
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+#: A file in TOML, or its sections as a dictionary.
+Config = Union[str, "os.PathLike[str]", Mapping[str, Any]]
+
+
+class Map(dict[str, "NDArray[np.float64]"]):
+    """The columns of a HEALPix map by their names.
+
+    Pixels that were not solved have HEALPix's value for bad ones, -1.6375e30.
+    """
+
+    #: HEALPix resolution.
+    nside: int
+    #: ``"RING"`` or ``"NESTED"``.
+    ordering: str
+    #: The frame, if the file says it.
+    coordinates: str | None
+    #: ``"COSMO"`` or ``"IAU"``, if the file says it.
+    polarization: str | None
+    #: The units of each column.
+    units: dict[str, str]
+    #: Lines of the file's history.
+    history: list[str]
+
+
+def read_map(file: str | os.PathLike[str]) -> Map:
+    """Read all columns of a HEALPix map in FITS. Not collective: each rank reads all of it."""
+    found = _dolmen.read_map(os.fspath(file))
+    columns = Map(found.pop("columns"))
+    columns.__dict__.update(found)
+    return columns
+
+
+@dataclass(frozen=True)
+class Result:
+    """Result of a map-making run."""
+
+    #: Folder of the maps, the pictures and the report.
+    folder: str
+    #: Files that were written.
+    files: tuple[str, ...]
+    #: The solve for baseline offsets; None without destriping.
+    report: SolveReport | None
+    #: Pixels with a solution, and pixels with samples.
+    pixels_solved: int
+    pixels_seen: int
+    #: The rms against the true sky, if the configuration names it, by the name of the picture.
+    residuals: dict[str, float]
+    #: Units of the maps.
+    units: str
+    #: What the command prints at its end.
+    summary: str = field(repr=False)
+
+    @cached_property
+    def maps(self) -> dict[str, Map]:
+        """All maps by their short names: ``destriped``, ``binned``, ``hits``, ``rcond``, ``covariance``."""
+        maps = [path for path in self.files if path.endswith(".fits")]
+        return {os.path.basename(path)[: -len(".fits")].replace("map_", ""): read_map(path) for path in maps}
+
+    def _repr_html_(self) -> str:
+        solve = "" if self.report is None else f"<tr><th>solve</th><td>{self.report.outcome}</td></tr>"
+        return (
+            f"<table><tr><th>maps</th><td>{self.folder}</td></tr>"
+            f"<tr><th>pixels</th><td>{self.pixels_solved} solved of {self.pixels_seen} seen</td></tr>{solve}</table>"
+        )
+
+
+def run(
+    config: Config,
+    *,
+    tod: str | os.PathLike[str] | None = None,
+    folder: str | os.PathLike[str] | None = None,
+    comm: Any = None,
+    monitor: Callable[[_dolmen.Progress], Any] | None = None,
+    checkpoint: str | os.PathLike[str] | None = None,
+    every: str | float = "10m",
+    resume: bool = False,
+    allow_external: bool = False,
+) -> Result:
+    """Make maps of timelines, as ``mapmaker run`` does. Collective.
+
+    Parameters
+    ----------
+    config : path or mapping
+        A file in TOML, or its sections as a dictionary, whose paths are relative to the working directory.
+    tod : path, optional
+        The timelines; replaces ``input.tod``.
+    folder : path, optional
+        Where results are written; replaces ``output.folder``. A temporary folder if neither is given.
+    comm : Comm, optional
+        The ranks that share the work; all by default.
+    monitor : callable, optional
+        Called with the progress of the solve on all ranks; see `dolmen.solve`.
+    checkpoint, every, resume
+        A folder in which the solve is saved; see `dolmen.solve`.
+    allow_external : bool
+        Read timelines that lie in other files than the one that is named.
+
+    Returns
+    -------
+    Result
+        With the maps as NumPy arrays.
+    """
+    from ._solve import seconds
+
+    group = as_comm(comm)
+    text, path = _text(config, group)
+    if folder is None:
+        folder = _dolmen.output_folder(group._native, text, path)
+    if folder is None:
+        folder = group.broadcast(tempfile.mkdtemp(prefix="maps-") if group.rank == 0 else None)
+    place = os.fspath(folder)
+    saved = None
+    if checkpoint is not None:
+        saved = {"folder": os.fspath(checkpoint), "every": seconds(every), "config": "", "resume": resume}
+    job = {
+        "text": text,
+        "path": path,
+        "tod": None if tod is None else os.fspath(tod),
+        "folder": place,
+        "allow_external": allow_external,
+        "monitor": monitor,
+        "checkpoint": saved,
+    }
+    found = _dolmen.make_maps(group._native, job)
+    native = found["report"]
+    return Result(
+        folder=place,
+        files=tuple(os.fspath(file) for file in found["files"]),
+        report=None if native is None else report_of(native),
+        pixels_solved=found["pixels_solved"],
+        pixels_seen=found["pixels_seen"],
+        residuals=dict(found["residuals"]),
+        units=found["units"],
+        summary=found["summary"],
+    )
+
+
+def simulate(
+    config: Config,
+    output: str | os.PathLike[str],
+    sky: str | os.PathLike[str] | None = None,
+    comm: Any = None,
+) -> tuple[int, str]:
+    """Simulate timelines of a satellite, as ``mapmaker simulate`` does. Collective.
+
+    Parameters
+    ----------
+    config : path or mapping
+        Its section ``simulate`` describes scan and noise.
+    output : path
+        File of timelines to write.
+    sky : path, optional
+        HEALPix map of I, Q, U to scan; a synthetic sky by default.
+
+    Returns
+    -------
+    samples : int
+    sky : str
+        File of the sky that was scanned, beside the timelines.
+    """
+    group = as_comm(comm)
+    text, path = _text(config, group)
+    samples, seen = _dolmen.simulate_timelines(
+        group._native, text, path, None if sky is None else os.fspath(sky), os.fspath(output)
+    )
+    return samples, os.fspath(seen)
+
+
+def _text(config: Config, comm: Any) -> tuple[str, str]:
+    """Return a configuration as text, and the file relative to whose folder its paths are."""
+    if isinstance(config, Mapping):
+        return _toml({"input": {}, **config}), os.path.join(os.getcwd(), "configuration")
+    path = os.fspath(config)
+    with comm.agreeing():
+        with open(path, encoding="utf-8") as file:
+            text = file.read()
+    return text, path
+
+
+def _toml(sections: Mapping[str, Any]) -> str:
+    """Return sections of numbers, texts and lists in TOML."""
+    lines = []
+    for section, entries in sections.items():
+        lines.append(f"[{section}]")
+        for key, value in entries.items():
+            if hasattr(value, "__fspath__"):
+                value = os.fspath(value)
+            # What JSON writes of these is TOML too.
+            lines.append(f"{key} = {json.dumps(value)}")
+    return "\n".join(lines) + "\n"
+
