@@ -41,6 +41,13 @@ pub fn shown(name: &(impl AsRef<OsStr> + ?Sized)) -> String {
     text
 }
 
+/// Finds the known name that is most like a name that is not known, of several alike the last one. Returns it with
+/// their likeness, from zero to one.
+pub fn most_alike<'n>(unknown: &str, known: impl Iterator<Item = &'n str>) -> Option<(&'n str, f64)> {
+    let likeness = known.map(|name| (name, strsim::jaro_winkler(name, unknown)));
+    likeness.max_by(|(_, one), (_, other)| one.total_cmp(other))
+}
+
 fn escape_where(text: &str, which: impl Fn(char) -> bool, escape: impl Fn(char, &mut String)) -> Cow<'_, str> {
     if !text.contains(&which) {
         return Cow::Borrowed(text);
@@ -88,6 +95,13 @@ mod tests {
         assert_eq!(escaped_json("[\"\u{9b}\u{7f}\"]"), "[\"\\u009b\\u007f\"]");
         let once = escaped("\u{1b}\n").into_owned();
         assert_eq!(escaped(&once), once);
+    }
+
+    #[test]
+    fn a_misspelt_name_is_most_like_the_one_that_was_meant() {
+        let (name, likeness) = most_alike("gmress", ["cg", "gmres", "minres"].into_iter()).unwrap();
+        assert!(name == "gmres" && likeness > 0.9 && likeness < 1.0, "{name} {likeness}");
+        assert_eq!(most_alike("gmres", [].into_iter()), None);
     }
 
     #[test]

@@ -7,6 +7,7 @@ use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
 use dolmen_core::Comm;
+use dolmen_core::text::most_alike;
 use dolmen_io::fits::Coordinates;
 use dolmen_io::open_on_all_ranks;
 use serde::Deserialize;
@@ -384,9 +385,8 @@ fn explain(message: &str) -> String {
     let mut names = message.split('`').skip(1).step_by(2);
     let unknown = names.next().unwrap_or_default();
     let known: Vec<&str> = names.collect();
-    let similarity = |name: &&&str| strsim::jaro_winkler(name, unknown);
-    match known.iter().max_by(|a, b| similarity(a).total_cmp(&similarity(b))) {
-        Some(nearest) => {
+    match most_alike(unknown, known.iter().copied()) {
+        Some((nearest, _)) => {
             format!("unknown {kind} \"{unknown}\"; did you mean \"{nearest}\"? (known: {})", known.join(", "))
         }
         None => format!("unknown {kind} \"{unknown}\"; no {kind} is allowed here, remove it"),

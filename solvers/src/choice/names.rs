@@ -1,5 +1,7 @@
 //! Enumerations whose variants have names that users write.
 
+use dolmen_core::text::most_alike;
+
 /// Likeness, of one at most, from which a known name is offered for an unknown one.
 const ALIKE: f64 = 0.7;
 
@@ -38,6 +40,5 @@ pub(super) use names;
 
 /// Returns the known name that is most like an unknown one, if it is like it at all.
 pub(super) fn nearest(unknown: &str, known: impl Iterator<Item = &'static str>) -> Option<&'static str> {
-    let likeness = |name: &&str| strsim::jaro_winkler(name, unknown);
-    known.max_by(|one, other| likeness(one).total_cmp(&likeness(other))).filter(|name| likeness(name) >= ALIKE)
+    most_alike(unknown, known).filter(|(_, likeness)| *likeness >= ALIKE).map(|(name, _)| name)
 }

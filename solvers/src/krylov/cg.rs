@@ -128,15 +128,10 @@ impl<T: Scalar> Iteration<T> for CgState<'_, T> {
         if let Some(reason) = refuse_energy(problem, self.rho) {
             return Ok(Step::Stop(reason));
         }
-        problem.apply(&self.p, &mut self.q)?;
-        let [energy] = problem.dots([(&self.p, &self.q)])?;
-        let energy = energy.re();
-        if !energy.is_finite() {
-            return Ok(Step::Stop(StopReason::NotFinite));
-        }
-        if energy <= 0.0 {
-            return Ok(Step::Stop(StopReason::IndefiniteOperator));
-        }
+        let energy = match direction_energy(problem, &self.p, &mut self.q)? {
+            Ok(energy) => energy,
+            Err(reason) => return Ok(Step::Stop(reason)),
+        };
         let previous = self.rho;
         let alpha = T::from_parts(previous / energy, 0.0);
         let residual = self.reduce(problem, r, alpha)?;
@@ -148,6 +143,24 @@ impl<T: Scalar> Iteration<T> for CgState<'_, T> {
         archive.vector("p", &mut self.p);
         archive.real("rho", &mut self.rho);
     }
+}
+
+/// Computes `q = A p`. Returns `p* q`, or the reason for which no step can be made along `p`.
+pub(crate) fn direction_energy<T: Scalar>(
+    problem: &Problem<'_, T>,
+    p: &Vector<T>,
+    q: &mut Vector<T>,
+) -> Result<Result<f64, StopReason>> {
+    problem.apply(p, q)?;
+    let [energy] = problem.dots([(p, q)])?;
+    let energy = energy.re();
+    Ok(if !energy.is_finite() {
+        Err(StopReason::NotFinite)
+    } else if energy <= 0.0 {
+        Err(StopReason::IndefiniteOperator)
+    } else {
+        Ok(energy)
+    })
 }
 
 /// Returns the reason for which no step can be made with `rho = r* M r`.

@@ -13,13 +13,12 @@
 use dolmen_core::{Scalar, Vector, update};
 
 use crate::error::Result;
-use crate::krylov::cg::refuse_energy;
+use crate::krylov::cg::{direction_energy, refuse_energy};
 use crate::krylov::method::{Iteration, Step};
 use crate::krylov::problem::Problem;
 use crate::krylov::snapshot_state::Archive;
 use crate::krylov::solver::square_solver;
 use crate::krylov::symmetry::Needs;
-use crate::stop_reason::StopReason;
 
 square_solver! {
     /// Flexible conjugate gradients, for Hermitian positive definite operators.
@@ -56,15 +55,10 @@ impl<T: Scalar> Iteration<T> for FlexibleCgState<T> {
         if let Some(reason) = refuse_energy(problem, self.rho) {
             return Ok(Step::Stop(reason));
         }
-        problem.apply(&self.p, &mut self.q)?;
-        let [energy] = problem.dots([(&self.p, &self.q)])?;
-        let energy = energy.re();
-        if !energy.is_finite() {
-            return Ok(Step::Stop(StopReason::NotFinite));
-        }
-        if energy <= 0.0 {
-            return Ok(Step::Stop(StopReason::IndefiniteOperator));
-        }
+        let energy = match direction_energy(problem, &self.p, &mut self.q)? {
+            Ok(energy) => energy,
+            Err(reason) => return Ok(Step::Stop(reason)),
+        };
         let alpha = T::from_parts(self.rho / energy, 0.0);
         r.axpy(-alpha, &self.q)?;
         problem.precondition(r, &mut self.z)?;

@@ -5,6 +5,7 @@
 
 use std::cell::RefCell;
 
+use dolmen_core::random::Philox;
 use dolmen_core::{Blocks, Comm, Layout, MultiVector, Real, Result, Scalar, Vector};
 use dolmen_tests::TestResult;
 use proptest::prelude::*;
@@ -141,6 +142,13 @@ pub fn checksum<V: bytemuck::Pod>(comm: &Comm, mine: &[V]) -> u64 {
         let bytes = bytemuck::bytes_of(&value);
         bytes.iter().fold(sum, |sum, &byte| (sum ^ u64::from(byte)).wrapping_mul(0x100_0000_01B3))
     })
+}
+
+/// A number of full precision and varying size.
+pub fn varying<T: Scalar>(stream: u64, index: u64) -> T {
+    let random = Philox::new(5);
+    let size = 2f64.powi(i32::from(u8::try_from(index % 40).unwrap_or(0)) - 20);
+    T::from_parts(random.normal(stream, 2 * index) * size, random.normal(stream, 2 * index + 1) * size)
 }
 
 /// A number between -1 and 1 with both parts, from a seed and a row; never zero.

@@ -1,19 +1,11 @@
 //! One matrix on different numbers of ranks: every operation must have the same bits.
 
-use dolmen_core::random::Philox;
 use dolmen_core::{Comm, CsrMatrix, Gid, Layout, Renumbering, Scalar};
-use dolmen_core_tests::uneven_layout;
+use dolmen_core_tests::{uneven_layout, varying};
 use dolmen_tests::{Checksums, TestResult};
 
 const ROWS: u64 = 300;
 const COLUMNS: u64 = 90;
-
-/// A number of full precision and varying size.
-fn number<T: Scalar>(stream: u64, index: u64) -> T {
-    let random = Philox::new(5);
-    let size = 2f64.powi(i32::from(u8::try_from(index % 40).unwrap_or(0)) - 20);
-    T::from_parts(random.normal(stream, 2 * index) * size, random.normal(stream, 2 * index + 1) * size)
-}
 
 /// A band, with runs of equal values, and a few entries far from it in every seventh row.
 fn banded<T: Scalar>(range: &Layout, domain: &Layout, stream: u64) -> TestResult<CsrMatrix<T>> {
@@ -22,10 +14,10 @@ fn banded<T: Scalar>(range: &Layout, domain: &Layout, stream: u64) -> TestResult
         let middle = row * columns / range.global_len();
         for column in middle.saturating_sub(2)..columns.min(middle + 3) {
             let index = if row < ROWS / 3 { column + 5 - middle } else { row * columns + column };
-            entries.push(column, number(stream, index));
+            entries.push(column, varying(stream, index));
         }
         if row % 7 == 0 {
-            (0..3).for_each(|k| entries.push((row * 31 + k * 17) % columns, number(stream, row * columns + k)));
+            (0..3).for_each(|k| entries.push((row * 31 + k * 17) % columns, varying(stream, row * columns + k)));
         }
     })?)
 }
@@ -42,7 +34,7 @@ pub(crate) fn checksums<T: Scalar>(comm: &Comm) -> TestResult<Checksums> {
     let a = banded::<T>(&fine, &fine, 1)?;
     let p = banded::<T>(&fine, &coarse, 2)?;
     let aggregates = CsrMatrix::from_rows(&fine, &coarse, |row, entries| {
-        entries.push(row * 7 / 3 % COLUMNS, number(3, row));
+        entries.push(row * 7 / 3 % COLUMNS, varying(3, row));
     })?;
     let mut sums = Checksums::new();
     let mut note = |name: &str, a: &CsrMatrix<T>| sums.push((name.to_owned(), checksum(comm, a)));
@@ -56,7 +48,7 @@ pub(crate) fn checksums<T: Scalar>(comm: &Comm) -> TestResult<Checksums> {
     note("triple product as two", &p.adjoint()?.multiply(&a.multiply(&p)?)?);
     let mut aggregated = a.triple_product(&aggregates)?;
     note("triple product of aggregates", &aggregated);
-    note("sum", &a.add(number(4, 0), &square, number(4, 1))?);
+    note("sum", &a.add(varying(4, 0), &square, varying(4, 1))?);
     let mine = |len: u64, keep: u64| -> Vec<Gid> {
         let size = comm.size() as u64;
         let all: Vec<Gid> = (0..len).filter(|k| k % keep != 0).map(|k| len - 1 - k).collect();

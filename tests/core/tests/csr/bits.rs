@@ -5,19 +5,12 @@ use std::cmp::Reverse;
 
 use dolmen_core::random::Philox;
 use dolmen_core::{AdjointOperator, Comm, CsrMatrix, Duplicates, Gid, LinearOperator, Scalar, Vector};
-use dolmen_core_tests::{checksum, uneven_layout};
+use dolmen_core_tests::{checksum, uneven_layout, varying};
 use dolmen_tests::{Checksums, TestResult};
 
 const ROWS: u64 = 300;
 const COLUMNS: u64 = 280;
 const TRIPLETS: u64 = 6000;
-
-/// A number of full precision and varying size.
-fn number<T: Scalar>(stream: u64, index: u64) -> T {
-    let random = Philox::new(5);
-    let size = 2f64.powi(i32::from(u8::try_from(index % 40).unwrap_or(0)) - 20);
-    T::from_parts(random.normal(stream, 2 * index) * size, random.normal(stream, 2 * index + 1) * size)
-}
 
 /// A whole number below `end`.
 fn below(stream: u64, index: u64, end: u64) -> u64 {
@@ -29,7 +22,7 @@ fn below(stream: u64, index: u64, end: u64) -> u64 {
 fn triplet<T: Scalar>(t: u64) -> (Gid, Gid, T) {
     let row = below(0, t, ROWS);
     let column = if t.is_multiple_of(2) { (row + below(1, t, 5)) % COLUMNS } else { below(1, t, COLUMNS) };
-    (row, column, number(1, t))
+    (row, column, varying(1, t))
 }
 
 /// Returns the entries of this rank, in an order of its own.
@@ -47,8 +40,8 @@ pub(crate) fn checksums<T: Scalar>(comm: &Comm) -> TestResult<Checksums> {
     let mut note = |name: &str, sum| sums.push((name.to_owned(), sum));
     note("pattern", checksum(comm, &a.rows().flat_map(|row| row.columns()).collect::<Vec<_>>()));
     note("values", checksum(comm, &values(&a)));
-    let x = Vector::from_fn(&domain, |column| number(2, column));
-    let u = Vector::from_fn(&range, |row| number(3, row));
+    let x = Vector::from_fn(&domain, |column| varying(2, column));
+    let u = Vector::from_fn(&range, |row| varying(3, row));
     let (mut y, mut z) = (u.clone(), x.clone());
     a.apply(&x, &mut y)?;
     note("product", checksum(comm, y.owned()));

@@ -4,19 +4,9 @@ use std::fs;
 use std::io::Read as _;
 
 use dolmen_io::hdf5::{H5File, Layout, TableColumn};
-use dolmen_tests::{Comm, Folder, TestResult};
+use dolmen_tests::{Comm, Folder, TestResult, message};
 
 use crate::rows_of;
-
-/// The message of an error that must be the same on all ranks.
-fn message<T>(comm: &Comm, result: Result<T, dolmen_io::Error>) -> TestResult<String> {
-    let Err(error) = result else { return Err("no error where one was due".into()) };
-    let mut first = error.to_string().into_bytes();
-    let mine = first.clone();
-    comm.broadcast(0, &mut first);
-    assert_eq!(mine, first, "ranks disagree");
-    Ok(error.to_string())
-}
 
 pub(crate) fn new_files_are_only_written(comm: &Comm) -> TestResult {
     let folder = Folder::new(comm)?;

@@ -2,9 +2,9 @@
 
 use dolmen_core::{Complex64, Layout as Distribution};
 use dolmen_io::hdf5::{H5File, Transfer};
-use dolmen_tests::{Comm, Folder, TestResult, python};
+use dolmen_tests::{Comm, Folder, TestResult, message, python};
 
-use crate::{PYTHON, message};
+use crate::PYTHON;
 
 /// Each rank's share of 100 numbers.
 fn share(comm: &Comm) -> ([u64; 1], [u64; 1]) {

@@ -40,16 +40,6 @@ fn main() -> ExitCode {
     ])
 }
 
-/// The message of an error that must be the same on all ranks.
-pub(crate) fn message<T>(comm: &Comm, result: Result<T, dolmen_io::Error>) -> TestResult<String> {
-    let Err(error) = result else { return Err("no error where one was due".into()) };
-    let mut first = error.to_string().into_bytes();
-    let mine = first.clone();
-    comm.broadcast(0, &mut first);
-    assert_eq!(mine, first, "ranks disagree");
-    Ok(error.to_string())
-}
-
 /// Writes or reads something on some ranks.
 type OnRanks = fn(&Comm, &Path) -> TestResult;
 

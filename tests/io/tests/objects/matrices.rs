@@ -6,9 +6,8 @@ use dolmen_core::random::Philox;
 use dolmen_core::{Complex32, Complex64, CsrMatrix, Layout as Distribution, LinearOperator, Scalar, Vector};
 use dolmen_io::Storage;
 use dolmen_io::hdf5::{Entry, H5File, Layout};
-use dolmen_tests::{Comm, Folder, TestResult, python, shared};
+use dolmen_tests::{Comm, Folder, TestResult, message, python, shared};
 
-use crate::message;
 use crate::{PYTHON, on_other_ranks};
 
 const ROWS: u64 = 401;

@@ -2,10 +2,9 @@
 
 use dolmen_core::{Layout as Distribution, Vector};
 use dolmen_io::hdf5::{CreateOptions, H5File, Layout, OpenOptions, Transfer};
-use dolmen_tests::{Comm, Folder, TestResult, python};
+use dolmen_tests::{Comm, Folder, TestResult, message, python};
 
 use crate::PYTHON;
-use crate::message;
 
 pub(crate) fn in_force(comm: &Comm) -> TestResult {
     let folder = Folder::new(comm)?;

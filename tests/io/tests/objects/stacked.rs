@@ -5,9 +5,9 @@ use std::path::Path;
 use dolmen_core::{BlockLayout, CsrMatrix, Layout as Distribution, MultiVector, Vector};
 use dolmen_io::fits::{ColumnData, Header, TableColumn, write_table};
 use dolmen_io::hdf5::{H5File, Layout};
-use dolmen_tests::{Comm, Folder, TestResult};
+use dolmen_tests::{Comm, Folder, TestResult, message};
 
-use crate::{message, on_other_ranks};
+use crate::on_other_ranks;
 
 const LEN: u64 = 3000 + 1111;
 

@@ -5,9 +5,8 @@ use std::path::Path;
 use dolmen_core::random::Philox;
 use dolmen_core::{Complex32, Complex64, Layout as Distribution, MultiVector, Vector};
 use dolmen_io::hdf5::{ElementType, Entry, H5File, Layout, Transfer};
-use dolmen_tests::{Comm, Folder, TestResult, python, shared};
+use dolmen_tests::{Comm, Folder, TestResult, message, python, shared};
 
-use crate::message;
 use crate::{PYTHON, on_other_ranks};
 
 const LEN: u64 = 10_007;
