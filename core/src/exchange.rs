@@ -14,12 +14,13 @@
 //! exchanges on one communicator in the same order, as they do with every collective call; they
 //! may finish or drop them in any order.
 
+mod combine;
 mod plan;
 mod rows;
 
 use std::cell::RefCell;
 use std::marker::PhantomData;
-use std::ops::{Add, Deref};
+use std::ops::Deref;
 
 use bytemuck::Pod;
 
@@ -30,27 +31,9 @@ use crate::layout::Layout;
 use crate::profile;
 use crate::scalar::Scalar;
 use crate::vector::Vector;
+pub use combine::{Combinable, Combine};
 use plan::{Routes, Share};
 pub(crate) use rows::ImportedRows;
-
-/// Operation that combines copies into their owner's value.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Combine {
-    /// Adds every copy to the owner's value.
-    Add,
-    /// The copy of the highest rank replaces the owner's value.
-    Insert,
-    /// The larger of the owner's value and all copies; a copy that is NaN counts for nothing.
-    Max,
-    /// The smaller of the owner's value and all copies; a copy that is NaN counts for nothing.
-    Min,
-}
-
-/// A value that [`ExchangePlan::start_export`] can combine: any plain number with an order. A
-/// complex array is exported as its real and imaginary parts, which are twice as many values an
-/// id ([`Scalar::parts`](crate::Scalar::parts)). Sums of integers must not overflow.
-pub trait Combinable: Pod + Add<Output = Self> + PartialOrd {}
-impl<T: Pod + Add<Output = T> + PartialOrd> Combinable for T {}
 
 /// Communication plan between the owners of a [`Layout`] and the copies of an [`IndexMap`].
 pub struct ExchangePlan {

@@ -88,9 +88,6 @@ pub(crate) enum Form {
     Bilinear,
 }
 
-/// Independent lanes of a sum.
-const LANES: usize = 16;
-
 /// Inner products over all ranks, in one reduction: `operands(j)` gives this rank's entries of the
 /// vectors of product `j`, which live on `layout`.
 ///

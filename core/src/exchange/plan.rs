@@ -8,7 +8,7 @@ use std::ops::Range;
 
 use bytemuck::Pod;
 
-use super::{Combinable, Combine};
+use super::combine::{Combinable, Combine};
 use crate::error::{Error, Result};
 use crate::index::{Gid, Lid, at, local, to_lid};
 use crate::index_map::IndexMap;

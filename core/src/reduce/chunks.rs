@@ -8,8 +8,10 @@
 
 use std::ops::Range;
 
-use crate::reduce::LANES;
 use crate::simd;
+
+/// Independent lanes of a sum.
+pub(super) const LANES: usize = 16;
 
 /// Entries of a block.
 pub(super) const BLOCK: usize = 256;

@@ -9,10 +9,10 @@ use std::ops::Range;
 
 use crate::comm::disagreement::Disagreement;
 use crate::layout::Layout;
-use crate::reduce::chunks::{BLOCK, KEPT, add_lanes};
+use crate::reduce::chunks::{BLOCK, KEPT, LANES, add_lanes};
 use crate::reduce::parts::Total;
 use crate::reduce::summands::Summands;
-use crate::reduce::{LANES, Summation, add_up, complex_product, real_product};
+use crate::reduce::{Summation, add_up, complex_product, real_product};
 use crate::scalar::Scalar;
 use crate::simd;
 use crate::threads;

@@ -10,7 +10,7 @@ use rayon_core::{ThreadPoolBuilder, join};
 
 use crate::comm::Comm;
 use crate::error::{Error, Result};
-use crate::threads::Split;
+use crate::threads::split::Split;
 use ffi::{CpuSet, allowed_cpus};
 
 /// Environment variables with the number of threads; the first that is set counts.
