@@ -23,7 +23,7 @@ mod trailer;
 mod write;
 
 pub use content::Checkpoint;
-pub use restored::Restored;
+pub use restored::{Restored, Skipped};
 pub use signals::{Signals, Wish};
 
 use crate::error::{Error, Result};
@@ -34,7 +34,7 @@ use dolmen_core::text::{escaped, shown};
 use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
-pub use write::FORMAT;
+pub use write::{FORMAT, Saved};
 use write::{Place, UnderWay};
 
 /// A folder of checkpoints of one program.
@@ -59,28 +59,6 @@ pub struct CheckpointStore {
 enum Begun {
     UnderWay(Box<UnderWay>),
     Saved(Saved),
-}
-
-/// A checkpoint that was written.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Saved {
-    /// Its number.
-    pub generation: u64,
-    /// Its file.
-    pub path: PathBuf,
-    /// Bytes of its vectors.
-    pub bytes: u64,
-}
-
-/// A checkpoint that is not valid.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Skipped {
-    /// Its file.
-    pub path: PathBuf,
-    /// Fault, in words.
-    pub reason: String,
 }
 
 impl CheckpointStore {

@@ -21,6 +21,7 @@ mod format;
 mod hdf5_objects;
 mod location;
 mod read;
+mod recognition;
 mod right_hand_side;
 mod wanted;
 mod write;

@@ -18,6 +18,7 @@ mod matrix;
 mod write;
 mod zip;
 
+pub(crate) use array::is_npy;
 pub use dense::write_vectors;
 pub use write::write_matrix;
 pub(crate) use zip::is_zip;
@@ -32,11 +33,6 @@ use array::Array;
 use dolmen_core::{Comm, CsrBuilder, CsrMatrix, Duplicates, Layout, MultiVector, Scalar};
 use matrix::Layouts;
 use std::path::Path;
-
-/// Returns true if a file starts as an array of NumPy does.
-pub(crate) fn is_npy(head: &[u8]) -> bool {
-    head.starts_with(b"\x93NUMPY")
-}
 
 /// Reads a matrix, on uniform layouts.
 ///

@@ -17,6 +17,7 @@ mod objects;
 mod read;
 mod write;
 
+pub use objects::IndexWidth;
 pub(crate) use objects::is_petsc;
 pub(crate) use read::PetscFile;
 pub use write::{write_matrix, write_vectors};
@@ -26,29 +27,6 @@ use crate::files::Description;
 use crate::source::Source;
 use dolmen_core::{Comm, CsrMatrix, Layout, MultiVector, Scalar};
 use std::path::{Path, PathBuf};
-
-/// The integers of a build of PETSc.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum IndexWidth {
-    /// 32 bits, the default of PETSc.
-    Bits32,
-    /// 64 bits, of builds `--with-64-bit-indices`.
-    Bits64,
-}
-
-impl IndexWidth {
-    /// Creates the narrower one that holds numbers up to `most`.
-    pub(crate) fn for_numbers(most: u64) -> Self {
-        if i32::try_from(most).is_ok() { IndexWidth::Bits32 } else { IndexWidth::Bits64 }
-    }
-
-    fn bytes(self) -> u64 {
-        match self {
-            IndexWidth::Bits32 => 4,
-            IndexWidth::Bits64 => 8,
-        }
-    }
-}
 
 /// Reads the first matrix of a file, on uniform layouts.
 ///

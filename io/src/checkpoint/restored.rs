@@ -1,12 +1,21 @@
 //! `Restored`: what was in a checkpoint.
 
-use super::Skipped;
 use crate::error::{Error, Result};
 use dolmen_core::{Layout, Redistribute, Scalar, Snapshot, Vector};
 use std::any::Any;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+/// A checkpoint that is not valid.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Skipped {
+    /// Its file.
+    pub path: PathBuf,
+    /// Fault, in words.
+    pub reason: String,
+}
 
 /// The content of a valid checkpoint, evenly over the ranks that loaded it.
 #[derive(Debug)]

@@ -17,7 +17,7 @@
 
 use super::checksums::{self, BLOCK, Part, cut, parts};
 use super::content::{CHECKSUMS, Checkpoint, INTEGERS, REALS, Section, Slab, TEXTS, VECTORS};
-use super::{Saved, trailer};
+use super::trailer;
 use crate::error::{Error, Result};
 use crate::fault::require_same;
 use crate::hdf5::{Element, H5File, Layout};
@@ -38,6 +38,18 @@ use std::time::{SystemTime, UNIX_EPOCH};
 /// The attribute `format` of a checkpoint's root.
 pub const FORMAT: &str = "dolmen-checkpoint";
 pub(super) const VERSION: i64 = 1;
+
+/// A checkpoint that was written.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Saved {
+    /// Its number.
+    pub generation: u64,
+    /// Its file.
+    pub path: PathBuf,
+    /// Bytes of its vectors.
+    pub bytes: u64,
+}
 /// Stands for the offset of a vector without entries.
 const NOWHERE: u64 = u64::MAX;
 /// Bytes of a vector that are written at once.

@@ -1,6 +1,6 @@
 //! Refusals that all readers share: sizes that the file is too short for, other lengths, other numbers.
 
-use super::Field;
+use super::description::Field;
 use crate::error::{Error, Result};
 use dolmen_core::{Layout, Scalar};
 use std::path::Path;

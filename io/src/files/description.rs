@@ -1,6 +1,6 @@
 //! The description that a file gives of its matrix or vectors.
 
-use super::Format;
+use super::format::Format;
 use dolmen_core::Scalar;
 use std::fmt;
 

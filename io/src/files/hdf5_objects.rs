@@ -3,6 +3,7 @@
 
 mod check;
 mod describe;
+mod listed;
 
 use super::checks::{check_object_length, require_field};
 use super::wanted::Wanted;
@@ -10,30 +11,20 @@ use super::{Description, Location};
 use crate::checkpoint;
 use crate::error::{Error, Result};
 use crate::hdf5::{Attribute, Entry, H5File, Layout as Stored, Link, Object, OpenOptions};
-use describe::not_numbers;
+pub use describe::Found;
+use describe::{find, not_numbers};
 use dolmen_core::{Comm, CsrMatrix, Layout, LinearOperator, MultiVector, Vector};
-use std::collections::HashMap;
+use listed::Listed;
 
 /// The names of what is written where none is given.
 const MATRIX: &str = "matrix";
 const VECTORS: &str = "vectors";
 
-/// A matrix or vectors in an HDF5 file.
-#[derive(Clone, Debug)]
-#[non_exhaustive]
-pub struct Found {
-    /// Its path from the root, `/`.
-    pub name: String,
-    /// Its size and kind, as the file says them.
-    pub description: Description,
-}
-
 /// All that an HDF5 file holds: its groups and datasets, and which of them are matrices and vectors.
 #[derive(Debug)]
 pub struct Hdf5Contents {
     file: H5File,
-    objects: Vec<Object>,
-    places: HashMap<String, usize>,
+    listed: Listed,
     found: Vec<Found>,
     unread: Vec<(String, Error)>,
 }
@@ -47,11 +38,9 @@ impl Hdf5Contents {
     /// The file cannot be opened, or is damaged.
     pub fn open(comm: &Comm, from: &Location) -> Result<Hdf5Contents> {
         let file = H5File::open_with(comm, &from.file, &OpenOptions::new().allow_external(from.allow_external))?;
-        let objects = file.objects()?;
-        let places = objects.iter().enumerate().map(|(place, object)| (object.name.clone(), place)).collect();
-        let mut contents = Hdf5Contents { file, objects, places, found: Vec::new(), unread: Vec::new() };
-        contents.find();
-        Ok(contents)
+        let listed = Listed::new(file.objects()?);
+        let (found, unread) = find(&file, &listed);
+        Ok(Hdf5Contents { file, listed, found, unread })
     }
 
     /// Works like [`Hdf5Contents::open`], but refuses a damaged checkpoint, which HDF5 alone would not find.
@@ -78,7 +67,7 @@ impl Hdf5Contents {
     /// Returns the groups and datasets, and the links that lead to them by other names.
     #[must_use]
     pub fn objects(&self) -> &[Object] {
-        &self.objects
+        self.listed.objects()
     }
 
     /// Returns all matrices, and all vectors that are not part of one.
@@ -113,21 +102,10 @@ impl Hdf5Contents {
         }
     }
 
-    fn named(&self, name: &str) -> Option<&Object> {
-        self.places.get(name).map(|place| &self.objects[*place])
-    }
-
-    /// Returns the dataset of this name, maybe through a link.
-    fn dataset(&self, name: &str) -> Option<&Object> {
-        let found = self.named(name)?;
-        let found = if let Some(Link::Object(target)) = &found.link { self.named(target)? } else { found };
-        found.dataset.is_some().then_some(found)
-    }
-
     /// Says that a name leads through a link out of the file, if it does.
     fn link_out_of(&self, name: &str) -> Option<String> {
         let ends = name.match_indices('/').map(|(at, _)| at).filter(|at| *at > 0).chain([name.len()]);
-        ends.filter_map(|end| self.named(&name[..end])).find_map(|object| self.leads_out(object))
+        ends.filter_map(|end| self.listed.named(&name[..end])).find_map(|object| self.leads_out(object))
     }
 
     /// Says that an object is a link out of the file that was not followed, if it is.
@@ -146,7 +124,7 @@ impl Hdf5Contents {
 
     fn choose_named(&mut self, from: &Location, object: &str, wanted: Wanted) -> Result<Found> {
         let asked = format!("/{}", object.trim_matches('/'));
-        let name = self.file.listed_name(&self.objects, &asked).unwrap_or_else(|| asked.clone());
+        let name = self.file.listed_name(self.objects(), &asked).unwrap_or_else(|| asked.clone());
         if let Some(link) = self.link_out_of(&name) {
             return Err(from.error(link));
         }
@@ -154,7 +132,7 @@ impl Hdf5Contents {
             return Err(self.unread.swap_remove(at).1);
         }
         let Some(found) = self.found.iter().find(|found| found.name == name) else {
-            let other = self.dataset(&name).map(|other| format!("; {}", not_numbers(other))).unwrap_or_default();
+            let other = self.listed.dataset(&name).map(|other| format!("; {}", not_numbers(other))).unwrap_or_default();
             if let Some(matrix) = self.matrix_around(&name) {
                 let what = format!("{name} is a part of the matrix {matrix}, not a vector; name the matrix");
                 return Err(from.error(format!("{what}, FILE::{matrix}")));
@@ -190,9 +168,9 @@ impl Hdf5Contents {
         if let Some((_, error)) = self.unread.pop() {
             return Err(error);
         }
-        let other = self.objects.iter().find(|object| object.dataset.is_some() && self.found.is_empty());
+        let other = self.objects().iter().find(|object| object.dataset.is_some() && self.found.is_empty());
         let other = other.map(|other| format!("; {}", not_numbers(other))).unwrap_or_default();
-        let link = self.objects.iter().find_map(|object| self.leads_out(object));
+        let link = self.objects().iter().find_map(|object| self.leads_out(object));
         let link = link.map(|link| format!("; {link}")).unwrap_or_default();
         Err(from.error(format!("holds nothing that is {}{other}{link}", wanted.name())))
     }

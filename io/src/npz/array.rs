@@ -12,6 +12,11 @@ use std::ops::Range;
 /// The longest header that is read.
 const LONGEST_HEADER: u64 = 1 << 16;
 
+/// Returns true if a file starts as an array of NumPy does.
+pub(crate) fn is_npy(head: &[u8]) -> bool {
+    head.starts_with(b"\x93NUMPY")
+}
+
 /// Type of the numbers of an array.
 #[derive(Clone, Copy, Debug, PartialEq)]
 struct Type {

@@ -3,8 +3,7 @@
 //! Each rank takes an even share of the rows, columns, blocks or entries and adds what is there; the
 //! builder sends entries to their owners.
 
-use super::array::Array;
-use super::is_npy;
+use super::array::{Array, is_npy};
 use super::zip::{self, Member};
 use crate::fault::Fault;
 use crate::files::Storage;

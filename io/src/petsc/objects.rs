@@ -1,6 +1,5 @@
 //! Objects of a file and their positions, found from their headers, which hold the length of each.
 
-use super::IndexWidth;
 use crate::fault::Fault;
 use crate::source::Source;
 use dolmen_core::memory;
@@ -8,6 +7,29 @@ use dolmen_core::memory;
 const MATRIX: i64 = 1_211_216;
 const VECTOR: i64 = 1_211_214;
 const INDEX_SET: i64 = 1_211_218;
+
+/// The integers of a build of PETSc.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum IndexWidth {
+    /// 32 bits, the default of PETSc.
+    Bits32,
+    /// 64 bits, of builds `--with-64-bit-indices`.
+    Bits64,
+}
+
+impl IndexWidth {
+    /// Creates the narrower one that holds numbers up to `most`.
+    pub(crate) fn for_numbers(most: u64) -> Self {
+        if i32::try_from(most).is_ok() { IndexWidth::Bits32 } else { IndexWidth::Bits64 }
+    }
+
+    pub(super) fn bytes(self) -> u64 {
+        match self {
+            IndexWidth::Bits32 => 4,
+            IndexWidth::Bits64 => 8,
+        }
+    }
+}
 
 /// The kinds of numbers of a build of PETSc, in the order in which they are tried.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

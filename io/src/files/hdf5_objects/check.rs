@@ -46,8 +46,8 @@ impl Hdf5Contents {
     /// filter that is not there, or lie in another file.
     fn is_out_of_reach(&self, name: &str) -> bool {
         let parent = name.trim_end_matches('/');
-        let parts = PARTS.iter().filter_map(|part| self.dataset(&format!("{parent}/{part}")));
-        let mut stored = parts.chain(self.dataset(name)).filter_map(|object| object.dataset.as_ref());
+        let parts = PARTS.iter().filter_map(|part| self.listed.dataset(&format!("{parent}/{part}")));
+        let mut stored = parts.chain(self.listed.dataset(name)).filter_map(|object| object.dataset.as_ref());
         stored.any(|stored| !stored.missing_filters.is_empty() || !stored.outside.is_empty())
     }
 
@@ -72,7 +72,7 @@ impl Hdf5Contents {
     fn beyond_floats(&self, found: &Found) -> Result<Option<i128>> {
         let data = if found.description.is_vectors() { "" } else { "/data" };
         let name = format!("{}{data}", found.name.trim_end_matches('/'));
-        if self.dataset(&name).is_none() {
+        if self.listed.dataset(&name).is_none() {
             return Ok(None);
         }
         match *self.file.dataset(&name)?.element_type() {
