@@ -9,13 +9,13 @@ use dolmen_common::progress::{Direction, ProgressArgs, Transfer};
 use dolmen_core::{Comm, CsrMatrix, Layout, LinearOperator, Scalar};
 use dolmen_io::{Description, Format, Location, Matrix, Vectors, describe, require_writable};
 use dolmen_solvers::Analysis;
-use serde_json::Value;
 
 use crate::error::{Error, Result};
 use crate::json;
 use crate::listing;
 use crate::outcome::right_hand_sides;
 use crate::spy::Spy;
+use crate::told::Told;
 
 #[derive(clap::Args)]
 pub(crate) struct Info {
@@ -30,12 +30,6 @@ pub(crate) struct Info {
     json: bool,
     #[command(flatten)]
     progress: ProgressArgs,
-}
-
-/// A description in both forms.
-pub(crate) struct Told {
-    pub(crate) text: String,
-    pub(crate) json: Value,
 }
 
 impl Info {
@@ -99,16 +93,6 @@ impl Info {
             comm.agree(written.map_err(what))?;
         }
         Ok(Told { text: text(file, &facts), json: json::description(file, &facts) })
-    }
-}
-
-impl Told {
-    /// Joins two descriptions: the text of one after the other, and one object with the members of both.
-    fn followed_by(mut self, other: Told) -> Told {
-        if let (Value::Object(members), Value::Object(more)) = (&mut self.json, other.json) {
-            members.extend(more);
-        }
-        Told { text: format!("{}\n\n{}", self.text, other.text), json: self.json }
     }
 }
 

@@ -12,7 +12,7 @@ use dolmen_io::hdf5::{Attribute, Link, Object, Stored};
 use serde_json::{Map, Value, json};
 
 use crate::error::Result;
-use crate::info::Told;
+use crate::told::Told;
 
 /// Values of an attribute that are shown; of longer lists only their number is.
 const SHOWN: usize = 1000;

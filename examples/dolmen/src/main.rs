@@ -13,6 +13,7 @@ mod rescue;
 mod right_hand_side;
 mod solve;
 mod spy;
+mod told;
 
 use std::process::ExitCode;
 

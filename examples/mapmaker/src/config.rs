@@ -15,7 +15,7 @@ use serde::Deserialize;
 use crate::error::{Error, Result};
 use crate::healpix::Healpix;
 use crate::simulate::scan::SatelliteScan;
-use crate::tod::check::weight;
+use crate::weight::weight;
 
 pub use dolmen_io::fits::Ordering as PixelOrdering;
 

@@ -29,5 +29,6 @@ pub mod samples;
 pub mod simulate;
 pub mod sky;
 pub mod tod;
+mod weight;
 
 pub use error::{Error, Result};

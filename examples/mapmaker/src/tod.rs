@@ -5,8 +5,11 @@
 //! numbers of stretches, and for slabs independent reads are level with collective ones.
 
 pub mod check;
+mod description;
 mod dolmen;
 mod dst;
+mod piece;
+mod timeline;
 mod writer;
 
 use std::ops::Range;
@@ -15,80 +18,14 @@ use std::path::Path;
 use dolmen_core::Comm;
 use dolmen_io::hdf5::{H5File, Link, Object, OpenOptions};
 
-use crate::config::{Convention, Frame, InputConfig, Stokes};
-use crate::error::{Error, Result};
+use crate::config::{InputConfig, Stokes};
+use crate::error::Result;
 use crate::healpix::Healpix;
-use crate::quaternion::Quaternion;
-use check::Located;
+use check::{Located, invalid};
 
+pub use description::{Description, Detector, Observation};
+pub use piece::{Piece, Pointing};
 pub use writer::{ObservationWriter, TodWriter};
-
-/// A detector and its noise.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Detector {
-    /// Its name.
-    pub name: String,
-    /// White noise, in K sqrt(s).
-    pub net: f64,
-    /// Knee frequency, in Hz.
-    pub fknee: f64,
-    /// Slope of the 1/f noise.
-    pub alpha: f64,
-    /// Below this frequency the 1/f noise is flat, in Hz.
-    pub fmin: f64,
-    /// From the boresight frame to the detector frame.
-    pub quaternion: Quaternion,
-    /// Polarization efficiency, 0 to 1.
-    pub efficiency: f64,
-}
-
-/// A contiguous scan of all detectors.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Observation {
-    /// Its name.
-    pub name: String,
-    /// Sampling rate, in Hz.
-    pub sample_rate: f64,
-    /// Samples of each detector.
-    pub samples: u64,
-    /// Stationary ranges of samples, in ascending order.
-    pub intervals: Vec<Range<u64>>,
-}
-
-/// Description of the timelines, by their file.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Description {
-    /// The detectors.
-    pub detectors: Vec<Detector>,
-    /// The observations, by name.
-    pub observations: Vec<Observation>,
-    /// Convention of the polarization angles.
-    pub convention: Convention,
-    /// Frame of the pointing.
-    pub frame: Frame,
-    /// Unit of the signal.
-    pub units: String,
-}
-
-/// The pixel and polarization angle, in rad that a sample looks at.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Pointing {
-    /// Pixel number.
-    pub pixel: u64,
-    /// Angle of the polarization axis, in the file's convention.
-    pub psi: f64,
-}
-
-/// Samples of one detector over a stretch of time. A flagged sample has neither pointing nor
-/// signal that mean anything.
-pub struct Piece {
-    /// Pointing of each sample.
-    pub pointing: Vec<Pointing>,
-    /// The signal.
-    pub signal: Vec<f64>,
-    /// True for each bad sample.
-    pub flagged: Vec<bool>,
-}
 
 /// An open file of timelines.
 pub enum Tod {
@@ -194,54 +131,4 @@ pub fn require_whole(comm: &Comm, path: &Path) -> Result<()> {
                     copy all into one file";
         Err(invalid(path, object.name.clone(), what))
     })
-}
-
-/// Returns an error at a dataset or attribute of a file of timelines.
-fn invalid(path: &Path, place: impl Into<String>, what: impl Into<String>) -> Error {
-    Error::Tod { path: path.to_owned(), place: place.into(), what: what.into() }
-}
-
-/// Samples of one detector as they are in the file, over a stretch of time that starts at `start`.
-struct Timeline {
-    detector: usize,
-    start: u64,
-    signal: Vec<f64>,
-    flagged: Vec<bool>,
-}
-
-impl Timeline {
-    /// Looks up where each unflagged sample points, and checks its signal. Both `look` and
-    /// `place_of_signal` take the sample's position; the former's error is complete.
-    fn point(
-        self,
-        path: &Path,
-        look: impl Fn(usize) -> Result<Pointing>,
-        place_of_signal: impl Fn(usize) -> String,
-    ) -> Result<Piece, Located> {
-        let mut pointing = Vec::with_capacity(self.signal.len());
-        for (i, (&value, &flagged)) in self.signal.iter().zip(&self.flagged).enumerate() {
-            if flagged {
-                pointing.push(Pointing { pixel: 0, psi: 0.0 });
-                continue;
-            }
-            let checked = check::signal(value).map_err(|what| invalid(path, place_of_signal(i), what));
-            let looked = look(i).and_then(|pointing| checked.map(|()| pointing));
-            let located = |error| Located { time: self.start + i as u64, detector: self.detector, error };
-            pointing.push(looked.map_err(located)?);
-        }
-        Ok(Piece { pointing, signal: self.signal, flagged: self.flagged })
-    }
-}
-
-/// Returns the pieces of several detectors, or the earliest error among them.
-fn earliest(detectors: impl Iterator<Item = Result<Piece, Located>>) -> Result<Vec<Piece>, Located> {
-    let mut pieces = Vec::new();
-    let mut earliest: Option<Located> = None;
-    for detector in detectors {
-        match detector {
-            Ok(piece) => pieces.push(piece),
-            Err(located) => earliest = Some(located.or_earlier(earliest)),
-        }
-    }
-    earliest.map_or(Ok(pieces), Err)
 }

@@ -8,15 +8,15 @@ use std::path::Path;
 use dolmen_core::Comm;
 use dolmen_io::hdf5::Dataset;
 
-use super::{Detector, Pointing, invalid};
+use super::description::Detector;
+use super::piece::Pointing;
 use crate::error::{Error, Result};
 use crate::healpix::Healpix;
+pub use crate::weight::weight;
 
-/// Largest size of a signal and range of weights. Within them, sums of squares over as many
-/// samples as a file can hold stay far from the ends of double precision.
+/// Largest size of a signal. Sums of squares over as many samples as a file can hold stay far from the ends of double
+/// precision, with weights that [`weight`] allows.
 const MAX_SIGNAL: f64 = 1e80;
-const MIN_WEIGHT: f64 = 1e-60;
-const MAX_WEIGHT: f64 = 1e60;
 
 /// An error and the sample that it is about, or the first of the samples that could not be read.
 pub struct Located {
@@ -62,20 +62,9 @@ pub fn agree_on_earliest(comm: &Comm, detectors: usize, found: Option<Located>) 
     Ok(comm.agree(outcome)?)
 }
 
-/// Returns the inverse noise variance of a detector's samples, or what is wrong with it.
-///
-/// # Errors
-/// A weight out of the range in which sums over samples can be made.
-pub fn weight(net: f64, sample_rate: f64) -> std::result::Result<f64, String> {
-    let weight = 1.0 / (net * net * sample_rate);
-    if (MIN_WEIGHT..=MAX_WEIGHT).contains(&weight) {
-        Ok(weight)
-    } else {
-        Err(format!(
-            "net {net:e} at {sample_rate} Hz gives samples the weight {weight:e}, \
-             expected {MIN_WEIGHT:e} to {MAX_WEIGHT:e}; choose another unit"
-        ))
-    }
+/// Returns an error at a dataset or attribute of a file of timelines.
+pub(super) fn invalid(path: &Path, place: impl Into<String>, what: impl Into<String>) -> Error {
+    Error::Tod { path: path.to_owned(), place: place.into(), what: what.into() }
 }
 
 /// Refuses the first detector whose samples have an impossible weight.

@@ -6,8 +6,10 @@ use std::path::Path;
 use dolmen_io::fits::Ordering;
 use dolmen_io::hdf5::{Attribute, Dataset, H5File, TableColumn, Transfer};
 
-use super::check::{self, Located};
-use super::{Description, Detector, Observation, Piece, Pointing, Timeline, earliest, invalid};
+use super::check::{self, Located, invalid};
+use super::description::{Description, Detector, Observation};
+use super::piece::{Piece, Pointing};
+use super::timeline::{Timeline, earliest};
 use crate::config::{Convention, Frame};
 use crate::error::{Error, Result};
 use crate::healpix::Healpix;

@@ -7,8 +7,10 @@ use std::ops::Range;
 
 use dolmen_io::hdf5::{Dataset, H5File, Transfer};
 
-use super::check::{Located, pixel};
-use super::{Description, Detector, Observation, Piece, Timeline, earliest, invalid};
+use super::check::{Located, invalid, pixel};
+use super::description::{Description, Detector, Observation};
+use super::piece::Piece;
+use super::timeline::{Timeline, earliest};
 use crate::config::{InputConfig, Stokes};
 use crate::error::{Error, Result};
 use crate::healpix::Healpix;

@@ -6,7 +6,7 @@ use std::path::Path;
 use dolmen_core::Comm;
 use dolmen_io::hdf5::{Dataset, H5File, Layout, TableColumn, Transfer};
 
-use super::Description;
+use super::description::Description;
 use crate::config::{Convention, Frame};
 use crate::error::Result;
 use crate::quaternion::Quaternion;
