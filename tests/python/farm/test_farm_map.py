@@ -143,9 +143,12 @@ def test_few_chunks_are_sent_for_short_tasks_and_single_items_for_long_ones(monk
     assert farm.map(farm_tasks.square, range(20000), processes=2).done == 20000
     assert max(sizes) > 100 and len(sizes) < 2000
     sizes.clear()
-    monkeypatch.setattr(_scheduler, "_CHUNK_SECONDS", 0.01)
     farm.map(farm_tasks.slow_square, range(20), processes=2)
     assert set(sizes) == {1}
+    sizes.clear()
+    monkeypatch.setattr(_scheduler, "_CHUNKS_PER_SECOND", 4)
+    farm.map(farm_tasks.slow_square, range(80), processes=2)
+    assert 5 <= max(sizes) <= 20
     sizes.clear()
     farm.map(farm_tasks.square, range(21), processes=2, chunksize=10)
     assert sizes == [10, 10, 1]

@@ -75,7 +75,7 @@ def map(
         Largest number of items that are taken and whose results wait to be passed on. By default `imap` adapts it to the workers
         and chunks; the others have no limit.
     chunksize : int or "auto", optional
-        Number of items that are sent to a worker at a time. ``"auto"`` makes chunks of about 50 ms.
+        Number of items that are sent to a worker at a time. ``"auto"`` makes chunks of about 10 ms.
     seed : int, optional
         Seed of the random streams. By default it is drawn; it is ``report.seed`` then, and kept in the journal.
 

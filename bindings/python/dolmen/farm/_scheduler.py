@@ -21,9 +21,10 @@ from ._report import ExecutorError, Failure, JournalError, Straggler, Summary, i
 from ._settings import Settings
 from ._worker import Call, Outcome, Task, Trouble
 
-# Work in one chunk, so that the cost of sending it is small beside it; more where so many workers ask that the driver is busy.
-_CHUNK_SECONDS = 0.05
-_MANY_WORKERS = 100
+# Work in one chunk: long beside the cost of sending it, short beside the run, so that workers end together.
+_CHUNK_SECONDS = 0.01
+# Chunks that the driver can serve; with hundreds of workers they are longer.
+_CHUNKS_PER_SECOND = 2000.0
 _LARGEST_CHUNK = 1000
 _TICK_SECONDS = 1.0
 _RECOUNT_SECONDS = 5.0
@@ -128,11 +129,11 @@ class Scheduler:
             return int(self._settings.chunksize)
         if self._pool.serial or self._mean is None:
             return 1
-        seconds = _CHUNK_SECONDS * max(1.0, self._pool.workers / _MANY_WORKERS)
+        seconds = max(_CHUNK_SECONDS, self._pool.workers / _CHUNKS_PER_SECOND)
         size = min(_LARGEST_CHUNK, int(seconds / max(self._mean, 1e-6)))
         if self._total is not None:
             # Small chunks at the end, so that all workers end at about the same time.
-            size = min(size, (self._total - self._taken) // (2 * self._pool.workers))
+            size = min(size, (self._total - self._taken) // (4 * self._pool.workers))
         if self._settings.window is not None:
             size = min(size, self._settings.window // self._most_flights())
         return max(1, size)
