@@ -12,7 +12,7 @@ from concurrent.futures import BrokenExecutor, Future
 from dataclasses import dataclass
 from typing import Any, Optional, Union
 
-from . import _worker
+from . import _chunk
 from ._executors import Pool
 from ._identity import Keys, item_text
 from ._journal import Journal
@@ -181,7 +181,7 @@ class Scheduler:
         if self._pool.serial:
             self._flight[number].started = time.monotonic()
         try:
-            future = self._pool.submit(_worker.run_chunk, self._task, chunk[0].care == _ISOLATED, calls)
+            future = self._pool.submit(_chunk.run, self._task, chunk[0].care == _ISOLATED, calls)
         except BrokenExecutor as error:
             # No worker has seen this chunk.
             del self._flight[number]

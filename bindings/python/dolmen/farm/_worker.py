@@ -109,16 +109,6 @@ def in_worker() -> bool:
     return getattr(_state, "depth", 0) > 0
 
 
-def run_chunk(task: Task, isolate: bool, calls: Sequence[Call]) -> list[Outcome]:
-    """Run the calls of a chunk one after the other, in a child process if they have a time limit or are to be isolated."""
-    loaded = load(task)
-    if task.timeout is not None or isolate:
-        from . import _child
-
-        return [_child.call(task.with_data(loaded.data), call) for call in calls]
-    return [run_call(task, loaded.stages, call) for call in calls]
-
-
 def run_call(task: Task, stages: Sequence[Callable[..., Any]], call: Call) -> Outcome:
     """Call the stages one after the other, from the call's first stage."""
     value, stage = call.value, call.stage
