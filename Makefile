@@ -6,10 +6,10 @@ export MPI
 
 CARGO := . scripts/flavour.sh && cargo
 
-.PHONY: help setup demo test lint doc bench python clean
+.PHONY: help setup demo test lint doc bench python python-doc clean
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "%-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 setup: ## check the system's packages and install what is missing
 	@scripts/setup.sh
@@ -17,7 +17,7 @@ setup: ## check the system's packages and install what is missing
 demo: setup ## simulate a detector timeline and make maps of it on two ranks
 	@scripts/demo.sh
 
-test: setup python ## run all tests, multi-rank and Python ones included
+test: setup ## run all tests, multi-rank and Python ones included
 	@scripts/test.sh
 
 lint: setup ## formatting, clippy without warnings, dependency direction, language
@@ -35,6 +35,9 @@ bench: setup ## time the toolkit beside STREAM, PETSc and Trilinos; writes out/b
 
 python: setup ## build the Python module into out/venv
 	@scripts/python-module.sh
+
+python-doc: python ## write the reference of the Python module to out/python-doc
+	@scripts/python-doc.sh
 
 clean: ## remove everything built and written
 	rm -rf target out

@@ -1,18 +1,62 @@
 #!/usr/bin/env bash
-# Build the Python module `dolmen` into the virtual environment out/venv.
+# Build the Python module: scripts/python-module.sh [release|dev]
+#
+# release, the default: into the virtual environment out/venv, whose `python` then has `import dolmen`.
+# dev: as the tests build everything else, into out/test-module, with the packages that the tests need.
+#
+# The module's folder has links to the Python files of bindings/python, so that a change of them needs no new build.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 . scripts/flavour.sh
 . scripts/python.sh
 
+kind=${1:-release}
 venv=$PWD/out/venv
 if ! [ -x "$venv/bin/python" ]; then
     "$python" -m venv --system-site-packages "$venv"
 fi
-for package in maturin pytest; do
-    if ! "$venv/bin/python" -c "import $package" 2>/dev/null; then
-        "$venv/bin/python" -m pip install --quiet "$package"
-    fi
-done
-cd bindings
-VIRTUAL_ENV=$venv "$venv/bin/python" -m maturin develop --quiet --release
+
+missing() {
+    "$venv/bin/python" -c 'import sys
+from importlib.util import find_spec
+print(*(name for name in sys.argv[1:] if find_spec(name.replace("-", "_")) is None))' "$@"
+}
+
+install() {
+    # shellcheck disable=SC2046 # one word for each package
+    set -- $(missing "$@")
+    [ $# -eq 0 ] || "$venv/bin/python" -m pip install --quiet "$@"
+}
+
+case $kind in
+    release)
+        install numpy
+        cargo build --quiet --release -p dolmen-py -p dolmen-command -p dolmen-mapmaker
+        folder=$PWD/out/module built=$target_dir/release/lib_dolmen.so
+        ;;
+    dev)
+        install numpy scipy h5py pytest mypy mpi4py tqdm cloudpickle ipyparallel distributed
+        cargo build --quiet --workspace --lib
+        folder=$PWD/out/test-module built=$target_dir/debug/lib_dolmen.so
+        ;;
+    *)
+        echo "python-module: $kind is not known; use release or dev" >&2
+        exit 2
+        ;;
+esac
+
+# Made beside and renamed, since programs may have the old one open.
+mkdir -p "$folder"
+rm -rf "$folder/new"
+mkdir "$folder/new"
+ln -s "$PWD"/bindings/python/dolmen/* "$folder/new/"
+rm -f "$folder"/new/*.so
+cp "$built" "$folder/new/_dolmen.abi3.so"
+rm -rf "$folder/dolmen"
+mv "$folder/new" "$folder/dolmen"
+
+if [ "$kind" = release ]; then
+    site=$("$venv/bin/python" -c 'import sysconfig; print(sysconfig.get_path("purelib"))')
+    echo "$folder" >"$site/dolmen.pth"
+    echo "python: import dolmen works in $venv/bin/python"
+fi

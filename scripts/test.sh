@@ -32,6 +32,7 @@ if ! tests --no-run; then
     echo "test: the tests do not compile" >&2
     exit 1
 fi
+scripts/python-module.sh dev
 # A group of its own, so that it ends with this script.
 set -m
 run programs tests "${programs[@]/#/--test=}" >/dev/null &
@@ -43,7 +44,9 @@ run cargo tests --lib --bins --examples $others
 run doc tests --doc
 # What differs with threads is in core alone.
 run threads cargo test -p dolmen-core -p dolmen-core-tests --features threads --lib --test threads --color never
-run pytest out/venv/bin/python -m pytest -q --color=no tests/python
+module=$PWD/out/test-module
+run pytest env PYTHONPATH="$module" out/venv/bin/python -m pytest -q --color=no -p no:cacheprovider tests/python
+run doctests scripts/doctests.sh "$module"
 wait "$beside"
 cat "$logs/programs.log"
 

@@ -159,9 +159,9 @@ if TYPE_CHECKING:
 
 def __getattr__(name: str) -> Any:
     if name in ("world", "self_"):
-        from . import _session
+        from . import _comm
 
-        value = getattr(_session, name)()
+        value = getattr(_comm, name)()
     elif name in _HOME:
         value = getattr(importlib.import_module(f".{_HOME[name]}", __name__), name)
     elif name in _MODULES:

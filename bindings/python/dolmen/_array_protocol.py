@@ -3,53 +3,53 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ._vector import DTYPES, Vector
+from ._dtypes import DTYPES
+from ._layout import Layout
 
-#: Reductions by the ufunc whose `reduce` they are.
-_REDUCTIONS: dict[Any, Callable[[Vector], Any]] = {
-    np.add: Vector.sum,
-    np.maximum: Vector.max,
-    np.minimum: Vector.min,
-}
+if TYPE_CHECKING:
+    from ._vector import Vector
+
+#: Methods of vectors by the ufunc whose `reduce` they are.
+_REDUCTIONS = {np.add: "sum", np.maximum: "max", np.minimum: "min"}
 
 
-def apply_ufunc(ufunc: np.ufunc, method: str, inputs: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-    """Return a ufunc of vectors on one layout, and numbers."""
+def apply_ufunc(kind: type[Vector], ufunc: np.ufunc, method: str, inputs: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    """Return a ufunc of vectors, which are of this kind and on one layout, and numbers."""
     if method == "reduce" and ufunc in _REDUCTIONS and len(inputs) == 1 and not set(kwargs) - {"axis"}:
-        return _REDUCTIONS[ufunc](inputs[0])
+        return getattr(inputs[0], _REDUCTIONS[ufunc])()
     if method != "__call__":
         raise TypeError(f"numpy.{ufunc.__name__}.{method} of a distributed vector is not defined; use x.local")
-    if ufunc is np.matmul and all(isinstance(value, Vector) for value in inputs):
+    if ufunc is np.matmul and all(isinstance(value, kind) for value in inputs):
         return inputs[0] @ inputs[1]
     outs = kwargs.pop("out", ())
-    layout = _common_layout([value for value in (*inputs, *outs) if isinstance(value, Vector)])
-    if "where" in kwargs and isinstance(kwargs["where"], Vector):
+    layout = _common_layout([value for value in (*inputs, *outs) if isinstance(value, kind)])
+    if isinstance(kwargs.get("where"), kind):
         raise TypeError("where= of a distributed vector is not defined; use x.local")
-    locals_ = [_local(value) for value in inputs]
+    locals_ = [_local(kind, value) for value in inputs]
     if outs:
         ufunc(*locals_, out=tuple(None if out is None else out.local for out in outs), **kwargs)
         return outs[0] if len(outs) == 1 else outs
     results = ufunc(*locals_, **kwargs)
     if isinstance(results, tuple):
-        return tuple(_vector(result, layout, ufunc) for result in results)
-    return _vector(results, layout, ufunc)
+        return tuple(_vector(kind, result, layout, ufunc) for result in results)
+    return _vector(kind, results, layout, ufunc)
 
 
-def _common_layout(vectors: list[Vector]) -> Any:
-    layout = vectors[0]._native.layout
+def _common_layout(vectors: list[Vector]) -> Layout:
+    first = vectors[0]
     for other in vectors[1:]:
-        if other._native.layout != layout:
-            # The same error, with its advice, as everywhere.
-            vectors[0].copy()._native.copy_from(other.astype(vectors[0].dtype)._native)
-    return layout
+        if other._native.layout != first._native.layout:
+            # The error, with its advice, that copies between layouts give.
+            first.copy().copy_from(other.astype(first.dtype))
+    return first.layout
 
 
-def _local(value: Any) -> Any:
-    if isinstance(value, Vector):
+def _local(kind: type[Vector], value: Any) -> Any:
+    if isinstance(value, kind):
         return value.local
     if isinstance(value, np.ndarray) and value.ndim > 0:
         raise TypeError(
@@ -61,25 +61,33 @@ def _local(value: Any) -> Any:
     return value
 
 
-def _vector(local: Any, layout: Any, ufunc: np.ufunc) -> Vector:
+def _vector(kind: type[Vector], local: Any, layout: Layout, ufunc: np.ufunc) -> Vector:
     if local.dtype not in DTYPES.values():
         raise TypeError(
             f"numpy.{ufunc.__name__} gives {local.dtype}, which distributed vectors cannot hold; use x.local"
         )
-    from ._layout import Layout
-
-    vector = Vector(Layout._wrap(layout), local.dtype)
+    vector = kind(layout, local.dtype)
     vector.local[:] = local
     return vector
 
 
-def apply_function(function: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+def apply_function(kind: type[Vector], function: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     """Return a function of NumPy that is not a ufunc."""
     implementation = _FUNCTIONS.get(function)
     if implementation is None:
         name = f"{function.__module__}.{function.__name__}"
         raise TypeError(f"{name} of a distributed vector is not defined; use x.local for the owned entries")
+    if implementation in (_close, _equal):
+        return implementation(kind, *args, **kwargs)
     return implementation(*args, **kwargs)
+
+
+def _method(name: str) -> Callable[..., Any]:
+    return lambda x, *args, **kwargs: getattr(x, name)(*args, **kwargs)
+
+
+def _attribute(name: str) -> Callable[[Any], Any]:
+    return lambda x: getattr(x, name)
 
 
 def _norm(x: Vector, ord: Any = None) -> float:
@@ -91,51 +99,50 @@ def _dot(x: Vector, y: Any) -> Any:
 
 
 def _like(value: complex) -> Callable[..., Vector]:
-    def make(x: Vector, dtype: Any = None) -> Vector:
-        result = Vector(x.layout, x.dtype if dtype is None else dtype)
-        result.fill(value)
-        return result
-
-    return make
+    return lambda x, dtype=None: _full_like(x, value, dtype)
 
 
 def _full_like(x: Vector, fill_value: complex, dtype: Any = None) -> Vector:
-    return _like(fill_value)(x, dtype)
+    result = type(x)(x.layout, x.dtype if dtype is None else dtype)
+    result.fill(fill_value)
+    return result
 
 
-def _close(x: Any, y: Any, rtol: float = 1e-5, atol: float = 1e-8) -> bool:
-    vector = x if isinstance(x, Vector) else y
-    _common_layout([value for value in (x, y) if isinstance(value, Vector)])
-    near = bool(np.allclose(_local(x), _local(y), rtol=rtol, atol=atol))
-    return bool(vector.comm.min(int(near)))
+def _close(kind: type[Vector], x: Any, y: Any, rtol: float = 1e-5, atol: float = 1e-8) -> bool:
+    return _all_ranks(kind, x, y, lambda a, b: np.allclose(a, b, rtol=rtol, atol=atol))
 
 
-def _equal(x: Any, y: Any) -> bool:
-    vector = x if isinstance(x, Vector) else y
-    _common_layout([value for value in (x, y) if isinstance(value, Vector)])
-    return bool(vector.comm.min(int(np.array_equal(_local(x), _local(y)))))
+def _equal(kind: type[Vector], x: Any, y: Any) -> bool:
+    return _all_ranks(kind, x, y, np.array_equal)
+
+
+def _all_ranks(kind: type[Vector], x: Any, y: Any, agree: Callable[[Any, Any], bool]) -> bool:
+    """Return True if owned entries agree on all ranks."""
+    vectors = [value for value in (x, y) if isinstance(value, kind)]
+    layout = _common_layout(vectors)
+    return bool(layout.comm.min(int(agree(_local(kind, x), _local(kind, y)))))
 
 
 _FUNCTIONS: dict[Any, Callable[..., Any]] = {
     np.linalg.norm: _norm,
     np.dot: _dot,
-    np.vdot: Vector.dot,
-    np.sum: Vector.sum,
-    np.mean: Vector.mean,
-    np.max: Vector.max,
-    np.min: Vector.min,
-    np.argmax: Vector.argmax,
-    np.argmin: Vector.argmin,
-    np.copy: Vector.copy,
-    np.real: lambda x: x.real,
-    np.imag: lambda x: x.imag,
+    np.vdot: _method("dot"),
+    np.sum: _method("sum"),
+    np.mean: _method("mean"),
+    np.max: _method("max"),
+    np.min: _method("min"),
+    np.argmax: _method("argmax"),
+    np.argmin: _method("argmin"),
+    np.copy: _method("copy"),
+    np.real: _attribute("real"),
+    np.imag: _attribute("imag"),
     np.zeros_like: _like(0.0),
     np.ones_like: _like(1.0),
     np.empty_like: _like(0.0),
     np.full_like: _full_like,
     np.allclose: _close,
     np.array_equal: _equal,
-    np.shape: lambda x: x.shape,
-    np.size: lambda x: x.size,
-    np.ndim: lambda x: x.ndim,
+    np.shape: _attribute("shape"),
+    np.size: _attribute("size"),
+    np.ndim: _attribute("ndim"),
 }

@@ -12,7 +12,8 @@ import numpy as np
 from . import _dolmen
 from ._comm import Comm, as_comm
 from ._layout import Layout
-from ._vector import Vector, dtype_name
+from ._dtypes import dtype_name
+from ._vector import Vector
 
 if TYPE_CHECKING:
     from numpy.typing import DTypeLike

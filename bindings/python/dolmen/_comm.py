@@ -5,9 +5,10 @@ from __future__ import annotations
 import pickle
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from functools import cache
 from typing import Any, overload
 
-from . import _dolmen
+from . import _dolmen, _session
 
 
 class Comm:
@@ -31,9 +32,7 @@ class Comm:
     _native: _dolmen.Comm
 
     def __init__(self, comm: Any) -> None:
-        from . import _session
-
-        _session.world()
+        _session.start()
         if isinstance(comm, Comm):
             self._native = comm._native
             return
@@ -185,6 +184,17 @@ class Comm:
         self._native.abort(code)
 
 
+def world() -> Comm:
+    """Return the communicator of all ranks; the first call initializes MPI."""
+    return Comm._wrap(_session.start())
+
+
+@cache
+def self_() -> Comm:
+    """Return the communicator of this rank alone, the same one each time: layouts of others would not fit together."""
+    return Comm._wrap(_session.start().alone())
+
+
 def _require_same_mpi() -> None:
     """Refuse two MPI libraries in one process, whose handles mean nothing to each other."""
     from mpi4py import MPI
@@ -205,9 +215,7 @@ def _first_line(text: str) -> str:
 def as_comm(comm: Any) -> Comm:
     """Return the communicator of an argument: None for all ranks, or one of dolmen or mpi4py."""
     if comm is None:
-        from . import _session
-
-        return _session.world()
+        return world()
     return comm if isinstance(comm, Comm) else Comm(comm)
 
 

@@ -318,7 +318,7 @@ class Group:
         layout, domain : Layout, optional
             Distribution of rows and columns; even by default.
         """
-        from ._vector import dtype_name
+        from ._dtypes import dtype_name
 
         rows, columns = self.file._native.matrix_shape(self.name)
         range_ = Layout(rows, self.file.comm) if layout is None else layout
@@ -382,10 +382,10 @@ class Dataset:
         dtype : {"f8", "f4", "c8", "c16"}, optional
             That of the dataset by default; float64 for integers.
         """
-        from ._vector import _NAMES, dtype_name
+        from ._dtypes import NAMES, dtype_name
 
         found = self.dtype.newbyteorder("=")
-        wanted = dtype_name(dtype if dtype is not None else found if found in _NAMES else "f8")
+        wanted = dtype_name(dtype if dtype is not None else found if found in NAMES else "f8")
         where = Layout(self.shape[0] if self.ndim else 1, self.file.comm) if layout is None else layout
         file = self.file._native
         if self.ndim == 2:

@@ -12,7 +12,8 @@ from ._comm import Comm, indices
 from ._layout import Layout, as_layout
 from ._multi_vector import MultiVector
 from ._operator import Adjoint, LinearOperator
-from ._vector import _NAMES, DTYPES, Vector, dtype_name
+from ._dtypes import DTYPES, NAMES, dtype_name
+from ._vector import Vector
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, DTypeLike, NDArray
@@ -104,7 +105,7 @@ class CsrMatrix(LinearOperator):
         domain : Layout or int, optional
             Distribution of the columns; by default that of the rows if there are as many, otherwise an even one.
         """
-        from ._session import world
+        from ._comm import world
 
         comm = layout.comm if isinstance(layout, Layout) else world()
         with comm.agreeing():
@@ -412,7 +413,7 @@ class RefillPlan:
 def _common_dtype(comm: Comm, values: NDArray[Any]) -> np.dtype[Any]:
     """Return the dtype that holds the values of all ranks: of integers float64."""
     with comm.agreeing():
-        dtype = values.dtype if values.dtype in _NAMES else np.result_type(values.dtype, np.float64)
+        dtype = values.dtype if values.dtype in NAMES else np.result_type(values.dtype, np.float64)
         dtype_name(dtype)
     if comm.size == 1:
         return dtype
@@ -422,6 +423,6 @@ def _common_dtype(comm: Comm, values: NDArray[Any]) -> np.dtype[Any]:
 
 
 def _restored(rows: Any) -> CsrMatrix:
-    from ._session import self_
+    from ._comm import self_
 
     return CsrMatrix.from_scipy(rows, Layout(rows.shape[0], self_()))

@@ -10,7 +10,8 @@ import numpy as np
 from . import _dolmen
 from ._comm import Comm
 from ._layout import Layout, as_layout
-from ._vector import DTYPES, Vector, dtype_name
+from ._dtypes import DTYPES, dtype_name
+from ._vector import Vector
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, DTypeLike, NDArray

@@ -11,7 +11,8 @@ from . import _dolmen
 from ._comm import Comm
 from ._layout import Layout, as_layout
 from ._multi_vector import MultiVector
-from ._vector import DTYPES, Vector, dtype_name
+from ._dtypes import DTYPES, dtype_name
+from ._vector import Vector
 
 if TYPE_CHECKING:
     from numpy.typing import DTypeLike

@@ -10,44 +10,28 @@ import atexit
 import sys
 import traceback
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import Any, NoReturn
 
 from . import _dolmen
 
-if TYPE_CHECKING:
-    from ._comm import Comm
-
-_world: Comm | None = None
-_self: Comm | None = None
+#: The communicator of all ranks, since MPI was started.
+_started: _dolmen.Comm | None = None
 #: Reason why this rank ends before the others, if it does.
 _failure: str | None = None
 
 
-def world() -> Comm:
-    """Return the communicator of all ranks; the first call initializes MPI.
+def start() -> _dolmen.Comm:
+    """Initialize MPI, unless that was done, and return the communicator of all ranks.
 
     Collective over all processes of the job at its first call.
     """
-    global _world
-    if _world is None:
-        from ._comm import Comm
-
-        native = _dolmen.start()
-        _world = Comm._wrap(native)
+    global _started
+    if _started is None:
+        _started = _dolmen.start()
         atexit.register(_end)
-        if native.size > 1:
+        if _started.size > 1:
             _hook_exits()
-    return _world
-
-
-def self_() -> Comm:
-    """Return the communicator of this rank alone."""
-    global _self
-    if _self is None:
-        from ._comm import Comm
-
-        _self = Comm._wrap(world()._native.alone())
-    return _self
+    return _started
 
 
 def environment() -> dict[str, Any]:
@@ -60,7 +44,7 @@ def environment() -> dict[str, Any]:
         (False if another library, such as mpi4py, did), ``blas``, ``blas_core``, ``blas_threads``,
         ``cpu_features``, ``hdf5``.
     """
-    world()
+    start()
     return _dolmen.environment()
 
 
@@ -82,7 +66,7 @@ def _hook_exits() -> None:
         _failure = f"uncaught {traceback.format_exception_only(kind, error)[-1].strip()}"
         # An error that all ranks have is told once.
         rank = getattr(error, "rank", None)
-        if not hasattr(error, "_dolmen_shared") or _world is None or _world.rank == (rank or 0):
+        if not hasattr(error, "_dolmen_shared") or _started is None or _started.rank == (rank or 0):
             show(kind, error, trace)
 
     def exit_with(code: Any = None) -> NoReturn:

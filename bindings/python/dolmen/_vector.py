@@ -8,24 +8,14 @@ import numpy as np
 
 from . import _dolmen
 from ._comm import Comm, indices
+from ._dtypes import DTYPES, NAMES, dtype_name
 from ._layout import Layout, as_layout
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, DTypeLike, NDArray
 
-#: The dtypes of vectors and matrices, by their short names.
-DTYPES: dict[str, np.dtype[Any]] = {"f4": np.dtype("f4"), "f8": np.dtype("f8"), "c8": np.dtype("c8"), "c16": np.dtype("c16")}
-_NAMES = {dtype: name for name, dtype in DTYPES.items()}
 #: NumPy, whose ufuncs call `Vector.__array_ufunc__`: type checkers know arrays only.
 _ufuncs: Any = np
-
-
-def dtype_name(dtype: DTypeLike) -> str:
-    """Return the short name of a dtype, which has to be one of the four."""
-    name = _NAMES.get(np.dtype(dtype))
-    if name is None:
-        raise TypeError(f"dtype {np.dtype(dtype)} is not one of float32, float64, complex64, complex128")
-    return name
 
 
 class Vector:
@@ -378,12 +368,12 @@ class Vector:
     def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **kwargs: Any) -> Any:
         from ._array_protocol import apply_ufunc
 
-        return apply_ufunc(ufunc, method, inputs, kwargs)
+        return apply_ufunc(Vector, ufunc, method, inputs, kwargs)
 
     def __array_function__(self, function: Any, types: Any, args: Any, kwargs: Any) -> Any:
         from ._array_protocol import apply_function
 
-        return apply_function(function, args, kwargs)
+        return apply_function(Vector, function, args, kwargs)
 
     def __dlpack__(self, **kwargs: Any) -> Any:
         """Return the owned entries as a DLPack capsule, without a copy."""
@@ -394,7 +384,7 @@ class Vector:
 
 
 def _restored(values: NDArray[Any]) -> Vector:
-    from ._session import self_
+    from ._comm import self_
 
     vector = Vector(Layout(len(values), self_()), values.dtype)
     vector.local[:] = values
@@ -442,7 +432,7 @@ def array(local: ArrayLike, layout: Layout | None = None, comm: Any = None) -> V
         values = np.asarray(local)
         if values.ndim != 1:
             raise ValueError(f"entries of a vector have one dimension, got {values.ndim}")
-        dtype = values.dtype if values.dtype in _NAMES else np.result_type(values.dtype, np.float64)
+        dtype = values.dtype if values.dtype in NAMES else np.result_type(values.dtype, np.float64)
         dtype_name(dtype)
         if layout is not None and len(values) != layout.local_size:
             raise ValueError(f"the layout has {layout.local_size} entries on this rank, got {len(values)}")
@@ -460,7 +450,7 @@ def scatter(values: ArrayLike | None, layout: Layout, root: int = 0) -> Vector:
     comm = layout.comm
     with comm.agreeing():
         given = np.ascontiguousarray(values) if comm.rank == root else None
-        name = dtype_name(given.dtype if given.dtype in _NAMES else "f8") if given is not None else ""
+        name = dtype_name(given.dtype if given.dtype in NAMES else "f8") if given is not None else ""
     name = comm.broadcast(name, root)
     if given is not None:
         given = given.astype(DTYPES[name], copy=False)

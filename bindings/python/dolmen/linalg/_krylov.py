@@ -324,7 +324,7 @@ def _call(callback: Any, system: System, snapshot: Snapshot) -> None:
 def _each_norm(callback: Callable[[float], Any], size: float) -> Callable[[_dolmen.Progress], None]:
     def monitor(progress: _dolmen.Progress) -> None:
         if progress.iteration > 0:
-            callback(np.float64(progress.residual / size))
+            callback(float(progress.residual / size))
 
     return monitor
 

@@ -11,7 +11,8 @@ import numpy as np
 from .._layout import Layout
 from .._matrix import CsrMatrix
 from .._operator import LinearOperator as DistributedOperator
-from .._vector import DTYPES, Vector
+from .._dtypes import DTYPES
+from .._vector import Vector
 from ._operator import LinearOperator, aslinearoperator, is_sparse
 
 
@@ -89,7 +90,7 @@ def _require_shape(A: Any) -> None:
 
 
 def _plain(A: Any, b: Any, x0: Any, least: np.dtype[Any] | None) -> System:
-    from .._session import self_
+    from .._comm import self_
 
     rows, columns = A.shape
     right = np.asarray(b)
