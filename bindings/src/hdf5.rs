@@ -365,7 +365,7 @@ impl Dataset {
         let slot = self.slot.borrow();
         let lent = slot.as_ref().ok_or_else(closed)?;
         for_element!(dtype, E => {
-            let values: PyReadonlyArray1<'_, E> = agree(py, lent.file.comm(), values.extract().map_err(PyErr::from))?;
+            let values: PyReadonlyArray1<'_, E> = agree(py, lent.file.comm(), values.extract())?;
             let values = agree(py, lent.file.comm(), values.as_slice().map_err(PyErr::from))?;
             local(py, released(py, || lent.dataset.write_slab(&start, &count, values)))
         })

@@ -29,6 +29,9 @@ impl<T: Element> From<CsrMatrix<T>> for Matrix {
     }
 }
 
+/// Rows, columns and values.
+type Triplets<'py> = (PyReadonlyArray1<'py, u64>, PyReadonlyArray1<'py, u64>, Bound<'py, PyAny>);
+
 fn duplicates(name: &str) -> PyResult<Duplicates> {
     match name {
         "add" => Ok(Duplicates::Add),
@@ -45,16 +48,15 @@ impl Matrix {
         py: Python<'_>,
         range: &Layout,
         domain: &Layout,
-        rows: PyReadonlyArray1<'_, u64>,
-        columns: PyReadonlyArray1<'_, u64>,
-        values: &Bound<'_, PyAny>,
+        entries: Triplets<'_>,
         dtype: &str,
         same: &str,
     ) -> PyResult<Matrix> {
         let duplicates = duplicates(same)?;
+        let (rows, columns, values) = entries;
         let (range, domain) = (&range.layout, &domain.layout);
         for_dtype!(dtype, T => {
-            let values: PyReadonlyArray1<'_, T> = agree(py, range.comm(), values.extract().map_err(PyErr::from))?;
+            let values: PyReadonlyArray1<'_, T> = agree(py, range.comm(), values.extract())?;
             let (rows, columns, values) = (rows.as_array(), columns.as_array(), values.as_array());
             let triplets = rows.iter().zip(columns.iter()).zip(values.iter()).map(|((row, column), value)| (*row, *column, *value));
             let matrix = local(py, released(py, || CsrMatrix::from_triplets(range, domain, triplets, duplicates)))?;
@@ -75,7 +77,7 @@ impl Matrix {
     ) -> PyResult<Matrix> {
         let (range, domain) = (&range.layout, &domain.layout);
         for_dtype!(dtype, T => {
-            let values: PyReadonlyArray1<'_, T> = agree(py, range.comm(), values.extract().map_err(PyErr::from))?;
+            let values: PyReadonlyArray1<'_, T> = agree(py, range.comm(), values.extract())?;
             let values = values.as_array().to_vec();
             let starts = starts.as_array().iter().map(|start| usize::try_from(*start).unwrap_or(usize::MAX)).collect();
             let columns = columns.as_array().to_vec();
@@ -316,7 +318,7 @@ fn factors_of<'v, T: Element>(_: &CsrMatrix<T>, factors: &'v Vector) -> PyResult
 }
 
 fn values_of<'py, T: Element>(_: &CsrMatrix<T>, values: &Bound<'py, PyAny>) -> PyResult<PyReadonlyArray1<'py, T>> {
-    values.extract().map_err(PyErr::from)
+    values.extract()
 }
 
 fn converted<S: Element, T: Element>(a: &CsrMatrix<S>) -> dolmen::core::Result<CsrMatrix<T>> {

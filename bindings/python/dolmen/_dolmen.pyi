@@ -140,7 +140,7 @@ class MultiVector:
 class Matrix:
     @staticmethod
     def from_coo(
-        range: Layout, domain: Layout, rows: _Ids, columns: _Ids, values: NDArray[Any], dtype: str, same: str
+        range: Layout, domain: Layout, entries: tuple[_Ids, _Ids, NDArray[Any]], dtype: str, same: str
     ) -> Matrix: ...
     @staticmethod
     def from_csr(

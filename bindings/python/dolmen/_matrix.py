@@ -88,7 +88,7 @@ class CsrMatrix(LinearOperator):
         dtype = _common_dtype(range_.comm, given)
         given = np.ascontiguousarray(given, dtype=dtype).reshape(-1)
         native = _dolmen.Matrix.from_coo(
-            range_._native, domain_._native, i, j, given, dtype_name(dtype), duplicates
+            range_._native, domain_._native, (i, j, given), dtype_name(dtype), duplicates
         )
         return cls._wrap(native)
 
