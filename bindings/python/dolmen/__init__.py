@@ -19,7 +19,15 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
-from ._dolmen import __version__
+try:
+    from ._dolmen import __version__
+except ImportError as error:
+    if "libmpi" not in str(error):
+        raise
+    raise ImportError(
+        f"{error}; dolmen needs an MPI library: pip install mpich installs one, and on a cluster the module of MPICH, "
+        "Intel MPI, MVAPICH or Cray MPICH has it (the folder of libmpi.so.12 must be in LD_LIBRARY_PATH)"
+    ) from None
 
 #: Module of each name of the package.
 _HOME = {
