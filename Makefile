@@ -6,7 +6,7 @@ export MPI
 
 CARGO := . scripts/flavour.sh && cargo
 
-.PHONY: help setup demo test lint doc bench python python-doc clean
+.PHONY: help setup demo test lint doc bench python python-doc wheel clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -38,6 +38,9 @@ python: setup ## build the Python module into out/venv
 
 python-doc: python ## write the reference of the Python module to out/python-doc
 	@scripts/python-doc.sh
+
+wheel: ## build the self-contained wheel out/wheel/dolmen-*.whl against MPICH
+	@scripts/wheel.sh
 
 clean: ## remove everything built and written
 	rm -rf target out

@@ -8,6 +8,8 @@
 #   plain         nothing else is installed
 #   libclang-cpp  libclang-cpp14 is installed, which is not the libclang that bindgen loads
 #   mpich         MPICH is the only MPI
+#   wheel         Python with venv and pip, no Rust, no compiler, no MPI; the command is scripts/wheel-test.sh unless
+#                 given, for the wheel that make wheel left in out/wheel; only if -c names it
 # -k keeps what was compiled of crates that link to no library of the system, for the next run with -k.
 #
 # Needs root. The minimal system is made once by debootstrap and kept in DOLMEN_BARE_DIR
@@ -30,7 +32,6 @@ while getopts c:kh option; do
     esac
 done
 shift $((OPTIND - 1))
-[ $# -gt 0 ] || set -- "make demo" "make test"
 
 if [ "$(id -u)" -ne 0 ]; then
     echo "bare: needs root, for chroot and mounts" >&2
@@ -51,7 +52,8 @@ packages_of() {
         plain) ;;
         libclang-cpp) echo libclang-cpp14 ;;
         mpich) echo libmpich-dev mpich ;;
-        *) echo "bare: no case is called $1: plain, libclang-cpp, mpich" >&2; exit 2 ;;
+        wheel) echo python3 python3-venv python3-pip ;;
+        *) echo "bare: no case is called $1: plain, libclang-cpp, mpich, wheel" >&2; exit 2 ;;
     esac
 }
 
@@ -106,7 +108,7 @@ inside() {
         mount --rbind /dev "$root/dev"
         mount --bind /sys "$root/sys"
         mkdir -p "$root/opt/rust" "$root/root/dolmen/target"
-        mount --bind -o ro "$rust" "$root/opt/rust"
+        [ -z "$rust" ] || mount --bind -o ro "$rust" "$root/opt/rust"
         mount --bind "$registry" "$root/root/.cargo/registry"
         [ -z "$compiled" ] || mount --bind "$compiled" "$root/root/dolmen/target"
         exec chroot "$root" "$@"' inside "$root" "$rust" "$cargo_home/registry" "$compiled" \
@@ -119,6 +121,17 @@ linked_crates() {
     cargo metadata --format-version 1 --manifest-path "$1/Cargo.toml" | "$python" -c '
 import json, sys
 print(*("-p " + package["name"] for package in json.load(sys.stdin)["packages"] if package["links"]))'
+}
+
+# The wheel, for a system that builds nothing.
+bring_wheel() {
+    local root=$1
+    if ! compgen -G "out/wheel/dolmen-*.whl" >/dev/null; then
+        echo "bare: there is no out/wheel/dolmen-*.whl: run make wheel" >&2
+        return 1
+    fi
+    mkdir -p "$root/root/dolmen/out/wheel"
+    cp out/wheel/dolmen-*.whl "$root/root/dolmen/out/wheel/"
 }
 
 # One line for a command and how it ended.
@@ -134,22 +147,29 @@ attempt() {
 }
 
 run_case() {
-    local name=$1 root=$store/case-$1 log=$logs/$1.log packages compiled=
+    local name=$1 root=$store/case-$1 log=$logs/$1.log rust=$rust packages compiled=
     shift
+    if [ "$name" = wheel ]; then
+        rust=
+        [ $# -gt 0 ] || set -- scripts/wheel-test.sh
+    fi
+    [ $# -gt 0 ] || set -- "make demo" "make test"
     packages=$(packages_of "$name")
     rm -rf --one-file-system "$root"
     cp -a "$base" "$root"
     copy_settings "$root"
     git clone --quiet . "$root/root/dolmen"
     : >"$log"
-    if [ "$keep" = yes ]; then
+    if [ "$name" = wheel ]; then
+        bring_wheel "$root" || return 1
+    elif [ "$keep" = yes ]; then
         compiled=$store/target-$name
         mkdir -p "$compiled"
     fi
     if [ -n "$packages" ]; then
         inside "$root" "apt-get update -q && apt-get install -y -q --no-install-recommends $packages" >>"$log" 2>&1
     fi
-    if [ "$keep" = yes ]; then
+    if [ -n "$compiled" ]; then
         inside "$root" "cargo clean $(linked_crates "$root/root/dolmen")" >>"$log" 2>&1
     fi
     local command
