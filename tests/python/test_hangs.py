@@ -157,6 +157,31 @@ def test_ctrl_c_on_one_rank_stops_all():
     assert process.returncode == 0 and process.stdout.count("interrupted") == 3, process.stdout
 
 
+@pytest.mark.parametrize("ranks, presses", [([1], 1), ([0, 1, 2], 2)])
+def test_ctrl_c_inside_a_python_operator(ranks, presses):
+    # After the first Ctrl-C a rank takes part in the rest of the iteration. The second one acts at once.
+    process = run(3, f"""
+        import os, signal
+        import dolmen as dm
+        A = dm.CsrMatrix.from_diagonals([-1, 2, -1], [-1, 0, 1], 1000)
+        calls = products = 0
+        def apply(x):
+            global calls, products
+            calls += 1
+            if calls == 5 and dm.world.rank in {ranks}:
+                for _ in range({presses}):
+                    os.kill(os.getpid(), signal.SIGINT)
+            y = A @ x
+            products += 1
+            return y
+        try:
+            dm.solve(dm.LinearOperator(1000, apply), dm.ones(1000), method="cg", rtol=1e-30, max_iterations=10**9, dtol=1e30)
+        except KeyboardInterrupt:
+            print("interrupted after", calls - products, dm.ones(10).sum())
+    """)
+    assert process.returncode == 0 and process.stdout.count(f"interrupted after {presses - 1} 10.0") == 3, process.stdout
+
+
 def test_other_threads_run_during_a_solve():
     process = run(1, """
         import threading, time

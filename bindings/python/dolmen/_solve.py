@@ -6,11 +6,13 @@ import json
 import os
 import re
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
 from . import _dolmen
+from ._interrupt import delayed
 from ._matrix import CsrMatrix
 from ._multi_vector import MultiVector
 from ._operator import LinearOperator, aslinearoperator
@@ -115,7 +117,6 @@ def solve(
     operator, b = _promoted(operator, b)
     if norm not in ("true", "preconditioned", "natural"):
         raise ValueError(f"norm={norm!r} is not known; use \"true\", \"preconditioned\" or \"natural\"")
-    several = isinstance(b, MultiVector)
     x = _guess(operator, b, x0)
     texts = {"method": method, "preconditioner": preconditioner if isinstance(preconditioner, str) else "operator"}
     options = {
@@ -125,7 +126,6 @@ def solve(
         "norm": norm,
         "fast": fast,
         "max_iterations": max_iterations,
-        "monitor": monitor,
         "snapshots": None if snapshots is None else lambda native: snapshots(Snapshot._wrap(native)),
         "snapshot_every": snapshot_every if snapshots is not None else 0,
         "resume": resume._native if isinstance(resume, Snapshot) else None,
@@ -133,6 +133,20 @@ def solve(
         "projection": _projection(operator, null_space),
         "preconditioner": None,
     }
+    python = monitor is not None or snapshots is not None or _is_python(operator) or _is_python(preconditioner)
+    with delayed(monitor) if python and operator.comm.size > 1 else nullcontext(monitor) as options["monitor"]:
+        return _dispatch(operator, b, x, method, preconditioner, max_iterations, options)
+
+
+def _is_python(operator: Any) -> bool:
+    """Tell whether Python functions may be called for an operator or a preconditioner."""
+    return not (operator is None or isinstance(operator, (str, CsrMatrix, Preconditioner)))
+
+
+def _dispatch(
+    operator: LinearOperator, b: Any, x: Any, method: str | None, preconditioner: Any, max_iterations: int | None, options: dict[str, Any]
+) -> tuple[Any, Any]:
+    """Solve by the choice from the matrix, or by the method that is named; `x` becomes the solution."""
     automatic = isinstance(preconditioner, str) and preconditioner == "auto"
     # The choice does not know these: a method that is named gets no preconditioner then.
     special = [name for name, default in _SPECIAL.items() if options[name] != default]
@@ -141,12 +155,12 @@ def solve(
             raise ValueError(f"{_SPOKEN.get(special[0], special[0])} needs a method that is named: method=\"cg\", \"gmres\", ...")
         return x, _choose(operator, b, x, method, None if automatic else preconditioner, options)
     if method is None:
-        method = "cg" if several else _need_method(operator)
+        method = "cg" if isinstance(b, MultiVector) else _need_method(operator)
     options["max_iterations"] = _MAX_ITERATIONS if max_iterations is None else max_iterations
     made = _preconditioner(operator, "none" if automatic else preconditioner)
     options["preconditioner"] = None if made is None else made._native
     native = _dolmen.solve(operator._native, b._native, x._native, method, options)
-    return x, ([report_of(one) for one in native] if several else report_of(native))
+    return x, ([report_of(one) for one in native] if isinstance(b, MultiVector) else report_of(native))
 
 
 def _choose(
