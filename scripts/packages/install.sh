@@ -9,7 +9,8 @@ shift
 python=${PYTHON:-$prefix/bin/python}
 cd "$(dirname "$0")/../.."
 
-cargo build --release --locked -p dolmen-command -p dolmen-mapmaker
+# With the features that the module has, so that crates are compiled once.
+cargo build --release --locked --bins -p dolmen-py -p dolmen-command -p dolmen-mapmaker
 mkdir -p "$prefix/bin"
 install "${CARGO_TARGET_DIR:-target}/release/dolmen" "${CARGO_TARGET_DIR:-target}/release/mapmaker" "$prefix/bin"
 "$python" -m pip install --prefix "$prefix" --no-deps "$@" ./bindings
