@@ -35,7 +35,9 @@ case $kind in
         folder=$PWD/out/module built=$target_dir/release/lib_dolmen.so
         ;;
     dev)
-        install numpy scipy h5py pytest mypy mpi4py tqdm cloudpickle ipyparallel distributed
+        # Debian's matplotlib does not draw in notebooks of newer ones.
+        "$venv/bin/python" -m pip install --quiet "ipython<9" "matplotlib-inline<0.2"
+        install numpy scipy h5py pytest mypy mpi4py tqdm cloudpickle ipyparallel distributed nbclient ipykernel
         cargo build --quiet --workspace --lib
         folder=$PWD/out/test-module built=$target_dir/debug/lib_dolmen.so
         ;;

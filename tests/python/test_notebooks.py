@@ -1,0 +1,106 @@
+"""Notebooks run and are stored without outputs; engines of ipyparallel stay usable after an exception and an interrupt."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+
+import pytest
+from launch import ROOT
+
+sys.path.insert(0, str(ROOT / "scripts"))
+from notebooks import configure_engines, stripped
+
+NOTEBOOKS = sorted((ROOT / "examples" / "python").glob("*.ipynb"))
+NEEDS = {"cmb": ["healpy", "matplotlib"], "parallel": ["ipyparallel", "matplotlib", "mpi4py"]}
+#: Seconds in which each of these ends on a busy machine.
+LIMIT = 120
+
+
+def run(*arguments, cwd, **environment):
+    """Runs Python in a session of its own, which ends with it; returns what it prints."""
+    # Not the environment of a launcher that this process itself may have been started by.
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith(("OMPI_", "PMIX_", "PMI_"))}
+    process = subprocess.Popen(
+        [sys.executable, *map(str, arguments)], cwd=cwd, env={**inherited, **environment}, text=True,
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True
+    )
+    try:
+        output, _ = process.communicate(timeout=LIMIT)
+    except subprocess.TimeoutExpired:
+        os.killpg(process.pid, signal.SIGKILL)
+        output, _ = process.communicate()
+        raise AssertionError(f"{arguments} did not end within {LIMIT} s:\n{output}") from None
+    assert process.returncode == 0, output
+    return output
+
+
+@pytest.mark.parametrize("notebook", NOTEBOOKS, ids=lambda notebook: notebook.stem)
+def test_a_notebook_runs(notebook, tmp_path):
+    for module in ["nbclient", "ipykernel", *NEEDS[notebook.stem]]:
+        pytest.importorskip(module)
+    run(ROOT / "scripts" / "notebooks.py", "run", notebook, "--output", tmp_path, cwd=tmp_path)
+    cells = json.loads((tmp_path / notebook.name).read_text())["cells"]
+    pictures = [output for cell in cells for output in cell.get("outputs", []) if "image/png" in output.get("data", {})]
+    assert len(pictures) == sum("plt.show()" in "".join(cell["source"]) for cell in cells) > 0
+
+
+@pytest.mark.parametrize("notebook", NOTEBOOKS, ids=lambda notebook: notebook.stem)
+def test_a_notebook_is_stored_without_outputs(notebook):
+    text = notebook.read_text(encoding="utf-8")
+    assert text == stripped(text), f"run scripts/notebooks.py strip {notebook.relative_to(ROOT)}"
+
+
+ENGINES = """
+import json, pathlib, time
+import ipyparallel as ipp
+
+SETUP = '''
+import pathlib, time
+import dolmen as dm
+n, calls = 50_000, 0
+A = dm.CsrMatrix.from_diagonals([-1, 2, -1], [-1, 0, 1], n)
+def apply(x):
+    global calls
+    calls += 1
+    if calls == 10 and dm.world.rank == 0:
+        pathlib.Path("begun").touch()
+    y = A @ x
+    # The others wait for rank 0 in the next product when the signal arrives.
+    if dm.world.rank == 0:
+        time.sleep(0.05)
+    return A @ y
+'''
+SOLVE = 'dm.solve(dm.LinearOperator(n, apply), dm.ones(n), method="cg", rtol=1e-30, max_iterations=10**9, dtol=1e30)'
+FAIL = '''
+with dm.world.agreeing():
+    if dm.world.rank == 1:
+        raise ValueError("only here")
+'''
+
+def exceptions(pending):
+    try:
+        return pending.get(timeout=30)
+    except ipp.error.CompositeError as error:
+        return [name for name, *_ in error.elist]
+
+with ipp.Cluster(engines="mpi", n=3) as rc:
+    view = rc[:]
+    view.execute(SETUP, block=True)
+    solving = view.execute(SOLVE)
+    while not pathlib.Path("begun").exists():
+        time.sleep(0.05)
+    rc.send_signal("SIGINT", block=True)
+    found = [exceptions(solving), exceptions(view.execute(FAIL))]
+    view.execute("total = dm.ones(10).sum()", block=True)
+    found.append(view["total"])
+pathlib.Path("found").write_text(json.dumps(found))
+"""
+
+
+def test_engines_stay_usable(tmp_path):
+    for module in ["ipyparallel", "mpi4py"]:
+        pytest.importorskip(module)
+    run("-c", ENGINES, cwd=tmp_path, IPYTHONDIR=configure_engines(tmp_path / "ipython"))
+    assert json.loads((tmp_path / "found").read_text()) == [["KeyboardInterrupt"] * 3, ["ValueError"] * 3, [10.0] * 3]
