@@ -151,7 +151,9 @@ def _files_opened() -> None:
 
 
 def _two_ranks() -> None:
-    launcher = next((name for name in ("mpiexec", "mpirun") if shutil.which(name)), None)
+    # That of the environment first: it belongs to the MPI of the package mpich.
+    beside = os.path.dirname(sys.executable) + os.pathsep + os.environ.get("PATH", os.defpath)
+    launcher = next((found for name in ("mpiexec", "mpirun") if (found := shutil.which(name, path=beside))), None)
     if launcher is None:
         _say("two ranks", "no mpiexec or mpirun in PATH; start this check by your launcher")
         return
@@ -168,8 +170,9 @@ def _two_ranks() -> None:
         _say("two ranks", f"talk to each other, started by {launcher}")
         return
     _say("two ranks", "FAILED")
-    last = (child.stderr or child.stdout).strip().splitlines()[-1:] or ["no output"]
-    _advice.append(f"two ranks: {' '.join(command)} failed: {last[0]}; use the launcher of the MPI above")
+    lines = [line.strip() for line in (child.stderr or child.stdout).splitlines() if line.strip(" -=\n")]
+    told = lines[0] if lines else "each rank is alone" if child.returncode == 0 else "no output"
+    _advice.append(f"two ranks: {' '.join(command)} failed: {told}; use the launcher of the MPI above")
 
 
 def _without_launcher() -> dict[str, Any]:

@@ -1,0 +1,62 @@
+"""A Python solve that is killed at random moments and resumed on other numbers of ranks has the bits of one that was not."""
+
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+
+from launch import ROOT, mpirun
+
+PROGRAM = """
+import sys
+import numpy as np
+import dolmen as dm
+
+n = 60_000
+A = dm.CsrMatrix.from_diagonals([-1.0, 2.0002, -1.0], [-1, 0, 1], n)
+x, report = dm.solve(
+    A, dm.random(n, 1), method="cg", preconditioner="none", rtol=1e-11, checkpoint="ck", every=0.05, resume=True,
+    snapshot_every=20, snapshots=lambda snapshot: None,
+)
+report.require_converged()
+whole = x.gather(0)
+if dm.world.rank == 0:
+    np.save("x.npy", whole)
+    print("iterations", report.iterations)
+"""
+
+
+def test_killed_and_resumed_on_other_ranks(in_folder):
+    draw = random.Random(7)
+    kills = int(os.environ.get("DOLMEN_KILLS", "3"))
+    (in_folder / "solve.py").write_text(PROGRAM)
+    undisturbed = in_folder / "undisturbed"
+    undisturbed.mkdir()
+    assert mpirun(1, in_folder / "solve.py", cwd=undisturbed).returncode == 0
+    killed = 0
+    for attempt in range(20 * kills):
+        ranks = draw.choice([1, 2, 3])
+        command = [str(ROOT / "scripts" / "mpirun.sh"), "-n", str(ranks), sys.executable, str(in_folder / "solve.py")]
+        process = subprocess.Popen(command, cwd=in_folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True)
+        if killed < kills:
+            try:
+                process.wait(draw.uniform(0.6, 2.5))
+            except subprocess.TimeoutExpired:
+                os.killpg(process.pid, signal.SIGKILL)
+                process.wait()
+                # Ranks are children of the launcher's daemon; they end when it is gone.
+                time.sleep(0.3)
+                subprocess.run(["pkill", "-9", "-f", str(in_folder / "solve.py")], check=False)
+                killed += 1
+                continue
+        output, _ = process.communicate(timeout=120)
+        assert process.returncode == 0, output
+        if killed >= kills:
+            break
+        # It converged before it could be killed: once more from the beginning.
+        for path in (in_folder / "ck").iterdir():
+            path.unlink()
+    assert killed == kills
+    assert (in_folder / "x.npy").read_bytes() == (undisturbed / "x.npy").read_bytes()
