@@ -13,7 +13,7 @@ use crate::errors::local;
 use crate::gil::released;
 use crate::layout::Layout;
 use crate::typed::{Any, Element, MultiVectors, number};
-use crate::vector::Vector;
+use crate::vector::{Vector, being_written, require_memory};
 
 /// The owned entries of several vectors.
 #[pyclass(unsendable, module = "dolmen._dolmen")]
@@ -31,7 +31,10 @@ impl<T: Element> From<CoreVectors<T>> for MultiVector {
 impl MultiVector {
     #[staticmethod]
     fn zeros(layout: &Layout, columns: usize, dtype: &str) -> PyResult<MultiVector> {
-        for_dtype!(dtype, T => Ok(CoreVectors::<T>::zeros(&layout.layout, columns).into()))
+        for_dtype!(dtype, T => {
+            require_memory::<T>(&layout.layout, columns)?;
+            Ok(CoreVectors::<T>::zeros(&layout.layout, columns).into())
+        })
     }
 
     #[getter]
@@ -51,13 +54,14 @@ impl MultiVector {
 
     /// The owned entries as a NumPy array of rows and columns on the memory of the vectors, which it keeps alive.
     #[getter]
-    fn local<'py>(this: Bound<'py, Self>) -> Bound<'py, PyAny> {
+    fn local<'py>(this: Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
         fn view<'py, T: Element>(vectors: *const CoreVectors<T>, owner: Bound<'py, PyAny>) -> Bound<'py, PyAny> {
             // SAFETY: the memory belongs to `owner`, which the array keeps alive, and does not move.
             unsafe { PyArray2::borrow_from_array(&(*vectors).view(), owner).into_any() }
         }
         let owner = this.clone().into_any();
-        each!(&this.borrow().any, x => view(x, owner))
+        let vectors = this.try_borrow().map_err(|_| being_written())?;
+        Ok(each!(&vectors.any, x => view(x, owner)))
     }
 
     fn copy(&self) -> MultiVector {

@@ -8,7 +8,7 @@ use dolmen::core::random::Philox;
 use dolmen::core::{Reduction, Vector as CoreVector};
 use numpy::ndarray::ArrayView1;
 use numpy::{PyArray1, PyReadonlyArray1};
-use pyo3::exceptions::PyValueError;
+use pyo3::exceptions::{PyMemoryError, PyRuntimeError, PyValueError};
 use pyo3::prelude::*;
 
 use crate::errors::{agree, local};
@@ -38,7 +38,10 @@ impl<T: Element> From<CoreVector<T>> for Vector {
 impl Vector {
     #[staticmethod]
     fn zeros(layout: &Layout, dtype: &str) -> PyResult<Vector> {
-        for_dtype!(dtype, T => Ok(CoreVector::<T>::zeros(&layout.layout).into()))
+        for_dtype!(dtype, T => {
+            require_memory::<T>(&layout.layout, 1)?;
+            Ok(CoreVector::<T>::zeros(&layout.layout).into())
+        })
     }
 
     /// The entries of rank `root`, spread over the layout; other ranks give none.
@@ -70,13 +73,14 @@ impl Vector {
 
     /// The owned entries as a NumPy array on the memory of the vector, which it keeps alive.
     #[getter]
-    fn local<'py>(this: Bound<'py, Self>) -> Bound<'py, PyAny> {
+    fn local<'py>(this: Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
         fn view<'py, T: Element>(owned: *const [T], owner: Bound<'py, PyAny>) -> Bound<'py, PyAny> {
             // SAFETY: the memory belongs to `owner`, which the array keeps alive, and does not move.
             unsafe { PyArray1::borrow_from_array(&ArrayView1::from(&*owned), owner).into_any() }
         }
         let owner = this.clone().into_any();
-        each!(&this.borrow().any, x => view(x.owned(), owner))
+        let vector = this.try_borrow().map_err(|_| being_written())?;
+        Ok(each!(&vector.any, x => view(x.owned(), owner)))
     }
 
     fn copy(&self) -> Vector {
@@ -216,6 +220,23 @@ impl Vector {
         let random = Philox::new(seed);
         each!(&mut self.any, x => if normal { x.fill_normal(&random, stream) } else { x.fill_uniform(&random, stream) });
     }
+}
+
+/// The error of an object that a call under way changes.
+pub(crate) fn being_written() -> PyErr {
+    PyRuntimeError::new_err("the vector is being written by a call under way; use the vector that the function was given")
+}
+
+/// Refuses more entries than the memory of this rank has room for.
+pub(crate) fn require_memory<T: Element>(layout: &dolmen::core::Layout, columns: usize) -> PyResult<()> {
+    const SMALL: usize = 1 << 24;
+    let count = layout.local_len().checked_mul(columns);
+    if count.is_some_and(|count| count <= SMALL || dolmen::core::memory::try_zeros::<T>(count).is_some()) {
+        return Ok(());
+    }
+    let (rows, dtype) = (layout.local_len(), T::DTYPE);
+    let text = format!("{rows} rows of {columns} column(s) of {dtype} do not fit into the memory of one rank; use more ranks");
+    Err(PyMemoryError::new_err(text))
 }
 
 /// Runs a reduction; short ones on one rank keep the interpreter's lock, whose release costs more than they do.

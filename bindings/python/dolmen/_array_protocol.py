@@ -19,16 +19,19 @@ _REDUCTIONS = {np.add: "sum", np.maximum: "max", np.minimum: "min"}
 
 def apply_ufunc(kind: type[Vector], ufunc: np.ufunc, method: str, inputs: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     """Return a ufunc of vectors, which are of this kind and on one layout, and numbers."""
-    if method == "reduce" and ufunc in _REDUCTIONS and len(inputs) == 1 and not set(kwargs) - {"axis"}:
+    if method == "reduce" and ufunc in _REDUCTIONS and len(inputs) == 1 and not set(kwargs) - {"axis"} and kwargs.get("axis") in (None, 0):
         return getattr(inputs[0], _REDUCTIONS[ufunc])()
     if method != "__call__":
-        raise TypeError(f"numpy.{ufunc.__name__}.{method} of a distributed vector is not defined; use x.local")
+        raise TypeError(f"numpy.{ufunc.__name__}.{method} of a distributed vector is not defined; use x.local or x.gather()")
     if ufunc is np.matmul and all(isinstance(value, kind) for value in inputs):
         return inputs[0] @ inputs[1]
     outs = kwargs.pop("out", ())
     layout = _common_layout([value for value in (*inputs, *outs) if isinstance(value, kind)])
-    if isinstance(kwargs.get("where"), kind):
-        raise TypeError("where= of a distributed vector is not defined; use x.local")
+    if kwargs.get("where", True) is not True:
+        raise TypeError("where= of a distributed vector is not defined; use x.local or x.gather()")
+    for value in outs:
+        if value is not None and not isinstance(value, kind):
+            raise TypeError("out= of a distributed vector is a vector; use x.local for arrays")
     locals_ = [_local(kind, value) for value in inputs]
     if outs:
         ufunc(*locals_, out=tuple(None if out is None else out.local for out in outs), **kwargs)
@@ -76,7 +79,7 @@ def apply_function(kind: type[Vector], function: Any, args: tuple[Any, ...], kwa
     implementation = _FUNCTIONS.get(function)
     if implementation is None:
         name = f"{function.__module__}.{function.__name__}"
-        raise TypeError(f"{name} of a distributed vector is not defined; use x.local for the owned entries")
+        raise TypeError(f"{name} of a distributed vector is not defined; use x.local for the owned entries or x.gather() for all")
     if implementation in (_close, _equal):
         return implementation(kind, *args, **kwargs)
     return implementation(*args, **kwargs)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from . import _dolmen
-from ._comm import Comm, as_comm
+from ._comm import Comm, as_comm, count
 from ._layout import Layout
 from ._dtypes import dtype_name
 from ._vector import Vector
@@ -51,6 +51,8 @@ class CheckpointStore:
     def __init__(self, folder: str | os.PathLike[str], comm: Any = None, keep: int = 2) -> None:
         self.comm: Comm = as_comm(comm)
         self.folder = os.fspath(folder)
+        if count(keep, "keep") == 0:
+            raise ValueError("keep=0: a store keeps one checkpoint at least")
         self._native = _dolmen.CheckpointStore(self.comm._native, self.folder, keep)
 
     def save(self, state: Mapping[str, Any], config: str = "") -> str:
@@ -59,7 +61,8 @@ class CheckpointStore:
         Parameters
         ----------
         state : mapping
-            Vectors; texts, whole numbers from 0 on, numbers, and lists or arrays of real numbers, which all ranks have alike.
+            Values may be vectors, strings, numbers, or one-dimensional real arrays. All values other than vectors must be equal on all
+            ranks. Strings and whole numbers from 0 on come back as such, other numbers as arrays.
         config : str
             A text that has to be the same when the state is loaded.
 
@@ -69,6 +72,7 @@ class CheckpointStore:
             The file.
         """
         texts, integers, reals, vectors = [], [], [], []
+        shared: list[str] = []
         with self.comm.agreeing():
             for name, value in state.items():
                 if isinstance(value, Vector):
@@ -78,7 +82,13 @@ class CheckpointStore:
                 elif isinstance(value, (int, np.integer)) and not isinstance(value, bool) and value >= 0:
                     integers.append((name, int(value)))
                 else:
-                    reals.append((name, np.asarray(value, dtype=np.float64).reshape(-1).tolist()))
+                    array = np.asarray(value)
+                    if array.dtype.kind not in "biuf" or array.ndim > 1:
+                        raise TypeError(f"{name}: expected a vector, a string, a number or a one-dimensional real array; got {value!r:.60}")
+                    reals.append((name, array.astype(np.float64).reshape(-1).tolist()))
+        for name, value in [*texts, *integers, *reals, *((name, vector.dtype) for name, vector in vectors)]:
+            shared.append(f"{name}: {value!r}")
+        self.comm.require_same("\n".join([config, *shared]).encode(), f"the state for {self.folder}, apart from entries of vectors,")
         _, path = self._native.save(config, texts, integers, reals, vectors)
         return os.fspath(path)
 
@@ -140,7 +150,7 @@ class Restored:
         if value is None:
             value = self._native.reals(name)
             if value is None:
-                raise KeyError(f"{self.path} has no text, number or list {name!r}; vectors are had by vector({name!r}, layout)")
+                raise KeyError(f"{self.path} has no text, number or list {name!r}; read vectors with restored.vector({name!r}, layout)")
             return np.array(value)
         return value
 

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import hashlib
 import pickle
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import cache
+from numbers import Integral, Real
+from operator import index
 from typing import Any, overload
 
 from . import _dolmen, _session
+from ._errors import make
 
 
 class Comm:
@@ -82,6 +86,12 @@ class Comm:
         _require_same_mpi()
         return MPI.Comm.f2py(self._native.to_fortran())
 
+    def __copy__(self) -> Comm:
+        return self
+
+    def __deepcopy__(self, memo: Any) -> Comm:
+        return self
+
     def duplicate(self) -> Comm:
         """Return a group of the same ranks with messages of its own. Collective."""
         return Comm._wrap(self._native.duplicate())
@@ -96,7 +106,10 @@ class Comm:
         key : int
             Order of the ranks in their group; equal keys keep the order they have here.
         """
-        part = self._native.split(color, key)
+        with self.agreeing():
+            chosen = None if color is None else count(color, "split: color")
+            order = count(key, "split: key")
+        part = self._native.split(chosen, order)
         return None if part is None else Comm._wrap(part)
 
     def split_shared(self) -> Comm:
@@ -133,37 +146,64 @@ class Comm:
         """Return the sum of a number over the ranks. Collective.
 
         Sums of integers are exact; those of other numbers depend on the number of ranks. Sums over vectors do not
-        (`Vector.sum`).
+        (`Vector.sum`). Where one rank gives an integer and another a float, all are floats.
         """
-        return self._reduce("sum", value)
+        if self._are_integers(value):
+            # In halves, whose sums do not overflow.
+            high, low = self._native.reduce_integers("sum", [int(value) >> 32, int(value) & 0xFFFFFFFF])
+            return (high << 32) + low
+        return self._native.reduce_reals("sum", [float(value)])[0]
 
     @overload
     def max(self, value: int) -> int: ...
     @overload
     def max(self, value: float) -> float: ...
     def max(self, value: float) -> float:
-        """Return the largest of the ranks' numbers. Collective."""
-        return self._reduce("max", value)
+        """Return the largest of the ranks' numbers; NaN if one is. Collective."""
+        return self._extreme("max", value)
 
     @overload
     def min(self, value: int) -> int: ...
     @overload
     def min(self, value: float) -> float: ...
     def min(self, value: float) -> float:
-        """Return the smallest of the ranks' numbers. Collective."""
-        return self._reduce("min", value)
+        """Return the smallest of the ranks' numbers; NaN if one is. Collective."""
+        return self._extreme("min", value)
 
-    def _reduce(self, operation: str, value: float) -> float:
-        if isinstance(value, int):
-            return self._native.reduce_integers(operation, [value])[0]
-        return self._native.reduce_reals(operation, [float(value)])[0]
+    def _extreme(self, operation: str, value: float) -> float:
+        if self._are_integers(value):
+            return self._native.reduce_integers(operation, [int(value)])[0]
+        number = float(value)
+        (missing,) = self._native.reduce_integers("max", [int(number != number)])
+        return float("nan") if missing else self._native.reduce_reals(operation, [number])[0]
+
+    def _are_integers(self, value: float) -> bool:
+        """Return True if all ranks give an integer. Collective."""
+        with self.agreeing():
+            whole = isinstance(value, Integral)
+            if whole and not -(1 << 62) <= int(value) < 1 << 62:
+                raise OverflowError(f"{value} is beyond 2^62; reduce it as a float")
+            if not isinstance(value, Real):
+                raise TypeError(f"expected a number, got {type(value).__name__}")
+        (fractions,) = self._native.reduce_integers("max", [int(not whole)])
+        return fractions == 0
+
+    def require_same(self, value: bytes, what: str) -> None:
+        """Raise a `RanksDisagreeError` unless all ranks give the same bytes. Collective."""
+        if self.size == 1:
+            return
+        digest = int.from_bytes(hashlib.blake2b(value, digest_size=7).digest(), "big")
+        (largest,) = self._native.reduce_integers("max", [digest])
+        (smallest,) = self._native.reduce_integers("min", [digest])
+        if largest != smallest:
+            raise make("RanksDisagreeError", f"{what} differs between the ranks; give the same on all of them", "RanksDisagree", None, None)
 
     @contextmanager
     def agreeing(self) -> Iterator[None]:
         """Make the ranks agree on whether a block raised an exception. Collective.
 
-        If it did on any rank, all ranks raise that of the lowest one, so that none waits for a rank that failed. The
-        block must not communicate in a place that a failing rank does not reach.
+        If it did on any rank, all ranks raise that of the lowest one, so that none waits for a rank that failed. Do not
+        call collective functions inside the block: if one rank fails before such a call, the others wait for it forever.
 
         Examples
         --------
@@ -231,3 +271,14 @@ def indices(values: Sequence[int] | Any, what: str) -> Any:
     if array.dtype.kind == "i" and array.min() < 0:
         raise IndexError(f"{what}: global index {array.min()} is negative")
     return np.ascontiguousarray(array.reshape(-1), dtype=np.uint64)
+
+
+def count(value: Any, what: str) -> int:
+    """Return a whole number from 0 on."""
+    try:
+        number = index(value)
+    except TypeError:
+        raise TypeError(f"{what}: expected a whole number, got {value!r}") from None
+    if number < 0:
+        raise ValueError(f"{what}: {number} is negative; give 0 or more")
+    return number

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from . import _dolmen
-from ._comm import Comm, as_comm
+from ._comm import Comm, as_comm, count
 from ._layout import Layout
 from ._matrix import CsrMatrix
 from ._multi_vector import MultiVector
@@ -85,6 +85,7 @@ class File:
         self.comm: Comm = as_comm(comm)
         self.filename = os.fspath(path)
         self.mode = mode
+        self._written: set[str] = set()
         if mode == "r":
             self._native = _dolmen.File.open(self.comm._native, self.filename, allow_external, chunk_cache)
         elif mode in ("w", "x"):
@@ -152,28 +153,52 @@ class File:
         compression : "gzip" or int, optional
             Shuffle and compress, at level 4 or at this one, from 1 to 9.
         """
-        shape = getattr(value, "shape", ())
-        chunk, level = _storage(chunks, compression, (value.nnz,) if isinstance(value, CsrMatrix) else shape, self.comm.size)
+        if not isinstance(value, (Vector, MultiVector, CsrMatrix)):
+            with self.comm.agreeing():
+                array = np.asarray(value)
+                if array.ndim == 0:
+                    raise TypeError(f"{name}: a single number is an attribute, file.attrs[{name!r}] = value; arrays have dimensions")
+                _element(array.dtype)
+            self.comm.require_same(
+                f"{array.dtype} {array.shape}".encode() + np.ascontiguousarray(array).tobytes(),
+                f"the array for {name} (entries that differ by rank make a Vector, or slabs of a dataset)",
+            )
+            data = array if self.comm.rank == 0 else np.zeros((0, *array.shape[1:]), array.dtype)
+            self.create_dataset(name, array.shape, array.dtype, chunks, compression)._write([0] * array.ndim, data)
+            return
+        shape: tuple[int, ...] = value.shape
+        if isinstance(value, CsrMatrix):
+            # Its arrays have one entry for each stored entry, and one for each row.
+            shape = (min(value.nnz, value.shape[0]),)
+            compression = compression if value.nnz else None
+        chunk, level = _storage(chunks, compression, shape, self.comm.size)
+        self._note(name)
         if isinstance(value, Vector):
             self._native.write_vector(name, value._native, chunk, level)
         elif isinstance(value, MultiVector):
             self._native.write_vectors(name, value._native, chunk, level)
-        elif isinstance(value, CsrMatrix):
-            self._native.write_matrix(name, value._matrix, chunk, level)
         else:
-            with self.comm.agreeing():
-                array = np.asarray(value)
-                _element(array.dtype)
-            data = array if self.comm.rank == 0 else np.zeros((0, *array.shape[1:]), array.dtype)
-            dataset = self.create_dataset(name, array.shape, array.dtype, chunks, compression)
-            dataset._write([0] * array.ndim, data)
+            self._native.write_matrix(name, value._matrix, chunk, level)
+
+    def _note(self, name: str) -> None:
+        """Refuse the name of a new object that cannot be."""
+        self.comm.require_same(name.encode(), "the name of the object")
+        if self.mode == "r":
+            raise ValueError(f"{self.filename} is open for reading; open a new file with mode=\"w\"")
+        path = name.strip("/")
+        if not path:
+            raise ValueError("the name of an object is empty")
+        parents = {path.rsplit("/", depth)[0] for depth in range(1, path.count("/") + 1)}
+        if path in self._written or any(known.startswith(f"{path}/") for known in self._written) or parents & self._written:
+            raise ValueError(f"{self.filename}: {path} is there already, or a dataset of that name is in the way")
+        self._written.add(path)
 
     def create_dataset(
         self,
         name: str,
         shape: Sequence[int] | int,
         dtype: DTypeLike = "f8",
-        chunks: Sequence[int] | bool | None = None,
+        chunks: Sequence[int] | None = None,
         compression: str | int | None = None,
         attrs: Mapping[str, Any] | None = None,
     ) -> Dataset:
@@ -190,8 +215,13 @@ class File:
         attrs : mapping, optional
             Attributes of the dataset.
         """
-        dimensions = [shape] if isinstance(shape, int) else [int(length) for length in shape]
-        chunk, level = _storage(None if chunks in (None, True, False) else chunks, compression, dimensions, self.comm.size)
+        with self.comm.agreeing():
+            lengths = [shape] if isinstance(shape, (int, np.integer)) else list(shape)
+            dimensions = [count(length, f"{name}: shape") for length in lengths]
+            chunk, level = _storage(chunks, compression, dimensions, self.comm.size)
+            kind = f"{name} {dimensions} {_element(dtype)} {chunk} {level}"
+        self.comm.require_same(kind.encode(), "the dataset to create")
+        self._note(name)
         native = self._native.create_dataset(name, dimensions, _element(dtype), chunk, level)
         dataset = Dataset(self, native)
         dataset.attrs.update(attrs or {})
@@ -202,15 +232,18 @@ class File:
         self._native.create_group(name)
         return Group(self, name)
 
-    def attrs(self, name: str = "/") -> Attributes:
-        """Return the attributes of a group or dataset; of the file by default."""
-        return Attributes(self, name)
+    @property
+    def attrs(self) -> Attributes:
+        """The attributes of the file; ``f.attrs(name)`` has those of a group or dataset."""
+        return Attributes(self, "/")
 
 
 def _storage(
     chunks: Any, compression: str | int | None, shape: Sequence[int], ranks: int
 ) -> tuple[list[int] | None, int | None]:
     """Return the shape of a chunk and the level of compression."""
+    if isinstance(chunks, (bool, int)):
+        raise TypeError(f"chunks={chunks!r}: give the shape of a chunk, or None")
     if compression is None:
         return (None if chunks is None else [int(length) for length in chunks]), None
     level = _LEVEL if compression == "gzip" else compression
@@ -229,6 +262,10 @@ class Attributes:
 
     def __init__(self, file: File, name: str) -> None:
         self._file, self._name = file, name
+
+    def __call__(self, name: str) -> Attributes:
+        """Return the attributes of a group or dataset of the file."""
+        return Attributes(self._file, name)
 
     def keys(self) -> list[str]:
         """Return the names, sorted."""
@@ -349,7 +386,10 @@ class Dataset:
         text = self._native.dtype
         if not text.startswith("[("):
             return np.dtype("u1" if text == "bool" else text)
-        members = ast.literal_eval(text)
+        try:
+            members = ast.literal_eval(text)
+        except (SyntaxError, ValueError):
+            raise TypeError(f"{self.name} has elements that are not read: {text}") from None
         if [name for name, _ in members] in (["r", "i"], ["real", "imag"]):
             return np.dtype("c8" if members[0][1].endswith("f4") else "c16")
         return np.dtype(members)
@@ -432,7 +472,12 @@ class Dataset:
             array = np.asarray(values)
             if array.dtype.kind == "c" and self.dtype.kind != "c":
                 raise TypeError(f"{self.name}: complex numbers are written to a dataset of {self.dtype}")
-            array = array.astype(self.dtype.newbyteorder("="), copy=False)
+            kind = self.dtype.newbyteorder("=")
+            with np.errstate(invalid="ignore"):
+                converted = array.astype(kind, copy=False)
+            if kind.kind in "iu" and array.dtype != kind and not np.array_equal(converted, array):
+                raise ValueError(f"{self.name}: values that are no {kind} are written to it")
+            array = converted
             if shape is not None:
                 array = np.broadcast_to(array, shape) if array.size != np.prod(shape, dtype=np.int64) else array.reshape(shape)
         self._native.write(list(start), list(array.shape), element, np.ascontiguousarray(array).reshape(-1))
@@ -466,4 +511,4 @@ class Dataset:
         return start, count, tuple(kept)
 
     def __repr__(self) -> str:
-        return f"Dataset({self.name!r}, shape {self.shape}, {self.dtype})"
+        return f"Dataset({self.name!r}, shape {self.shape}, {self._native.dtype})"

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from . import _dolmen
-from ._comm import Comm, as_comm
+from ._comm import Comm, as_comm, count
 
 if TYPE_CHECKING:
     import numpy as np
@@ -39,9 +39,10 @@ class Layout:
     _native: _dolmen.Layout
 
     def __init__(self, size: int, comm: Any = None) -> None:
-        if size < 0:
-            raise ValueError(f"a layout of {size} rows; give 0 or more")
-        self._native = _dolmen.Layout.uniform(as_comm(comm)._native, int(size))
+        group = as_comm(comm)
+        with group.agreeing():
+            rows = count(size, "rows of a layout")
+        self._native = _dolmen.Layout.uniform(group._native, rows)
 
     @classmethod
     def _wrap(cls, native: _dolmen.Layout) -> Layout:
@@ -52,12 +53,18 @@ class Layout:
     @classmethod
     def from_local(cls, local_size: int, comm: Any = None) -> Layout:
         """Create a layout from each rank's own number of rows. Collective."""
-        return cls._wrap(_dolmen.Layout.from_local(as_comm(comm)._native, local_size))
+        group = as_comm(comm)
+        with group.agreeing():
+            rows = count(local_size, "rows of a layout on one rank")
+        return cls._wrap(_dolmen.Layout.from_local(group._native, rows))
 
     @classmethod
     def on_one_rank(cls, size: int, root: int = 0, comm: Any = None) -> Layout:
         """Create a layout with all rows on rank `root`. Collective."""
-        return cls._wrap(_dolmen.Layout.on_one_rank(as_comm(comm)._native, size, root))
+        group = as_comm(comm)
+        with group.agreeing():
+            rows, owner = count(size, "rows of a layout"), count(root, "root")
+        return cls._wrap(_dolmen.Layout.on_one_rank(group._native, rows, owner))
 
     @classmethod
     def stacked(cls, blocks: Sequence[Layout]) -> Layout:
@@ -130,6 +137,12 @@ class Layout:
         owned = ", ".join(f"{run.start}..{run.stop}" for run in self.runs)
         comm = self._native.comm
         return f"Layout({self.size} rows; rank {comm.rank} of {comm.size} owns {owned})"
+
+    def __copy__(self) -> Layout:
+        return self
+
+    def __deepcopy__(self, memo: Any) -> Layout:
+        return self
 
     def __reduce__(self) -> Any:
         raise TypeError("a layout cannot be pickled, because it belongs to a communicator; pickle its size")

@@ -12,8 +12,9 @@ from ._comm import Comm, indices
 from ._layout import Layout, as_layout
 from ._multi_vector import MultiVector
 from ._operator import Adjoint, LinearOperator
+from ._errors import make
 from ._dtypes import DTYPES, NAMES, dtype_name
-from ._vector import Vector
+from ._vector import Vector, native_of
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, DTypeLike, NDArray
@@ -150,7 +151,8 @@ class CsrMatrix(LinearOperator):
         with range_.comm.agreeing():
             for index in range_.range:
                 columns, values = row(index)
-                j.append(np.asarray(columns, dtype=np.int64).reshape(-1))
+                places = np.asarray(columns).reshape(-1)
+                j.append(places if places.size else np.zeros(0, np.int64))
                 v.append(np.asarray(values, dtype=dtype).reshape(-1))
                 i.append(np.full(len(j[-1]), index))
         join: Callable[[list[NDArray[Any]], Any], NDArray[Any]] = lambda parts, kind: (
@@ -160,7 +162,7 @@ class CsrMatrix(LinearOperator):
 
     @classmethod
     def from_diagonals(
-        cls, values: Sequence[Any], offsets: Sequence[int], layout: Layout | int, dtype: DTypeLike = "f8"
+        cls, values: Sequence[Any], offsets: Sequence[int], layout: Layout | int, dtype: DTypeLike | None = None
     ) -> CsrMatrix:
         """Create a square matrix from diagonals. Collective.
 
@@ -170,18 +172,25 @@ class CsrMatrix(LinearOperator):
             One for each diagonal: a constant, or a vector whose entry `i` is that of row `i`.
         offsets : sequence of int
             The column of each diagonal in row 0: ``0`` is the main diagonal, ``1`` the one above it.
+        dtype : {"f8", "f4", "c8", "c16"}, optional
+            By default what holds all values: of integers float64.
         """
-        if len(values) != len(offsets):
-            raise ValueError(f"{len(values)} diagonals and {len(offsets)} offsets; give as many of each")
         range_ = as_layout(layout)
-        own = range_.rows()
         rows, columns, entries = [], [], []
-        for value, offset in zip(values, offsets):
-            inside = (own + offset >= 0) & (own + offset < range_.size)
-            rows.append(own[inside])
-            columns.append(own[inside] + offset)
-            local = value.local if isinstance(value, Vector) else np.full(len(own), value)
-            entries.append(np.asarray(local)[inside].astype(dtype))
+        with range_.comm.agreeing():
+            if len(values) != len(offsets):
+                raise ValueError(f"{len(values)} diagonals and {len(offsets)} offsets; give as many of each")
+            if len(values) == 0:
+                raise ValueError("no diagonals; give one offset and one value at least")
+            own = range_.rows()
+            for value, offset in zip(values, offsets):
+                if isinstance(value, Vector) and value.layout != range_:
+                    raise make("LayoutError", f"the diagonal {offset} is on another layout than the rows", "LayoutMismatch", None, None)
+                inside = (own + offset >= 0) & (own + offset < range_.size)
+                rows.append(own[inside])
+                columns.append(own[inside] + offset)
+                local = value.local if isinstance(value, Vector) else np.full(len(own), value)
+                entries.append(local[inside] if dtype is None else local[inside].astype(dtype, casting="same_kind"))
         return cls.from_coo(np.concatenate(rows), np.concatenate(columns), np.concatenate(entries), range_)
 
     # The matrix.
@@ -243,6 +252,12 @@ class CsrMatrix(LinearOperator):
         shape = (len(starts) - 1, self.shape[1])
         return make((values, columns.astype(np.int64), starts.astype(np.int64)), shape=shape)
 
+    def __copy__(self) -> CsrMatrix:
+        return self.copy()
+
+    def __deepcopy__(self, memo: Any) -> CsrMatrix:
+        return self.copy()
+
     def copy(self) -> CsrMatrix:
         """Return a copy."""
         return CsrMatrix._wrap(self._matrix.copy())
@@ -257,19 +272,19 @@ class CsrMatrix(LinearOperator):
         """Compute ``y = A x`` into a vector that exists. Collective."""
         if x is y:
             x = x.copy()
-        self._matrix.apply(x._native, y._native)
+        self._matrix.apply(native_of(x, "x"), native_of(y, "y"))
 
     def apply_add(self, x: Vector, y: Vector) -> None:
         """Compute ``y += A x``. Collective."""
         if x is y:
             x = x.copy()
-        self._matrix.apply_add(x._native, y._native)
+        self._matrix.apply_add(native_of(x, "x"), native_of(y, "y"))
 
     def apply_transpose(self, x: Vector, y: Vector) -> None:
         """Compute ``y = A.T x``. Collective."""
         if x is y:
             x = x.copy()
-        self._matrix.apply_transpose(x._native, y._native)
+        self._matrix.apply_transpose(native_of(x, "x"), native_of(y, "y"))
 
     def __matmul__(self, other: Any) -> Any:
         """Return the product with a vector, a multi-vector, a matrix or an operator. Collective."""

@@ -11,7 +11,7 @@ from . import _dolmen
 from ._comm import Comm
 from ._layout import Layout, as_layout
 from ._dtypes import DTYPES, dtype_name
-from ._vector import Vector
+from ._vector import Vector, native_of
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, DTypeLike, NDArray
@@ -95,7 +95,7 @@ class MultiVector:
         return Vector._wrap(self._native.column(self._column(column)))
 
     def __setitem__(self, column: int, vector: Vector) -> None:
-        self._native.set_column(self._column(column), vector._native)
+        self._native.set_column(self._column(column), native_of(vector, "the column"))
 
     def _column(self, column: int) -> int:
         columns = self._native.columns
@@ -135,9 +135,31 @@ class MultiVector:
         r = q._native.qr()
         return q, r
 
+    #: Not a sequence of arrays for NumPy.
+    __array_ufunc__ = None
+
+    def __array__(self, dtype: DTypeLike | None = None, copy: bool | None = None) -> NDArray[Any]:
+        if self._native.layout.comm.size > 1:
+            raise TypeError("vectors spread over several ranks are no NumPy array; use X.local or X.gather()")
+        array = self.local if copy is False else self.local.copy()
+        return array if dtype is None else array.astype(dtype, copy=False)
+
+    def __copy__(self) -> MultiVector:
+        return self.copy()
+
+    def __deepcopy__(self, memo: Any) -> MultiVector:
+        return self.copy()
+
     def __matmul__(self, coefficients: ArrayLike) -> MultiVector:
         """Return ``self @ coefficients``, of a small matrix that all ranks give alike."""
-        small = np.ascontiguousarray(coefficients, dtype=self.dtype)
+        if isinstance(coefficients, (Vector, MultiVector)):
+            raise TypeError("X @ C takes a small matrix C that all ranks have; X.gram(Y) has inner products")
+        given = np.asarray(coefficients)
+        if given.ndim != 2 or given.shape[0] != len(self):
+            raise ValueError(f"X @ C: expected {len(self)} rows and two dimensions, got an array of shape {given.shape}")
+        if given.dtype.kind == "c" and self.dtype.kind != "c":
+            raise TypeError(f"X @ C: complex coefficients of real vectors of {self.dtype}")
+        small = np.ascontiguousarray(given, dtype=self.dtype)
         result = MultiVector(self.layout, small.shape[1], self.dtype)
         result._native.multiply_add(self._native, small)
         return result

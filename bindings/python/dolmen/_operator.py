@@ -12,7 +12,7 @@ from ._comm import Comm
 from ._layout import Layout, as_layout
 from ._multi_vector import MultiVector
 from ._dtypes import DTYPES, dtype_name
-from ._vector import Vector
+from ._vector import Vector, native_of
 
 if TYPE_CHECKING:
     from numpy.typing import DTypeLike
@@ -38,7 +38,9 @@ class LinearOperator:
 
     Notes
     -----
-    An exception in a function on one rank is raised on all ranks.
+    An exception in a function on one rank is raised on all ranks, when all have ended their calls: a function that communicates
+    must not raise before a message that others wait for. The function gets the same vector each time; copy what you keep of it.
+    It must not change the right-hand side of a solve under way.
 
     Examples
     --------
@@ -48,8 +50,10 @@ class LinearOperator:
     array([2., 2., 2.])
     """
 
-    __slots__ = ("_operator",)
+    __slots__ = ("_kept", "_operator")
     _operator: _dolmen.Operator
+    #: Compiled functions, which must live as long as the operator.
+    _kept: tuple[Any, ...]
 
     __array_priority__ = 1000
     __array_ufunc__ = None
@@ -104,7 +108,7 @@ class LinearOperator:
         function : int or object with ``address``
             Address of ``int f(int64_t nx, const T *x, int64_t ny, T *y, void *data)``, which computes the owned entries
             of y from those of x and returns 0: a ``cfunc`` of numba, a pointer of ctypes or cffi as an integer. The
-            caller answers for its type, and for keeping it alive.
+            caller answers for its type and, of an integer, for keeping the function alive.
         adjoint : int or object with ``address``, optional
         data : int
             An address that the functions get as their last argument.
@@ -118,7 +122,9 @@ class LinearOperator:
             0 if adjoint is None else _address(adjoint),
             data,
         )
-        return LinearOperator._wrap(native)
+        operator = LinearOperator._wrap(native)
+        operator._kept = (function, adjoint)
+        return operator
 
     @classmethod
     def identity(cls, layout: Layout | int, dtype: DTypeLike = "f8") -> LinearOperator:
@@ -158,11 +164,11 @@ class LinearOperator:
 
     def apply(self, x: Vector, y: Vector) -> None:
         """Compute ``y = A x`` into a vector that exists. Collective."""
-        self._native.apply((x.copy() if x is y else x)._native, y._native)
+        self._native.apply(native_of(x.copy() if x is y else x, "x"), native_of(y, "y"))
 
     def apply_adjoint(self, x: Vector, y: Vector) -> None:
         """Compute ``y = A.H x`` into a vector that exists. Collective."""
-        self._native.apply_adjoint((x.copy() if x is y else x)._native, y._native)
+        self._native.apply_adjoint(native_of(x.copy() if x is y else x, "x"), native_of(y, "y"))
 
     def matvec(self, x: Vector) -> Vector:
         """Return ``A x``. Collective."""
@@ -286,6 +292,7 @@ def _filled(function: Callable[[Vector], Any]) -> Callable[[_dolmen.Vector, _dol
     def fill(native_x: _dolmen.Vector, native_y: _dolmen.Vector) -> None:
         y = function(Vector._wrap(native_x))
         if isinstance(y, Vector):
+            _require_real(y.dtype, native_y)
             result = y if y._native.dtype == native_y.dtype else y.astype(DTYPES[native_y.dtype])
             native_y.copy_from(result._native)
             return
@@ -295,9 +302,16 @@ def _filled(function: Callable[[Vector], Any]) -> Callable[[_dolmen.Vector, _dol
                 f"the operator's function returned an array of shape {entries.shape}; expected a Vector, or the "
                 f"{native_y.layout.local_len} owned entries"
             )
+        _require_real(entries.dtype, native_y)
         native_y.local[:] = entries
 
     return fill
+
+
+def _require_real(dtype: np.dtype[Any], native: _dolmen.Vector) -> None:
+    """Refuse complex results of a real operator, whose imaginary parts would be lost."""
+    if dtype.kind == "c" and native.dtype in ("f4", "f8"):
+        raise TypeError(f"the operator's function returned {dtype}, but the operator is real; make it with dtype=\"c16\"")
 
 
 def _filling(function: Any) -> Callable[[_dolmen.Vector, _dolmen.Vector], None]:
@@ -319,6 +333,6 @@ def _of_dtype(x: Vector, dtype: np.dtype[Any]) -> Vector:
 
 def _address(function: Any) -> int:
     address = getattr(function, "address", function)
-    if not isinstance(address, int):
+    if not isinstance(address, int) or isinstance(address, bool):
         raise TypeError(f"expected an address or an object with one, got {type(function).__name__}")
     return address

@@ -32,7 +32,7 @@ class Attempt:
     solved: bool
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class SolveReport:
     """The outcome of a solve, the same on all ranks but for the time.
 

@@ -7,6 +7,7 @@ the other ranks do not end too: they would wait for this one forever.
 from __future__ import annotations
 
 import atexit
+import builtins
 import sys
 import traceback
 from types import TracebackType
@@ -77,3 +78,7 @@ def _hook_exits() -> None:
 
     sys.excepthook = excepthook
     sys.exit = exit_with
+    # Those of the interactive interpreter, which raise SystemExit themselves.
+    for name in ("exit", "quit"):
+        if hasattr(builtins, name):
+            setattr(builtins, name, exit_with)

@@ -7,6 +7,7 @@ import os
 import re
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
+from numbers import Real
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
@@ -65,11 +66,12 @@ def solve(
     x0 : Vector or MultiVector, optional
         Initial guess, zero by default. It is not changed.
     method : str, optional
-        A name, with settings in parentheses: ``"cg"``, ``"gmres(restart=50)"``; `methods` lists them. Without a name, or
-        without a preconditioner, they are chosen from the matrix, and others are tried if the first fail.
+        A name, with settings in parentheses: ``"cg"``, ``"gmres(restart=50)"``; `methods` lists them. If it is None, or the
+        preconditioner ``"auto"``, that is chosen from the matrix. If the choice fails, others are tried; ``report.attempts``
+        lists them.
     preconditioner : str or LinearOperator or callable
         ``"auto"``, ``"none"``, a text such as ``"ilu(2)"`` (see `Preconditioner`), or an operator that approximates the
-        inverse. ``"auto"`` is none where A is no matrix, and with `dtol`, `norm`, `fast` or `null_space`.
+        inverse. ``"auto"`` means none if A is an operator, or if `dtol`, `norm`, `fast` or `null_space` is set.
     rtol, atol : float
         Stop at ``|b - A x| <= max(rtol |b|, atol)``.
     max_iterations : int, optional
@@ -97,7 +99,8 @@ def solve(
     resume : bool or Snapshot
         Resume from the newest checkpoint, if there is one; or from a snapshot.
     config : str
-        A text that has to be the same when a run resumes, beside the settings of this call.
+        A text that has to be the same when a run resumes, beside the settings of this call: name the system here, since its
+        entries are not compared.
 
     Returns
     -------
@@ -115,6 +118,13 @@ def solve(
     """
     operator = A if isinstance(A, LinearOperator) else aslinearoperator(A, b.layout)
     operator, b = _promoted(operator, b)
+    if not isinstance(resume, (bool, np.bool_, Snapshot)):
+        raise TypeError(f"resume={resume!r}: expected True, False or a Snapshot")
+    if snapshot_every and snapshots is None:
+        raise ValueError("snapshot_every needs snapshots=FUNCTION, which takes them")
+    for name, value in (("rtol", rtol), ("atol", atol), ("dtol", dtol)):
+        if not isinstance(value, Real):
+            raise TypeError(f"{name}={value!r}: expected a number")
     if norm not in ("true", "preconditioned", "natural"):
         raise ValueError(f"norm={norm!r} is not known; use \"true\", \"preconditioned\" or \"natural\"")
     x = _guess(operator, b, x0)
@@ -129,7 +139,7 @@ def solve(
         "snapshots": None if snapshots is None else lambda native: snapshots(Snapshot._wrap(native)),
         "snapshot_every": snapshot_every if snapshots is not None else 0,
         "resume": resume._native if isinstance(resume, Snapshot) else None,
-        "checkpoint": _checkpoint(checkpoint, every, resume is True, _config(operator, {**texts, "rtol": rtol, "atol": atol}, config)),
+        "checkpoint": _checkpoint(checkpoint, every, bool(resume is not False and not isinstance(resume, Snapshot) and resume), _config(operator, {**texts, "rtol": rtol, "atol": atol}, config)),
         "projection": _projection(operator, null_space),
         "preconditioner": None,
     }
@@ -204,6 +214,11 @@ def _guess(operator: LinearOperator, b: Any, x0: Any) -> Any:
         if isinstance(b, MultiVector):
             return MultiVector(operator.domain, len(b), b.dtype)
         return Vector(operator.domain, b.dtype)
+    with operator.comm.agreeing():
+        if type(x0) is not type(b):
+            raise TypeError(f"x0 is a {type(x0).__name__}, expected a {type(b).__name__} as the right-hand side is")
+        if x0.dtype.kind == "c" and b.dtype.kind != "c":
+            raise TypeError(f"x0 is complex and the system is real; give x0.real, or b in {x0.dtype}")
     return x0.copy() if x0.dtype == b.dtype else x0.astype(b.dtype)
 
 
@@ -252,10 +267,10 @@ def _config(operator: LinearOperator, settings: dict[str, Any], more: str) -> st
 
 def seconds(duration: str | float) -> float:
     """Return a duration in seconds: a number, or a text such as ``"30s"``, ``"10m"``, ``"2h"``, ``"1d"``."""
-    if isinstance(duration, (int, float)):
+    if isinstance(duration, Real):
         value = float(duration)
     else:
-        match = re.fullmatch(r"\s*([0-9.]+)\s*([smhd]?)\s*", duration)
+        match = re.fullmatch(r"\s*([0-9]+(?:\.[0-9]*)?)\s*([smhd]?)\s*", str(duration))
         if match is None:
             raise ValueError(f"{duration!r} is no duration; use seconds, or \"30s\", \"10m\", \"2h\", \"1d\"")
         value = float(match[1]) * {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400}[match[2]]

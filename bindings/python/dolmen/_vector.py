@@ -139,9 +139,24 @@ class Vector:
         """Return a copy with entries of another type; a real one keeps real parts only."""
         return Vector._wrap(self._native.astype(dtype_name(dtype)))
 
+    def __copy__(self) -> Vector:
+        return self.copy()
+
+    def __deepcopy__(self, memo: Any) -> Vector:
+        return self.copy()
+
+    def __eq__(self, other: object) -> bool:
+        raise TypeError("vectors are compared by numpy.array_equal(x, y) or numpy.allclose(x, y), or entry by entry by x.local == y.local")
+
+    __hash__ = object.__hash__
+
+    def __bool__(self) -> bool:
+        raise TypeError("a vector is neither true nor false; use x.local, or x.norm() != 0")
+
     def copy_from(self, x: Vector) -> None:
         """Replace all entries by those of `x`, on the same layout."""
-        self._native.copy_from(x._native)
+        if x is not self:
+            self._native.copy_from(native_of(x, "x"))
 
     # Entries, wherever they live.
 
@@ -190,7 +205,7 @@ class Vector:
     def __setitem__(self, rows: slice, values: Any) -> None:
         part = self[rows]
         if isinstance(values, Vector):
-            part = values
+            part = values.copy() if values is self else values
         else:
             part.fill(values)
         start, stop, _ = rows.indices(self.size)
@@ -211,14 +226,14 @@ class Vector:
         if x is self:
             self._native.scale(1 + alpha)
         else:
-            self._native.axpy(alpha, x._native)
+            self._native.axpy(alpha, native_of(x, "x"))
 
     def axpby(self, alpha: complex, x: Vector, beta: complex) -> None:
         """Replace this vector by ``alpha * x + beta * self``."""
         if x is self:
             self._native.scale(alpha + beta)
         else:
-            self._native.axpby(alpha, x._native, beta)
+            self._native.axpby(alpha, native_of(x, "x"), beta)
 
     def fill_random(self, seed: int, stream: int = 0, normal: bool = False) -> None:
         """Fill with random numbers that do not depend on the number of ranks.
@@ -237,7 +252,7 @@ class Vector:
         fast : bool
             Sum in the order of the hardware, so that the last bits depend on the number of ranks.
         """
-        return self._native.dot(x._native, fast)
+        return self._native.dot(native_of(x, "x"), fast)
 
     def norm(self, ord: float = 2, fast: bool = False) -> float:
         """Return the norm of order 1, 2 or ``inf``. Collective."""
@@ -383,6 +398,13 @@ class Vector:
         return self.local.__dlpack_device__()
 
 
+def native_of(x: Any, what: str) -> _dolmen.Vector:
+    """Return the native part of a vector."""
+    if type(x) is Vector or isinstance(x, Vector):
+        return x._native
+    raise TypeError(f"{what} is a {type(x).__name__}, expected a dolmen.Vector; dolmen.array makes one of each rank's entries")
+
+
 def _restored(values: NDArray[Any]) -> Vector:
     from ._comm import self_
 
@@ -427,6 +449,8 @@ def array(local: ArrayLike, layout: Layout | None = None, comm: Any = None) -> V
     """
     from ._comm import as_comm
 
+    if layout is not None and not isinstance(layout, Layout):
+        raise TypeError(f"layout is a {type(layout).__name__}, expected a dolmen.Layout")
     group = layout.comm if layout is not None else as_comm(comm)
     with group.agreeing():
         values = np.asarray(local)
@@ -436,11 +460,11 @@ def array(local: ArrayLike, layout: Layout | None = None, comm: Any = None) -> V
         dtype_name(dtype)
         if layout is not None and len(values) != layout.local_size:
             raise ValueError(f"the layout has {layout.local_size} entries on this rank, got {len(values)}")
-    # The widest of all ranks: an empty list is float64 wherever it comes from.
-    names = sorted(DTYPES, key=lambda name: DTYPES[name].num)
-    widest = group.max(names.index(dtype_name(dtype)) if len(values) else 0)
+    # An empty list is float64 wherever it comes from: it does not decide, unless all are empty.
+    kinds = [DTYPES[name] for name in group.all_gather(dtype_name(dtype) if len(values) else None) if name] if group.size > 1 else [dtype]
+    widest = np.result_type(*kinds) if kinds else np.dtype("f8")
     where = layout if layout is not None else Layout.from_local(len(values), group)
-    vector = Vector(where, names[widest] if where.size else "f8")
+    vector = Vector(where, widest)
     vector.local[:] = values
     return vector
 
@@ -449,11 +473,12 @@ def scatter(values: ArrayLike | None, layout: Layout, root: int = 0) -> Vector:
     """Spread all entries, which rank `root` gives in global order, over a layout. Collective."""
     comm = layout.comm
     with comm.agreeing():
-        given = np.ascontiguousarray(values) if comm.rank == root else None
-        name = dtype_name(given.dtype if given.dtype in NAMES else "f8") if given is not None else ""
+        given, name = None, ""
+        if comm.rank == root:
+            given = np.ascontiguousarray(values)
+            name = dtype_name(given.dtype if given.dtype in NAMES else "f8")
+            given = given.astype(DTYPES[name], copy=False)
     name = comm.broadcast(name, root)
-    if given is not None:
-        given = given.astype(DTYPES[name], copy=False)
     return Vector._wrap(_dolmen.Vector.scatter(layout._native, root, name, given))
 
 

@@ -19,6 +19,7 @@ True
 from __future__ import annotations
 
 import json
+import math
 import os
 import tempfile
 from collections.abc import Callable, Mapping
@@ -139,6 +140,8 @@ def run(
     from ._solve import seconds
 
     group = as_comm(comm)
+    if resume and checkpoint is None:
+        raise ValueError("resume=True needs checkpoint=FOLDER, where the state of the earlier run is")
     text, path = _text(config, group)
     if folder is None:
         folder = _dolmen.output_folder(group._native, text, path)
@@ -205,7 +208,10 @@ def simulate(
 def _text(config: Config, comm: Any) -> tuple[str, str]:
     """Return a configuration as text, and the file relative to whose folder its paths are."""
     if isinstance(config, Mapping):
-        return _toml({"input": {}, **config}), os.path.join(os.getcwd(), "configuration")
+        with comm.agreeing():
+            text = _toml({"input": {}, **config})
+        comm.require_same(text.encode(), "the configuration")
+        return text, os.path.join(os.getcwd(), "(dictionary)")
     path = os.fspath(config)
     with comm.agreeing():
         with open(path, encoding="utf-8") as file:
@@ -217,10 +223,16 @@ def _toml(sections: Mapping[str, Any]) -> str:
     """Return sections of numbers, texts and lists in TOML."""
     lines = []
     for section, entries in sections.items():
+        if not isinstance(entries, Mapping):
+            raise TypeError(f"{section}={entries!r}: expected a dictionary of settings")
         lines.append(f"[{section}]")
         for key, value in entries.items():
             if hasattr(value, "__fspath__"):
                 value = os.fspath(value)
+            if hasattr(value, "item"):
+                value = value.item()
+            if value is None or (isinstance(value, float) and not math.isfinite(value)):
+                raise ValueError(f"{section}.{key} is {value}, expected a number or a text")
             # What JSON writes of these is TOML too.
             lines.append(f"{key} = {json.dumps(value)}")
     return "\n".join(lines) + "\n"
