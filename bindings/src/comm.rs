@@ -1,6 +1,7 @@
 //! The start and the end of MPI in a Python process, and communicators.
 
 use std::cell::RefCell;
+use std::io::Write as _;
 
 use dolmen::core::{Session, environment as libraries};
 use dolmen::io::hdf5;
@@ -33,12 +34,16 @@ pub(crate) fn is_started() -> bool {
     SESSION.with_borrow(Option::is_some)
 }
 
-/// Waits for the other ranks and finalizes MPI, if it was initialized here.
+/// Waits for the other ranks and finalizes MPI, if it was initialized here. A rank that failed gives the reason; the lowest
+/// one writes `told` to standard error.
 #[pyfunction]
-pub(crate) fn finish(py: Python<'_>, failed: Option<&str>) {
-    if let Some(session) = SESSION.with_borrow_mut(Option::take) {
-        released(py, || session.finish(failed));
-    }
+pub(crate) fn finish(py: Python<'_>, failed: Option<&str>, told: &str) {
+    let Some(session) = SESSION.with_borrow_mut(Option::take) else { return };
+    released(py, || match failed {
+        None => session.finish(),
+        // A closed standard error must not hide that.
+        Some(reason) => session.fail(reason, || drop(std::io::stderr().write_all(told.as_bytes()))),
+    });
 }
 
 /// Describes the libraries of this process.

@@ -224,7 +224,9 @@ impl Vector {
 
 /// The error of an object that a call under way changes.
 pub(crate) fn being_written() -> PyErr {
-    PyRuntimeError::new_err("the vector is being written by a call under way; use the vector that the function was given")
+    PyRuntimeError::new_err(
+        "the vector is being written by a call under way; use the vector that the function was given",
+    )
 }
 
 /// Refuses more entries than the memory of this rank has room for.
@@ -235,7 +237,8 @@ pub(crate) fn require_memory<T: Element>(layout: &dolmen::core::Layout, columns:
         return Ok(());
     }
     let (rows, dtype) = (layout.local_len(), T::DTYPE);
-    let text = format!("{rows} rows of {columns} column(s) of {dtype} do not fit into the memory of one rank; use more ranks");
+    let text =
+        format!("{rows} rows of {columns} column(s) of {dtype} do not fit into the memory of one rank; use more ranks");
     Err(PyMemoryError::new_err(text))
 }
 

@@ -50,7 +50,11 @@ impl Comm {
                 code.report()
             }
             Err(error) => {
-                end_of_program::fail(session.control, &error, true);
+                end_of_program::fail(session.control, &error, |everywhere| {
+                    if everywhere {
+                        report(&error);
+                    }
+                });
                 ExitCode::from(FAILURE)
             }
         };
@@ -101,15 +105,20 @@ impl Session {
         self.universe.is_some()
     }
 
-    /// Waits for the other ranks and finalizes MPI. A rank that `failed`, for a reason that it has told, waits some
-    /// seconds only: if the others still work then, this ends the job.
+    /// Waits for the other ranks and finalizes MPI.
     ///
     /// # Collective
-    pub fn finish(self, failed: Option<&str>) {
-        match failed {
-            None => end_of_program::finish(self.control),
-            Some(reason) => end_of_program::fail(self.control, &reason, false),
-        }
+    pub fn finish(self) {
+        end_of_program::finish(self.control);
+        self.close();
+    }
+
+    /// Works like [`Session::finish`] on a rank that failed: the lowest one calls `tell`. If the others still work
+    /// after some seconds, this ends the job, after `tell` and a line with the `reason`.
+    ///
+    /// # Collective
+    pub fn fail(self, reason: &str, tell: impl FnOnce()) {
+        end_of_program::fail(self.control, &reason, |_| tell());
         self.close();
     }
 

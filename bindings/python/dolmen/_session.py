@@ -19,6 +19,8 @@ from . import _dolmen
 _started: _dolmen.Comm | None = None
 #: Reason why this rank ends before the others, if it does.
 _failure: str | None = None
+#: The traceback of an error that all ranks have, which one of them shows.
+_told = ""
 
 
 def start() -> _dolmen.Comm:
@@ -54,7 +56,7 @@ def _end() -> None:
     if _dolmen.is_started():
         sys.stdout.flush()
         sys.stderr.flush()
-        _dolmen.finish(_failure)
+        _dolmen.finish(_failure, _told)
 
 
 def _hook_exits() -> None:
@@ -63,11 +65,11 @@ def _hook_exits() -> None:
     leave = sys.exit
 
     def excepthook(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
-        global _failure
+        global _failure, _told
         _failure = f"uncaught {traceback.format_exception_only(kind, error)[-1].strip()}"
-        # An error that all ranks have is told once.
-        rank = getattr(error, "rank", None)
-        if not hasattr(error, "_dolmen_shared") or _started is None or _started.rank == (rank or 0):
+        if hasattr(error, "_dolmen_shared"):
+            _told = "".join(traceback.format_exception(kind, error, trace))
+        else:
             show(kind, error, trace)
 
     def exit_with(code: Any = None) -> NoReturn:

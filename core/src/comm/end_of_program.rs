@@ -62,22 +62,23 @@ pub(crate) fn finish(control: RawComm) {
     drain(control);
 }
 
-/// Votes that this rank failed; prints its error if it is the first and `tells`. Ranks that never come to the
-/// vote would wait for this one forever, so the job is ended after the grace.
+/// Votes that this rank failed. The first one calls `tell` with true. Ranks that never come to the vote would wait for
+/// this one forever, so the job is ended after the grace, after `tell` with false.
 ///
 /// # Collective
-pub(crate) fn fail(control: RawComm, error: &dyn Display, tells: bool) {
+pub(crate) fn fail(control: RawComm, error: &dyn Display, tell: impl FnOnce(bool)) {
     let rank = control.rank();
     let mut vote = Pending::minimum(control, rank as u64);
     let start = Instant::now();
     loop {
         if let Some(first) = vote.test() {
-            if tells && first == rank as u64 {
-                report(error);
+            if first == rank as u64 {
+                tell(true);
             }
             return drain(control);
         }
         if start.elapsed() > GRACE {
+            tell(false);
             report(&format!("rank {rank} ended while others continued, so the job was ended: {error}"));
             control.abort(i32::from(FAILURE));
         }
