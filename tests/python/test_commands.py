@@ -1,5 +1,6 @@
 """``python -m dolmen.check``, ``dolmen.iobench`` and ``dolmen.stage``."""
 
+import os
 import re
 import subprocess
 import sys
@@ -44,10 +45,11 @@ def test_staged_ranks_do_not_read_the_installation(small_environment, in_folder)
         "print(dm.world.rank, sys.argv[1:], large.__file__, dm.ones(10).sum(), flush=True)\n"
     )
     packed = in_folder / "environment.tar"
-    environment = {"PYTHONPATH": str(small_environment), "PYTHONDONTWRITEBYTECODE": "1"}
+    paths = [str(small_environment), *filter(None, [os.environ.get("PYTHONPATH")])]
+    environment = {"PYTHONPATH": os.pathsep.join(paths), "PYTHONDONTWRITEBYTECODE": "1"}
     pack = subprocess.run(
         [sys.executable, "-m", "dolmen.stage", "--pack", str(packed)],
-        env={"PATH": "/usr/bin:/bin", **environment},
+        env={**os.environ, **environment},
         capture_output=True,
         text=True,
     )

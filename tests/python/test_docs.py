@@ -9,8 +9,8 @@ import sys
 import pytest
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
-# The list of the pages has no Python of its own.
-PAGES = sorted(page for page in (ROOT / "docs/python").glob("*.md") if page.name != "README.md")
+# The list of the pages, and how to install, have no Python of their own.
+PAGES = sorted(page for page in (ROOT / "docs/python").glob("*.md") if page.name not in ("README.md", "install.md"))
 BLOCK = re.compile(r"^```python\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 DEFINITIONS = (ast.FunctionDef, ast.ClassDef, ast.Import, ast.ImportFrom)
 
