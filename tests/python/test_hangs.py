@@ -175,7 +175,7 @@ def test_ctrl_c_inside_a_python_operator(ranks, presses):
         try:
             dm.solve(dm.LinearOperator(1000, apply), dm.ones(1000), method="cg", rtol=1e-30, max_iterations=10**9, dtol=1e30)
         except KeyboardInterrupt:
-            print("interrupted after", calls - products, dm.ones(10).sum())
+            print(f"<interrupted:{{calls - products}}:{{dm.ones(10).sum()}}>")
     """)
     assert process.returncode == 0 and process.stdout.count(f"interrupted after {presses - 1} 10.0") == 3, process.stdout
 

@@ -2,10 +2,8 @@
 
 import os
 import random
-import signal
 import subprocess
 import sys
-import time
 
 from launch import ROOT, mpirun
 
@@ -44,11 +42,9 @@ def test_killed_and_resumed_on_other_ranks(in_folder):
             try:
                 process.wait(draw.uniform(0.6, 2.5))
             except subprocess.TimeoutExpired:
-                os.killpg(process.pid, signal.SIGKILL)
-                process.wait()
-                # Ranks are children of the launcher's daemon; they end when it is gone.
-                time.sleep(0.3)
-                subprocess.run(["pkill", "-9", "-f", str(in_folder / "solve.py")], check=False)
+                # The ranks, after which the launcher ends.
+                subprocess.run(["pkill", "-9", "-f", f"{sys.executable} {in_folder / 'solve.py'}"], check=False)
+                process.communicate(timeout=60)
                 killed += 1
                 continue
         output, _ = process.communicate(timeout=120)
