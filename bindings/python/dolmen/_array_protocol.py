@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from ._dtypes import DTYPES
 from ._layout import Layout
 
-if TYPE_CHECKING:
-    from ._vector import Vector
+#: `dolmen.Vector`, which imports this module and passes itself.
+Vector = Any
 
 #: Methods of vectors by the ufunc whose `reduce` they are.
 _REDUCTIONS = {np.add: "sum", np.maximum: "max", np.minimum: "min"}
 
 
-def apply_ufunc(kind: type[Vector], ufunc: np.ufunc, method: str, inputs: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+def apply_ufunc(kind: type[Any], ufunc: np.ufunc, method: str, inputs: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     """Return a ufunc of vectors, which are of this kind and on one layout, and numbers."""
     if method == "reduce" and ufunc in _REDUCTIONS and len(inputs) == 1 and not set(kwargs) - {"axis"} and kwargs.get("axis") in (None, 0):
         return getattr(inputs[0], _REDUCTIONS[ufunc])()
@@ -48,10 +48,11 @@ def _common_layout(vectors: list[Vector]) -> Layout:
         if other._native.layout != first._native.layout:
             # The error, with its advice, that copies between layouts give.
             first.copy().copy_from(other.astype(first.dtype))
-    return first.layout
+    layout: Layout = first.layout
+    return layout
 
 
-def _local(kind: type[Vector], value: Any) -> Any:
+def _local(kind: type[Any], value: Any) -> Any:
     if isinstance(value, kind):
         return value.local
     if isinstance(value, np.ndarray) and value.ndim > 0:
@@ -64,7 +65,7 @@ def _local(kind: type[Vector], value: Any) -> Any:
     return value
 
 
-def _vector(kind: type[Vector], local: Any, layout: Layout, ufunc: np.ufunc) -> Vector:
+def _vector(kind: type[Any], local: Any, layout: Layout, ufunc: np.ufunc) -> Vector:
     if local.dtype not in DTYPES.values():
         raise TypeError(
             f"numpy.{ufunc.__name__} gives {local.dtype}, which distributed vectors cannot hold; use x.local"
@@ -74,7 +75,7 @@ def _vector(kind: type[Vector], local: Any, layout: Layout, ufunc: np.ufunc) -> 
     return vector
 
 
-def apply_function(kind: type[Vector], function: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+def apply_function(kind: type[Any], function: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     """Return a function of NumPy that is not a ufunc."""
     implementation = _FUNCTIONS.get(function)
     if implementation is None:
@@ -94,7 +95,7 @@ def _attribute(name: str) -> Callable[[Any], Any]:
 
 
 def _norm(x: Vector, ord: Any = None) -> float:
-    return x.norm(2 if ord is None else ord)
+    return float(x.norm(2 if ord is None else ord))
 
 
 def _dot(x: Vector, y: Any) -> Any:
@@ -111,15 +112,15 @@ def _full_like(x: Vector, fill_value: complex, dtype: Any = None) -> Vector:
     return result
 
 
-def _close(kind: type[Vector], x: Any, y: Any, rtol: float = 1e-5, atol: float = 1e-8) -> bool:
+def _close(kind: type[Any], x: Any, y: Any, rtol: float = 1e-5, atol: float = 1e-8) -> bool:
     return _all_ranks(kind, x, y, lambda a, b: np.allclose(a, b, rtol=rtol, atol=atol))
 
 
-def _equal(kind: type[Vector], x: Any, y: Any) -> bool:
+def _equal(kind: type[Any], x: Any, y: Any) -> bool:
     return _all_ranks(kind, x, y, np.array_equal)
 
 
-def _all_ranks(kind: type[Vector], x: Any, y: Any, agree: Callable[[Any, Any], bool]) -> bool:
+def _all_ranks(kind: type[Any], x: Any, y: Any, agree: Callable[[Any, Any], bool]) -> bool:
     """Return True if owned entries agree on all ranks."""
     vectors = [value for value in (x, y) if isinstance(value, kind)]
     layout = _common_layout(vectors)
