@@ -8,14 +8,17 @@ import sys
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 
 
+def clean_environment(**more):
+    """Return the environment without what a launcher, or MPI in this process, has put there."""
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith(("OMPI_", "PMIX_", "PMI_"))}
+    return {**inherited, **more}
+
+
 def mpirun(ranks, *arguments, cwd=None, timeout=120, environment=None):
     """Run ``python ARGUMENTS`` on `ranks` ranks; return the finished process with its output as text."""
     command = [str(ROOT / "scripts" / "mpirun.sh"), "-n", str(ranks), sys.executable, *map(str, arguments)]
-    # Not the environment of a launcher that this process itself may have been started by.
-    inherited = {name: value for name, value in os.environ.items() if not name.startswith(("OMPI_", "PMIX_", "PMI_"))}
-    inherited.update(environment or {})
     process = subprocess.Popen(
-        command, cwd=cwd, env=inherited, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True
+        command, cwd=cwd, env=clean_environment(**(environment or {})), text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True
     )
     try:
         output, _ = process.communicate(timeout=timeout)

@@ -5,7 +5,7 @@ import random
 import subprocess
 import sys
 
-from launch import ROOT, mpirun
+from launch import ROOT, clean_environment, mpirun
 
 PROGRAM = """
 import sys
@@ -37,7 +37,9 @@ def test_killed_and_resumed_on_other_ranks(in_folder):
     for attempt in range(20 * kills):
         ranks = draw.choice([1, 2, 3])
         command = [str(ROOT / "scripts" / "mpirun.sh"), "-n", str(ranks), sys.executable, str(in_folder / "solve.py")]
-        process = subprocess.Popen(command, cwd=in_folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True)
+        process = subprocess.Popen(
+            command, cwd=in_folder, env=clean_environment(), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True
+        )
         if killed < kills:
             try:
                 process.wait(draw.uniform(0.6, 2.5))
