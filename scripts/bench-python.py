@@ -16,6 +16,12 @@ import time
 
 import numpy as np
 
+try:
+    # Before dolmen starts MPI: what PETSc does at its end needs MPI.
+    from petsc4py import PETSc
+except ImportError:
+    PETSc = None
+
 import dolmen as dm
 
 
@@ -46,10 +52,6 @@ def tiny_calls():
         "x.local": lambda: x.local,
     }
     theirs = {}
-    try:
-        from petsc4py import PETSc
-    except ImportError:
-        PETSc = None
     if PETSc:
         u = PETSc.Vec().createMPI(n)
         v = u.duplicate()
@@ -65,7 +67,7 @@ def tiny_calls():
             "dot": lambda: u.dot(v),
             "norm": lambda: u.norm(),
             "axpy": lambda: v.axpy(1e-9, u),
-            "A @ x, new vector": lambda: B @ u,
+            "A @ x, new vector": lambda: B * u,
             "A x into y": lambda: B.mult(u, v),
             "x.local": lambda: u.getArray(),
         }
