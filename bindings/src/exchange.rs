@@ -62,11 +62,6 @@ impl Exchange {
         self.plan.neighbors()
     }
 
-    #[getter]
-    fn received_len(&self) -> usize {
-        self.plan.received_len()
-    }
-
     /// Copies of the owners' values, in the order of the index map.
     fn import_<'py>(&self, py: Python<'py>, x: &Vector) -> PyResult<Bound<'py, PyAny>> {
         each!(&x.any, x => {

@@ -11,10 +11,10 @@ use pyo3::types::PyTuple;
 use crate::errors::{agree, local};
 use crate::gil::released;
 use crate::layout::Layout;
-use crate::multi_vector::MultiVector;
+use crate::multi_vector::{MultiVector, columns};
 use crate::operator::Operator;
 use crate::typed::{Any, Element, Matrices, number};
-use crate::vector::Vector;
+use crate::vector::{Vector, operands};
 
 /// A matrix in compressed rows. Operators and preconditioners share it; where one does, a change of values is made in a
 /// copy, and they keep what they were made from.
@@ -147,7 +147,7 @@ impl Matrix {
     /// `y = A x`.
     fn apply(&self, py: Python<'_>, x: &Vector, y: &mut Vector) -> PyResult<()> {
         each!(&self.any, a => {
-            let (x, y) = operands(a, x, y)?;
+            let (x, y) = operands(x, y)?;
             local(py, quick(py, a, || a.apply(x, y)))
         })
     }
@@ -155,7 +155,7 @@ impl Matrix {
     /// `y += A x`.
     fn apply_add(&self, py: Python<'_>, x: &Vector, y: &mut Vector) -> PyResult<()> {
         each!(&self.any, a => {
-            let (x, y) = operands(a, x, y)?;
+            let (x, y) = operands(x, y)?;
             local(py, quick(py, a, || a.apply_add(x, y)))
         })
     }
@@ -163,14 +163,14 @@ impl Matrix {
     /// `y = A^T x`.
     fn apply_transpose(&self, py: Python<'_>, x: &Vector, y: &mut Vector) -> PyResult<()> {
         each!(&self.any, a => {
-            let (x, y) = operands(a, x, y)?;
+            let (x, y) = operands(x, y)?;
             local(py, quick(py, a, || a.apply_transpose(x, y)))
         })
     }
 
     fn apply_many(&self, py: Python<'_>, x: &MultiVector, y: &mut MultiVector) -> PyResult<()> {
         each!(&self.any, a => {
-            let (x, y) = columns(a, x, y)?;
+            let (x, y) = columns(x, y)?;
             local(py, released(py, || a.apply_many(x, y)))
         })
     }
@@ -291,22 +291,6 @@ pub(crate) struct RefillPlan {
 fn quick<T: Element, R>(py: Python<'_>, a: &CsrMatrix<T>, product: impl FnOnce() -> R) -> R {
     const SHORT: usize = 1 << 13;
     if a.range().comm().size() == 1 && a.local_entries() <= SHORT { product() } else { released(py, product) }
-}
-
-fn operands<'v, T: Element>(
-    _: &CsrMatrix<T>,
-    x: &'v Vector,
-    y: &'v mut Vector,
-) -> PyResult<(&'v CoreVector<T>, &'v mut CoreVector<T>)> {
-    Ok((T::expect(&x.any, "the vector")?, T::expect_mut(&mut y.any, "the result")?))
-}
-
-fn columns<'v, T: Element>(
-    _: &CsrMatrix<T>,
-    x: &'v MultiVector,
-    y: &'v mut MultiVector,
-) -> PyResult<(&'v dolmen::core::MultiVector<T>, &'v mut dolmen::core::MultiVector<T>)> {
-    Ok((T::expect(&x.any, "the multi-vector")?, T::expect_mut(&mut y.any, "the result")?))
 }
 
 fn alike<'m, T: Element>(_: &CsrMatrix<T>, other: &'m Matrix) -> PyResult<&'m CsrMatrix<T>> {

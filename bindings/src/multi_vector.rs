@@ -135,6 +135,14 @@ impl MultiVector {
     }
 }
 
+/// Returns the argument and the result of an operator of this scalar.
+pub(crate) fn columns<'v, T: Element>(
+    x: &'v MultiVector,
+    y: &'v mut MultiVector,
+) -> PyResult<(&'v CoreVectors<T>, &'v mut CoreVectors<T>)> {
+    Ok((T::expect(&x.any, "the multi-vector")?, T::expect_mut(&mut y.any, "the result")?))
+}
+
 fn multiply_add<T: Element>(
     y: &mut CoreVectors<T>,
     x: &CoreVectors<T>,

@@ -14,9 +14,9 @@ use crate::errors::{local, outcome};
 use crate::foreign::ForeignOperator;
 use crate::gil::released;
 use crate::layout::Layout;
-use crate::multi_vector::MultiVector;
+use crate::multi_vector::{MultiVector, columns};
 use crate::typed::{Any, Element, Operators, number};
-use crate::vector::Vector;
+use crate::vector::{Vector, operands};
 
 /// A linear operator with its adjoint.
 #[pyclass(unsendable, frozen, module = "dolmen._dolmen")]
@@ -155,21 +155,21 @@ impl Operator {
 
     fn apply(&self, py: Python<'_>, x: &Vector, y: &mut Vector) -> PyResult<()> {
         each!(&self.any, a => {
-            let (x, y) = operands(a, x, y)?;
+            let (x, y) = operands(x, y)?;
             outcome(py, a.domain().comm(), released(py, || a.apply(x, y)))
         })
     }
 
     fn apply_adjoint(&self, py: Python<'_>, x: &Vector, y: &mut Vector) -> PyResult<()> {
         each!(&self.any, a => {
-            let (x, y) = operands(a, x, y)?;
+            let (x, y) = operands(x, y)?;
             outcome(py, a.domain().comm(), released(py, || a.apply_adjoint(x, y)))
         })
     }
 
     fn apply_many(&self, py: Python<'_>, x: &MultiVector, y: &mut MultiVector) -> PyResult<()> {
         each!(&self.any, a => {
-            let (x, y) = columns(a, x, y)?;
+            let (x, y) = columns(x, y)?;
             outcome(py, a.domain().comm(), released(py, || a.apply_many(x, y)))
         })
     }
@@ -181,20 +181,4 @@ fn alike<T: Element>(_: &Shared<T>, other: &Operator) -> PyResult<Shared<T>> {
 
 fn entries_of<T: Element>(_: &Shared<T>, vector: &Vector) -> PyResult<dolmen::core::Vector<T>> {
     T::expect(&vector.any, "the diagonal").cloned()
-}
-
-fn operands<'v, T: Element>(
-    _: &Shared<T>,
-    x: &'v Vector,
-    y: &'v mut Vector,
-) -> PyResult<(&'v dolmen::core::Vector<T>, &'v mut dolmen::core::Vector<T>)> {
-    Ok((T::expect(&x.any, "the vector")?, T::expect_mut(&mut y.any, "the result")?))
-}
-
-fn columns<'v, T: Element>(
-    _: &Shared<T>,
-    x: &'v MultiVector,
-    y: &'v mut MultiVector,
-) -> PyResult<(&'v dolmen::core::MultiVector<T>, &'v mut dolmen::core::MultiVector<T>)> {
-    Ok((T::expect(&x.any, "the multi-vector")?, T::expect_mut(&mut y.any, "the result")?))
 }

@@ -106,11 +106,6 @@ impl Vector {
         Ok(())
     }
 
-    fn shift(&mut self, alpha: &Bound<'_, PyAny>) -> PyResult<()> {
-        each!(&mut self.any, x => x.shift(number(alpha)?));
-        Ok(())
-    }
-
     fn conjugate(&mut self) {
         each!(&mut self.any, x => x.conj());
     }
@@ -124,14 +119,6 @@ impl Vector {
             let (alpha, x, beta) = (number(alpha)?, of(y, x)?, number(beta)?);
             local(py, y.axpby(alpha, x, beta))
         })
-    }
-
-    fn multiply(&mut self, py: Python<'_>, x: &Vector) -> PyResult<()> {
-        each!(&mut self.any, y => { let x = of(y, x)?; local(py, y.multiply(x)) })
-    }
-
-    fn divide(&mut self, py: Python<'_>, x: &Vector) -> PyResult<()> {
-        each!(&mut self.any, y => { let x = of(y, x)?; local(py, y.divide(x)) })
     }
 
     /// `sum conj(self) x`.
@@ -255,6 +242,14 @@ fn real<R: dolmen::core::Real>(value: R) -> f64 {
 /// Returns the operand, which has to be of the scalar of `like`.
 pub(crate) fn of<'v, T: Element>(_: &CoreVector<T>, operand: &'v Vector) -> PyResult<&'v CoreVector<T>> {
     T::expect(&operand.any, "the vector")
+}
+
+/// Returns the argument and the result of an operator of this scalar.
+pub(crate) fn operands<'v, T: Element>(
+    x: &'v Vector,
+    y: &'v mut Vector,
+) -> PyResult<(&'v CoreVector<T>, &'v mut CoreVector<T>)> {
+    Ok((T::expect(&x.any, "the vector")?, T::expect_mut(&mut y.any, "the result")?))
 }
 
 fn like<T: Element>(_: &CoreVector<T>, values: &Bound<'_, PyAny>) -> PyResult<Vec<T>> {
