@@ -9,8 +9,12 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 
 
 def clean_environment(**more):
-    """Return the environment without what a launcher, or MPI in this process, has put there."""
-    inherited = {name: value for name, value in os.environ.items() if not name.startswith(("OMPI_", "PMIX_", "PMI_"))}
+    """Return the environment without what a launcher, or MPI in this process, has put there.
+
+    Nor with PYTHONUNBUFFERED, which writes each argument of a print by itself: the lines of ranks would run into each other.
+    """
+    left_out = ("OMPI_", "PMIX_", "PMI_", "PYTHONUNBUFFERED")
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith(left_out)}
     return {**inherited, **more}
 
 

@@ -7,6 +7,7 @@ import subprocess
 import sys
 
 import pytest
+from launch import clean_environment
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 # These have no Python of their own.
@@ -34,7 +35,7 @@ def test_the_python_of_a_page_runs(page, tmp_path):
     script = tmp_path / f"page_{page.stem}.py"
     script.write_text(text)
     command = [sys.executable, script.name]
-    ended = subprocess.run(command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=120)
+    ended = subprocess.run(command, cwd=tmp_path, env=clean_environment(), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=120)
     assert ended.returncode == 0, ended.stdout
 
 

@@ -7,7 +7,7 @@ import subprocess
 import sys
 
 import pytest
-from launch import ROOT
+from launch import ROOT, clean_environment
 
 sys.path.insert(0, str(ROOT / "scripts"))
 from notebooks import configure_engines, stripped
@@ -20,10 +20,8 @@ LIMIT = 120
 
 def run(*arguments, cwd, **environment):
     """Runs Python in a session of its own, which ends with it; returns what it prints."""
-    # Not the environment of a launcher that this process itself may have been started by.
-    inherited = {name: value for name, value in os.environ.items() if not name.startswith(("OMPI_", "PMIX_", "PMI_"))}
     process = subprocess.Popen(
-        [sys.executable, *map(str, arguments)], cwd=cwd, env={**inherited, **environment}, text=True,
+        [sys.executable, *map(str, arguments)], cwd=cwd, env=clean_environment(**environment), text=True,
         stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True
     )
     try:

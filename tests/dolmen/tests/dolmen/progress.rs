@@ -19,7 +19,7 @@ fn on_terminal(folder: &Path, args: &[&str]) -> TestResult<Output> {
 
 pub(crate) fn terminal() -> TestResult {
     let folder = tempdir()?;
-    tridiagonal(folder.path(), "a.mtx", 20_000, 2.0)?;
+    tridiagonal(folder.path(), "a.mtx", 80_000, 2.0)?;
     let shown = on_terminal(folder.path(), &LONG)?.stdout;
     let bars: Vec<&str> = shown.split('\r').filter(|line| line.contains("[=")).collect();
     assert!(!bars.is_empty(), "{shown}");
@@ -33,7 +33,7 @@ pub(crate) fn terminal() -> TestResult {
 
 pub(crate) fn quiet() -> TestResult {
     let folder = tempdir()?;
-    tridiagonal(folder.path(), "a.mtx", 20_000, 2.0)?;
+    tridiagonal(folder.path(), "a.mtx", 80_000, 2.0)?;
     let shown = on_terminal(folder.path(), &[&LONG[..], &["--quiet"]].concat())?.stdout;
     assert!(shown.starts_with("CG: 3000 iterations; ") && shown.lines().count() == 1, "{shown:?}");
     let converted = dolmen(1, folder.path(), &["convert", "a.mtx", "a.petsc", "-q"])?;
@@ -44,7 +44,7 @@ pub(crate) fn quiet() -> TestResult {
 
 pub(crate) fn elsewhere() -> TestResult {
     let folder = tempdir()?;
-    tridiagonal(folder.path(), "a.mtx", 20_000, 2.0)?;
+    tridiagonal(folder.path(), "a.mtx", 80_000, 2.0)?;
     let piped = dolmen(2, folder.path(), &LONG)?;
     assert!(!piped.stderr.contains("residual"), "{}", piped.stderr);
     assert!(piped.stdout.contains("CG: 3000 iterations") && !piped.stdout.contains('\u{1b}'), "{}", piped.stdout);
