@@ -1,11 +1,11 @@
 //! The sparse matrix of one rank and its product.
 //!
-//! Storage is plain CSR and nothing else. A row's sum runs over its entries in
+//! Storage is plain CSR. A row's sum runs over its entries in
 //! stored order, `((0 + a0 x0) + a1 x1) + ...`, every product and every sum
 //! rounded, never fused: the bits depend on neither the CPU nor the kernel, and
 //! if rows are stored by ascending global column, not on the number of ranks.
 //!
-//! Short rows of plain CSR reach half of what memory gives, for three reasons,
+//! Short rows of plain CSR reach half of what memory gives, for four reasons,
 //! each answered without a second copy of the matrix:
 //!
 //! - the next cache lines are asked for too late: kernels prefetch values and
@@ -15,6 +15,8 @@
 //!   shape), the kernel puts one row in each SIMD lane, transposes values in
 //!   registers, loads `x` contiguously and reads columns once a run: 8 bytes an
 //!   entry instead of 12;
+//! - nobody knows where a row ends: rows that are not in a run are stored by length within windows
+//!   ([`order`]), so that most end where the row before did;
 //! - the same values again: where all rows of a run also hold equal values
 //!   (constant coefficients, unit weights), values too are read once a run.
 //!
@@ -25,6 +27,7 @@
 mod avx2;
 mod clip;
 mod interior;
+mod order;
 mod run;
 mod scalar;
 
@@ -39,6 +42,7 @@ use crate::index::{Lid, at, to_lid};
 use crate::scalar::Scalar;
 use crate::threads;
 use clip::Clipped;
+use order::{Order, WINDOW, sort_rows};
 use run::{Kind, Run, find_runs, min_run};
 
 /// Update of the result vector by a product.
@@ -56,7 +60,8 @@ pub(super) enum Update {
 /// kernels: `starts` has one more element than rows, does not decrease and ends
 /// at `columns.len() == values.len()`; every column is below `owned + ghosts`,
 /// and below `owned` in rows of `interior`; `interior` and `boundary` together
-/// hold every row once; the kinds of runs are true.
+/// hold every row once; the kinds of runs are true; `order` moves rows within windows of general
+/// runs of `interior` only.
 ///
 /// The arrays are shared with whoever takes the matrix as it is ([`LocalCsr::shared`]), and values are
 /// copied when they change while somebody else still has them.
@@ -64,11 +69,34 @@ pub(super) enum Update {
 pub(super) struct LocalCsr<T> {
     owned: usize,
     ghosts: usize,
-    starts: Arc<Vec<usize>>,
-    columns: Arc<Vec<u32>>,
+    pattern: Stored,
     values: Arc<Vec<T>>,
     interior: Vec<Run>,
     boundary: Vec<Run>,
+}
+
+/// Columns of a rank's rows.
+#[derive(Clone, Debug)]
+pub(super) struct Stored {
+    /// By places, which are the numbers of the rows where there is no order.
+    starts: Arc<Vec<usize>>,
+    columns: Arc<Vec<u32>>,
+    order: Option<Arc<Order>>,
+}
+
+impl Stored {
+    /// Returns the positions of a row's entries.
+    #[inline(always)]
+    pub(super) fn entries(&self, row: usize) -> Range<usize> {
+        let place = self.order.as_ref().map_or(row, |order| order.place(row));
+        self.starts[place]..self.starts[place + 1]
+    }
+
+    /// Returns the columns of a row.
+    #[inline(always)]
+    pub(super) fn columns(&self, row: usize) -> &[Lid] {
+        &self.columns[self.entries(row)]
+    }
 }
 
 impl<T: Scalar> LocalCsr<T> {
@@ -79,7 +107,13 @@ impl<T: Scalar> LocalCsr<T> {
     ///
     /// # Panics
     /// If the arrays are not a CSR matrix of this shape, which is a bug of the assembly.
-    pub(super) fn new(owned: usize, ghosts: usize, starts: Vec<usize>, columns: Vec<Lid>, values: Vec<T>) -> Self {
+    pub(super) fn new(
+        owned: usize,
+        ghosts: usize,
+        mut starts: Vec<usize>,
+        mut columns: Vec<Lid>,
+        mut values: Vec<T>,
+    ) -> Self {
         assert_eq!(columns.len(), values.len(), "invariant: a column for each value");
         let ends = (starts.first(), starts.last());
         assert_eq!(ends, (Some(&0), Some(&columns.len())), "invariant: row starts cover the entries");
@@ -90,15 +124,16 @@ impl<T: Scalar> LocalCsr<T> {
         let inside = columns.is_empty() || at(largest) < owned + ghosts;
         assert!(inside, "invariant: columns lie in the matrix");
         let (interior, boundary) = find_runs(&starts, &columns, owned, min_run::<T>());
-        let (starts, columns, values) = (Arc::new(starts), Arc::new(columns), Arc::new(values));
-        let mut matrix = Self { owned, ghosts, starts, columns, values, interior, boundary };
+        let order = sort_rows(&interior, &mut starts, &mut columns, &mut values).map(Arc::new);
+        let pattern = Stored { starts: Arc::new(starts), columns: Arc::new(columns), order };
+        let mut matrix = Self { owned, ghosts, pattern, values: Arc::new(values), interior, boundary };
         matrix.find_uniform();
         matrix
     }
 
     /// Returns the number of rows.
     pub(super) fn rows(&self) -> usize {
-        self.starts.len() - 1
+        self.pattern.starts.len() - 1
     }
 
     /// Returns the number of columns, owned and ghost.
@@ -107,34 +142,42 @@ impl<T: Scalar> LocalCsr<T> {
     }
 
     /// Columns and values of a row, in stored order.
+    #[inline(always)]
     pub(super) fn row(&self, row: usize) -> (&[u32], &[T]) {
-        let entries = self.starts[row]..self.starts[row + 1];
-        (&self.columns[entries.clone()], &self.values[entries])
+        let entries = self.pattern.entries(row);
+        (&self.pattern.columns[entries.clone()], &self.values[entries])
     }
 
-    /// Returns the matrix itself, without a copy, if no column is a ghost.
+    /// Returns the rows' starts, columns and values if they are stored one row after the other.
+    pub(super) fn in_order(&self) -> Option<(&Arc<Vec<usize>>, &Arc<Vec<Lid>>, &Arc<Vec<T>>)> {
+        let Stored { starts, columns, order } = &self.pattern;
+        order.is_none().then_some((starts, columns, &self.values))
+    }
+
+    /// Returns the matrix itself, without a copy, if no column is a ghost and no row is moved.
     pub(super) fn shared(&self) -> Option<SerialCsr<T>> {
-        let (starts, columns, values) = (&self.starts, &self.columns, &self.values);
+        let (starts, columns, values) = self.in_order()?;
         let shared = || SerialCsr::from_arrays(self.owned, starts.clone(), columns.clone(), values.clone());
         (self.ghosts == 0).then(shared)
     }
 
-    /// Columns of all entries, row after row.
-    pub(super) fn numbers(&self) -> &[u32] {
-        &self.columns
-    }
-
-    /// Returns all values, row after row.
+    /// Returns all values; those of a row are at [`Stored::entries`].
     pub(super) fn values(&self) -> &[T] {
         &self.values
+    }
+
+    /// Returns true if each row has exactly one entry.
+    pub(super) fn has_single_entries(&self) -> bool {
+        self.pattern.starts.windows(2).all(|bounds| bounds[1] - bounds[0] == 1)
     }
 
     /// Returns two hashes of row starts and columns, which other patterns have by an accident of 1 in 2^128
     /// only. Each step is one-to-one (Knuth, TAOCP 3, 6.4), so that one difference always shows.
     pub(super) fn pattern_print(&self) -> [u64; 2] {
         const FACTORS: [u64; 2] = [0x9E37_79B9_7F4A_7C15, 0xD6E8_FEB8_6659_FD93];
-        let mut print = [self.starts.len() as u64, self.columns.len() as u64];
-        let words = self.starts.iter().map(|&start| start as u64).chain(self.columns.iter().map(|&c| u64::from(c)));
+        let Stored { starts, columns, .. } = &self.pattern;
+        let mut print = [starts.len() as u64, columns.len() as u64];
+        let words = starts.iter().map(|&start| start as u64).chain(columns.iter().map(|&c| u64::from(c)));
         for word in words {
             for (hash, factor) in print.iter_mut().zip(FACTORS) {
                 *hash = (*hash ^ word).wrapping_mul(factor).rotate_left(29);
@@ -143,14 +186,9 @@ impl<T: Scalar> LocalCsr<T> {
         print
     }
 
-    /// Returns the start of each row, and the end of the last one.
-    pub(super) fn starts(&self) -> &[usize] {
-        &self.starts
-    }
-
-    /// Position of the first value of a row.
-    pub(super) fn row_start(&self, row: usize) -> usize {
-        self.starts[row]
+    /// Returns the positions of a row's entries among all.
+    pub(super) fn entries(&self, row: usize) -> Range<usize> {
+        self.pattern.entries(row)
     }
 
     /// Returns the number of owned columns.
@@ -177,30 +215,37 @@ impl<T: Scalar> LocalCsr<T> {
 
     /// Returns true if `rows` has the same columns as these rows.
     pub(super) fn has_pattern(&self, rows: &Rows<T>) -> bool {
-        *self.starts == rows.starts && *self.columns == rows.columns
+        match self.in_order() {
+            Some((starts, columns, _)) => **starts == rows.starts && **columns == rows.columns,
+            None => {
+                rows.starts.len() == self.rows() + 1
+                    && (0..self.rows()).all(|row| self.pattern.columns(row) == rows.row(row).0)
+            }
+        }
     }
 
     /// Lets `change` write new values over the same pattern, given all values.
     pub(super) fn update_values(&mut self, change: impl FnOnce(&mut [T])) {
-        self.update(|_, _, values| change(values));
+        self.update(|_, values| change(values));
     }
 
     /// Lets `change` write new values row by row, given the row, its columns and its values.
     pub(super) fn update_rows(&mut self, mut change: impl FnMut(usize, &[Lid], &mut [T])) {
-        self.update(|starts, columns, values| {
-            for (row, bounds) in starts.windows(2).enumerate() {
-                change(row, &columns[bounds[0]..bounds[1]], &mut values[bounds[0]..bounds[1]]);
+        let rows = self.rows();
+        self.update(|pattern, values| {
+            for row in 0..rows {
+                change(row, pattern.columns(row), &mut values[pattern.entries(row)]);
             }
         });
     }
 
-    /// Lets `change` write new values over the same pattern, given row starts, columns and values.
-    pub(super) fn update(&mut self, change: impl FnOnce(&[usize], &[Lid], &mut [T])) {
+    /// Lets `change` write new values over the same pattern, given that and all values.
+    pub(super) fn update(&mut self, change: impl FnOnce(&Stored, &mut [T])) {
         // Should `change` panic, no run claims what is no longer true.
         for run in self.interior.iter_mut().filter(|run| run.kind == Kind::Uniform) {
             run.kind = Kind::Shifted;
         }
-        change(&self.starts, &self.columns, Arc::make_mut(&mut self.values).as_mut_slice());
+        change(&self.pattern, Arc::make_mut(&mut self.values).as_mut_slice());
         self.find_uniform();
     }
 
@@ -242,7 +287,8 @@ impl<T: Scalar> LocalCsr<T> {
         let parts = threads::parts(entries * K);
         let cut = |part: usize| match threads::equal_part(part, parts, entries, 1).start {
             _ if part == parts => rows,
-            entry => self.starts[..rows].partition_point(|&start| start < entry),
+            // Windows stay whole, since their rows are moved.
+            entry => self.pattern.starts[..rows].partition_point(|&start| start < entry) / WINDOW * WINDOW,
         };
         threads::for_parts(parts, y, &cut, &|part, y| multiply(cut(part)..cut(part + 1), y));
     }
@@ -254,9 +300,10 @@ impl<T: Scalar> LocalCsr<T> {
 
     /// Sets which runs are uniform; stops reading a run at its first differing value.
     fn find_uniform(&mut self) {
+        let starts = &self.pattern.starts;
         for run in self.interior.iter_mut().filter(|run| run.kind != Kind::General) {
             let Range { start: first, end } = run.range();
-            let values: &[u8] = bytemuck::cast_slice(&self.values[self.starts[first]..self.starts[end]]);
+            let values: &[u8] = bytemuck::cast_slice(&self.values[starts[first]..starts[end]]);
             let width = values.len() / (end - first);
             let uniform = values[width..] == values[..values.len() - width];
             run.kind = if uniform { Kind::Uniform } else { Kind::Shifted };

@@ -170,7 +170,7 @@ impl<T: Scalar> CsrMatrix<T> {
 
     /// Position of an entry among this rank's values, if its row is owned and it is stored.
     pub(super) fn slot(&self, row: Gid, column: Gid) -> Option<usize> {
-        self.shape.slot(row, column, |row| (self.local.row_start(row), self.local.row(row).0))
+        self.shape.slot(row, column, |row| (self.local.entries(row).start, self.local.row(row).0))
     }
 
     /// Returns the rows of this rank for modification; everything derived from the old values is discarded.

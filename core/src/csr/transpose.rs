@@ -98,8 +98,9 @@ impl<T: Scalar> CsrMatrix<T> {
         let received = plan.routing.send(self.comm(), &values, 1);
         let parts: Vec<(&[Lid], Vec<T>)> =
             plan.received.iter().map(Vec::as_slice).zip(received.into_iter().map(|(_, values)| values)).collect();
-        self.local_mut().update(|starts, _, values| {
-            let mut next = starts.to_vec();
+        let rows = self.local.rows();
+        self.local_mut().update(|pattern, values| {
+            let mut next: Vec<usize> = (0..rows).map(|row| pattern.entries(row).start).collect();
             let mut put = |row: Lid, value| {
                 values[next[at(row)]] = value;
                 next[at(row)] += 1;
@@ -175,7 +176,7 @@ fn each_own<T: Scalar>(local: &LocalCsr<T>, mut entry: impl FnMut(Lid, Lid, T)) 
         let (numbers, values) = local.row(at(row));
         let alike = to_lid("rows", local.alike(at(row)).0.min(AT_ONCE)).expect("invariant: few rows");
         if alike > 1 {
-            let values = &local.values()[local.row_start(at(row))..local.row_start(at(row + alike))];
+            let values = &local.values()[local.entries(at(row)).start..][..at(alike) * numbers.len()];
             for (place, &number) in numbers.iter().enumerate().rev() {
                 let values = values[place..].iter().step_by(numbers.len());
                 (0..alike).zip(values).for_each(|(step, &value)| entry(row + step, number + step, value));

@@ -14,7 +14,7 @@ use super::avx2;
 use super::clip::Clipped;
 use super::run::{Run, min_run};
 use super::scalar::{Table, Vectors, multiply_rows};
-use super::{LocalCsr, Update};
+use super::{LocalCsr, Stored, Update};
 use crate::scalar::Scalar;
 
 impl<T: Scalar> LocalCsr<T> {
@@ -27,7 +27,9 @@ impl<T: Scalar> LocalCsr<T> {
     /// If a vector has the wrong length.
     pub(in crate::csr) fn multiply_interior<const K: usize>(&self, x: [&[T]; K], y: [&mut [T]; K], update: Update) {
         self.check_lengths(&x, &y);
-        let table = Table { starts: &self.starts, columns: &self.columns, values: &self.values };
+        let Stored { starts, columns, order } = &self.pattern;
+        let rows = order.as_ref().map_or(&[][..], |order| order.rows());
+        let table = Table { starts, columns, values: &self.values, rows };
         self.for_rows(y, |rows, y| {
             // From the first of all rows, like the runs.
             let (x, y) = (x.map(<[T]>::as_ptr), y.map(|y| y.as_mut_ptr().wrapping_sub(rows.start)));
@@ -43,7 +45,8 @@ impl<T: Scalar> LocalCsr<T> {
 /// Multiplies the rows of `runs` by `K` vectors.
 ///
 /// # Safety
-/// `starts` does not decrease and ends at `columns.len() == values.len()`; every
+/// `starts` does not decrease and ends at `columns.len() == values.len()`; `rows` moves rows within windows of
+/// general runs only, and no such window is cut; every
 /// run lies in it and is of its kind; every column of its rows is an index of
 /// each `x`, and every row of each `y`.
 unsafe fn multiply<T: Scalar, const K: usize>(

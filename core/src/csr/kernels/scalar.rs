@@ -2,6 +2,7 @@
 
 #![allow(unsafe_code)]
 
+use super::order::row_at;
 use super::run::Run;
 use crate::index::at;
 use crate::scalar::Scalar;
@@ -20,13 +21,15 @@ pub(super) struct Table<'a, T> {
     pub(super) starts: &'a [usize],
     pub(super) columns: &'a [u32],
     pub(super) values: &'a [T],
+    /// As [`Order::rows`](super::order::Order::rows), or empty.
+    pub(super) rows: &'a [i8],
 }
 
 #[cfg(all(target_arch = "x86_64", not(miri)))]
 impl<'a, T: Scalar> Table<'a, T> {
     /// Returns the same arrays under the scalar's other name.
     pub(super) fn cast<S: Scalar>(self) -> Table<'a, S> {
-        Table { starts: self.starts, columns: self.columns, values: bytemuck::cast_slice(self.values) }
+        Table { starts: self.starts, columns: self.columns, values: bytemuck::cast_slice(self.values), rows: self.rows }
     }
 }
 
@@ -70,8 +73,8 @@ pub(super) unsafe fn multiply_rows<T: Scalar, const K: usize>(a: Table<'_, T>, r
     unsafe {
         let mut from = *a.starts.get_unchecked(at(run.first));
         let mut asked = from;
-        for row in run.range() {
-            let to = *a.starts.get_unchecked(row + 1);
+        for place in run.range() {
+            let to = *a.starts.get_unchecked(place + 1);
             // A long row is left to the hardware.
             asked = asked.max(to.saturating_sub(AT_ONCE));
             while asked < to {
@@ -86,7 +89,7 @@ pub(super) unsafe fn multiply_rows<T: Scalar, const K: usize>(a: Table<'_, T>, r
                     *sum += value * *x.add(c);
                 }
             }
-            v.write(row, sums);
+            v.write(row_at(a.rows, place), sums);
             from = to;
         }
     }

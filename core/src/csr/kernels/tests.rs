@@ -74,6 +74,12 @@ fn mixed(random: &mut Random, columns: usize) -> Rows {
     rows
 }
 
+/// Rows of different lengths, some empty, over several windows.
+fn scattered(random: &mut Random, columns: usize) -> Rows {
+    let rows = if cfg!(miri) { 140 } else { 2 * order::WINDOW + 40 };
+    (0..rows).map(|_| (0..random.below(9)).map(|_| u32::try_from(random.below(columns)).unwrap()).collect()).collect()
+}
+
 fn arrays(rows: &Rows) -> (Vec<usize>, Vec<u32>) {
     let mut starts = vec![0];
     starts.extend(rows.iter().scan(0, |end, row| {
@@ -130,6 +136,7 @@ fn check_all<T: Sample>() {
         ("7-point", grid(if cfg!(miri) { 2 } else { 6 }, false)),
         ("27-point", grid(if cfg!(miri) { 2 } else { 5 }, true)),
         ("mixed", mixed(random, columns)),
+        ("scattered", scattered(random, columns)),
         ("empty", vec![vec![]; 50]),
     ];
     for (name, rows) in patterns {
@@ -139,19 +146,22 @@ fn check_all<T: Sample>() {
         // The last columns as ghosts: boundary rows between interior ones.
         for ghosts in [0, 1, owned / 3] {
             let mut a = LocalCsr::<T>::new(owned - ghosts, ghosts, starts.clone(), entries.clone(), values.clone());
+            for (row, bounds) in starts.windows(2).enumerate() {
+                let given = bounds[0]..bounds[1];
+                assert_eq!(a.row(row).0, &entries[given.clone()], "{name}, row {row}");
+                assert_same_bits(a.row(row).1, &values[given], &format!("{name}, row {row}"));
+            }
+            assert!(a.in_order().is_none() || name != "scattered" || ghosts > 1, "rows are not sorted");
             check(&a, random, name);
-            let starts = starts.clone();
-            a.update_values(|values| {
-                for bounds in starts.windows(2) {
-                    let mut same = Random(99);
-                    values[bounds[0]..bounds[1]].fill_with(|| T::sample(&mut same));
-                }
+            a.update_rows(|_, _, values| {
+                let mut same = Random(99);
+                values.fill_with(|| T::sample(&mut same));
             });
             assert!(a.interior.iter().all(|run| run.kind != Kind::Shifted), "{name}: equal rows not noticed");
             check(&a, random, &format!("{name}, uniform"));
             if let Some(run) = a.interior.iter().rfind(|run| run.kind == Kind::Uniform) {
                 // One other value, in the last row of a run.
-                let last = a.starts[(run.first + run.rows) as usize];
+                let last = a.entries((run.first + run.rows - 1) as usize).end;
                 if last > 0 {
                     a.update_values(|values| values[last - 1] = T::sample(&mut Random(5)));
                     check(&a, random, &format!("{name}, almost uniform"));
@@ -206,6 +216,23 @@ fn runs_of_a_line_of_a_grid() {
     let run = |first, rows, kind| Run { first, rows, kind };
     assert_eq!(a.interior, [run(0, 1, Kind::General), run(1, 9, Kind::Shifted)]);
     assert_eq!(a.boundary, [run(10, 2, Kind::General)]);
+}
+
+#[test]
+fn rows_of_a_general_run_are_sorted_by_length() {
+    // The last two rows of a window have one and three entries; three rows follow.
+    let mut rows: Rows = (0..126).map(|i| vec![5 * (i % 2)]).collect();
+    rows.extend([vec![9], vec![1, 4, 8], vec![0, 3], vec![2, 7], vec![]]);
+    let (starts, entries) = arrays(&rows);
+    let values = (0..entries.len()).map(|i| i as f64).collect();
+    let a = LocalCsr::new(10, 0, starts, entries, values);
+    let lens: Vec<usize> = a.pattern.starts.windows(2).map(|bounds| bounds[1] - bounds[0]).collect();
+    // Longest first, then longest last.
+    assert_eq!((lens[0], &lens[1..128], &lens[128..]), (3, &[1; 127][..], &[0, 2, 2][..]));
+    assert_eq!(a.row(0), (&[0][..], &[0.0][..]));
+    assert_eq!(a.row(127), (&[1, 4, 8][..], &[127.0, 128.0, 129.0][..]));
+    assert_eq!(a.row(129), (&[2, 7][..], &[132.0, 133.0][..]));
+    assert_eq!(a.row(130), (&[][..], &[][..]));
 }
 
 fn small(starts: &[usize], columns: &[u32]) -> usize {

@@ -1,47 +1,81 @@
 //! The part of a matrix that one rank factors or relaxes by itself: its diagonal block, alone or
 //! with a border of rows that overlaps with other ranks' parts (additive Schwarz).
 
+use std::ops::Range;
 use std::sync::Arc;
 
+use crate::csr::kernels::LocalCsr;
 use crate::csr::matrix::CsrMatrix;
 use crate::csr::parts::serial::SerialCsr;
 use crate::error::Result;
 use crate::exchange::{ExchangePlan, ImportedRows};
-use crate::index::{Gid, at};
+use crate::index::{Gid, Lid, at};
 use crate::index_map::IndexMap;
 use crate::memory;
 use crate::scalar::Scalar;
 
+/// Rows of a diagonal block, as they are copied.
+struct Block<T> {
+    offsets: Vec<usize>,
+    numbers: Vec<Lid>,
+    values: Vec<T>,
+}
+
+impl<T: Scalar> Block<T> {
+    fn with_room(rows: usize, entries: usize) -> Block<T> {
+        let mut offsets = memory::with_capacity(rows + 1);
+        offsets.push(0);
+        Block { offsets, numbers: memory::with_capacity(entries), values: memory::with_capacity(entries) }
+    }
+
+    /// Appends rows without ghost columns.
+    fn copy(&mut self, local: &LocalCsr<T>, rows: Range<usize>) {
+        let Some((starts, numbers, values)) = local.in_order() else {
+            return rows.for_each(|row| {
+                let (numbers, values) = local.row(row);
+                self.numbers.extend_from_slice(numbers);
+                self.values.extend_from_slice(values);
+                self.offsets.push(self.values.len());
+            });
+        };
+        let (dropped, entries) = (starts[rows.start] - self.values.len(), starts[rows.start]..starts[rows.end]);
+        self.offsets.extend(starts[rows.start + 1..=rows.end].iter().map(|start| start - dropped));
+        self.numbers.extend_from_slice(&numbers[entries.clone()]);
+        self.values.extend_from_slice(&values[entries]);
+    }
+
+    /// Appends the entries of a row in owned columns.
+    fn copy_owned(&mut self, local: &LocalCsr<T>, row: usize, owned: usize) {
+        let (columns, entries) = local.row(row);
+        let own = columns.iter().zip(entries).filter(|(column, _)| at(**column) < owned);
+        own.for_each(|(&column, &value)| {
+            self.numbers.push(column);
+            self.values.push(value);
+        });
+        self.offsets.push(self.values.len());
+    }
+}
+
 impl<T: Scalar> CsrMatrix<T> {
-    /// Returns the owned rows and columns, both numbered from zero: the diagonal block of this rank. On a rank
-    /// without ghost columns it shares the arrays of the matrix, elsewhere it is a copy.
+    /// Returns the owned rows and columns, both numbered from zero: the diagonal block of this rank. It shares the
+    /// arrays of the matrix where that has no ghost columns and its rows are stored in order, as those of a grid
+    /// are; elsewhere it is a copy.
     pub fn local_block(&self) -> SerialCsr<T> {
         if let Some(block) = self.local.shared() {
             return block;
         }
-        let (local, owned, rows) = (&self.local, self.shape.columns.owned(), self.local.rows());
-        let (starts, entries) = (local.starts(), local.values().len());
-        let mut offsets = memory::with_capacity(rows + 1);
-        let (mut numbers, mut values) = (memory::with_capacity(entries), memory::with_capacity(entries));
-        offsets.push(0);
+        let (local, owned) = (&self.local, self.shape.columns.owned());
+        let mut block = Block::with_room(local.rows(), local.values().len());
         // Rows between two with ghosts are copied at once.
         let mut first = 0;
-        for row in local.boundary_rows().chain([rows]) {
-            let (dropped, between) = (starts[first] - values.len(), starts[first]..starts[row]);
-            offsets.extend(starts[first + 1..=row].iter().map(|start| start - dropped));
-            numbers.extend_from_slice(&local.numbers()[between.clone()]);
-            values.extend_from_slice(&local.values()[between]);
-            if row < rows {
-                let (columns, entries) = local.row(row);
-                let own = columns.iter().zip(entries).filter(|(column, _)| at(**column) < owned);
-                own.for_each(|(&column, &value)| {
-                    numbers.push(column);
-                    values.push(value);
-                });
-                offsets.push(values.len());
+        for row in local.boundary_rows().chain([local.rows()]) {
+            block.copy(local, first..row);
+            if row < local.rows() {
+                block.copy_owned(local, row, owned);
                 first = row + 1;
             }
         }
+        let Block { offsets, numbers, values } = block;
         SerialCsr::from_arrays(owned, Arc::new(offsets), Arc::new(numbers), Arc::new(values))
     }
 

@@ -29,7 +29,8 @@ impl<T: Scalar> CsrMatrix<T> {
         let lens: Vec<u64> = self.rows().map(|row| row.values().len() as u64).collect();
         let number = |column: Gid| to_lid("columns", local(column)).expect("invariant: all columns were counted");
         let numbers: Vec<Lid> = self.rows().flat_map(|row| row.columns().map(number)).collect();
-        let gathered = (comm.gather(root, &lens), comm.gather(root, &numbers), comm.gather(root, self.local.values()));
+        let values: Vec<T> = self.rows().flat_map(|row| row.values()).copied().collect();
+        let gathered = (comm.gather(root, &lens), comm.gather(root, &numbers), comm.gather(root, &values));
         let (Some(lens), Some(numbers), Some(values)) = gathered else { return Ok(None) };
         let mut offsets = Vec::with_capacity(local(self.shape.range.global_len()) + 1);
         offsets.push(0);

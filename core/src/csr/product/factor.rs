@@ -27,8 +27,7 @@ impl<'m, T: Scalar> Factor<'m, T> {
     /// Creates the same for a factor that may have one entry in each row, which is then read faster.
     pub(super) fn with_singles(own: &'m LocalCsr<T>, numbers: &'m Numbers, imported: &'m Rows<T>) -> Factor<'m, T> {
         let mut factor = Factor::new(own, numbers, imported);
-        let lens = |starts: &[usize]| starts.windows(2).all(|pair| pair[1] - pair[0] == 1);
-        if lens(own.starts()) && lens(&imported.starts) {
+        if own.has_single_entries() && imported.starts.windows(2).all(|pair| pair[1] - pair[0] == 1) {
             let rows = to_lid("rows", own.rows() + imported.values.len()).expect("invariant: columns were counted");
             let mut singles = Vec::with_capacity(at(rows));
             (0..rows).for_each(|row| factor.each(row, |column, value| singles.push((column, value))));

@@ -89,21 +89,21 @@ impl<T: Scalar> CsrMatrix<T> {
         let segments = segments(&left.local, &factor, Some(&self.local));
         let mut sums = Sums::new(all.len() + 1);
         let mut stencil = Stencil::default();
-        self.local_mut().update(|starts, columns, values| {
+        self.local_mut().update(|pattern, values| {
             for segment in &segments {
                 let Segment { rows, kind } = segment;
                 if *kind != Kind::Any {
                     stencil.find(left.local.row(rows.start).0, &right.local);
-                    if stencil.columns() == &columns[starts[rows.start]..starts[rows.start + 1]] {
-                        let values = &mut values[starts[rows.start]..starts[rows.end]];
+                    let first = pattern.entries(rows.start);
+                    if stencil.columns() == pattern.columns(rows.start) {
+                        let values = &mut values[first.start..][..rows.len() * first.len()];
                         stencil.fill(segment, &left.local, &right.local, values);
                         continue;
                     }
                 }
                 for row in rows.clone() {
                     each_summand(&left.local, row, &factor, |column, summand| sums.add(column, summand));
-                    let entries = starts[row]..starts[row + 1];
-                    sums.take_row(&numbers, &columns[entries.clone()], &mut values[entries]);
+                    sums.take_row(&numbers, pattern.columns(row), &mut values[pattern.entries(row)]);
                 }
             }
         });
