@@ -169,6 +169,7 @@ fn core_class(error: &CoreError) -> &'static str {
         CoreError::IndexOutOfRange { .. }
         | CoreError::NoSuchColumn { .. }
         | CoreError::ForeignRow { .. }
+        | CoreError::ForeignColumn { .. }
         | CoreError::NotStored { .. }
         | CoreError::NotAPermutation { .. }
         | CoreError::NoSuchRank { .. }

@@ -113,6 +113,14 @@ pub enum Error {
         /// The global row.
         row: u64,
     },
+    /// Blocks of a matrix by columns whose columns another rank owns.
+    #[error(
+        "block column {column} of the matrix belongs to another rank; give the blocks of a column where it is owned"
+    )]
+    ForeignColumn {
+        /// The global block column.
+        column: u64,
+    },
     /// An entry of a matrix that is not stored.
     #[error("entry ({row}, {column}) is not in the pattern of the matrix; assemble it with a zero there")]
     NotStored {
@@ -297,6 +305,7 @@ crate::shared_error!(Error {
     IndexOutOfRange { what, index, bound },
     NoSuchColumn { row, column, columns },
     ForeignRow { row },
+    ForeignColumn { column },
     NotStored { row, column },
     NotRows { reason },
     Shape { operation, expected, found },

@@ -7,8 +7,8 @@
 //!   has besides, and an [`ExchangePlan`] moves values between the two;
 //! - a [`Vector`] holds owned entries only, and its inner products and norms have the same bits on
 //!   any number of ranks ([`reduce`] explains how);
-//! - everything that acts on vectors is a [`LinearOperator`]: a sparse matrix ([`CsrMatrix`], or
-//!   [`BlockCsrMatrix`] of small blocks), a closure, a composition;
+//! - everything that acts on vectors is a [`LinearOperator`]: a sparse matrix ([`CsrMatrix`], [`BlockCsrMatrix`] of small blocks, or
+//!   [`ColumnBlockMatrix`] of rectangular ones where data are summed up), a closure, a composition;
 //! - a [`Graph`] of a matrix gives orderings, colorings and partitions;
 //! - what one rank does alone is in [`dense`]: factorizations of small and banded matrices.
 //!
@@ -36,6 +36,7 @@
 
 mod blas;
 mod block_csr;
+mod column_blocks;
 mod comm;
 mod csr;
 pub mod dense;
@@ -66,6 +67,7 @@ pub mod threads;
 mod vector;
 
 pub use block_csr::{BlockCsrBuilder, BlockCsrMatrix, BlockRow, BlockRowBuilder};
+pub use column_blocks::{ColumnBlockMatrix, Stored};
 pub use comm::{Comm, Failed, Merge, Portable, Reducible, SharedError};
 pub use csr::{
     AddPlan, CsrBuilder, CsrMatrix, Duplicates, MatrixRow, MultiplyPlan, RefillPlan, RowBuilder, SerialCsr,

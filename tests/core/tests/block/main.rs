@@ -2,6 +2,7 @@
 //! on other numbers of ranks.
 
 mod bits;
+mod columns;
 mod diagonal;
 mod errors;
 mod matrix;
@@ -22,6 +23,10 @@ fn main() -> std::process::ExitCode {
         same_bits("f64_has_the_same_bits", RANKS, bits::checksums::<f64>),
         same_bits("c32_has_the_same_bits", RANKS, bits::checksums::<Complex32>),
         same_bits("c64_has_the_same_bits", RANKS, bits::checksums::<Complex64>),
+        case("blocks_by_columns_agree_with_plain_matrices", RANKS, columns::agrees),
+        same_bits("blocks_by_columns_have_the_same_bits", RANKS, columns::checksums),
+        case("odd_operands_of_blocks_by_columns", &[1, 2, 3], columns::odd_operands),
+        case("bad_blocks_by_columns", &[1, 2, 3], columns::bad_blocks),
         case("bad_blocks", &[1, 2, 3], errors::bad_blocks),
         case("bad_operands", &[1, 2, 3], errors::bad_operands),
         case("failing_factorizations", &[1, 2, 3], errors::failing_factorizations),

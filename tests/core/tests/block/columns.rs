@@ -1,0 +1,179 @@
+//! Matrices of rectangular blocks by columns: their adjoint product has the bits of the matrix without blocks, their
+//! product those of any other number of ranks, at any scale.
+
+use bytemuck::cast_slice;
+use dolmen_core::{
+    AdjointOperator, ColumnBlockMatrix, Comm, CsrMatrix, Duplicates, Gid, Layout, LinearOperator, Stored, Vector,
+};
+use dolmen_core_tests::{checksum, fails, layout, value};
+use dolmen_tests::{Checksums, TestResult};
+
+const ROWS: u64 = 60;
+const COLUMNS: u64 = 37;
+
+/// Uneven numbers, none on the second rank.
+fn uneven(comm: &Comm, all: u64) -> Layout {
+    let size = comm.size() as u64;
+    let mut lengths: Vec<u64> = (0..size).map(|rank| if rank == 1 { 0 } else { rank + 1 }).collect();
+    lengths[0] += all - lengths.iter().sum::<u64>();
+    layout(comm, &lengths)
+}
+
+/// Blocks of the columns that this rank owns, some of them twice: rows, columns and values times `scale`. Rows
+/// ascend or not.
+fn blocks<S: Stored>(
+    columns: &Layout,
+    shape: [usize; 2],
+    ascending: bool,
+    stored: impl Fn(f64) -> S,
+) -> (Vec<Gid>, Vec<Gid>, Vec<S>) {
+    let mut all: Vec<(Gid, Gid, u64)> = (0..400).map(|t| ((t * t / 3 + t % 5) % ROWS, t * 7 % COLUMNS, t)).collect();
+    all.retain(|&(_, column, _)| columns.range().contains(&column));
+    if ascending {
+        all.sort_unstable();
+    }
+    let len = (shape[0] * shape[1]) as u64;
+    let values = all.iter().flat_map(|&(_, _, t)| (0..len).map(move |part| value::<f64>(t, part) / 3.0));
+    let values = values.map(stored).collect();
+    (all.iter().map(|block| block.0).collect(), all.iter().map(|block| block.1).collect(), values)
+}
+
+fn matrix<S: Stored>(
+    comm: &Comm,
+    shape: [usize; 2],
+    ascending: bool,
+    stored: impl Fn(f64) -> S,
+) -> TestResult<ColumnBlockMatrix<S>> {
+    let (rows, columns) = (uneven(comm, ROWS), uneven(comm, COLUMNS));
+    let (row_ids, column_ids, values) = blocks(&columns, shape, ascending, stored);
+    Ok(ColumnBlockMatrix::new(&rows, &columns, shape, row_ids, &column_ids, values)?)
+}
+
+/// The same matrix without blocks.
+fn plain<S: Stored>(a: &ColumnBlockMatrix<S>, comm: &Comm, stored: impl Fn(f64) -> S) -> TestResult<CsrMatrix<f64>> {
+    let [r, c] = a.block_shape().map(|side| side as u64);
+    let (rows, columns, values) = blocks(&uneven(comm, COLUMNS), a.block_shape(), true, stored);
+    let mut triplets = Vec::new();
+    for (block, (&row, &column)) in rows.iter().zip(&columns).enumerate() {
+        for (part, value) in (0..r * c).zip(&values[block * (r * c) as usize..]) {
+            triplets.push((row * r + part % r, column * c + part / r, value.widened()));
+        }
+    }
+    Ok(CsrMatrix::from_triplets(a.range(), a.domain(), triplets, Duplicates::Add)?)
+}
+
+fn agrees_for<S: Stored>(comm: &Comm, shape: [usize; 2], stored: impl Fn(f64) -> S + Copy) -> TestResult {
+    let a = matrix(comm, shape, false, stored)?;
+    let plain = plain(&a, comm, stored)?;
+    let x = Vector::from_fn(a.domain(), |row| value::<f64>(3, row));
+    let (mut y, mut z) = (Vector::zeros(a.range()), Vector::zeros(a.range()));
+    a.apply(&x, &mut y)?;
+    plain.apply(&x, &mut z)?;
+    z.axpy(-1.0, &y)?;
+    // A unit of the last place of the largest row's sum, for each of its terms.
+    let off = z.norm_inf() / y.norm_inf();
+    comm.agree(if off < 1e-14 { Ok(()) } else { Err(format!("{shape:?}: products differ by {off:e}")) })?;
+    let w = Vector::from_fn(a.range(), |row| value::<f64>(5, row));
+    let (mut u, mut v) = (Vector::zeros(a.domain()), Vector::zeros(a.domain()));
+    a.apply_adjoint(&w, &mut u)?;
+    plain.apply_adjoint(&w, &mut v)?;
+    v.axpy(-1.0, &u)?;
+    let off = v.norm_inf() / u.norm_inf();
+    comm.agree(if off < 1e-14 { Ok(()) } else { Err(format!("{shape:?}: adjoint products differ by {off:e}")) })?;
+    let (one, other) = (y.dot(&w)?, x.dot(&u)?);
+    let off = (one - other).abs() / one.abs();
+    comm.agree(if off < 1e-12 { Ok(()) } else { Err(format!("{shape:?}: not adjoint by {off:e}")) })?;
+    Ok(())
+}
+
+#[allow(clippy::cast_possible_truncation)] // values in single precision are the point
+fn single(value: f64) -> f32 {
+    value as f32
+}
+
+pub(crate) fn agrees(comm: &Comm) -> TestResult {
+    for r in 1..=6 {
+        for c in 1..=6 {
+            agrees_for::<f64>(comm, [r, c], |value| value)?;
+        }
+        agrees_for::<f32>(comm, [r, 1], single)?;
+    }
+    agrees_for::<f32>(comm, [2, 3], single)
+}
+
+pub(crate) fn checksums(comm: &Comm) -> TestResult<Checksums> {
+    let mut sums = Checksums::new();
+    let mut scaled_back = Vec::new();
+    for (of_matrix, of_operand) in
+        [(1.0, 1.0), (2f64.powi(-565), 1.0), (2f64.powi(400), 2f64.powi(160)), (1.0, 2f64.powi(-565))]
+    {
+        let a = matrix(comm, [3, 1], comm.size() % 2 == 0, |value| value * of_matrix)?;
+        let x = Vector::from_fn(a.domain(), |row| value::<f64>(7, row) * of_operand);
+        let mut y = Vector::zeros(a.range());
+        a.apply(&x, &mut y)?;
+        let name = format!("{of_matrix:e} {of_operand:e}");
+        sums.push((format!("product {name}"), checksum(comm, y.owned())));
+        scaled_back.push(y.owned().iter().map(|y| y / of_matrix / of_operand).collect::<Vec<f64>>());
+        let w = Vector::from_fn(a.range(), |row| value::<f64>(9, row) * of_operand);
+        let mut u = Vector::zeros(a.domain());
+        a.apply_adjoint(&w, &mut u)?;
+        sums.push((format!("adjoint product {name}"), checksum(comm, u.owned())));
+    }
+    let same = scaled_back.iter().all(|y| cast_slice::<f64, u8>(y) == cast_slice::<f64, u8>(&scaled_back[0]));
+    comm.agree(if same { Ok(()) } else { Err("powers of two change digits") })?;
+    Ok(sums)
+}
+
+pub(crate) fn odd_operands(comm: &Comm) -> TestResult {
+    let a = matrix(comm, [3, 1], true, single)?;
+    let mut y = Vector::from_fn(a.range(), |_| 1.0);
+    a.apply(&Vector::zeros(a.domain()), &mut y)?;
+    assert!(y.owned().iter().all(|&y| y == 0.0));
+    for bad in [f64::NAN, f64::INFINITY] {
+        let x = Vector::from_fn(a.domain(), |row| if row == 11 { bad } else { 1.0 });
+        a.apply(&x, &mut y)?;
+        assert!(y.owned().iter().all(|y| y.is_nan()), "{bad}");
+    }
+    // Sums as large as the bound allows, of one sign.
+    let (rows, columns) = (Layout::uniform(comm, 1), Layout::uniform(comm, 100));
+    let mine: Vec<Gid> = columns.range().collect();
+    let full = ColumnBlockMatrix::new(&rows, &columns, [1, 1], vec![0; mine.len()], &mine, vec![0.999f32; mine.len()])?;
+    let x = Vector::from_fn(full.domain(), |_| -1.999);
+    let mut y = Vector::zeros(full.range());
+    full.apply(&x, &mut y)?;
+    let expected = -100.0 * 1.999 * f64::from(0.999f32);
+    assert!(y.owned().iter().all(|y| (y - expected).abs() < 1e-12), "{y:?}");
+    let empty = ColumnBlockMatrix::<f64>::new(&rows, &columns, [2, 2], vec![], &[], vec![])?;
+    let mut y = Vector::from_fn(empty.range(), |_| 1.0);
+    empty.apply(&Vector::from_fn(empty.domain(), |_| 1.0), &mut y)?;
+    assert!(y.owned().iter().all(|&y| y == 0.0) && empty.local_blocks() == 0 && empty.block_rows().is_empty());
+    Ok(())
+}
+
+pub(crate) fn bad_blocks(comm: &Comm) -> TestResult {
+    let last = comm.rank() + 1 == comm.size();
+    let (rows, columns) = (Layout::uniform(comm, 10), Layout::uniform(comm, 12));
+    let with = |shape: [usize; 2], row: Gid, column: Gid, values: Vec<f64>| {
+        let (row_ids, column_ids) = if last { (vec![row], vec![column]) } else { (vec![], vec![]) };
+        let values = if last { values } else { vec![] };
+        ColumnBlockMatrix::new(&rows, &columns, shape, row_ids, &column_ids, values)
+    };
+    fails(comm, with([3, 1], 10, 11, vec![1.0; 3]), "row of a block: global index 10 is outside 0..10")?;
+    let outside = "block column 12 of the matrix belongs to another rank";
+    fails(comm, with([3, 1], 1, 12, vec![1.0; 3]), outside)?;
+    if comm.size() > 1 {
+        fails(comm, with([3, 1], 1, 0, vec![1.0; 3]), "block column 0 of the matrix belongs to another rank")?;
+        let differs = with([3, 1 + usize::from(last)], 1, 11, vec![1.0; 6]);
+        fails(comm, differs, "blocks of a matrix by columns: 3 x 1 (rank")?;
+    }
+    fails(comm, with([3, 1], 1, 11, vec![1.0; 2]), "values of the blocks of a matrix: expected 3")?;
+    fails(comm, with([2, 2], 1, 11, vec![1.0, 1.0, f64::NAN, 1.0]), "entry (2, 23) is not finite")?;
+    fails(comm, with([0, 1], 1, 11, vec![]), "block of a matrix by columns: expected 1 by 1 entries, found 0 by 1")?;
+    fails(comm, with([3, 7], 1, 11, vec![1.0; 21]), "expected 3 by 6 entries, found 3 by 7")?;
+    let elsewhere = Layout::uniform(&comm.duplicate(), 12);
+    let apart = ColumnBlockMatrix::<f64>::new(&rows, &elsewhere, [1, 1], vec![], &[], vec![]);
+    fails(comm, apart, "matrix of blocks by columns")?;
+    let a = with([3, 1], 1, 11, vec![1.0; 3])?;
+    let mut y = Vector::zeros(a.range());
+    fails(comm, a.apply(&Vector::zeros(&rows), &mut y), "different layouts")
+}
