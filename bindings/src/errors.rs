@@ -155,7 +155,8 @@ fn kind(error: &impl Debug) -> String {
     text.split(|letter: char| !letter.is_alphanumeric()).next().unwrap_or_default().to_owned()
 }
 
-fn core_class(error: &CoreError) -> &'static str {
+/// The class of an error of vectors, matrices and communication.
+pub(crate) fn core_class(error: &CoreError) -> &'static str {
     match error {
         CoreError::RanksDisagree { .. } => "RanksDisagreeError",
         CoreError::LayoutMismatch { .. }
@@ -186,7 +187,8 @@ fn core_class(error: &CoreError) -> &'static str {
     }
 }
 
-fn solver_class(error: &SolverError) -> &'static str {
+/// The class of an error of a solver.
+pub(crate) fn solver_class(error: &SolverError) -> &'static str {
     match error {
         SolverError::Core(error) => core_class(error.cause()),
         SolverError::Layout { .. } => "LayoutError",

@@ -14,7 +14,7 @@ use pyo3::prelude::*;
 use pyo3::types::PyDict;
 
 use crate::comm::Comm;
-use crate::errors::{agree, failed, local};
+use crate::errors::{agree, core_class, failed, local, solver_class};
 use crate::gil::released;
 use crate::monitor::Watch;
 use crate::report::Report;
@@ -37,7 +37,7 @@ pub(crate) struct Job {
 #[pyfunction]
 pub(crate) fn output_folder(py: Python<'_>, comm: &Comm, text: &str, path: PathBuf) -> PyResult<Option<PathBuf>> {
     let config = released(py, || comm.comm.agree(Config::parse(text, &path)));
-    config.map(|config| config.output.folder).map_err(|error| raised(py, &error.into()))
+    config.map(|config| config.output.folder).map_err(|error| raised(py, &error))
 }
 
 /// Makes maps and writes them to a folder.
@@ -117,8 +117,14 @@ fn raised(py: Python<'_>, error: &mapmaker::Error) -> PyErr {
         mapmaker::Error::Tod { path, .. } | mapmaker::Error::File { path, .. } => ("FileError", Some(path)),
         mapmaker::Error::Io(error) => ("FileError", error.path()),
         mapmaker::Error::Rescued { .. } | mapmaker::Error::Lost { .. } => ("FileError", None),
+        mapmaker::Error::OtherData => ("FileError", None),
         mapmaker::Error::Memory(_) => ("TooLargeError", None),
-        mapmaker::Error::NotConverged(_) | mapmaker::Error::IterationLimit { .. } => ("NotConvergedError", None),
+        mapmaker::Error::Unbounded => ("SettingError", None),
+        mapmaker::Error::NotConverged(_) | mapmaker::Error::IterationLimit { .. } | mapmaker::Error::Stopped { .. } => {
+            ("NotConvergedError", None)
+        }
+        mapmaker::Error::Core(error) => (core_class(error.cause()), None),
+        mapmaker::Error::Solver(error) => (solver_class(error), None),
         _ => ("Error", None),
     };
     failed(py, class, error, path)

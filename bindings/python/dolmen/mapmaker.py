@@ -21,14 +21,17 @@ from __future__ import annotations
 import json
 import math
 import os
+import re
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Union
 
 from . import _dolmen
 from ._comm import as_comm
+from ._errors import SettingError, make
 from ._report import SolveReport, report_of
 
 if TYPE_CHECKING:
@@ -140,17 +143,28 @@ def run(
     from ._solve import seconds
 
     group = as_comm(comm)
-    if resume and checkpoint is None:
-        raise ValueError("resume=True needs checkpoint=FOLDER, where the state of the earlier run is")
-    text, path = _text(config, group)
+    with group.agreeing():
+        for name, flag in (("resume", resume), ("allow_external", allow_external)):
+            if not isinstance(flag, bool):
+                raise TypeError(f"{name}={flag!r}: expected True or False")
+        for name, given in (("tod", tod), ("folder", folder), ("checkpoint", checkpoint)):
+            _require_path(given, name)
+        if monitor is not None and not callable(monitor):
+            raise TypeError(f"monitor={monitor!r}: expected a function of one argument")
+        if resume and checkpoint is None:
+            raise ValueError("resume=True needs checkpoint=FOLDER, where the state of the earlier run is")
+        interval = seconds(every)
+    text, path, places = _text(config, group)
+    with _named(path, places):
+        named = _dolmen.output_folder(group._native, text, path)
     if folder is None:
-        folder = _dolmen.output_folder(group._native, text, path)
+        folder = named
     if folder is None:
         folder = group.broadcast(tempfile.mkdtemp(prefix="maps-") if group.rank == 0 else None)
     place = os.fspath(folder)
     saved = None
     if checkpoint is not None:
-        saved = {"folder": os.fspath(checkpoint), "every": seconds(every), "config": "", "resume": resume}
+        saved = {"folder": os.fspath(checkpoint), "every": interval, "config": "", "resume": resume}
     job = {
         "text": text,
         "path": path,
@@ -160,7 +174,8 @@ def run(
         "monitor": monitor,
         "checkpoint": saved,
     }
-    found = _dolmen.make_maps(group._native, job)
+    with _named(path, places):
+        found = _dolmen.make_maps(group._native, job)
     native = found["report"]
     return Result(
         folder=place,
@@ -198,42 +213,74 @@ def simulate(
         File of the sky that was scanned, beside the timelines.
     """
     group = as_comm(comm)
-    text, path = _text(config, group)
-    samples, seen = _dolmen.simulate_timelines(
-        group._native, text, path, None if sky is None else os.fspath(sky), os.fspath(output)
-    )
+    with group.agreeing():
+        _require_path(sky, "sky")
+        target = os.fspath(output)
+    text, path, places = _text(config, group)
+    with _named(path, places):
+        samples, seen = _dolmen.simulate_timelines(group._native, text, path, None if sky is None else os.fspath(sky), target)
     return samples, os.fspath(seen)
 
 
-def _text(config: Config, comm: Any) -> tuple[str, str]:
-    """Return a configuration as text, and the file relative to whose folder its paths are."""
+def _require_path(given: Any, name: str) -> None:
+    if not (given is None or isinstance(given, str) or hasattr(given, "__fspath__")):
+        raise TypeError(f"{name}={given!r}: expected a path")
+
+
+#: Name of the file that a dictionary would be, in the working directory.
+_DICTIONARY = "(dictionary)"
+
+
+def _text(config: Config, comm: Any) -> tuple[str, str, list[str]]:
+    """Return a configuration as text, the file relative to whose folder its paths are, and what a dictionary has on each line."""
     if isinstance(config, Mapping):
         with comm.agreeing():
-            text = _toml({"input": {}, **config})
+            lines = _toml({"input": {}, **config})
+        text = "".join(f"{line}\n" for line, _ in lines)
         comm.require_same(text.encode(), "the configuration")
-        return text, os.path.join(os.getcwd(), "(dictionary)")
-    path = os.fspath(config)
+        return text, os.path.join(os.getcwd(), _DICTIONARY), [place for _, place in lines]
     with comm.agreeing():
-        with open(path, encoding="utf-8") as file:
-            text = file.read()
-    return text, path
+        if not isinstance(config, str) and not hasattr(config, "__fspath__"):
+            raise TypeError(f"the configuration is a {type(config).__name__}; give a file in TOML, or its sections as a dictionary")
+        path = os.fspath(config)
+        try:
+            with open(path, encoding="utf-8") as file:
+                text = file.read()
+        except UnicodeDecodeError:
+            raise make("SettingError", f"{path}: is not a text in UTF-8; give a file in TOML", "Config", None, None) from None
+    return text, path, []
 
 
-def _toml(sections: Mapping[str, Any]) -> str:
-    """Return sections of numbers, texts and lists in TOML."""
+@contextmanager
+def _named(path: str, places: list[str]) -> Iterator[None]:
+    """Name the key of a dictionary in place of the line of the text that was made of it."""
+    try:
+        yield
+    except SettingError as error:
+        match = re.match(rf"{re.escape(path)}(?::(\d+))?: ", str(error))
+        if match is not None and places:
+            place = places[int(match[1]) - 1] if match[1] else ""
+            error.args = (f"the configuration{place}: {str(error)[match.end():]}",)
+        raise
+
+
+def _toml(sections: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """Return the lines of sections of numbers, texts and lists in TOML, with the keys that each line is of."""
     lines = []
     for section, entries in sections.items():
         if not isinstance(entries, Mapping):
-            raise TypeError(f"{section}={entries!r}: expected a dictionary of settings")
-        lines.append(f"[{section}]")
+            raise TypeError(f"the configuration[{section!r}] is {entries!r:.60}; expected a dictionary of settings")
+        lines.append((f"[{json.dumps(section)}]", f"[{section!r}]"))
         for key, value in entries.items():
+            place = f"[{section!r}][{key!r}]"
+            if not isinstance(key, str):
+                raise TypeError(f"the configuration{place}: expected the name of a setting as a text")
             if hasattr(value, "__fspath__"):
                 value = os.fspath(value)
             if hasattr(value, "item"):
                 value = value.item()
-            if value is None or (isinstance(value, float) and not math.isfinite(value)):
-                raise ValueError(f"{section}.{key} is {value}, expected a number or a text")
+            if not isinstance(value, (bool, int, float, str, list, tuple)) or (isinstance(value, float) and not math.isfinite(value)):
+                raise ValueError(f"the configuration{place} is {value!r:.60}; expected a finite number, a text or a list")
             # What JSON writes of these is TOML too.
-            lines.append(f"{key} = {json.dumps(value)}")
-    return "\n".join(lines) + "\n"
-
+            lines.append((f"{json.dumps(key)} = {json.dumps(value)}", place))
+    return lines

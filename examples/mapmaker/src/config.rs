@@ -266,7 +266,7 @@ impl Config {
             }
             read.map(|_| text).map_err(|error| wrong(format!("cannot read: {error}")))
         };
-        Ok(comm.agree(read())?)
+        comm.agree(read())
     }
 
     /// Validates the text of the configuration file at `path`. Paths in it are relative to the

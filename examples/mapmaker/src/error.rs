@@ -2,8 +2,8 @@
 
 use std::path::PathBuf;
 
-use dolmen_core::SharedError;
 use dolmen_core::text::{escaped, shown};
+use dolmen_core::{Failed, Portable, SharedError, portable};
 
 /// An error of the map-maker. Bad input ends a run with exit code 2 and this text.
 #[non_exhaustive]
@@ -113,9 +113,35 @@ impl From<dolmen_io::Error> for Error {
     }
 }
 
-/// Its text travels to ranks that have not failed.
+portable!(Error {
+    Config { path, line, what },
+    Tod { path, place, what },
+    File { path, what },
+    Rescued { error, rescued },
+    Lost { error, elsewhere },
+    Memory(needed),
+    Unbounded,
+    NotConverged(outcome),
+    IterationLimit { outcome, advice },
+    OtherData,
+    Stopped { iterations },
+    Core(error),
+    Io(error),
+    Solver(error),
+});
+
+/// Travels whole to the other ranks, without the number of the rank: the place that the text names is the same on any
+/// number of ranks.
 impl SharedError for Error {
-    type Agreed = dolmen_core::Error;
+    type Agreed = Error;
+
+    fn pack_fields(&self, bytes: &mut Vec<u8>) {
+        self.pack(bytes);
+    }
+
+    fn unpack_fields(bytes: &[u8], _: Failed) -> Option<Error> {
+        Error::unpack_all(bytes)
+    }
 }
 
 /// Result of a map-making step.

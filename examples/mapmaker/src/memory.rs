@@ -25,7 +25,7 @@ pub fn require(comm: &Comm, bytes: f64, what: &str) -> Result<()> {
     node.free();
     let enough = available().is_none_or(|available| needed[0] <= available as f64);
     let outcome = if enough { Ok(()) } else { Err(Error::Memory(what.to_owned())) };
-    Ok(comm.agree(outcome)?)
+    comm.agree(outcome)
 }
 
 /// Refuses a map whose pixels cannot be held: their hits, conditions, blocks and inverse blocks, and

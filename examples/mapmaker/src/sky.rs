@@ -45,7 +45,7 @@ impl SkyFile {
             }
             Ok(SkyFile { path: path.to_owned(), file, grid })
         };
-        Ok(comm.agree(open())?)
+        comm.agree(open())
     }
 
     /// Checks that the file does not name another frame.

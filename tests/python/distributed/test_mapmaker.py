@@ -6,13 +6,13 @@ import dolmen as dm
 CONFIG = {
     "map": {"nside": 8},
     "destripe": {"baseline": 30.0},
-    "simulate": {"hours": 2.0, "sample_rate": 4.0, "sky_nside": 8},
+    "simulate": {"hours": 0.5, "sample_rate": 4.0, "sky_nside": 8},
 }
 
 
 def test_maps_as_arrays(in_shared_folder):
     samples, sky = dm.mapmaker.simulate(CONFIG, "tod.h5")
-    assert samples == 4 * 2 * 3600 * 4
+    assert samples == 4 * 1800 * 4
     seen = []
     compared = {**CONFIG, "output": {"folder": "named", "compare": sky}}
     result = dm.mapmaker.run(compared, tod="tod.h5", monitor=lambda progress: seen.append(progress.iteration))
@@ -29,16 +29,64 @@ def test_maps_as_arrays(in_shared_folder):
     assert temporary.report is None and "destriped" not in temporary.maps
 
 
-def test_bad_configurations(in_shared_folder):
-    for config, text in [
-        ({"map": {"nside": 7}}, "7"),
-        ({"map": {"nsidee": 8}}, "nside"),
-        ({"map": {"nside": 8}, "input": {"tod": "none.h5"}}, "none.h5"),
-    ]:
-        with pytest.raises(dm.Error, match=text):
-            dm.mapmaker.run({"input": {}, **config}, folder="x")
+@pytest.mark.parametrize(
+    ("section", "settings", "text"),
+    [
+        ("map", {"nside": 7}, "the configuration: nside is 7"),
+        ("map", {"nsidee": 8}, "the configuration['map']['nsidee']: unknown key \"nsidee\"; did you mean \"nside\"?"),
+        ("map", {"nside": "8"}, "the configuration['map']['nside']: invalid type"),
+        ("map", {"nside": 8, "ordering": "spiral"}, "the configuration['map']['ordering']: unknown value \"spiral\""),
+        ("mapp", {"nside": 8}, "the configuration['mapp']: unknown key \"mapp\""),
+        ("destripe", {"baseline": -1.0}, "the configuration: destripe.baseline is -1"),
+        ("destripe", {"a b": 1}, "the configuration['destripe']['a b']: unknown key \"a b\""),
+        ("simulate", {"hours": 0}, "the configuration: simulate.hours is 0"),
+    ],
+)
+def test_settings_that_are_refused(section, settings, text):
+    for call in (lambda config: dm.mapmaker.run(config, tod="none.h5", folder="x"), lambda config: dm.mapmaker.simulate(config, "none.h5")):
+        with pytest.raises(dm.SettingError) as raised:
+            call({"map": {"nside": 8}, section: settings})
+        assert str(raised.value).startswith(text) and raised.value.kind == "Config" and "\n" not in str(raised.value)
+
+
+def test_files_and_arguments_that_are_refused(in_shared_folder):
+    dm.mapmaker.simulate(CONFIG, "tod.h5")
+    if dm.world.rank == 0:
+        with open("bad.toml", "w") as file:
+            file.write("[map]\nnside = 8\nnsidee = 8\n")
+    dm.world.barrier()
+    run = dm.mapmaker.run
+    with pytest.raises(dm.SettingError, match=r"^bad.toml:3: unknown key"):
+        run("bad.toml", folder="x")
+    with pytest.raises(dm.SettingError, match="tod.h5: is not a text"):
+        run("tod.h5", folder="x")
     with pytest.raises(FileNotFoundError):
-        dm.mapmaker.run("missing.toml")
+        run("missing.toml")
+    for config, given, name in [
+        ({"map": {"nside": 8}, "input": {"tod": "none.h5"}}, {}, "none.h5"),
+        (CONFIG, {"tod": "bad.toml"}, "bad.toml"),
+        (CONFIG, {"folder": "bad.toml"}, "bad.toml"),
+        (CONFIG, {"checkpoint": "bad.toml"}, "bad.toml"),
+        ({**CONFIG, "output": {"compare": "none.fits"}}, {}, "none.fits"),
+    ]:
+        with pytest.raises(dm.FileError, match=name) as raised:
+            run(config, **{"tod": None if "input" in config else "tod.h5", "folder": "x", **given})
+        assert raised.value.filename.endswith(name)
+    for wrong in ({"tod": 3}, {"folder": 3}, {"checkpoint": 3}, {"monitor": 3}, {"resume": 2}, {"allow_external": "no"}):
+        ((name, value),) = wrong.items()
+        with pytest.raises(TypeError, match=f"^{name}={value!r}: "):
+            run(CONFIG, **{"tod": "tod.h5", "folder": "x", **(wrong if dm.world.rank == 0 else {})})
+    for wrong, kind in [(3, TypeError), ({"map": 5}, TypeError), ({"map": {3: 5}}, TypeError), ({"map": {"nside": {}}}, ValueError)]:
+        with pytest.raises(kind, match="the configuration"):
+            run(wrong, folder="x")
+    with pytest.raises(ValueError, match="duration"):
+        run(CONFIG, tod="tod.h5", folder="x", every="soon")
+
+
+def test_a_size_beyond_the_memory_is_a_memory_error(in_shared_folder):
+    dm.mapmaker.simulate(CONFIG, "tod.h5")
+    with pytest.raises(MemoryError, match="nside"):
+        dm.mapmaker.run({"map": {"nside": 2**25}}, tod="tod.h5", folder="x")
 
 
 def test_a_run_is_resumed(in_shared_folder):
@@ -48,7 +96,7 @@ def test_a_run_is_resumed(in_shared_folder):
     def stop(progress):
         return progress.iteration >= 3
 
-    with pytest.raises(dm.Error, match="stopped"):
+    with pytest.raises(dm.NotConvergedError, match="stopped"):
         dm.mapmaker.run(CONFIG, tod="tod.h5", folder="part", monitor=stop, checkpoint="ck")
     part = dm.mapmaker.run(CONFIG, tod="tod.h5", folder="part", checkpoint="ck", resume=True)
     assert part.report.iterations == whole.report.iterations

@@ -59,7 +59,7 @@ pub fn agree_on_earliest(comm: &Comm, detectors: usize, found: Option<Located>) 
         Some(found) if mine == least[0] => Err(found.error),
         _ => Ok(()),
     };
-    Ok(comm.agree(outcome)?)
+    comm.agree(outcome)
 }
 
 /// Returns an error at a dataset or attribute of a file of timelines.
