@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Mapping
 from types import TracebackType
@@ -17,6 +18,9 @@ from ._vector import Vector
 
 if TYPE_CHECKING:
     from numpy.typing import DTypeLike
+
+#: Name of the text that holds the Python types of the values.
+_TYPES = "dolmen.types"
 
 
 class CheckpointStore:
@@ -42,10 +46,10 @@ class CheckpointStore:
     --------
     >>> import dolmen as dm
     >>> with dm.CheckpointStore("state") as store:
-    ...     path = store.save({"step": 3, "u": dm.ones(10), "history": [1.0, 0.5]}, config="dt=0.1")
+    ...     path = store.save({"step": 3, "time": 0.3, "u": dm.ones(10)}, config="dt=0.1")
     ...     restored = store.load(config="dt=0.1")
-    >>> restored["step"], restored.vector("u", dm.Layout(10)).sum()
-    (3, 10.0)
+    >>> restored["step"], restored["time"], restored.vector("u", dm.Layout(10)).sum()
+    (3, 0.3, 10.0)
     """
 
     def __init__(self, folder: str | os.PathLike[str], comm: Any = None, keep: int = 2) -> None:
@@ -61,8 +65,8 @@ class CheckpointStore:
         Parameters
         ----------
         state : mapping
-            Values may be vectors, strings, numbers, or one-dimensional real arrays. All values other than vectors must be equal on all
-            ranks. Strings and whole numbers from 0 on come back as such, other numbers as arrays.
+            Values may be vectors, and anything of these that is equal on all ranks: str, int, float, complex, bool, None, and
+            arrays or lists of numbers. Lists come back as arrays, numbers of NumPy as Python's, all others as they were.
         config : str
             A text that has to be the same when the state is loaded.
 
@@ -71,25 +75,15 @@ class CheckpointStore:
         str
             The file.
         """
-        texts, integers, reals, vectors = [], [], [], []
-        shared: list[str] = []
+        parts = _Parts()
         with self.comm.agreeing():
             for name, value in state.items():
-                if isinstance(value, Vector):
-                    vectors.append((name, value._native))
-                elif isinstance(value, str):
-                    texts.append((name, value))
-                elif isinstance(value, (int, np.integer)) and not isinstance(value, bool) and value >= 0:
-                    integers.append((name, int(value)))
-                else:
-                    array = np.asarray(value)
-                    if array.dtype.kind not in "biuf" or array.ndim > 1:
-                        raise TypeError(f"{name}: expected a vector, a string, a number or a one-dimensional real array; got {value!r:.60}")
-                    reals.append((name, array.astype(np.float64).reshape(-1).tolist()))
-        for name, value in [*texts, *integers, *reals, *((name, vector.dtype) for name, vector in vectors)]:
-            shared.append(f"{name}: {value!r}")
-        self.comm.require_same("\n".join([config, *shared]).encode(), f"the state for {self.folder}, apart from entries of vectors,")
-        _, path = self._native.save(config, texts, integers, reals, vectors)
+                parts.add(name, value)
+            parts.texts.append((_TYPES, json.dumps(parts.types)))
+        shared = [*parts.texts, *parts.integers, *parts.reals, *((name, vector.dtype) for name, vector in parts.vectors)]
+        same = "\n".join([config, *(f"{name}: {value!r}" for name, value in shared)])
+        self.comm.require_same(same.encode(), f"the state for {self.folder}, apart from entries of vectors,")
+        _, path = self._native.save(config, parts.texts, parts.integers, parts.reals, parts.vectors)
         return os.fspath(path)
 
     def load(self, config: str | None = None) -> Restored | None:
@@ -125,10 +119,63 @@ class CheckpointStore:
         return f"CheckpointStore({self.folder!r})"
 
 
+class _Parts:
+    """The values of a state, sorted by how they are stored, and the types of those that the store does not tell."""
+
+    def __init__(self) -> None:
+        self.texts: list[tuple[str, str]] = []
+        self.integers: list[tuple[str, int]] = []
+        self.reals: list[tuple[str, list[float]]] = []
+        self.vectors: list[tuple[str, _dolmen.Vector]] = []
+        self.types: dict[str, Any] = {}
+
+    def add(self, name: str, value: Any) -> None:
+        """Add a value under its name."""
+        if not isinstance(name, str) or name == _TYPES:
+            raise TypeError(f"the name of a value is {name!r}; give a string other than {_TYPES!r}")
+        if isinstance(value, np.generic):
+            value = value.item()
+        if isinstance(value, Vector):
+            self.vectors.append((name, value._native))
+        elif value is None:
+            self.types[name] = "None"
+        elif isinstance(value, str):
+            self.texts.append((name, value))
+        elif isinstance(value, (bool, int)):
+            self._add_integer(name, value)
+        elif isinstance(value, float):
+            self.reals.append((name, [value]))
+            self.types[name] = "float"
+        elif isinstance(value, complex):
+            self.reals.append((name, [value.real, value.imag]))
+            self.types[name] = "complex"
+        else:
+            self._add_array(name, value)
+
+    def _add_integer(self, name: str, value: int) -> None:
+        if 0 <= value < 1 << 64:
+            self.integers.append((name, int(value)))
+            if isinstance(value, bool):
+                self.types[name] = "bool"
+        else:
+            self.texts.append((name, str(value)))
+            self.types[name] = "int"
+
+    def _add_array(self, name: str, value: Any) -> None:
+        array = np.asarray(value) if isinstance(value, (np.ndarray, list, tuple)) else np.asarray(None)
+        if array.dtype.kind not in "biufc":
+            raise TypeError(f"{name}: expected a vector, a string, a number, None, or an array of numbers; got {value!r:.60}")
+        wide = array.astype(np.complex128 if array.dtype.kind == "c" else np.float64)
+        if not np.array_equal(wide.astype(array.dtype), array, equal_nan=array.dtype.kind in "fc"):
+            raise ValueError(f"{name}: {array.dtype} numbers that float64 cannot hold exactly; save each as an int or a str")
+        self.reals.append((name, wide.reshape(-1).view(np.float64).tolist()))
+        self.types[name] = [array.dtype.str, list(array.shape)]
+
+
 class Restored:
     """The content of a checkpoint.
 
-    ``restored[name]`` is a text, a whole number or an array of real numbers; `vector` gives vectors.
+    ``restored[name]`` is a string, a number, None or an array, of the type that was saved; `vector` gives vectors.
     """
 
     def __init__(self, native: _dolmen.Restored, comm: Comm) -> None:
@@ -142,17 +189,24 @@ class Restored:
         self.config: str = facts["config"]
         #: Later checkpoints that were damaged, with the reason.
         self.skipped: list[tuple[str, str]] = [(os.fspath(path), reason) for path, reason in facts["skipped"]]
+        self._types: dict[str, Any] = json.loads(native.text(_TYPES) or "{}")
 
     def __getitem__(self, name: str) -> Any:
-        value: Any = self._native.text(name)
-        if value is None:
-            value = self._native.integer(name)
-        if value is None:
-            value = self._native.reals(name)
-            if value is None:
-                raise KeyError(f"{self.path} has no text, number or list {name!r}; read vectors with restored.vector({name!r}, layout)")
-            return np.array(value)
-        return value
+        kind = self._types.get(name)
+        if kind == "None":
+            return None
+        text, integer, reals = self._native.text(name), self._native.integer(name), self._native.reals(name)
+        if text is not None:
+            return int(text) if kind == "int" else text
+        if integer is not None:
+            return bool(integer) if kind == "bool" else integer
+        if reals is None:
+            raise KeyError(f"{self.path} has no value {name!r}; read vectors with restored.vector({name!r}, layout)")
+        if kind == "float":
+            return reals[0]
+        if kind == "complex":
+            return complex(*reals)
+        return np.array(reals) if kind is None else _array(reals, *kind)
 
     def vector(self, name: str, layout: Layout | int, dtype: DTypeLike = "f8") -> Vector:
         """Take a vector out, on a layout. Collective; each vector is given once."""
@@ -164,3 +218,9 @@ class Restored:
 
     def __repr__(self) -> str:
         return f"Restored({self.path!r}, written by {self.ranks} ranks)"
+
+
+def _array(reals: list[float], dtype: str, shape: list[int]) -> np.ndarray[Any, Any]:
+    """Return the array of this type and shape whose numbers, or their real and imaginary parts, are these."""
+    wide = np.array(reals, np.float64)
+    return (wide.view(np.complex128) if np.dtype(dtype).kind == "c" else wide).astype(dtype).reshape(shape)

@@ -97,8 +97,14 @@ def _restored(cls: type[Error], args: tuple[Any, ...], fields: dict[str, Any]) -
     return error
 
 
+#: Options of the commands, which the library's advice names, as arguments of functions.
+_ARGUMENTS = {"add --resume": "give resume=True", "without --resume": "without resume=True", "another --checkpoint folder": "another checkpoint folder"}
+
+
 def make(name: str, text: str, kind: str, rank: int | None, path: str | None) -> Error:
     """Return the exception of an error of the Rust library."""
+    for option, argument in _ARGUMENTS.items():
+        text = text.replace(option, argument)
     error = _CLASSES[name](text)
     error.rank = rank
     error.kind = kind

@@ -19,7 +19,7 @@ from ._multi_vector import MultiVector
 from ._operator import LinearOperator, aslinearoperator
 from ._preconditioner import Preconditioner
 from ._report import Attempt, Snapshot, SolveReport, report_of
-from ._vector import Vector
+from ._vector import Vector, random
 
 if TYPE_CHECKING:
     from ._checkpoint import CheckpointStore
@@ -99,8 +99,8 @@ def solve(
     resume : bool or Snapshot
         Resume from the newest checkpoint, if there is one; or from a snapshot.
     config : str
-        A text that has to be the same when a run resumes, beside the settings of this call: name the system here, since its
-        entries are not compared.
+        A text that has to be the same when a run resumes. So do the method, the tolerances, b, and A if it is a matrix, of
+        which norms are compared; name an operator of functions here.
 
     Returns
     -------
@@ -128,7 +128,6 @@ def solve(
     if norm not in ("true", "preconditioned", "natural"):
         raise ValueError(f"norm={norm!r} is not known; use \"true\", \"preconditioned\" or \"natural\"")
     x = _guess(operator, b, x0)
-    texts = {"method": method, "preconditioner": preconditioner if isinstance(preconditioner, str) else "operator"}
     options = {
         "rtol": rtol,
         "atol": atol,
@@ -139,10 +138,13 @@ def solve(
         "snapshots": None if snapshots is None else lambda native: snapshots(Snapshot._wrap(native)),
         "snapshot_every": snapshot_every if snapshots is not None else 0,
         "resume": resume._native if isinstance(resume, Snapshot) else None,
-        "checkpoint": _checkpoint(checkpoint, every, bool(resume is not False and not isinstance(resume, Snapshot) and resume), _config(operator, {**texts, "rtol": rtol, "atol": atol}, config)),
+        "checkpoint": _checkpoint(checkpoint, every, not isinstance(resume, Snapshot) and bool(resume)),
         "projection": _projection(operator, null_space),
         "preconditioner": None,
     }
+    if options["checkpoint"] is not None:
+        of_call = {"method": method, "preconditioner": preconditioner if isinstance(preconditioner, str) else "operator"}
+        options["checkpoint"]["config"] = _config(operator, b, {**of_call, "rtol": rtol, "atol": atol, "norm": norm}, config)
     python = monitor is not None or snapshots is not None or _is_python(operator) or _is_python(preconditioner)
     with delayed(monitor) if python and operator.comm.size > 1 else nullcontext(monitor) as options["monitor"]:
         return _dispatch(operator, b, x, method, preconditioner, max_iterations, options)
@@ -251,18 +253,30 @@ def _need_method(operator: LinearOperator) -> str:
     raise ValueError(f"A is an operator, from which no method can be chosen; give method={names}")
 
 
-def _checkpoint(checkpoint: Any, every: str | float, resume: bool, config: str) -> dict[str, Any] | None:
+def _checkpoint(checkpoint: Any, every: str | float, resume: bool) -> dict[str, Any] | None:
     if checkpoint is None:
         if resume:
             raise ValueError("resume=True needs checkpoint=FOLDER, where the state of the earlier run is")
         return None
     folder = getattr(checkpoint, "folder", checkpoint)
-    return {"folder": os.fspath(folder), "every": seconds(every), "config": config, "resume": resume}
+    return {"folder": os.fspath(folder), "every": seconds(every), "config": "", "resume": resume}
 
 
-def _config(operator: LinearOperator, settings: dict[str, Any], more: str) -> str:
-    """Return the settings that decide about the bits of a solve, as a text."""
-    return json.dumps({"shape": operator.shape, "dtype": operator._native.dtype, **settings, "config": more}, sort_keys=True)
+def _config(operator: LinearOperator, b: Vector | MultiVector, settings: dict[str, Any], more: str) -> str:
+    """Return what decides about the bits of a solve as lines of a text. Collective.
+
+    Matrix and right-hand side are told by sums that have the same bits on any number of ranks. Functions are not called for
+    this: their bits may depend on that number.
+    """
+    facts = {"shape of A": operator.shape, "dtype": operator._native.dtype, **settings}
+    lines = [f"{name}: {json.dumps(value)}" for name, value in facts.items()]
+    if isinstance(operator, CsrMatrix):
+        product = operator.matvec(random(operator.domain, 1, dtype=operator.dtype))
+        lines.append(f"A: |A| = {operator.norm()}, |A r| = {product.norm()} (r is random)")
+    probe = random(operator.range, 1, dtype=b.dtype)
+    columns = [b] if isinstance(b, Vector) else [b[column] for column in range(len(b))]
+    lines += [f"b: |b| = {column.norm()}, (r, b) = {probe.dot(column)} (r is random)" for column in columns]
+    return "\n".join([*lines, f"config: {json.dumps(more)}"])
 
 
 def seconds(duration: str | float) -> float:
