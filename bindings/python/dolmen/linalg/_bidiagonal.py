@@ -14,7 +14,7 @@ import numpy as np
 
 from .._operator import LinearOperator
 from .._vector import Vector
-from ._system import System, any_system
+from ._system import System, any_system, require_finite, require_finite_operator
 
 #: Meaning of `istop`, in SciPy's numbers.
 REASONS = (
@@ -27,12 +27,13 @@ REASONS = (
     "the condition number is too large for these numbers",
     "the iteration limit was reached",
 )
-_EPS = float(np.finfo(np.float64).eps)
+#: The largest number t for which 1 + t is 1.
+_ROUNDING = float(np.finfo(np.float64).eps) / 2
 
 
 @dataclass
 class Tolerances:
-    """Tolerances of a least-squares solve, with the norm of the right-hand side."""
+    """Tolerances of a least-squares solve, with the norm of the right-hand side; SciPy's tests, in SciPy's order."""
 
     atol: float
     btol: float
@@ -49,11 +50,11 @@ class Tolerances:
             return 2
         if self.conlim > 0 and condition >= self.conlim:
             return 3
-        if state.residual <= _EPS * (self.rhs + state.operator * state.solution):
+        if state.residual <= _ROUNDING * (self.rhs + state.operator * state.solution):
             return 4
-        if state.gradient <= _EPS * state.operator * state.residual:
+        if state.gradient <= _ROUNDING * state.operator * state.residual:
             return 5
-        if condition >= 1.0 / _EPS:
+        if condition >= 1.0 / _ROUNDING:
             return 6
         return 7 if state.iteration >= self.limit else 0
 
@@ -89,7 +90,10 @@ class Problem:
         self.A: LinearOperator = self.system.operator
         self.b = self.system.b
         self.x = self.system.guess()
-        self.damp = float(damp)
+        self.damp = _number(damp, "damp")
+        self.rhs = require_finite(self.b, "b")
+        if self.system.x0 is not None:
+            require_finite(self.system.x0, "x0")
         self.show = show if self.b.comm.rank == 0 else ""
         self.u = self.b.copy()
         if self.system.x0 is not None:
@@ -99,6 +103,7 @@ class Problem:
         if self.beta > 0:
             self.A.apply_adjoint(self.u, self.v)
         self.alpha = _normalize(self.v)
+        self._require_finite()
         self._image = Vector(self.A.range, self.A.dtype)
         self._back = Vector(self.A.domain, self.A.dtype)
 
@@ -106,9 +111,9 @@ class Problem:
         """Return the tolerances of a solve; None is SciPy's default."""
         values = [1e-6 if atol is None else atol, 1e-6 if btol is None else btol, 1e8 if conlim is None else conlim]
         for name, value in zip(("atol", "btol", "conlim"), values):
-            if not value >= 0:
+            if not _number(value, name) >= 0:
                 raise ValueError(f"{name}={value!r} is no tolerance; give a number of 0 or more")
-        return Tolerances(float(values[0]), float(values[1]), float(values[2]), limit, self.b.norm())
+        return Tolerances(float(values[0]), float(values[1]), float(values[2]), limit, self.rhs)
 
     def advance(self) -> None:
         """Compute the next ``beta u = A v - alpha u`` and ``alpha v = A.H u - beta v``."""
@@ -118,6 +123,12 @@ class Problem:
         self.A.apply_adjoint(self.u, self._back)
         self.v.axpby(1.0, self._back, -self.beta)
         self.alpha = _normalize(self.v)
+        self._require_finite()
+
+    def _require_finite(self) -> None:
+        if not math.isfinite(self.alpha + self.beta):
+            require_finite_operator(self.A, "A")
+            raise OverflowError("norms of the products of A exceed the largest float64; scale A and b")
 
     def tell(self, state: State) -> None:
         """Print the norms of an iteration on rank 0, if that is asked for."""
@@ -151,6 +162,15 @@ class Problem:
         if self.show:
             print(f"{self.show} {state.iteration:6d}  |r| = {state.residual:.3e}, computed afresh: {REASONS[stop]}")
         return stop, size
+
+
+def _number(value: Any, name: str) -> float:
+    """Return a finite or infinite number."""
+    if not isinstance(value, (int, float, np.number)):
+        raise TypeError(f"{name}={value!r}: expected a number")
+    if np.isnan(value):
+        raise ValueError(f"{name} is NaN; give a number")
+    return float(value)
 
 
 def rotation(a: float, b: float) -> tuple[float, float, float]:

@@ -12,7 +12,7 @@ from .._preconditioner import Preconditioner
 from .._vector import Vector
 from .._vector import norm as distributed_norm
 from ._operator import is_sparse
-from ._system import square_system
+from ._system import require_finite, square_system
 
 #: Names of SciPy's column orderings.
 _ORDERINGS = (None, "NATURAL", "MMD_ATA", "MMD_AT_PLUS_A", "COLAMD")
@@ -61,6 +61,7 @@ def spsolve(A: Any, b: Any, permc_spec: str | None = None, use_umfpack: bool = T
     if is_sparse(b) or (isinstance(b, np.ndarray) and b.ndim == 2 and b.shape[1] != 1):
         return _columns(A, b)
     system = square_system(A, b, None, None)
+    require_finite(system.b, "b")
     return system.give(_refined(system.operator, Preconditioner(system.operator, "direct"), system.b))
 
 
@@ -73,6 +74,7 @@ def _columns(A: Any, b: Any) -> Any:
     factors: Preconditioner | None = None
     for column in range(right.shape[1]):
         system = square_system(A, right[:, column], None, None)
+        require_finite(system.b, f"column {column} of b: b")
         factors = Preconditioner(system.operator, "direct") if factors is None else factors
         solution = system.give(_refined(system.operator, factors, system.b))
         solved = solved.astype(np.result_type(solved, solution), copy=False)

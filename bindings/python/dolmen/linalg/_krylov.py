@@ -14,7 +14,7 @@ from .._operator import LinearOperator as DistributedOperator
 from .._report import Snapshot, SolveReport
 from .._solve import solve
 from .._vector import Vector
-from ._system import System, square_system
+from ._system import System, require_finite, require_finite_operator, square_system, whole
 
 #: Reasons to stop that SciPy's `bicgstab` reports as a breakdown, and its number for them.
 _BREAKDOWN = -10
@@ -229,7 +229,7 @@ def gmres(
     kind = _callback_type(callback, callback_type)
     system = square_system(A, b, M, x0)
     size = system.b.size
-    cycle = max(1, min(20 if restart is None else restart, size))
+    cycle = max(1, min(20 if restart is None else whole(restart, "restart"), size))
     cycles = _limit(maxiter, 10 * size)
     legacy = kind == "legacy" and callback is not None
     watch: dict[str, Any] = {}
@@ -270,15 +270,17 @@ def _iterate(
     method: str, system: System, rtol: float, atol: float, limit: int, watch: dict[str, Any]
 ) -> tuple[Vector, SolveReport | None]:
     """Solve a system; without a report where no iteration is needed to meet the tolerance."""
-    size = system.b.norm()
+    size = require_finite(system.b, "b")
     target = _target(size, rtol, atol)
+    if system.x0 is not None:
+        require_finite(system.x0, "x0")
     if size == 0.0:
         return Vector(system.operator.domain, system.b.dtype), None
     guess = system.guess()
     if math.isinf(target):
         return guess, None
     none: Any = "none"
-    return solve(
+    x, report = solve(
         system.operator,
         system.b,
         guess,
@@ -290,18 +292,24 @@ def _iterate(
         max_iterations=limit,
         **watch,
     )
+    if report.reason == "NotFinite" or not math.isfinite(report.true_residual):
+        require_finite_operator(system.operator, "A")
+        if system.preconditioner is not None:
+            require_finite_operator(system.preconditioner, "M")
+    return x, report
 
 
 def _target(size: float, rtol: float, atol: Any) -> float:
     """Return the norm at or below which a residual is small enough."""
     for name, value in (("rtol", rtol), ("atol", atol)):
+        # SciPy raises ValueError for texts and None too.
         if not isinstance(value, (int, float, np.number)) or not value >= 0:
             raise ValueError(f"{name}={value!r} is no tolerance; give a number of 0 or more")
     return max(float(rtol) * size if size else 0.0, float(atol))
 
 
 def _limit(maxiter: int | None, default: int) -> int:
-    return default if maxiter is None else max(0, int(maxiter))
+    return default if maxiter is None else max(0, whole(maxiter, "maxiter"))
 
 
 def _info(report: SolveReport | None) -> int:
@@ -321,10 +329,10 @@ def _call(callback: Any, system: System, snapshot: Snapshot) -> None:
         callback(system.give(Vector._wrap(x)))
 
 
-def _each_norm(callback: Callable[[float], Any], size: float) -> Callable[[_dolmen.Progress], None]:
+def _each_norm(callback: Callable[[np.float64], Any], size: float) -> Callable[[_dolmen.Progress], None]:
     def monitor(progress: _dolmen.Progress) -> None:
         if progress.iteration > 0:
-            callback(float(progress.residual / size))
+            callback(np.float64(progress.residual / size))
 
     return monitor
 

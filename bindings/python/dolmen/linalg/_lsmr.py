@@ -7,6 +7,7 @@ from typing import Any
 
 from .._vector import Vector
 from ._bidiagonal import Problem, State, rotation
+from ._system import whole
 
 
 def lsmr(
@@ -55,8 +56,8 @@ def lsmr(
     >>> x.gather().round(4), istop
     (array([ 1.0033, -0.9967]), 2)
     """
-    problem = Problem(A, b, x0, damp or 0.0, "lsmr" if show else "")
-    tolerances = problem.tolerances(atol, btol, conlim, min(problem.A.shape) if maxiter is None else int(maxiter))
+    problem = Problem(A, b, x0, damp, "lsmr" if show else "")
+    tolerances = problem.tolerances(atol, btol, conlim, min(problem.A.shape) if maxiter is None else whole(maxiter, "maxiter"))
     run = _Lsmr(problem)
     state = run.state
     stop = 0

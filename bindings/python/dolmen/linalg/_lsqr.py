@@ -9,6 +9,7 @@ import numpy as np
 
 from .._vector import Vector
 from ._bidiagonal import Problem, State, rotation
+from ._system import whole
 
 
 def lsqr(
@@ -74,7 +75,7 @@ def lsqr(
     """
     problem = Problem(A, b, x0, damp, "lsqr" if show else "")
     columns = problem.A.shape[1]
-    tolerances = problem.tolerances(atol, btol, conlim, 2 * columns if iter_lim is None else int(iter_lim))
+    tolerances = problem.tolerances(atol, btol, conlim, 2 * columns if iter_lim is None else whole(iter_lim, "iter_lim"))
     run = _Lsqr(problem, calc_var)
     state = run.state
     stop = 0

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from operator import index
 from typing import Any
 
 import numpy as np
@@ -37,6 +39,42 @@ class System:
     def give(self, x: Vector) -> Any:
         """Return a vector in the caller's kind."""
         return x.local.copy() if self.plain else x
+
+
+def require_finite(x: Vector, name: str) -> float:
+    """Return the norm of a vector; refuse one with an entry that is NaN or infinite. Collective."""
+    size = x.norm()
+    if not math.isfinite(size):
+        rows = x.layout.rows()[~np.isfinite(x.local)]
+        first = x.comm.min(int(rows[0]) if len(rows) else x.size)
+        # Without one the norm is too large for a number.
+        if first < x.size:
+            raise ValueError(f"{name}[{first}] is {x.get([first])[0]}; give finite numbers")
+    return size
+
+
+def require_finite_operator(A: DistributedOperator, name: str) -> None:
+    """Refuse a matrix with an entry that is NaN or infinite, or an operator whose product with ones has one. Collective."""
+    if not isinstance(A, CsrMatrix):
+        ones = Vector(A.domain, A.dtype)
+        ones.fill(1.0)
+        require_finite(A.matvec(ones), f"({name} @ ones)")
+    elif not math.isfinite(A.norm()):
+        starts, columns, values = A._matrix.rows()
+        bad = np.flatnonzero(~np.isfinite(values))[:1]
+        rows = A.range.rows()[np.searchsorted(starts, bad, side="right") - 1]
+        entries = [f"{name}[{i}, {j}] is {value}" for i, j, value in zip(rows, columns[bad], values[bad])]
+        first = next((entry for entries in A.comm.all_gather(entries) for entry in entries), None)
+        if first is not None:
+            raise ValueError(f"{first}; give finite numbers")
+
+
+def whole(value: Any, name: str) -> int:
+    """Return a whole number; others are a `TypeError`."""
+    try:
+        return index(value)
+    except TypeError:
+        raise TypeError(f"{name}={value!r}: expected a whole number") from None
 
 
 def square_system(A: Any, b: Any, M: Any, x0: Any) -> System:
@@ -85,6 +123,8 @@ def is_plain(A: Any, b: Any) -> bool:
 
 def _require_shape(A: Any) -> None:
     shape = getattr(A, "shape", None)
+    if isinstance(A, np.ndarray) and A.ndim != 2:
+        raise ValueError(f"A is an array of shape {A.shape}; give one of two dimensions")
     if shape is None or len(shape) != 2:
         raise TypeError(f"A is {type(A).__name__}; give a matrix, or an operator with a shape of rows and columns")
 
@@ -116,8 +156,9 @@ def _distributed(A: Any, b: Vector, x0: Any, least: np.dtype[Any] | None) -> Sys
     rows, columns = A.shape
     if x0 is not None and not isinstance(x0, Vector):
         raise TypeError(f"b is a distributed vector, x0 is {type(x0).__name__}; give a Vector")
-    if rows != b.size:
-        raise ValueError(f"A has shape {tuple(A.shape)}, b {b.size} entries; give {rows}")
+    for name, given, needed in (("b", b, rows), ("x0", x0, columns)):
+        if given is not None and given.size != needed:
+            raise ValueError(f"A has shape {tuple(A.shape)}, {name} {given.size} entries; give {needed}")
     if isinstance(A, DistributedOperator):
         domain, range_ = A.domain, A.range
     else:
