@@ -6,6 +6,7 @@ ranks of its own if it finds a launcher.
 
 from __future__ import annotations
 
+import argparse
 import os
 import re
 import shutil
@@ -16,6 +17,7 @@ from collections.abc import Callable
 from typing import Any
 
 import dolmen as dm
+from dolmen import _command
 
 #: What is to be done, line by line.
 _advice: list[str] = []
@@ -23,7 +25,13 @@ _advice: list[str] = []
 
 def main() -> int:
     """Run all checks; return 0 if nothing is to be done."""
-    inside = "--inside" in sys.argv[1:]
+    return _command.complete("check", _run)
+
+
+def _run() -> int:
+    parser = _command.Parser(prog="python -m dolmen.check", description=(__doc__ or "").split("\n\n")[1], allow_abbrev=False)
+    parser.add_argument("--inside", action="store_true", help=argparse.SUPPRESS)
+    inside = parser.parse_args().inside
     comm = dm.world
     found = dm.environment()
     _say("dolmen", f"{dm.__version__}, Python {sys.version.split()[0]}")
@@ -80,7 +88,7 @@ def _mpi4py() -> None:
 
 
 def _folder() -> str:
-    folder: str = dm.world.broadcast(tempfile.mkdtemp(dir=".") if dm.world.rank == 0 else None)
+    folder: str = _command.first(lambda: tempfile.mkdtemp(dir="."))
     return folder
 
 

@@ -7,6 +7,7 @@ where ``lfs`` is there, and prints a table in MB/s. ``--plot FILE.png`` draws it
 from __future__ import annotations
 
 import argparse
+import math
 import os
 import shutil
 import subprocess
@@ -19,17 +20,25 @@ from typing import Any
 import numpy as np
 
 import dolmen as dm
+from dolmen import _command
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the benchmark and print the table on rank 0."""
-    parser = argparse.ArgumentParser(prog="python -m dolmen.iobench", description=(__doc__ or "").split("\n\n")[1])
-    parser.add_argument("--megabytes", type=float, default=64.0, help="size of each dataset, over all ranks [default: %(default)s]")
-    parser.add_argument("--repeat", type=int, default=3, help="the best of so many is told [default: %(default)s]")
-    parser.add_argument("--stripes", type=int, nargs="*", default=[], help="stripe counts to try on Lustre")
+    return _command.complete("iobench", lambda: _run(arguments))
+
+
+def _run(arguments: list[str] | None) -> int:
+    positive, count = _command.positive, _command.count
+    parser = _command.Parser(prog="python -m dolmen.iobench", description=(__doc__ or "").split("\n\n")[1], allow_abbrev=False)
+    parser.add_argument("--megabytes", type=positive, default=64.0, help="size of each dataset, over all ranks [default: %(default)s]")
+    parser.add_argument("--repeat", type=count, default=3, help="number of times, of which the best is shown [default: %(default)s]")
+    parser.add_argument("--stripes", type=count, nargs="+", default=[], help="stripe counts to try on Lustre")
     parser.add_argument("--folder", default=".", help="folder on the file system to measure [default: %(default)s]")
-    parser.add_argument("--plot", help="picture to draw (needs matplotlib)")
+    parser.add_argument("--plot", metavar="FILE", help="picture to draw (needs matplotlib)")
     options = parser.parse_args(arguments)
+    _command.first(lambda: _require_places(options))
+    _require_memory(options.megabytes)
     rows = [row for stripes in (options.stripes or [None]) for row in _measure(options, stripes)]
     if dm.world.rank == 0:
         print(f"{dm.world.size} rank(s), {options.megabytes:g} MB a dataset, best of {options.repeat}, MB/s")
@@ -41,8 +50,52 @@ def main(arguments: list[str] | None = None) -> int:
     return 0
 
 
+def _require_places(options: argparse.Namespace) -> None:
+    """Refuse a folder or a picture that cannot be written, and a file system that is too full."""
+    _command.require_folder(options.folder, "--folder")
+    free = shutil.disk_usage(options.folder).free / 1e6
+    # The file of the last turn stays until that of the next has its name.
+    if free < 2 * options.megabytes:
+        raise _command.UsageError(
+            f"--megabytes {options.megabytes:g}: needs {2 * options.megabytes:.0f} MB in {options.folder}, of which {free:.0f} are free; give less"
+        )
+    if options.plot is not None:
+        _command.require_folder(os.path.dirname(options.plot) or ".", "--plot: the folder")
+        if os.path.isdir(options.plot):
+            raise _command.UsageError(f"--plot {options.plot}: is a folder; give a file")
+        try:
+            from matplotlib.backends.backend_agg import FigureCanvasAgg
+        except ImportError:
+            raise _command.UsageError("--plot needs matplotlib: pip install matplotlib") from None
+        known = FigureCanvasAgg.filetypes
+        if os.path.splitext(options.plot)[1][1:].lower() not in known:
+            raise _command.UsageError(f"--plot {options.plot}: the extension is not one of {', '.join(sorted(known))}")
+
+
+def _require_memory(megabytes: float) -> None:
+    """Refuse data that a node cannot hold. Collective."""
+    # A vector and a table, each written and read.
+    needed = 4 * megabytes * dm.world.split_shared().size / dm.world.size
+    with dm.world.agreeing():
+        available = _available_memory()
+        if needed > available:
+            raise _command.UsageError(
+                f"--megabytes {megabytes:g}: needs {needed:.0f} MB of memory on a node, of which {available:.0f} are available; "
+                "give less, or run on more nodes"
+            )
+
+
+def _available_memory() -> float:
+    """Return the memory of this node that is available, in MB; infinity if the system does not tell."""
+    try:
+        with open("/proc/meminfo") as file:
+            return next(float(line.split()[1]) * 1.024e-3 for line in file if line.startswith("MemAvailable:"))
+    except (OSError, StopIteration):
+        return math.inf
+
+
 def _measure(options: argparse.Namespace, stripes: int | None) -> list[tuple[int | None, str, float, float]]:
-    folder = dm.world.broadcast(_new_folder(options.folder, stripes) if dm.world.rank == 0 else None)
+    folder = _command.first(lambda: _new_folder(options.folder, stripes))
     length = max(1, int(options.megabytes * 1e6 / 8))
     vector = dm.random(length, 1)
     detectors = 8
@@ -105,7 +158,7 @@ def _new_folder(parent: str, stripes: int | None) -> str:
             subprocess.run(["lfs", "setstripe", "-c", str(stripes), folder], check=True, capture_output=True)
         except (OSError, subprocess.CalledProcessError):
             shutil.rmtree(folder)
-            sys.exit("iobench: --stripes needs Lustre and its command lfs")
+            raise _command.UsageError("--stripes needs Lustre and its command lfs; leave it out elsewhere") from None
     return folder
 
 
