@@ -28,6 +28,17 @@ install() {
     [ $# -eq 0 ] || "$venv/bin/python" -m pip install --quiet "$@"
 }
 
+# A current SciPy, apart from the system's: its own tests run against dolmen.linalg. It needs Python 3.11.
+install_scipy() {
+    local scipy=$PWD/out/venv-scipy
+    "$venv/bin/python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' || return 0
+    if ! "$scipy/bin/python" -c 'import pytest, scipy' 2>/dev/null; then
+        rm -rf "$scipy"
+        "$python" -m venv --without-pip "$scipy"
+        "$venv/bin/python" -m pip --python "$scipy/bin/python" install --quiet --no-compile "scipy==1.17.*" pytest
+    fi
+}
+
 case $kind in
     release)
         install numpy
@@ -38,6 +49,7 @@ case $kind in
         # Debian's matplotlib does not draw in notebooks of newer ones.
         "$venv/bin/python" -m pip install --quiet "ipython<9" "matplotlib-inline<0.2"
         install numpy scipy h5py pytest mypy mpi4py tqdm cloudpickle ipyparallel distributed nbclient ipykernel
+        install_scipy
         cargo build --quiet --workspace --lib
         folder=$PWD/out/test-module built=$target_dir/debug/lib_dolmen.so
         ;;
