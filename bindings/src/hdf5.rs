@@ -9,10 +9,9 @@ use std::path::PathBuf;
 use std::rc::{Rc, Weak};
 
 use dolmen::io::hdf5::Object;
-use dolmen::io::hdf5::{Attribute, CreateOptions, Dataset as CoreDataset, H5File, Layout as Storage, OpenOptions};
+use dolmen::io::hdf5::{CreateOptions, Dataset as CoreDataset, H5File, Layout as Storage, OpenOptions};
 use numpy::{PyArray1, PyReadonlyArray1};
-use pyo3::IntoPyObjectExt;
-use pyo3::exceptions::{PyTypeError, PyValueError};
+use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 
@@ -42,14 +41,14 @@ macro_rules! for_element {
 }
 
 /// A dataset with the file that it borrows from.
-struct Lent {
+pub(crate) struct Lent {
     // Dropped first.
     dataset: CoreDataset<'static>,
     file: Rc<H5File>,
 }
 
 impl Lent {
-    fn new(
+    pub(crate) fn new(
         file: &Rc<H5File>,
         open: impl FnOnce(&'static H5File) -> dolmen::io::Result<CoreDataset<'static>>,
     ) -> dolmen::io::Result<Lent> {
@@ -231,27 +230,14 @@ impl File {
         let file = self.file()?;
         local(py, released(py, || file.attribute_names(object)))
     }
-
-    fn attribute(&self, py: Python<'_>, object: &str, name: &str) -> PyResult<Option<Py<PyAny>>> {
-        let file = self.file()?;
-        let value = local(py, released(py, || file.attribute(object, name)))?;
-        value.map(|value| attribute_to_python(py, value)).transpose()
-    }
-
-    /// Writes text, a whole number, a number, or an array of either.
-    fn write_attribute(&self, py: Python<'_>, object: &str, name: &str, value: &Bound<'_, PyAny>) -> PyResult<()> {
-        let file = self.file()?;
-        let value = agree(py, file.comm(), attribute_from_python(value))?;
-        local(py, released(py, || file.write_attribute(object, name, value)))
-    }
 }
 
 impl File {
-    fn file(&self) -> PyResult<Rc<H5File>> {
+    pub(crate) fn file(&self) -> PyResult<Rc<H5File>> {
         self.file.clone().ok_or_else(closed)
     }
 
-    fn keep(&mut self, lent: Lent) -> Dataset {
+    pub(crate) fn keep(&mut self, lent: Lent) -> Dataset {
         let slot = Rc::new(RefCell::new(Some(lent)));
         self.lent.retain(|slot| slot.strong_count() > 0);
         self.lent.push(Rc::downgrade(&slot));
@@ -259,7 +245,7 @@ impl File {
     }
 }
 
-fn storage(chunk: Option<Vec<u64>>, level: Option<u8>) -> Storage {
+pub(crate) fn storage(chunk: Option<Vec<u64>>, level: Option<u8>) -> Storage {
     match (chunk, level) {
         (None, _) => Storage::Contiguous,
         (Some(chunk), None) => Storage::Chunked(chunk),
@@ -279,34 +265,6 @@ fn described<'py>(py: Python<'py>, object: &Object) -> PyResult<Bound<'py, PyDic
     }
     fields.set_item("link", object.link.as_ref().map(|link| format!("{link:?}")))?;
     Ok(fields)
-}
-
-fn attribute_to_python(py: Python<'_>, value: Attribute) -> PyResult<Py<PyAny>> {
-    match value {
-        Attribute::Text(text) => text.into_py_any(py),
-        Attribute::Integer(value) => value.into_py_any(py),
-        Attribute::Real(value) => value.into_py_any(py),
-        Attribute::Integers(values) => PyArray1::from_vec(py, values).into_py_any(py),
-        Attribute::Reals(values) => PyArray1::from_vec(py, values).into_py_any(py),
-        other => Err(PyTypeError::new_err(format!("an attribute of a type that is not read: {other:?}"))),
-    }
-}
-
-fn attribute_from_python(value: &Bound<'_, PyAny>) -> PyResult<Attribute> {
-    if let Ok(text) = value.extract::<String>() {
-        return Ok(text.into());
-    }
-    if let Ok(whole) = value.extract::<i64>() {
-        return Ok(whole.into());
-    }
-    if let Ok(number) = value.extract::<f64>() {
-        return Ok(number.into());
-    }
-    if let Ok(values) = value.extract::<PyReadonlyArray1<'_, i64>>() {
-        return Ok(values.as_array().to_vec().as_slice().into());
-    }
-    let values: PyReadonlyArray1<'_, f64> = value.extract()?;
-    Ok(values.as_array().to_vec().as_slice().into())
 }
 
 /// A dataset of an open file.
@@ -373,7 +331,7 @@ impl Dataset {
 }
 
 impl Dataset {
-    fn with<R>(&self, get: impl FnOnce(&CoreDataset<'static>) -> R) -> PyResult<R> {
+    pub(crate) fn with<R>(&self, get: impl FnOnce(&CoreDataset<'static>) -> R) -> PyResult<R> {
         self.slot.borrow().as_ref().map(|lent| get(&lent.dataset)).ok_or_else(closed)
     }
 }

@@ -27,6 +27,7 @@ mod multi_vector;
 mod operator;
 mod preconditioner;
 mod profile;
+mod raw;
 mod report;
 mod solve;
 mod vector;
@@ -62,6 +63,8 @@ mod _dolmen {
     use super::preconditioner::{methods, precondition, preconditioners};
     #[pymodule_export]
     use super::profile::{Profile, start_profile};
+    #[pymodule_export]
+    use super::raw::{create_raw_dataset, raw_attribute, read_raw, write_raw, write_raw_attribute};
     #[pymodule_export]
     use super::report::{Progress, Report, Snapshot};
     #[pymodule_export]

@@ -19,6 +19,7 @@ mod objects;
 mod open;
 mod options;
 mod outside;
+mod raw;
 mod sink;
 mod slab;
 mod space;
@@ -26,7 +27,7 @@ mod table;
 mod vector;
 mod whole;
 
-pub use attribute::Attribute;
+pub use attribute::{Attribute, RawAttribute};
 pub use dataset::{Dataset, Transfer};
 pub use element::{ByteOrder, Element, ElementType, Member};
 pub use file::H5File;
@@ -34,6 +35,7 @@ pub use layout::Layout;
 pub use objects::{Link, Object, Stored};
 pub(crate) use open::examine;
 pub use options::{CreateOptions, InForce, OpenOptions};
+pub use raw::RawValues;
 pub use table::TableColumn;
 pub use vector::Entry;
 

@@ -35,6 +35,7 @@ _HOME = {
     "CsrMatrix": "_matrix",
     "CheckpointStore": "_checkpoint",
     "Dataset": "_hdf5",
+    "Empty": "_elements",
     "Error": "_errors",
     "Exchange": "_exchange",
     "File": "_hdf5",
@@ -95,6 +96,7 @@ if TYPE_CHECKING:
     from ._checkpoint import CheckpointStore as CheckpointStore
     from ._comm import Comm as Comm
     from ._dolmen import Progress as Progress
+    from ._elements import Empty as Empty
     from ._errors import (
         Error as Error,
         FileError as FileError,

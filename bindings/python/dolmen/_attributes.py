@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-import numpy as np
+from . import _dolmen
+from ._elements import decoded, encoded
 
 
 class Attributes:
@@ -33,28 +34,37 @@ class Attributes:
         return name in self.keys()
 
     def __getitem__(self, name: str) -> Any:
-        value = self._file._native.attribute(self._name, name)
-        if value is None:
+        """Return a string or a number of Python, or an array, with the type and the shape that are stored."""
+        found = _dolmen.raw_attribute(self._file._native, self._name, name)
+        if found is None:
             raise KeyError(f"{self._file.filename}: {self._name} has no attribute {name}")
-        return value
+        text, shape, values = found
+        try:
+            return decoded(text, None if shape is None else tuple(shape), values)
+        except TypeError as error:
+            raise TypeError(f"{self._where(name)}: {error}") from None
 
     def get(self, name: str, default: Any = None) -> Any:
         """Return an attribute, or a default."""
-        value = self._file._native.attribute(self._name, name)
-        return default if value is None else value
+        return self[name] if name in self else default
 
     def items(self) -> list[tuple[str, Any]]:
         """Return names and values."""
         return [(name, self[name]) for name in self.keys()]
 
     def __setitem__(self, name: str, value: Any) -> None:
-        """Set an attribute of a file that is written: text, a number, or an array of numbers."""
-        if isinstance(value, (np.integer, np.floating)):
-            value = value.item()
-        if isinstance(value, (np.ndarray, list, tuple)):
-            array = np.asarray(value)
-            value = np.ascontiguousarray(array, dtype=np.int64 if array.dtype.kind in "iub" else np.float64).reshape(-1)
-        self._file._native.write_attribute(self._name, name, value)
+        """Set an attribute of a file that is written: a string, a number, an array of either, or an `Empty`.
+
+        h5py reads the type and the shape that are given. All ranks give the same value.
+        """
+        comm = self._file.comm
+        with comm.agreeing():
+            spec, shape, values = encoded(value, self._where(name))
+        comm.require_same(f"{self._name} {name} {spec} {shape} {values!r}".encode(), self._where(name))
+        _dolmen.write_raw_attribute(self._file._native, self._name, name, spec, None if shape is None else list(shape), values)
+
+    def _where(self, name: str) -> str:
+        return f"{self._file.filename}: attribute {name} of {self._name}"
 
     def update(self, values: Mapping[str, Any]) -> None:
         """Set several attributes."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ast
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from types import TracebackType
@@ -13,6 +12,7 @@ import numpy as np
 from . import _dolmen
 from ._attributes import Attributes
 from ._comm import Comm, as_comm, count
+from ._elements import ENUMERATION, Spec, array_of, dtype_of, fixed, number, packed, spec_of, unpacked
 from ._layout import Layout
 from ._matrix import CsrMatrix
 from ._multi_vector import MultiVector
@@ -21,20 +21,8 @@ from ._vector import Vector
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, DTypeLike, NDArray
 
-#: Element types that datasets can have.
-_ELEMENTS = ("i1", "i2", "i4", "i8", "u1", "u2", "u4", "u8", "f4", "f8", "c8", "c16")
 #: Level of compression, as h5py has it.
 _LEVEL = 4
-
-
-def _element(dtype: DTypeLike) -> str:
-    kind = np.dtype(dtype)
-    if kind == np.bool_:
-        return "u1"
-    name = f"{kind.kind}{kind.itemsize}"
-    if name not in _ELEMENTS:
-        raise TypeError(f"datasets of {kind} are not supported; use integers, floats or complex numbers")
-    return name
 
 
 class File:
@@ -136,7 +124,18 @@ class File:
         except FileError:
             if not self._native.exists(name):
                 raise KeyError(f"{self.filename} has no {name}") from None
+            if not self._is_group(name):
+                raise
             return Group(self, name)
+
+    def _is_group(self, name: str) -> bool:
+        from ._errors import FileError
+
+        try:
+            self._native.children(name)
+        except FileError:
+            return False
+        return True
 
     def __setitem__(self, name: str, value: Any) -> None:
         """Write a vector, a multi-vector, a matrix, or an array that all ranks have alike."""
@@ -156,16 +155,18 @@ class File:
         """
         if not isinstance(value, (Vector, MultiVector, CsrMatrix)):
             with self.comm.agreeing():
-                array = np.asarray(value)
+                array = array_of(value, name)
                 if array.ndim == 0:
-                    raise TypeError(f"{name}: a single number is an attribute, file.attrs[{name!r}] = value; arrays have dimensions")
-                _element(array.dtype)
+                    raise TypeError(f"{name}: a single value is an attribute, file.attrs[{name!r}] = value; arrays have dimensions")
+                strings = fixed(array, name)
+                array = array if strings is None else strings
+                spec_of(array.dtype, name)
             self.comm.require_same(
                 f"{array.dtype} {array.shape}".encode() + np.ascontiguousarray(array).tobytes(),
                 f"the array for {name} (entries that differ by rank make a Vector, or slabs of a dataset)",
             )
             data = array if self.comm.rank == 0 else np.zeros((0, *array.shape[1:]), array.dtype)
-            self.create_dataset(name, array.shape, array.dtype, chunks, compression)._write([0] * array.ndim, data)
+            self._create(name, array.shape, array.dtype, chunks, compression, strings is not None)._write([0] * array.ndim, data)
             return
         shape: tuple[int, ...] = value.shape
         if isinstance(value, CsrMatrix):
@@ -208,7 +209,9 @@ class File:
         Parameters
         ----------
         shape : sequence of int
-        dtype : {"i1", ..., "i8", "u1", ..., "u8", "f4", "f8", "c8", "c16"}
+        dtype : data-type
+            Integers, floats of 4 or 8 bytes, complex numbers, booleans, strings of a fixed number of bytes such as ``"S16"``,
+            or columns of these.
         chunks : sequence of int, optional
             The shape of a chunk; needed to compress.
         compression : "gzip" or int, optional
@@ -216,17 +219,27 @@ class File:
         attrs : mapping, optional
             Attributes of the dataset.
         """
+        dataset = self._create(name, shape, dtype, chunks, compression)
+        dataset.attrs.update(attrs or {})
+        return dataset
+
+    def _create(
+        self, name: str, shape: Sequence[int] | int, dtype: DTypeLike, chunks: Any, compression: Any, is_utf8: bool = False
+    ) -> Dataset:
         with self.comm.agreeing():
             lengths = [shape] if isinstance(shape, (int, np.integer)) else list(shape)
             dimensions = [count(length, f"{name}: shape") for length in lengths]
             chunk, level = _storage(chunks, compression, dimensions, self.comm.size)
-            kind = f"{name} {dimensions} {_element(dtype)} {chunk} {level}"
-        self.comm.require_same(kind.encode(), "the dataset to create")
+            kind = np.dtype(dtype)
+            spec: Spec = spec_of(kind, name)
+        self.comm.require_same(f"{name} {dimensions} {spec} {chunk} {level}".encode(), "the dataset to create")
         self._note(name)
-        native = self._native.create_dataset(name, dimensions, _element(dtype), chunk, level)
-        dataset = Dataset(self, native)
-        dataset.attrs.update(attrs or {})
-        return dataset
+        element = number(kind)
+        if element is not None:
+            return Dataset(self, self._native.create_dataset(name, dimensions, element, chunk, level))
+        if is_utf8:
+            spec = f"U{max(1, kind.itemsize)}"
+        return Dataset(self, _dolmen.create_raw_dataset(self._native, name, spec, dimensions, chunk, level))
 
     def create_group(self, name: str) -> Group:
         """Create a group, and those above it that are missing."""
@@ -327,17 +340,11 @@ class Dataset:
 
     @property
     def dtype(self) -> np.dtype[Any]:
-        """The type of the elements: complex for pairs of floats named as h5py or MATLAB name them, structured for tables."""
-        text = self._native.dtype
-        if not text.startswith("[("):
-            return np.dtype("u1" if text == "bool" else text)
+        """The type of the elements, as h5py has it: bool, complex for pairs of floats, structured for tables, object for strings."""
         try:
-            members = ast.literal_eval(text)
-        except (SyntaxError, ValueError):
-            raise TypeError(f"{self.name} has elements that are not read: {text}") from None
-        if [name for name, _ in members] in (["r", "i"], ["real", "imag"]):
-            return np.dtype("c8" if members[0][1].endswith("f4") else "c16")
-        return np.dtype(members)
+            return dtype_of(self._native.dtype)
+        except TypeError as error:
+            raise TypeError(f"{self.file.filename}: {self.name}: {error}") from None
 
     @property
     def ndim(self) -> int:
@@ -387,15 +394,27 @@ class Dataset:
         field : str, optional
             A column of a table, a dataset of compound type.
         """
-        if dtype is None:
-            found = self.dtype
-            if field is not None:
-                if found.names is None or field not in found.names:
-                    raise KeyError(f"{self.name} has no column {field}; it has {', '.join(found.names or ()) or 'none'}")
-                found = found[field]
-            dtype = found.newbyteorder("=")
-        flat = self._native.read(list(start), list(count), _element(dtype), field)
+        found = self.dtype
+        if field is not None:
+            if found.names is None or field not in found.names:
+                raise KeyError(f"{self.name} has no column {field}; it has {', '.join(found.names or ()) or 'none'}")
+            found = found[field]
+        element = number(found.newbyteorder("=") if dtype is None else dtype)
+        if element is None and found.kind == "f" and found.itemsize > 8:
+            raise TypeError(f"{self.name}: elements of {found} are read as float64 only; give dtype=\"f8\"")
+        if element is None or (self._native.dtype.startswith(ENUMERATION) and dtype in (None, found)):
+            if dtype is not None and np.dtype(dtype) != found:
+                raise TypeError(f"{self.name}: elements of {found} are not read as {np.dtype(dtype)}; leave dtype out")
+            whole = self._read_raw(list(start), list(count))
+            return whole if field is None else np.ascontiguousarray(whole[field])
+        flat = self._native.read(list(start), list(count), element, field)
         return flat.reshape(tuple(count))
+
+    def _read_raw(self, start: list[int], count: list[int]) -> NDArray[Any]:
+        values = _dolmen.read_raw(self._native, start, count)
+        if isinstance(values, list):
+            return np.array(values, dtype=object).reshape(count)
+        return unpacked(values, self._native.dtype, tuple(count))
 
     def write(self, rows: range, data: ArrayLike) -> None:
         """Write this rank's rows, whole in all other dimensions. Collective."""
@@ -412,20 +431,35 @@ class Dataset:
         self._write(start, values, tuple(count))
 
     def _write(self, start: Sequence[int], values: ArrayLike, shape: tuple[int, ...] | None = None) -> None:
-        element = _element(self.dtype)
+        kind = self.dtype.newbyteorder("=")
+        element = number(kind)
         with self.file.comm.agreeing():
-            array = np.asarray(values)
-            if array.dtype.kind == "c" and self.dtype.kind != "c":
-                raise TypeError(f"{self.name}: complex numbers are written to a dataset of {self.dtype}")
-            kind = self.dtype.newbyteorder("=")
-            with np.errstate(invalid="ignore"):
-                converted = array.astype(kind, copy=False)
-            if kind.kind in "iu" and array.dtype != kind and not np.array_equal(converted, array):
-                raise ValueError(f"{self.name}: values that are no {kind} are written to it")
-            array = converted
+            array = self._converted(array_of(values, self.name), kind)
             if shape is not None:
                 array = np.broadcast_to(array, shape) if array.size != np.prod(shape, dtype=np.int64) else array.reshape(shape)
-        self._native.write(list(start), list(array.shape), element, np.ascontiguousarray(array).reshape(-1))
+        if element is None:
+            _dolmen.write_raw(self._native, list(start), list(array.shape), packed(array))
+        else:
+            self._native.write(list(start), list(array.shape), element, np.ascontiguousarray(array).reshape(-1))
+
+    def _converted(self, array: NDArray[Any], kind: np.dtype[Any]) -> NDArray[Any]:
+        """Return values in the type of the dataset; refuse those that would change."""
+        if kind.kind == "S":
+            strings = fixed(array, self.name)
+            array = array if strings is None else strings
+            if array.dtype.kind != "S":
+                raise TypeError(f"{self.name}: values of type {array.dtype} are written to a dataset of strings")
+            if array.dtype.itemsize > kind.itemsize:
+                raise ValueError(f"{self.name}: a string of {array.dtype.itemsize} bytes is written to a dataset of {kind.itemsize} bytes each")
+        elif array.dtype.kind == "c" and kind.kind != "c":
+            raise TypeError(f"{self.name}: complex numbers are written to a dataset of {self.dtype}")
+        elif kind.names is not None and array.dtype.names != kind.names:
+            raise TypeError(f"{self.name}: columns {array.dtype.names} are written to a table of {', '.join(kind.names)}")
+        with np.errstate(invalid="ignore"):
+            converted: NDArray[Any] = array.astype(kind, copy=False)
+        if kind.kind in "iub" and array.dtype != kind and not np.array_equal(converted, array):
+            raise ValueError(f"{self.name}: values that are no {kind} are written to it")
+        return converted
 
     def _slab(self, key: Any) -> tuple[list[int], list[int], tuple[int, ...]]:
         """Return start, count and the shape without the dimensions of single indices, of what h5py takes as a simple slab."""

@@ -3,8 +3,10 @@
 //! Values are read by rank 0 and sent to the others: it is the rank whose child process has read them before
 //! (`guard`), and they are the same for all.
 
+mod raw;
 mod value;
 
+pub use raw::RawAttribute;
 pub use value::Attribute;
 
 use super::element::ElementType;
@@ -175,7 +177,15 @@ pub(super) fn read_all(location: &Location, values: bool) -> hdf5::Result<Vec<(S
     let mut names = location.attr_names()?;
     names.sort();
     let read = |name: String| {
-        let value = if values { read_value(&location.attr(&name)?)?.ok() } else { None };
+        if !values {
+            return Ok((name, None));
+        }
+        let attribute = location.attr(&name)?;
+        let value = read_value(&attribute)?.ok();
+        if value.is_none() {
+            // For the child process: what the library crashes over is met there.
+            drop(raw::read(&attribute));
+        }
         Ok((name, value))
     };
     names.into_iter().map(read).collect()

@@ -47,7 +47,8 @@ impl H5File {
                 Layout::Compressed { level, .. } => builder.shuffle().deflate(*level),
                 Layout::Contiguous | Layout::Chunked(_) => builder,
             };
-            let created = builder.empty_as(element.clone()).shape(extents).create(name);
+            // Without gaps between the columns of a table, as what is written has none.
+            let created = builder.packed(true).empty_as(element.clone()).shape(extents).create(name);
             created.map_err(|refused| self.dataset_error(name, reason(&refused)))
         })?;
         let sink =

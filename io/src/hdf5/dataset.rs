@@ -110,7 +110,7 @@ impl<'file> Dataset<'file> {
             if !dataset.space()?.is_null() {
                 ffi::describe(&dataset.dtype()?)
             } else {
-                Err("has no dataspace of numbers of elements".into())
+                Err("is empty: it has a type and no elements".into())
             }
         };
         let element = examined().map_err(wrong)?;
@@ -313,6 +313,21 @@ impl<'file> Dataset<'file> {
         self.agree(written.map_err(|error| self.error(format!("cannot be written: {}", reason(&error)))))
     }
 
+    /// Returns the type of its elements in the file.
+    pub(super) fn stored_type(&self) -> hdf5::Result<hdf5::Datatype> {
+        match &self.data {
+            Data::ToRead(source) => source.dataset.dtype(),
+            Data::ToWrite(sink) => Ok(sink.element().clone()),
+        }
+    }
+
+    /// Reads a slab of strings of variable length.
+    pub(super) fn texts(&self, slab: &Slab) -> Result<Vec<String>> {
+        let Source { dataset, .. } = self.to_read()?;
+        self.require_stored(slab.elements(), size_of::<String>())?;
+        ffi::read_texts(dataset, slab).map_err(|error| self.not_read(dataset, &error))
+    }
+
     fn to_read(&self) -> Result<&Source> {
         match &self.data {
             Data::ToRead(source) => Ok(source),
@@ -436,7 +451,7 @@ impl<'file> Dataset<'file> {
     }
 
     /// Agrees over the ranks, where they work together.
-    fn agree<T>(&self, result: Result<T>) -> Result<T> {
+    pub(super) fn agree<T>(&self, result: Result<T>) -> Result<T> {
         match self.transfer {
             Transfer::Collective => Ok(self.file.comm().agree(result)?),
             Transfer::Independent => result,

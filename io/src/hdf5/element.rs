@@ -43,6 +43,8 @@ pub enum ElementType {
     },
     /// True or false, as h5py stores it (an enumeration of one byte).
     Boolean,
+    /// A name of a list, stored as an integer of this type.
+    Enumeration(Box<ElementType>),
     /// A string, of fixed length or, with `None`, of variable length.
     Text {
         /// Its length, if fixed.
@@ -86,6 +88,7 @@ impl fmt::Display for ElementType {
                 write!(f, "a {}-bit {sign} integer", 8 * bytes)
             }
             Self::Boolean => write!(f, "a boolean"),
+            Self::Enumeration(_) => write!(f, "an enumeration"),
             Self::Text { bytes: Some(bytes), .. } => write!(f, "a string of {bytes} bytes"),
             Self::Text { bytes: None, .. } => write!(f, "a string of variable length"),
             Self::Array { shape, element } => write!(f, "an array {shape:?} of {element}"),
@@ -96,7 +99,8 @@ impl fmt::Display for ElementType {
 }
 
 impl ElementType {
-    /// Returns the type in the words of NumPy and h5py: `<f8`, `[('r', '<i8'), ('i', '<i8')]`.
+    /// Returns the type in the words of NumPy and h5py: `<f8`, `[('r', '<i8'), ('i', '<i8')]`; of an enumeration that of
+    /// its numbers, `enum <i4`.
     #[must_use]
     pub fn dtype(&self) -> String {
         let code = |kind: char, bytes: &usize, order: &ByteOrder| {
@@ -112,6 +116,7 @@ impl ElementType {
             Self::Float { bytes, order } => code('f', bytes, order),
             Self::Integer { bytes, signed, order } => code(if *signed { 'i' } else { 'u' }, bytes, order),
             Self::Boolean => "bool".to_owned(),
+            Self::Enumeration(base) => format!("enum {}", base.dtype()),
             Self::Text { bytes: Some(bytes), .. } => format!("S{bytes}"),
             Self::Text { bytes: None, .. } => "str".to_owned(),
             Self::Array { shape, element } => {
@@ -269,7 +274,7 @@ impl ElementType {
                 }
                 TypeDescriptor::Compound(CompoundType { fields, size })
             }
-            Self::Text { bytes: None, .. } | Self::Other(_) => return None,
+            Self::Text { bytes: None, .. } | Self::Enumeration(_) | Self::Other(_) => return None,
         })
         .filter(|descriptor| descriptor.size() > 0)
     }
@@ -343,6 +348,8 @@ mod tests {
         assert_eq!(row.dtype(), "[('q', '(4,)<f8'), ('z', [('r', '<f8'), ('i', '<f8')]), ('flag', '|u1')]");
         let text = ElementType::Text { bytes: Some(8), utf8: true };
         assert_eq!((text.dtype(), ElementType::Boolean.dtype()), ("S8".to_owned(), "bool".to_owned()));
+        let color = ElementType::Enumeration(Box::new(integer(4, true)));
+        assert_eq!((color.dtype(), color.to_string()), ("enum >i4".to_owned(), "an enumeration".to_owned()));
     }
 
     #[test]

@@ -10,15 +10,15 @@ use super::filters::StoredFilter;
 use super::slab::Slab;
 use hdf5::sync::sync;
 use hdf5_sys::h5::{H5free_memory, hsize_t};
-use hdf5_sys::h5a::{H5Aexists, H5Aread};
+use hdf5_sys::h5a::{H5Aexists, H5Aread, H5Awrite};
 use hdf5_sys::h5d::{H5Dread, H5Dwrite};
 use hdf5_sys::h5i::hid_t;
 use hdf5_sys::h5p::{H5P_DEFAULT, H5Pget_filter2, H5Pget_nfilters};
 use hdf5_sys::h5s::{H5S_seloper_t, H5Sselect_all, H5Sselect_hyperslab, H5Sselect_none};
 use hdf5_sys::h5t::{
-    H5T_class_t, H5T_cset_t, H5T_order_t, H5T_sign_t, H5Tconvert, H5Tget_array_dims2, H5Tget_array_ndims, H5Tget_class,
-    H5Tget_cset, H5Tget_member_name, H5Tget_member_type, H5Tget_nmembers, H5Tget_order, H5Tget_sign, H5Tget_size,
-    H5Tget_super, H5Tis_variable_str,
+    H5T_class_t, H5T_cset_t, H5T_order_t, H5T_sign_t, H5Tconvert, H5Tcopy, H5Tget_array_dims2, H5Tget_array_ndims,
+    H5Tget_class, H5Tget_cset, H5Tget_member_name, H5Tget_member_type, H5Tget_nmembers, H5Tget_order, H5Tget_sign,
+    H5Tget_size, H5Tget_super, H5Tis_variable_str, H5Tpack,
 };
 use hdf5_sys::h5z::H5Zfilter_avail;
 use std::ffi::{CStr, CString, c_char, c_uint, c_void};
@@ -159,9 +159,9 @@ pub(super) fn describe(datatype: &hdf5::Datatype) -> hdf5::Result<ElementType> {
             // The crate reads values of up to 8 bytes, whatever their size.
             H5T_class_t::H5T_ENUM if bytes == 1 => match datatype.to_descriptor() {
                 Ok(hdf5::types::TypeDescriptor::Boolean) => ElementType::Boolean,
-                _ => ElementType::Other("an enumeration"),
+                _ => enumeration(id)?,
             },
-            H5T_class_t::H5T_ENUM => ElementType::Other("an enumeration"),
+            H5T_class_t::H5T_ENUM => enumeration(id)?,
             H5T_class_t::H5T_ARRAY => ElementType::Array {
                 shape: array_shape(id)?,
                 // SAFETY: an array type has a base type; the id is new.
@@ -174,6 +174,26 @@ pub(super) fn describe(datatype: &hdf5::Datatype) -> hdf5::Result<ElementType> {
             H5T_class_t::H5T_REFERENCE => ElementType::Other("a reference"),
             _ => ElementType::Other("of an unknown class"),
         })
+    })
+}
+
+fn enumeration(id: hid_t) -> hdf5::Result<ElementType> {
+    // SAFETY: a valid enumeration has a base type; the id is new.
+    let base: hdf5::Datatype = unsafe { hdf5::from_id(hdf5::h5check(H5Tget_super(id))?) }?;
+    Ok(ElementType::Enumeration(Box::new(describe(&base)?)))
+}
+
+/// Returns a copy of a type without gaps between the members of compounds.
+pub(super) fn packed(datatype: &hdf5::Datatype) -> hdf5::Result<hdf5::Datatype> {
+    sync(|| {
+        // SAFETY: a valid type; the id is new.
+        let copy: hdf5::Datatype = unsafe { hdf5::from_id(hdf5::h5check(H5Tcopy(datatype.id()))?) }?;
+        // SAFETY: a compound type, which is ours to change.
+        if unsafe { H5Tget_class(copy.id()) } == H5T_class_t::H5T_COMPOUND {
+            // SAFETY: as above.
+            hdf5::h5check(unsafe { H5Tpack(copy.id()) })?;
+        }
+        Ok(copy)
     })
 }
 
@@ -267,5 +287,56 @@ pub(super) fn read_fixed_text(attribute: &hdf5::Attribute) -> hdf5::Result<Strin
         hdf5::h5check(unsafe { H5Aread(attribute.id(), datatype.id(), bytes.as_mut_ptr().cast()) })?;
         let text = bytes.split(|byte| *byte == 0).next().unwrap_or_default();
         Ok(String::from_utf8_lossy(text).trim_end().to_owned())
+    })
+}
+
+/// Reads all elements of an attribute in a type of fixed size.
+pub(super) fn read_attribute(attribute: &hdf5::Attribute, memory_type: &hdf5::Datatype) -> hdf5::Result<Vec<u8>> {
+    sync(|| {
+        let mut bytes = vec![0_u8; attribute.space()?.size() * memory_type.size()];
+        // SAFETY: the buffer has room for all elements in the memory type.
+        hdf5::h5check(unsafe { H5Aread(attribute.id(), memory_type.id(), bytes.as_mut_ptr().cast()) })?;
+        Ok(bytes)
+    })
+}
+
+/// Writes all elements of an attribute.
+///
+/// # Panics
+///
+/// If the bytes are not those of its elements.
+pub(super) fn write_attribute(
+    attribute: &hdf5::Attribute,
+    memory_type: &hdf5::Datatype,
+    bytes: &[u8],
+) -> hdf5::Result<()> {
+    sync(|| {
+        assert_eq!(bytes.len(), attribute.space()?.size() * memory_type.size(), "invariant: bytes of all elements");
+        // SAFETY: the buffer has all elements in the memory type (asserted), and the library only reads it.
+        hdf5::h5check(unsafe { H5Awrite(attribute.id(), memory_type.id(), bytes.as_ptr().cast()) }).map(drop)
+    })
+}
+
+/// Reads a slab of strings of variable length.
+pub(super) fn read_texts(dataset: &hdf5::Dataset, slab: &Slab) -> hdf5::Result<Vec<String>> {
+    sync(|| {
+        let elements = usize::try_from(slab.elements()).map_err(|_| "too many strings")?;
+        let memory_type = dataset.dtype()?;
+        let mut pointers = vec![0_u8; elements * memory_type.size()];
+        transfer(dataset, &memory_type, slab, Buffer::Read(&mut pointers))?;
+        let text = |bytes: &[u8]| {
+            let address = usize::from_ne_bytes(bytes.try_into().expect("invariant: the size of a pointer"));
+            let start = ptr::with_exposed_provenance_mut::<c_char>(address);
+            if start.is_null() {
+                return String::new();
+            }
+            // SAFETY: the library gives a string that ends with a zero, or null; it is ours to free, once.
+            unsafe {
+                let text = CStr::from_ptr(start).to_string_lossy().into_owned();
+                H5free_memory(start.cast());
+                text
+            }
+        };
+        Ok(pointers.chunks_exact(size_of::<*const c_char>()).map(text).collect())
     })
 }

@@ -52,6 +52,12 @@ pub(crate) fn tables_come_back(comm: &Comm) -> TestResult {
     ];
     let file = H5File::create(comm, &path)?;
     file.write_table("detectors", &columns)?;
+    // A compiler would leave a gap before the number.
+    let odd = vec![
+        ("letters".to_owned(), TableColumn::Text { bytes: 3, values: vec!["abc".into(), "d".into()] }),
+        ("value".to_owned(), TableColumn::Real(vec![1.5, -2.0])),
+    ];
+    file.write_table("odd", &odd)?;
     let long = [("name".to_owned(), TableColumn::Text { bytes: 2, values: vec!["abc".into()] })];
     let message = file.write_table("long", &long).expect_err("too long").to_string();
     assert!(message.contains("dataset long: column name: \"abc\" is not a string of 2 bytes"), "{message}");
@@ -59,6 +65,7 @@ pub(crate) fn tables_come_back(comm: &Comm) -> TestResult {
 
     let file = H5File::open(comm, &path)?;
     assert_eq!(file.read_table("detectors")?, columns);
+    assert_eq!(file.read_table("odd")?, odd);
     let detectors = file.dataset("detectors")?;
     assert_eq!(detectors.read_member_slab::<f64>("net", &[1], &[1])?, [7.5e-5]);
     let quaternions = detectors.read_member_slab::<[f64; 4]>("quaternion", &[0], &[2])?;
