@@ -18,9 +18,9 @@ def clean_environment(**more):
     return {**inherited, **more}
 
 
-def mpirun(ranks, *arguments, cwd=None, timeout=120, environment=None):
-    """Run ``python ARGUMENTS`` on `ranks` ranks; return the finished process with its output as text."""
-    command = [str(ROOT / "scripts" / "mpirun.sh"), "-n", str(ranks), sys.executable, *map(str, arguments)]
+def mpirun(ranks, *arguments, cwd=None, timeout=120, environment=None, under=()):
+    """Run ``python ARGUMENTS`` on `ranks` ranks, each by the program `under`; return the finished process with its output as text."""
+    command = [str(ROOT / "scripts" / "mpirun.sh"), "-n", str(ranks), *map(str, [*under, sys.executable, *arguments])]
     process = subprocess.Popen(
         command, cwd=cwd, env=clean_environment(**(environment or {})), text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True
     )

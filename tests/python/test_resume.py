@@ -12,7 +12,7 @@ import sys
 import numpy as np
 import dolmen as dm
 
-n = 60_000
+n = 20_000
 A = dm.CsrMatrix.from_diagonals([-1.0, 2.0002, -1.0], [-1, 0, 1], n)
 x, report = dm.solve(
     A, dm.random(n, 1), method="cg", preconditioner="none", rtol=1e-11, checkpoint="ck", every=0.05, resume=True,

@@ -168,7 +168,7 @@ def _unpack(path: str | None, folder: str, leaders: Any) -> None:
     with leaders.agreeing():
         try:
             with tarfile.open(fileobj=received) as archive:
-                archive.extractall(folder)
+                archive.extractall(folder, numeric_owner=True)
             if not os.path.isfile(os.path.join(folder, _LIST)):
                 raise tarfile.ReadError
         except tarfile.TarError:
