@@ -58,7 +58,8 @@ impl Comm {
                 ExitCode::from(FAILURE)
             }
         };
-        session.close();
+        session.give_back();
+        drop(session.universe);
         code
     }
 }
@@ -66,7 +67,8 @@ impl Comm {
 /// The start and the end of [`Comm::run`], one by one, for a process whose `main` function is another program's: a
 /// Python interpreter.
 ///
-/// MPI may have been initialized before, by mpi4py for example; then whoever did that finalizes it.
+/// MPI may have been initialized before, by mpi4py for example; then whoever did that finalizes it. Whoever does,
+/// [`Session::before_finalize`] is the place for the last calls.
 pub struct Session {
     comm: Comm,
     control: RawComm,
@@ -105,12 +107,23 @@ impl Session {
         self.universe.is_some()
     }
 
-    /// Waits for the other ranks and finalizes MPI.
+    /// Lets MPI call `last` when it is about to be finalized, by whomever, on the thread that does that. MPI still works
+    /// then: it is the time for [`Session::finish`] or [`Session::fail`].
+    pub fn before_finalize(&self, last: fn()) {
+        environment::ffi::before_finalize(last);
+    }
+
+    /// Takes the handle that finalizes MPI when it is dropped, if this session initialized it.
+    pub fn take_universe(&mut self) -> Option<Universe> {
+        self.universe.take()
+    }
+
+    /// Waits for the other ranks, and gives back the communicators of this session. MPI stays as it is.
     ///
     /// # Collective
     pub fn finish(self) {
         end_of_program::finish(self.control);
-        self.close();
+        self.leave();
     }
 
     /// Works like [`Session::finish`] on a rank that failed: the lowest one calls `tell`. If the others still work
@@ -119,7 +132,13 @@ impl Session {
     /// # Collective
     pub fn fail(self, reason: &str, tell: impl FnOnce()) {
         end_of_program::fail(self.control, &reason, |_| tell());
-        self.close();
+        self.leave();
+    }
+
+    fn leave(self) {
+        self.give_back();
+        // Another library finalizes MPI, or whoever took the handle.
+        std::mem::forget(self.universe);
     }
 
     fn begin(universe: Option<Universe>) -> (Session, Result<()>) {
@@ -134,11 +153,10 @@ impl Session {
         (Session { comm, control, universe }, ready)
     }
 
-    fn close(self) {
+    fn give_back(&self) {
         self.comm.give_back();
         self.control.free();
         environment::ffi::keep_libraries();
-        drop(self.universe);
     }
 }
 

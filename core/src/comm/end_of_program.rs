@@ -8,6 +8,7 @@ mod ffi;
 
 use std::cell::RefCell;
 use std::fmt::Display;
+use std::mem::ManuallyDrop;
 use std::time::{Duration, Instant};
 
 use crate::comm::disagreement::listed;
@@ -25,16 +26,21 @@ const LISTEN: Duration = Duration::from_secs(1);
 /// Time between two such reports.
 const AGAIN: Duration = Duration::from_secs(60);
 
-thread_local!(static NOTES: RefCell<Option<Notes>> = const { RefCell::new(None) });
+// Not dropped with the thread: a Python interpreter ends its program after the memory of its main thread was.
+thread_local!(static NOTES: ManuallyDrop<RefCell<Option<Notes>>> = const { ManuallyDrop::new(RefCell::new(None)) });
 
 /// Begins to listen to ranks that have finished, which tell on this communicator.
 pub(crate) fn listen(control: RawComm) {
-    NOTES.set(Some(Notes::new(control)));
+    NOTES.with(|notes| notes.replace(Some(Notes::new(control))));
+}
+
+fn with_notes<R>(f: impl FnOnce(&mut Notes) -> R) -> R {
+    NOTES.with(|notes| f(notes.borrow_mut().as_mut().expect("invariant: the program listens first")))
 }
 
 /// Returns whether a rank of the world has told that it finished.
 pub(super) fn has_finished(rank: usize) -> bool {
-    NOTES.with_borrow_mut(|notes| notes.as_mut().is_some_and(|notes| notes.received().contains(&rank)))
+    NOTES.with(|notes| notes.borrow_mut().as_mut().is_some_and(|notes| notes.received().contains(&rank)))
 }
 
 /// Votes that this rank has finished, and waits for the others.
@@ -47,8 +53,7 @@ pub(crate) fn finish(control: RawComm) {
     let tell_at = if group::compares_calls() { Duration::ZERO } else { PATIENCE };
     while vote.test().is_none() {
         let waited = start.elapsed();
-        NOTES.with_borrow_mut(|notes| {
-            let notes = notes.as_mut().expect("invariant: run listens first");
+        with_notes(|notes| {
             if waited >= tell_at {
                 notes.tell();
             }
@@ -117,8 +122,7 @@ fn say_who_is_missing(control: RawComm, notes: &mut Notes, waited: Duration) {
 ///
 /// # Collective
 fn drain(control: RawComm) {
-    NOTES.with_borrow_mut(|notes| {
-        let notes = notes.as_mut().expect("invariant: run listens first");
+    with_notes(|notes| {
         let told = u8::from(notes.has_told());
         let mut tellers = vec![0; control.size()];
         control.all_gather(&[told], &mut tellers);

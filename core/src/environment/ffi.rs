@@ -1,5 +1,48 @@
-//! Precautions with which MPI libraries end without a crash.
+//! The end of MPI: a call before it, and precautions with which libraries end without a crash.
 #![allow(unsafe_code)]
+
+use std::ffi::{c_int, c_void};
+use std::sync::OnceLock;
+
+use mpi::ffi;
+
+/// The function that MPI calls before it is finalized.
+static LAST: OnceLock<fn()> = OnceLock::new();
+
+/// Lets MPI call `last` when it is about to be finalized; the first function that is given counts. By the MPI
+/// standard (11.2.4) the attributes of the communicator of one process are deleted before all else.
+pub(crate) fn before_finalize(last: fn()) {
+    if LAST.set(last).is_err() {
+        return;
+    }
+    let mut key = 0;
+    // SAFETY: functions of the types that MPI asks for, live out-parameters, constants of the library.
+    unsafe {
+        ffi::MPI_Comm_create_keyval(Some(copy), Some(delete), &raw mut key, std::ptr::null_mut());
+        ffi::MPI_Comm_set_attr(ffi::RSMPI_COMM_SELF, key, std::ptr::null_mut());
+    }
+}
+
+/// Keeps the attribute from copies of the communicator.
+unsafe extern "C" fn copy(
+    _: ffi::MPI_Comm,
+    _: c_int,
+    _: *mut c_void,
+    _: *mut c_void,
+    _: *mut c_void,
+    is_copied: *mut c_int,
+) -> c_int {
+    // SAFETY: an out-parameter, by the MPI standard.
+    unsafe { is_copied.write(0) };
+    0
+}
+
+unsafe extern "C" fn delete(_: ffi::MPI_Comm, _: c_int, _: *mut c_void, _: *mut c_void) -> c_int {
+    if let Some(last) = LAST.get() {
+        last();
+    }
+    0
+}
 
 /// Keeps all shared libraries of this process in memory until its end. Open MPI unloads its components
 /// while threads of its own still run, which may be about to execute their code: on a busy machine one of

@@ -69,7 +69,10 @@ pub fn event(name: &'static str) -> Event {
 pub(crate) fn operation(name: &'static str) -> Event {
     let event = event(name);
     if event.number != 0 {
-        OPERATIONS.with_borrow_mut(|names| names.iter_mut().for_each(|names| names.push((event.number, name))));
+        // A Python interpreter ends its program after the memory of its main thread was dropped.
+        let _ = OPERATIONS.try_with(|names| {
+            names.borrow_mut().iter_mut().for_each(|names| names.push((event.number, name)));
+        });
     }
     event
 }

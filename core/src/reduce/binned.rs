@@ -137,6 +137,12 @@ fn largest(values: &[f64]) -> f64 {
 }
 
 impl BinnedSum {
+    /// Returns true if the sum of this number alone certainly is the number itself: bins keep all of its bits.
+    pub(super) fn keeps(value: f64) -> bool {
+        const KEPT: std::ops::Range<f64> = 1e-280..1e280;
+        value.to_bits() == 0 || KEPT.contains(&value.abs())
+    }
+
     /// Adds all of `values`.
     pub fn add(&mut self, values: &[f64]) {
         for chunk in values.chunks(CHUNK) {
@@ -276,6 +282,24 @@ mod tests {
         assert_eq!(sum(&[f64::MAX, -f64::MAX, big]), big);
         assert_eq!(sum(&[f64::MAX, f64::MAX]), f64::INFINITY);
         assert_eq!(sum(&vec![0.1; 10_000]), 1000.0);
+    }
+
+    #[test]
+    fn numbers_that_are_kept_are_their_own_sums() {
+        let mut kept = 0;
+        for exponent in -1074..1024 {
+            for mantissa in [1.0, 1.0 + f64::EPSILON, 1.1, 4.0 / 3.0, 2.0 - f64::EPSILON] {
+                for value in [mantissa * exact_power(exponent), -mantissa * exact_power(exponent)] {
+                    if BinnedSum::keeps(value) {
+                        assert_eq!(sum(&[value]).to_bits(), value.to_bits(), "{value:e}");
+                        kept += 1;
+                    }
+                }
+            }
+        }
+        assert!(kept > 18_000);
+        assert!(BinnedSum::keeps(0.0) && sum(&[0.0]).to_bits() == 0);
+        assert!([-0.0, f64::NAN, f64::INFINITY, f64::MIN_POSITIVE].iter().all(|value| !BinnedSum::keeps(*value)));
     }
 
     #[test]
