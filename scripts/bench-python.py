@@ -17,7 +17,6 @@ import time
 import numpy as np
 
 try:
-    # Before dolmen starts MPI: what PETSc does at its end needs MPI.
     from petsc4py import PETSc
 except ImportError:
     PETSc = None

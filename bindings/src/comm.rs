@@ -1,49 +1,19 @@
-//! The start and the end of MPI in a Python process, and communicators.
+//! The start of MPI in a Python process, and communicators.
 
-use std::cell::RefCell;
-use std::io::Write as _;
-
-use dolmen::core::{Session, environment as libraries};
+use dolmen::core::environment as libraries;
 use dolmen::io::hdf5;
-use pyo3::exceptions::{PyRuntimeError, PyValueError};
+use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict};
 
 use crate::errors::{agree, local};
 use crate::gil::released;
-
-thread_local! {
-    static SESSION: RefCell<Option<Session>> = const { RefCell::new(None) };
-}
+use crate::session;
 
 /// Initializes MPI, unless another library did, and returns the communicator of all ranks.
 #[pyfunction]
 pub(crate) fn start(py: Python<'_>) -> PyResult<Comm> {
-    SESSION.with_borrow_mut(|session| {
-        if session.is_none() {
-            *session = Some(local(py, released(py, Session::start))?);
-        }
-        let session = session.as_ref().ok_or_else(|| PyRuntimeError::new_err("invariant: started above"))?;
-        Ok(Comm { comm: session.comm().clone() })
-    })
-}
-
-/// Returns whether [`start`] was called and [`finish`] was not.
-#[pyfunction]
-pub(crate) fn is_started() -> bool {
-    SESSION.with_borrow(Option::is_some)
-}
-
-/// Waits for the other ranks and finalizes MPI, if it was initialized here. A rank that failed gives the reason; the lowest
-/// one writes `told` to standard error.
-#[pyfunction]
-pub(crate) fn finish(py: Python<'_>, failed: Option<&str>, told: &str) {
-    let Some(session) = SESSION.with_borrow_mut(Option::take) else { return };
-    released(py, || match failed {
-        None => session.finish(),
-        // A closed standard error must not hide that.
-        Some(reason) => session.fail(reason, || drop(std::io::stderr().write_all(told.as_bytes()))),
-    });
+    local(py, released(py, session::start)).map(|comm| Comm { comm })
 }
 
 /// Describes the libraries of this process.
@@ -55,8 +25,7 @@ pub(crate) fn environment(py: Python<'_>) -> PyResult<Bound<'_, PyDict>> {
     found.set_item("mpi_standard", mpi.standard)?;
     found.set_item("thread_level", mpi.thread_level.name())?;
     found.set_item("node", mpi.node)?;
-    let owns = SESSION.with_borrow(|session| session.as_ref().is_some_and(Session::owns_mpi));
-    found.set_item("initialized_mpi", owns)?;
+    found.set_item("initialized_mpi", session::owns_mpi())?;
     let blas = libraries::blas_library();
     found.set_item("blas", blas.description)?;
     found.set_item("blas_core", blas.core)?;

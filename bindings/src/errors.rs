@@ -129,6 +129,11 @@ fn made(py: Python<'_>, fields: (&str, String, String, Option<usize>, Option<Str
     make().unwrap_or_else(|failure| failure)
 }
 
+/// Returns the exception of a call that is not made as it has to be, on this rank.
+pub(crate) fn misuse(py: Python<'_>, class: &str, text: &str) -> PyErr {
+    made(py, (class, text.to_owned(), class.trim_end_matches("Error").to_owned(), None, None))
+}
+
 /// Returns the exception of an error of another library that all ranks have.
 pub(crate) fn failed(py: Python<'_>, class: &str, error: &(impl Debug + Display), path: Option<&Path>) -> PyErr {
     let path = path.map(|path| path.to_string_lossy().into_owned());

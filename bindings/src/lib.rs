@@ -5,11 +5,12 @@
 //! converts its arguments, releases the interpreter's lock ([`gil`]) and turns an error into an exception of the Python
 //! layer, the same on all ranks ([`errors`]).
 //!
-//! Importing the module does not initialize MPI; [`comm::start`] does. Objects belong to the thread that made them, and
-//! their destructors do not communicate.
+//! Importing the module does not initialize MPI; [`comm::start`] does. Objects belong to the thread that did ([`owner`]),
+//! and their destructors do not communicate. MPI ends after Python ([`session`]).
 
 #[macro_use]
 mod typed;
+mod base;
 mod callback;
 mod checkpoint;
 mod comm;
@@ -25,10 +26,12 @@ mod matrix;
 mod monitor;
 mod multi_vector;
 mod operator;
+mod owner;
 mod preconditioner;
 mod profile;
 mod raw;
 mod report;
+mod session;
 mod solve;
 mod vector;
 
@@ -40,9 +43,11 @@ mod _dolmen {
     use super::{Bound, PyModule, PyModuleMethods, PyResult};
 
     #[pymodule_export]
+    use super::base::{MatrixBase, VectorBase};
+    #[pymodule_export]
     use super::checkpoint::{CheckpointStore, Restored};
     #[pymodule_export]
-    use super::comm::{Comm, environment, finish, is_started, start};
+    use super::comm::{Comm, environment, start};
     #[pymodule_export]
     use super::exchange::{Exchange, IndexMap, Redistribute};
     #[pymodule_export]
@@ -60,6 +65,8 @@ mod _dolmen {
     #[pymodule_export]
     use super::operator::Operator;
     #[pymodule_export]
+    use super::owner::{Owned, require_owner};
+    #[pymodule_export]
     use super::preconditioner::{methods, precondition, preconditioners};
     #[pymodule_export]
     use super::profile::{Profile, start_profile};
@@ -67,6 +74,8 @@ mod _dolmen {
     use super::raw::{create_raw_dataset, raw_attribute, read_raw, write_raw, write_raw_attribute};
     #[pymodule_export]
     use super::report::{Progress, Report, Snapshot};
+    #[pymodule_export]
+    use super::session::{leave_failed, note_failure};
     #[pymodule_export]
     use super::solve::{automatic, solve};
     #[pymodule_export]

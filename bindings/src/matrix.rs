@@ -14,7 +14,7 @@ use crate::layout::Layout;
 use crate::multi_vector::{MultiVector, columns};
 use crate::operator::Operator;
 use crate::typed::{Any, Element, Matrices, number};
-use crate::vector::{Vector, operands};
+use crate::vector::{Vector, operands, require_memory};
 
 /// A matrix in compressed rows. Operators and preconditioners share it; where one does, a change of values is made in a
 /// copy, and they keep what they were made from.
@@ -144,30 +144,6 @@ impl Matrix {
         each!(&self.any, a => Operator::of_matrix(Rc::clone(a)))
     }
 
-    /// `y = A x`.
-    fn apply(&self, py: Python<'_>, x: &Vector, y: &mut Vector) -> PyResult<()> {
-        each!(&self.any, a => {
-            let (x, y) = operands(x, y)?;
-            local(py, quick(py, a, || a.apply(x, y)))
-        })
-    }
-
-    /// `y += A x`.
-    fn apply_add(&self, py: Python<'_>, x: &Vector, y: &mut Vector) -> PyResult<()> {
-        each!(&self.any, a => {
-            let (x, y) = operands(x, y)?;
-            local(py, quick(py, a, || a.apply_add(x, y)))
-        })
-    }
-
-    /// `y = A^T x`.
-    fn apply_transpose(&self, py: Python<'_>, x: &Vector, y: &mut Vector) -> PyResult<()> {
-        each!(&self.any, a => {
-            let (x, y) = operands(x, y)?;
-            local(py, quick(py, a, || a.apply_transpose(x, y)))
-        })
-    }
-
     fn apply_many(&self, py: Python<'_>, x: &MultiVector, y: &mut MultiVector) -> PyResult<()> {
         each!(&self.any, a => {
             let (x, y) = columns(x, y)?;
@@ -281,6 +257,43 @@ impl Matrix {
     }
 }
 
+/// Methods of [`MatrixBase`](crate::base::MatrixBase).
+impl Matrix {
+    /// `y = A x`.
+    pub(crate) fn apply(&self, py: Python<'_>, x: &Vector, y: &mut Vector) -> PyResult<()> {
+        each!(&self.any, a => {
+            let (x, y) = operands(x, y)?;
+            local(py, quick(py, a, || a.apply(x, y)))
+        })
+    }
+
+    /// `y += A x`.
+    pub(crate) fn apply_add(&self, py: Python<'_>, x: &Vector, y: &mut Vector) -> PyResult<()> {
+        each!(&self.any, a => {
+            let (x, y) = operands(x, y)?;
+            local(py, quick(py, a, || a.apply_add(x, y)))
+        })
+    }
+
+    /// `y = A^T x`.
+    pub(crate) fn apply_transpose(&self, py: Python<'_>, x: &Vector, y: &mut Vector) -> PyResult<()> {
+        each!(&self.any, a => {
+            let (x, y) = operands(x, y)?;
+            local(py, quick(py, a, || a.apply_transpose(x, y)))
+        })
+    }
+
+    /// `A x` as a new vector; nothing where `x` has another type of entries.
+    pub(crate) fn product(&self, py: Python<'_>, x: &Vector) -> PyResult<Option<Vector>> {
+        each!(&self.any, a => {
+            let Some(x) = of_scalar(a, x) else { return Ok(None) };
+            let mut y = result_of(a)?;
+            local(py, quick(py, a, || a.apply(x, &mut y)))?;
+            Ok(Some(y.into()))
+        })
+    }
+}
+
 /// Places of triplets in a matrix, for refills.
 #[pyclass(unsendable, frozen, module = "dolmen._dolmen")]
 pub(crate) struct RefillPlan {
@@ -291,6 +304,15 @@ pub(crate) struct RefillPlan {
 fn quick<T: Element, R>(py: Python<'_>, a: &CsrMatrix<T>, product: impl FnOnce() -> R) -> R {
     const SHORT: usize = 1 << 13;
     if a.range().comm().size() == 1 && a.local_entries() <= SHORT { product() } else { released(py, product) }
+}
+
+fn result_of<T: Element>(a: &CsrMatrix<T>) -> PyResult<CoreVector<T>> {
+    require_memory::<T>(a.range(), 1)?;
+    Ok(CoreVector::zeros(a.range()))
+}
+
+fn of_scalar<'v, T: Element>(_: &CsrMatrix<T>, x: &'v Vector) -> Option<&'v CoreVector<T>> {
+    T::of(&x.any)
 }
 
 fn alike<'m, T: Element>(_: &CsrMatrix<T>, other: &'m Matrix) -> PyResult<&'m CsrMatrix<T>> {

@@ -73,7 +73,7 @@ impl Vector {
 
     /// The owned entries as a NumPy array on the memory of the vector, which it keeps alive.
     #[getter]
-    fn local<'py>(this: Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
+    pub(crate) fn local<'py>(this: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
         fn view<'py, T: Element>(owned: *const [T], owner: Bound<'py, PyAny>) -> Bound<'py, PyAny> {
             // SAFETY: the memory belongs to `owner`, which the array keeps alive, and does not move.
             unsafe { PyArray1::borrow_from_array(&ArrayView1::from(&*owned), owner).into_any() }
@@ -83,7 +83,7 @@ impl Vector {
         Ok(each!(&vector.any, x => view(x.owned(), owner)))
     }
 
-    fn copy(&self) -> Vector {
+    pub(crate) fn copy(&self) -> Vector {
         each!(&self.any, x => x.clone().into())
     }
 
@@ -96,53 +96,12 @@ impl Vector {
         each!(&self.any, x => for_dtype!(dtype, T => Ok(converted::<_, T>(x).into())))
     }
 
-    fn fill(&mut self, value: &Bound<'_, PyAny>) -> PyResult<()> {
-        each!(&mut self.any, x => x.fill(number(value)?));
-        Ok(())
-    }
-
-    fn scale(&mut self, alpha: &Bound<'_, PyAny>) -> PyResult<()> {
-        each!(&mut self.any, x => x.scale(number(alpha)?));
-        Ok(())
-    }
-
     fn conjugate(&mut self) {
         each!(&mut self.any, x => x.conj());
     }
 
-    fn axpy(&mut self, py: Python<'_>, alpha: &Bound<'_, PyAny>, x: &Vector) -> PyResult<()> {
-        each!(&mut self.any, y => { let (alpha, x) = (number(alpha)?, of(y, x)?); local(py, y.axpy(alpha, x)) })
-    }
-
-    fn axpby(&mut self, py: Python<'_>, alpha: &Bound<'_, PyAny>, x: &Vector, beta: &Bound<'_, PyAny>) -> PyResult<()> {
-        each!(&mut self.any, y => {
-            let (alpha, x, beta) = (number(alpha)?, of(y, x)?, number(beta)?);
-            local(py, y.axpby(alpha, x, beta))
-        })
-    }
-
-    /// `sum conj(self) x`.
-    fn dot(&self, py: Python<'_>, x: &Vector, fast: bool) -> PyResult<Py<PyAny>> {
-        each!(&self.any, y => {
-            let x = of(y, x)?;
-            let value = collective(py, y, || if fast { Reduction::Fast.dot(y, x) } else { y.dot(x) });
-            to_python(py, local(py, value)?)
-        })
-    }
-
     fn sum(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
         each!(&self.any, x => to_python(py, collective(py, x, || x.sum(Reduction::Reproducible))))
-    }
-
-    /// The norm of order 1, 2 or infinity.
-    fn norm(&self, py: Python<'_>, order: f64, fast: bool) -> PyResult<f64> {
-        each!(&self.any, x => Ok(match (order, fast) {
-            (1.0, _) => collective(py, x, || x.norm1()),
-            (2.0, false) => collective(py, x, || x.norm2()),
-            (2.0, true) => collective(py, x, || Reduction::Fast.norm2(x)),
-            (f64::INFINITY, _) => collective(py, x, || real(x.norm_inf())),
-            _ => return Err(PyValueError::new_err(format!("ord={order} is not known; use 1, 2 or inf"))),
-        }))
     }
 
     /// The largest or the smallest entry with its row, of a real vector; nothing for an empty one.
@@ -206,6 +165,56 @@ impl Vector {
     fn fill_random(&mut self, seed: u64, stream: u64, normal: bool) {
         let random = Philox::new(seed);
         each!(&mut self.any, x => if normal { x.fill_normal(&random, stream) } else { x.fill_uniform(&random, stream) });
+    }
+}
+
+/// Methods of [`VectorBase`](crate::base::VectorBase).
+impl Vector {
+    pub(crate) fn fill(&mut self, value: &Bound<'_, PyAny>) -> PyResult<()> {
+        each!(&mut self.any, x => x.fill(number(value)?));
+        Ok(())
+    }
+
+    pub(crate) fn scale(&mut self, alpha: &Bound<'_, PyAny>) -> PyResult<()> {
+        each!(&mut self.any, x => x.scale(number(alpha)?));
+        Ok(())
+    }
+
+    pub(crate) fn axpy(&mut self, py: Python<'_>, alpha: &Bound<'_, PyAny>, x: &Vector) -> PyResult<()> {
+        each!(&mut self.any, y => { let (alpha, x) = (number(alpha)?, of(y, x)?); local(py, y.axpy(alpha, x)) })
+    }
+
+    pub(crate) fn axpby(
+        &mut self,
+        py: Python<'_>,
+        alpha: &Bound<'_, PyAny>,
+        x: &Vector,
+        beta: &Bound<'_, PyAny>,
+    ) -> PyResult<()> {
+        each!(&mut self.any, y => {
+            let (alpha, x, beta) = (number(alpha)?, of(y, x)?, number(beta)?);
+            local(py, y.axpby(alpha, x, beta))
+        })
+    }
+
+    /// `sum conj(self) x`.
+    pub(crate) fn dot(&self, py: Python<'_>, x: &Vector, fast: bool) -> PyResult<Py<PyAny>> {
+        each!(&self.any, y => {
+            let x = of(y, x)?;
+            let value = collective(py, y, || if fast { Reduction::Fast.dot(y, x) } else { y.dot(x) });
+            to_python(py, local(py, value)?)
+        })
+    }
+
+    /// The norm of order 1, 2 or infinity.
+    pub(crate) fn norm(&self, py: Python<'_>, order: f64, fast: bool) -> PyResult<f64> {
+        each!(&self.any, x => Ok(match (order, fast) {
+            (1.0, _) => collective(py, x, || x.norm1()),
+            (2.0, false) => collective(py, x, || x.norm2()),
+            (2.0, true) => collective(py, x, || Reduction::Fast.norm2(x)),
+            (f64::INFINITY, _) => collective(py, x, || real(x.norm_inf())),
+            _ => return Err(PyValueError::new_err(format!("ord={order} is not known; use 1, 2 or inf"))),
+        }))
     }
 }
 

@@ -1,16 +1,35 @@
 """No hang: what one rank does alone ends the job, or is an exception on all, within ten seconds."""
 
+import functools
+import glob
+import os
 import signal
 import subprocess
 import sys
 import textwrap
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from launch import mpirun
+from launch import clean_environment, mpirun
 
 #: Seconds in which each of these ends; the machine may do other work.
 LIMIT = 40
+
+
+#: Debian has petsc4py outside of the folders of Python.
+PETSC = {"PYTHONPATH": os.pathsep.join(filter(None, [os.environ.get("PYTHONPATH"), *sorted(glob.glob("/usr/lib/petscdir/petsc3*/*-real/lib/python3/dist-packages"))]))}
+
+
+@functools.cache
+def installed(package):
+    """Return True if a package that uses MPI is there, made for the MPI of dolmen."""
+    program = f"""
+import dolmen, re
+from {package} import {package.removesuffix("4py").upper().replace("PETSC", "PETSc")}
+assert len(set(re.findall(r"/\\S*/libmpi(?:ch)?[.]so\\S*", open("/proc/self/maps").read()))) == 1
+"""
+    return subprocess.run([sys.executable, "-c", program], env=clean_environment(**PETSC), capture_output=True).returncode == 0
 
 
 def run(ranks, program, *arguments, **options):
@@ -41,17 +60,57 @@ def test_an_exception_that_all_ranks_have_is_told_once():
     assert process.stdout.count("different layouts") == 1, process.stdout
 
 
-@pytest.mark.parametrize("leave", ["sys.exit(3)", "exit(3)", "os._exit(3)"])
-def test_a_rank_that_exits(leave):
-    process = run(2, f"""
-        import os, sys
+#: Imports that come before the start of MPI, and a package that starts it first.
+BEGINNINGS = {"": "", "petsc4py later": "import dolmen as dm; dm.world\nfrom petsc4py import PETSc", "mpi4py first": "from mpi4py import MPI"}
+#: How one rank ends while the other waits for it.
+ENDS = [
+    ("", "sys.exit(3)"),
+    ("", "exit(3)"),
+    ("", "early(3)"),
+    ("", "raise SystemExit(3)"),
+    ("", "raise SystemExit('a reason')"),
+    ("", "os._exit(3)"),
+    ("petsc4py later", "sys.exit(3)"),
+    ("petsc4py later", "raise KeyError('lost')"),
+    ("mpi4py first", "sys.exit(3)"),
+    ("mpi4py first", "raise KeyError('lost')"),
+]
+
+
+def test_a_rank_that_ends_alone():
+    def end(beginning, leave):
+        return run(2, f"""
+import os, sys
+from sys import exit as early
+{BEGINNINGS[beginning]}
+import dolmen as dm
+x = dm.ones(10)
+if dm.world.rank == 1:
+    {leave}
+print(x.sum())
+""", environment=PETSC)
+
+    # Each waits some seconds: all at once.
+    ends = [(beginning, leave) for beginning, leave in ENDS if not beginning or installed(beginning.split()[0])]
+    with ThreadPoolExecutor(len(ends)) as pool:
+        for case, process in zip(ends, pool.map(end, *zip(*ends))):
+            assert process.returncode != 0, (case, process.stdout)
+            assert "_exit" in case[1] or "ended while others continued" in process.stdout, (case, process.stdout)
+
+
+def test_a_rank_that_ends_early_without_a_failure():
+    process = run(2, """
+        import time
         import dolmen as dm
-        x = dm.ones(10)
         if dm.world.rank == 1:
-            {leave}
-        print(x.sum())
+            raise SystemExit(0)
+        try:
+            raise SystemExit(3)
+        except SystemExit:
+            time.sleep(0.5)
+        print("done")
     """)
-    assert process.returncode != 0
+    assert process.returncode == 0 and "done" in process.stdout, process.stdout
 
 
 def test_an_exception_in_an_operator_on_one_rank():
@@ -109,16 +168,41 @@ def test_objects_may_outlive_mpi():
     assert process.returncode == 0 and process.stdout.count("end") == 2, process.stdout
 
 
-def test_mpi4py_may_come_first_or_later():
-    for first, second in [("from mpi4py import MPI", "import dolmen as dm; dm.world"), ("import dolmen as dm; dm.world", "from mpi4py import MPI")]:
-        pytest.importorskip("mpi4py")
-        process = run(2, f"""
-            {first}
-            {second}
-            assert dm.ones(8).sum() == 8 and MPI.COMM_WORLD.allreduce(1) == 2
-            print("both")
-        """)
-        assert process.returncode == 0 and process.stdout.count("both") == 2, process.stdout
+@pytest.mark.parametrize("package", ["mpi4py", "petsc4py"])
+@pytest.mark.parametrize("later", [False, True])
+def test_other_packages_may_come_first_or_later(package, later):
+    if not installed(package):
+        pytest.skip(f"{package} is not installed")
+    use = {
+        "mpi4py": "from mpi4py import MPI; copy = MPI.COMM_WORLD.Dup(); copy.allreduce(1); kept = [copy, MPI.Win.Allocate(8)]",
+        "petsc4py": "from petsc4py import PETSc; kept = PETSc.Vec().createMPI(8); kept.set(1); kept.sum()",
+    }[package]
+    program = ["import dolmen as dm; x = dm.ones(8); x.sum()", use]
+    process = run(2, """
+import atexit
+atexit.register(lambda: print("last", dm.ones(9).sum()))
+{}
+{}
+print("both")
+""".format(*(program if later else reversed(program))), environment=PETSC)
+    assert process.returncode == 0 and process.stdout.count("both") == process.stdout.count("last 9.0") == 2, process.stdout
+
+
+def test_calls_after_the_end_of_mpi():
+    if not installed("mpi4py"):
+        pytest.skip("mpi4py is not installed")
+    process = run(2, """
+        from mpi4py import MPI
+        import dolmen as dm
+        x = dm.ones(8)
+        MPI.Finalize()
+        for use in (x.sum, x.norm, lambda: x.local, lambda: dm.ones(4), lambda: dm.Layout(3), lambda: x.layout):
+            try:
+                use()
+            except dm.EndedError as error:
+                print("refused", error)
+    """)
+    assert process.returncode == 0 and process.stdout.count("refused dolmen has ended") == 12, process.stdout
 
 
 def test_ctrl_c_stops_a_solve():
@@ -204,21 +288,34 @@ def test_other_threads_run_during_a_solve():
     assert int(process.stdout.split()[-1]) > 20
 
 
-def test_another_thread_gets_an_error_not_a_crash():
-    process = run(1, """
+@pytest.mark.parametrize("ranks", [1, 2])
+def test_another_thread_gets_an_error_not_a_crash(ranks):
+    process = run(ranks, """
         import threading
         import dolmen as dm
-        x = dm.ones(5)
+        layout = dm.Layout(5)
+        x, A, columns = dm.ones(layout), dm.CsrMatrix.from_diagonals([2.0], [0], layout), dm.MultiVector(layout, 2)
+        operator, exchange = dm.LinearOperator(layout, lambda x: x), dm.Exchange(layout, [0])
+        calls = [
+            x.sum, x.norm, lambda: x.local, lambda: x + x, lambda: A @ x, lambda: A.apply(x, x), lambda: A.shape,
+            lambda: operator @ x, lambda: columns.local, lambda: layout.size, lambda: dm.world.rank, lambda: dm.self_,
+            lambda: exchange.import_(x), lambda: dm.solve(A, x), lambda: dm.ones(5), lambda: dm.File("x.h5", "w"),
+        ]
         def use():
-            try:
-                x.sum()
-            except BaseException as error:
-                print("refused", type(error).__name__)
+            for number, call in enumerate(calls):
+                try:
+                    call()
+                except dm.ThreadError:
+                    print("refused")
+                except BaseException as error:
+                    print("other", number, type(error), error)
         thread = threading.Thread(target=use)
         thread.start()
         thread.join()
-        print(x.sum())
+        print(x.sum(), (A @ x).sum())
     """)
-    assert process.returncode == 0 and "refused" in process.stdout and "5.0" in process.stdout, process.stdout
+    assert process.returncode == 0 and process.stdout.count("refused") == 16 * ranks, process.stdout
+    assert process.stdout.count("5.0 10.0") == ranks, process.stdout
+
 
 

@@ -36,6 +36,7 @@ _HOME = {
     "CheckpointStore": "_checkpoint",
     "Dataset": "_hdf5",
     "Empty": "_elements",
+    "EndedError": "_errors",
     "Error": "_errors",
     "Exchange": "_exchange",
     "File": "_hdf5",
@@ -58,6 +59,7 @@ _HOME = {
     "SingularError": "_errors",
     "Snapshot": "_report",
     "SolveReport": "_report",
+    "ThreadError": "_errors",
     "TooLargeError": "_errors",
     "Vector": "_vector",
     "array": "_vector",
@@ -98,6 +100,7 @@ if TYPE_CHECKING:
     from ._dolmen import Progress as Progress
     from ._elements import Empty as Empty
     from ._errors import (
+        EndedError as EndedError,
         Error as Error,
         FileError as FileError,
         GlobalIndexError as GlobalIndexError,
@@ -107,6 +110,7 @@ if TYPE_CHECKING:
         RanksDisagreeError as RanksDisagreeError,
         SettingError as SettingError,
         SingularError as SingularError,
+        ThreadError as ThreadError,
         TooLargeError as TooLargeError,
     )
     from ._exchange import (

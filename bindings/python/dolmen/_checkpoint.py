@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 _TYPES = "dolmen.types"
 
 
-class CheckpointStore:
+class CheckpointStore(_dolmen.Owned):
     """A folder of checkpoints, of which the newest valid one is loaded on any number of ranks.
 
     A checkpoint is written under a temporary name, read back, brought to disk and renamed: a crash at any moment leaves the last good
@@ -51,6 +51,8 @@ class CheckpointStore:
     >>> restored["step"], restored["time"], restored.vector("u", dm.Layout(10)).sum()
     (3, 0.3, 10.0)
     """
+
+    _native: _dolmen.CheckpointStore
 
     def __init__(self, folder: str | os.PathLike[str], comm: Any = None, keep: int = 2) -> None:
         self.comm: Comm = as_comm(comm)
@@ -172,11 +174,13 @@ class _Parts:
         self.types[name] = [array.dtype.str, list(array.shape)]
 
 
-class Restored:
+class Restored(_dolmen.Owned):
     """The content of a checkpoint.
 
     ``restored[name]`` is a string, a number, None or an array, of the type that was saved; `vector` gives vectors.
     """
+
+    _native: _dolmen.Restored
 
     def __init__(self, native: _dolmen.Restored, comm: Comm) -> None:
         self._native, self._comm = native, comm

@@ -15,7 +15,7 @@ from . import _dolmen, _session
 from ._errors import make
 
 
-class Comm:
+class Comm(_dolmen.Owned):
     """A group of ranks that work together.
 
     ``dolmen.world`` has all ranks, ``dolmen.self_`` this one alone.
@@ -32,7 +32,7 @@ class Comm:
     (0, 1)
     """
 
-    __slots__ = ("_native",)
+    __slots__ = ()
     _native: _dolmen.Comm
 
     def __init__(self, comm: Any) -> None:

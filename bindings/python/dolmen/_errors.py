@@ -1,6 +1,6 @@
 """Exceptions.
 
-All ranks raise the same exception. Each class derives from the one that a Python program would catch, and every one from
+All ranks raise the same exception, but for `ThreadError` and `EndedError`, which are of one rank. Each class derives from the one that a Python program would catch, and every one from
 `Error`. ``rank`` is the lowest rank on which the failure arose, or None if it did on all; ``kind`` is the name of the
 error in the Rust documentation.
 """
@@ -61,6 +61,14 @@ class TooLargeError(Error, MemoryError):
     """A size that one rank cannot count or hold."""
 
 
+class ThreadError(Error, RuntimeError):
+    """A call on another thread than the one that started MPI, which alone uses objects of the toolkit."""
+
+
+class EndedError(Error, RuntimeError):
+    """A call after MPI was finalized."""
+
+
 class FileError(Error, OSError):
     """A file that cannot be read or written, or is not what it should be.
 
@@ -77,6 +85,7 @@ class FileError(Error, OSError):
 _CLASSES = {
     cls.__name__: cls
     for cls in (
+        EndedError,
         Error,
         FileError,
         GlobalIndexError,
@@ -86,6 +95,7 @@ _CLASSES = {
         RanksDisagreeError,
         SettingError,
         SingularError,
+        ThreadError,
         TooLargeError,
     )
 }

@@ -54,7 +54,7 @@ class IndexMap:
         return f"IndexMap({len(self)} ids on this rank)"
 
 
-class Exchange:
+class Exchange(_dolmen.Owned):
     """A plan that moves values between the owners of a layout and the copies that an index map asks for.
 
     Trilinos calls it `Import` and `Export`, PETSc `Scatter`.
@@ -84,7 +84,8 @@ class Exchange:
     array([ 0., 11.,  2.,  3., 24.,  5.])
     """
 
-    __slots__ = ("_native", "layout", "map")
+    __slots__ = ("layout", "map")
+    _native: _dolmen.Exchange
 
     def __init__(self, layout: Layout, ids: IndexMap | ArrayLike) -> None:
         self.layout = layout
@@ -124,7 +125,7 @@ class Exchange:
         return f"Exchange({len(self.map)} copies from {self.neighbors} other ranks)"
 
 
-class Redistribute:
+class Redistribute(_dolmen.Owned):
     """A plan that moves vectors from one layout to another of the same length.
 
     Parameters
@@ -136,7 +137,8 @@ class Redistribute:
     Collective, as are its methods.
     """
 
-    __slots__ = ("_native", "source", "target")
+    __slots__ = ("source", "target")
+    _native: _dolmen.Redistribute
 
     def __init__(self, source: Layout, target: Layout) -> None:
         self.source, self.target = source, target

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 _LEVEL = 4
 
 
-class File:
+class File(_dolmen.Owned):
     """An HDF5 file that all ranks of a communicator open together.
 
     Parameters
@@ -61,6 +61,8 @@ class File:
     >>> y.sum(), part
     (6.0, array([1., 1.]))
     """
+
+    _native: _dolmen.File
 
     def __init__(
         self,
@@ -325,12 +327,14 @@ class Group:
         return f"Group({self.name!r} of {self.file.filename!r})"
 
 
-class Dataset:
+class Dataset(_dolmen.Owned):
     """A dataset of an open file; the ranks read and write slabs of it together.
 
     ``d[2:5, :]`` reads a slab as a NumPy array, and ``d[2:5, :] = values`` writes one. Slices may differ between the ranks, and be
     empty; the calls are collective.
     """
+
+    _native: _dolmen.Dataset
 
     def __init__(self, file: File, native: _dolmen.Dataset) -> None:
         self.file = file

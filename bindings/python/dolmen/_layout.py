@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 
-class Layout:
+class Layout(_dolmen.Owned):
     """A distribution of global rows over the ranks, in contiguous blocks.
 
     Parameters
@@ -35,7 +35,7 @@ class Layout:
     (10, range(0, 10))
     """
 
-    __slots__ = ("_native",)
+    __slots__ = ()
     _native: _dolmen.Layout
 
     def __init__(self, size: int, comm: Any = None) -> None:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 
-class CsrMatrix(LinearOperator):
+class CsrMatrix(_dolmen.MatrixBase, LinearOperator):
     """A sparse matrix, whose rows a layout distributes over the ranks.
 
     Made by `from_coo`, `from_scipy`, `from_rows`, `from_diagonals` or `dolmen.read_matrix`.
@@ -39,17 +39,14 @@ class CsrMatrix(LinearOperator):
     array([1., 2., 7.])
     """
 
-    __slots__ = ("_matrix",)
-    _matrix: _dolmen.Matrix
+    __slots__ = ()
 
-    def __init__(self) -> None:
+    def __new__(cls) -> CsrMatrix:
         raise TypeError("a matrix is made by CsrMatrix.from_coo, from_scipy, from_rows, from_diagonals or read_matrix")
 
     @classmethod
     def _wrap(cls, native: _dolmen.Matrix) -> CsrMatrix:  # type: ignore[override]
-        self = cls.__new__(cls)
-        self._matrix = native
-        return self
+        return _dolmen.MatrixBase.__new__(cls, native)
 
     @classmethod
     def from_coo(
@@ -268,33 +265,11 @@ class CsrMatrix(LinearOperator):
 
     # Products.
 
-    def apply(self, x: Vector, y: Vector) -> None:
-        """Compute ``y = A x`` into a vector that exists. Collective."""
-        if x is y:
-            x = x.copy()
-        self._matrix.apply(native_of(x, "x"), native_of(y, "y"))
-
-    def apply_add(self, x: Vector, y: Vector) -> None:
-        """Compute ``y += A x``. Collective."""
-        if x is y:
-            x = x.copy()
-        self._matrix.apply_add(native_of(x, "x"), native_of(y, "y"))
-
-    def apply_transpose(self, x: Vector, y: Vector) -> None:
-        """Compute ``y = A.T x``. Collective."""
-        if x is y:
-            x = x.copy()
-        self._matrix.apply_transpose(native_of(x, "x"), native_of(y, "y"))
-
     def __matmul__(self, other: Any) -> Any:
         """Return the product with a vector, a multi-vector, a matrix or an operator. Collective."""
         if isinstance(other, Vector):
-            matrix = self._matrix
-            if other._native.dtype != matrix.dtype:
-                return self._promoted(other)
-            result = _dolmen.Vector.zeros(matrix.range, matrix.dtype)
-            matrix.apply(other._native, result)
-            return Vector._wrap(result)
+            product = self._product(other)
+            return self._promoted(other) if product is None else Vector._wrap(product)
         if isinstance(other, CsrMatrix):
             return CsrMatrix._wrap(self._matrix.multiply(other._matrix))
         if isinstance(other, MultiVector):
@@ -412,10 +387,10 @@ class CsrMatrix(LinearOperator):
         self._matrix.refill(plan._native, given)
 
 
-class RefillPlan:
+class RefillPlan(_dolmen.Owned):
     """Places of triplets in a matrix; see `CsrMatrix.plan_refill`."""
 
-    __slots__ = ("_native",)
+    __slots__ = ()
     _native: _dolmen.RefillPlan
 
     @classmethod

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 
-class MultiVector:
+class MultiVector(_dolmen.Owned):
     """Several vectors of one layout, as the columns of a tall matrix.
 
     Parameters
@@ -37,7 +37,7 @@ class MultiVector:
            [10., 30.]])
     """
 
-    __slots__ = ("_native",)
+    __slots__ = ()
     _native: _dolmen.MultiVector
 
     def __init__(self, layout: Layout | int, columns: int, dtype: DTypeLike = "f8") -> None:

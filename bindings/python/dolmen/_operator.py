@@ -50,7 +50,7 @@ class LinearOperator:
     array([2., 2., 2.])
     """
 
-    __slots__ = ("_kept", "_operator")
+    # No slots: matrices have another base class, with a memory of its own.
     _operator: _dolmen.Operator
     #: Compiled functions, which must live as long as the operator.
     _kept: tuple[Any, ...]
@@ -87,6 +87,7 @@ class LinearOperator:
 
     @property
     def _native(self) -> _dolmen.Operator:
+        _dolmen.require_owner()
         return self._operator
 
     @classmethod

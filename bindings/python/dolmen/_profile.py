@@ -10,7 +10,7 @@ from . import _dolmen
 from ._comm import as_comm
 
 
-class Profile:
+class Profile(_dolmen.Owned):
     """Records what the toolkit does in a block: times, calls, floating-point operations, bytes and messages.
 
     Parameters
@@ -36,7 +36,7 @@ class Profile:
     def __init__(self, comm: Any = None, trace: str | os.PathLike[str] | None = None) -> None:
         self._comm = as_comm(comm)
         self._trace = None if trace is None else os.fspath(trace)
-        self._native: _dolmen.Profile | None = None
+        self._native = None
         #: The table, and its rows as dictionaries, after the block.
         self.table = ""
         self.events: list[dict[str, Any]] = []

@@ -92,10 +92,10 @@ class SolveReport:
         return f"<table>{cells}</table>"
 
 
-class Snapshot:
+class Snapshot(_dolmen.Owned):
     """The state of a solver after an iteration, from which ``solve(..., resume=snapshot)`` goes on with the same bits."""
 
-    __slots__ = ("_native",)
+    __slots__ = ()
     _native: _dolmen.Snapshot
 
     @classmethod

@@ -1,7 +1,7 @@
-"""The start and the end of MPI in this process.
+"""The start of MPI in this process, and what ends it early.
 
-MPI starts when the first communicator is asked for. From then on an exception that nobody catches ends the whole job if
-the other ranks do not end too: they would wait for this one forever.
+MPI starts when the first communicator is asked for, and ends after Python. An exception that nobody catches ends the whole
+job if the other ranks do not end too: they would wait for this one forever. So does an exit with a code.
 """
 
 from __future__ import annotations
@@ -17,10 +17,6 @@ from . import _dolmen
 
 #: The communicator of all ranks, since MPI was started.
 _started: _dolmen.Comm | None = None
-#: Reason why this rank ends before the others, if it does.
-_failure: str | None = None
-#: The traceback of an error that all ranks have, which one of them shows.
-_told = ""
 
 
 def start() -> _dolmen.Comm:
@@ -31,9 +27,9 @@ def start() -> _dolmen.Comm:
     global _started
     if _started is None:
         _started = _dolmen.start()
-        atexit.register(_end)
         if _started.size > 1:
             _hook_exits()
+    _dolmen.require_owner()
     return _started
 
 
@@ -51,31 +47,29 @@ def environment() -> dict[str, Any]:
     return _dolmen.environment()
 
 
-def _end() -> None:
-    """Wait for the other ranks, and finalize MPI if it was initialized here."""
-    if _dolmen.is_started():
-        sys.stdout.flush()
-        sys.stderr.flush()
-        _dolmen.finish(_failure, _told)
+def _note_failure(reason: str, told: str = "") -> None:
+    """Note that this rank fails, which the others learn before other packages wait for them at their ends."""
+    _dolmen.note_failure(reason, told)
+    # Registered last, it is called first.
+    atexit.unregister(_dolmen.leave_failed)
+    atexit.register(_dolmen.leave_failed)
 
 
 def _hook_exits() -> None:
-    """Note uncaught exceptions and exit codes, of which `atexit` learns nothing."""
+    """Note uncaught exceptions and exit codes while Python still tells them."""
     show = sys.excepthook
     leave = sys.exit
 
     def excepthook(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
-        global _failure, _told
-        _failure = f"uncaught {traceback.format_exception_only(kind, error)[-1].strip()}"
-        if hasattr(error, "_dolmen_shared"):
-            _told = "".join(traceback.format_exception(kind, error, trace))
-        else:
+        shared = hasattr(error, "_dolmen_shared")
+        told = "".join(traceback.format_exception(kind, error, trace)) if shared else ""
+        _note_failure(f"uncaught {traceback.format_exception_only(kind, error)[-1].strip()}", told)
+        if not shared:
             show(kind, error, trace)
 
     def exit_with(code: Any = None) -> NoReturn:
-        global _failure
         if code not in (None, 0, False):
-            _failure = f"sys.exit({code!r})"
+            _note_failure(f"sys.exit({code!r})")
         leave(code)
 
     sys.excepthook = excepthook

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 _ufuncs: Any = np
 
 
-class Vector:
+class Vector(_dolmen.VectorBase):
     """A distributed vector: each rank holds the entries that its layout says it owns.
 
     Parameters
@@ -47,20 +47,17 @@ class Vector:
     (30.0, 5.477225575051661)
     """
 
-    __slots__ = ("_native",)
-    _native: _dolmen.Vector
+    __slots__ = ()
 
     #: Before those of ndarray, so that `array * vector` comes here.
     __array_priority__ = 1000
 
-    def __init__(self, layout: Layout | int, dtype: DTypeLike = "f8") -> None:
-        self._native = _dolmen.Vector.zeros(as_layout(layout)._native, dtype_name(dtype))
+    def __new__(cls, layout: Layout | int, dtype: DTypeLike = "f8") -> Vector:
+        return cls._wrap(_dolmen.Vector.zeros(as_layout(layout)._native, dtype_name(dtype)))
 
     @classmethod
     def _wrap(cls, native: _dolmen.Vector) -> Vector:
-        self = cls.__new__(cls)
-        self._native = native
-        return self
+        return _dolmen.VectorBase.__new__(cls, native)
 
     # The vector.
 
@@ -93,15 +90,6 @@ class Vector:
     def ndim(self) -> int:
         """One."""
         return 1
-
-    @property
-    def local(self) -> NDArray[Any]:
-        """The owned entries: a writable NumPy array on the memory of the vector, without a copy."""
-        return self._native.local
-
-    @local.setter
-    def local(self, values: ArrayLike) -> None:
-        self._native.local[...] = values
 
     def __len__(self) -> int:
         return self.size
@@ -213,28 +201,6 @@ class Vector:
 
     # In place.
 
-    def fill(self, value: complex) -> None:
-        """Set all entries to a number."""
-        self._native.fill(value)
-
-    def scale(self, alpha: complex) -> None:
-        """Multiply all entries by a number."""
-        self._native.scale(alpha)
-
-    def axpy(self, alpha: complex, x: Vector) -> None:
-        """Add ``alpha * x``."""
-        if x is self:
-            self._native.scale(1 + alpha)
-        else:
-            self._native.axpy(alpha, native_of(x, "x"))
-
-    def axpby(self, alpha: complex, x: Vector, beta: complex) -> None:
-        """Replace this vector by ``alpha * x + beta * self``."""
-        if x is self:
-            self._native.scale(alpha + beta)
-        else:
-            self._native.axpby(alpha, native_of(x, "x"), beta)
-
     def fill_random(self, seed: int, stream: int = 0, normal: bool = False) -> None:
         """Fill with random numbers that do not depend on the number of ranks.
 
@@ -243,20 +209,6 @@ class Vector:
         self._native.fill_random(seed, stream, normal)
 
     # Sums. Collective.
-
-    def dot(self, x: Vector, fast: bool = False) -> Any:
-        """Return ``sum(conj(self) * x)``, as `numpy.vdot`. Collective.
-
-        Parameters
-        ----------
-        fast : bool
-            Sum in the order of the hardware, so that the last bits depend on the number of ranks.
-        """
-        return self._native.dot(native_of(x, "x"), fast)
-
-    def norm(self, ord: float = 2, fast: bool = False) -> float:
-        """Return the norm of order 1, 2 or ``inf``. Collective."""
-        return self._native.norm(ord, fast)
 
     def sum(self) -> Any:
         """Return the sum of all entries. Collective."""
