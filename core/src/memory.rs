@@ -45,6 +45,15 @@ pub fn with_capacity<T>(capacity: usize) -> Vec<T> {
     array
 }
 
+/// Creates an empty array with room for `capacity` elements; returns `None` if there is no memory for them.
+#[must_use]
+pub fn try_with_capacity<T>(capacity: usize) -> Option<Vec<T>> {
+    let mut array = Vec::new();
+    array.try_reserve_exact(capacity).ok()?;
+    advise(&array);
+    Some(array)
+}
+
 /// Allocates `len` zeros, not touched yet; returns `None` if there is no memory for them.
 #[must_use]
 pub fn try_zeros<T: Pod>(len: usize) -> Option<Vec<T>> {

@@ -80,6 +80,13 @@ struct Source {
     is_outside: bool,
 }
 
+impl Source {
+    /// Returns true if the file has all of the data, in one piece.
+    fn is_stored(&self) -> bool {
+        !self.is_outside && self.chunks.is_none() && !self.dataset.is_chunked() && self.dataset.storage_size() > 0
+    }
+}
+
 impl H5File {
     /// Opens a dataset.
     ///
@@ -192,7 +199,7 @@ impl<'file> Dataset<'file> {
     /// are not read as floats.
     pub fn read_slab<T: Element>(&self, start: &[u64], count: &[u64]) -> Result<Vec<T>> {
         let prepared = self.prepare::<T>(None, start, count, true);
-        self.read_allocated(prepared)
+        self.read_allocated(prepared, &self.element)
     }
 
     /// Works like [`Dataset::read_slab`], into a slice of the slab's size.
@@ -221,7 +228,7 @@ impl<'file> Dataset<'file> {
     /// As [`Dataset::read_slab`]; also if there is no such member.
     pub fn read_member_slab<T: Element>(&self, member: &str, start: &[u64], count: &[u64]) -> Result<Vec<T>> {
         let prepared = self.prepare::<T>(Some(member), start, count, true);
-        self.read_allocated(prepared)
+        self.read_allocated(prepared, self.member(member).unwrap_or(&self.element))
     }
 
     /// Writes this rank's hyperslab, given in row-major order. Slabs of different ranks
@@ -242,7 +249,14 @@ impl<'file> Dataset<'file> {
         self.write_bytes(&memory_type, &slab, bytemuck::cast_slice(values))
     }
 
-    fn read_allocated<T: Element>(&self, prepared: Result<Prepared>) -> Result<Vec<T>> {
+    fn read_allocated<T: Element>(&self, prepared: Result<Prepared>, element: &ElementType) -> Result<Vec<T>> {
+        // The same on all ranks, as are the agreements on either way.
+        if let Data::ToRead(source) = &self.data
+            && source.is_stored()
+            && element.whole_as(&T::number()).is_none()
+        {
+            return self.read_new(source, prepared);
+        }
         let mut values = Vec::new();
         let prepared = prepared.and_then(|prepared| {
             values = self.zeros(usize::try_from(prepared.slab.elements()).unwrap_or(usize::MAX))?;
@@ -250,6 +264,18 @@ impl<'file> Dataset<'file> {
         });
         self.read_prepared(prepared, &mut values)?;
         Ok(values)
+    }
+
+    /// Reads a slab into new memory.
+    fn read_new<T: Element>(&self, source: &Source, prepared: Result<Prepared>) -> Result<Vec<T>> {
+        let Prepared { memory_type, slab, .. } = self.agree(prepared)?;
+        let bytes = slab.elements().saturating_mul(memory_type.size() as u64);
+        let _event = profile::event("H5Read").bytes(bytes);
+        let parts = slab.split((TRANSFER_BYTES / memory_type.size() as u64).max(1));
+        let read = ffi::read_new(&source.dataset, &memory_type, &parts);
+        let read = read.map_err(|error| self.not_read(&source.dataset, &error));
+        let room = || self.error(format!("{} elements do not fit into the memory", slab.elements()));
+        self.agree(read.and_then(|values| values.ok_or_else(room)))
     }
 
     fn zeros<T: bytemuck::Pod>(&self, count: usize) -> Result<Vec<T>> {

@@ -8,6 +8,8 @@
 use super::element::{ByteOrder, ElementType, Member};
 use super::filters::StoredFilter;
 use super::slab::Slab;
+use bytemuck::Pod;
+use dolmen_core::memory;
 use hdf5::sync::sync;
 use hdf5_sys::h5::{H5free_memory, hsize_t};
 use hdf5_sys::h5a::{H5Aexists, H5Aread, H5Awrite};
@@ -22,6 +24,7 @@ use hdf5_sys::h5t::{
 };
 use hdf5_sys::h5z::H5Zfilter_avail;
 use std::ffi::{CStr, CString, c_char, c_uint, c_void};
+use std::mem::{self, MaybeUninit};
 use std::ptr;
 
 /// Initializes the library before MPI, so that finalizing MPI does not terminate it.
@@ -44,6 +47,8 @@ static INITIALIZE: extern "C" fn() = initialize;
 pub(super) enum Buffer<'a> {
     /// Filled from the file.
     Read(&'a mut [u8]),
+    /// Filled from the file, which nothing has done before.
+    ReadNew(&'a mut [MaybeUninit<u8>]),
     /// Written to the file.
     Write(&'a [u8]),
 }
@@ -62,6 +67,7 @@ pub(super) fn transfer(
     let elements = usize::try_from(slab.elements()).expect("invariant: the slab is in memory");
     let buffer_bytes = match &buffer {
         Buffer::Read(bytes) => bytes.len(),
+        Buffer::ReadNew(bytes) => bytes.len(),
         Buffer::Write(bytes) => bytes.len(),
     };
     let slab_bytes = elements.checked_mul(memory_type.size());
@@ -83,6 +89,11 @@ pub(super) fn transfer(
                 let start = bytes.as_mut_ptr().cast::<c_void>();
                 H5Dread(set, memory, inner, outer, H5P_DEFAULT, start)
             },
+            // SAFETY: as above.
+            Buffer::ReadNew(bytes) => unsafe {
+                let start = bytes.as_mut_ptr().cast::<c_void>();
+                H5Dread(set, memory, inner, outer, H5P_DEFAULT, start)
+            },
             // SAFETY: as above, and the library only reads the buffer.
             Buffer::Write(bytes) => unsafe {
                 let start = bytes.as_ptr().cast::<c_void>();
@@ -91,6 +102,34 @@ pub(super) fn transfer(
         };
         hdf5::h5check(status).map(drop)
     })
+}
+
+/// Reads the parts of a slab, one after the other, into new memory, which is not filled with zeros before: for data that
+/// are in memory already that would take a third of the time. `None` if the memory does not suffice.
+///
+/// The dataset has to have all of its data: of elements that were never written the library may leave the memory as it is.
+pub(super) fn read_new<T: Pod>(
+    dataset: &hdf5::Dataset,
+    memory_type: &hdf5::Datatype,
+    parts: &[Slab],
+) -> hdf5::Result<Option<Vec<T>>> {
+    assert_eq!(memory_type.size(), size_of::<T>(), "invariant: the memory type is that of the elements");
+    assert!(dataset.storage_size() > 0 && !dataset.is_chunked(), "invariant: all data are stored");
+    let count = |part: &Slab| usize::try_from(part.elements()).expect("invariant: the slab is in memory");
+    let total = parts.iter().map(count).sum();
+    let Some(mut values) = memory::try_with_capacity::<T>(total) else { return Ok(None) };
+    let mut rest = &mut values.spare_capacity_mut()[..total];
+    for part in parts {
+        let (piece, after) = mem::take(&mut rest).split_at_mut(count(part));
+        rest = after;
+        let bytes = size_of_val(piece);
+        // SAFETY: the same memory as bytes, which need no value.
+        let piece = unsafe { std::slice::from_raw_parts_mut(piece.as_mut_ptr().cast::<MaybeUninit<u8>>(), bytes) };
+        transfer(dataset, memory_type, part, Buffer::ReadNew(piece))?;
+    }
+    // SAFETY: the library has written all elements of all parts, which any bytes are.
+    unsafe { values.set_len(total) };
+    Ok(Some(values))
 }
 
 /// Elements of one type as those of another.

@@ -61,6 +61,9 @@ impl H5File {
     pub fn read_vector<T: Entry>(&self, name: &str, distribution: &Distribution) -> Result<Vector<T>> {
         let flat = self.flat_of(name, distribution)?;
         self.comm().agree(flat.dataset.require_stored(distribution.local_len() as u64, size_of::<T>()))?;
+        if let [run] = distribution.runs() {
+            return Ok(Vector::from_owned(distribution, flat.read_new(run.rows.clone())?)?);
+        }
         let mut vector = Vector::zeros(distribution);
         flat.read_runs(distribution, vector.owned_mut())?;
         Ok(vector)
@@ -171,6 +174,16 @@ pub(super) struct Flat<'file> {
     boolean: bool,
 }
 
+/// The slab of a dataset that holds the entries of a range.
+struct Part {
+    start: Vec<u64>,
+    count: Vec<u64>,
+    /// Position of the range's first entry in the slab.
+    first: u64,
+    /// True if the slab holds no other entries.
+    is_exact: bool,
+}
+
 impl<'file> Flat<'file> {
     pub(super) fn new(dataset: Dataset<'file>) -> Result<Self> {
         let real = matches!(dataset.element_type(), ElementType::Float { .. } | ElementType::Integer { .. });
@@ -216,6 +229,39 @@ impl<'file> Flat<'file> {
         runs.try_for_each(|run| self.read(run.rows.clone(), &mut owned[run.positions.clone()]))
     }
 
+    /// Reads the entries of a range.
+    ///
+    /// # Collective
+    fn read_new<T: Entry>(&self, range: Range<u64>) -> Result<Vec<T>> {
+        let Part { start, count, is_exact, .. } = self.part(&range);
+        // The ranks agree as often on either way.
+        if is_exact && !self.pairs && !self.is_converted::<T>() {
+            return self.dataset.read_slab(&start, &count);
+        }
+        let mut values = memory::zeros(usize::try_from(range.end - range.start).expect("invariant: a rank's rows"));
+        self.read(range, &mut values)?;
+        Ok(values)
+    }
+
+    /// Returns true if entries of another type are read.
+    fn is_converted<T: Entry>(&self) -> bool {
+        self.boolean || (self.real && !self.pairs && T::COMPLEX)
+    }
+
+    fn part(&self, range: &Range<u64>) -> Part {
+        // The first dimension that is more than one; all entries of the others make a row.
+        let outer = self.shape.iter().position(|length| *length != 1).unwrap_or(0);
+        let width: u64 = self.shape.iter().skip(outer + 1).product();
+        let rows = rows_around(range, width);
+        let (mut start, mut count) = (vec![0; self.dataset.shape().len()], self.dataset.shape().to_vec());
+        // Of a scalar there is no part: every rank reads it.
+        if !self.shape.is_empty() {
+            (start[outer], count[outer]) = (rows.start, rows.end - rows.start);
+        }
+        let is_exact = !self.shape.is_empty() && (rows.end - rows.start) * width == range.end - range.start;
+        Part { start, count, first: range.start.saturating_sub(rows.start * width), is_exact }
+    }
+
     /// Reads the entries of a range into as long a slice.
     ///
     /// # Collective
@@ -223,18 +269,8 @@ impl<'file> Flat<'file> {
         if self.pairs && !T::COMPLEX {
             return Err(self.dataset.error("holds complex numbers"));
         }
-        // The first dimension that is more than one; all entries of the others make a row.
-        let outer = self.shape.iter().position(|length| *length != 1).unwrap_or(0);
-        let width: u64 = self.shape.iter().skip(outer + 1).product();
-        let rows = rows_around(&range, width);
-        let (mut start, mut count) = (vec![0; self.dataset.shape().len()], self.dataset.shape().to_vec());
-        // Of a scalar there is no part: every rank reads it.
-        if !self.shape.is_empty() {
-            (start[outer], count[outer]) = (rows.start, rows.end - rows.start);
-        }
-        let exact = !self.shape.is_empty() && (rows.end - rows.start) * width == values.len() as u64;
-        let converted = self.boolean || (self.real && !self.pairs && T::COMPLEX);
-        if exact && !converted {
+        let Part { start, count, first, is_exact } = self.part(&range);
+        if is_exact && !self.is_converted::<T>() {
             if self.pairs {
                 let parts = bytemuck::cast_slice_mut::<T, T::Real>(values);
                 self.dataset.read_slab_into(&start, &count, parts)?;
@@ -254,7 +290,7 @@ impl<'file> Flat<'file> {
             self.dataset.read_slab::<T>(&start, &count)?
         };
         if !values.is_empty() {
-            let first = usize::try_from(range.start - rows.start * width).expect("invariant: the slab is in memory");
+            let first = usize::try_from(first).expect("invariant: the slab is in memory");
             values.copy_from_slice(&read[first..first + values.len()]);
         }
         Ok(())
