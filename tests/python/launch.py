@@ -2,10 +2,17 @@
 
 import os
 import pathlib
+import shutil
 import subprocess
 import sys
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
+
+
+def memory():
+    """Return a folder in memory that has a gigabyte to spare, for files that are synced often; None if there is none."""
+    folder = "/dev/shm"
+    return folder if os.access(folder, os.W_OK) and shutil.disk_usage(folder).free > 1 << 30 else None
 
 
 def clean_environment(**more):

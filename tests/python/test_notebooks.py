@@ -1,10 +1,12 @@
 """Notebooks run and are stored without outputs; engines of ipyparallel stay usable after an exception and an interrupt."""
 
+import importlib.util
 import json
 import os
 import signal
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from launch import ROOT, clean_environment
@@ -13,7 +15,7 @@ sys.path.insert(0, str(ROOT / "scripts"))
 from notebooks import configure_engines, stripped
 
 NOTEBOOKS = sorted((ROOT / "examples" / "python").glob("*.ipynb"))
-NEEDS = {"cmb": ["healpy", "matplotlib"], "parallel": ["ipyparallel", "matplotlib", "mpi4py"]}
+NEEDS = {"cmb": ["healpy", "matplotlib"], "parallel": ["ipyparallel", "matplotlib", "mpi4py"], "engines": ["ipyparallel", "mpi4py"]}
 #: Seconds in which each of these ends on a busy machine.
 LIMIT = 120
 
@@ -34,12 +36,36 @@ def run(*arguments, cwd, **environment):
     return output
 
 
+@pytest.fixture(scope="module")
+def started(tmp_path_factory):
+    """All of these programs, which mostly wait for engines, run side by side: folders and futures by their names."""
+    with ThreadPoolExecutor() as pool:
+        found = {}
+        for notebook in NOTEBOOKS:
+            if all(importlib.util.find_spec(module) for module in ["nbclient", "ipykernel", *NEEDS[notebook.stem]]):
+                folder = tmp_path_factory.mktemp(notebook.stem)
+                command = [ROOT / "scripts" / "notebooks.py", "run", notebook, "--output", folder]
+                found[notebook.stem] = folder, pool.submit(run, *command, cwd=folder)
+        if all(importlib.util.find_spec(module) for module in NEEDS["engines"]):
+            folder = tmp_path_factory.mktemp("engines")
+            environment = {"IPYTHONDIR": configure_engines(folder / "ipython")}
+            found["engines"] = folder, pool.submit(run, "-c", ENGINES, cwd=folder, **environment)
+        yield found
+
+
+def finished(started, name):
+    """Return the folder of a program that has ended well."""
+    if name not in started:
+        pytest.skip(f"{name} needs {', '.join(NEEDS[name])}")
+    folder, future = started[name]
+    future.result()
+    return folder
+
+
 @pytest.mark.parametrize("notebook", NOTEBOOKS, ids=lambda notebook: notebook.stem)
-def test_a_notebook_runs(notebook, tmp_path):
-    for module in ["nbclient", "ipykernel", *NEEDS[notebook.stem]]:
-        pytest.importorskip(module)
-    run(ROOT / "scripts" / "notebooks.py", "run", notebook, "--output", tmp_path, cwd=tmp_path)
-    cells = json.loads((tmp_path / notebook.name).read_text())["cells"]
+def test_a_notebook_runs(notebook, started):
+    folder = finished(started, notebook.stem)
+    cells = json.loads((folder / notebook.name).read_text())["cells"]
     pictures = [output for cell in cells for output in cell.get("outputs", []) if "image/png" in output.get("data", {})]
     assert len(pictures) == sum("plt.show()" in "".join(cell["source"]) for cell in cells) > 0
 
@@ -97,8 +123,6 @@ pathlib.Path("found").write_text(json.dumps(found))
 """
 
 
-def test_engines_stay_usable(tmp_path):
-    for module in ["ipyparallel", "mpi4py"]:
-        pytest.importorskip(module)
-    run("-c", ENGINES, cwd=tmp_path, IPYTHONDIR=configure_engines(tmp_path / "ipython"))
-    assert json.loads((tmp_path / "found").read_text()) == [["KeyboardInterrupt"] * 3, ["ValueError"] * 3, [10.0] * 3]
+def test_engines_stay_usable(started):
+    folder = finished(started, "engines")
+    assert json.loads((folder / "found").read_text()) == [["KeyboardInterrupt"] * 3, ["ValueError"] * 3, [10.0] * 3]

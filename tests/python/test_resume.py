@@ -1,18 +1,21 @@
 """A Python solve that is killed at random moments and resumed on other numbers of ranks has the bits of one that was not."""
 
 import os
+import pathlib
 import random
 import subprocess
 import sys
+import tempfile
 
-from launch import ROOT, clean_environment, mpirun
+import pytest
+from launch import ROOT, clean_environment, memory, mpirun
 
 PROGRAM = """
 import sys
 import numpy as np
 import dolmen as dm
 
-n = 20_000
+n = 100_000
 A = dm.CsrMatrix.from_diagonals([-1.0, 2.0002, -1.0], [-1, 0, 1], n)
 x, report = dm.solve(
     A, dm.random(n, 1), method="cg", preconditioner="none", rtol=1e-11, checkpoint="ck", every=0.05, resume=True,
@@ -26,26 +29,33 @@ if dm.world.rank == 0:
 """
 
 
-def test_killed_and_resumed_on_other_ranks(in_folder):
+@pytest.fixture
+def in_memory():
+    """A folder in which a checkpoint does not wait for the disk: what is killed here is the program, not the machine."""
+    with tempfile.TemporaryDirectory(dir=memory()) as folder:
+        yield pathlib.Path(folder)
+
+
+def test_killed_and_resumed_on_other_ranks(in_memory):
     draw = random.Random(7)
     kills = int(os.environ.get("DOLMEN_KILLS", "3"))
-    (in_folder / "solve.py").write_text(PROGRAM)
-    undisturbed = in_folder / "undisturbed"
+    (in_memory / "solve.py").write_text(PROGRAM)
+    undisturbed = in_memory / "undisturbed"
     undisturbed.mkdir()
-    assert mpirun(1, in_folder / "solve.py", cwd=undisturbed).returncode == 0
+    assert mpirun(1, in_memory / "solve.py", cwd=undisturbed).returncode == 0
     killed = 0
     for attempt in range(20 * kills):
         ranks = draw.choice([1, 2, 3])
-        command = [str(ROOT / "scripts" / "mpirun.sh"), "-n", str(ranks), sys.executable, str(in_folder / "solve.py")]
+        command = [str(ROOT / "scripts" / "mpirun.sh"), "-n", str(ranks), sys.executable, str(in_memory / "solve.py")]
         process = subprocess.Popen(
-            command, cwd=in_folder, env=clean_environment(), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True
+            command, cwd=in_memory, env=clean_environment(), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True
         )
         if killed < kills:
             try:
                 process.wait(draw.uniform(0.6, 2.5))
             except subprocess.TimeoutExpired:
                 # The ranks, after which the launcher ends.
-                subprocess.run(["pkill", "-9", "-f", f"{sys.executable} {in_folder / 'solve.py'}"], check=False)
+                subprocess.run(["pkill", "-9", "-f", f"{sys.executable} {in_memory / 'solve.py'}"], check=False)
                 process.communicate(timeout=60)
                 killed += 1
                 continue
@@ -54,7 +64,7 @@ def test_killed_and_resumed_on_other_ranks(in_folder):
         if killed >= kills:
             break
         # It converged before it could be killed: once more from the beginning.
-        for path in (in_folder / "ck").iterdir():
+        for path in (in_memory / "ck").iterdir():
             path.unlink()
     assert killed == kills
-    assert (in_folder / "x.npy").read_bytes() == (undisturbed / "x.npy").read_bytes()
+    assert (in_memory / "x.npy").read_bytes() == (undisturbed / "x.npy").read_bytes()

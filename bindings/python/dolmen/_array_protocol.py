@@ -31,7 +31,7 @@ def apply_ufunc(kind: type[Any], ufunc: np.ufunc, method: str, inputs: tuple[Any
         raise TypeError("where= of a distributed vector is not defined; use x.local or x.gather()")
     for value in outs:
         if value is not None and not isinstance(value, kind):
-            raise TypeError("out= of a distributed vector is a vector; use x.local for arrays")
+            raise TypeError("out= must be a distributed vector, as an operand is one; for arrays use x.local")
     locals_ = [_local(kind, value) for value in inputs]
     if outs:
         ufunc(*locals_, out=tuple(None if out is None else out.local for out in outs), **kwargs)
@@ -57,8 +57,8 @@ def _local(kind: type[Any], value: Any) -> Any:
         return value.local
     if isinstance(value, np.ndarray) and value.ndim > 0:
         raise TypeError(
-            "a distributed vector is combined with vectors and numbers; for an array of the owned entries write "
-            "x.local * array, or make it a vector with dolmen.array(array, x.layout)"
+            "an operand is an array, but a distributed vector is combined with vectors and numbers only; make the array a "
+            "vector with dolmen.array(array, x.layout), or write x.local * array for the owned entries"
         )
     if not np.isscalar(value) and not isinstance(value, np.ndarray):
         raise TypeError(f"a distributed vector cannot be combined with {type(value).__name__}")

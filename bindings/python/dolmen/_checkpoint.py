@@ -58,7 +58,7 @@ class CheckpointStore(_dolmen.Owned):
         self.comm: Comm = as_comm(comm)
         self.folder = os.fspath(folder)
         if count(keep, "keep") == 0:
-            raise ValueError("keep=0: a store keeps one checkpoint at least")
+            raise ValueError("keep=0: give 1 or more, the number of checkpoints to keep")
         self._native = _dolmen.CheckpointStore(self.comm._native, self.folder, keep)
 
     def save(self, state: Mapping[str, Any], config: str = "") -> str:
@@ -108,7 +108,7 @@ class CheckpointStore(_dolmen.Owned):
         return self._native.is_empty()
 
     def close(self) -> None:
-        """Give the folder back to others. Not collective."""
+        """Release the folder for other programs. Not collective."""
         self._native.close()
 
     def __enter__(self) -> CheckpointStore:
@@ -122,7 +122,7 @@ class CheckpointStore(_dolmen.Owned):
 
 
 class _Parts:
-    """The values of a state, sorted by how they are stored, and the types of those that the store does not tell."""
+    """The values of a state by their kind of storage, and the Python types that the store does not keep."""
 
     def __init__(self) -> None:
         self.texts: list[tuple[str, str]] = []
@@ -213,7 +213,7 @@ class Restored(_dolmen.Owned):
         return np.array(reals) if kind is None else _array(reals, *kind)
 
     def vector(self, name: str, layout: Layout | int, dtype: DTypeLike = "f8") -> Vector:
-        """Take a vector out, on a layout. Collective; each vector is given once."""
+        """Return a vector on a layout, and forget it: each is returned once. Collective."""
         where = layout if isinstance(layout, Layout) else Layout(layout, self._comm)
         native = self._native.take_vector(name, where._native, dtype_name(dtype))
         if native is None:

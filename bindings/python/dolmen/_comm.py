@@ -182,7 +182,7 @@ class Comm(_dolmen.Owned):
         with self.agreeing():
             whole = isinstance(value, Integral)
             if whole and not -(1 << 62) <= int(value) < 1 << 62:
-                raise OverflowError(f"{value} is beyond 2^62; reduce it as a float")
+                raise OverflowError(f"{value} exceeds 2^62; convert it to float")
             if not isinstance(value, Real):
                 raise TypeError(f"expected a number, got {type(value).__name__}")
         (fractions,) = self._native.reduce_integers("max", [int(not whole)])
@@ -244,7 +244,7 @@ def _require_same_mpi() -> None:
     if ours != theirs:
         raise RuntimeError(
             f"mpi4py uses another MPI library ({_first_line(theirs)}) than dolmen ({_first_line(ours)}); "
-            "install an mpi4py for the latter: pip install --no-binary=mpi4py --force-reinstall mpi4py"
+            "build mpi4py with the MPI library of dolmen: pip install --no-binary=mpi4py --force-reinstall mpi4py"
         )
 
 

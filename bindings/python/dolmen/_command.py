@@ -31,7 +31,8 @@ class Parser(argparse.ArgumentParser):
 def complete(name: str, run: Callable[[], int]) -> int:
     """Run a command and return its exit code.
 
-    An error that all ranks have, of an argument or of what it names, is a line of rank 0, and 2. Others are raised.
+    An error that all ranks have, of an argument or of what it names, is printed as one line by rank 0; the code is then 2. Others
+    are raised.
     """
     try:
         return run()

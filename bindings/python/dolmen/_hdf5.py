@@ -84,7 +84,7 @@ class File(_dolmen.Owned):
                 raise FileExistsError(f"{self.filename} exists; mode=\"w\" replaces it")
             self._native = _dolmen.File.create(self.comm._native, self.filename, alignment)
         else:
-            raise ValueError(f"mode={mode!r} is not known; use \"r\", \"w\" or \"x\": files are written as a whole")
+            raise ValueError(f"mode={mode!r} is not known; use \"r\", \"w\" or \"x\"; an existing file cannot be changed")
 
     def close(self) -> None:
         """Close the file; one that was written gets its name."""
@@ -194,7 +194,7 @@ class File(_dolmen.Owned):
             raise ValueError("the name of an object is empty")
         parents = {path.rsplit("/", depth)[0] for depth in range(1, path.count("/") + 1)}
         if path in self._written or any(known.startswith(f"{path}/") for known in self._written) or parents & self._written:
-            raise ValueError(f"{self.filename}: {path} is there already, or a dataset of that name is in the way")
+            raise ValueError(f"{self.filename}: {path} exists already, or a dataset has its name or that of one of its groups; give another name")
         self._written.add(path)
 
     def create_dataset(
@@ -423,7 +423,7 @@ class Dataset(_dolmen.Owned):
     def write(self, rows: range, data: ArrayLike) -> None:
         """Write this rank's rows, whole in all other dimensions. Collective."""
         if rows.step != 1:
-            raise ValueError("rows are a range with step 1")
+            raise ValueError(f"rows must be a range with step 1, got step {rows.step}")
         self._write([rows.start, *([0] * (self.ndim - 1))], data, (len(rows), *self.shape[1:]))
 
     def __getitem__(self, key: Any) -> NDArray[Any]:
@@ -452,17 +452,17 @@ class Dataset(_dolmen.Owned):
             strings = fixed(array, self.name)
             array = array if strings is None else strings
             if array.dtype.kind != "S":
-                raise TypeError(f"{self.name}: values of type {array.dtype} are written to a dataset of strings")
+                raise TypeError(f"{self.name}: values of type {array.dtype} do not fit into a dataset of strings; give strings")
             if array.dtype.itemsize > kind.itemsize:
-                raise ValueError(f"{self.name}: a string of {array.dtype.itemsize} bytes is written to a dataset of {kind.itemsize} bytes each")
+                raise ValueError(f"{self.name}: a string of {array.dtype.itemsize} bytes does not fit into a dataset of strings of {kind.itemsize} bytes")
         elif array.dtype.kind == "c" and kind.kind != "c":
-            raise TypeError(f"{self.name}: complex numbers are written to a dataset of {self.dtype}")
+            raise TypeError(f"{self.name}: complex numbers do not fit into a dataset of {self.dtype}; write their real parts, or create a complex dataset")
         elif kind.names is not None and array.dtype.names != kind.names:
-            raise TypeError(f"{self.name}: columns {array.dtype.names} are written to a table of {', '.join(kind.names)}")
+            raise TypeError(f"{self.name}: an array with columns {array.dtype.names} does not fit into a table with columns {kind.names}")
         with np.errstate(invalid="ignore"):
             converted: NDArray[Any] = array.astype(kind, copy=False)
         if kind.kind in "iub" and array.dtype != kind and not np.array_equal(converted, array):
-            raise ValueError(f"{self.name}: values that are no {kind} are written to it")
+            raise ValueError(f"{self.name}: a value does not fit into {kind}; convert the values, or create a dataset of another type")
         return converted
 
     def _slab(self, key: Any) -> tuple[list[int], list[int], tuple[int, ...]]:
@@ -480,7 +480,7 @@ class Dataset(_dolmen.Owned):
                 if isinstance(one, slice):
                     first, last, step = one.indices(length)
                     if step != 1:
-                        raise IndexError(f"{self.name}: slices have step 1")
+                        raise IndexError(f"{self.name}: a slice must have step 1, got {step}")
                     start.append(first if last > first else 0)
                     count.append(max(0, last - first))
                     kept.append(count[-1])

@@ -20,7 +20,7 @@ Monitor = Callable[[_dolmen.Progress], Any]
 
 @contextmanager
 def delayed(monitor: Monitor | None) -> Iterator[Monitor | None]:
-    """Delay Ctrl-C to the calls of the monitor that this yields. A second Ctrl-C takes effect at once."""
+    """Delay Ctrl-C until the monitor is called; yield the monitor to use. A second Ctrl-C takes effect at once."""
     former = signal.getsignal(signal.SIGINT)
     # Only the main thread receives signals; one that is ignored, or handled outside of Python, stays as it is.
     if threading.current_thread() is not threading.main_thread() or not callable(former):

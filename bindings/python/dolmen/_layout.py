@@ -74,7 +74,7 @@ class Layout(_dolmen.Owned):
     def restricted(self, rows: range) -> Layout:
         """Return the layout of a range of rows, numbered from 0: every rank keeps those that it owns."""
         if rows.step != 1:
-            raise ValueError("a layout is restricted to a range with step 1")
+            raise ValueError(f"expected a range with step 1, got step {rows.step}")
         return Layout._wrap(self._native.restricted(rows.start, rows.stop))
 
     def refined(self, factor: int) -> Layout:
@@ -104,7 +104,7 @@ class Layout(_dolmen.Owned):
         """The global rows that this rank owns."""
         runs = self._native.runs
         if len(runs) != 1:
-            raise ValueError("a stacked layout has no single range of rows on each rank; use its runs")
+            raise ValueError("a stacked layout has no single range of rows on each rank; use layout.runs")
         return range(*runs[0])
 
     def rows(self) -> NDArray[np.int64]:
@@ -149,5 +149,5 @@ class Layout(_dolmen.Owned):
 
 
 def as_layout(layout: Layout | int, comm: Any = None) -> Layout:
-    """Return a layout; of a number of rows the uniform one."""
+    """Return a layout as it is, and the uniform layout for a number of rows."""
     return layout if isinstance(layout, Layout) else Layout(layout, comm)

@@ -42,7 +42,9 @@ class CsrMatrix(_dolmen.MatrixBase, LinearOperator):
     __slots__ = ()
 
     def __new__(cls) -> CsrMatrix:
-        raise TypeError("a matrix is made by CsrMatrix.from_coo, from_scipy, from_rows, from_diagonals or read_matrix")
+        raise TypeError(
+            "CsrMatrix is not called itself; make a matrix with CsrMatrix.from_coo, from_scipy, from_rows or from_diagonals, or with read_matrix"
+        )
 
     @classmethod
     def _wrap(cls, native: _dolmen.Matrix) -> CsrMatrix:  # type: ignore[override]
@@ -82,7 +84,7 @@ class CsrMatrix(_dolmen.MatrixBase, LinearOperator):
             if given.ndim == 0:
                 given = np.full(len(i), given)
             if not len(i) == len(j) == given.size:
-                raise ValueError(f"{len(i)} rows, {len(j)} columns and {given.size} values; give as many of each")
+                raise ValueError(f"{len(i)} rows, {len(j)} columns and {given.size} values; give equal numbers of them")
         dtype = _common_dtype(range_.comm, given)
         given = np.ascontiguousarray(given, dtype=dtype).reshape(-1)
         native = _dolmen.Matrix.from_coo(
@@ -176,9 +178,9 @@ class CsrMatrix(_dolmen.MatrixBase, LinearOperator):
         rows, columns, entries = [], [], []
         with range_.comm.agreeing():
             if len(values) != len(offsets):
-                raise ValueError(f"{len(values)} diagonals and {len(offsets)} offsets; give as many of each")
+                raise ValueError(f"{len(values)} diagonals and {len(offsets)} offsets; give equal numbers of them")
             if len(values) == 0:
-                raise ValueError("no diagonals; give one offset and one value at least")
+                raise ValueError("no diagonals; give at least one offset and one value")
             own = range_.rows()
             for value, offset in zip(values, offsets):
                 if isinstance(value, Vector) and value.layout != range_:
@@ -357,7 +359,7 @@ class CsrMatrix(_dolmen.MatrixBase, LinearOperator):
         """Return the entries of the main diagonal of a square matrix. Collective."""
         diagonal = self._matrix.diagonal()
         if diagonal is None:
-            raise ValueError(f"a matrix of {self.shape[0]} x {self.shape[1]} has no diagonal with a layout; it is not square")
+            raise ValueError(f"a matrix of {self.shape[0]} x {self.shape[1]} is not square and has no diagonal with a layout")
         return Vector._wrap(diagonal)
 
     def sum(self, axis: int) -> Vector:
@@ -377,7 +379,7 @@ class CsrMatrix(_dolmen.MatrixBase, LinearOperator):
         with self.comm.agreeing():
             i, j = indices(rows, "rows"), indices(columns, "columns")
             if len(i) != len(j):
-                raise ValueError(f"{len(i)} rows and {len(j)} columns; give as many of each")
+                raise ValueError(f"{len(i)} rows and {len(j)} columns; give equal numbers of them")
         return RefillPlan._wrap(self._matrix.plan_refill(i, j, duplicates))
 
     def refill(self, plan: RefillPlan, values: ArrayLike) -> None:
@@ -401,7 +403,7 @@ class RefillPlan(_dolmen.Owned):
 
 
 def _common_dtype(comm: Comm, values: NDArray[Any]) -> np.dtype[Any]:
-    """Return the dtype that holds the values of all ranks: of integers float64."""
+    """Return the dtype that holds the values of all ranks; float64 for integers."""
     with comm.agreeing():
         dtype = values.dtype if values.dtype in NAMES else np.result_type(values.dtype, np.float64)
         dtype_name(dtype)

@@ -100,7 +100,7 @@ class MultiVector(_dolmen.Owned):
     def _column(self, column: int) -> int:
         columns = self._native.columns
         if not -columns <= column < columns:
-            raise IndexError(f"there is no column {column} among {columns}")
+            raise IndexError(f"column {column} is outside of 0..{columns}")
         return column % columns
 
     def __len__(self) -> int:
@@ -140,7 +140,7 @@ class MultiVector(_dolmen.Owned):
 
     def __array__(self, dtype: DTypeLike | None = None, copy: bool | None = None) -> NDArray[Any]:
         if self._native.layout.comm.size > 1:
-            raise TypeError("vectors spread over several ranks are no NumPy array; use X.local or X.gather()")
+            raise TypeError("vectors spread over several ranks cannot become a NumPy array; use X.local or X.gather()")
         array = self.local if copy is False else self.local.copy()
         return array if dtype is None else array.astype(dtype, copy=False)
 
@@ -151,14 +151,14 @@ class MultiVector(_dolmen.Owned):
         return self.copy()
 
     def __matmul__(self, coefficients: ArrayLike) -> MultiVector:
-        """Return ``self @ coefficients``, of a small matrix that all ranks give alike."""
+        """Return ``self @ coefficients`` for a small matrix, the same on all ranks."""
         if isinstance(coefficients, (Vector, MultiVector)):
             raise TypeError("X @ C takes a small matrix C that all ranks have; X.gram(Y) has inner products")
         given = np.asarray(coefficients)
         if given.ndim != 2 or given.shape[0] != len(self):
             raise ValueError(f"X @ C: expected {len(self)} rows and two dimensions, got an array of shape {given.shape}")
         if given.dtype.kind == "c" and self.dtype.kind != "c":
-            raise TypeError(f"X @ C: complex coefficients of real vectors of {self.dtype}")
+            raise TypeError(f"X @ C: the coefficients are complex, and X has dtype {self.dtype}; use a complex X")
         small = np.ascontiguousarray(given, dtype=self.dtype)
         result = MultiVector(self.layout, small.shape[1], self.dtype)
         result._native.multiply_add(self._native, small)

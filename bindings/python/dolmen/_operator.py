@@ -68,7 +68,7 @@ class LinearOperator:
         mult: Callable[[Vector, Vector], None] | None = None,
     ) -> None:
         if (matvec is None) == (mult is None):
-            raise TypeError("an operator is made of matvec or of mult, of one of them")
+            raise TypeError("give either matvec or mult, and not both")
         forward = _filled(matvec) if matvec is not None else _filling(mult)
         domain = as_layout(layout)
         self._operator = _dolmen.Operator.from_functions(
@@ -260,7 +260,7 @@ class Adjoint(LinearOperator):
 
 
 def aslinearoperator(operator: Any, layout: Layout | None = None) -> LinearOperator:
-    """Return an operator: one of dolmen as it is, or what has the methods of one.
+    """Return an operator of dolmen as it is, and other objects with such methods as operators.
 
     Parameters
     ----------
@@ -284,7 +284,7 @@ def aslinearoperator(operator: Any, layout: Layout | None = None) -> LinearOpera
         return LinearOperator(domain, None, rmatvec, range_, dtype, mult=operator.mult)
     if callable(operator):
         return LinearOperator(domain, operator, None, range_, dtype)
-    raise TypeError(f"{type(operator).__name__} is no operator: it has neither matvec nor mult and cannot be called")
+    raise TypeError(f"{type(operator).__name__} is not an operator: it has neither matvec nor mult and cannot be called")
 
 
 def _filled(function: Callable[[Vector], Any]) -> Callable[[_dolmen.Vector, _dolmen.Vector], None]:

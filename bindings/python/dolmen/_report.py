@@ -34,7 +34,7 @@ class Attempt:
 
 @dataclass(frozen=True, eq=False)
 class SolveReport:
-    """The outcome of a solve, the same on all ranks but for the time.
+    """The outcome of a solve. Only the time differs between the ranks.
 
     ``converged`` is true only if the residual of the solution, computed afresh, meets the tolerance.
     """
@@ -93,7 +93,7 @@ class SolveReport:
 
 
 class Snapshot(_dolmen.Owned):
-    """The state of a solver after an iteration, from which ``solve(..., resume=snapshot)`` goes on with the same bits."""
+    """The state of a solver after an iteration, from which ``solve(..., resume=snapshot)`` resumes with the same bits."""
 
     __slots__ = ()
     _native: _dolmen.Snapshot

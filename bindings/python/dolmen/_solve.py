@@ -92,7 +92,7 @@ def solve(
     snapshot_every : int
         Iterations between two snapshots.
     checkpoint : CheckpointStore or path, optional
-        A folder in which the state is saved, from which a later run goes on with ``resume=True``, on any number of ranks,
+        A folder in which the state is saved, from which a later run resumes with ``resume=True``, on any number of ranks,
         with the bits of a run that was not interrupted.
     every : str or float
         Time between two checkpoints: seconds, or ``"30s"``, ``"10m"``, ``"2h"``.
@@ -151,7 +151,7 @@ def solve(
 
 
 def _is_python(operator: Any) -> bool:
-    """Tell whether Python functions may be called for an operator or a preconditioner."""
+    """Return True if Python functions may be called for an operator or a preconditioner."""
     return not (operator is None or isinstance(operator, (str, CsrMatrix, Preconditioner)))
 
 
@@ -164,7 +164,7 @@ def _dispatch(
     special = [name for name, default in _SPECIAL.items() if options[name] != default]
     if isinstance(operator, CsrMatrix) and isinstance(b, Vector) and isinstance(x, Vector) and (method is None or (automatic and not special)):
         if special:
-            raise ValueError(f"{_SPOKEN.get(special[0], special[0])} needs a method that is named: method=\"cg\", \"gmres\", ...")
+            raise ValueError(f"{_SPOKEN.get(special[0], special[0])} needs a named method: method=\"cg\", \"gmres\", ...")
         return x, _choose(operator, b, x, method, None if automatic else preconditioner, options)
     if method is None:
         method = "cg" if isinstance(b, MultiVector) else _need_method(operator)
@@ -180,7 +180,7 @@ def _choose(
 ) -> SolveReport:
     """Solve by the automatic choice; `x` becomes the solution."""
     if preconditioner is not None and not isinstance(preconditioner, str):
-        raise ValueError("an operator as preconditioner needs a method: method=\"cg\", \"gmres\", ...")
+        raise ValueError("an operator as preconditioner needs a named method: method=\"cg\", \"gmres\", ...")
     solution = _dolmen.automatic(A._matrix, b._native, x._native, method, preconditioner, options)
     keys = ("method", "preconditioner", "reason", "summary", "setup_time", "solved")
     attempts = tuple(Attempt(**{key: attempt[key] for key in keys}) for attempt in solution["attempts"])
@@ -202,11 +202,11 @@ def _promoted(operator: LinearOperator, b: Any) -> tuple[LinearOperator, Any]:
     dtype = np.result_type(operator.dtype, b.dtype)
     if operator.dtype != dtype:
         if not isinstance(operator, CsrMatrix):
-            raise TypeError(f"the operator has dtype {operator.dtype}, the right-hand side {b.dtype}; convert the latter")
+            raise TypeError(f"the operator has dtype {operator.dtype}, the right-hand side {b.dtype}; give b.astype({str(operator.dtype)!r})")
         operator = operator.astype(dtype)
     if b.dtype != dtype:
         if isinstance(b, MultiVector):
-            raise TypeError(f"the operator has dtype {operator.dtype}, the right-hand sides {b.dtype}; give them in the former")
+            raise TypeError(f"the operator has dtype {operator.dtype}, the right-hand sides {b.dtype}; give them with dtype {operator.dtype}")
         b = b.astype(dtype)
     return operator, b
 
@@ -229,7 +229,7 @@ def _preconditioner(operator: LinearOperator, given: Any) -> LinearOperator | No
         return None
     if isinstance(given, str):
         if not isinstance(operator, CsrMatrix):
-            raise TypeError(f"preconditioner={given!r} is made of a matrix, and A is none; give an operator")
+            raise TypeError(f"preconditioner={given!r} needs a matrix, and A is an operator; give an operator as preconditioner too")
         return Preconditioner(operator, given)
     return aslinearoperator(given, operator.domain)
 
@@ -263,10 +263,10 @@ def _checkpoint(checkpoint: Any, every: str | float, resume: bool) -> dict[str, 
 
 
 def _config(operator: LinearOperator, b: Vector | MultiVector, settings: dict[str, Any], more: str) -> str:
-    """Return what decides about the bits of a solve as lines of a text. Collective.
+    """Return the settings and sums on which the bits of a solve depend, as lines of a text. Collective.
 
-    Matrix and right-hand side are told by sums that have the same bits on any number of ranks. Functions are not called for
-    this: their bits may depend on that number.
+    The sums of matrix and right-hand side have the same bits on any number of ranks. Functions are not called: the bits of what
+    they return may depend on that number.
     """
     facts = {"shape of A": operator.shape, "dtype": operator._native.dtype, **settings}
     lines = [f"{name}: {json.dumps(value)}" for name, value in facts.items()]

@@ -134,7 +134,7 @@ class Vector(_dolmen.VectorBase):
         return self.copy()
 
     def __eq__(self, other: object) -> bool:
-        raise TypeError("vectors are compared by numpy.array_equal(x, y) or numpy.allclose(x, y), or entry by entry by x.local == y.local")
+        raise TypeError("== and != of vectors are not defined; use numpy.array_equal(x, y), numpy.allclose(x, y), or x.local == y.local")
 
     __hash__ = object.__hash__
 
@@ -184,10 +184,10 @@ class Vector(_dolmen.VectorBase):
     def __getitem__(self, rows: slice) -> Vector:
         """Return the entries of a range of global rows as a vector; every rank keeps those that it owns."""
         if not isinstance(rows, slice):
-            raise TypeError("a vector is indexed by a slice; x.get([...]) returns single entries, x.local owned ones")
+            raise TypeError("a vector is indexed by a slice; use x.get([...]) for single entries and x.local for owned ones")
         start, stop, step = rows.indices(self.size)
         if step != 1:
-            raise ValueError("slices of vectors have step 1")
+            raise ValueError(f"a slice of a vector must have step 1, got {step}")
         return Vector._wrap(self._native.subvector(start, max(start, stop)))
 
     def __setitem__(self, rows: slice, values: Any) -> None:
@@ -326,7 +326,7 @@ class Vector(_dolmen.VectorBase):
     def __array__(self, dtype: DTypeLike | None = None, copy: bool | None = None) -> NDArray[Any]:
         if self._native.layout.comm.size > 1:
             raise TypeError(
-                "a vector spread over several ranks is no NumPy array; use x.local for the owned entries or "
+                "a vector spread over several ranks cannot become a NumPy array; use x.local for the owned entries or "
                 "x.gather() for all of them"
             )
         array = self.local if copy is False else self.local.copy()

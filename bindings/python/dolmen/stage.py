@@ -51,7 +51,7 @@ def main(arguments: list[str] | None = None) -> None:
 
 
 def _prepare(arguments: list[str] | None, options: argparse.Namespace) -> int:
-    """Parse the arguments; pack the installation, or let modules come from the staged one."""
+    """Parse the arguments; pack the installation, or import modules from the staged one from now on."""
     from . import _command
 
     parser = _command.Parser(prog="python -m dolmen.stage", usage="%(prog)s [options] [--] SCRIPT [ARGUMENTS]", allow_abbrev=False)

@@ -1,9 +1,14 @@
 """Each test runs on all ranks together; if it fails on one, it fails on all."""
 
+import pathlib
 import shutil
+import sys
 import tempfile
 
 import pytest
+
+sys.path.insert(0, str(pathlib.Path(__file__).parents[1]))
+from launch import memory
 
 import dolmen as dm
 
@@ -18,8 +23,8 @@ def pytest_pyfunc_call(pyfuncitem):
 
 @pytest.fixture
 def in_shared_folder(monkeypatch):
-    """One folder for all ranks, as the working directory."""
-    folder = dm.world.broadcast(tempfile.mkdtemp() if dm.world.rank == 0 else None)
+    """One folder for all ranks, as the working directory, in memory if that is large enough."""
+    folder = dm.world.broadcast(tempfile.mkdtemp(dir=memory()) if dm.world.rank == 0 else None)
     monkeypatch.chdir(folder)
     yield folder
     dm.world.barrier()

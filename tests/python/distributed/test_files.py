@@ -155,8 +155,10 @@ def test_own_state_in_checkpoints(in_shared_folder):
             restored["nothing"]
         with pytest.raises(dm.FileError, match="n=2"):
             store.load("dt=1\nn=3")
-        with pytest.raises(dm.FileError):
-            dm.CheckpointStore("state")
+        # It waits three seconds for the other program.
+        if dm.world.size <= 2:
+            with pytest.raises(dm.FileError):
+                dm.CheckpointStore("state")
     import os
 
     assert len([name for name in os.listdir("state") if name.endswith(".h5")]) == 2

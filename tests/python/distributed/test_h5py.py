@@ -225,7 +225,7 @@ def test_h5py_reads_datasets(in_shared_folder, storage):
         file.write("texts", ["a", "é", "", "d", "e"], **storage)
         d = file.create_dataset("names", 5, "S2", **storage)
         d.write(own, ["é"] * len(own))
-        with pytest.raises(ValueError, match="names: a string of 4 bytes is written to a dataset of 2 bytes each"):
+        with pytest.raises(ValueError, match="names: a string of 4 bytes does not fit into a dataset of strings of 2 bytes"):
             d.write(own, ["éé"] * len(own))
 
     def check(file):
@@ -250,8 +250,8 @@ def test_datasets_that_are_refused(in_shared_folder):
         bools = file.create_dataset("bools", 4, bool)
         table = file.create_dataset("table", 4, TABLE.dtype)
         for write, kind, text in [
-            (lambda: bools.write(own, np.full(len(own), 2)), ValueError, "bools: values that are no bool"),
-            (lambda: table.write(own, np.zeros(len(own))), TypeError, "table: columns None are written to a table of number, "),
+            (lambda: bools.write(own, np.full(len(own), 2)), ValueError, "bools: a value does not fit into bool"),
+            (lambda: table.write(own, np.zeros(len(own))), TypeError, "table: an array with columns None does not fit"),
         ]:
             with pytest.raises(kind, match=text):
                 write()

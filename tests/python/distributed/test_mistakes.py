@@ -133,7 +133,7 @@ def test_files_say_what_is_wrong(in_shared_folder):
         d = f.create_dataset("bytes", np.int64(4), "u1")
         own = dm.Layout(4).range
         for wrong in ([300] * len(own), [1.5] * len(own), [np.nan] * len(own)):
-            with pytest.raises(ValueError, match="no uint8"):
+            with pytest.raises(ValueError, match="does not fit into uint8"):
                 d.write(own, wrong if len(own) else [])
             if not len(own):
                 break

@@ -31,7 +31,7 @@ def spsolve(A: Any, b: Any, permc_spec: str | None = None, use_umfpack: bool = T
     b : Vector or MultiVector, or array of shape (n,) or (n, k), or sparse matrix
         Right-hand sides.
     permc_spec, use_umfpack
-        Taken for scripts that give them. The factorization orders the columns itself.
+        Accepted for compatibility, without effect: the factorization orders the columns itself.
 
     Returns
     -------

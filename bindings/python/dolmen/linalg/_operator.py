@@ -219,7 +219,7 @@ class LinearOperator:
 
 
 def aslinearoperator(A: Any) -> Any:
-    """Return an operator: one of dolmen as it is, or what has the products of one.
+    """Return an operator of dolmen as it is, and other objects with such products as operators.
 
     Parameters
     ----------
