@@ -17,7 +17,7 @@ from notebooks import configure_engines, stripped
 NOTEBOOKS = sorted((ROOT / "examples" / "python").glob("*.ipynb"))
 NEEDS = {"cmb": ["healpy", "matplotlib"], "parallel": ["ipyparallel", "matplotlib", "mpi4py"], "engines": ["ipyparallel", "mpi4py"]}
 #: Seconds in which each of these ends on a busy machine.
-LIMIT = 120
+LIMIT = 240
 
 
 def run(*arguments, cwd, **environment):
@@ -38,8 +38,8 @@ def run(*arguments, cwd, **environment):
 
 @pytest.fixture(scope="module")
 def started(tmp_path_factory):
-    """All of these programs, which mostly wait for engines, run side by side: folders and futures by their names."""
-    with ThreadPoolExecutor() as pool:
+    """All of these programs, which mostly wait for engines, run two at a time: folders and futures by their names."""
+    with ThreadPoolExecutor(max_workers=2) as pool:
         found = {}
         for notebook in NOTEBOOKS:
             if all(importlib.util.find_spec(module) for module in ["nbclient", "ipykernel", *NEEDS[notebook.stem]]):
