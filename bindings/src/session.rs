@@ -26,7 +26,7 @@ use crate::owner;
 // Not dropped with the thread: that comes before the last calls.
 thread_local! {
     static SESSION: ManuallyDrop<RefCell<Option<Session>>> = const { ManuallyDrop::new(RefCell::new(None)) };
-    /// What finalizes MPI when it is dropped, of a rank that has left before.
+    /// The handle that finalizes MPI when it is dropped, of a rank that has left before.
     static UNIVERSE: ManuallyDrop<Cell<Option<Box<dyn Any>>>> = const { ManuallyDrop::new(Cell::new(None)) };
 }
 
