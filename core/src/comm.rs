@@ -19,6 +19,7 @@ pub(crate) mod compare_calls;
 pub(crate) mod disagreement;
 pub(crate) mod end_of_program;
 pub(crate) mod ffi;
+mod gathering;
 mod group;
 mod operation;
 mod packet_size;
@@ -30,7 +31,6 @@ use crate::error::{Error, Result};
 use crate::record;
 pub use agreement::{Failed, Portable, SharedError};
 use bytemuck::Pod;
-use disagreement::grouped;
 pub(crate) use ffi::RawComm;
 pub use group::Comm;
 pub(crate) use operation::{Max, Merged, Min, Sum};
@@ -171,77 +171,6 @@ impl Comm {
         self.reduce_or_end::<Merged<T>>(output);
     }
 
-    /// Gathers one value from each rank on all ranks, in rank order.
-    ///
-    /// # Collective
-    ///
-    /// # Panics
-    /// If the types of the ranks' values have different sizes: the job ends with a line that says so.
-    pub fn all_gather<T: Pod>(&self, mine: T) -> Vec<T> {
-        self.check("all_gather", || format!("of {} bytes", size_of::<T>()));
-        // The size travels with what there is room for, so that all slots are equal whatever the type.
-        let each = size_of::<T>();
-        let fits = each <= SLOT - 8;
-        let mut slot = [0; SLOT];
-        slot[..8].copy_from_slice(&(each as u64).to_ne_bytes());
-        if fits {
-            slot[8..8 + each].copy_from_slice(bytemuck::bytes_of(&mine));
-        }
-        let mut slots = vec![0; SLOT * self.size()];
-        self.raw().all_gather(&slot, &mut slots);
-        let slots = slots.as_chunks::<SLOT>().0;
-        let size = |slot: &[u8; SLOT]| bytemuck::pod_read_unaligned::<u64>(&slot[..8]);
-        if slots.iter().any(|slot| size(slot) != each as u64) {
-            let calls: Vec<_> = slots.iter().map(|slot| format!("all_gather of {} bytes", size(slot))).collect();
-            self.end_together(&Error::RanksDisagree { calls: grouped(&calls) });
-        }
-        if fits {
-            return slots.iter().map(|slot| bytemuck::pod_read_unaligned(&slot[8..8 + each])).collect();
-        }
-        let mut all = vec![T::zeroed(); self.size()];
-        self.raw().all_gather(bytemuck::bytes_of(&mine), bytemuck::cast_slice_mut(&mut all));
-        all
-    }
-
-    /// Gathers all ranks' slices on rank `root`, in rank order; returns `None` elsewhere.
-    ///
-    /// # Collective
-    ///
-    /// # Panics
-    /// If there is no rank `root`, or the ranks name different roots or types, which is a bug of the caller:
-    /// the job ends.
-    pub fn gather<T: Pod>(&self, root: usize, mine: &[T]) -> Option<Vec<Vec<T>>> {
-        self.require_rank("gather", root);
-        let _event = record::operation("Gather");
-        let calls = self.all_gather([mine.len(), size_of::<T>(), root].map(|number| number as u64));
-        if calls.iter().any(|call| call[1..] != calls[0][1..]) {
-            let name = |[_, bytes, root]: &[u64; 3]| format!("gather to rank {root} of values of {bytes} bytes");
-            let calls: Vec<_> = calls.iter().map(name).collect();
-            self.end_together(&Error::RanksDisagree { calls: grouped(&calls) });
-        }
-        let mut transfers = Transfers::default();
-        if self.rank() != root {
-            transfers.reset(size_of_val(mine), 0);
-            transfers.send_buffer::<u8>()[..size_of_val(mine)].copy_from_slice(bytemuck::cast_slice(mine));
-            transfers.send(self.raw(), root, GATHER_TAG, 0..size_of_val(mine));
-            self.require_fit(transfers.wait(), |_| 1, |bytes| format!("gather of {bytes} bytes"));
-            return None;
-        }
-        let mut all = Vec::with_capacity(self.size());
-        for (rank, &[len, ..]) in calls.iter().enumerate() {
-            if rank == root {
-                all.push(mine.to_vec());
-                continue;
-            }
-            let bytes = crate::index::local(len) * size_of::<T>();
-            transfers.reset(0, bytes);
-            transfers.receive(self.raw(), rank, GATHER_TAG, 0..bytes);
-            self.require_fit(transfers.wait(), |_| 1, |bytes| format!("gather of {bytes} bytes"));
-            all.push(bytemuck::pod_collect_to_vec(&transfers.received::<u8>()[..bytes]));
-        }
-        Some(all)
-    }
-
     /// Sends each `(rank, values)` and returns what came here, by ascending source rank. No rank
     /// needs to know beforehand who will send to it. Several messages to one rank arrive as one, in
     /// the order in which they were given; empty messages arrive too.
@@ -260,7 +189,4 @@ impl Comm {
     }
 }
 
-/// Bytes that each rank contributes to a gathering, the size of its value included.
-const SLOT: usize = 32;
-const GATHER_TAG: i32 = 101;
 const SPARSE_TAG: i32 = 102;

@@ -52,7 +52,7 @@
 //! | `ExchangePlan` | making an [`ExchangePlan`](crate::ExchangePlan) | | |
 //! | `ExchangeBegin`, `ExchangeEnd` | packing and posting; waiting and combining | | |
 //! | `Redistribute` | moving vectors to another layout | | |
-//! | `AllReduce`, `AllGather`, `Gather`, `Broadcast`, `Barrier`, `SparseExchange` | communication of [`Comm`] | | |
+//! | `AllReduce`, `PrefixSum`, `AllGather`, `Gather`, `GatherMerged`, `Broadcast`, `Barrier`, `SparseExchange` | communication of [`Comm`] | | |
 //!
 //! Messages are those that a rank sends to another one, not to itself, on its own, with their bytes; what MPI sends
 //! inside of collective operations is not known. They belong to the innermost event.

@@ -56,7 +56,9 @@ pub(crate) fn settle<T>(comm: &Comm, path: &Path, result: std::result::Result<T,
 /// # Collective
 pub(crate) fn require_same(comm: &Comm, path: &Path, seen: &impl Debug) -> Result<()> {
     let hash = u64::from(crc32fast::hash(format!("{seen:?}").as_bytes()));
-    if comm.all_gather(hash).iter().all(|other| *other == hash) {
+    let mut extremes = [hash, !hash];
+    comm.all_reduce_min(&mut extremes);
+    if extremes == [hash, !hash] {
         return Ok(());
     }
     let what = "the ranks see different contents; is it one file for all of them, and is no program writing to it?";

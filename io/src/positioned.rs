@@ -83,6 +83,6 @@ pub(crate) fn write_staged(
 ///
 /// # Collective
 pub(crate) fn parts(comm: &Comm, start: u64, mine: u64) -> (u64, u64) {
-    let all = comm.all_gather(mine);
-    (start + all[..comm.rank()].iter().sum::<u64>(), start + all.iter().sum::<u64>())
+    let (below, all) = comm.sum_below(mine);
+    (start + below, start + all)
 }

@@ -25,6 +25,9 @@ const PATIENCE: Duration = Duration::from_secs(5);
 const LISTEN: Duration = Duration::from_secs(1);
 /// Time between two such reports.
 const AGAIN: Duration = Duration::from_secs(60);
+/// Ranks that are told who has finished, and report it: if all told all, messages would grow with the square of the
+/// number of ranks.
+const LISTENERS: usize = 16;
 
 // Not dropped with the thread: a Python interpreter ends its program after the memory of its main thread was.
 thread_local!(static NOTES: ManuallyDrop<RefCell<Option<Notes>>> = const { ManuallyDrop::new(RefCell::new(None)) });
@@ -51,13 +54,14 @@ pub(crate) fn finish(control: RawComm) {
     let start = Instant::now();
     let mut next = PATIENCE + LISTEN;
     let tell_at = if group::compares_calls() { Duration::ZERO } else { PATIENCE };
+    let listeners = listeners(control);
     while vote.test().is_none() {
         let waited = start.elapsed();
         with_notes(|notes| {
             if waited >= tell_at {
-                notes.tell();
+                notes.tell(listeners);
             }
-            if waited >= next {
+            if waited >= next && control.rank() < listeners {
                 next = waited + AGAIN;
                 say_who_is_missing(control, notes, waited);
             }
@@ -65,6 +69,11 @@ pub(crate) fn finish(control: RawComm) {
         rest(waited);
     }
     drain(control);
+}
+
+/// Returns how many ranks are told who has finished: the lowest ones, or all where each of them compares its calls.
+fn listeners(control: RawComm) -> usize {
+    if group::compares_calls() { control.size() } else { control.size().min(LISTENERS) }
 }
 
 /// Votes that this rank failed. The first one calls `tell` with true. Ranks that never come to the vote would wait for
@@ -107,8 +116,9 @@ fn say_who_is_missing(control: RawComm, notes: &mut Notes, waited: Duration) {
     if finished.iter().any(|other| *other < rank) {
         return;
     }
-    let (done, missing): (Vec<usize>, Vec<usize>) =
-        (0..control.size()).partition(|other| *other == rank || finished.contains(other));
+    let mut has_finished = vec![false; control.size()];
+    finished.iter().chain([&rank]).for_each(|other| has_finished[*other] = true);
+    let (done, missing): (Vec<usize>, Vec<usize>) = (0..control.size()).partition(|other| has_finished[*other]);
     let [done, missing] = [done, missing].map(|ranks| listed(&ranks));
     let seconds = waited.as_secs();
     let line = format!(
@@ -126,7 +136,8 @@ fn drain(control: RawComm) {
         let told = u8::from(notes.has_told());
         let mut tellers = vec![0; control.size()];
         control.all_gather(&[told], &mut tellers);
-        let others = tellers.iter().filter(|told| **told == 1).count() - usize::from(told);
+        let all = tellers.iter().filter(|told| **told == 1).count();
+        let others = if control.rank() < listeners(control) { all - usize::from(told) } else { 0 };
         while notes.received().len() < others {
             std::thread::yield_now();
         }

@@ -182,6 +182,39 @@ impl RawComm {
             ));
         }
     }
+
+    /// Gathers contributions from all ranks on one, in rank order, whose size all ranks know to be the same.
+    pub(crate) fn gather(self, root: usize, mine: &[u8]) -> Option<Vec<u8>> {
+        let is_root = self.rank() == root;
+        let mut all = vec![0; if is_root { mine.len() * self.size() } else { 0 }];
+        // SAFETY: the receive buffer, which only the root's MPI looks at, holds size() times the send buffer there.
+        unsafe {
+            require_success(ffi::MPI_Gather(
+                mine.as_ptr().cast(),
+                count(mine.len()),
+                ffi::RSMPI_UINT8_T,
+                all.as_mut_ptr().cast(),
+                count(mine.len()),
+                ffi::RSMPI_UINT8_T,
+                rank_arg(root),
+                self.0,
+            ));
+        }
+        is_root.then_some(all)
+    }
+
+    /// Returns the sum of the numbers of all lower ranks.
+    pub(crate) fn sum_below(self, mine: u64) -> u64 {
+        let _event = record::operation("PrefixSum");
+        let mut sum: u64 = 0;
+        // SAFETY: both are one word.
+        unsafe {
+            let (from, into) = ((&raw const mine).cast(), (&raw mut sum).cast());
+            require_success(ffi::MPI_Exscan(from, into, 1, ffi::RSMPI_UINT64_T, ffi::RSMPI_SUM, self.0));
+        }
+        // MPI leaves the first one undefined.
+        if self.rank() == 0 { 0 } else { sum }
+    }
 }
 
 const SIGN: u64 = 1 << 63;

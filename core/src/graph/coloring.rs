@@ -87,6 +87,7 @@ impl Graph {
     /// same on all ranks. For distance-2 colorings ask the [`Graph::square`].
     ///
     /// # Collective
+    /// Two reductions of a word, beside the colors of ghosts.
     ///
     /// # Errors
     /// [`LocalLength`](crate::Error::LocalLength), agreed over the ranks, if there is not one color
@@ -99,9 +100,12 @@ impl Graph {
             self.neighbors(vertex).iter().find(alike).map(|&other| self.to_global(other))
         };
         let mine = self.layout().range().enumerate().find_map(|(vertex, id)| Some((id, conflict(vertex)?)));
-        // The first conflict of the lowest rank that has one is the first of all.
-        let all = self.comm().all_gather(mine.map_or([Gid::MAX; 2], |(one, other)| [one, other]));
-        Ok(all.into_iter().find(|&pair| pair != [Gid::MAX; 2]).map(|[one, other]| (one, other)))
+        // Vertices ascend with the ranks, and each has one owner.
+        let mut first = [mine.map_or(Gid::MAX, |(one, _)| one)];
+        self.comm().all_reduce_min(&mut first);
+        let mut other = [mine.filter(|(one, _)| [*one] == first).map_or(Gid::MAX, |(_, other)| other)];
+        self.comm().all_reduce_min(&mut other);
+        Ok((first != [Gid::MAX]).then_some((first[0], other[0])))
     }
 
     /// Returns the smallest color that no neighbor of higher priority has, if they all have theirs; they

@@ -44,6 +44,13 @@ impl Part {
     }
 }
 
+impl Part {
+    /// Returns true if this part begins where the other one ends, in the same block.
+    fn follows(&self, other: &Part) -> bool {
+        self.first == other.first + u64::from(other.bytes) && self.first / BLOCK == other.first / BLOCK
+    }
+}
+
 /// Returns the parts of a slab.
 pub(super) fn parts(first: u64, slab: &[u8]) -> Vec<Part> {
     cut(BLOCK, first, slab.len()).map(|(_, part)| Part::of(first + part.start as u64, &slab[part])).collect()
@@ -52,24 +59,26 @@ pub(super) fn parts(first: u64, slab: &[u8]) -> Vec<Part> {
 /// Returns the checksums of all blocks on rank 0, elsewhere none, from the parts of all ranks.
 ///
 /// # Collective
+/// The parts of a block that several ranks share are joined on the way to rank 0.
 pub(super) fn gather(comm: &Comm, mine: &[Part]) -> Vec<u32> {
-    combine(comm.gather(0, mine).into_iter().flatten().flatten().collect())
+    let all = comm.gather_merged(joined(mine.to_vec()), |below, above| joined([below, above].concat()));
+    all.into_iter().flatten().map(|part| part.crc).collect()
 }
 
-/// Returns the checksums of blocks from parts in any order.
-fn combine(mut parts: Vec<Part>) -> Vec<u32> {
+/// Joins parts of one block that follow each other; the parts come in any order and are returned in that of the vector.
+fn joined(mut parts: Vec<Part>) -> Vec<Part> {
     parts.sort_unstable_by_key(|part| part.first);
-    let mut sums: Vec<u32> = Vec::new();
-    let mut last = None;
+    let mut all: Vec<Part> = Vec::with_capacity(parts.len());
     for part in parts {
-        let block = part.first / BLOCK;
-        match sums.last_mut() {
-            Some(sum) if last == Some(block) => *sum = crc32c_combine(*sum, part.crc, part.bytes as usize),
-            _ => sums.push(part.crc),
+        match all.last_mut() {
+            Some(last) if part.follows(last) => {
+                last.crc = crc32c_combine(last.crc, part.crc, part.bytes as usize);
+                last.bytes += part.bytes;
+            }
+            _ => all.push(part),
         }
-        last = Some(block);
     }
-    sums
+    all
 }
 
 /// The checksum of what is read piece by piece.
@@ -101,10 +110,15 @@ mod tests {
             bounds.push(bytes.len());
             let all = bounds.windows(2).flat_map(|pair| parts(pair[0] as u64, &bytes[pair[0]..pair[1]]));
             let mut all: Vec<Part> = all.collect();
-            assert_eq!(combine(all.clone()), whole, "{cuts:?}");
-            // Ranks have several runs of a stacked vector, so parts come in another order.
+            let sums = |all: Vec<Part>| all.iter().map(|part| part.crc).collect::<Vec<_>>();
+            assert_eq!(sums(joined(all.clone())), whole, "{cuts:?}");
+            // Ranks have several runs of a stacked vector, so parts come in another order, and some after others.
             all.reverse();
-            assert_eq!(combine(all), whole, "{cuts:?}");
+            assert_eq!(sums(joined(all.clone())), whole, "{cuts:?}");
+            let (odd, even): (Vec<_>, Vec<_>) = all.chunks(1).enumerate().partition(|(at, _)| at % 2 == 1);
+            let [odd, even] =
+                [odd, even].map(|half| joined(half.into_iter().flat_map(|(_, part)| part.to_vec()).collect()));
+            assert_eq!(sums(joined([odd, even].concat())), whole, "{cuts:?}");
         }
     }
 

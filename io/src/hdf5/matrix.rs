@@ -74,8 +74,7 @@ impl H5File {
         layout: &Layout,
     ) -> Result<()> {
         let index = |value: u64| I::try_from(value).ok().expect("invariant: the type was chosen to fit");
-        let lengths = self.comm().all_gather(matrix.local_entries() as u64);
-        let first: u64 = lengths[..self.comm().rank()].iter().sum();
+        let (first, _) = self.comm().sum_below(matrix.local_entries() as u64);
         let entries = matrix.local_entries();
         let slab = (&[first], &[entries as u64]);
         let total = [matrix.global_entries()];

@@ -82,9 +82,9 @@ impl Passed {
     ///
     /// # Collective
     fn add(&mut self, comm: &Comm, entries: &mut impl Entries, before: u64) {
-        let taken = comm.all_gather(entries.taken() - before);
-        entries.place(self.entries + taken[..comm.rank()].iter().sum::<u64>());
-        self.entries += taken.iter().sum::<u64>();
+        let (below, all) = comm.sum_below(entries.taken() - before);
+        entries.place(self.entries + below);
+        self.entries += all;
     }
 }
 
@@ -96,8 +96,7 @@ pub(super) fn read_plain(comm: &Comm, source: &Source, start: Start, entries: &m
     let mut lines = Lines { entries, count: 0 };
     let parsed = comm.agree(read_share(source, start.bytes, share, &mut lines))?;
     // A rank that failed has not counted to its end, but its fault hides those of the ranks behind.
-    let counts = comm.all_gather(lines.count);
-    let before = start.lines + counts[..comm.rank()].iter().sum::<u64>();
+    let before = start.lines + comm.sum_below(lines.count).0;
     settle(comm, source.path(), parsed.map_err(|(line, what)| Fault::line(before + line, what)))?;
     let mut passed = Passed { entries: 0, bytes: source.length() };
     passed.add(comm, lines.entries, 0);

@@ -125,13 +125,16 @@ impl<'s> PetscFile<'s> {
             Ok(())
         });
         settle(&self.comm, self.source.path(), counted)?;
-        let counts = self.comm.all_gather(starts[starts.len() - 1]);
-        let total = counts.iter().map(|count| u128::from(*count)).sum::<u128>();
+        let mine = starts[starts.len() - 1];
+        // In halves, whose sums cannot overflow.
+        let mut halves = [mine & u64::from(u32::MAX), mine >> 32];
+        self.comm.all_reduce_sum(&mut halves);
+        let total = u128::from(halves[0]) + (u128::from(halves[1]) << 32);
         if total != u128::from(entries) {
             let what = format!("{entries} entries are announced, but the rows have {total}");
             return Err(Fault::new(format!("byte {lengths}"), what).of(self.source.path()));
         }
-        let before: u64 = counts[..self.comm.rank()].iter().sum();
+        let (before, _) = self.comm.sum_below(mine);
         starts.iter_mut().for_each(|start| *start += before);
         Ok(starts)
     }

@@ -24,13 +24,13 @@ impl Notes {
         self.told
     }
 
-    /// Tells all other ranks, once.
-    pub(super) fn tell(&mut self) {
+    /// Tells the lowest ranks, this number of them, once.
+    pub(super) fn tell(&mut self, listeners: usize) {
         if std::mem::replace(&mut self.told, true) {
             return;
         }
         let me = self.comm.rank();
-        for to in (0..self.comm.size()).filter(|rank| *rank != me) {
+        for to in (0..listeners).filter(|rank| *rank != me) {
             // SAFETY: a message of no bytes has no buffer.
             unsafe {
                 let (mut request, none) = (ffi::RSMPI_REQUEST_NULL, std::ptr::null());

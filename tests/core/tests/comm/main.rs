@@ -32,6 +32,8 @@ fn main() -> ExitCode {
         case("different_blocks_are_refused", &[2, 3, 4], different_blocks_are_refused),
         case("broadcasts_take_the_roots_length", ANY, broadcasts_take_the_roots_length),
         case("gathers_are_in_rank_order", ANY, gathers_are_in_rank_order),
+        case("lists_are_merged_in_rank_order", &[1, 2, 3, 4, 7], lists_are_merged_in_rank_order),
+        case("parts_follow_each_other", &[1, 2, 3, 4, 7], parts_follow_each_other),
         case("reductions_of_all_types", ANY, reductions_of_all_types),
         case("merges_are_reductions", &[1, 2, 3, 4, 7], merges_are_reductions),
         same_bits("merged_sums", &[1, 2, 3, 4, 7], merged_sums),
@@ -239,6 +241,34 @@ fn gathers_are_in_rank_order(comm: &Comm) -> TestResult {
         assert_eq!(comm.all_gather([comm.rank() as u64, root as u64]), expected);
         assert_eq!(comm.all_gather(bytes).last().copied(), Some(u8::try_from(comm.size() - 1)?));
     }
+    Ok(())
+}
+
+fn lists_are_merged_in_rank_order(comm: &Comm) -> TestResult {
+    let list = |rank: usize| vec![[rank as u64; 3]; (rank + 2) % 3];
+    for _ in 0..3 {
+        let merged = comm.gather_merged(list(comm.rank()), |below, above| [below, above].concat());
+        let expected = (comm.rank() == 0).then(|| (0..comm.size()).flat_map(list).collect::<Vec<_>>());
+        assert_eq!(merged, expected);
+        // Digits of one number, which is another one in another order.
+        let digits = comm.gather_merged(vec![comm.rank() as u64], |mut below, above| {
+            below[0] = below[0] * 8u64.pow(above[0].ilog(8) + 1) + above[0];
+            below
+        });
+        let expected = (1..comm.size()).fold(0, |number, rank| number * 8 + rank as u64);
+        assert_eq!(digits, (comm.rank() == 0).then(|| vec![expected]));
+    }
+    Ok(())
+}
+
+fn parts_follow_each_other(comm: &Comm) -> TestResult {
+    let length = |rank: usize| if rank % 3 == 1 { 0 } else { (1 << 40) + rank as u64 };
+    let sum = |ranks: std::ops::Range<usize>| ranks.map(length).sum::<u64>();
+    for _ in 0..2 {
+        assert_eq!(comm.sum_below(length(comm.rank())), (sum(0..comm.rank()), sum(0..comm.size())));
+    }
+    let large = if comm.rank() + 1 == comm.size() { u64::MAX } else { 0 };
+    assert_eq!(comm.sum_below(large), (0, u64::MAX));
     Ok(())
 }
 
