@@ -6,7 +6,7 @@ export MPI
 
 CARGO := . scripts/flavour.sh && cargo
 
-.PHONY: help setup demo test lint doc bench python python-doc wheel clean
+.PHONY: help setup demo test lint doc bench scaling python python-doc wheel clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -32,6 +32,9 @@ doc: setup ## build the API documentation, refusing warnings
 
 bench: setup ## time the toolkit beside STREAM, PETSc and Trilinos; writes out/bench.json
 	@scripts/bench.sh
+
+scaling: setup ## count messages and memory on 1 to 64 ranks, time threads; writes docs/scaling.md
+	@scripts/scaling.py
 
 python: setup ## build the Python module into out/venv
 	@scripts/python-module.sh
