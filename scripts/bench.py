@@ -1,11 +1,15 @@
 #!/usr/bin/env python3
 """Join benchmark lines of Dolmen and its peers: bench.py LINES.jsonl OUT.json
 
-Prints tables and writes a list of {case, ranks, n, seconds, gbps, stream_share, setup_seconds, iterations, peer,
-peer_seconds, peer_setup_seconds}: an entry for each of Dolmen's cases and each peer that ran the same, and one
-with peer null where none did. scripts/bench-page.py makes a page of it.
+Prints tables and writes a list of {case, matrix, ranks, date, n, seconds, median, gbps, stream_share, setup_seconds, setup_median,
+iterations, skipped, peer, peer_seconds, peer_median, ...}: an entry for each of Dolmen's cases and each peer that ran the same, and
+one with peer null where none did. Entries of other cases that OUT.json has from earlier runs stay, with their dates.
+scripts/bench-page.py makes a page of it.
 """
+import datetime
 import json
+import pathlib
+import statistics
 import sys
 
 # The peers' names of the same work, where they differ.
@@ -36,12 +40,15 @@ OF_BYTES = {"j.checkpoint.": ("dd", "h5py"), "j.vec_hdf5_coll.": ("dd", "h5py"),
 
 
 def best_by_name(lines):
-    """The line with the shortest time of each system, case and number of ranks."""
-    best = {}
+    """A line for each system, case and number of ranks: of several turns the one with the shortest time, and the median of medians."""
+    turns = {}
     for line in lines:
-        key = (line["system"], line["case"], line["ranks"])
-        if key not in best or line["seconds_min"] < best[key]["seconds_min"]:
-            best[key] = line
+        turns.setdefault((line["system"], line["case"], line["ranks"]), []).append(line)
+    best = {}
+    for key, group in turns.items():
+        best[key] = dict(min(group, key=lambda line: line["seconds_min"]))
+        for field in [name for name in best[key] if name.endswith("_median")]:
+            best[key][field] = statistics.median_high(line[field] for line in group)
     return best
 
 
@@ -65,6 +72,7 @@ def print_solves(lines):
 def main(source, target):
     with open(source, encoding="utf-8") as file:
         lines = [json.loads(line) for line in file]
+    skipped = {(line["system"], line["case"], line["ranks"]): line for line in lines if "skipped" in line}
     lines = [line for line in lines if "seconds_min" in line]
     for line in lines:
         line["system"] = line["system"].removesuffix("-io")
@@ -78,13 +86,15 @@ def main(source, target):
                 return sum(found)
         return None
 
-    entries = []
+    today = datetime.date.today().isoformat()
+    entries = [{**line, "date": today} for line in skipped.values()]
     print(f"{'case':<24} ranks {'ms':>10} {'GB/s':>8} {'STREAM':>7}" + "".join(f" {p + ' ms':>12} {'ratio':>6}" for p in PEERS))
     for line in (line for line in by_name.values() if line["system"] == "dolmen"):
         case, ranks, seconds = line["case"], line["ranks"], line["seconds_min"]
-        entry = {"case": case, "ranks": ranks, "n": line["n"], "seconds": seconds,
-                 "gbps": line["gbps"], "stream_share": line["stream_share"],
-                 "setup_seconds": line.get("setup_seconds_min"), "iterations": line.get("iterations")}
+        entry = {"case": case, "matrix": line.get("matrix"), "ranks": ranks, "date": today, "n": line["n"], "nnz": line["nnz"],
+                 "seconds": seconds, "median": line["seconds_median"], "gbps": line["gbps"], "stream_share": line["stream_share"],
+                 "setup_seconds": line.get("setup_seconds_min"), "setup_median": line.get("setup_seconds_median"),
+                 "iterations": line.get("iterations")}
         number = lambda value, form: format(value, form) if value is not None else "-"
         text = f"{case:<24} {ranks:>5} {1e3*seconds:>10.3f} {number(entry['gbps'], '.2f'):>8} {number(entry['stream_share'], '.2f'):>7}"
         found = []
@@ -92,8 +102,10 @@ def main(source, target):
             names = PEER_CASES.get(case, [case])
             time = peer_time(peer, names, ranks)
             if time is not None:
-                setup = peer_time(peer, names, ranks, "setup_seconds_min")
-                found.append({**entry, "peer": peer, "peer_seconds": time, "peer_setup_seconds": setup})
+                fields = {"median": "seconds_median", "setup_seconds": "setup_seconds_min",
+                          "setup_median": "setup_seconds_median", "iterations": "iterations"}
+                more = {"peer_" + name: peer_time(peer, names, ranks, field) for name, field in fields.items()}
+                found.append({**entry, "peer": peer, "peer_seconds": time, **more})
                 text += f" {1e3*time:>12.3f} {time/seconds:>6.2f}"
             else:
                 text += f" {'-':>12} {'-':>6}"
@@ -101,11 +113,17 @@ def main(source, target):
             for peer in programs if case.startswith(prefix) else ():
                 time = peer_time(peer, ["j.file." + case.removeprefix(prefix)], ranks)
                 if time is not None:
-                    found.append({**entry, "peer": peer, "peer_seconds": time, "peer_setup_seconds": None})
+                    found.append({**entry, "peer": peer, "peer_seconds": time})
                     text += f"   {peer} {1e3*time:.0f} ms, {time/seconds:.2f}"
-        entries += found or [{**entry, "peer": None, "peer_seconds": None, "peer_setup_seconds": None}]
+        entries += found or [{**entry, "peer": None}]
         print(text)
     print_solves(by_name)
+    for line in skipped.values():
+        print(f"{line['case']}, {line['ranks']} rank(s), {line['system']}: {line['skipped']}")
+    measured = {(entry["case"], entry["ranks"]) for entry in entries}
+    if pathlib.Path(target).exists():
+        earlier = json.loads(pathlib.Path(target).read_text(encoding="utf-8"))
+        entries += [entry for entry in earlier if (entry["case"], entry["ranks"]) not in measured]
     with open(target, "w", encoding="utf-8") as file:
         json.dump(entries, file, indent=1)
         file.write("\n")

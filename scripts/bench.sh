@@ -1,15 +1,19 @@
 #!/usr/bin/env bash
 # Benchmarks: Dolmen on 1 and 2 ranks, and PETSc, Tpetra and Belos on the same cases where they and the
-# folder of their programs (DOLMEN_PEERS, or ../shared/peers) are installed. Files of a gigabyte are
-# written in out/, or in the folder that DOLMEN_BENCH_FILES names; the rate of a disk changes from minute
-# to minute, so all programs take turns at them. Prints one table and writes out/bench.json. RANKS, CASES,
-# REPEATS and MAXSEC in the environment choose less or more, ROUNDS how many turns at files.
+# folder of their programs (DOLMEN_PEERS, or ../shared/peers) are installed; then the cases of a matrix on
+# two unstructured meshes and on matrices of DOLMEN_SHARED (../shared) that are repeated to size. Files of a
+# gigabyte are written in out/, or in the folder that DOLMEN_BENCH_FILES names; the rate of a disk changes
+# from minute to minute, so all programs take turns at them. Prints one table and writes out/bench.json.
+# RANKS, CASES, MATRICES, REPEATS and MAXSEC in the environment choose less or more, ROUNDS how many turns at
+# files and matrices.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 . scripts/flavour.sh
 
 ranks=${RANKS:-1 2}
 solves=f.poisson.cg_jacobi,f.poisson.cg_icc0,f.poisson.cg_ilu0,f.convdiff.bicgstab_ilu0,f.convdiff.gmres30_ilu0,k.cg.32
+solves+=,f.cg_jacobi,f.cg_icc0,f.gmres30_ilu0
+matrices=${MATRICES-mesh2d mesh3d bcsstk09 add32 fuego0 pushpull orsirr_2}
 cases=${CASES:-a.triad,b.,c.,d.,e.,$solves,j.}
 # All that we have, and not all that the peers have.
 [ "$cases" != f. ] || cases=$solves
@@ -17,12 +21,13 @@ repeats=${REPEATS:-15}
 rounds=${ROUNDS:-3}
 seconds=${MAXSEC:-1.5}
 peers=${DOLMEN_PEERS:-../shared/peers}
+data=${DOLMEN_SHARED:-../shared}/data/matrices
 lines=out/bench.jsonl
 
 mkdir -p out
 files=$(mktemp -d "${DOLMEN_BENCH_FILES:-out}/files.XXXXXX")
 trap 'rm -rf "$files"' EXIT
-cargo build --release --quiet -p dolmen-bench
+cargo build --release --quiet -p dolmen-bench -p dolmen-command
 : >"$lines"
 
 # The peers' programs are built in a copy: their folder may be read-only.
@@ -58,15 +63,59 @@ run() {
     done
 }
 
+# Makes out/peers/NAME.petsc: an unstructured mesh, or copies of a matrix from an application.
+matrix() {
+    local made=out/peers/$1 files=("$data/$1".*)
+    [ ! -s "$made.petsc" ] || return 0
+    case $1 in
+        mesh2d) "$scipy" out/peers/make_mesh.py 2 600000 "$made.npz" ;;
+        mesh3d) "$scipy" out/peers/make_mesh.py 3 200000 "$made.npz" ;;
+        *)
+            "$target_dir/release/dolmen" convert "${files[0]}" "$made.one.npz" &&
+                "$scipy" scripts/repeat-matrix.py "$made.one.npz" 3000000 "$made.npz"
+            ;;
+    esac >&2 && "$target_dir/release/dolmen" convert "$made.npz" "$made.petsc" >&2
+}
+
+# Runs the cases of one matrix on a number of ranks, Dolmen and PETSc one after the other.
+run_matrix() {
+    local count=$1 name=$2 options
+    options=(--matrix "out/peers/$name.petsc" --name "$name" --case "$others" --repeats "$repeats" --maxsec "$seconds")
+    echo "bench: $name on $count rank(s)" >&2
+    scripts/mpirun.sh -n "$count" "$target_dir/release/dolmen-bench" "${options[@]}" >>"$lines"
+    if [ -n "$petsc" ]; then
+        PYTHONPATH=$petsc scripts/mpirun.sh -n "$count" "$python" scripts/bench-petsc.py "${options[@]}" \
+            2>out/bench-petsc.log >>"$lines" || echo "bench: PETSc failed; see out/bench-petsc.log" >&2
+    fi
+}
+
 # The names in a list that are of files, or the others.
 chosen() { tr , '\n' <<<"$cases" | grep "$@" | paste -sd , || true; }
 
 . scripts/python.sh
+# With SciPy, and the folder of petsc4py for real numbers, where they are installed.
+scipy=$python
+[ ! -x out/venv/bin/python ] || scipy=out/venv/bin/python
+petsc=$(compgen -G "/usr/lib/petscdir/petsc3*/*-real/lib/python3/dist-packages" | head -n 1 || true)
+[ "$MPI" = openmpi ] || petsc=
 # Spinning while waiting: yielding would cost milliseconds, and there is a core a rank.
 export OMPI_MCA_mpi_yield_when_idle=0
 others=$(chosen -v '^j\.') stored=$(chosen '^j\.')
 for count in $ranks; do
     [ -z "$others" ] || run "$count" "$others"
+done
+for name in $matrices; do
+    if ! grep -q "$(printf '\(^\|,\)[cdef]\.')" <<<"$others"; then
+        break
+    elif ! matrix "$name"; then
+        echo "bench: $name cannot be made here; left out" >&2
+        continue
+    fi
+    for ((round = 1; round <= rounds; round++)); do
+        for count in $ranks; do
+            run_matrix "$count" "$name"
+        done
+    done
 done
 [ -n "$stored" ] || rounds=0
 for ((round = 1; round <= rounds; round++)); do

@@ -47,6 +47,10 @@ case $MPI in
         export OMPI_MCA_oob_tcp_keepalive_time="${OMPI_MCA_oob_tcp_keepalive_time-3}"
         export OMPI_MCA_oob_tcp_keepalive_intvl="${OMPI_MCA_oob_tcp_keepalive_intvl-1}"
         export OMPI_MCA_oob_tcp_keepalive_probes="${OMPI_MCA_oob_tcp_keepalive_probes-3}"
+        # Benchmarks, whose ranks have a core each, ask for ranks that spin while waiting and stay where they are.
+        if [ "${OMPI_MCA_mpi_yield_when_idle-1}" = 0 ]; then
+            exec "$launcher" --oversubscribe --bind-to core:if-supported,overload-allowed "$@"
+        fi
         preload=$(idle_library)
         exec "$launcher" --oversubscribe --bind-to none --mca mpi_yield_when_idle 1 -x LD_PRELOAD="$preload" "$@"
         ;;

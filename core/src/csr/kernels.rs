@@ -166,6 +166,22 @@ impl<T: Scalar> LocalCsr<T> {
         &self.values
     }
 
+    /// Returns the bytes that a product reads: columns of a run of shifted rows once, and values of a uniform one too.
+    pub(super) fn bytes_read(&self) -> usize {
+        let starts = &self.pattern.starts;
+        let of_run = |run: &Run| {
+            let Range { start: first, end } = run.range();
+            let (all, first_row) = (starts[end] - starts[first], starts[first + 1] - starts[first]);
+            match run.kind {
+                Kind::General => all * (size_of::<T>() + size_of::<Lid>()) + run.range().len() * size_of::<usize>(),
+                Kind::Shifted => all * size_of::<T>() + first_row * size_of::<Lid>(),
+                Kind::Uniform => first_row * (size_of::<T>() + size_of::<Lid>()),
+            }
+        };
+        let order = self.pattern.order.as_ref().map_or(0, |order| order.rows().len());
+        self.interior.iter().chain(&self.boundary).map(of_run).sum::<usize>() + order
+    }
+
     /// Returns true if each row has exactly one entry.
     pub(super) fn has_single_entries(&self) -> bool {
         self.pattern.starts.windows(2).all(|bounds| bounds[1] - bounds[0] == 1)

@@ -149,6 +149,12 @@ impl<T: Scalar> CsrMatrix<T> {
         self.local.values().len()
     }
 
+    /// Returns the bytes of this rank's rows that a product reads, each once. Rows whose columns are those of the row
+    /// above plus one share columns, and values too where these are equal.
+    pub fn product_bytes(&self) -> usize {
+        self.local.bytes_read()
+    }
+
     /// Returns the columns of this rank's rows that other ranks own, which a product receives.
     pub fn ghost_columns(&self) -> &[Gid] {
         self.shape.columns.ghosts().gids()

@@ -1,10 +1,12 @@
 //! Timing, and the lines that are printed.
 
-use std::cell::RefCell;
+use std::cell::{OnceCell, RefCell};
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
+use crate::ffi::cpu_seconds;
 use dolmen_core::Comm;
+use dolmen_io::Location;
 use dolmen_solvers::SolveReport;
 use serde_json::{Value, json};
 
@@ -18,7 +20,9 @@ pub(crate) struct Bench {
     repeats: usize,
     max_seconds: f64,
     folder: PathBuf,
-    stream: RefCell<Stream>,
+    matrix: Option<(String, Location)>,
+    /// Made when a case needs it.
+    stream: OnceCell<RefCell<Stream>>,
 }
 
 /// The arrays of STREAM's triad, `a = b + s c`.
@@ -36,14 +40,20 @@ struct Times {
     cpu: Vec<f64>,
 }
 
-fn least(times: &[f64]) -> f64 {
-    times.iter().copied().fold(f64::INFINITY, f64::min)
+/// The name of a file up to its first dot.
+fn stem(location: &Location) -> String {
+    let name = location.file.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    name.split('.').next().unwrap_or_default().to_owned()
 }
 
-/// Seconds that this process's first thread has spent on a core; zero where the system does not tell.
-fn cpu_seconds() -> f64 {
-    let text = std::fs::read_to_string("/proc/self/schedstat").unwrap_or_default();
-    text.split_whitespace().next().and_then(|number| number.parse::<f64>().ok()).unwrap_or(0.0) * 1e-9
+fn median(times: &[f64]) -> f64 {
+    let mut times = times.to_vec();
+    times.sort_by(f64::total_cmp);
+    times[times.len() / 2]
+}
+
+fn least(times: &[f64]) -> f64 {
+    times.iter().copied().fold(f64::INFINITY, f64::min)
 }
 
 /// The work that a case does.
@@ -53,18 +63,21 @@ pub(crate) struct Case<'c> {
     pub(crate) n: u64,
     /// Entries of the matrix, zero without one.
     pub(crate) entries: u64,
-    /// Bytes that have to move over all ranks, by the model of a CSR matrix; zero without a model.
+    /// Bytes that are read and written at least, over all ranks; zero if nobody counts them.
     pub(crate) bytes: f64,
 }
 
 impl Bench {
     pub(crate) fn from_args(comm: &Comm, mut args: impl Iterator<Item = String>) -> Result<Bench, String> {
         let (mut prefixes, mut repeats, mut max_seconds) = (Vec::new(), 10, 2.0);
+        let (mut matrix, mut name) = (None, None);
         let mut folder = std::env::temp_dir();
         while let Some(option) = args.next() {
             let value = args.next().ok_or_else(|| format!("{option} needs a value"))?;
             let bad = |_| format!("{option} {value} is not a number");
             match option.as_str() {
+                "--matrix" => matrix = Some(Location::from(value)),
+                "--name" => name = Some(value),
                 "--dir" => folder = value.into(),
                 "--case" if value == "all" => prefixes.clear(),
                 "--case" => prefixes = value.split(',').map(str::to_owned).collect(),
@@ -73,10 +86,11 @@ impl Bench {
                 _ => return Err(format!("unknown option {option}")),
             }
         }
-        let len = STREAM_LEN / comm.size();
-        let array = |value: f64| vec![value; len];
-        let stream = RefCell::new(Stream { a: array(0.0), b: array(1.0), c: array(2.0) });
-        Ok(Bench { comm: comm.clone(), prefixes, repeats, max_seconds, folder, stream })
+        if name.is_some() && matrix.is_none() {
+            return Err("--name is that of a matrix; give --matrix FILE too".to_owned());
+        }
+        let matrix = matrix.map(|from| (name.unwrap_or_else(|| stem(&from)), from));
+        Ok(Bench { comm: comm.clone(), prefixes, repeats, max_seconds, folder, matrix, stream: OnceCell::new() })
     }
 
     /// Returns true if a case was asked for.
@@ -93,6 +107,15 @@ impl Bench {
     /// Returns the folder for files.
     pub(crate) fn folder(&self) -> &Path {
         &self.folder
+    }
+
+    /// Returns the name of the cases of the matrix that was given, and its file.
+    pub(crate) fn matrix(&self) -> Option<&(String, Location)> {
+        self.matrix.as_ref()
+    }
+
+    fn matrix_name(&self) -> Option<&str> {
+        self.matrix.as_ref().map(|(name, _)| name.as_str())
     }
 
     /// Does `work` between barriers and notes how long the slowest rank took.
@@ -124,7 +147,9 @@ impl Bench {
 
     /// Bytes a second of STREAM's triad over all ranks, the best of five.
     fn triad(&self) -> f64 {
-        let mut stream = self.stream.borrow_mut();
+        let array = |value: f64| vec![value; STREAM_LEN / self.comm.size()];
+        let made = || RefCell::new(Stream { a: array(0.0), b: array(1.0), c: array(2.0) });
+        let mut stream = self.stream.get_or_init(made).borrow_mut();
         let Stream { a, b, c } = &mut *stream;
         let times = self.times(5, || {
             for ((a, b), c) in a.iter_mut().zip(&*b).zip(&*c) {
@@ -133,6 +158,11 @@ impl Bench {
             std::hint::black_box(&*a);
         });
         24.0 * (a.len() * self.comm.size()) as f64 / least(&times.wall)
+    }
+
+    /// The triad's rate, where a case is compared with it.
+    fn rate(&self, case: &Case<'_>) -> f64 {
+        if case.bytes > 0.0 { self.triad() } else { 0.0 }
     }
 
     /// The triad as a case of its own.
@@ -150,11 +180,11 @@ impl Bench {
         if !self.wants(case.name) {
             return;
         }
-        let before = self.triad();
+        let before = self.rate(case);
         // Once outside the clock: memory is touched, plans and buffers are made.
         work();
         let times = self.times(self.repeats, work);
-        let rate = before.max(self.triad());
+        let rate = before.max(self.rate(case));
         self.print(case, &times, rate, json!({}));
     }
 
@@ -163,13 +193,13 @@ impl Bench {
         if !self.wants(case.name) {
             return;
         }
-        let before = self.triad();
+        let before = self.rate(case);
         let mut times = Times::default();
         for _ in 0..self.repeats.min(3) {
             prepare();
             self.time(&mut times, &mut work);
         }
-        self.print(case, &times, before.max(self.triad()), json!({}));
+        self.print(case, &times, before.max(self.rate(case)), json!({}));
     }
 
     /// Prints the line of another program that did the same work; on rank 0.
@@ -177,6 +207,14 @@ impl Bench {
         let Case { name, n, entries, .. } = *case;
         let line = json!({"system": system, "case": name, "ranks": self.comm.size(), "n": n, "nnz": entries, "seconds_min": seconds});
         println!("{line}");
+    }
+
+    /// Prints why a case does not apply, if it was asked for.
+    pub(crate) fn skip(&self, name: &str, why: &str) {
+        if self.wants(name) && self.comm.rank() == 0 {
+            let (matrix, ranks) = (self.matrix_name(), self.comm.size());
+            println!("{}", json!({"system": "dolmen", "case": name, "matrix": matrix, "ranks": ranks, "skipped": why}));
+        }
     }
 
     /// Times a solve and what it needs before it, if it was asked for, and prints its line.
@@ -189,16 +227,17 @@ impl Bench {
         if !self.wants(case.name) {
             return;
         }
-        let before = self.triad();
+        let before = self.rate(case);
         let (mut setups, mut solves) = (Times::default(), Times::default());
         let mut report = None;
         while self.wants_more(&solves, self.repeats) {
             let made = self.time(&mut setups, &mut setup);
             report = Some(self.time(&mut solves, || solve(&made)));
         }
-        let rate = before.max(self.triad());
+        let rate = before.max(self.rate(case));
         let more = json!({
             "setup_seconds_min": least(&setups.wall),
+            "setup_seconds_median": median(&setups.wall),
             "setup_cpu_seconds_min": least(&setups.cpu),
             "iterations": report.as_ref().map(|report| report.iterations),
             "final_rel_residual": report.as_ref().map(SolveReport::relative_residual),
@@ -207,19 +246,18 @@ impl Bench {
     }
 
     fn print(&self, case: &Case<'_>, times: &Times, triad: f64, more: Value) {
-        let mut wall = times.wall.clone();
-        wall.sort_by(f64::total_cmp);
-        let (seconds, median) = (wall[0], wall[wall.len() / 2]);
+        let seconds = least(&times.wall);
         let rate = case.bytes / seconds;
         let known = case.bytes > 0.0;
         let mut line = json!({
             "system": "dolmen",
             "case": case.name,
+            "matrix": self.matrix_name(),
             "ranks": self.comm.size(),
             "n": case.n,
             "nnz": case.entries,
             "seconds_min": seconds,
-            "seconds_median": median,
+            "seconds_median": median(&times.wall),
             "cpu_seconds_min": (!times.cpu.is_empty()).then(|| least(&times.cpu)),
             "bytes_model": case.bytes,
             "gbps": known.then_some(rate / 1e9),

@@ -216,6 +216,8 @@ fn runs_of_a_line_of_a_grid() {
     let run = |first, rows, kind| Run { first, rows, kind };
     assert_eq!(a.interior, [run(0, 1, Kind::General), run(1, 9, Kind::Shifted)]);
     assert_eq!(a.boundary, [run(10, 2, Kind::General)]);
+    // Two entries of 12 bytes and a start; 27 values, and three columns once; five entries and two starts.
+    assert_eq!(a.bytes_read(), (2 * 12 + 8) + (27 * 8 + 3 * 4) + (5 * 12 + 2 * 8));
 }
 
 #[test]
@@ -233,6 +235,8 @@ fn rows_of_a_general_run_are_sorted_by_length() {
     assert_eq!(a.row(127), (&[1, 4, 8][..], &[127.0, 128.0, 129.0][..]));
     assert_eq!(a.row(129), (&[2, 7][..], &[132.0, 133.0][..]));
     assert_eq!(a.row(130), (&[][..], &[][..]));
+    // A byte a row says where it is.
+    assert_eq!(a.bytes_read(), 12 * a.values().len() + 8 * 131 + 131);
 }
 
 fn small(starts: &[usize], columns: &[u32]) -> usize {
