@@ -146,7 +146,7 @@ class Bench:
                 try:
                     self.solve(case)
                 except PETSc.Error as error:
-                    self.print(case, skipped=str(error).splitlines()[0])
+                    self.print(case, skipped=str(error).splitlines()[-1])
 
     def setup(self, settings):
         """A solver that is ready to iterate."""
