@@ -2,15 +2,12 @@
 //!
 //! Takes `--case PREFIX[,PREFIX...]`, `--repeats N`, `--maxsec S`, `--dir FOLDER`, like the PETSc and Trilinos
 //! programs that `make bench` runs beside it on the same cases; `scripts/bench.py` joins the
-//! lines. `--matrix FILE[::OBJECT]` times cases on the matrix of a file of any format instead, which
-//! `--name NAME` names. Each case is timed between barriers, the slowest rank counting. Where the bytes of a case are
-//! counted, STREAM's triad runs just before and just after it, so that its share is taken under the same load.
+//! lines. Each case is timed between barriers, the slowest rank counting, and STREAM's triad runs
+//! just before and just after it, so that its share is taken under the same load.
 
-mod ffi;
 mod files;
 mod hdf5;
 mod matrices;
-mod matrix_file;
 mod measure;
 mod problems;
 mod products;
@@ -33,10 +30,6 @@ fn main() -> ExitCode {
                 return Ok(ExitCode::from(2));
             }
         };
-        if let Some((name, from)) = bench.matrix() {
-            matrix_file::run(&bench, from, name)?;
-            return Ok(ExitCode::SUCCESS);
-        }
         vectors::run(&bench)?;
         matrices::run(&bench)?;
         products::run(&bench)?;

@@ -1,14 +1,20 @@
-//! Assembly and products.
+//! Assembly and products, or the cases of the matrix of a file.
+
+mod file;
 
 use dolmen_core::{BlockCsrMatrix, CsrMatrix, Duplicates, Layout, LinearOperator, Result, Vector};
 
 use crate::measure::{Bench, Case};
 use crate::problems::{Problem, block_row, is_shipped, row};
 
-pub(crate) fn run(bench: &Bench) -> Result<()> {
+pub(crate) fn run(bench: &Bench) -> dolmen_io::Result<()> {
+    if let Some((name, from)) = bench.matrix() {
+        return file::run(bench, from, name);
+    }
     products(bench)?;
     block_product(bench)?;
-    assembly(bench)
+    assembly(bench)?;
+    Ok(())
 }
 
 pub(crate) fn build(bench: &Bench, problem: Problem, n: u64) -> Result<CsrMatrix<f64>> {
@@ -17,7 +23,7 @@ pub(crate) fn build(bench: &Bench, problem: Problem, n: u64) -> Result<CsrMatrix
 }
 
 /// Bytes of a product: what it reads of the matrix, and both vectors once.
-pub(crate) fn product_bytes(a: &CsrMatrix<f64>) -> f64 {
+fn product_bytes(a: &CsrMatrix<f64>) -> f64 {
     let mut bytes = [a.product_bytes() as u64];
     a.range().comm().all_reduce_sum(&mut bytes);
     (bytes[0] + 8 * (a.range().global_len() + a.domain().global_len())) as f64

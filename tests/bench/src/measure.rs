@@ -1,19 +1,22 @@
 //! Timing, and the lines that are printed.
 
+mod ffi;
+
 use std::cell::{OnceCell, RefCell};
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-use crate::ffi::cpu_seconds;
 use dolmen_core::Comm;
 use dolmen_io::Location;
 use dolmen_solvers::SolveReport;
+use ffi::cpu_seconds;
 use serde_json::{Value, json};
 
 /// Doubles in each of the triad's arrays over all ranks: far more than caches hold.
 const STREAM_LEN: usize = 20_000_000;
 
-/// Choices of the command line.
+/// Choices of the command line. `--matrix FILE[::OBJECT]` chooses the cases on the matrix of a file of any format, which
+/// `--name NAME` names, and no others.
 pub(crate) struct Bench {
     pub(crate) comm: Comm,
     prefixes: Vec<String>,
@@ -93,15 +96,22 @@ impl Bench {
         Ok(Bench { comm: comm.clone(), prefixes, repeats, max_seconds, folder, matrix, stream: OnceCell::new() })
     }
 
-    /// Returns true if a case was asked for.
+    /// Returns true if a case was asked for; of a given matrix, only those that end in its name.
     pub(crate) fn wants(&self, name: &str) -> bool {
+        let on_matrix =
+            |(matrix, _): &(String, Location)| name.strip_suffix(matrix).is_some_and(|case| case.ends_with('.'));
+        self.matrix.as_ref().is_none_or(on_matrix) && self.is_chosen(name)
+    }
+
+    fn is_chosen(&self, name: &str) -> bool {
         self.prefixes.is_empty() || self.prefixes.iter().any(|prefix| name.starts_with(prefix.as_str()))
     }
 
     /// Returns true if a case was asked for whose name starts with `start`.
     pub(crate) fn wants_any(&self, start: &str) -> bool {
-        self.prefixes.is_empty()
-            || self.prefixes.iter().any(|prefix| prefix.starts_with(start) || start.starts_with(prefix))
+        self.matrix.is_none()
+            && (self.prefixes.is_empty()
+                || self.prefixes.iter().any(|prefix| prefix.starts_with(start) || start.starts_with(prefix)))
     }
 
     /// Returns the folder for files.

@@ -9,7 +9,7 @@ use dolmen_core::{CsrMatrix, Duplicates, LinearOperator, Vector};
 use dolmen_io::{Location, Result};
 use dolmen_solvers::{Analysis, BlockJacobi, Cg, Gmres, Ic, Ilu, Jacobi, Settings, SolveReport, Solver};
 
-use crate::matrices::product_bytes;
+use super::product_bytes;
 use crate::measure::{Bench, Case};
 
 /// A matrix of a file, and what its cases are called.
