@@ -24,7 +24,7 @@ SOLVES = {
     "f.gmres30_ilu0": {"ksp_type": "gmres", "ksp_gmres_restart": 30, "ksp_pc_side": "right", "pc_type": "bjacobi", "sub_pc_type": "ilu"},
 }
 SYMMETRIC = ("f.cg_jacobi", "f.cg_icc0")
-MAX_ITERATIONS = 10_000
+MAX_ITERATIONS = 1000
 COMM = PETSc.COMM_WORLD
 
 

@@ -19,6 +19,13 @@ struct Given<'b> {
     a: CsrMatrix<f64>,
 }
 
+/// Solves that need more iterations are left out.
+const MAX_ITERATIONS: usize = 1000;
+
+fn settings<'m>(m: &'m dyn LinearOperator<f64>) -> Settings<'m, f64> {
+    Settings::new().max_iterations(MAX_ITERATIONS).preconditioner(m)
+}
+
 fn entry(row: u64) -> f64 {
     1.0 + (row % 13) as f64 / 16.0
 }
@@ -98,12 +105,12 @@ impl Given<'_> {
             self.bench.skip(name, "not symmetric");
         }
         if hermitian {
-            self.solve(&names[0], &b, || Jacobi::new(a), |m| Box::new(Cg::new().preconditioner(m)));
+            self.solve(&names[0], &b, || Jacobi::new(a), |m| Box::new(Cg::from(settings(m))));
             let cholesky = || BlockJacobi::new(a, Ic::new);
-            self.solve(&names[1], &b, cholesky, |m| Box::new(Cg::new().preconditioner(m)));
+            self.solve(&names[1], &b, cholesky, |m| Box::new(Cg::from(settings(m))));
         }
         let factors = || BlockJacobi::new(a, |block| Ilu::new(block, 0));
-        self.solve(&names[2], &b, factors, |m| Box::new(Gmres::from(Settings::new().preconditioner(m)).restart(30)));
+        self.solve(&names[2], &b, factors, |m| Box::new(Gmres::from(settings(m)).restart(30)));
     }
 
     /// Times a solve, which is first tried: setup may fail, and the solve not converge.
