@@ -6,11 +6,12 @@
 //! row by row, so that rows stream and columns stay in cache; with values in single precision a block of 3 by 1 takes
 //! 16 bytes.
 //!
-//! A product adds over the ranks. So that its bits depend on neither their number nor their order, its terms are
-//! cut to multiples of one power of two and added as 64-bit integers. The unit is 2^-60 times a bound of
-//! every row's sum (the largest entry of the operand times the largest sum of magnitudes of a row), so that no sum
-//! overflows, and a sum of n terms is off by at most n units. The adjoint product needs none of that: all
-//! blocks of a column are on one rank, and are added by ascending rows.
+//! A product adds over the ranks. So that its bits depend on neither their number nor their order, the terms of a
+//! row's sum are rounded to multiples of one power of two, which is so large that the sum of all is exact: 2^-51 times a
+//! bound of the sum (the largest entry of the operand times the largest of the row times the number of terms). That is
+//! the accuracy of a sum in double precision of as many terms of that size. Adding 1.5 2^52 units to a number, and
+//! subtracting them, rounds it to units. The adjoint product needs none of that: all blocks of a column are on one
+//! rank, and are added by ascending rows.
 
 mod kernel;
 
@@ -28,9 +29,8 @@ use crate::profile::{self, Event};
 use crate::scaling::{exponent, scaled};
 use crate::vector::Vector;
 
-/// Units of a sum in fixed point: its bound and the operand are each below twice the power of two of their
-/// exponents, and a rounded bound may be passed by a little, so that sums stay below 2^63.
-const BITS: i32 = 60;
+/// Exponent of the unit of a sum, from that of its bound.
+const UNIT: i32 = -51;
 /// Most rows, and columns, of a block.
 const LARGEST: usize = 6;
 
@@ -39,25 +39,17 @@ const LARGEST: usize = 6;
 ///
 /// Block rows and block columns are numbered by two layouts; vectors live on these
 /// [refined](Layout::refined) by the rows and columns of a block. A rank holds 4 bytes and the values of each block,
-/// and 8 bytes for each block row that it has a block in.
+/// and for each row of a block row that it has a block in 16 bytes, besides 8 and the exchange plan for the block row.
 pub struct ColumnBlockMatrix<S> {
     range: Layout,
     domain: Layout,
     blocks: Blocks<S>,
     rows: IndexMap,
     plan: ExchangePlan,
-    /// Largest sum of magnitudes of a row.
-    bound: f64,
-    work: RefCell<Work>,
-}
-
-/// Buffers of a product.
-#[derive(Default)]
-struct Work {
-    /// The operand in units of the sums.
-    operand: Vec<f64>,
-    /// Sums of this rank's blocks, and of all ranks' in the rows that it owns.
-    sums: [Vec<i64>; 2],
+    /// For each row of this rank's blocks 1.5 2^52 units of its sum, for an operand whose largest entry has exponent 0.
+    rounding: Vec<f64>,
+    /// Sums of this rank's blocks.
+    sums: RefCell<Vec<f64>>,
 }
 
 impl<S: Stored> std::fmt::Debug for ColumnBlockMatrix<S> {
@@ -96,8 +88,9 @@ impl<S: Stored> ColumnBlockMatrix<S> {
         let (rows, blocks) = comm.agree(gathered)?;
         let [range, domain] = [layout.refined(r)?, columns.refined(c)?];
         let plan = ExchangePlan::new(layout, &rows)?;
-        let mut matrix = ColumnBlockMatrix { range, domain, blocks, rows, plan, bound: 0.0, work: RefCell::default() };
-        matrix.bound = matrix.largest_row();
+        let sums = RefCell::new(vec![0.0; plan.copies_len() * r]);
+        let mut matrix = ColumnBlockMatrix { range, domain, blocks, rows, plan, rounding: Vec::new(), sums };
+        matrix.rounding = matrix.rounding();
         Ok(matrix)
     }
 
@@ -116,15 +109,22 @@ impl<S: Stored> ColumnBlockMatrix<S> {
         self.rows.gids()
     }
 
-    /// Computes the largest sum of magnitudes of a row, over all ranks.
+    /// Computes the numbers that round terms, from the largest terms and their number over all ranks.
     ///
     /// # Collective
-    fn largest_row(&self) -> f64 {
-        let mut sums = vec![0.0; self.range.local_len()];
-        self.plan.start_export(&self.blocks.magnitudes(), self.blocks.shape[0]).finish(Combine::Add, &mut sums);
-        let mut largest = [sums.into_iter().fold(0.0, f64::max)];
-        self.range.comm().all_reduce_max(&mut largest);
-        largest[0]
+    fn rounding(&self) -> Vec<f64> {
+        let (r, owned) = (self.blocks.shape[0], self.range.local_len());
+        let (largest, terms) = self.blocks.largest();
+        let (mut all_largest, mut all_terms) = (vec![0.0; owned], vec![0; owned]);
+        self.plan.start_export(&largest, r).finish(Combine::Max, &mut all_largest);
+        self.plan.start_export(&terms, r).finish(Combine::Add, &mut all_terms);
+        // The sum is below 2^bound, as an operand is below 2 and a term's factor below twice its power of two.
+        let number = |(&largest, &terms): (&f64, &i64)| {
+            let bound = exponent(largest) + exponent(terms as f64) + 3;
+            if largest == 0.0 { 0.0 } else { scaled(1.5, bound + UNIT + 52) }
+        };
+        let numbers: Vec<f64> = all_largest.iter().zip(&all_terms).map(number).collect();
+        self.plan.start_import(&numbers, r).finish().to_vec()
     }
 
     fn event(&self, name: &'static str) -> Event {
@@ -207,7 +207,7 @@ fn in_order<S: Stored>(
         Some(*end)
     }));
     rows.dedup();
-    Ok((IndexMap::new(rows)?, Blocks { shape, starts, columns, values }))
+    Ok((IndexMap::new(rows)?, Blocks::new(shape, starts, columns, values)))
 }
 
 impl<S: Stored> LinearOperator<f64> for ColumnBlockMatrix<S> {
@@ -223,21 +223,14 @@ impl<S: Stored> LinearOperator<f64> for ColumnBlockMatrix<S> {
     fn compute(&self, x: &Vector<f64>, y: &mut Vector<f64>) -> Result<()> {
         let _event = self.event("MatMult");
         let size = x.norm_inf();
-        if size == 0.0 || self.bound == 0.0 || !size.is_finite() {
-            y.fill(if size.is_finite() { 0.0 } else { f64::NAN });
+        if !size.is_finite() {
+            y.fill(f64::NAN);
             return Ok(());
         }
-        // Units of the sums, as far as the operand can be counted in them.
-        let bits = (BITS - exponent(self.bound) - exponent(size)).min(1022 - exponent(size));
-        let Work { operand, sums: [mine, all] } = &mut *self.work.borrow_mut();
-        operand.clear();
-        operand.extend(x.owned().iter().map(|&x| scaled(x, bits)));
-        mine.resize(self.plan.copies_len() * self.blocks.shape[0], 0);
-        self.blocks.multiply(operand, mine);
-        all.clear();
-        all.resize(self.range.local_len(), 0);
-        self.plan.start_export(mine, self.blocks.shape[0]).finish(Combine::Add, all);
-        y.owned_mut().iter_mut().zip(all).for_each(|(y, &mut sum)| *y = scaled(sum as f64, -bits));
+        let mut sums = self.sums.borrow_mut();
+        self.blocks.multiply(x.owned(), &self.rounding, scaled(1.0, exponent(size)), &mut sums);
+        y.fill(0.0);
+        self.plan.start_export(&sums, self.blocks.shape[0]).finish(Combine::Add, y.owned_mut());
         Ok(())
     }
 }

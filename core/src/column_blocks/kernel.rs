@@ -1,11 +1,11 @@
 //! The blocks of one rank and their products.
 
-#![allow(unsafe_code)]
-
 use bytemuck::Pod;
 
+use crate::csr::kernels::AHEAD;
 use crate::dense::small::{Fixed, Order};
 use crate::index::{Lid, at};
+use crate::simd::{self, prefetch};
 
 /// A type in which values are stored; they are multiplied in double precision.
 pub trait Stored: Pod + Send + Sync + sealed::Sealed {
@@ -46,22 +46,29 @@ pub(super) struct Blocks<S> {
     pub(super) starts: Vec<usize>,
     /// Numbers of block columns, from zero.
     pub(super) columns: Vec<Lid>,
-    pub(super) values: Vec<S>,
+    /// With [`PADDING`].
+    values: Vec<S>,
 }
 
-/// Evaluates an expression with the rows of a block as a constant, and with its columns as one where that is one.
+/// Values behind the last block that lanes may read.
+const PADDING: usize = 3;
+
+/// Evaluates an expression with the rows of a block, and the lanes that hold them, as constants, and with its columns
+/// as one where that is one.
 macro_rules! for_shape {
-    ($shape:expr, |$rows:ident, $columns:ident| $body:expr) => {
-        for_shape!(@rows $shape, $rows, $columns, $body, 1 2 3 4 5 6)
+    ($shape:expr, |$rows:ident, $lanes:ident, $columns:ident| $body:expr) => {
+        for_shape!(@rows $shape, $rows, $lanes, $columns, $body, 1 1, 2 2, 3 4, 4 4, 5 8, 6 8)
     };
-    (@rows $shape:expr, $rows:ident, $columns:ident, $body:expr, $($r:literal)*) => {
+    (@rows $shape:expr, $rows:ident, $lanes:ident, $columns:ident, $body:expr, $($r:literal $l:literal),*) => {
         match $shape {
             $([$r, 1] => {
                 const $rows: usize = $r;
+                const $lanes: usize = $l;
                 (|$columns: Fixed<1>| $body)(Fixed)
             })*
             $([$r, columns] => {
                 const $rows: usize = $r;
+                const $lanes: usize = $l;
                 (|$columns: usize| $body)(columns)
             })*
             _ => unreachable!("invariant: blocks have 1 to 6 rows"),
@@ -70,68 +77,104 @@ macro_rules! for_shape {
 }
 
 impl<S: Stored> Blocks<S> {
-    /// Sets the sums of each row, of terms cut to whole numbers.
-    ///
-    /// The magnitudes of the terms of a row sum up to less than 2^63.
-    pub(super) fn multiply(&self, x: &[f64], sums: &mut [i64]) {
-        for_shape!(self.shape, |ROWS, columns| self.multiply_rows::<ROWS>(columns, x, sums));
+    pub(super) fn new(shape: [usize; 2], starts: Vec<usize>, columns: Vec<Lid>, mut values: Vec<S>) -> Blocks<S> {
+        assert_eq!(columns.len() * shape[0] * shape[1], values.len(), "invariant: a column for each block");
+        assert_eq!(starts.last(), Some(&columns.len()), "invariant: row starts cover the blocks");
+        values.reserve_exact(PADDING);
+        values.extend([S::zeroed(); PADDING]);
+        Blocks { shape, starts, columns, values }
+    }
+
+    /// The largest magnitude in each row, and the number of terms in its sum.
+    pub(super) fn largest(&self) -> (Vec<f64>, Vec<i64>) {
+        let [r, c] = self.shape;
+        let mut largest = vec![0.0f64; (self.starts.len() - 1) * r];
+        for (row, bounds) in largest.chunks_exact_mut(r).zip(self.starts.windows(2)) {
+            for column in self.values[bounds[0] * r * c..bounds[1] * r * c].chunks_exact(r) {
+                row.iter_mut().zip(column).for_each(|(most, value)| *most = most.max(value.widened().abs()));
+            }
+        }
+        let terms = |bounds: &[usize]| i64::try_from((bounds[1] - bounds[0]) * c).expect("invariant: in memory");
+        let terms = self.starts.windows(2).flat_map(|bounds| std::iter::repeat_n(terms(bounds), r)).collect();
+        (largest, terms)
+    }
+
+    /// Sets the sums of each row, with every term rounded by adding and subtracting its row's number of `rounding`
+    /// times `scale`.
+    pub(super) fn multiply(&self, x: &[f64], rounding: &[f64], scale: f64, sums: &mut [f64]) {
+        simd::dispatch(
+            #[inline(always)]
+            || {
+                for_shape!(self.shape, |ROWS, LANES, columns| self
+                    .multiply_rows::<ROWS, LANES>(columns, x, rounding, scale, sums))
+            },
+        );
     }
 
     /// Adds the products of each row's blocks, transposed, with its entries of `x`, in ascending rows.
     pub(super) fn multiply_transposed(&self, x: &[f64], y: &mut [f64]) {
-        for_shape!(self.shape, |ROWS, columns| self.multiply_rows_transposed::<ROWS>(columns, x, y));
-    }
-
-    /// Sums of magnitudes of each row.
-    pub(super) fn magnitudes(&self) -> Vec<f64> {
-        let r = self.shape[0];
-        let mut sums = vec![0.0; (self.starts.len() - 1) * r];
-        for (sums, bounds) in sums.chunks_exact_mut(r).zip(self.starts.windows(2)) {
-            let len = r * self.shape[1];
-            for column in self.values[bounds[0] * len..bounds[1] * len].chunks_exact(r) {
-                sums.iter_mut().zip(column).for_each(|(sum, value)| *sum += value.widened().abs());
-            }
-        }
-        sums
+        simd::dispatch(
+            #[inline(always)]
+            || {
+                for_shape!(self.shape, |ROWS, LANES, columns| self
+                    .multiply_rows_transposed::<ROWS, LANES>(columns, x, y))
+            },
+        );
     }
 
     #[inline(always)]
-    fn multiply_rows<const R: usize>(&self, columns: impl Order, x: &[f64], sums: &mut [i64]) {
-        let (c, mut blocks) = (columns.get(), self.values.chunks_exact(R * columns.get()));
-        for (sums, bounds) in sums.chunks_exact_mut(R).zip(self.starts.windows(2)) {
-            let mut row = [0; R];
-            for (&column, block) in self.columns[bounds[0]..bounds[1]].iter().zip(&mut blocks) {
-                let x = &x[at(column) * c..][..c];
-                for (&x, values) in x.iter().zip(block.chunks_exact(R)) {
-                    for (sum, value) in row.iter_mut().zip(values) {
-                        *sum += whole(value.widened() * x);
+    fn multiply_rows<const R: usize, const LANES: usize>(
+        &self,
+        columns: impl Order,
+        x: &[f64],
+        rounding: &[f64],
+        scale: f64,
+        sums: &mut [f64],
+    ) {
+        let c = columns.get();
+        let rows = sums.chunks_exact_mut(R).zip(rounding.chunks_exact(R));
+        for ((sums, rounding), bounds) in rows.zip(self.starts.windows(2)) {
+            let (mut row, mut rounded) = ([0.0; LANES], [0.0; LANES]);
+            rounded.iter_mut().zip(rounding).for_each(|(rounded, rounding)| *rounded = rounding * scale);
+            let mut from = bounds[0] * R * c;
+            for &column in &self.columns[bounds[0]..bounds[1]] {
+                prefetch(self.values.as_ptr().wrapping_add(from), R * c, AHEAD);
+                for &x in &x[at(column) * c..][..c] {
+                    let values = &self.values[from..][..LANES];
+                    for lane in 0..LANES {
+                        row[lane] += values[lane].widened() * x + rounded[lane] - rounded[lane];
                     }
+                    from += R;
                 }
             }
-            sums.copy_from_slice(&row);
+            sums.copy_from_slice(&row[..R]);
         }
     }
 
     #[inline(always)]
-    fn multiply_rows_transposed<const R: usize>(&self, columns: impl Order, x: &[f64], y: &mut [f64]) {
-        let (c, mut blocks) = (columns.get(), self.values.chunks_exact(R * columns.get()));
+    fn multiply_rows_transposed<const R: usize, const LANES: usize>(
+        &self,
+        columns: impl Order,
+        x: &[f64],
+        y: &mut [f64],
+    ) {
+        let c = columns.get();
         for (x, bounds) in x.chunks_exact(R).zip(self.starts.windows(2)) {
-            let x: [f64; R] = x.try_into().expect("invariant: R entries");
-            for (&column, block) in self.columns[bounds[0]..bounds[1]].iter().zip(&mut blocks) {
-                let y = &mut y[at(column) * c..][..c];
-                for (y, values) in y.iter_mut().zip(block.chunks_exact(R)) {
-                    *y = x.iter().zip(values).fold(*y, |sum, (x, value)| sum + value.widened() * x);
+            let mut row = [0.0; LANES];
+            row[..R].copy_from_slice(x);
+            let mut from = bounds[0] * R * c;
+            for &column in &self.columns[bounds[0]..bounds[1]] {
+                prefetch(self.values.as_ptr().wrapping_add(from), R * c, AHEAD);
+                for y in &mut y[at(column) * c..][..c] {
+                    let values = &self.values[from..][..LANES];
+                    let mut products = [0.0; LANES];
+                    for lane in 0..LANES {
+                        products[lane] = values[lane].widened() * row[lane];
+                    }
+                    *y += products[..R].iter().sum::<f64>();
+                    from += R;
                 }
             }
         }
     }
-}
-
-/// Cuts a number to a whole one.
-#[inline(always)]
-fn whole(value: f64) -> i64 {
-    debug_assert!(value.abs() < 9.3e18, "invariant: sums are bounded");
-    // SAFETY: [`Blocks::multiply`] is called with an operand in units that bound every sum, hence every term,
-    // by 2^63; block and operand are finite.
-    unsafe { value.to_int_unchecked() }
 }

@@ -75,6 +75,9 @@ pub(super) struct LocalCsr<T> {
     boundary: Vec<Run>,
 }
 
+/// Row starts, columns and values.
+pub(super) type Arrays<'m, T> = (&'m Arc<Vec<usize>>, &'m Arc<Vec<Lid>>, &'m Arc<Vec<T>>);
+
 /// Columns of a rank's rows.
 #[derive(Clone, Debug)]
 pub(super) struct Stored {
@@ -149,7 +152,7 @@ impl<T: Scalar> LocalCsr<T> {
     }
 
     /// Returns the rows' starts, columns and values if they are stored one row after the other.
-    pub(super) fn in_order(&self) -> Option<(&Arc<Vec<usize>>, &Arc<Vec<Lid>>, &Arc<Vec<T>>)> {
+    pub(super) fn in_order(&self) -> Option<Arrays<'_, T>> {
         let Stored { starts, columns, order } = &self.pattern;
         order.is_none().then_some((starts, columns, &self.values))
     }

@@ -5,12 +5,12 @@
 //! remains of the square is known without another sum, so an iteration takes one reduction, or two: a
 //! second pass is made when less than a tenth of the length is left (the criterion of Daniel, Gragg,
 //! Kaufman and Stewart, Math. Comp. 30 (1976) 772), or when the basis would become too oblique.
-//! A pass leaves of the old vectors what they have of each other, amplified by what the vector lost: if
-//! the products in the basis are at most `w`, those of the new vector are about
-//! `(w lost + eps whole) / left`. As long as that stays far below the square root of `eps`, the
-//! residuals do not notice (semi-orthogonality: Simon, Math. Comp. 42 (1984) 115). Where
-//! preconditioners are good, vectors lose most of their length, and passing twice over the basis
-//! each time would be most of the work.
+//! One pass each makes a basis whose products are about `eps` times the square of the condition of the vectors
+//! that it was made of, if the remainder is computed as here (Smoktunowicz, Barlow and Langou, Numer. Math. 105
+//! (2006) 299), and that condition is about the factor by which the residual has shrunk in the cycle (Paige and
+//! Strakos, SIAM J. Sci. Comput. 23 (2002) 1898). As long as the products stay far below the square root of `eps`,
+//! the residuals do not notice (semi-orthogonality: Simon, Math. Comp. 42 (1984) 115). Most cycles shrink a
+//! residual by less than that takes, and passing twice over the basis each time would be most of their work.
 
 use dolmen_core::{Real, Scalar, Vector};
 
@@ -29,8 +29,8 @@ pub(crate) struct Arnoldi<T: Scalar> {
     /// The columns of the triangle one after the other: one entry, two, three.
     triangle: Vec<T::Double>,
     rotations: Vec<Rotation<T::Double>>,
-    /// Estimate of the largest inner product of two vectors of the basis.
-    products: f64,
+    /// The residual at the start of the cycle.
+    first: f64,
     /// The rotated right-hand side; its last entry is the residual.
     rhs: Vec<T::Double>,
     coefficients: Vec<T::Double>,
@@ -57,7 +57,7 @@ impl<T: Scalar> Arnoldi<T> {
             cycle,
             triangle: Vec::new(),
             rotations: Vec::new(),
-            products: 0.0,
+            first: 0.0,
             rhs: vec![T::Double::ZERO],
             coefficients: vec![T::Double::ZERO; 2],
             factors: Vec::new(),
@@ -86,7 +86,7 @@ impl<T: Scalar> Arnoldi<T> {
     pub(crate) fn start(&mut self, problem: &Problem<'_, T>) -> Result<f64> {
         let norm = problem.square_of(&self.basis[0])?.sqrt();
         self.len = 0;
-        self.products = 0.0;
+        self.first = norm;
         self.rhs.fill(T::Double::ZERO);
         self.rhs[0] = T::Double::from_parts(norm, 0.0);
         if norm > 0.0 {
@@ -109,12 +109,10 @@ impl<T: Scalar> Arnoldi<T> {
         let whole = self.orthogonalize(problem)?;
         let mut rest = self.remainder(whole);
         let eps = T::Real::EPSILON.to_f64();
-        let products = (self.products * (whole - rest).max(0.0).sqrt() + eps * whole.sqrt()) / rest.max(0.0).sqrt();
+        let products = eps * (self.first / self.rhs[j].abs()).powi(2);
         if rest < LEFT * whole || products > eps.powf(2.0 / 3.0) {
             let again = self.orthogonalize(problem)?;
             rest = self.remainder(again);
-        } else {
-            self.products = self.products.max(products);
         }
         let noise = eps.powi(2) * whole;
         let norm = if rest <= noise { 0.0 } else { rest.sqrt() };
@@ -182,7 +180,7 @@ impl<T: Scalar> Arnoldi<T> {
             self.len = 0;
             return archive.refuse("steps in cycle");
         }
-        archive.real("products in the basis", &mut self.products);
+        archive.real("residual at the start of the cycle", &mut self.first);
         let len = self.len;
         self.reserve(len);
         archive.vectors("basis", &mut self.basis[..=len]);

@@ -85,6 +85,7 @@ impl<T: Scalar> Ic<T> {
             failed = self.numeric(a)?;
         }
         self.factors.upper = self.factors.lower.adjoint();
+        self.factors.settle();
         Ok(())
     }
 

@@ -89,6 +89,7 @@ fn without_fill<T: Scalar>(a: &SerialCsr<T>) -> Result<Ldu<T>> {
         upper.push_row(above.map(|&column| (column, work.get(column) * inverse)));
         inverses.push(inverse);
     }
+    factors.settle();
     Ok(factors)
 }
 

@@ -90,6 +90,7 @@ fn factor<T: Scalar>(a: &SerialCsr<T>, drop: f64, fill: usize) -> Result<Ldu<T>>
         factors.upper.push_row(largest(upper, fill).into_iter().rev().map(scaled));
         factors.inverse.push(inverse);
     }
+    factors.settle();
     Ok(factors)
 }
 

@@ -121,6 +121,7 @@ fn factors<T: Scalar>(a: &SerialCsr<T>, sweep: Sweep, omega: f64) -> Result<Ldu<
     }
     let scale = if sweep == Sweep::Symmetric { T::ONE + T::ONE - omega } else { T::ONE };
     factors.inverse.extend(relaxed.iter().map(|&inverse| scale * inverse));
+    factors.settle();
     Ok(factors)
 }
 

@@ -9,6 +9,7 @@ mod files;
 mod hdf5;
 mod matrices;
 mod measure;
+mod pairs;
 mod problems;
 mod products;
 mod solves;
@@ -32,6 +33,7 @@ fn main() -> ExitCode {
         };
         vectors::run(&bench)?;
         matrices::run(&bench)?;
+        pairs::run(&bench)?;
         products::run(&bench)?;
         solves::run(&bench)?;
         hdf5::run(&bench)?;

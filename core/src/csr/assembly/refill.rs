@@ -19,7 +19,8 @@ use crate::threads;
 /// Destinations of a sequence of triplets in a matrix of one pattern; made by
 /// [`CsrMatrix::plan_refill`] and [`BlockCsrMatrix::plan_refill`](crate::BlockCsrMatrix::plan_refill).
 ///
-/// Memory: 8 bytes for each given or received triplet and for each stored entry.
+/// Memory: 8 bytes for each stored entry where each gets one triplet; else 8 bytes for each given or received
+/// triplet and for each stored entry.
 pub struct RefillPlan {
     shape: Rc<Shape>,
     routing: Routing,
@@ -32,8 +33,9 @@ pub(crate) struct Contributions {
     given: usize,
     /// Entry `slot` combines contributions `sources[starts[slot]..starts[slot + 1]]`, in order of
     /// the ranks that give them. Contributions are numbered: own ones, then received ones.
-    starts: Box<[usize]>,
     sources: Box<[usize]>,
+    /// Left out if each entry has one contribution.
+    starts: Option<Box<[usize]>>,
 }
 
 impl RefillPlan {
@@ -74,6 +76,8 @@ impl RefillPlan {
         let received: Vec<(usize, Vec<usize>)> = comm.agree::<_, Error>(found)?;
         let given = slots.len();
         let (starts, sources) = group(comm.rank(), &slots, &received, entries);
+        let single = starts.windows(2).all(|bounds| bounds[1] - bounds[0] == 1);
+        let starts = (!single).then_some(starts);
         let contributions = Contributions { duplicates, given, starts, sources };
         Ok(RefillPlan { shape: Rc::clone(shape), routing, contributions })
     }
@@ -111,8 +115,17 @@ impl Contributions {
             None => given[source * width + part],
             Some(position) => received[position * width + part],
         };
+        let Some(starts) = &self.starts else {
+            let sources = self.sources[first..].iter();
+            for (entry, source) in entries.chunks_exact_mut(width).zip(sources) {
+                for (part, value) in entry.iter_mut().enumerate() {
+                    *value = contribution(source, part);
+                }
+            }
+            return;
+        };
         let mut same = Vec::new();
-        for (entry, bounds) in entries.chunks_exact_mut(width).zip(self.starts[first..].windows(2)) {
+        for (entry, bounds) in entries.chunks_exact_mut(width).zip(starts[first..].windows(2)) {
             let sources = &self.sources[bounds[0]..bounds[1]];
             for (part, value) in entry.iter_mut().enumerate() {
                 *value = match sources {

@@ -1,7 +1,7 @@
 //! Rows sorted by length, so that each ends where the processor expects it.
 //!
-//! Where rows have nothing in common, guessing wrong where a row ends costs as much as ten of its entries.
-//! The rows of a general run are therefore stored by length within windows of [`WINDOW`] rows, every other
+//! Of rows that have nothing in common the processor does not know the ends, and each wrong guess costs as much as
+//! ten entries. The rows of a general run are therefore stored by length within windows of [`WINDOW`] rows, every other
 //! window longest first, so that the last length of one is the first of the next. Shorter runs, such as the
 //! ends of the lines of a grid, stay as they are. A row stays one slice with
 //! its entries in their order; two bytes a row say where it went.
@@ -95,7 +95,7 @@ impl Sorter {
     fn sort(&mut self, first: usize, starts: &[usize]) -> bool {
         self.rows.clear();
         self.rows.extend(starts.windows(2).map(|bounds| bounds[1] - bounds[0]).zip(0..));
-        if first / WINDOW % 2 == 0 {
+        if (first / WINDOW).is_multiple_of(2) {
             self.rows.sort_unstable_by_key(|&(len, place)| (usize::MAX - len, place));
         } else {
             self.rows.sort_unstable();

@@ -1,5 +1,5 @@
-//! Matrices of rectangular blocks by columns: their adjoint product has the bits of the matrix without blocks, their
-//! product those of any other number of ranks, at any scale.
+//! Matrices of rectangular blocks by columns: their products are those of the matrix without blocks, and have the same
+//! bits on any number of ranks, at any scale.
 
 use bytemuck::cast_slice;
 use dolmen_core::{
@@ -51,11 +51,12 @@ fn matrix<S: Stored>(
 
 /// The same matrix without blocks.
 fn plain<S: Stored>(a: &ColumnBlockMatrix<S>, comm: &Comm, stored: impl Fn(f64) -> S) -> TestResult<CsrMatrix<f64>> {
-    let [r, c] = a.block_shape().map(|side| side as u64);
-    let (rows, columns, values) = blocks(&uneven(comm, COLUMNS), a.block_shape(), true, stored);
+    let [r, c] = a.block_shape();
+    let (rows, columns, values) = blocks(&uneven(comm, COLUMNS), [r, c], true, stored);
+    let (len, [r, c]) = (r * c, [r as u64, c as u64]);
     let mut triplets = Vec::new();
-    for (block, (&row, &column)) in rows.iter().zip(&columns).enumerate() {
-        for (part, value) in (0..r * c).zip(&values[block * (r * c) as usize..]) {
+    for ((&row, &column), block) in rows.iter().zip(&columns).zip(values.chunks_exact(len)) {
+        for (part, value) in (0..).zip(block) {
             triplets.push((row * r + part % r, column * c + part / r, value.widened()));
         }
     }
