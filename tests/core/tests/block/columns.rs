@@ -108,7 +108,7 @@ pub(crate) fn checksums(comm: &Comm) -> TestResult<Checksums> {
     for (of_matrix, of_operand) in
         [(1.0, 1.0), (2f64.powi(-565), 1.0), (2f64.powi(400), 2f64.powi(160)), (1.0, 2f64.powi(-565))]
     {
-        let a = matrix(comm, [3, 1], comm.size() % 2 == 0, |value| value * of_matrix)?;
+        let a = matrix(comm, [3, 1], comm.size().is_multiple_of(2), |value| value * of_matrix)?;
         let x = Vector::from_fn(a.domain(), |row| value::<f64>(7, row) * of_operand);
         let mut y = Vector::zeros(a.range());
         a.apply(&x, &mut y)?;
