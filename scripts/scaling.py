@@ -116,10 +116,10 @@ These functions are not in the tables; they grow with the number of ranks, and a
 
 MODEL = """## Prediction
 
-LogGP with the parameters of Slingshot in Alps, at CSCS: L = {latency:.1f} us, o = {overhead:.1f} us, g = {gap:.0f} ns,
-G = {byte:.2f} ns a byte. They are those with which the scripts of ATLAHS simulate an application traced on Alps (S. Shen
-and others, "ATLAHS: An Application-centric Network Simulator Toolchain for AI, HPC, and Distributed Storage", SC 2025,
-arXiv:2505.08936). The counts are those of the rank with the largest, measured on 16 to 64 ranks of the weak problem
+LogGP with L = {latency:.1f} us, o = {overhead:.1f} us, g = {gap:.0f} ns, G = {byte:.2f} ns a byte: the size of
+numbers with which simulations of a Slingshot network (25 GB/s a port) are run with ATLAHS (S. Shen and others, "ATLAHS: An
+Application-centric Network Simulator Toolchain for AI, HPC, and Distributed Storage", SC 2025, arXiv:2505.08936). Nobody has measured
+them here; measure your own network's and change them in `scripts/scaling.py`. The counts are those of the rank with the largest, measured on 16 to 64 ranks of the weak problem
 and continued by the law that they follow. Nothing overlaps in the model, and no noise, no contention and no disk are in it:
 
 - messages to neighbors: `o` for each that is sent and each that is received, `L`, and `G` for each byte; `g` is below `o`;

@@ -71,18 +71,18 @@ fn agrees_for<S: Stored>(comm: &Comm, shape: [usize; 2], stored: impl Fn(f64) ->
     a.apply(&x, &mut y)?;
     plain.apply(&x, &mut z)?;
     z.axpy(-1.0, &y)?;
-    // A unit of the last place of the largest row's sum, for each of its terms.
+    // At most half a unit for each term of a row, which are below a hundred.
     let off = z.norm_inf() / y.norm_inf();
-    comm.agree(if off < 1e-14 { Ok(()) } else { Err(format!("{shape:?}: products differ by {off:e}")) })?;
+    comm.agree(if off < 1e-12 { Ok(()) } else { Err(format!("{shape:?}: products differ by {off:e}")) })?;
     let w = Vector::from_fn(a.range(), |row| value::<f64>(5, row));
     let (mut u, mut v) = (Vector::zeros(a.domain()), Vector::zeros(a.domain()));
     a.apply_adjoint(&w, &mut u)?;
     plain.apply_adjoint(&w, &mut v)?;
     v.axpy(-1.0, &u)?;
     let off = v.norm_inf() / u.norm_inf();
-    comm.agree(if off < 1e-14 { Ok(()) } else { Err(format!("{shape:?}: adjoint products differ by {off:e}")) })?;
+    comm.agree(if off < 1e-13 { Ok(()) } else { Err(format!("{shape:?}: adjoint products differ by {off:e}")) })?;
     let (one, other) = (y.dot(&w)?, x.dot(&u)?);
-    let off = (one - other).abs() / one.abs();
+    let off = (one - other).abs() / (y.norm2() * w.norm2());
     comm.agree(if off < 1e-12 { Ok(()) } else { Err(format!("{shape:?}: not adjoint by {off:e}")) })?;
     Ok(())
 }
@@ -143,7 +143,8 @@ pub(crate) fn odd_operands(comm: &Comm) -> TestResult {
     let mut y = Vector::zeros(full.range());
     full.apply(&x, &mut y)?;
     let expected = -100.0 * 1.999 * f64::from(0.999f32);
-    assert!(y.owned().iter().all(|y| (y - expected).abs() < 1e-12), "{y:?}");
+    // A bound of 2^8, hence a unit of 2^-43, half of which each of the hundred terms may be off.
+    assert!(y.owned().iter().all(|y| (y - expected).abs() < 50.0 * 2f64.powi(-43)), "{y:?}");
     let empty = ColumnBlockMatrix::<f64>::new(&rows, &columns, [2, 2], vec![], &[], vec![])?;
     let mut y = Vector::from_fn(empty.range(), |_| 1.0);
     empty.apply(&Vector::from_fn(empty.domain(), |_| 1.0), &mut y)?;
