@@ -8,8 +8,8 @@
 //!
 //! A product adds over the ranks. So that its bits depend on neither their number nor their order, the terms of a
 //! row's sum are rounded to multiples of one power of two, which is so large that the sum of all is exact: 2^-51 times a
-//! bound of the sum (the largest entry of the operand times the largest of the row times the number of terms). That is
-//! the accuracy of a sum in double precision of as many terms of that size. Adding 1.5 2^52 units to a number, and
+//! bound of the sum (the largest entry of the operand times the largest of the row times the number of terms). A sum of n
+//! terms is off by at most n / 2 units, some ten times as much as a plain sum in double precision. Adding 1.5 2^52 units to a number, and
 //! subtracting them, rounds it to units. The adjoint product needs none of that: all blocks of a column are on one
 //! rank, and are added by ascending rows.
 
