@@ -7,11 +7,11 @@
 //! 16 bytes.
 //!
 //! A product adds over the ranks. So that its bits depend on neither their number nor their order, the terms of a
-//! row's sum are rounded to multiples of one power of two, which is so large that the sum of all is exact: 2^-51 times a
-//! bound of the sum (the largest entry of the operand times the largest of the row times the number of terms). A sum of n
-//! terms is off by at most n / 2 units, some ten times as much as a plain sum in double precision. Adding 1.5 2^52 units to a number, and
-//! subtracting them, rounds it to units. The adjoint product needs none of that: all blocks of a column are on one
-//! rank, and are added by ascending rows.
+//! row's sum are rounded to multiples of one power of two, which is so large that the sum of all is exact: 2^-51
+//! times a bound of the sum (the largest entry of the operand times the largest of the row times the number of
+//! terms). A sum of n terms is off by at most n / 2 units, some ten times as much as a plain sum in double precision.
+//! Adding 1.5 2^52 units to a number, and subtracting them, rounds it to units. The adjoint product needs none of
+//! that: all blocks of a column are on one rank, and are added by ascending rows.
 
 mod kernel;
 
@@ -29,6 +29,8 @@ use crate::profile::{self, Event};
 use crate::scaling::{exponent, scaled};
 use crate::vector::Vector;
 
+/// Operation that errors name.
+const OPERATION: &str = "matrix of blocks by columns";
 /// Exponent of the unit of a sum, from that of its bound.
 const UNIT: i32 = -51;
 /// Most rows, and columns, of a block.
@@ -136,12 +138,8 @@ impl<S: Stored> ColumnBlockMatrix<S> {
 }
 
 fn check(rows: &Layout, columns: &Layout, [r, c]: [usize; 2]) -> Result<()> {
-    let operation = "matrix of blocks by columns";
-    if rows.comm() != columns.comm() {
-        let [left, right] = [rows, columns].map(|layout| layout.comm().name().to_owned());
-        return Err(Error::CommMismatch { operation, left, right });
-    }
-    columns.require_contiguous(operation)?;
+    rows.require_same_comm(columns, OPERATION)?;
+    columns.require_contiguous(OPERATION)?;
     if !(1..=LARGEST).contains(&r) || !(1..=LARGEST).contains(&c) {
         let expected = (r.clamp(1, LARGEST) as u64, c.clamp(1, LARGEST) as u64);
         return Err(Error::Shape { operation: "block of a matrix by columns", expected, found: (r as u64, c as u64) });
@@ -175,23 +173,22 @@ fn gathered<S: Stored>(
         let (block, part) = (at / len, at % len);
         let row = row_ids[block] * shape[0] as u64 + (part % shape[0]) as u64;
         let column = column_ids[block] * shape[1] as u64 + (part / shape[0]) as u64;
-        return Err(Error::NotFinite { operation: "matrix of blocks by columns", row, column });
+        return Err(Error::NotFinite { operation: OPERATION, row, column });
     }
     let number = |&column: &Gid| match columns.global_to_owned(column) {
         Some(number) => to_lid("block columns", number),
         None => Err(Error::ForeignColumn { column }),
     };
     let numbers = column_ids.iter().map(number).collect::<Result<Vec<_>>>()?;
-    Ok(if row_ids.is_sorted() {
-        in_order(shape, row_ids, numbers, values)?
-    } else {
-        let mut order: Vec<usize> = (0..count).collect();
-        order.sort_by_key(|&block| row_ids[block]);
-        let rows = order.iter().map(|&block| row_ids[block]).collect();
-        let numbers = order.iter().map(|&block| numbers[block]).collect();
-        let values = order.iter().flat_map(|&block| &values[block * len..][..len]).copied().collect();
-        in_order(shape, rows, numbers, values)?
-    })
+    if row_ids.is_sorted() {
+        return in_order(shape, row_ids, numbers, values);
+    }
+    let mut order: Vec<usize> = (0..count).collect();
+    order.sort_by_key(|&block| row_ids[block]);
+    let rows = order.iter().map(|&block| row_ids[block]).collect();
+    let numbers = order.iter().map(|&block| numbers[block]).collect();
+    let values = order.iter().flat_map(|&block| &values[block * len..][..len]).copied().collect();
+    in_order(shape, rows, numbers, values)
 }
 
 /// Blocks whose rows ascend.

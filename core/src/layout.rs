@@ -300,11 +300,17 @@ impl Layout {
         if self == other {
             return Ok(());
         }
-        if self.comm != other.comm {
-            let [left, right] = [self, other].map(|layout| layout.comm.name().to_owned());
-            return Err(Error::CommMismatch { operation, left, right });
-        }
+        self.require_same_comm(other, operation)?;
         Err(Error::LayoutMismatch { operation, left: self.global_len(), right: other.global_len() })
+    }
+
+    /// Checks that two layouts are on the same communicator.
+    pub(crate) fn require_same_comm(&self, other: &Layout, operation: &'static str) -> Result<()> {
+        if self.comm == other.comm {
+            return Ok(());
+        }
+        let [left, right] = [self, other].map(|layout| layout.comm.name().to_owned());
+        Err(Error::CommMismatch { operation, left, right })
     }
 }
 

@@ -42,9 +42,7 @@ impl Part {
         let length = u32::try_from(bytes.len()).expect("invariant: a part of a block");
         Part { first, bytes: length, crc: crc32c(bytes) }
     }
-}
 
-impl Part {
     /// Returns true if this part begins where the other one ends, in the same block.
     fn follows(&self, other: &Part) -> bool {
         self.first == other.first + u64::from(other.bytes) && self.first / BLOCK == other.first / BLOCK

@@ -3,8 +3,8 @@
 //! Of rows that have nothing in common the processor does not know the ends, and each wrong guess costs as much as
 //! ten entries. The rows of a general run are therefore stored by length within windows of [`WINDOW`] rows, every other
 //! window longest first, so that the last length of one is the first of the next. Shorter runs, such as the
-//! ends of the lines of a grid, stay as they are. A row stays one slice with
-//! its entries in their order; two bytes a row say where it went.
+//! ends of the lines of a grid, stay as they are. A row stays one slice with its entries in their order; two bytes a
+//! row say where it went.
 //!
 //! One thread of a Zen 5, ms a product, the kernel of one row at a time:
 //!

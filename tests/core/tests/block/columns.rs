@@ -19,8 +19,7 @@ fn uneven(comm: &Comm, all: u64) -> Layout {
     layout(comm, &lengths)
 }
 
-/// Blocks of the columns that this rank owns, some of them twice: rows, columns and values times `scale`. Rows
-/// ascend or not.
+/// Blocks of the columns that this rank owns, some of them twice: rows, columns and values. Rows ascend or not.
 fn blocks<S: Stored>(
     columns: &Layout,
     shape: [usize; 2],
@@ -66,24 +65,24 @@ fn plain<S: Stored>(a: &ColumnBlockMatrix<S>, comm: &Comm, stored: impl Fn(f64) 
 fn agrees_for<S: Stored>(comm: &Comm, shape: [usize; 2], stored: impl Fn(f64) -> S + Copy) -> TestResult {
     let a = matrix(comm, shape, false, stored)?;
     let plain = plain(&a, comm, stored)?;
+    let within = |most: f64, off: f64, what: &str| {
+        comm.agree(if off < most { Ok(()) } else { Err(format!("{shape:?}: {what} by {off:e}")) })
+    };
     let x = Vector::from_fn(a.domain(), |row| value::<f64>(3, row));
     let (mut y, mut z) = (Vector::zeros(a.range()), Vector::zeros(a.range()));
     a.apply(&x, &mut y)?;
     plain.apply(&x, &mut z)?;
     z.axpy(-1.0, &y)?;
     // At most half a unit for each term of a row, which are below a hundred.
-    let off = z.norm_inf() / y.norm_inf();
-    comm.agree(if off < 1e-12 { Ok(()) } else { Err(format!("{shape:?}: products differ by {off:e}")) })?;
+    within(1e-12, z.norm_inf() / y.norm_inf(), "products differ")?;
     let w = Vector::from_fn(a.range(), |row| value::<f64>(5, row));
     let (mut u, mut v) = (Vector::zeros(a.domain()), Vector::zeros(a.domain()));
     a.apply_adjoint(&w, &mut u)?;
     plain.apply_adjoint(&w, &mut v)?;
     v.axpy(-1.0, &u)?;
-    let off = v.norm_inf() / u.norm_inf();
-    comm.agree(if off < 1e-13 { Ok(()) } else { Err(format!("{shape:?}: adjoint products differ by {off:e}")) })?;
+    within(1e-13, v.norm_inf() / u.norm_inf(), "adjoint products differ")?;
     let (one, other) = (y.dot(&w)?, x.dot(&u)?);
-    let off = (one - other).abs() / (y.norm2() * w.norm2());
-    comm.agree(if off < 1e-12 { Ok(()) } else { Err(format!("{shape:?}: not adjoint by {off:e}")) })?;
+    within(1e-12, (one - other).abs() / (y.norm2() * w.norm2()), "not adjoint")?;
     Ok(())
 }
 
