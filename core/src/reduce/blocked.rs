@@ -211,7 +211,7 @@ fn add_tail<'o, const P: usize>(
             at += rows;
             start += rows * count;
         }
-        let values = add_block(&block, &block, |summand, _| summand, |_| {});
+        let values = add_block(&block, &block, |summand, _| summand);
         for (sum, value) in sums.iter_mut().zip(values) {
             sum.add(&[value]);
         }

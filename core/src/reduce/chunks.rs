@@ -2,10 +2,12 @@
 //!
 //! Entries are summed plainly in blocks of 256, each in one order. Several sums are taken side by
 //! side, a chunk of entries at a time, so that a vector which many of them read (the new direction
-//! of GMRES beside its basis) comes from memory once. Each operand then is a short piece of memory
-//! at a time, at whose start the hardware has not begun to read ahead; so the piece that comes
-//! next is asked for while this one is summed, which makes twenty products twice as fast.
+//! of GMRES beside its basis) comes from memory once and from the second-level cache afterwards. Within
+//! a chunk the blocks of four sums take turns: four streams that are long enough for the hardware to read
+//! ahead. Sixteen products of 600 000 entries take 2.3 to 3.2 ms so on Zen 5; one sum after the other in
+//! chunks of 16 KiB 8 to 11 ms, with the next chunk asked for ahead.
 
+use std::array;
 use std::ops::Range;
 
 use crate::simd;
@@ -15,12 +17,11 @@ pub(super) const LANES: usize = 16;
 
 /// Entries of a block.
 pub(super) const BLOCK: usize = 256;
-/// Bytes of an operand that are handled before the next operand: with it and with what was asked
-/// for ahead they fit the first-level cache.
-const CHUNK_BYTES: usize = 16 << 10;
 /// Sums of blocks that are kept before they are handed over, so that adding them exactly costs
 /// little beside the blocks themselves.
 pub(super) const KEPT: usize = 32;
+/// Sums whose blocks take turns.
+const AT_ONCE: usize = 4;
 
 /// Sums `f(a[i], b[i])` over the blocks that start at `whole.start`, where `operands(j)` gives `a`
 /// and `b` of sum `j`; hands sums of blocks of part `p` over to `take(j * P + p, ..)`, in order.
@@ -32,78 +33,51 @@ pub(super) fn sum_blocks<'v, A: Copy + 'v, const P: usize>(
     f: &impl Fn(A, A) -> [f64; P],
     mut take: impl FnMut(usize, &[f64]),
 ) {
-    const { assert!(BLOCK * size_of::<A>() <= CHUNK_BYTES) };
-    let at_once = CHUNK_BYTES / (BLOCK * size_of::<A>());
     kept.clear();
     kept.resize(count * P * KEPT, 0.0);
-    let mut filled = 0;
-    for start in whole.clone().step_by(BLOCK * at_once) {
-        let range = start..whole.end.min(start + BLOCK * at_once);
-        let blocks = range.len().div_ceil(BLOCK);
-        if filled + blocks > KEPT {
-            hand_over(kept, filled, &mut take);
-            filled = 0;
+    for start in whole.clone().step_by(BLOCK * KEPT) {
+        let range = start..whole.end.min(start + BLOCK * KEPT);
+        for (group, kept) in kept.chunks_mut(AT_ONCE * P * KEPT).enumerate() {
+            let operand = |j: usize| operands(group * AT_ONCE + j).map(|operand| &operand[range.clone()]);
+            simd::dispatch(|| match kept.len() / (P * KEPT) {
+                1 => add_blocks::<_, P, 1>(array::from_fn(operand), f, kept),
+                2 => add_blocks::<_, P, 2>(array::from_fn(operand), f, kept),
+                3 => add_blocks::<_, P, 3>(array::from_fn(operand), f, kept),
+                _ => add_blocks::<_, P, AT_ONCE>(array::from_fn(operand), f, kept),
+            });
         }
-        for (j, kept) in kept.chunks_exact_mut(P * KEPT).enumerate() {
-            let [a, b] = operands(j).map(|operand| &operand[range.clone()]);
-            let kept = &mut kept[filled..];
-            if count == 1 {
-                // One product is read in one go, which the hardware foresees.
-                simd::dispatch(|| add_blocks(a, b, f, |_| {}, kept));
-                continue;
-            }
-            let next = match j + 1 {
-                after if after < count => operands(after).map(|operand| operand[range.clone()].as_ptr()),
-                _ => operands(0).map(|operand| operand.as_ptr().wrapping_add(range.end)),
-            };
-            let ask = |of: *const A, at: usize| simd::prefetch(of.wrapping_add(at), LANES, 0);
-            if next[1] == b.as_ptr() {
-                simd::dispatch(|| add_blocks(a, b, f, |at| ask(next[0], at), kept));
-            } else {
-                simd::dispatch(|| add_blocks(a, b, f, |at| next.iter().for_each(|&of| ask(of, at)), kept));
-            }
-        }
-        filled += blocks;
+        let filled = range.len().div_ceil(BLOCK);
+        kept.chunks_exact(KEPT).enumerate().for_each(|(sum, kept)| take(sum, &kept[..filled]));
     }
-    hand_over(kept, filled, &mut take);
 }
 
-fn hand_over(kept: &[f64], filled: usize, take: &mut impl FnMut(usize, &[f64])) {
-    kept.chunks_exact(KEPT).enumerate().for_each(|(sum, kept)| take(sum, &kept[..filled]));
-}
-
-/// Sums of the blocks of `a` and `b`; those of part `p` go to `sums` from `p * KEPT` on. `ask` is told
-/// how far the sum has come.
+/// Sums the blocks of each pair of operands; those of part `p` of pair `j` go to `sums` from `(j * P + p) * KEPT` on.
 #[inline(always)]
-fn add_blocks<A: Copy, const P: usize>(
-    a: &[A],
-    b: &[A],
+fn add_blocks<A: Copy, const P: usize, const K: usize>(
+    operands: [[&[A]; 2]; K],
     f: &impl Fn(A, A) -> [f64; P],
-    ask: impl Fn(usize),
     sums: &mut [f64],
 ) {
-    for (block, (a, b)) in a.chunks(BLOCK).zip(b.chunks(BLOCK)).enumerate() {
-        let values = add_block(a, b, f, |at| ask(block * BLOCK + at));
-        for part in 0..P {
-            sums[part * KEPT + block] = values[part];
+    let len = operands[0][0].len();
+    for (block, start) in (0..len).step_by(BLOCK).enumerate() {
+        let entries = start..len.min(start + BLOCK);
+        for (j, [a, b]) in operands.iter().enumerate() {
+            let values = add_block(&a[entries.clone()], &b[entries.clone()], f);
+            for part in 0..P {
+                sums[(j * P + part) * KEPT + block] = values[part];
+            }
         }
     }
 }
 
 /// Adds up one block in its one order: sixteen lanes, and the lanes by halves. Entries beyond the
-/// end of a vector count as zero, which changes nothing. `ask` is told how far the sum has come.
+/// end of a vector count as zero, which changes nothing.
 #[inline(always)]
-pub(super) fn add_block<A: Copy, const P: usize>(
-    a: &[A],
-    b: &[A],
-    f: impl Fn(A, A) -> [f64; P],
-    ask: impl Fn(usize),
-) -> [f64; P] {
+pub(super) fn add_block<A: Copy, const P: usize>(a: &[A], b: &[A], f: impl Fn(A, A) -> [f64; P]) -> [f64; P] {
     let mut lanes = [[0.0; LANES]; P];
     let (a, a_rest) = a.as_chunks::<LANES>();
     let (b, b_rest) = b.as_chunks::<LANES>();
-    for (group, (a, b)) in a.iter().zip(b).enumerate() {
-        ask(group * LANES);
+    for (a, b) in a.iter().zip(b) {
         for i in 0..LANES {
             let values = f(a[i], b[i]);
             for part in 0..P {

@@ -40,6 +40,9 @@ pub(crate) struct Arnoldi<T: Scalar> {
 /// Share of the square of a vector that must remain for one pass to be enough.
 const LEFT: f64 = 0.01;
 
+/// Share of the square root of `eps` that products of vectors of the basis may reach.
+const OBLIQUE: f64 = 0.1;
+
 /// Outcome of a step.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) enum Expansion {
@@ -106,19 +109,18 @@ impl<T: Scalar> Arnoldi<T> {
     pub(crate) fn expand(&mut self, problem: &Problem<'_, T>) -> Result<Expansion> {
         let j = self.len;
         self.triangle[column(j)].fill(T::Double::ZERO);
-        let whole = self.orthogonalize(problem)?;
+        let whole = self.project(problem)?;
         let mut rest = self.remainder(whole);
         let eps = T::Real::EPSILON.to_f64();
+        let noise = eps.powi(2) * whole;
         let products = eps * (self.first / self.rhs[j].abs()).powi(2);
-        if rest < LEFT * whole || products > eps.powf(2.0 / 3.0) {
-            let again = self.orthogonalize(problem)?;
+        if rest < LEFT * whole || products > OBLIQUE * eps.sqrt() {
+            self.subtract(1.0)?;
+            let again = self.project(problem)?;
             rest = self.remainder(again);
         }
-        let noise = eps.powi(2) * whole;
         let norm = if rest <= noise { 0.0 } else { rest.sqrt() };
-        if norm > 0.0 {
-            self.basis[j + 1].scale(T::from_parts(1.0 / norm, 0.0));
-        }
+        self.subtract(if norm > 0.0 { 1.0 / norm } else { 1.0 })?;
         let column = &mut self.triangle[column(j)];
         for (i, rotation) in self.rotations[..j].iter().enumerate() {
             (column[i], column[i + 1]) = rotation.apply(column[i], column[i + 1]);
@@ -134,21 +136,26 @@ impl<T: Scalar> Arnoldi<T> {
         Ok(Expansion::Residual(self.rhs[j + 1].abs()))
     }
 
-    /// Subtracts from `basis[len + 1]` its parts along the others, once; the square of its norm before.
-    fn orthogonalize(&mut self, problem: &Problem<'_, T>) -> Result<f64> {
+    /// Computes the coefficients of `basis[len + 1]` along the others; the square of its norm.
+    fn project(&mut self, problem: &Problem<'_, T>) -> Result<f64> {
         let j = self.len;
         let coefficients = &mut self.coefficients[..j + 2];
         // The product of the vector with itself is the square of its norm.
         problem.multi_dot(&self.basis[j + 1], &self.basis[..j + 2], coefficients)?;
-        for (factor, coefficient) in self.factors.iter_mut().zip(&coefficients[..=j]) {
-            *factor = -T::from_double(*coefficient);
-        }
-        let (known, new) = self.basis.split_at_mut(j + 1);
-        new[0].multi_axpy(&self.factors[..=j], known)?;
         for (entry, coefficient) in self.triangle[column(j)].iter_mut().zip(&coefficients[..=j]) {
             *entry += *coefficient;
         }
         Ok(coefficients[j + 1].re())
+    }
+
+    /// Subtracts from `basis[len + 1]` its parts along the others, and multiplies what is left with `scale`.
+    fn subtract(&mut self, scale: f64) -> Result<()> {
+        let j = self.len;
+        for (factor, coefficient) in self.factors.iter_mut().zip(&self.coefficients[..=j]) {
+            *factor = -T::from_double(coefficient.scale(scale));
+        }
+        let (known, new) = self.basis.split_at_mut(j + 1);
+        Ok(new[0].multi_axpby(&self.factors[..=j], known, T::from_parts(scale, 0.0))?)
     }
 
     /// Returns the square of the remainder that the last pass left of a vector whose square was `whole`.

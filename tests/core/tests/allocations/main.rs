@@ -49,6 +49,7 @@ fn vectors<T: Scalar>(comm: &Comm) -> TestResult {
     check("axpy", || y.axpy(T::ONE, &x))?;
     check("waxpy", || y.waxpy(T::ONE, &x, &z))?;
     check("multi_axpy", || y.multi_axpy(&[T::ONE; 2], &[&x, &z]))?;
+    check("multi_axpby", || y.multi_axpby(&[T::ONE; 2], &[&x, &z], T::ONE))?;
     check("update", || update([&mut y], [&x, &z], |[y], [x, z]| [y + x * z]))?;
     for reduction in [Reduction::Reproducible, Reduction::Fast] {
         check("update_dots", || update_dots([&mut y], [&x], reduction, |[y], [x]| ([y - x], [(y, x)])).map(drop))?;

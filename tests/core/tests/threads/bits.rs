@@ -68,6 +68,8 @@ fn vectors<T: Scalar>(comm: &Comm, log: &mut Log) -> TestResult {
     log.vector("axpby", &y);
     y.multi_axpy(&[alpha; 11], &xs)?;
     log.vector("multi_axpy", &y);
+    y.multi_axpby(&[alpha; 11], &xs, alpha)?;
+    log.vector("multi_axpby", &y);
     y.multiply(&xs[2])?;
     y.divide(&xs[3])?;
     log.vector("pointwise", &y);

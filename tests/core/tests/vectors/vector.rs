@@ -45,6 +45,10 @@ fn pointwise<T: Scalar>(layout: &Layout, seed: u64) -> TestResult {
     check("waxpy", layout, seed, |y| y.waxpy(alpha, &x, &z), |row, _| alpha * x_at(row) + z_at(row))?;
     let many = |row, y| y + alpha * x_at(row) + beta * z_at(row);
     check("multi_axpy", layout, seed, |y| y.multi_axpy(&[alpha, beta], &[&x, &z]), many)?;
+    let many = |row, y| beta * y + alpha * x_at(row) + beta * z_at(row);
+    check("multi_axpby", layout, seed, |y| y.multi_axpby(&[alpha, beta], &[&x, &z], beta), many)?;
+    let none: [&Vector<T>; 0] = [];
+    check("multi_axpby of none", layout, seed, |y| y.multi_axpby(&[], &none, beta), |_, y| beta * y)?;
     check("multiply", layout, seed, |y| y.multiply(&x), |row, y| y * x_at(row))?;
     check("divide", layout, seed, |y| y.divide(&x), |row, y| y * x_at(row).conj() / T::from_real(x_at(row).abs_sqr()))?;
     check("map_with", layout, seed, |y| y.map_with(&x, |y, x| x - y), |row, y| x_at(row) - y)?;
