@@ -7,12 +7,11 @@
 
 use std::ops::Range;
 
-use crate::csr::kernels::AHEAD;
 use crate::dense::small::{Fixed, Order};
 use crate::index::{Lid, at};
 use crate::scalar::Scalar;
 use crate::simd;
-use crate::simd::prefetch;
+use crate::simd::{AHEAD, prefetch};
 
 /// Numbers behind the last block that lanes may read.
 const PADDING: usize = 3;

@@ -2,10 +2,9 @@
 
 use bytemuck::Pod;
 
-use crate::csr::kernels::AHEAD;
 use crate::dense::small::{Fixed, Order};
 use crate::index::{Lid, at};
-use crate::simd::{self, prefetch};
+use crate::simd::{self, AHEAD, prefetch};
 
 /// A type in which values are stored; they are multiplied in double precision.
 pub trait Stored: Pod + Send + Sync + sealed::Sealed {

@@ -8,8 +8,8 @@
 //! Short rows of plain CSR reach half of what memory gives, for four reasons,
 //! each answered without a second copy of the matrix:
 //!
-//! - the next cache lines are asked for too late: kernels prefetch values and
-//!   columns a fixed distance ahead (alone worth a factor of 1.2 to 2);
+//! - the next cache lines of many short runs are asked for too late: their kernels prefetch
+//!   values a fixed distance ahead;
 //! - a row's sum is a chain: where each row has the columns of the row above,
 //!   moved by one (a *run*: the lines of any grid, bands, stencils of any
 //!   shape), the kernel puts one row in each SIMD lane, transposes values in
@@ -30,8 +30,6 @@ mod interior;
 mod order;
 mod run;
 mod scalar;
-
-pub(crate) use scalar::AHEAD;
 
 use std::ops::Range;
 use std::sync::Arc;

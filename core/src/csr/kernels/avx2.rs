@@ -10,10 +10,13 @@
 use std::arch::x86_64::*;
 
 use super::run::{Kind, Run};
-use super::scalar::{AHEAD, AT_ONCE, Table, Vectors, multiply_rows};
+use super::scalar::{Table, Vectors, multiply_rows};
 use crate::index::at;
 use crate::scalar::{Complex32, Complex64, Scalar};
-use crate::simd::prefetch;
+use crate::simd::{AHEAD, prefetch};
+
+/// Entries that are asked for at once, at most.
+const AT_ONCE: usize = 256;
 
 /// Operations on a register of `LANES` scalars. All need AVX2 and, where they
 /// take a pointer, the elements they name.
