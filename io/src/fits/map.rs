@@ -49,11 +49,12 @@ impl Coordinates {
     }
 
     fn parse(text: &str) -> Option<Self> {
-        let text = text.to_ascii_uppercase();
-        match text.as_str() {
-            "C" | "Q" | "CELESTIAL" | "EQUATORIAL" | "CELESTIAL2000" | "ICRS" => Some(Self::Celestial),
-            "G" | "GALACTIC" => Some(Self::Galactic),
-            "E" | "ECLIPTIC" => Some(Self::Ecliptic),
+        match text.to_ascii_uppercase().as_str() {
+            "C" | "Q" | "CEL" | "CELESTIAL" | "CELESTIAL2000" | "EQU" | "EQUATORIAL" | "ICRS" | "FK5" | "J2000" => {
+                Some(Self::Celestial)
+            }
+            "G" | "GAL" | "GALACTIC" => Some(Self::Galactic),
+            "E" | "ECL" | "ECLIPTIC" => Some(Self::Ecliptic),
             _ => None,
         }
     }
@@ -75,6 +76,26 @@ impl PolarizationConvention {
             Self::Iau => "IAU",
         }
     }
+
+    fn parse(text: &str) -> Option<Self> {
+        match text.to_ascii_uppercase().as_str() {
+            "COSMO" => Some(Self::Cosmo),
+            "IAU" => Some(Self::Iau),
+            _ => None,
+        }
+    }
+}
+
+/// Keyword of the frame, and the one that older programs write.
+const FRAME: [&str; 2] = ["COORDSYS", "COORD"];
+
+/// Keyword of the polarization convention.
+const CONVENTION: [&str; 1] = ["POLCCONV"];
+
+/// Returns the keyword and the value of the first of these cards that is not blank.
+fn said<'h>(header: &'h Header, keywords: &[&'static str]) -> Option<(&'static str, &'h str)> {
+    let mut found = keywords.iter().filter_map(|&keyword| Some((keyword, header.text(keyword)?.trim())));
+    found.find(|(_, value)| !value.is_empty())
 }
 
 /// Properties of all columns of a map, by its header.
@@ -84,9 +105,10 @@ pub struct MapHeader {
     pub nside: u64,
     /// The order of the pixels.
     pub ordering: Ordering,
-    /// COORDSYS; none if the file does not say, or not in words that are known.
+    /// COORDSYS, or COORD of older files; none if the file does not say, or not in words that are known
+    /// ([`MapFile::require_known_words`]).
     pub coordinates: Option<Coordinates>,
-    /// POLCCONV; none if the file does not say, or for maps without polarization.
+    /// POLCCONV; none if the file does not say, or not in words that are known, or for maps without polarization.
     pub polarization: Option<PolarizationConvention>,
     /// HISTORY: provenance, one entry a line; longer entries are broken.
     pub history: Vec<String>,
@@ -111,12 +133,8 @@ impl MapHeader {
         Ok(Self {
             nside,
             ordering,
-            coordinates: header.text("COORDSYS").and_then(Coordinates::parse),
-            polarization: match header.text("POLCCONV") {
-                Some("COSMO") => Some(PolarizationConvention::Cosmo),
-                Some("IAU") => Some(PolarizationConvention::Iau),
-                _ => None,
-            },
+            coordinates: said(header, &FRAME).and_then(|(_, text)| Coordinates::parse(text)),
+            polarization: said(header, &CONVENTION).and_then(|(_, text)| PolarizationConvention::parse(text)),
             history: header.history().map(str::to_owned).collect(),
         })
     }
@@ -175,6 +193,26 @@ impl MapFile {
     #[must_use]
     pub fn header(&self) -> &MapHeader {
         &self.header
+    }
+
+    /// Refuses a file that names its frame or its polarization convention in words that are not known. A file that
+    /// names neither passes.
+    ///
+    /// # Errors
+    ///
+    /// COORDSYS, COORD or POLCCONV has a value that is not known.
+    pub fn require_known_words(&self) -> Result<()> {
+        let refuse = |(keyword, value): (&str, &str), expected: &str| {
+            let what = format!("{keyword} is {value:?}, which is not known; expected {expected}, or no such card");
+            Err(Error::fits(self.file.path(), format!("HDU {}", self.hdu), what))
+        };
+        match (said(self.cards(), &FRAME), said(self.cards(), &CONVENTION)) {
+            (Some(frame), _) if self.header.coordinates.is_none() => {
+                refuse(frame, "C (equatorial), G (galactic) or E (ecliptic)")
+            }
+            (_, Some(convention)) if self.header.polarization.is_none() => refuse(convention, "COSMO or IAU"),
+            _ => Ok(()),
+        }
     }
 
     /// Returns all cards of the map's table.

@@ -347,11 +347,13 @@ impl<'file> Dataset<'file> {
         }
     }
 
-    /// Reads a slab of strings of variable length.
-    pub(super) fn texts(&self, slab: &Slab) -> Result<Vec<String>> {
+    /// Reads a slab of strings of variable length: the elements, or of tables the one member of `row`.
+    pub(super) fn texts(&self, row: Option<&TypeDescriptor>, slab: &Slab) -> Result<Vec<String>> {
         let Source { dataset, .. } = self.to_read()?;
         self.require_stored(slab.elements(), size_of::<String>())?;
-        ffi::read_texts(dataset, slab).map_err(|error| self.not_read(dataset, &error))
+        let stored = || self.stored_type().map_err(|error| self.error(reason(&error)));
+        let memory_type = row.map_or_else(stored, |row| self.memory_type(row))?;
+        ffi::read_texts(dataset, &memory_type, slab).map_err(|error| self.not_read(dataset, &error))
     }
 
     fn to_read(&self) -> Result<&Source> {

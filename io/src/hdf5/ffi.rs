@@ -356,13 +356,17 @@ pub(super) fn write_attribute(
     })
 }
 
-/// Reads a slab of strings of variable length.
-pub(super) fn read_texts(dataset: &hdf5::Dataset, slab: &Slab) -> hdf5::Result<Vec<String>> {
+/// Reads a slab of strings of variable length. `memory_type` is that of one such string, or of a table's row with one
+/// such member alone.
+pub(super) fn read_texts(
+    dataset: &hdf5::Dataset,
+    memory_type: &hdf5::Datatype,
+    slab: &Slab,
+) -> hdf5::Result<Vec<String>> {
     sync(|| {
         let elements = usize::try_from(slab.elements()).map_err(|_| "too many strings")?;
-        let memory_type = dataset.dtype()?;
-        let mut pointers = vec![0_u8; elements * memory_type.size()];
-        transfer(dataset, &memory_type, slab, Buffer::Read(&mut pointers))?;
+        let mut pointers = vec![0_u8; elements * size_of::<*const c_char>()];
+        transfer(dataset, memory_type, slab, Buffer::Read(&mut pointers))?;
         let text = |bytes: &[u8]| {
             let address = usize::from_ne_bytes(bytes.try_into().expect("invariant: the size of a pointer"));
             let start = ptr::with_exposed_provenance_mut::<c_char>(address);

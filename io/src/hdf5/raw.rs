@@ -107,7 +107,7 @@ impl Dataset<'_> {
     pub fn read_raw(&self, start: &[u64], count: &[u64]) -> Result<RawValues> {
         let slab = Slab::new(self.shape(), start, count).map_err(|what| self.error(what));
         if let ElementType::Text { bytes: None, .. } = self.element_type() {
-            return self.agree(slab.and_then(|slab| self.texts(&slab))).map(RawValues::Texts);
+            return self.agree(slab.and_then(|slab| self.texts(None, &slab))).map(RawValues::Texts);
         }
         let prepared = slab.and_then(|slab| {
             let width = self.element_type().packed_bytes();

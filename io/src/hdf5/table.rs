@@ -20,7 +20,7 @@ use hdf5::types::{CompoundField, CompoundType, FloatSize, IntSize, TypeDescripto
 pub enum TableColumn {
     /// Strings, stored in UTF-8 in `bytes` bytes each, padded with zeros.
     Text {
-        /// The size of a stored string.
+        /// The size of a stored string; of strings that were read with variable length, that of the longest.
         bytes: usize,
         /// One string a row.
         values: Vec<String>,
@@ -124,13 +124,37 @@ impl H5File {
     /// # Errors
     ///
     /// There is no such dataset, it is not a table of one dimension, or a column is
-    /// neither number, string of fixed length nor one-dimensional array of floats.
+    /// neither number, string nor one-dimensional array of floats.
     pub fn read_table(&self, name: &str) -> Result<Vec<(String, TableColumn)>> {
         let table = self.dataset(name)?;
         let [rows] = table.dimensions::<1>()?;
-        let (mut columns, row_type) = self.comm().agree(empty_columns(&table))?;
-        let memory_type = self.comm().agree(table.memory_type(&row_type))?;
-        let row_bytes = memory_type.size();
+        let Form { mut columns, packed, loose } = self.comm().agree(Form::of(&table))?;
+        let slab = Slab { start: vec![0], count: vec![rows] };
+        if !packed.is_empty() {
+            let types = packed.iter().map(|(position, ty)| (columns[*position].0.clone(), ty.clone()));
+            let (row_bytes, bytes) = self.rows(&table, &row_type(types), &slab)?;
+            for row in bytes.chunks_exact(row_bytes) {
+                let mut rest = row;
+                for (position, ty) in &packed {
+                    let (value, after) = rest.split_at(ty.size());
+                    columns[*position].1.unpack(value);
+                    rest = after;
+                }
+            }
+        }
+        for (position, ty) in loose {
+            let (name, column) = &mut columns[position];
+            let values = self.comm().agree(table.texts(Some(&row_type([(name.clone(), ty)])), &slab))?;
+            let bytes = values.iter().map(String::len).max().unwrap_or(0).max(1);
+            *column = TableColumn::Text { bytes, values };
+        }
+        Ok(columns)
+    }
+
+    /// Reads all rows as bytes of a packed type, and returns the size of one.
+    fn rows(&self, table: &Dataset<'_>, row_type: &TypeDescriptor, slab: &Slab) -> Result<(usize, Vec<u8>)> {
+        let memory_type = self.comm().agree(table.memory_type(row_type))?;
+        let (row_bytes, rows) = (memory_type.size(), slab.elements());
         let allocated = || -> Result<Vec<u8>> {
             let too_large = || table.error(format!("{rows} rows do not fit into the memory"));
             let bytes = usize::try_from(rows).ok().and_then(|rows| rows.checked_mul(row_bytes));
@@ -139,17 +163,8 @@ impl H5File {
             memory::try_zeros(bytes).ok_or_else(too_large)
         };
         let mut bytes = self.comm().agree(allocated())?;
-        let slab = Slab { start: vec![0], count: vec![rows] };
-        table.read_bytes(&memory_type, &slab, &mut bytes)?;
-        for row in bytes.chunks_exact(row_bytes) {
-            let mut rest = row;
-            for (_, column) in &mut columns {
-                let (value, after) = rest.split_at(column.descriptor().size());
-                column.unpack(value);
-                rest = after;
-            }
-        }
-        Ok(columns)
+        table.read_bytes(&memory_type, slab, &mut bytes)?;
+        Ok((row_bytes, bytes))
     }
 
     /// Creates a table and writes it.
@@ -206,20 +221,37 @@ impl H5File {
     }
 }
 
-fn empty_columns(table: &Dataset<'_>) -> Result<(Vec<(String, TableColumn)>, TypeDescriptor)> {
-    let ElementType::Compound { members, .. } = table.element_type() else {
-        return Err(table.error(format!("expected a table, found elements that are {}", table.element_type())));
-    };
-    let mut columns = Vec::new();
-    let mut types = Vec::new();
-    for member in members {
-        let (column, descriptor) = TableColumn::for_element(&member.element).ok_or_else(|| {
-            table.error(format!("column {} is {}, which is not read in tables", member.name, member.element))
-        })?;
-        columns.push((member.name.clone(), column));
-        types.push((member.name.clone(), descriptor));
+/// Form of a table: its columns, still empty, and how each is read.
+struct Form {
+    columns: Vec<(String, TableColumn)>,
+    /// Columns that are read together as packed rows: their positions, and their types in memory.
+    packed: Vec<(usize, TypeDescriptor)>,
+    /// Columns of strings of variable length, each read alone.
+    loose: Vec<(usize, TypeDescriptor)>,
+}
+
+impl Form {
+    fn of(table: &Dataset<'_>) -> Result<Form> {
+        let ElementType::Compound { members, .. } = table.element_type() else {
+            return Err(table.error(format!("expected a table, found elements that are {}", table.element_type())));
+        };
+        let mut form = Form { columns: Vec::new(), packed: Vec::new(), loose: Vec::new() };
+        for (position, member) in members.iter().enumerate() {
+            let column = if let ElementType::Text { bytes: None, utf8 } = &member.element {
+                let ty = if *utf8 { TypeDescriptor::VarLenUnicode } else { TypeDescriptor::VarLenAscii };
+                form.loose.push((position, ty));
+                TableColumn::Text { bytes: 1, values: Vec::new() }
+            } else {
+                let (column, ty) = TableColumn::for_element(&member.element).ok_or_else(|| {
+                    table.error(format!("column {} is {}, which is not read in tables", member.name, member.element))
+                })?;
+                form.packed.push((position, ty));
+                column
+            };
+            form.columns.push((member.name.clone(), column));
+        }
+        Ok(form)
     }
-    Ok((columns, row_type(types)))
 }
 
 /// Returns the packed type of a row.

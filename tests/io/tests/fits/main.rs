@@ -14,6 +14,7 @@ fn main() -> ExitCode {
         serial("tables_have_the_values_astropy_sees", reading::tables_have_the_values_astropy_sees),
         serial("maps_have_the_values_healpy_sees", reading::maps_have_the_values_healpy_sees),
         serial("listed_pixels_are_placed", reading::listed_pixels_are_placed),
+        serial("frames_and_conventions_have_many_names", reading::frames_and_conventions),
         same_bits("written_maps_do_not_depend_on_ranks", &[1, 2, 3, 4], maps::written_maps_do_not_depend_on_ranks),
         same_bits(
             "written_tables_do_not_depend_on_ranks",

@@ -5,7 +5,9 @@ use std::fs;
 use std::path::Path;
 
 use dolmen_core::Complex64;
-use dolmen_io::fits::{Column, ColumnType, Coordinates, FitsFile, Hdu, HduKind, MapFile, Ordering, UNSEEN};
+use dolmen_io::fits::{
+    Column, ColumnType, Coordinates, FitsFile, Hdu, HduKind, MapFile, Ordering, PolarizationConvention, UNSEEN,
+};
 use dolmen_tests::{TestResult, shared};
 use serde_json::Value;
 
@@ -178,6 +180,52 @@ healpy.write_map(sys.argv[1], [m, 2 * m], partial=True, nest=True, coord='G', dt
     for (pixel, value) in (100..600).zip(map.read(0, 100..600)?) {
         let expected = if pixel % 7 == 5 { f64::from(pixel) } else { UNSEEN };
         assert_eq!(value, expected, "pixel {pixel}");
+    }
+    Ok(())
+}
+
+/// Names of frames and conventions as other programs write them. What is not known is told apart from what is not said.
+pub(crate) fn frames_and_conventions() -> TestResult {
+    let folder = tempfile::tempdir()?;
+    let path = folder.path().join("map.fits");
+    let write = |cards: &str| -> TestResult<bool> {
+        let script = format!(
+            "
+import sys, numpy
+from astropy.io import fits
+column = fits.Column(name='M', format='D', array=numpy.arange(12.0))
+table = fits.BinTableHDU.from_columns([column])
+table.header.update({{'PIXTYPE': 'HEALPIX', 'ORDERING': 'RING', 'NSIDE': 1}} | {cards})
+table.writeto(sys.argv[1], overwrite=True)
+"
+        );
+        python(&script, &[&path])
+    };
+    let (c, g, e) = (Coordinates::Celestial, Coordinates::Galactic, Coordinates::Ecliptic);
+    let (cosmo, iau) = (PolarizationConvention::Cosmo, PolarizationConvention::Iau);
+    for (cards, frame, convention) in [
+        ("{'COORDSYS': 'EQU', 'POLCCONV': 'iau'}", Some(c), Some(iau)),
+        ("{'COORDSYS': 'CEL', 'POLCCONV': 'Cosmo'}", Some(c), Some(cosmo)),
+        ("{'COORDSYS': 'galactic'}", Some(g), None),
+        ("{'COORD': 'E'}", Some(e), None),
+        ("{'COORDSYS': ' ', 'COORD': 'C', 'POLCCONV': ''}", Some(c), None),
+        ("{}", None, None),
+    ] {
+        if !write(cards)? {
+            return Ok(());
+        }
+        let map = MapFile::open(&path)?;
+        assert_eq!((map.header().coordinates, map.header().polarization), (frame, convention), "{cards}");
+        map.require_known_words()?;
+    }
+    for (cards, words) in [
+        ("{'COORDSYS': 'HORIZON'}", "COORDSYS is \"HORIZON\", which is not known; expected C (equatorial), G"),
+        ("{'COORD': 'X'}", "COORD is \"X\", which is not known"),
+        ("{'COORDSYS': 'G', 'POLCCONV': 'LEFT'}", "POLCCONV is \"LEFT\", which is not known; expected COSMO or IAU"),
+    ] {
+        write(cards)?;
+        let error = MapFile::open(&path)?.require_known_words().expect_err("not known").to_string();
+        assert!(error.contains(words), "{error}");
     }
     Ok(())
 }

@@ -90,6 +90,11 @@ with h5py.File(sys.argv[1], 'w') as f:
         f.create_dataset(order + 'dst', data=dst)
     f['bool'] = n % 2 == 0
     f['small'] = numpy.array([(b'a', 1.5)], dtype=[('name', 'S8'), ('net', '>f4')])
+    text, ascii = h5py.string_dtype(), h5py.string_dtype('ascii')
+    rows = [('süd', 1.5, b'x'), ('', 2.5, b''), ('a' * 40, 3.5, b'yz')]
+    f['texts'] = numpy.array(rows, dtype=[('name', text), ('net', '<f8'), ('label', ascii)])
+    f.create_dataset('chunked', data=f['texts'][...], chunks=(2,))
+    f['only'] = numpy.array([('a',), ('b',)], dtype=[('name', text)])
     f.attrs['vlen'] = 'text'
     f.attrs['fixed'] = numpy.bytes_('text')
     f.attrs['ascii'] = numpy.array('text'.encode(), dtype=h5py.string_dtype('ascii', 9))
@@ -128,6 +133,16 @@ with h5py.File(sys.argv[1], 'w') as f:
         let small = file.read_table("small")?;
         assert_eq!(small[0].1, TableColumn::Text { bytes: 8, values: vec!["a".into()] });
         assert_eq!(small[1], ("net".into(), TableColumn::Real(vec![1.5])));
+        let texts =
+            |bytes, values: &[&str]| TableColumn::Text { bytes, values: values.iter().map(|&v| v.into()).collect() };
+        let long = "a".repeat(40);
+        for name in ["texts", "chunked"] {
+            let columns = file.read_table(name)?;
+            assert_eq!(columns[0], ("name".into(), texts(40, &["süd", "", &long])), "{name}");
+            assert_eq!(columns[1], ("net".into(), TableColumn::Real(vec![1.5, 2.5, 3.5])), "{name}");
+            assert_eq!(columns[2], ("label".into(), texts(2, &["x", "", "yz"])), "{name}");
+        }
+        assert_eq!(file.read_table("only")?, [("name".into(), texts(1, &["a", "b"]))]);
         for name in ["vlen", "fixed", "ascii", "utf8"] {
             assert_eq!(file.attribute_text("/", name)?, "text", "{name}");
         }
