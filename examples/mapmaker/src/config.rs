@@ -110,14 +110,24 @@ impl Default for DestripeConfig {
     }
 }
 
-/// Output folder, and the map with which results are compared.
-#[derive(Clone, Debug, Default, Deserialize)]
+/// Output folder, files that are written to it, and the map with which results are compared.
+#[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct OutputConfig {
     /// Folder of the results; `--output` on the command line wins.
     pub folder: Option<PathBuf>,
     /// A HEALPix map of the true sky, which the report sets beside the result.
     pub compare: Option<PathBuf>,
+    /// True to write pictures of the maps, which are also in the report.
+    pub pictures: bool,
+    /// True to write the map without destriping.
+    pub binned: bool,
+}
+
+impl Default for OutputConfig {
+    fn default() -> Self {
+        OutputConfig { folder: None, compare: None, pictures: true, binned: true }
+    }
 }
 
 /// A simulated scan with noise.
@@ -144,7 +154,7 @@ pub struct SimulateConfig {
     pub fmin: f64,
     /// Length of a stationary noise interval, in h.
     pub interval: f64,
-    /// Kelvin in one unit of the sky map.
+    /// Kelvin in one unit of a sky map whose columns name no unit of kelvin (TUNIT).
     pub sky_unit: f64,
     /// Frame of the scan and the sky, unless the sky map names one.
     pub frame: Frame,
@@ -237,7 +247,9 @@ fn ordering<'de, D: serde::Deserializer<'de>>(deserializer: D) -> std::result::R
     #[derive(Deserialize)]
     #[serde(rename_all = "lowercase")]
     enum Name {
+        #[serde(alias = "RING")]
         Ring,
+        #[serde(alias = "NESTED")]
         Nested,
     }
     Ok(match Name::deserialize(deserializer)? {
@@ -299,6 +311,11 @@ impl Config {
         }
         if !(self.map.rcond_min > 0.0 && self.map.rcond_min < 1.0) {
             return Err(format!("map.rcond_min is {}, expected a number between 0 and 1", self.map.rcond_min));
+        }
+        if !(self.destripe.enabled || self.output.binned) {
+            return Err(
+                "output.binned and destripe.enabled are false, which leaves no map to write; set one of them".into()
+            );
         }
         let positive = [
             ("destripe.baseline", self.destripe.baseline),

@@ -8,11 +8,13 @@
 
 pub mod baselines;
 pub mod binning;
+pub mod compare;
 pub mod components;
 pub mod config;
 pub mod destripe;
 mod error;
 pub mod figures;
+mod gallery;
 pub mod healpix;
 pub mod maps;
 mod marked_snapshots;
@@ -28,7 +30,9 @@ pub mod run;
 pub mod samples;
 pub mod simulate;
 pub mod sky;
+mod statistics;
 pub mod tod;
+pub mod units;
 mod weight;
 
 pub use error::{Error, Result};

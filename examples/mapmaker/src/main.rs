@@ -1,4 +1,4 @@
-//! The map-maker's command line: `mapmaker run CONFIG`, `mapmaker simulate CONFIG`.
+//! The map-maker's command line: `mapmaker run CONFIG`, `mapmaker simulate CONFIG`, `mapmaker compare MAP REFERENCE`.
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -14,6 +14,7 @@ use dolmen_core::Comm;
 use dolmen_core::text::shown;
 use dolmen_io::hdf5::OpenOptions;
 use dolmen_solvers::{Progress, Request as Wish};
+use mapmaker::compare::{Comparison, compare};
 use mapmaker::config::Config;
 use mapmaker::run::{Outcome, Request, checkpoint_config, run};
 use mapmaker::simulate::{self, simulate};
@@ -45,6 +46,31 @@ enum Command {
         #[arg(long)]
         output: Option<PathBuf>,
     },
+    /// Subtract two maps, and show how large the differences are in parts of the sky.
+    Compare(Compare),
+}
+
+/// The arguments of `mapmaker compare`.
+#[derive(clap::Args)]
+struct Compare {
+    /// HEALPix map (FITS).
+    map: PathBuf,
+    /// Map to subtract, of the same resolution or a coarser one; converted to unit and convention of the first.
+    reference: PathBuf,
+    /// HEALPix map that is not zero in a region to look at alone; may be repeated.
+    #[arg(long = "mask", value_name = "FILE")]
+    masks: Vec<PathBuf>,
+    /// Latitude in degrees, in the frame of the map, below and above which to look; may be repeated.
+    #[arg(long = "latitude", value_name = "DEGREES", value_parser = latitude)]
+    latitudes: Vec<f64>,
+    /// Folder for the difference map and its pictures.
+    #[arg(long)]
+    output: Option<PathBuf>,
+}
+
+fn latitude(text: &str) -> std::result::Result<f64, String> {
+    let degrees = text.parse().ok().filter(|degrees| (0.0..=90.0).contains(degrees));
+    degrees.ok_or_else(|| "expected 0 to 90 degrees".into())
 }
 
 /// The arguments of `mapmaker run`.
@@ -83,6 +109,12 @@ fn execute(comm: &Comm, command: Command, files: &OpenOptions) -> Result<ExitCod
     let say = |text: &str| say(comm, text);
     match command {
         Command::Run(arguments) => return arguments.execute(comm, files),
+        Command::Compare(Compare { map, reference, masks, latitudes, output }) => {
+            let request = Comparison { map, reference, masks, latitudes, folder: output };
+            let compared = compare(comm, &request)?;
+            say(compared.table().trim_end());
+            compared.files.iter().for_each(|file| say(&format!("wrote {}", shown(file))));
+        }
         Command::Simulate { config: path, sky, output } => {
             let (config, _) = load(comm, &path)?;
             let output = tod_or(output, &config, &path, "--output")?;

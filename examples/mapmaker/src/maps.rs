@@ -82,7 +82,7 @@ fn make<const N: usize>(
     let baselines = Baselines::new(comm, &description, config.destripe.baseline)?;
     // Everything that can be wrong with the input is found before the long work starts.
     let layout = Layout::uniform(comm, healpix.pixel_count());
-    let unmasked = mask(comm, config, &healpix, &layout)?;
+    let unmasked = mask(comm, config, &description, &healpix, &layout)?;
     let truth = truth(comm, config, &description, &healpix, &layout)?;
     let read = || Samples::read(comm, &tod, &baselines, healpix, config.map.polarization);
     let (mut samples, pixels) = phases.time("read samples", read)?;
@@ -174,16 +174,23 @@ fn check_any_solved(comm: &Comm, config: &Config, solved: &[bool]) -> Result<()>
 }
 
 /// Returns true for each owned pixel that the mask admits to the solve.
-fn mask(comm: &Comm, config: &Config, healpix: &Healpix, layout: &Layout) -> Result<Vec<bool>> {
+fn mask(
+    comm: &Comm,
+    config: &Config,
+    description: &Description,
+    healpix: &Healpix,
+    layout: &Layout,
+) -> Result<Vec<bool>> {
     let Some(path) = &config.destripe.mask else {
         return Ok(vec![true; layout.local_len()]);
     };
     let file = SkyFile::open(comm, path, healpix, 1)?;
+    file.require_frame(description.frame.coordinates(), "the timelines are")?;
     let values = file.read(comm, healpix, layout, 0)?;
     Ok(values.into_iter().map(|value| value != 0.0 && value != UNSEEN).collect())
 }
 
-/// Returns the true sky at owned pixels, interleaved, in the convention of the map, if there is one to
+/// Returns the true sky at owned pixels, interleaved, in the convention and the unit of the map, if there is one to
 /// compare with.
 fn truth(
     comm: &Comm,
@@ -203,13 +210,14 @@ fn truth(
     };
     let width = columns.len();
     let file = SkyFile::open(comm, path, healpix, columns.end)?;
-    file.require_frame(description.frame)?;
+    file.require_frame(description.frame.coordinates(), "the timelines are")?;
     let mut sky = vec![0.0; layout.local_len() * width];
     for (component, column) in columns.enumerate() {
         let sign = if column == 2 { file.sign_of_u(config.map.polarization) } else { 1.0 };
+        let factor = sign * file.factor_to(&description.units, column, "the timelines are")?;
         let values = file.read(comm, healpix, layout, column)?;
         for (slot, value) in sky.iter_mut().skip(component).step_by(width).zip(values) {
-            *slot = if value == UNSEEN { UNSEEN } else { sign * value };
+            *slot = if value == UNSEEN { UNSEEN } else { factor * value };
         }
     }
     Ok(Some(sky))

@@ -31,18 +31,18 @@ pub fn products(folder: &Path) -> Vec<PathBuf> {
     maps.into_iter().chain(stokes).chain(others).map(|name| folder.join(name)).collect()
 }
 
-/// Creates the folder, removes what a run that was killed has left half-written in it, and proves
+/// Creates the folder, removes what a run that was killed has left half-written of the products, and proves
 /// that files can be made in it, before any work is done.
 ///
 /// # Collective
 ///
 /// # Errors
 /// The folder cannot be created or written.
-pub fn prepare_folder(comm: &Comm, folder: &Path) -> Result<()> {
+pub fn prepare_folder(comm: &Comm, folder: &Path, products: &[PathBuf]) -> Result<()> {
     let prepare = || -> std::io::Result<()> {
         if comm.rank() == 0 {
             std::fs::create_dir_all(folder)?;
-            for product in products(folder) {
+            for product in products {
                 match std::fs::remove_file(product.with_added_extension("tmp")) {
                     Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error),
                     _ => (),
@@ -92,7 +92,8 @@ pub fn write_products(config: &Config, maps: &Maps, history: &[String], folder: 
     };
     let units = maps.description.units.as_str();
     let stokes: Vec<&str> = stokes_names(maps.width).iter().map(|(name, _)| *name).collect();
-    let named = [("map_binned.fits", Some(&maps.binned)), ("map_destriped.fits", maps.destriped.as_ref())];
+    let binned = config.output.binned.then_some(&maps.binned);
+    let named = [("map_binned.fits", binned), ("map_destriped.fits", maps.destriped.as_ref())];
     for (name, values) in named {
         if let Some(values) = values {
             let parts = split(values, maps.width);
@@ -131,7 +132,8 @@ pub fn write_or_rescue(config: &Config, maps: &Maps, history: &[String], folder:
     // Relative to the working folder of each rank, which is one folder if it is to take them.
     for parent in [PathBuf::new(), std::env::temp_dir()] {
         let rescued = parent.join(format!("mapmaker-rescued-{}", number[0]));
-        let written = prepare_folder(comm, &rescued).and_then(|()| write_products(config, maps, history, &rescued));
+        let written = prepare_folder(comm, &rescued, &products(&rescued))
+            .and_then(|()| write_products(config, maps, history, &rescued));
         match written {
             Ok(_) => return Err(Error::Rescued { error, rescued }),
             Err(reason) => reasons.push(reason.to_string()),

@@ -11,7 +11,7 @@ use dolmen_solvers::{Monitor, SolveReport};
 
 use crate::config::Config;
 use crate::error::Result;
-use crate::figures::draw;
+use crate::figures::{draw, residuals};
 use crate::maps::{Maps, make_maps};
 use crate::output::{prepare_folder, products, write_file, write_or_rescue};
 use crate::phases::{PhaseTime, Phases, peak_memory};
@@ -65,12 +65,12 @@ pub fn run(comm: &Comm, request: &Request<'_>, monitor: &mut dyn Monitor<f64>) -
     let start = Instant::now();
     let mut phases = Phases::default();
     keep_inputs(comm, &request.inputs(), &products(folder))?;
-    prepare_folder(comm, folder)?;
+    prepare_folder(comm, folder, &products(folder))?;
     let maps = make_maps(comm, config, &mut phases, monitor, request.resume)?;
     let checksum = phases.time("checksum input", || checksum(comm, &config.input.tod))?;
     let history = history(request, &checksum);
     let mut files = phases.time("write maps", || write_or_rescue(config, &maps, &history, folder))?;
-    let drawn = phases.time("draw pictures", || draw(comm, &maps, folder))?;
+    let drawn = phases.time("draw pictures", || draw(&config.output, &maps, folder))?;
     files.extend(drawn.files);
     let phases = phases.summary(comm);
     let ranks = ranks(comm, &maps, start);
@@ -99,7 +99,8 @@ pub fn run(comm: &Comm, request: &Request<'_>, monitor: &mut dyn Monitor<f64>) -
     if comm.rank() == 0 {
         remove_stale(folder, &files);
     }
-    Ok(Outcome { maps, files, phases, residuals: drawn.residuals })
+    let residuals = residuals(&maps);
+    Ok(Outcome { maps, files, phases, residuals })
 }
 
 /// Removes what an earlier run with other settings left in the folder and this one did not make, so

@@ -27,6 +27,7 @@ use crate::healpix::{Healpix, Ordering};
 use crate::memory::{gigabytes, require};
 use crate::quaternion::Quaternion;
 use crate::tod::{Description, Detector, Observation, ObservationWriter, TodWriter};
+use crate::units::kelvins;
 use noise::{DriftGenerator, NoiseModel, white_noise};
 use scan::focal_plane;
 use sky::SyntheticSky;
@@ -146,6 +147,7 @@ fn read(comm: &Comm, config: &SimulateConfig, path: &Path) -> Result<Sky> {
     open_on_all_ranks(comm, path)?;
     let opened = || -> Result<(MapFile, Healpix)> {
         let file = MapFile::open(path)?;
+        file.require_known_words()?;
         let grid = Healpix::new(file.header().nside, file.header().ordering).expect("invariant: checked on opening");
         match file.columns().count() {
             0..3 => {
@@ -158,7 +160,8 @@ fn read(comm: &Comm, config: &SimulateConfig, path: &Path) -> Result<Sky> {
     let layout = Layout::uniform(comm, grid.pixel_count());
     require_sky(comm, &layout, &shown(path))?;
     let sign = if file.header().polarization == Some(PolarizationConvention::Iau) { -1.0 } else { 1.0 };
-    let factors = [config.sky_unit, config.sky_unit, sign * config.sky_unit];
+    let units: Vec<f64> = file.columns().map(|(_, unit)| kelvins(unit).unwrap_or(config.sky_unit)).collect();
+    let factors = [units[0], units[1], sign * units[2]];
     let mut stokes = vec![0.0; 3 * layout.local_len()];
     for (column, factor) in factors.into_iter().enumerate() {
         let values = comm.agree(file.read(column, layout.range()))?;

@@ -8,6 +8,7 @@ pub mod check;
 mod description;
 mod dolmen;
 mod dst;
+mod flags;
 mod piece;
 mod timeline;
 mod writer;

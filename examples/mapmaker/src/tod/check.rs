@@ -3,9 +3,12 @@
 //! Each rank stops at the first bad sample of its own stretches of time. Of these the earliest in
 //! time, and among those of the lowest detector, is reported: the same on any number of ranks.
 
+use std::f32;
+use std::f64::consts::PI;
 use std::path::Path;
 
 use dolmen_core::Comm;
+use dolmen_io::fits::UNSEEN;
 use dolmen_io::hdf5::Dataset;
 
 use super::description::Detector;
@@ -17,6 +20,10 @@ pub use crate::weight::weight;
 /// Largest size of a signal. Sums of squares over as many samples as a file can hold stay far from the ends of double
 /// precision, with weights that [`weight`] allows.
 const MAX_SIGNAL: f64 = 1e80;
+
+/// Largest longitude and polarization angle, in rad. Of larger ones, double precision has fewer digits than pointing
+/// needs.
+const MAX_ANGLE: f64 = 1e6;
 
 /// An error and the sample that it is about, or the first of the samples that could not be read.
 pub struct Located {
@@ -67,13 +74,18 @@ pub(super) fn invalid(path: &Path, place: impl Into<String>, what: impl Into<Str
     Error::Tod { path: path.to_owned(), place: place.into(), what: what.into() }
 }
 
-/// Refuses the first detector whose samples have an impossible weight.
-pub(super) fn weights(path: &Path, place: &str, detectors: &[Detector], sample_rate: f64) -> Result<()> {
-    for (i, detector) in detectors.iter().enumerate() {
-        weight(detector.net, sample_rate)
-            .map_err(|what| invalid(path, format!("{place}: detector {i} ({})", detector.name), what))?;
-    }
-    Ok(())
+/// Fault of a detector, which matters only if it has a sample that is not flagged.
+pub(super) struct Fault {
+    /// Dataset, row and column.
+    pub(super) place: String,
+    /// Fault, and what would be right.
+    pub(super) what: String,
+}
+
+/// Returns what is wrong with the weight of a detector's samples in an observation.
+pub(super) fn weight_fault(group: &str, number: usize, detector: &Detector, sample_rate: f64) -> Option<Fault> {
+    let fault = |what| Fault { place: format!("{group}: detector {number} ({})", detector.name), what };
+    weight(detector.net, sample_rate).err().map(fault)
 }
 
 /// Refuses a dataset of another shape than `expected`.
@@ -87,19 +99,41 @@ pub(super) fn shape(path: &Path, dataset: &Dataset<'_>, expected: &[u64]) -> Res
 
 /// Refuses a bad value of a signal that is not flagged.
 pub(super) fn signal(value: f64) -> std::result::Result<(), String> {
-    if value.abs() <= MAX_SIGNAL {
+    // Nearly all samples end here.
+    if value.abs() < 1e30 {
         return Ok(());
     }
-    let limit = if value.is_finite() { format!(", above {MAX_SIGNAL:e}") } else { String::new() };
+    let limit = if (value - UNSEEN).abs() <= 1e-5 * UNSEEN.abs() {
+        ", HEALPix's value of pixels that are not observed".to_owned()
+    } else if value.abs() <= MAX_SIGNAL {
+        return Ok(());
+    } else if value.is_finite() {
+        format!(", above {MAX_SIGNAL:e}")
+    } else {
+        String::new()
+    };
     Err(format!("is {value:e}{limit}; flag samples that are not measurements"))
 }
 
 /// Returns the pixel of a direction, or what is wrong with it.
 pub(super) fn pixel(healpix: &Healpix, theta: f64, phi: f64, psi: f64) -> std::result::Result<Pointing, String> {
-    match healpix.pixel(theta, phi) {
-        Some(pixel) if psi.is_finite() => Ok(Pointing { pixel, psi }),
-        _ => Err(format!("looks at theta {theta}, phi {phi}, psi {psi}; expected radians with theta between 0 and pi")),
+    // Pi in single precision lies above pi.
+    let south = if theta <= f64::from(f32::consts::PI) { theta.min(PI) } else { theta };
+    match healpix.pixel(south, phi) {
+        Some(pixel) if phi.abs() <= MAX_ANGLE && psi.abs() <= MAX_ANGLE => Ok(Pointing { pixel, psi }),
+        _ => Err(format!(
+            "looks at theta {theta:?}, phi {phi:?}, psi {psi:?}; expected radians, theta between 0 and pi, phi and psi \
+             between -{MAX_ANGLE:e} and {MAX_ANGLE:e}"
+        )),
     }
+}
+
+/// Refuses a bad polarization angle.
+pub(super) fn angle(psi: f64) -> std::result::Result<f64, String> {
+    if psi.abs() <= MAX_ANGLE {
+        return Ok(psi);
+    }
+    Err(format!("is {psi:?}, expected an angle in rad between -{MAX_ANGLE:e} and {MAX_ANGLE:e}"))
 }
 
 /// Returns the pixel of the map around `pixel` of a grid, or what is wrong with it.
@@ -137,8 +171,25 @@ mod tests {
             assert!(weight(net, rate).is_err(), "{net} {rate}");
         }
         assert!(signal(1e70).is_ok());
+        assert!(signal(-1.6e30).is_ok());
         for value in [f64::NAN, f64::INFINITY, -1e151] {
             assert!(signal(value).is_err(), "{value}");
         }
+        for value in [UNSEEN, f64::from(-1.6375e30_f32)] {
+            assert!(signal(value).unwrap_err().contains("not observed"), "{value}");
+        }
+    }
+
+    #[test]
+    fn pi_in_single_precision_is_the_south_pole() {
+        let healpix = Healpix::new(4, dolmen_io::fits::Ordering::Ring).unwrap();
+        let pole = |theta: f64| pixel(&healpix, theta, 0.1, 0.0).map(|look| look.pixel);
+        assert_eq!(pole(f64::from(f32::consts::PI)), pole(PI));
+        assert!(pole(f64::from(f32::consts::PI).next_up()).is_err());
+        assert!(pole(f64::NAN).is_err());
+        for (phi, psi) in [(UNSEEN, 0.0), (0.0, UNSEEN), (0.0, f64::NAN), (f64::INFINITY, 0.0)] {
+            assert!(pixel(&healpix, 1.0, phi, psi).is_err(), "{phi} {psi}");
+        }
+        assert!(angle(-7.0).is_ok() && angle(UNSEEN).is_err() && angle(f64::NAN).is_err());
     }
 }

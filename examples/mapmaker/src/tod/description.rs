@@ -10,7 +10,8 @@ use crate::quaternion::Quaternion;
 pub struct Detector {
     /// Its name.
     pub name: String,
-    /// White noise, in K sqrt(s).
+    /// White noise, in the unit of the signal times sqrt(s); infinite for a detector whose row of the table is not
+    /// valid and whose samples must all be flagged.
     pub net: f64,
     /// Knee frequency, in Hz.
     pub fknee: f64,
@@ -22,6 +23,14 @@ pub struct Detector {
     pub quaternion: Quaternion,
     /// Polarization efficiency, 0 to 1.
     pub efficiency: f64,
+}
+
+impl Detector {
+    /// Gives the detector the noise of one that measures nothing.
+    pub(super) fn disable(&mut self) {
+        (self.net, self.fknee, self.alpha, self.fmin) = (f64::INFINITY, 0.0, 0.0, 0.0);
+        self.efficiency = 0.0;
+    }
 }
 
 /// A contiguous scan of all detectors.

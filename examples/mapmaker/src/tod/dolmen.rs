@@ -6,8 +6,9 @@ use std::path::Path;
 use dolmen_io::fits::Ordering;
 use dolmen_io::hdf5::{Attribute, Dataset, H5File, TableColumn, Transfer};
 
-use super::check::{self, Located, invalid};
+use super::check::{self, Fault, Located, invalid};
 use super::description::{Description, Detector, Observation};
+use super::flags;
 use super::piece::{Piece, Pointing};
 use super::timeline::{Timeline, earliest};
 use crate::config::{Convention, Frame};
@@ -25,6 +26,8 @@ const UNIT_TOLERANCE: f64 = 1e-6;
 pub struct DolmenTod {
     pub(super) file: H5File,
     pub(super) description: Description,
+    /// Fault of each detector, if it has one.
+    faults: Vec<Option<Fault>>,
 }
 
 impl DolmenTod {
@@ -52,7 +55,7 @@ impl DolmenTod {
             other => return Err(invalid(path, "coordinates", format!("is {other:?}, expected C, G or E"))),
         };
         let units = text("units")?;
-        let detectors = detectors(&file)?;
+        let (mut detectors, mut faults) = detectors(&file)?;
         let names = file.children("observations")?;
         if names.is_empty() {
             return Err(invalid(path, "observations", "has no observation"));
@@ -62,11 +65,22 @@ impl DolmenTod {
             let what = "has no interval, so there is nothing to map; remove the dataset to use all samples";
             return Err(invalid(path, format!("observations/{}/intervals", names[0]), what));
         }
-        Ok(DolmenTod { description: Description { detectors, observations, convention, frame, units }, file })
+        for (i, (detector, fault)) in detectors.iter_mut().zip(&mut faults).enumerate() {
+            let weight_fault = |observation: &Observation| {
+                check::weight_fault(&group(&observation.name), i, detector, observation.sample_rate)
+            };
+            if fault.is_none() {
+                *fault = observations.iter().find_map(weight_fault);
+            }
+            if fault.is_some() {
+                detector.disable();
+            }
+        }
+        Ok(DolmenTod { description: Description { detectors, observations, convention, frame, units }, file, faults })
     }
 
     pub(super) fn reader(&self, observation: usize) -> Result<DolmenReader<'_>> {
-        let group = format!("observations/{}", self.description.observations[observation].name);
+        let group = group(&self.description.observations[observation].name);
         let open = |name: &str| -> Result<Dataset<'_>> {
             Ok(self.file.dataset(&format!("{group}/{name}"))?.with_transfer(Transfer::Independent))
         };
@@ -108,7 +122,7 @@ impl DolmenTod {
             return Err(invalid(self.file.path(), group, what));
         }
         let nside = self.file.attribute_i64(group, "nside")?;
-        let ordering = match self.file.attribute_text(group, "ordering")?.as_str() {
+        let ordering = match self.file.attribute_text(group, "ordering")?.to_ascii_uppercase().as_str() {
             "RING" => Ordering::Ring,
             "NESTED" => Ordering::Nested,
             other => {
@@ -123,8 +137,15 @@ impl DolmenTod {
     }
 }
 
-fn detectors(file: &H5File) -> Result<Vec<Detector>> {
-    const TABLE: &str = "detectors";
+/// Returns the name of an observation's group.
+fn group(name: &str) -> String {
+    format!("observations/{name}")
+}
+
+const TABLE: &str = "detectors";
+
+/// Reads the table of detectors, and what is wrong with each.
+fn detectors(file: &H5File) -> Result<(Vec<Detector>, Vec<Option<Fault>>)> {
     let columns = file.read_table(TABLE)?;
     let column = |name: &str| {
         let found = columns.iter().find(|(column, _)| column == name).map(|(_, values)| values);
@@ -132,6 +153,8 @@ fn detectors(file: &H5File) -> Result<Vec<Detector>> {
     };
     let reals = |name: &str| match column(name)? {
         TableColumn::Real(values) => Ok(values.clone()),
+        #[expect(clippy::cast_precision_loss, reason = "HDF5 rounds integers that are read as floats in the same way")]
+        TableColumn::Integer(values) => Ok(values.iter().map(|&value| value as f64).collect()),
         _ => Err(invalid(file.path(), format!("{TABLE}.{name}"), "is not a column of numbers")),
     };
     let TableColumn::Text { values: names, .. } = column("name")? else {
@@ -142,33 +165,46 @@ fn detectors(file: &H5File) -> Result<Vec<Detector>> {
     };
     let (net, fknee, alpha, fmin) = (reals("net")?, reals("fknee")?, reals("alpha")?, reals("fmin")?);
     let efficiency = reals("pol_efficiency")?;
-    let mut detectors = Vec::with_capacity(names.len());
-    for (i, name) in names.iter().enumerate() {
-        let quaternion = unit_quaternion(quaternions, i)
-            .map_err(|what| invalid(file.path(), format!("{TABLE}[{i}].quaternion"), what))?;
-        if !(net[i] > 0.0 && net[i].is_finite()) {
-            let what = format!("is {}, expected a positive noise level in K sqrt(s)", net[i]);
-            return Err(invalid(file.path(), format!("{TABLE}[{i}].net"), what));
-        }
-        if !(0.0..=1.0).contains(&efficiency[i]) {
-            let what = format!("is {}, expected a number between 0 and 1", efficiency[i]);
-            return Err(invalid(file.path(), format!("{TABLE}[{i}].pol_efficiency"), what));
-        }
-        detectors.push(Detector {
+    if names.is_empty() {
+        return Err(invalid(file.path(), TABLE, "has no detector"));
+    }
+    let detector = |(i, name): (usize, &String)| {
+        let quaternion = unit_quaternion(quaternions, i);
+        let detector = Detector {
             name: name.clone(),
             net: net[i],
             fknee: fknee[i],
             alpha: alpha[i],
             fmin: fmin[i],
-            quaternion,
+            quaternion: *quaternion.as_ref().unwrap_or(&Quaternion::IDENTITY),
             efficiency: efficiency[i],
-        });
-    }
-    if detectors.is_empty() {
-        return Err(invalid(file.path(), TABLE, "has no detector"));
-    }
-    Ok(detectors)
+        };
+        let fault = detector_fault(i, &detector, quaternion.err());
+        (detector, fault)
+    };
+    Ok(names.iter().enumerate().map(detector).unzip())
 }
+
+/// Returns what is wrong with a row of the table.
+fn detector_fault(number: usize, detector: &Detector, quaternion: Option<String>) -> Option<Fault> {
+    let fault = |column: &str, what| Some(Fault { place: format!("{TABLE}[{number}].{column}"), what });
+    if let Some(what) = quaternion {
+        return fault("quaternion", what);
+    }
+    let (net, efficiency) = (detector.net, detector.efficiency);
+    if !(net > 0.0 && net.is_finite()) {
+        let what = format!("is {net}, expected a positive noise level, in the unit of the signal times sqrt(s)");
+        return fault("net", what + FLAG_INSTEAD);
+    }
+    if !(0.0..=1.0).contains(&efficiency) {
+        let what = format!("is {efficiency}, expected a number between 0 and 1");
+        return fault("pol_efficiency", what + FLAG_INSTEAD);
+    }
+    None
+}
+
+/// Advice for detectors that are not used.
+const FLAG_INSTEAD: &str = "; or flag all samples of the detector";
 
 /// Returns the quaternion at `index` in a flat list.
 fn unit_quaternion(values: &[f64], index: usize) -> std::result::Result<Quaternion, String> {
@@ -182,7 +218,7 @@ fn unit_quaternion(values: &[f64], index: usize) -> std::result::Result<Quaterni
 }
 
 fn observation(file: &H5File, name: &str, detectors: &[Detector]) -> Result<Observation> {
-    let group = format!("observations/{name}");
+    let group = group(name);
     let signal = file.dataset(&format!("{group}/signal"))?;
     let [rows, samples] = signal.dimensions()?;
     if rows != detectors.len() as u64 || samples == 0 {
@@ -194,7 +230,6 @@ fn observation(file: &H5File, name: &str, detectors: &[Detector]) -> Result<Obse
         let what = format!("is {sample_rate}, expected a positive rate in Hz");
         return Err(invalid(file.path(), format!("{group}: attribute sample_rate"), what));
     }
-    check::weights(file.path(), &group, detectors, sample_rate)?;
     let intervals = if file.exists(&format!("{group}/intervals")) {
         intervals(file, &format!("{group}/intervals"), samples)?
     } else {
@@ -267,7 +302,7 @@ impl DolmenReader<'_> {
     ) -> Result<Vec<Piece>, Located> {
         let unreadable = |error: Error| Located { time: time.start, detector: detectors.start, error };
         let len = time.end - time.start;
-        let shared = self.flags.as_ref().map(|flags| flags.read_slab::<u8>(&[time.start], &[len]));
+        let shared = self.flags.as_ref().map(|flags| flags::read(flags, None, &[time.start], &[len]));
         let shared = shared.transpose().map_err(|error| unreadable(error.into()))?;
         let boresight = match &self.attitude {
             Attitude::Boresight(dataset) => dataset.read_slab::<f64>(&[time.start, 0], &[len, 4]),
@@ -280,16 +315,20 @@ impl DolmenReader<'_> {
         }))
     }
 
-    fn timeline(&self, detector: usize, time: &Range<u64>, shared: Option<&[u8]>) -> Result<Timeline> {
+    fn timeline(&self, detector: usize, time: &Range<u64>, shared: Option<&[bool]>) -> Result<Timeline> {
         let (start, count) = ([detector as u64, time.start], [1, time.end - time.start]);
         let signal = self.signal.read_slab::<f64>(&start, &count)?;
-        let own = self.detector_flags.as_ref().map(|flags| flags.read_slab::<u8>(&start, &count)).transpose()?;
-        let flagged = (0..signal.len()).map(|i| [shared, own.as_deref()].into_iter().flatten().any(|f| f[i] != 0));
+        let own = self.detector_flags.as_ref().map(|flags| flags::read(flags, None, &start, &count)).transpose()?;
+        let flagged = (0..signal.len()).map(|i| [shared, own.as_deref()].into_iter().flatten().any(|f| f[i]));
         Ok(Timeline { detector, start: time.start, flagged: flagged.collect(), signal })
     }
 
     fn point(&self, healpix: &Healpix, timeline: Timeline, boresight: &[f64]) -> Result<Piece, Located> {
         let (detector, first) = (timeline.detector, timeline.start);
+        if let (Some(fault), Some(good)) = (&self.tod.faults[detector], timeline.flagged.iter().position(|bad| !bad)) {
+            let error = invalid(self.path(), fault.place.clone(), fault.what.clone());
+            return Err(Located { time: first + good as u64, detector, error });
+        }
         let (start, count) = ([detector as u64, first], [1, timeline.signal.len() as u64]);
         let place = |dataset: &Dataset<'_>, i: usize| format!("{}[{detector}, {}]", dataset.name(), first + i as u64);
         let bad = |dataset, i, what| invalid(self.path(), place(dataset, i), what);
@@ -328,10 +367,8 @@ impl DolmenReader<'_> {
                 }
                 let look = |i: usize| {
                     let number = check::coarser_pixel(healpix, grid, pixels[i]).map_err(|what| bad(pixel, i, what))?;
-                    if !angles[i].is_finite() {
-                        return Err(bad(psi, i, format!("is {}, expected an angle in rad", angles[i])));
-                    }
-                    Ok(Pointing { pixel: number, psi: angles[i] })
+                    let angle = check::angle(angles[i]).map_err(|what| bad(psi, i, what))?;
+                    Ok(Pointing { pixel: number, psi: angle })
                 };
                 timeline.point(self.path(), look, signal)
             }

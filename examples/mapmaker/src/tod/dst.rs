@@ -9,6 +9,7 @@ use dolmen_io::hdf5::{Dataset, H5File, Transfer};
 
 use super::check::{Located, invalid, pixel};
 use super::description::{Description, Detector, Observation};
+use super::flags;
 use super::piece::Piece;
 use super::timeline::{Timeline, earliest};
 use crate::config::{InputConfig, Stokes};
@@ -93,18 +94,17 @@ impl DstReader<'_> {
             self.table.read_member_slab::<f64>(name, &start, &count).map_err(|error| located(error.into()))
         };
         let (theta, phi, psi) = (column("THETA")?, column("PHI")?, column("PSI")?);
-        let flags = self.table.read_member_slab::<i64>("FLAG", &start, &count);
-        let flags = flags.map_err(|error| located(error.into()))?;
+        let flagged = flags::read(&self.table, Some("FLAG"), &start, &count);
+        let flagged = flagged.map_err(|error| located(error.into()))?;
         let path = self.tod.file.path();
         let place = |what: &str, sample: usize| format!("{TABLE}[{}].{what}", time.start + sample as u64);
         earliest(detectors.clone().map(|detector| {
             let (name, offset) = self.tod.channels[detector];
-            let flagged = flags.iter().map(|&flag| flag != 0).collect();
             let look = |i: usize| {
                 pixel(healpix, theta[i], phi[i], psi[i].to_radians() + offset)
                     .map_err(|what| invalid(path, place("THETA, PHI, PSI", i), what))
             };
-            let timeline = Timeline { detector, start: time.start, signal: column(name)?, flagged };
+            let timeline = Timeline { detector, start: time.start, signal: column(name)?, flagged: flagged.clone() };
             timeline.point(path, look, |i| place(name, i))
         }))
     }

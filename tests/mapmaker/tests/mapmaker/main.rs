@@ -4,8 +4,10 @@ mod bits;
 mod checkpoints;
 #[path = "../common/mod.rs"]
 mod common;
+mod comparing;
 mod fixture;
 mod fuzz;
+mod inputs;
 mod keeping;
 mod oracle;
 mod programs;
@@ -41,6 +43,13 @@ fn main() -> std::process::ExitCode {
         serial("bad_timelines_are_named", refusals::bad_timelines),
         serial("bad_settings_are_named", refusals::bad_settings),
         serial("odd_input_is_mapped", programs::odd_input),
+        case("flags_and_names_have_many_types", RANKS, inputs::types),
+        case("differences_equal_those_of_numpy", RANKS, comparing::differences),
+        case("outputs_are_left_out_on_request", &[2], comparing::switches),
+        case("the_documented_example_is_mapped", &[1, 3], inputs::documented),
+        case("pointing_may_be_in_single_precision", RANKS, inputs::single_precision),
+        case("other_frames_are_refused", RANKS, inputs::frames),
+        case("skies_are_converted_to_the_unit_of_the_timelines", RANKS, inputs::units),
         serial("healpy_reads_the_maps", programs::healpy),
         serial("the_program_is_built_beside_the_tests", programs::is_beside),
         case("snapshots_of_other_data_are_refused", &[1, 3], oracle::other_data),

@@ -17,7 +17,7 @@ pub(crate) fn damage(from: &Path, name: &str, change: &str) -> TestResult {
     python(&format!("import h5py, sys\nwith h5py.File(sys.argv[1], 'r+') as f:\n    {change}"), &path)
 }
 
-fn python(script: &str, path: &Path) -> TestResult {
+pub(crate) fn python(script: &str, path: &Path) -> TestResult {
     let output = interpreter().arg("-c").arg(script).arg(path).output()?;
     assert!(output.status.success(), "python3: {}", String::from_utf8_lossy(&output.stderr));
     Ok(())

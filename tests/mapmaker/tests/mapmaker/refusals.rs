@@ -89,6 +89,12 @@ pub(crate) fn bad_timelines() -> TestResult {
     let boresight = "f['observations/scan/boresight']";
     let cases: &[(String, &[&str])] = &[
         (format!("{PIXELS} g['psi'][1, 1700] = float('nan')"), &["scan/psi[1, 1700]", "NaN"]),
+        (format!("{PIXELS} g['psi'][1, 1700] = -1.6375e30"), &["scan/psi[1, 1700]", "-1.6375e30"]),
+        (format!("{ANGLES} g['phi'][1, 1700] = -1.6375e30"), &["scan/theta[1, 1700]", "phi -1.6375e30"]),
+        (
+            format!("{signal}[1, 1700] = -1.6375e30"),
+            &["scan/signal[1, 1700]", "HEALPix's value of pixels that are not"],
+        ),
         (format!("{PIXELS} g['pixel'][3, 5] = 3072"), &["scan/pixel[3, 5]", "is 3072", "nside 16", "0 to 3071"]),
         (format!("{PIXELS} g['pixel'][3, 5] = -1"), &["scan/pixel[3, 5]", "is -1"]),
         (format!("{PIXELS} g.attrs['nside'] = 4"), &["scan/pixel", "nside 4", "coarser than map.nside = 8"]),
