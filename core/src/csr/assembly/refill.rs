@@ -8,13 +8,18 @@ use std::rc::Rc;
 
 use crate::csr::assembly::routing::{Place, Routing};
 use crate::csr::assembly::sorted_rows::Duplicates;
+use crate::csr::kernels::ENTRIES_AHEAD;
 use crate::csr::matrix::{CsrMatrix, Shape};
 use crate::error::{Error, Result};
 use crate::index::Gid;
 use crate::memory;
 use crate::profile;
 use crate::scalar::Scalar;
+use crate::simd::prefetch;
 use crate::threads;
+
+/// Entries that are filled at once.
+const AT_ONCE: usize = 8;
 
 /// Destinations of a sequence of triplets in a matrix of one pattern; made by
 /// [`CsrMatrix::plan_refill`] and [`BlockCsrMatrix::plan_refill`](crate::BlockCsrMatrix::plan_refill).
@@ -116,10 +121,14 @@ impl Contributions {
             Some(position) => received[position * width + part],
         };
         let Some(starts) = &self.starts else {
-            let sources = self.sources[first..].iter();
-            for (entry, source) in entries.chunks_exact_mut(width).zip(sources) {
-                for (part, value) in entry.iter_mut().enumerate() {
-                    *value = contribution(source, part);
+            let groups = entries.chunks_mut(AT_ONCE * width).zip(self.sources[first..].chunks(AT_ONCE));
+            for ((entries, sources), number) in groups.zip((first..).step_by(AT_ONCE)) {
+                // Values come mostly in the order of the entries, but for rows that are moved.
+                prefetch(given.as_ptr().wrapping_add((number + ENTRIES_AHEAD) * width), AT_ONCE * width, 0);
+                for (entry, source) in entries.chunks_exact_mut(width).zip(sources) {
+                    for (part, value) in entry.iter_mut().enumerate() {
+                        *value = contribution(source, part);
+                    }
                 }
             }
             return;
