@@ -25,11 +25,14 @@
 
 #[cfg(all(target_arch = "x86_64", not(miri)))]
 mod avx2;
+mod boundary;
 mod clip;
 mod interior;
 mod order;
 mod run;
 mod scalar;
+
+pub(crate) use order::ENTRIES_AHEAD;
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -38,10 +41,11 @@ use crate::csr::assembly::sorted_rows::Rows;
 use crate::csr::parts::serial::SerialCsr;
 use crate::index::{Lid, at, to_lid};
 use crate::scalar::Scalar;
+use crate::simd::prefetch;
 use crate::threads;
-use clip::Clipped;
 use order::{Order, WINDOW, sort_rows};
 use run::{Kind, Run, find_runs, min_run};
+use scalar::Table;
 
 /// Update of the result vector by a product.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -58,8 +62,7 @@ pub(super) enum Update {
 /// kernels: `starts` has one more element than rows, does not decrease and ends
 /// at `columns.len() == values.len()`; every column is below `owned + ghosts`,
 /// and below `owned` in rows of `interior`; `interior` and `boundary` together
-/// hold every row once; the kinds of runs are true; `order` moves rows within windows of general
-/// runs of `interior` only.
+/// hold every row once; the kinds of runs are true; `order` moves rows within windows of general runs only.
 ///
 /// The arrays are shared with whoever takes the matrix as it is ([`LocalCsr::shared`]), and values are
 /// copied when they change while somebody else still has them.
@@ -125,9 +128,17 @@ impl<T: Scalar> LocalCsr<T> {
         let inside = columns.is_empty() || at(largest) < owned + ghosts;
         assert!(inside, "invariant: columns lie in the matrix");
         let (interior, boundary) = find_runs(&starts, &columns, owned, min_run::<T>());
-        let order = sort_rows(&interior, &mut starts, &mut columns, &mut values).map(Arc::new);
+        let order = sort_rows([&interior, &boundary], &mut starts, &mut columns, &mut values).map(Arc::new);
         let pattern = Stored { starts: Arc::new(starts), columns: Arc::new(columns), order };
         let mut matrix = Self { owned, ghosts, pattern, values: Arc::new(values), interior, boundary };
+        matrix.find_uniform();
+        matrix
+    }
+
+    /// Returns a matrix with the same pattern, which both share, and other values.
+    pub(super) fn with_values(&self, values: Vec<T>) -> Self {
+        assert_eq!(values.len(), self.values.len(), "invariant: a value for each column");
+        let mut matrix = Self { values: Arc::new(values), ..self.clone() };
         matrix.find_uniform();
         matrix
     }
@@ -218,6 +229,35 @@ impl<T: Scalar> LocalCsr<T> {
         self.boundary.iter().flat_map(Run::range)
     }
 
+    /// Returns the columns of all entries, as they are stored.
+    pub(super) fn stored_columns(&self) -> &[Lid] {
+        &self.pattern.columns
+    }
+
+    /// Returns this rank's rows, ascending, in ranges; the second item is true for rows that are alike, as
+    /// [`LocalCsr::alike`] says.
+    pub(super) fn runs(&self) -> impl Iterator<Item = (Range<usize>, bool)> {
+        let (mut interior, mut boundary) = (&self.interior[..], &self.boundary[..]);
+        std::iter::from_fn(move || {
+            let of_boundary = match (interior.first(), boundary.first()) {
+                (Some(one), Some(other)) => other.first < one.first,
+                (one, _) => one.is_none(),
+            };
+            let run = if of_boundary { &mut boundary } else { &mut interior }.split_off_first()?;
+            Some((run.range(), run.kind != Kind::General))
+        })
+    }
+
+    /// Asks for entries that are stored a fixed distance behind the place of a row. Rows that are read by their numbers
+    /// jump within a window of storage, so that the processor does not foresee what is next.
+    #[inline(always)]
+    pub(super) fn prefetch_after(&self, row: usize) {
+        let Stored { starts, columns, .. } = &self.pattern;
+        let (from, count) = (starts[row] + ENTRIES_AHEAD, (starts[row + 1] - starts[row]).min(ENTRIES_AHEAD));
+        prefetch(columns.as_ptr().wrapping_add(from), count, 0);
+        prefetch(self.values.as_ptr().wrapping_add(from), count, 0);
+    }
+
     /// Counts the rows from `row` on that are alike, that is, have the columns of the row above plus one
     /// and no ghost column; the second item is true if they have its values too. Few alike rows count as one.
     pub(super) fn alike(&self, row: usize) -> (usize, bool) {
@@ -266,35 +306,11 @@ impl<T: Scalar> LocalCsr<T> {
         self.find_uniform();
     }
 
-    /// Multiplies the rows with ghost columns; other rows of `y` are left alone.
-    ///
-    /// # Panics
-    /// If a vector has the wrong length.
-    pub(super) fn multiply_boundary<const K: usize>(
-        &self,
-        x: [&[T]; K],
-        ghosts: [&[T]; K],
-        y: [&mut [T]; K],
-        update: Update,
-    ) {
-        self.check_lengths(&x, &y);
-        assert!(ghosts.iter().all(|g| g.len() == self.ghosts), "invariant: ghosts were received by this matrix's plan");
-        self.for_rows(y, |rows, mut y| {
-            for row in Clipped::new(&self.boundary, &rows, 0).rows() {
-                let (columns, values) = self.row(row);
-                let mut sums = [T::ZERO; K];
-                for (&c, &value) in columns.iter().zip(values) {
-                    let c = at(c);
-                    for (sum, (x, ghosts)) in sums.iter_mut().zip(x.iter().zip(&ghosts)) {
-                        *sum += value * if c < self.owned { x[c] } else { ghosts[c - self.owned] };
-                    }
-                }
-                for (y, sum) in y.iter_mut().zip(sums) {
-                    let y = &mut y[row - rows.start];
-                    *y = if update == Update::Add { *y + sum } else { sum };
-                }
-            }
-        });
+    /// Returns the arrays as the kernels take them.
+    fn table(&self) -> Table<'_, T> {
+        let Stored { starts, columns, order } = &self.pattern;
+        let rows = order.as_ref().map_or(&[][..], |order| order.rows());
+        Table { starts, columns, values: &self.values, rows }
     }
 
     /// Runs `multiply` on ranges of rows with about as many entries each, each on a thread, with the

@@ -18,8 +18,8 @@ use crate::scalar::Scalar;
 /// Made by [`CsrMatrix::from_rows`], [`CsrMatrix::from_triplets`], [`CsrBuilder`](crate::CsrBuilder)
 /// or [`CsrMatrix::from_local_parts`]; the pattern is then fixed, the values are not. Each rank
 /// holds the entries of the rows that it owns: a value and 4 bytes an entry, 8 bytes a row. The
-/// first adjoint or transposed product, column sum or 1-norm adds the adjoint matrix, as large
-/// again, which is kept until the values change.
+/// first adjoint or transposed product, column sum or 1-norm adds the adjoint matrix, which is kept until the
+/// values change: as large again, or its values only where the pattern is symmetric.
 pub struct CsrMatrix<T> {
     pub(super) shape: Rc<Shape>,
     pub(super) local: LocalCsr<T>,
@@ -103,7 +103,7 @@ impl<T: Scalar> std::fmt::Debug for CsrMatrix<T> {
 }
 
 impl<T: Scalar> CsrMatrix<T> {
-    fn assembled(shape: Rc<Shape>, local: LocalCsr<T>) -> CsrMatrix<T> {
+    pub(super) fn assembled(shape: Rc<Shape>, local: LocalCsr<T>) -> CsrMatrix<T> {
         CsrMatrix { shape, local, adjoint: OnceCell::new(), conjugates: RefCell::default() }
     }
 

@@ -91,6 +91,11 @@ impl Routes {
 
     /// Lays out owned values in the order of the askers: what an import sends.
     pub(super) fn pack<T: Pod>(&self, owned: &[T], width: usize, packed: &mut [T]) {
+        if width == 1 {
+            // Copies of a length that is not known beforehand are calls.
+            packed.iter_mut().zip(&self.positions).for_each(|(slot, &lid)| *slot = owned[at(lid)]);
+            return;
+        }
         for (slot, &lid) in packed.chunks_exact_mut(width.max(1)).zip(&self.positions) {
             slot.copy_from_slice(&owned[at(lid) * width..][..width]);
         }

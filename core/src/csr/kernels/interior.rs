@@ -14,7 +14,7 @@ use super::avx2;
 use super::clip::Clipped;
 use super::run::{Run, min_run};
 use super::scalar::{Table, Vectors, multiply_rows};
-use super::{LocalCsr, Stored, Update};
+use super::{LocalCsr, Update};
 use crate::scalar::Scalar;
 
 impl<T: Scalar> LocalCsr<T> {
@@ -27,9 +27,7 @@ impl<T: Scalar> LocalCsr<T> {
     /// If a vector has the wrong length.
     pub(in crate::csr) fn multiply_interior<const K: usize>(&self, x: [&[T]; K], y: [&mut [T]; K], update: Update) {
         self.check_lengths(&x, &y);
-        let Stored { starts, columns, order } = &self.pattern;
-        let rows = order.as_ref().map_or(&[][..], |order| order.rows());
-        let table = Table { starts, columns, values: &self.values, rows };
+        let table = self.table();
         self.for_rows(y, |rows, y| {
             // From the first of all rows, like the runs.
             let (x, y) = (x.map(<[T]>::as_ptr), y.map(|y| y.as_mut_ptr().wrapping_sub(rows.start)));

@@ -44,11 +44,14 @@ pub(super) fn find_runs(starts: &[usize], columns: &[u32], owned: usize, min_run
         if row(first).iter().any(|&c| at(c) >= owned) {
             push(&mut boundary, first, end, Kind::General);
         } else {
-            // One below the last owned column, so that no row of the run reaches a ghost.
-            let room = row(first).iter().max().map_or(rows, |&c| owned - at(c));
-            let stop = rows.min(first.saturating_add(room));
-            while end < stop && is_shifted(row(end - 1), row(end)) {
-                end += 1;
+            // Most rows of a matrix without runs end here.
+            if end < rows && is_shifted(row(first), row(end)) {
+                // One below the last owned column, so that no row of the run reaches a ghost.
+                let room = row(first).iter().max().map_or(rows, |&c| owned - at(c));
+                let stop = rows.min(first.saturating_add(room));
+                while end < stop && is_shifted(row(end - 1), row(end)) {
+                    end += 1;
+                }
             }
             let long = end - first >= min_run;
             push(&mut interior, first, end, if long { Kind::Shifted } else { Kind::General });

@@ -63,6 +63,40 @@ impl<T: Scalar, const K: usize> Vectors<T, K> {
 #[inline(never)]
 pub(super) unsafe fn multiply_rows<T: Scalar, const K: usize>(a: Table<'_, T>, run: &Run, v: Vectors<T, K>) {
     // SAFETY: the caller's promise.
+    unsafe { each_row(a, run, v, |k, c| *v.x[k].add(c)) }
+}
+
+/// Computes one row after the other, where columns from `owned` on are entries of `ghosts`. To choose between
+/// two addresses costs less than a branch that nobody foresees.
+///
+/// # Safety
+/// As [`multiply`](super::interior::multiply), but columns that are not indices of each `x`, of `owned` entries, are so
+/// of each of `ghosts` when `owned` is taken from them.
+#[inline(never)]
+pub(super) unsafe fn multiply_boundary_rows<T: Scalar, const K: usize>(
+    a: Table<'_, T>,
+    run: &Run,
+    v: Vectors<T, K>,
+    ghosts: [*const T; K],
+    owned: usize,
+) {
+    let ghosts = ghosts.map(|ghosts| ghosts.wrapping_sub(owned));
+    // SAFETY: the caller's promise.
+    unsafe { each_row(a, run, v, |k, c| *if c < owned { v.x[k] } else { ghosts[k] }.wrapping_add(c)) }
+}
+
+/// Computes one row after the other, where `entry_of(k, c)` returns entry `c` of operand `k`.
+///
+/// # Safety
+/// As [`multiply`](super::interior::multiply), where `entry_of` takes each column of the rows.
+#[inline(always)]
+unsafe fn each_row<T: Scalar, const K: usize>(
+    a: Table<'_, T>,
+    run: &Run,
+    v: Vectors<T, K>,
+    entry_of: impl Fn(usize, usize) -> T,
+) {
+    // SAFETY: the caller's promise.
     unsafe {
         let mut from = *a.starts.get_unchecked(at(run.first));
         for place in run.range() {
@@ -70,8 +104,8 @@ pub(super) unsafe fn multiply_rows<T: Scalar, const K: usize>(a: Table<'_, T>, r
             let mut sums = [T::ZERO; K];
             for entry in from..to {
                 let (c, value) = (at(*a.columns.get_unchecked(entry)), *a.values.get_unchecked(entry));
-                for (sum, x) in sums.iter_mut().zip(v.x) {
-                    *sum += value * *x.add(c);
+                for (k, sum) in sums.iter_mut().enumerate() {
+                    *sum += value * entry_of(k, c);
                 }
             }
             v.write(row_at(a.rows, place), sums);

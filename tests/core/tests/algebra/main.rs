@@ -9,6 +9,7 @@ mod findings;
 mod matrices;
 mod parts;
 mod products;
+mod transposes;
 
 use dolmen_core::{Complex32, Complex64};
 use dolmen_tests::{case, same_bits};
@@ -34,6 +35,9 @@ fn main() -> std::process::ExitCode {
         case("bad_shapes", &[1, 2, 3], errors::shapes),
         case("plans_of_other_patterns", &[1, 2, 3], errors::plans),
         case("plans_serve_rebuilt_matrices", &[1, 2, 3], products::rebuilt),
+        case("transposes_of_all_small_patterns", &[1, 2, 3, 4], transposes::small),
+        case("transposes_of_symmetric_patterns", &[1, 2, 3, 4], transposes::large),
+        case("transposes_of_rows_that_end_late", &[1, 2], transposes::ends_of_rows),
         case("facts_of_real_squares", &[1, 3], matrices::facts::<f64>),
         case("facts_of_complex_squares", &[1, 2, 4], matrices::facts::<Complex64>),
     ])
