@@ -17,6 +17,7 @@ mod binned;
 mod blocked;
 mod chunks;
 mod parts;
+mod products;
 mod summands;
 mod update;
 
@@ -25,11 +26,15 @@ use std::cell::RefCell;
 use crate::comm::disagreement::Disagreement;
 use crate::comm::{Comm, Sum};
 use crate::layout::Layout;
+use crate::reduce::products::Products;
 use crate::reduce::summands::{Pairs, Summands};
 use crate::scalar::{Real, Scalar};
 
 pub use binned::BinnedSum;
 pub(crate) use update::{update_entries, update_sums};
+
+/// Columns from which on their products are taken in tiles.
+const FEW: usize = 3;
 
 /// Algorithm of sums over all ranks.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -104,6 +109,22 @@ pub(crate) fn dot_sums<'v, T: Scalar, S: Scalar>(
     }
     let sign = if form == Form::Conjugated { 1.0 } else { -1.0 };
     sums(layout, summation, out, operands, |a: T, b: T| complex_product(sign, a, b))
+}
+
+/// Reproducible inner products of each column of `columns[0]` with each of `columns[1]` over all ranks, in one
+/// reduction, column after column of the result. Columns are this rank's entries of vectors that live on `layout`, one
+/// after the other, and complex ones of the left are conjugated.
+///
+/// # Collective
+pub(crate) fn gram_sums<T: Scalar>(layout: &Layout, columns: [&[T]; 2], out: &mut [T]) -> Result<(), Disagreement> {
+    let rows = layout.local_len();
+    let counts = columns.map(|columns| columns.len() / rows.max(1));
+    if !T::COMPLEX && counts.into_iter().all(|count| count >= FEW) {
+        return add_up(layout, Reduction::Reproducible.into(), out, &mut Products { columns, counts, rows });
+    }
+    let column = |side: usize, number: usize| &columns[side][number * rows..][..rows];
+    let operands = |at: usize| [column(0, at % counts[0].max(1)), column(1, at / counts[0].max(1))];
+    dot_sums(layout, Reduction::Reproducible.into(), Form::Conjugated, out, operands)
 }
 
 /// Returns `a b` of real numbers.

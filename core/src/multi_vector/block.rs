@@ -13,7 +13,7 @@ use crate::layout::Layout;
 use crate::multi_vector::MultiVector;
 use crate::powers_of_two::inverse_power_of_two;
 use crate::profile::entrywise;
-use crate::reduce::{Form, Reduction, Summation, add_ranks, dot_sums, real_sums};
+use crate::reduce::{Form, Reduction, Summation, add_ranks, dot_sums, gram_sums, real_sums};
 use crate::scalar::{Real, Scalar};
 use crate::scaling::SAFE_SQUARES;
 use crate::simd;
@@ -108,8 +108,7 @@ impl<T: Scalar> MultiVector<T> {
             T::gemm(true, [self.columns, y.columns, rows], T::ONE, &self.owned, &y.owned, T::ZERO, sums);
             return add_ranks(self.comm(), sums).map_err(differs);
         }
-        let columns = |at: usize| [self.column(at % self.columns), y.column(at / self.columns)];
-        dot_sums(&self.layout, reduction.into(), Form::Conjugated, sums, columns).map_err(differs)
+        gram_sums(&self.layout, [&self.owned, &y.owned], sums).map_err(differs)
     }
 
     /// Computes the inner products of columns, in double precision: `out[j]` is that of column `j` of `self` and

@@ -138,7 +138,7 @@ fn largest(values: &[f64]) -> f64 {
 
 impl BinnedSum {
     /// Returns true if the sum of this number alone certainly is the number itself: bins keep all of its bits.
-    pub(super) fn keeps(value: f64) -> bool {
+    pub(crate) fn keeps(value: f64) -> bool {
         const KEPT: std::ops::Range<f64> = 1e-280..1e280;
         value.to_bits() == 0 || KEPT.contains(&value.abs())
     }

@@ -3,11 +3,14 @@
 //! Random entries are a function of seed, stream and global index, so a vector is the same on any
 //! number of ranks. Entries that are set from anywhere travel to their owners by a sparse exchange.
 
+use std::collections::BTreeMap;
+
 use bytemuck::{Pod, Zeroable};
 
 use crate::error::{Error, Result};
 use crate::index::Gid;
 use crate::layout::{Layout, Run};
+use crate::memory;
 use crate::random::Philox;
 use crate::reduce::BinnedSum;
 use crate::scalar::{Real, Scalar};
@@ -16,6 +19,9 @@ use crate::vector::Vector;
 /// Random numbers that are drawn at once.
 const DRAWN: usize = 512;
 
+/// Number of positions for one entry from which on entries are sorted by comparing them.
+const SPARSE: usize = 8;
+
 /// An entry on its way to its owner. Double precision holds all four scalars exactly.
 #[repr(C)]
 #[derive(Clone, Copy, Pod, Zeroable)]
@@ -23,6 +29,9 @@ struct Entry {
     row: Gid,
     parts: [f64; 2],
 }
+
+/// Entries by the ranks that they are sent to.
+type Messages = Vec<(usize, Vec<Entry>)>;
 
 impl Entry {
     fn value<T: Scalar>(&self) -> T {
@@ -55,10 +64,8 @@ impl<T: Scalar> Vector<T> {
     /// # Errors
     /// [`Error::IndexOutOfRange`], agreed over the ranks; nothing is changed then.
     pub fn set_entries(&mut self, entries: &[(Gid, T)]) -> Result<()> {
-        for entry in self.to_owners("set_entries", entries)? {
-            let position = self.owned_position(entry.row);
-            self.owned[position] = entry.value();
-        }
+        let parts = self.to_owners("set_entries", entries)?;
+        parts.into_iter().flatten().for_each(|(position, value)| self.owned[position] = value);
         Ok(())
     }
 
@@ -72,18 +79,10 @@ impl<T: Scalar> Vector<T> {
     /// # Errors
     /// [`Error::IndexOutOfRange`], agreed over the ranks; nothing is changed then.
     pub fn add_entries(&mut self, entries: &[(Gid, T)]) -> Result<()> {
-        let mut entries = self.to_owners("add_entries", entries)?;
-        entries.sort_by_key(|entry| entry.row);
-        for same in entries.chunk_by(|a, b| a.row == b.row) {
-            let mut sums = [BinnedSum::default(); 2];
-            for entry in same {
-                let value: T = entry.value();
-                sums[0].add(&[value.re().to_f64()]);
-                sums[1].add(&[value.im().to_f64()]);
-            }
-            let position = self.owned_position(same[0].row);
-            self.owned[position] += T::from_parts(sums[0].value(), sums[1].value());
-        }
+        let [lower, mut entries, higher] = self.to_owners("add_entries", entries)?;
+        entries.extend([lower, higher].iter().flatten());
+        let mut parts = Vec::new();
+        by_position(entries, self.owned.len(), |position, same| self.owned[position] += sum(same, &mut parts));
         Ok(())
     }
 
@@ -117,23 +116,32 @@ impl<T: Scalar> Vector<T> {
         Ok(values)
     }
 
-    /// Sends entries to their owners; returns those for this rank, by ascending rank.
-    fn to_owners(&self, what: &'static str, entries: &[(Gid, T)]) -> Result<Vec<Entry>> {
-        let messages = self.comm().agree(self.by_owner(what, entries))?;
-        Ok(self.comm().sparse_exchange(&messages).into_iter().flat_map(|(_, entries)| entries).collect())
+    /// Sends entries to their owners; returns positions and values of those for this rank: from lower ranks, its own,
+    /// and from higher ranks, each by ascending rank.
+    fn to_owners(&self, what: &'static str, entries: &[(Gid, T)]) -> Result<[Vec<(usize, T)>; 3]> {
+        let (own, messages) = self.comm().agree(self.by_owner(what, entries))?;
+        let received = self.comm().sparse_exchange(&messages);
+        let (lower, higher) = received.split_at(received.partition_point(|&(rank, _)| rank < self.comm().rank()));
+        let placed = |entry: &Entry| (self.owned_position(entry.row), entry.value());
+        let all = |parts: &[(usize, Vec<Entry>)]| parts.iter().flat_map(|(_, entries)| entries).map(placed).collect();
+        Ok([all(lower), own, all(higher)])
     }
 
-    /// Returns the entries grouped by owner, otherwise in the given order.
-    fn by_owner(&self, what: &'static str, entries: &[(Gid, T)]) -> Result<Vec<(usize, Vec<Entry>)>> {
-        self.require_rows(what, entries.iter().map(|(row, _)| row))?;
-        let rows: Vec<Gid> = entries.iter().map(|(row, _)| *row).collect();
-        let positions = self.positions_by_owner(&rows);
-        let entry = |position: usize| {
-            let (row, value) = entries[position];
-            Entry { row, parts: [value.re().to_f64(), value.im().to_f64()] }
-        };
-        let of_one = |group: &[(usize, usize)]| (group[0].0, group.iter().map(|(_, at)| entry(*at)).collect());
-        Ok(positions.chunk_by(|a, b| a.0 == b.0).map(of_one).collect())
+    /// Returns positions and values of own entries, and other ranks' entries by owner, otherwise in the given order.
+    fn by_owner(&self, what: &'static str, entries: &[(Gid, T)]) -> Result<(Vec<(usize, T)>, Messages)> {
+        let mut own = memory::with_capacity(entries.len());
+        let mut foreign = BTreeMap::<usize, Vec<Entry>>::new();
+        for &(row, value) in entries {
+            if let Some(position) = self.layout.global_to_owned(row) {
+                own.push((position, value));
+            } else if let Some(owner) = self.layout.owner(row) {
+                let parts = [value.re().to_f64(), value.im().to_f64()];
+                foreign.entry(owner).or_default().push(Entry { row, parts });
+            } else {
+                return Err(Error::IndexOutOfRange { what, index: row, bound: self.global_len() });
+            }
+        }
+        Ok((own, foreign.into_iter().collect()))
     }
 
     fn require_rows<'r>(&self, what: &'static str, mut rows: impl Iterator<Item = &'r Gid>) -> Result<()> {
@@ -155,6 +163,54 @@ impl<T: Scalar> Vector<T> {
     fn owned_position(&self, row: Gid) -> usize {
         self.layout.global_to_owned(row).expect("invariant: entries are sent to their owner")
     }
+}
+
+/// Calls `f` with each of `len` positions that is among the entries, ascending, and with all its values in any order.
+fn by_position<T: Scalar>(mut entries: Vec<(usize, T)>, len: usize, mut f: impl FnMut(usize, &[T])) {
+    if entries.len() < len / SPARSE {
+        entries.sort_unstable_by_key(|&(position, _)| position);
+        let mut values = Vec::new();
+        for same in entries.chunk_by(|a, b| a.0 == b.0) {
+            values.clear();
+            values.extend(same.iter().map(|&(_, value)| value));
+            f(same[0].0, &values);
+        }
+        return;
+    }
+    // A counting sort: `ends` are first the starts.
+    let mut ends = memory::zeros::<usize>(len + 1);
+    entries.iter().for_each(|&(position, _)| ends[position + 1] += 1);
+    (0..len).for_each(|position| ends[position + 1] += ends[position]);
+    let mut values = memory::zeros::<T>(entries.len());
+    for (position, value) in entries {
+        values[ends[position]] = value;
+        ends[position] += 1;
+    }
+    let mut start = 0;
+    for (position, &end) in ends[..len].iter().enumerate() {
+        if start < end {
+            f(position, &values[start..end]);
+        }
+        start = end;
+    }
+}
+
+/// Computes the sum of some numbers, which does not depend on their order. `parts` is memory for the work.
+fn sum<T: Scalar>(values: &[T], parts: &mut Vec<f64>) -> T {
+    let mut of = |part: fn(&T) -> f64| {
+        if let [one] = values
+            && BinnedSum::keeps(part(one))
+        {
+            return part(one);
+        }
+        parts.clear();
+        parts.extend(values.iter().map(part));
+        let mut sum = BinnedSum::default();
+        sum.add(parts);
+        sum.value()
+    };
+    let re = of(|value| value.re().to_f64());
+    T::from_parts(re, if T::COMPLEX { of(|value| value.im().to_f64()) } else { 0.0 })
 }
 
 /// Uniform numbers for this rank's entries on a layout.
