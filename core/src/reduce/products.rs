@@ -120,7 +120,7 @@ fn add_rows<T: Scalar>(
 /// Returns the sums of one block of each column of a tile with each other one.
 fn tile<T: Scalar>(left: [&[T]; LEFT], right: [&[T]; RIGHT]) -> [[f64; RIGHT]; LEFT] {
     let (Some(left), Some(right)) = (whole(left), whole(right)) else {
-        return left.map(|a| right.map(|b| add_block(a, b, real_product, |_| {})[0]));
+        return left.map(|a| right.map(|b| add_block(a, b, real_product)[0]));
     };
     #[cfg(all(target_arch = "x86_64", not(miri)))]
     {
