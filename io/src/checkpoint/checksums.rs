@@ -6,12 +6,25 @@
 //! memory.
 
 use bytemuck::{Pod, Zeroable};
-use crc32c::{crc32c, crc32c_append, crc32c_combine};
+use crc_fast::{CrcAlgorithm, Digest, checksum, checksum_combine};
 use dolmen_core::Comm;
 use std::ops::Range;
 
+/// CRC-32C, by its name in the catalog of CRCs.
+const CRC_32C: CrcAlgorithm = CrcAlgorithm::Crc32Iscsi;
+
 /// The size of a block. It is a part of the format.
 pub(super) const BLOCK: u64 = 1 << 20;
+
+/// Returns the CRC-32C of some bytes.
+pub(super) fn crc32c(bytes: &[u8]) -> u32 {
+    narrow(checksum(CRC_32C, bytes))
+}
+
+/// The crate computes all CRCs in 64 bits.
+fn narrow(crc: u64) -> u32 {
+    u32::try_from(crc).expect("invariant: a CRC of 32 bits")
+}
 
 /// The checksum of a part of a block.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Pod, Zeroable)]
@@ -70,7 +83,8 @@ fn joined(mut parts: Vec<Part>) -> Vec<Part> {
     for part in parts {
         match all.last_mut() {
             Some(last) if part.follows(last) => {
-                last.crc = crc32c_combine(last.crc, part.crc, part.bytes as usize);
+                let [before, after] = [last.crc, part.crc].map(u64::from);
+                last.crc = narrow(checksum_combine(CRC_32C, before, after, u64::from(part.bytes)));
                 last.bytes += part.bytes;
             }
             _ => all.push(part),
@@ -80,16 +94,19 @@ fn joined(mut parts: Vec<Part>) -> Vec<Part> {
 }
 
 /// The checksum of what is read piece by piece.
-#[derive(Default)]
-pub(super) struct Running(u32);
+pub(super) struct Running(Digest);
 
 impl Running {
+    pub(super) fn new() -> Running {
+        Running(Digest::new(CRC_32C))
+    }
+
     pub(super) fn add(&mut self, bytes: &[u8]) {
-        self.0 = crc32c_append(self.0, bytes);
+        self.0.update(bytes);
     }
 
     pub(super) fn value(&self) -> u32 {
-        self.0
+        narrow(self.0.finalize())
     }
 }
 

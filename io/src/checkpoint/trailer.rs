@@ -8,9 +8,8 @@
 //! the HDF5 file, 8; the CRC-32C of its bytes outside of the vectors, 4; of the trailer so far, 4;
 //! the number of vectors, 8; and `DOLMENck`.
 
-use super::checksums::Running;
+use super::checksums::{Running, crc32c};
 use crate::regular_file::open_regular;
-use crc32c::crc32c;
 use std::fs::File;
 use std::io::{self, Seek, SeekFrom, Write};
 use std::ops::Range;
@@ -88,7 +87,7 @@ fn region(bytes: &[u8; 16]) -> Range<u64> {
 
 /// Returns the checksum of the first `length` bytes that are not in one of the regions.
 fn checksum_outside(file: &File, length: u64, regions: &[Range<u64>]) -> io::Result<u32> {
-    let mut sum = Running::default();
+    let mut sum = Running::new();
     let mut buffer = Vec::new();
     let mut start = 0;
     for region in regions.iter().cloned().chain(std::iter::once(length..length)) {
