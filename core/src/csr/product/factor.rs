@@ -5,7 +5,7 @@ use std::ops::Range;
 use crate::csr::assembly::sorted_rows::Rows;
 use crate::csr::ghost_columns::Numbers;
 use crate::csr::kernels::LocalCsr;
-use crate::index::{Lid, at, to_lid};
+use crate::index::{Lid, at};
 use crate::memory;
 use crate::scalar::Scalar;
 
@@ -28,9 +28,10 @@ impl<'m, T: Scalar> Factor<'m, T> {
     pub(super) fn with_singles(own: &'m LocalCsr<T>, numbers: &'m Numbers, imported: &'m Rows<T>) -> Factor<'m, T> {
         let mut factor = Factor::new(own, numbers, imported);
         if own.has_single_entries() && imported.starts.windows(2).all(|pair| pair[1] - pair[0] == 1) {
-            let rows = to_lid("rows", own.rows() + imported.values.len()).expect("invariant: columns were counted");
-            let mut singles = Vec::with_capacity(at(rows));
-            (0..rows).for_each(|row| factor.each(row, |column, value| singles.push((column, value))));
+            let (_, columns, values) = own.in_order().expect("invariant: rows of one entry are not moved");
+            let mut singles = memory::with_capacity(own.rows() + imported.values.len());
+            singles.extend(columns.iter().zip(values.iter()).map(|(&column, &value)| (numbers.of(column), value)));
+            singles.extend(imported.columns.iter().copied().zip(imported.values.iter().copied()));
             factor.singles = Some(singles);
         }
         factor
