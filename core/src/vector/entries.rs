@@ -278,6 +278,41 @@ mod tests {
     }
 
     #[test]
+    fn entries_are_grouped_by_position() {
+        // Few entries are sorted, many are counted; positions 3 and 4 of 5 get none.
+        for (len, count) in [(5, 0), (5, 40), (5, 1), (4000, 60), (4000, 3000)] {
+            let entries: Vec<(usize, f64)> =
+                (0..count).map(|i: u16| (usize::from(i) * 7919 % 3, f64::from(i))).collect();
+            let entries: Vec<_> =
+                entries.into_iter().enumerate().map(|(i, (p, v))| (p + i % 2 * (len - 5), v)).collect();
+            let mut expected = std::collections::BTreeMap::<usize, Vec<f64>>::new();
+            entries.iter().for_each(|&(position, value)| expected.entry(position).or_default().push(value));
+            let mut found = Vec::new();
+            by_position(entries, len, |position, values| {
+                let mut values = values.to_vec();
+                values.sort_unstable_by(f64::total_cmp);
+                found.push((position, values));
+            });
+            assert_eq!(found, expected.into_iter().collect::<Vec<_>>(), "{count} entries of {len} positions");
+        }
+    }
+
+    #[test]
+    fn sums_are_exact_ones() {
+        let exact = |values: &[f64]| {
+            let mut sum = BinnedSum::default();
+            values.iter().for_each(|&value| sum.add(&[value]));
+            sum.value().to_bits()
+        };
+        let tiny = f64::from_bits(3);
+        for values in [&[1.5][..], &[-0.0], &[tiny], &[1e300], &[1e16, 1.0, -1e16], &[0.1, 0.2], &[f64::INFINITY]] {
+            assert_eq!(sum(values, &mut Vec::new()).to_bits(), exact(values), "{values:?}");
+            let parts: Vec<Complex64> = values.iter().map(|&value| Complex64::new(value, -value)).collect();
+            assert_eq!(sum(&parts, &mut Vec::new()).re.to_bits(), exact(values), "{values:?}");
+        }
+    }
+
+    #[test]
     fn single_precision_stays_below_one() {
         assert_eq!(below_one::<f64>(1.0 - f64::EPSILON / 2.0), 1.0 - f64::EPSILON / 2.0);
         let largest = <f32 as Real>::from_f64(below_one::<f32>(1.0 - f64::EPSILON / 2.0));
