@@ -81,13 +81,56 @@ impl<S: Stored> ColumnBlockMatrix<S> {
         column_ids: &[Gid],
         values: Vec<S>,
     ) -> Result<ColumnBlockMatrix<S>> {
-        let comm = rows.comm();
+        Self::agreed(rows, columns, shape, || gathered(rows, columns, shape, row_ids, column_ids, values))
+    }
+
+    /// Creates the matrix from this rank's rows: the block rows in which it has blocks, ascending; the first block of
+    /// each, and the number of all blocks; for each block the number of its column among those that this rank owns,
+    /// and its values, by columns. Blocks at the same place add up; nothing is copied.
+    ///
+    /// # Collective
+    ///
+    /// # Errors
+    /// On all ranks alike, those of [`ColumnBlockMatrix::new`], and [`Error::NotRows`] if rows or first blocks do not
+    /// ascend.
+    pub fn from_rows(
+        rows: &Layout,
+        columns: &Layout,
+        shape: [usize; 2],
+        row_ids: Vec<Gid>,
+        starts: Vec<usize>,
+        column_numbers: Vec<Lid>,
+        values: Vec<S>,
+    ) -> Result<ColumnBlockMatrix<S>> {
+        Self::agreed(rows, columns, shape, || {
+            require_rows(&row_ids, &starts, column_numbers.len())?;
+            require_last(&row_ids, rows)?;
+            let bound = columns.local_len() as u64;
+            if let Some(&index) = column_numbers.iter().find(|&&number| u64::from(number) >= bound) {
+                return Err(Error::IndexOutOfRange { what: "column of a block", index: index.into(), bound });
+            }
+            require_length("values of the blocks of a matrix", column_numbers.len() * shape[0] * shape[1], &values)?;
+            let blocks = Blocks::new(shape, starts, column_numbers, values);
+            if let Some(at) = blocks.values().iter().position(|value| !value.widened().is_finite()) {
+                let (block, part) = (at / (shape[0] * shape[1]), at % (shape[0] * shape[1]));
+                let row = row_ids[blocks.starts.partition_point(|&start| start <= block) - 1];
+                return Err(not_finite(shape, row, columns.range().start + u64::from(blocks.columns[block]), part));
+            }
+            Ok((IndexMap::new(row_ids)?, blocks))
+        })
+    }
+
+    /// Finishes a matrix whose blocks one function gives.
+    fn agreed(
+        layout: &Layout,
+        columns: &Layout,
+        shape: [usize; 2],
+        blocks: impl FnOnce() -> Result<(IndexMap, Blocks<S>)>,
+    ) -> Result<ColumnBlockMatrix<S>> {
+        let comm = layout.comm();
         let [r, c] = shape;
         comm.compare(|| format!("blocks of a matrix by columns: {r} x {c}"));
-        let gathered =
-            check(rows, columns, shape).and_then(|()| gathered(rows, columns, shape, row_ids, column_ids, values));
-        let layout = rows;
-        let (rows, blocks) = comm.agree(gathered)?;
+        let (rows, blocks) = comm.agree(check(layout, columns, shape).and_then(|()| blocks()))?;
         let [range, domain] = [layout.refined(r)?, columns.refined(c)?];
         let plan = ExchangePlan::new(layout, &rows)?;
         let sums = RefCell::new(vec![0.0; plan.copies_len() * r]);
@@ -147,6 +190,39 @@ fn check(rows: &Layout, columns: &Layout, [r, c]: [usize; 2]) -> Result<()> {
     Ok(())
 }
 
+fn require_length<T>(what: &'static str, expected: usize, found: &[T]) -> Result<()> {
+    let found = found.len();
+    if found == expected { Ok(()) } else { Err(Error::LocalLength { what, expected, found }) }
+}
+
+/// Refuses rows outside the layout.
+fn require_last(row_ids: &[Gid], rows: &Layout) -> Result<()> {
+    let bound = rows.global_len();
+    let outside = row_ids.iter().find(|&&row| row >= bound);
+    outside.map_or(Ok(()), |&index| Err(Error::IndexOutOfRange { what: "row of a block", index, bound }))
+}
+
+/// Refuses rows that do not ascend, and first blocks that do not.
+fn require_rows(row_ids: &[Gid], starts: &[usize], blocks: usize) -> Result<()> {
+    let what = if !row_ids.is_sorted_by(|one, next| one < next) {
+        "the block rows do not ascend"
+    } else if starts.len() != row_ids.len() + 1 || !starts.is_sorted() {
+        "the first blocks of rows do not ascend, one for each row and their end"
+    } else if starts[0] != 0 || starts[row_ids.len()] != blocks {
+        "the first blocks of rows do not run from 0 to the number of blocks"
+    } else {
+        return Ok(());
+    };
+    Err(Error::NotRows { reason: what.into() })
+}
+
+/// Names the entry of a block.
+fn not_finite(shape: [usize; 2], row: Gid, column: Gid, part: usize) -> Error {
+    let row = row * shape[0] as u64 + (part % shape[0]) as u64;
+    let column = column * shape[1] as u64 + (part / shape[0]) as u64;
+    Error::NotFinite { operation: OPERATION, row, column }
+}
+
 /// Brings blocks into ascending rows; returns the rows that there are.
 fn gathered<S: Stored>(
     rows: &Layout,
@@ -157,23 +233,12 @@ fn gathered<S: Stored>(
     values: Vec<S>,
 ) -> Result<(IndexMap, Blocks<S>)> {
     let (count, len) = (row_ids.len(), shape[0] * shape[1]);
-    for (what, expected, found) in [
-        ("columns of the blocks of a matrix", count, column_ids.len()),
-        ("values of the blocks of a matrix", count * len, values.len()),
-    ] {
-        if expected != found {
-            return Err(Error::LocalLength { what, expected, found });
-        }
-    }
-    let bound = rows.global_len();
-    if let Some(&index) = row_ids.iter().find(|&&row| row >= bound) {
-        return Err(Error::IndexOutOfRange { what: "row of a block", index, bound });
-    }
+    require_length("columns of the blocks of a matrix", count, column_ids)?;
+    require_length("values of the blocks of a matrix", count * len, &values)?;
+    require_last(&row_ids, rows)?;
     if let Some(at) = values.iter().position(|value| !value.widened().is_finite()) {
         let (block, part) = (at / len, at % len);
-        let row = row_ids[block] * shape[0] as u64 + (part % shape[0]) as u64;
-        let column = column_ids[block] * shape[1] as u64 + (part / shape[0]) as u64;
-        return Err(Error::NotFinite { operation: OPERATION, row, column });
+        return Err(not_finite(shape, row_ids[block], column_ids[block], part));
     }
     let number = |&column: &Gid| match columns.global_to_owned(column) {
         Some(number) => to_lid("block columns", number),

@@ -13,6 +13,9 @@ pub trait Stored: Pod + Send + Sync + sealed::Sealed {
 
     /// Returns the number in double precision.
     fn widened(self) -> f64;
+
+    /// Returns the nearest number of the type.
+    fn rounded(value: f64) -> Self;
 }
 
 mod sealed {
@@ -28,6 +31,12 @@ impl Stored for f32 {
     fn widened(self) -> f64 {
         self.into()
     }
+
+    #[expect(clippy::cast_possible_truncation, reason = "rounding to single precision is the purpose")]
+    #[inline(always)]
+    fn rounded(value: f64) -> f32 {
+        value as f32
+    }
 }
 
 impl Stored for f64 {
@@ -36,6 +45,11 @@ impl Stored for f64 {
     #[inline(always)]
     fn widened(self) -> f64 {
         self
+    }
+
+    #[inline(always)]
+    fn rounded(value: f64) -> f64 {
+        value
     }
 }
 
@@ -82,6 +96,11 @@ impl<S: Stored> Blocks<S> {
         values.reserve_exact(PADDING);
         values.extend([S::zeroed(); PADDING]);
         Blocks { shape, starts, columns, values }
+    }
+
+    /// The values of all blocks.
+    pub(super) fn values(&self) -> &[S] {
+        &self.values[..self.columns.len() * self.shape[0] * self.shape[1]]
     }
 
     /// The largest magnitude in each row, and the number of terms in its sum.

@@ -151,6 +151,57 @@ pub(crate) fn odd_operands(comm: &Comm) -> TestResult {
     Ok(())
 }
 
+/// Rows that are there already give the matrix that single blocks give.
+pub(crate) fn from_rows(comm: &Comm) -> TestResult {
+    let (rows, columns) = (uneven(comm, ROWS), uneven(comm, COLUMNS));
+    let (row_ids, column_ids, values) = blocks(&columns, [3, 1], true, single);
+    let mut starts = vec![0];
+    row_ids.chunk_by(|a, b| a == b).for_each(|row| starts.push(starts.last().copied().unwrap_or(0) + row.len()));
+    let mut distinct = row_ids.clone();
+    distinct.dedup();
+    let first = columns.range().start;
+    let numbers = column_ids.iter().map(|id| u32::try_from(id - first)).collect::<Result<_, _>>()?;
+    let a = ColumnBlockMatrix::from_rows(&rows, &columns, [3, 1], distinct, starts, numbers, values.clone())?;
+    let b = ColumnBlockMatrix::new(&rows, &columns, [3, 1], row_ids, &column_ids, values)?;
+    assert_eq!((a.block_rows(), a.local_blocks()), (b.block_rows(), b.local_blocks()));
+    let x = Vector::from_fn(a.domain(), |row| value::<f64>(7, row));
+    let (mut y, mut z) = (Vector::zeros(a.range()), Vector::zeros(a.range()));
+    a.apply(&x, &mut y)?;
+    b.apply(&x, &mut z)?;
+    assert_eq!(y.owned(), z.owned());
+    let (mut u, mut v) = (Vector::zeros(a.domain()), Vector::zeros(a.domain()));
+    a.apply_adjoint(&y, &mut u)?;
+    b.apply_adjoint(&y, &mut v)?;
+    assert_eq!(u.owned(), v.owned());
+    Ok(())
+}
+
+pub(crate) fn bad_rows(comm: &Comm) -> TestResult {
+    let last = comm.rank() + 1 == comm.size();
+    let (rows, columns) = (Layout::uniform(comm, 10), Layout::uniform(comm, 12));
+    let with = |row_ids: &[Gid], starts: &[usize], numbers: &[u32], values: &[f64]| {
+        let (row_ids, starts) = if last { (row_ids.to_vec(), starts.to_vec()) } else { (vec![], vec![0]) };
+        let (numbers, values) = if last { (numbers.to_vec(), values.to_vec()) } else { (vec![], vec![]) };
+        ColumnBlockMatrix::from_rows(&rows, &columns, [2, 1], row_ids, starts, numbers, values)
+    };
+    let ones = [1.0; 4];
+    fails(comm, with(&[5, 5], &[0, 1, 2], &[0, 1], &ones), "the block rows do not ascend")?;
+    fails(comm, with(&[5, 10], &[0, 1, 2], &[0, 1], &ones), "row of a block: global index 10 is outside 0..10")?;
+    for starts in [&[0, 2][..], &[0, 2, 1]] {
+        fails(comm, with(&[5, 6], starts, &[0, 1], &ones), "the first blocks of rows do not ascend")?;
+    }
+    for starts in [[0, 1, 3], [1, 1, 2]] {
+        fails(comm, with(&[5, 6], &starts, &[0, 1], &ones), "do not run from 0 to the number of blocks")?;
+    }
+    fails(comm, with(&[5, 6], &[0, 1, 2], &[0, 12], &ones), "column of a block: global index 12 is outside 0..")?;
+    fails(comm, with(&[5, 6], &[0, 1, 2], &[0, 1], &ones[1..]), "values of the blocks of a matrix: expected 4")?;
+    let entry = columns.blocks().range(comm.size() - 1).start + 1;
+    let found = with(&[5, 6], &[0, 1, 2], &[0, 1], &[1.0, 1.0, 1.0, f64::NAN]);
+    fails(comm, found, &format!("entry (13, {entry}) is not finite"))?;
+    assert_eq!(with(&[5, 6], &[0, 1, 2], &[0, 1], &ones)?.block_rows().len(), if last { 2 } else { 0 });
+    Ok(())
+}
+
 pub(crate) fn bad_blocks(comm: &Comm) -> TestResult {
     let last = comm.rank() + 1 == comm.size();
     let (rows, columns) = (Layout::uniform(comm, 10), Layout::uniform(comm, 12));

@@ -27,6 +27,8 @@ fn main() -> std::process::ExitCode {
         same_bits("blocks_by_columns_have_the_same_bits", RANKS, columns::checksums),
         case("odd_operands_of_blocks_by_columns", &[1, 2, 3], columns::odd_operands),
         case("bad_blocks_by_columns", &[1, 2, 3], columns::bad_blocks),
+        case("blocks_by_columns_from_rows", RANKS, columns::from_rows),
+        case("bad_rows_of_blocks_by_columns", &[1, 2, 3], columns::bad_rows),
         case("bad_blocks", &[1, 2, 3], errors::bad_blocks),
         case("bad_operands", &[1, 2, 3], errors::bad_operands),
         case("failing_factorizations", &[1, 2, 3], errors::failing_factorizations),
