@@ -9,12 +9,19 @@ use std::ops::Range;
 use dolmen_core::{Comm, Layout, index::to_len};
 
 use crate::error::Result;
+use crate::prior::Series;
 use crate::tod::Description;
 
 /// Stretches of time of one observation, and the number of its first baseline.
 struct Stretches {
     times: Vec<Range<u64>>,
+    /// First stretch of each interval, and the number of all.
+    intervals: Vec<usize>,
     first: u64,
+    /// Samples of a stretch, unless it is the last of its interval.
+    length: u64,
+    /// Samples a second, in Hz.
+    rate: f64,
 }
 
 /// All baselines of a run. Every rank knows all of them.
@@ -56,9 +63,17 @@ impl Baselines {
         let mut observations = Vec::new();
         let mut first = 0;
         for observation in &description.observations {
-            let times = cut(&observation.intervals, samples(seconds * observation.sample_rate));
+            let rate = observation.sample_rate;
+            let length = samples(seconds * rate);
+            let times = cut(&observation.intervals, length);
+            let mut intervals: Vec<usize> = observation
+                .intervals
+                .iter()
+                .map(|interval| times.partition_point(|time| time.start < interval.start))
+                .collect();
+            intervals.push(times.len());
             let count = times.len() as u64 * detectors as u64;
-            observations.push(Stretches { times, first });
+            observations.push(Stretches { times, intervals, first, length, rate });
             first += count;
         }
         to_len("baselines", first)?;
@@ -79,10 +94,25 @@ impl Baselines {
         Baseline { observation, detector: within % self.detectors, time }
     }
 
-    /// Returns the samples in this rank's baselines, flagged ones included.
-    pub fn local_samples(&self) -> u64 {
-        let stretches = (0..self.observations.len()).flat_map(|observation| self.owned(observation));
-        stretches.map(|(time, detectors)| (time.end - time.start) * detectors.len() as u64).sum()
+    /// Returns the number of samples in all baselines, flagged ones included.
+    pub fn samples(&self) -> u64 {
+        let times = self.observations.iter().flat_map(|stretches| &stretches.times);
+        times.map(|time| time.end - time.start).sum::<u64>() * self.detectors as u64
+    }
+
+    /// Returns the baselines of each detector in each interval.
+    pub(crate) fn series(&self) -> impl Iterator<Item = Series> {
+        let step = self.detectors as u64;
+        self.observations.iter().flat_map(move |stretches| {
+            stretches.intervals.windows(2).flat_map(move |bounds| {
+                let first = stretches.first + bounds[0] as u64 * step;
+                let longest = stretches.times.get(bounds[0]).map_or(1, |time| time.end - time.start);
+                let (length, count) = (stretches.length.min(longest), (bounds[1] - bounds[0]) as u64);
+                (0..self.detectors).map(move |detector| {
+                    Series::new(detector, length, stretches.rate, first + detector as u64, step, count)
+                })
+            })
+        })
     }
 
     /// Returns the stretches of an observation whose baselines this rank owns, with the detectors: all,

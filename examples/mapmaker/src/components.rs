@@ -1,17 +1,16 @@
-//! The null space of destriping without a prior: one constant for each connected component.
+//! The null space of destriping: one constant for each connected component.
 //!
-//! Adding one number to all baselines that are linked through common pixels changes only the mean
-//! of their sky, so the system cannot tell. Components are found by spreading the smallest
-//! baseline number through the pixels until nothing changes: rank-local union-find, then
+//! Adding one number to all baselines that are linked, through common pixels or the series of a prior, changes only the
+//! mean of their sky, so the system cannot tell. Components are found by spreading the smallest
+//! baseline number through the pixels until nothing changes: rank-local union-find of baselines, then
 //! `export(Min)` and import of the labels. [`ComponentMeans`] projects the constants out.
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 
-use dolmen_core::{BinnedSum, Combine, Layout, LinearOperator, Vector, index::at};
+use dolmen_core::{BinnedSum, Combine, ExchangePlan, Gid, IndexMap, Layout, Lid, LinearOperator, Vector, index::at};
 
-use crate::pixels::Pixels;
-use crate::samples::{Part, Samples};
+use crate::error::Result;
 
 /// The projection onto offsets whose mean over each component is zero.
 pub struct ComponentMeans {
@@ -30,21 +29,45 @@ struct Work {
     total: Vec<BinnedSum>,
 }
 
-/// Disjoint sets of local pixels, each with a label.
-struct Sets(Vec<usize>);
+/// Places where baselines meet: pixels of the solve, and behind them the series of a prior.
+pub(crate) struct Meetings<'a> {
+    /// Pixels that this rank's baselines meet, ascending.
+    pub(crate) pixels: &'a [Gid],
+    /// First meeting of each pixel, and the number of all.
+    pub(crate) starts: &'a [usize],
+    /// Baseline of each meeting, counted on this rank.
+    pub(crate) baselines: &'a [Lid],
+    /// Places behind the pixels, ascending, each with the baselines of this rank that meet there.
+    pub(crate) others: Vec<(Gid, Vec<Lid>)>,
+}
+
+impl Meetings<'_> {
+    fn ids(&self) -> Vec<Gid> {
+        self.pixels.iter().copied().chain(self.others.iter().map(|(id, _)| *id)).collect()
+    }
+
+    /// Returns the baselines of each place.
+    fn rows(&self) -> impl Iterator<Item = &[Lid]> {
+        let pixels = self.starts.windows(2).map(|bounds| &self.baselines[bounds[0]..bounds[1]]);
+        pixels.chain(self.others.iter().map(|(_, baselines)| &baselines[..]))
+    }
+}
+
+/// Disjoint sets of local baselines, each with a label.
+struct Sets(Vec<Lid>);
 
 impl Sets {
-    fn root(&mut self, mut member: usize) -> usize {
-        while self.0[member] != member {
-            self.0[member] = self.0[self.0[member]];
-            member = self.0[member];
+    fn root(&mut self, mut member: Lid) -> Lid {
+        while self.0[at(member)] != member {
+            self.0[at(member)] = self.0[at(self.0[at(member)])];
+            member = self.0[at(member)];
         }
         member
     }
 
-    fn join(&mut self, a: usize, b: usize) {
+    fn join(&mut self, a: Lid, b: Lid) {
         let (a, b) = (self.root(a), self.root(b));
-        self.0[a.max(b)] = a.min(b);
+        self.0[at(a.max(b))] = a.min(b);
     }
 }
 
@@ -53,8 +76,11 @@ impl ComponentMeans {
     ///
     /// # Collective
     /// One exchange for each rank that a component's label has to pass.
-    pub fn find(pixels: &Pixels, samples: &Samples, baselines: &Layout) -> ComponentMeans {
-        let labels = spread_labels(pixels, samples, baselines);
+    ///
+    /// # Errors
+    /// None in practice: the pixels come from the pixelization.
+    pub(crate) fn find(places: &Layout, meetings: &Meetings<'_>, baselines: &Layout) -> Result<ComponentMeans> {
+        let labels = spread_labels(places, meetings, baselines)?;
         let mut own: Vec<u64> = labels.iter().flatten().copied().collect();
         own.sort_unstable();
         own.dedup();
@@ -72,7 +98,7 @@ impl ComponentMeans {
         baselines.comm().all_reduce_sum(&mut counts);
         #[expect(clippy::cast_precision_loss, reason = "counts below 2^53")]
         let sizes = counts.into_iter().map(|count| count as f64).collect();
-        ComponentMeans { baselines: baselines.clone(), component, sizes, work: RefCell::default() }
+        Ok(ComponentMeans { baselines: baselines.clone(), component, sizes, work: RefCell::default() })
     }
 
     /// Returns the number of components, which is the dimension of the null space.
@@ -82,30 +108,27 @@ impl ComponentMeans {
 }
 
 /// For each local baseline the smallest number of a baseline that it is linked with.
-fn spread_labels(pixels: &Pixels, samples: &Samples, baselines: &Layout) -> Vec<Option<u64>> {
-    let mut sets = Sets((0..pixels.seen.len()).collect());
-    let first = |baseline: usize| samples.range(baseline, Part::Solved).next();
-    for baseline in 0..samples.baselines() {
-        for i in samples.range(baseline, Part::Solved).skip(1) {
-            sets.join(at(samples.pixel[i - 1]), at(samples.pixel[i]));
+fn spread_labels(places: &Layout, meetings: &Meetings<'_>, baselines: &Layout) -> Result<Vec<Option<Gid>>> {
+    let mut sets = Sets((0..).take(baselines.local_len()).collect());
+    let mut label = vec![None; baselines.local_len()];
+    for row in meetings.rows() {
+        for &baseline in row {
+            label[at(baseline)] = Some(baselines.range().start + Gid::from(baseline));
+            sets.join(row[0], baseline);
         }
     }
-    let mut label = vec![u64::MAX; pixels.seen.len()];
-    for baseline in 0..samples.baselines() {
-        if let Some(i) = first(baseline) {
-            let root = sets.root(at(samples.pixel[i]));
-            label[root] = label[root].min(baselines.range().start + baseline as u64);
-        }
-    }
-    let mut owned = vec![u64::MAX; pixels.layout.local_len()];
+    // The root of a set is its smallest baseline, and has the smallest label.
+    let plan = ExchangePlan::new(places, &baselines.comm().agree(IndexMap::new(meetings.ids()))?)?;
+    let mut owned = vec![Gid::MAX; places.local_len()];
     loop {
-        let seen: Vec<u64> = (0..label.len()).map(|pixel| label[sets.root(pixel)]).collect();
-        pixels.plan.start_export(&seen, 1).finish(Combine::Min, &mut owned);
+        let smallest = |row: &[Lid]| label[at(sets.root(row[0]))].expect("invariant: it meets a pixel");
+        let seen: Vec<Gid> = meetings.rows().map(smallest).collect();
+        plan.start_export(&seen, 1).finish(Combine::Min, &mut owned);
         let mut changed = [0u64];
-        for (pixel, &smallest) in pixels.plan.start_import(&owned, 1).finish().iter().enumerate() {
-            let root = sets.root(pixel);
-            if smallest < label[root] {
-                label[root] = smallest;
+        for (row, &smallest) in meetings.rows().zip(plan.start_import(&owned, 1).finish().iter()) {
+            let label = &mut label[at(sets.root(row[0]))];
+            if label.is_some_and(|label| smallest < label) {
+                *label = Some(smallest);
                 changed = [1];
             }
         }
@@ -114,8 +137,8 @@ fn spread_labels(pixels: &Pixels, samples: &Samples, baselines: &Layout) -> Vec<
             break;
         }
     }
-    let of = |baseline| first(baseline).map(|i| label[sets.root(at(samples.pixel[i]))]);
-    (0..samples.baselines()).map(of).collect()
+    let of = |baseline| label[at(baseline)].and(label[at(sets.root(baseline))]);
+    Ok((0..).take(baselines.local_len()).map(of).collect())
 }
 
 impl LinearOperator<f64> for ComponentMeans {

@@ -101,12 +101,34 @@ pub struct DestripeConfig {
     pub max_iterations: usize,
     /// A HEALPix map that is zero at pixels to be left out of the solve.
     pub mask: Option<PathBuf>,
+    /// Choice of a noise prior.
+    #[serde(deserialize_with = "prior")]
+    pub prior: PriorChoice,
+}
+
+/// Use of a noise prior for baseline offsets.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum PriorChoice {
+    /// On where the timelines say the noise of each detector, off otherwise: `"auto"`.
+    #[default]
+    Auto,
+    /// On in any case; unknown noise is an error: `true`.
+    On,
+    /// Off: offsets are free: `false`.
+    Off,
 }
 
 impl Default for DestripeConfig {
     fn default() -> Self {
         // |r|^2 / |b|^2 <= 1e-12, the usual stopping rule of destripers.
-        DestripeConfig { enabled: true, baseline: 60.0, tolerance: 1e-6, max_iterations: 1000, mask: None }
+        DestripeConfig {
+            enabled: true,
+            baseline: 60.0,
+            tolerance: 1e-6,
+            max_iterations: 1000,
+            mask: None,
+            prior: PriorChoice::Auto,
+        }
     }
 }
 
@@ -255,6 +277,25 @@ fn ordering<'de, D: serde::Deserializer<'de>>(deserializer: D) -> std::result::R
     Ok(match Name::deserialize(deserializer)? {
         Name::Ring => PixelOrdering::Ring,
         Name::Nested => PixelOrdering::Nested,
+    })
+}
+
+fn prior<'de, D: serde::Deserializer<'de>>(deserializer: D) -> std::result::Result<PriorChoice, D::Error> {
+    #[derive(Deserialize)]
+    #[serde(untagged, expecting = "destripe.prior: expected true, false or \"auto\"")]
+    enum Choice {
+        Switch(bool),
+        Named(Auto),
+    }
+    #[derive(Deserialize)]
+    #[serde(rename_all = "lowercase")]
+    enum Auto {
+        Auto,
+    }
+    Ok(match Choice::deserialize(deserializer)? {
+        Choice::Named(Auto::Auto) => PriorChoice::Auto,
+        Choice::Switch(true) => PriorChoice::On,
+        Choice::Switch(false) => PriorChoice::Off,
     })
 }
 

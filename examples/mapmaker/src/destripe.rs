@@ -1,37 +1,55 @@
 //! Destriping: the offsets that explain what pixels disagree about.
 //!
 //! `F^T W Z F a = F^T W Z d` with `Z = I - P (P^T W P)^-1 P^T W` (Keihanen et al. 2005; Kurki-Suonio
-//! et al. 2009, eq. 12). The matrix is never formed: it bins the offsets, scales by the inverse
-//! pixel blocks, and sums what is left over each baseline. Two passes over the samples and one
-//! export and import of the map for each application.
+//! et al. 2009, eq. 12). With `A = P^T W F`, a sparse matrix of blocks of Stokes parameters by one,
+//! the left side is `(F^T W F - A^T (P^T W P)^-1 A) a`: no samples are needed. One application reads the pairs of pixels
+//! and baselines twice, once on each side of an exchange of the map.
+//!
+//! With a prior, its inverse covariance `C_a^-1` is added to the left side ([`prior`](crate::prior)).
+//!
+//! Samples of a baseline have one weight. `A` is stored without it, so that for intensity it holds
+//! numbers of samples, which single precision keeps exactly.
 
 use std::cell::RefCell;
 
-use dolmen_core::{Diagonal, Layout, LinearOperator, Snapshot, Vector, index::at};
+use dolmen_core::{AdjointOperator, Result as CoreResult};
+use dolmen_core::{ColumnBlockMatrix, Diagonal, Layout, LinearOperator, Snapshot, Stored, Vector};
 use dolmen_solvers::{Cg, Monitor, SolveReport, StopReason};
 
-use crate::binning::{Binning, Workspace, largest, weights};
-use crate::components::ComponentMeans;
+use crate::baselines::Baselines;
+use crate::components::{ComponentMeans, Meetings};
+use crate::compressed::BaselineSums;
 use crate::config::DestripeConfig;
 use crate::error::{Error, Result};
 use crate::marked_snapshots::Marked;
+use crate::pairs::{Rows, Sorted};
 use crate::pixel_blocks::{multiply, packed_len};
-use crate::pixels::Pixels;
-use crate::samples::{Part, Samples};
+use crate::prior::Prior;
 
-/// The map-making operators of a run with `N` Stokes parameters.
-pub struct Destriper<'a, const N: usize> {
-    binning: Binning<'a>,
+/// The system for the offsets of a run with `N` Stokes parameters, whose pairs are stored as `S`.
+pub(crate) struct Destriper<'a, const N: usize, S> {
     baselines: &'a Layout,
     /// Packed inverse blocks of owned pixels; zero where a pixel is not solved.
     inverse: &'a [f64],
+    /// `P^T W F` in pixels that take part in the solve, without weights.
+    pairs: ColumnBlockMatrix<S>,
+    /// The same in the other pixels of the map.
+    masked: ColumnBlockMatrix<S>,
+    /// Weight of the samples of each baseline.
+    weight: Vec<f64>,
+    /// `F^T W F`: the weight of all samples of a baseline that take part.
+    energy: Vec<f64>,
+    /// Sum of the signal of these samples, without weight.
+    signal: Vec<f64>,
+    /// Sets of baselines that are linked.
+    components: Option<ComponentMeans>,
+    prior: Option<Prior>,
     work: RefCell<Work>,
 }
 
-#[derive(Default)]
 struct Work {
-    sums: Workspace,
-    map: Vec<f64>,
+    weighted: Vector<f64>,
+    map: Vector<f64>,
 }
 
 /// The outcome of a solve for offsets.
@@ -42,118 +60,126 @@ pub struct Offsets {
     pub report: SolveReport,
     /// Dimension of the null space that was projected out.
     pub components: usize,
+    /// True if the amplitudes have a noise prior.
+    pub prior: bool,
 }
 
-impl<'a, const N: usize> Destriper<'a, N> {
-    /// Creates the operator from the inverse blocks of the pixels that this rank owns.
-    pub fn new(binning: Binning<'a>, baselines: &'a Layout, inverse: &'a [f64]) -> Destriper<'a, N> {
-        Destriper { binning, baselines, inverse, work: RefCell::default() }
-    }
-
-    fn samples(&self) -> &'a Samples {
-        self.binning.samples
-    }
-
-    fn pixels(&self) -> &'a Pixels {
-        self.binning.pixels
-    }
-
-    /// Computes the map `(P^T W P)^-1 P^T W v` of a timeline, `N` values for each owned pixel.
+impl<'a, const N: usize, S: Stored> Destriper<'a, N, S> {
+    /// Creates the system from sorted pairs and from the inverse blocks of the pixels that this rank owns.
     ///
     /// # Collective
-    fn bin(&self, part: Part, largest: f64, work: &mut Work, value: impl Fn(usize, usize) -> f64) {
-        let Work { sums, map } = work;
-        self.binning.sum_values::<N>(part, largest, value, sums, map);
-        for (stokes, block) in map.as_chunks_mut::<N>().0.iter_mut().zip(self.inverse.chunks_exact(packed_len(N))) {
+    ///
+    /// # Errors
+    /// None in practice: pixels and baselines are those of the layouts.
+    pub(crate) fn new(
+        pixels: &Layout,
+        baselines: &'a Baselines,
+        sums: &[BaselineSums],
+        sorted: Sorted<S>,
+        inverse: &'a [f64],
+        prior: Option<Prior>,
+    ) -> Result<Self> {
+        let layout = baselines.layout();
+        let Sorted { solve, map, hits, left_out } = sorted;
+        let components = find_components::<N, S>(pixels, baselines, &solve, prior.is_some())?;
+        let matrix = |Rows { ids, starts, columns, values }: Rows<S>| {
+            ColumnBlockMatrix::from_rows(pixels, layout, [N, 1], ids, starts, columns, values)
+        };
+        let (pairs, masked) = (matrix(solve)?, matrix(map)?);
+        #[expect(clippy::cast_precision_loss, reason = "counts below 2^53")]
+        let energy = sums.iter().zip(hits).map(|(sum, hits)| sum.weight * hits as f64).collect();
+        let signal = sums.iter().zip(left_out).map(|(sum, left_out)| sum.signal - left_out).collect();
+        let work = Work { weighted: Vector::zeros(layout), map: Vector::zeros(pairs.range()) };
+        let weight = sums.iter().map(|sum| sum.weight).collect();
+        let work = RefCell::new(work);
+        Ok(Destriper { baselines: layout, inverse, pairs, masked, weight, energy, signal, components, prior, work })
+    }
+
+    /// Computes the map `(P^T W P)^-1 P^T W F a` in place of `P^T W F a`.
+    fn solve_pixels(&self, map: &mut Vector<f64>) {
+        let pixels = map.owned_mut().as_chunks_mut::<N>().0;
+        for (stokes, block) in pixels.iter_mut().zip(self.inverse.chunks_exact(packed_len(N))) {
             *stokes = multiply(block, *stokes);
         }
     }
 
-    /// Computes `F^T W (v - P m)`: what is left of a timeline, summed over each baseline in time order.
-    fn sum_residuals(&self, map: &[f64], sums: &mut [f64], value: impl Fn(usize, usize) -> f64) {
-        let map = self.pixels().plan.start_import(map, N).finish();
-        let samples = self.samples();
-        for (baseline, sum) in sums.iter_mut().enumerate() {
-            let mut left = 0.0;
-            for i in samples.range(baseline, Part::Solved) {
-                let stokes = &map[at(samples.pixel[i]) * N..][..N];
-                let mut sky = 0.0;
-                for (m, w) in stokes.iter().zip(weights::<N>(samples.cos[i], samples.sin[i])) {
-                    sky += m * w;
-                }
-                left += value(baseline, i) - sky;
-            }
-            *sum = samples.weight[baseline] * left;
-        }
-    }
-
-    /// Computes the map of the signal less the offsets, from all good samples.
+    /// Computes the map of the signal less the offsets from the map of the signal.
     ///
     /// # Collective
-    pub fn map(&self, offsets: Option<&Vector<f64>>) -> Vec<f64> {
-        let offset = |baseline: usize| offsets.map_or(0.0, |offsets| offsets.owned()[baseline]);
-        let cleaned = |baseline: usize, i: usize| self.samples().signal[i] - offset(baseline);
-        let each = (0..self.samples().baselines())
-            .flat_map(|baseline| self.samples().range(baseline, Part::All).map(move |i| cleaned(baseline, i)));
-        let largest = largest(self.pixels(), each);
-        let mut work = Work::default();
-        self.bin(Part::All, largest, &mut work, cleaned);
-        work.map
+    ///
+    /// # Errors
+    /// None in practice: the layouts fit.
+    pub(crate) fn destriped(&self, binned: &[f64], amplitudes: &Vector<f64>) -> Result<Vec<f64>> {
+        let Work { weighted, map } = &mut *self.work.borrow_mut();
+        self.weigh(amplitudes, weighted);
+        let mut sum = Vector::zeros(map.layout());
+        for pairs in [&self.pairs, &self.masked] {
+            pairs.apply(weighted, map)?;
+            sum.axpy(1.0, map)?;
+        }
+        self.solve_pixels(&mut sum);
+        Ok(binned.iter().zip(sum.owned()).map(|(signal, offset)| signal - offset).collect())
     }
 
-    /// Returns `F^T W Z d`.
-    fn right_hand_side(&self) -> Vector<f64> {
-        let signal = |_: usize, i: usize| self.samples().signal[i];
-        let largest = largest(self.pixels(), self.samples().signal.iter().copied());
-        let mut work = Work::default();
-        self.bin(Part::Solved, largest, &mut work, signal);
+    fn weigh(&self, x: &Vector<f64>, weighted: &mut Vector<f64>) {
+        let entries = x.owned().iter().zip(&self.weight);
+        weighted.owned_mut().iter_mut().zip(entries).for_each(|(weighted, (x, weight))| *weighted = x * weight);
+    }
+
+    /// Returns `F^T W Z d`, from the map of the signal.
+    fn right_hand_side(&self, binned: &[f64]) -> Result<Vector<f64>> {
+        let map = Vector::from_owned(self.pairs.range(), binned.to_vec())?;
         let mut rhs = Vector::zeros(self.baselines);
-        self.sum_residuals(&work.map, rhs.owned_mut(), signal);
-        rhs
+        self.pairs.apply_adjoint(&map, &mut rhs)?;
+        for (rhs, (signal, weight)) in rhs.owned_mut().iter_mut().zip(self.signal.iter().zip(&self.weight)) {
+            *rhs = weight * (signal - *rhs);
+        }
+        Ok(rhs)
     }
 
     /// Returns the inverse of `diag(F^T W F)`; one for baselines without samples, whose offset is zero.
-    fn preconditioner(&self) -> Diagonal<f64> {
+    fn diagonal(&self) -> Diagonal<f64> {
         let mut inverse = Vector::zeros(self.baselines);
-        for (baseline, inverse) in inverse.owned_mut().iter_mut().enumerate() {
-            let hits = self.samples().range(baseline, Part::Solved).len();
-            #[expect(clippy::cast_precision_loss, reason = "counts below 2^53")]
-            let energy = self.samples().weight[baseline] * hits as f64;
-            *inverse = if hits > 0 { 1.0 / energy } else { 1.0 };
+        for (inverse, &energy) in inverse.owned_mut().iter_mut().zip(&self.energy) {
+            *inverse = if energy > 0.0 { 1.0 / energy } else { 1.0 };
         }
         Diagonal::new(inverse)
     }
 
-    /// Solves for the offsets by conjugate gradients, from the start or from a snapshot.
+    /// Solves for the offsets by conjugate gradients, from the start or from a snapshot; `binned` is the map of the
+    /// signal.
     ///
     /// # Collective
     ///
     /// # Errors
     /// The solve diverged, stalled, reached its iteration limit or was asked to stop; or the snapshot is
     /// one of another solve, or of other data.
-    pub fn solve(
+    pub(crate) fn solve(
         &self,
         config: &DestripeConfig,
+        binned: &[f64],
         monitor: &mut dyn Monitor<f64>,
         resume: Option<&Snapshot<f64>>,
     ) -> Result<Offsets> {
-        let rhs = self.right_hand_side();
-        let preconditioner = self.preconditioner();
+        let rhs = self.right_hand_side(binned)?;
+        let diagonal = self.diagonal();
+        let band = self.prior.as_ref().map(|prior| prior.preconditioner(self.baselines, &self.energy)).transpose()?;
+        let preconditioner: &dyn LinearOperator<f64> = match &band {
+            Some(band) => band,
+            None => &diagonal,
+        };
         let mut amplitudes = Vector::zeros(self.baselines);
-        let mut marked = Marked::new(monitor, &rhs, preconditioner.entries())?;
+        let mut marked = Marked::new(monitor, &rhs, diagonal.entries())?;
         resume.map_or(Ok(()), |snapshot| marked.require(snapshot))?;
         let mut cg = Cg::new()
             .rtol(config.tolerance)
             .max_iterations(config.max_iterations)
-            .preconditioner(&preconditioner)
+            .preconditioner(preconditioner)
             .monitor(&mut marked);
         if let Some(snapshot) = resume {
             cg = cg.resume(snapshot);
         }
-        // A constant is a sky of constant intensity; a map of Q and U alone cannot hold it.
-        let has_intensity = N != 2;
-        let means = has_intensity.then(|| ComponentMeans::find(self.pixels(), self.samples(), self.baselines));
-        let report = match &means {
+        let report = match &self.components {
             Some(means) => cg.projection(means).solve(self, &rhs, &mut amplitudes)?,
             None => cg.solve(self, &rhs, &mut amplitudes)?,
         };
@@ -166,11 +192,36 @@ impl<'a, const N: usize> Destriper<'a, N> {
         if !report.converged() {
             return Err(Error::NotConverged(report.outcome()));
         }
-        Ok(Offsets { amplitudes, report, components: means.map_or(0, |means| means.count()) })
+        let components = self.components.as_ref().map_or(0, ComponentMeans::count);
+        Ok(Offsets { amplitudes, report, components, prior: self.prior.is_some() })
     }
 }
 
-impl<const N: usize> LinearOperator<f64> for Destriper<'_, N> {
+/// Finds the baselines that are linked by pixels, and by series if there is a prior.
+fn find_components<const N: usize, S>(
+    pixels: &Layout,
+    baselines: &Baselines,
+    solve: &Rows<S>,
+    prior: bool,
+) -> Result<Option<ComponentMeans>> {
+    // A constant is a sky of constant intensity; a map of Q and U alone cannot hold it.
+    if N == 2 {
+        return Ok(None);
+    }
+    let layout = baselines.layout();
+    let (mut others, mut end) = (Vec::new(), pixels.global_len());
+    if prior {
+        for series in baselines.series() {
+            others.push((end, series.among(&layout.range())));
+            end += 1;
+        }
+        others.retain(|(_, baselines)| !baselines.is_empty());
+    }
+    let meetings = Meetings { pixels: &solve.ids, starts: &solve.starts, baselines: &solve.columns, others };
+    Ok(Some(ComponentMeans::find(&Layout::uniform(layout.comm(), end), &meetings, layout)?))
+}
+
+impl<const N: usize, S: Stored> LinearOperator<f64> for Destriper<'_, N, S> {
     fn domain(&self) -> &Layout {
         self.baselines
     }
@@ -179,11 +230,19 @@ impl<const N: usize> LinearOperator<f64> for Destriper<'_, N> {
         self.baselines
     }
 
-    fn compute(&self, x: &Vector<f64>, y: &mut Vector<f64>) -> dolmen_core::Result<()> {
-        let work = &mut *self.work.borrow_mut();
-        let offset = |baseline: usize, _: usize| x.owned()[baseline];
-        self.bin(Part::Solved, x.norm_inf(), work, offset);
-        self.sum_residuals(&work.map, y.owned_mut(), offset);
+    fn compute(&self, x: &Vector<f64>, y: &mut Vector<f64>) -> CoreResult<()> {
+        let Work { weighted, map } = &mut *self.work.borrow_mut();
+        self.weigh(x, weighted);
+        self.pairs.compute(weighted, map)?;
+        self.solve_pixels(map);
+        self.pairs.compute_adjoint(map, y)?;
+        let baselines = self.energy.iter().zip(&self.weight).zip(x.owned());
+        for (y, ((energy, weight), x)) in y.owned_mut().iter_mut().zip(baselines) {
+            *y = energy * x - weight * *y;
+        }
+        if let Some(prior) = &self.prior {
+            prior.add(x, y);
+        }
         Ok(())
     }
 }

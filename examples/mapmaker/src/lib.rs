@@ -7,27 +7,33 @@
 //! ranks.
 
 pub mod baselines;
-pub mod binning;
 pub mod compare;
 pub mod components;
+mod compressed;
 pub mod config;
 pub mod destripe;
 mod error;
 pub mod figures;
+mod fixed_point;
 mod gallery;
 pub mod healpix;
 pub mod maps;
 mod marked_snapshots;
 pub mod memory;
+mod merging;
+mod noise_choice;
 pub mod output;
+mod pairs;
 pub mod phases;
 pub mod picture;
 pub mod pixel_blocks;
+mod pixel_sums;
 pub mod pixels;
+mod prior;
 pub mod quaternion;
+mod reading;
 pub mod report;
 pub mod run;
-pub mod samples;
 pub mod simulate;
 pub mod sky;
 mod statistics;

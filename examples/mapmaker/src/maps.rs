@@ -1,20 +1,23 @@
 //! From timelines to maps in memory: the whole computation of a run, without its output.
 
-use dolmen_core::{Comm, Layout, Snapshot};
+use dolmen_core::{Comm, Layout, Snapshot, Stored};
 use dolmen_io::fits::UNSEEN;
 use dolmen_solvers::Monitor;
 
 use crate::baselines::Baselines;
-use crate::binning::{Binning, Bound, count_hits};
+use crate::compressed::Compressed;
 use crate::config::{Config, Stokes};
 use crate::destripe::{Destriper, Offsets};
 use crate::error::{Error, Result};
 use crate::healpix::Healpix;
 use crate::memory::require_map;
+use crate::noise_choice::{has_prior, warning};
+use crate::pairs::{SINGLE, Use};
 use crate::phases::Phases;
-use crate::pixel_blocks::{invert, packed_len, rcond};
+use crate::pixel_blocks::{invert, multiply, packed_len, rcond};
+use crate::pixel_sums::OwnedSums;
 use crate::pixels::Pixels;
-use crate::samples::Samples;
+use crate::prior::Prior;
 use crate::sky::SkyFile;
 use crate::tod::{Description, Tod};
 
@@ -62,14 +65,18 @@ pub fn make_maps(
     resume: Option<&Snapshot<f64>>,
 ) -> Result<Maps> {
     require_map(comm, &config.map)?;
-    match config.map.stokes {
-        Stokes::I => make::<1>(comm, config, phases, monitor, resume),
-        Stokes::QU => make::<2>(comm, config, phases, monitor, resume),
-        Stokes::IQU => make::<3>(comm, config, phases, monitor, resume),
+    let single = config.destripe.tolerance >= SINGLE;
+    match (config.map.stokes, single) {
+        (Stokes::I, true) => make::<1, f32>(comm, config, phases, monitor, resume),
+        (Stokes::I, false) => make::<1, f64>(comm, config, phases, monitor, resume),
+        (Stokes::QU, true) => make::<2, f32>(comm, config, phases, monitor, resume),
+        (Stokes::QU, false) => make::<2, f64>(comm, config, phases, monitor, resume),
+        (Stokes::IQU, true) => make::<3, f32>(comm, config, phases, monitor, resume),
+        (Stokes::IQU, false) => make::<3, f64>(comm, config, phases, monitor, resume),
     }
 }
 
-fn make<const N: usize>(
+fn make<const N: usize, S: Stored>(
     comm: &Comm,
     config: &Config,
     phases: &mut Phases,
@@ -80,33 +87,38 @@ fn make<const N: usize>(
     let tod = Tod::open(comm, &config.input, config.map.stokes)?;
     let description = tod.description().clone();
     let baselines = Baselines::new(comm, &description, config.destripe.baseline)?;
+    let prior = has_prior(config, &description)?;
+    if let Some(text) = warning(config, &description).filter(|_| !prior && config.destripe.enabled && comm.rank() == 0)
+    {
+        tracing::warn!("{text}");
+    }
     // Everything that can be wrong with the input is found before the long work starts.
     let layout = Layout::uniform(comm, healpix.pixel_count());
     let unmasked = mask(comm, config, &description, &healpix, &layout)?;
     let truth = truth(comm, config, &description, &healpix, &layout)?;
-    let read = || Samples::read(comm, &tod, &baselines, healpix, config.map.polarization);
-    let (mut samples, pixels) = phases.time("read samples", read)?;
+    let (keep, convention) = (config.destripe.enabled, config.map.polarization);
+    let read = || Compressed::<N, S>::read(comm, &tod, &baselines, healpix, convention, keep);
+    let (compressed, pixels) = phases.time("read samples", read)?;
     tod.close()?;
-
-    let hits = count_hits(&pixels, &samples);
-    let bound = bounds(comm, config, &hits, &samples)?;
-    let blocks =
-        phases.time("pixel blocks", || Binning { pixels: &pixels, samples: &samples, bound }.sum_blocks::<N>());
-    let (rcond, covariance) = condition::<N>(config, &hits, &blocks);
+    let Compressed { sums, pairs, baselines: baseline_sums, samples } = compressed;
+    let OwnedSums { hits, blocks, signal } = sums;
+    check_any_samples(comm, config, &hits)?;
+    let (rcond, covariance) = phases.time("invert pixels", || condition::<N>(config, &hits, &blocks));
+    drop(blocks);
     let solved: Vec<bool> = covariance.chunks_exact(packed_len(N)).map(|block| block[0] > 0.0).collect();
     check_any_solved(comm, config, &solved)?;
-    let used: Vec<bool> = solved.iter().zip(&unmasked).map(|(&solved, &unmasked)| solved && unmasked).collect();
-    samples.select(&seen_flags(&pixels, &solved), &seen_flags(&pixels, &used));
-    let count = samples.signal.len() as u64;
-
-    let binning = Binning { pixels: &pixels, samples: &samples, bound };
-    let destriper = Destriper::<N>::new(binning, baselines.layout(), &covariance);
-    let binned = phases.time("bin", || destriper.map(None));
-    let mut offsets = None;
-    let mut destriped = None;
-    if config.destripe.enabled {
-        let solution = phases.time("destripe", || destriper.solve(&config.destripe, monitor, resume))?;
-        let map = phases.time("bin destriped", || destriper.map(Some(&solution.amplitudes)));
+    let binned = phases.time("bin", || bin::<N>(&covariance, signal));
+    let (mut offsets, mut destriped) = (None, None);
+    if let Some(pairs) = pairs {
+        let sort = || {
+            let uses = seen_uses(&pixels, &solved, &unmasked);
+            let sorted = pairs.sort(baselines.layout().local_len(), uses);
+            let prior = prior.then(|| Prior::new(comm, &description, &baselines)).transpose()?;
+            Destriper::<N, S>::new(&layout, &baselines, &baseline_sums, sorted, &covariance, prior)
+        };
+        let destriper = phases.time("sort pairs", sort)?;
+        let solution = phases.time("destripe", || destriper.solve(&config.destripe, &binned, monitor, resume))?;
+        let map = phases.time("bin destriped", || destriper.destriped(&binned, &solution.amplitudes))?;
         destriped = Some(hide_unsolved(map, &solved, N));
         offsets = Some(solution);
     }
@@ -124,22 +136,28 @@ fn make<const N: usize>(
         destriped,
         offsets,
         truth,
-        samples: count,
+        samples,
     })
 }
 
-/// Bounds on what a pixel holds.
-fn bounds(comm: &Comm, config: &Config, hits: &[i64], samples: &Samples) -> Result<Bound> {
+/// Refuses timelines without a good sample.
+fn check_any_samples(comm: &Comm, config: &Config, hits: &[i64]) -> Result<()> {
     let mut most = [hits.iter().copied().max().unwrap_or(0)];
     comm.all_reduce_max(&mut most);
-    let mut weight = [samples.weight.iter().fold(0.0f64, |max, &weight| max.max(weight))];
-    comm.all_reduce_max(&mut weight);
     if most == [0] {
         let what = "all samples are flagged, so there is nothing to map; check the flags of the file";
         return Err(Error::File { path: config.input.tod.clone(), what: what.into() });
     }
-    #[expect(clippy::cast_precision_loss, reason = "a bound, rounded by one part in 2^53")]
-    Ok(Bound { hits: most[0] as f64, weight: weight[0] })
+    Ok(())
+}
+
+/// Computes the map `(P^T W P)^-1 P^T W d` in place of `P^T W d`.
+fn bin<const N: usize>(covariance: &[f64], mut signal: Vec<f64>) -> Vec<f64> {
+    let pixels = signal.as_chunks_mut::<N>().0;
+    for (stokes, block) in pixels.iter_mut().zip(covariance.chunks_exact(packed_len(N))) {
+        *stokes = multiply(block, *stokes);
+    }
+    signal
 }
 
 /// Condition and inverse of each pixel's block; the inverse is zero where the pixel is not solved.
@@ -223,10 +241,11 @@ fn truth(
     Ok(Some(sky))
 }
 
-/// Flags of owned pixels, for the pixels that this rank sees.
-fn seen_flags(pixels: &Pixels, owned: &[bool]) -> Vec<bool> {
-    let bytes: Vec<u8> = owned.iter().map(|&flag| u8::from(flag)).collect();
-    pixels.plan.start_import(&bytes, 1).finish().iter().map(|&byte| byte != 0).collect()
+/// Use of the pixels that this rank sees, ascending.
+fn seen_uses(pixels: &Pixels, solved: &[bool], unmasked: &[bool]) -> Vec<Use> {
+    let owned: Vec<u8> = solved.iter().zip(unmasked).map(|(&s, &u)| u8::from(s) + u8::from(s && u)).collect();
+    let uses = [Use::Nothing, Use::Map, Use::Solve];
+    pixels.plan.start_import(&owned, 1).finish().iter().map(|&number| uses[usize::from(number)]).collect()
 }
 
 fn hide_unsolved(mut values: Vec<f64>, solved: &[bool], width: usize) -> Vec<f64> {

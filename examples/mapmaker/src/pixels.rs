@@ -3,7 +3,8 @@
 //! Owners hold contiguous blocks of pixel numbers in the map's ordering, ready to be written. A
 //! rank numbers the pixels that its samples hit; no rank holds the whole sky unless it sees it.
 
-use dolmen_core::{Comm, ExchangePlan, IndexMap, Layout, Lid};
+use dolmen_core::index::at;
+use dolmen_core::{Comm, ExchangePlan, IndexMap, Layout};
 
 use crate::error::Result;
 use crate::healpix::Healpix;
@@ -57,24 +58,21 @@ pub struct Pixels {
 }
 
 impl Pixels {
-    /// Plans the exchange for the pixels that were seen, and renumbers `samples` from the order
-    /// of first sight to ascending pixel numbers.
+    /// Plans the exchange for the pixels that were seen; returns with it the number of each of them, by ascending
+    /// pixels.
     ///
     /// # Collective
     ///
     /// # Errors
     /// None in practice: the pixels come from the pixelization.
-    pub fn new(comm: &Comm, healpix: Healpix, numbering: PixelNumbering, samples: &mut [Lid]) -> Result<Pixels> {
+    pub(crate) fn new(comm: &Comm, healpix: Healpix, numbering: PixelNumbering) -> Result<(Pixels, Vec<u32>)> {
         let layout = Layout::uniform(comm, healpix.pixel_count());
-        let map = IndexMap::new(numbering.seen.clone());
-        let seen = comm.agree(map)?;
-        let position = |&pixel: &u64| seen.global_to_local(pixel).expect("invariant: the map holds all seen pixels");
-        let renumbered: Vec<Lid> = numbering.seen.iter().map(position).collect();
-        for pixel in samples {
-            *pixel = renumbered[dolmen_core::index::at(*pixel)];
-        }
+        let seen = numbering.seen;
+        let mut order: Vec<u32> = (0..).take(seen.len()).collect();
+        order.sort_unstable_by_key(|&number| seen[at(number)]);
+        let seen = comm.agree(IndexMap::new(seen))?;
         let plan = ExchangePlan::new(&layout, &seen)?;
-        Ok(Pixels { healpix, layout, seen, plan })
+        Ok((Pixels { healpix, layout, seen, plan }, order))
     }
 }
 

@@ -141,6 +141,7 @@ fn settings(config: &Config, maps: &Maps) -> Vec<(String, String)> {
     ];
     if let Some(offsets) = &maps.offsets {
         settings.push(("baseline", format!("{} s", config.destripe.baseline)));
+        settings.push(("noise prior", if offsets.prior { "yes".into() } else { "none".into() }));
         settings.push(("null space", format!("{} constant(s) projected out", offsets.components)));
         let mask = config.destripe.mask.as_deref().map_or("none".into(), file_name);
         settings.push(("destriping mask", mask));
@@ -212,9 +213,9 @@ impl Outcome {
             }
             let _ = writeln!(text, "{}", offsets.report);
         }
-        text.push_str("time per phase on the slowest and the fastest rank [s]:\n");
+        text.push_str("time per phase [s]: slowest rank, fastest rank, processor time of all ranks\n");
         for phase in &self.phases {
-            let _ = writeln!(text, "  {:<16} {:8.3} {:8.3}", phase.name, phase.max, phase.min);
+            let _ = writeln!(text, "  {:<16} {:8.3} {:8.3} {:8.3}", phase.name, phase.max, phase.min, phase.processor);
         }
         for (name, rms) in &self.residuals {
             let _ = writeln!(text, "rms of {name}: {rms:.3e} {}", escaped(&self.maps.description.units));

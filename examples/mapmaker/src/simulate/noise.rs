@@ -114,7 +114,7 @@ impl DriftGenerator {
 }
 
 /// Returns the least even number from `least` on whose only prime factors are 2, 3 and 5.
-fn fast_length(least: usize) -> usize {
+pub(crate) fn fast_length(least: usize) -> usize {
     let smooth = |mut number: usize| {
         for factor in [2, 3, 5] {
             while number.is_multiple_of(factor) {

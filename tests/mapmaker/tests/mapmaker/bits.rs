@@ -31,8 +31,17 @@ fn checksum(bits: impl IntoIterator<Item = u64>) -> u64 {
 /// Every column of the FITS maps and every dataset of the offsets, as read back, and the arrays in
 /// memory.
 pub(crate) fn outputs(comm: &Comm) -> TestResult<Checksums> {
+    outputs_of(comm, CONFIG)
+}
+
+/// The same with free offsets, stored in double precision.
+pub(crate) fn outputs_without_a_prior(comm: &Comm) -> TestResult<Checksums> {
+    outputs_of(comm, &CONFIG.replace("baseline = 20.0", "baseline = 20.0, prior = false, tolerance = 1e-9"))
+}
+
+fn outputs_of(comm: &Comm, text: &str) -> TestResult<Checksums> {
     let folder = Folder::new(comm)?;
-    let config = Config::parse(CONFIG, &folder.path.join("case.toml"))?;
+    let config = Config::parse(text, &folder.path.join("case.toml"))?;
     simulate(comm, &config.simulate, None, &config.input.tod)?;
     let request = Request {
         folder: folder.path.join("out"),

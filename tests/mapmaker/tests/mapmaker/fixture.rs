@@ -32,6 +32,8 @@ pub(crate) struct Timeline {
     pub(crate) shared_flags: Vec<u8>,
     /// Polarization efficiency of each detector; one if empty.
     pub(crate) efficiency: Vec<f64>,
+    /// Knee frequency, slope and lowest frequency of each detector's drifts; unknown if empty.
+    pub(crate) drifts: Vec<[f64; 3]>,
     /// Stationary ranges, first and one past the last; one range if empty.
     pub(crate) intervals: Vec<[i64; 2]>,
     pub(crate) psi_convention: &'static str,
@@ -105,13 +107,14 @@ impl Timeline {
     fn detectors(&self) -> Vec<(String, TableColumn)> {
         let count = self.net.len();
         let names = (0..count).map(|i| format!("D{i}")).collect();
-        let zeros = || TableColumn::Real(vec![0.0; count]);
+        let drift =
+            |i: usize| TableColumn::Real((0..count).map(|d| self.drifts.get(d).map_or(0.0, |d| d[i])).collect());
         vec![
             ("name".into(), TableColumn::Text { bytes: 16, values: names }),
             ("net".into(), TableColumn::Real(self.net.clone())),
-            ("fknee".into(), zeros()),
-            ("alpha".into(), zeros()),
-            ("fmin".into(), zeros()),
+            ("fknee".into(), drift(0)),
+            ("alpha".into(), drift(1)),
+            ("fmin".into(), drift(2)),
             ("quaternion".into(), TableColumn::Reals { length: 4, values: [0.0, 0.0, 0.0, 1.0].repeat(count) }),
             (
                 "pol_efficiency".into(),

@@ -25,6 +25,7 @@ fn timeline(looks: Looks) -> Timeline {
         flags: vec![0; 40],
         shared_flags: vec![0; 20],
         efficiency: Vec::new(),
+        drifts: Vec::new(),
         intervals: vec![[0, 10], [12, 20]],
         psi_convention: "COSMO",
     }

@@ -10,6 +10,7 @@ mod fuzz;
 mod inputs;
 mod keeping;
 mod oracle;
+mod prior;
 mod programs;
 mod references;
 mod refusals;
@@ -35,9 +36,13 @@ fn main() -> std::process::ExitCode {
         case("masked_pixels_stay_out_of_the_solve", RANKS, oracle::masked),
         case("separate_patches_have_separate_null_spaces", RANKS, oracle::separate_patches),
         case("dst_table_equals_a_dense_solve", RANKS, oracle::dst_table),
+        case("offsets_with_a_prior_equal_a_dense_solve", RANKS, prior::oracle),
+        case("unseen_series_have_a_null_space_of_their_own", RANKS, prior::unseen_series),
+        case("a_prior_lets_short_baselines_help", &[2], prior::residuals),
         case("pixels_equal_healpy", &[1], references::healpix),
         case("fuzz_timelines", &[1, 2], fuzz::timelines).deadline(fuzz_deadline()),
         same_bits("outputs", &[1, 2, 3, 4, 7], bits::outputs),
+        same_bits("outputs_without_a_prior", &[1, 2, 3, 4, 7], bits::outputs_without_a_prior),
         same_bits("simulation", &[1, 2, 3, 4, 7], bits::simulation),
         serial("bad_input_ends_in_one_line", refusals::bad_input),
         serial("bad_timelines_are_named", refusals::bad_timelines),

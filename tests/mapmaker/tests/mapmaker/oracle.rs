@@ -15,13 +15,13 @@ use mapmaker::phases::Phases;
 
 use crate::fixture::{Folder, Looks, Timeline, assert_close, map, whole};
 
-const NSIDE: i64 = 4;
-const PIXELS: usize = 192;
+const NSIDE: i64 = 8;
+const PIXELS: usize = 768;
 /// Samples of a baseline in all of these tests, at one a second.
-const LENGTH: usize = 25;
+pub(crate) const LENGTH: usize = 25;
 
 /// One unflagged sample, as the oracle sees it.
-struct Sample {
+pub(crate) struct Sample {
     pixel: usize,
     weights: Vec<f64>,
     baseline: usize,
@@ -30,7 +30,12 @@ struct Sample {
 }
 
 /// A timeline of `detectors` that visits `visited` random pixels of the sky.
-fn random_timeline(seed: u64, detectors: usize, samples: usize, pixel: impl Fn(usize, f64) -> i64) -> Timeline {
+pub(crate) fn random_timeline(
+    seed: u64,
+    detectors: usize,
+    samples: usize,
+    pixel: impl Fn(usize, f64) -> i64,
+) -> Timeline {
     let random = Philox::new(seed);
     let total = detectors * samples;
     let draw = |stream: u64| (0..total).map(move |i| random.uniform(stream, i as u64));
@@ -51,13 +56,14 @@ fn random_timeline(seed: u64, detectors: usize, samples: usize, pixel: impl Fn(u
         flags: draw(5).map(|u| u8::from(u < 0.05)).collect(),
         shared_flags: Vec::new(),
         efficiency: Vec::new(),
+        drifts: Vec::new(),
         intervals: Vec::new(),
         psi_convention: "COSMO",
     }
 }
 
 /// The samples of a timeline with `width` Stokes parameters; baselines in the map-maker's order.
-fn samples(timeline: &Timeline, width: usize) -> Vec<Sample> {
+pub(crate) fn samples(timeline: &Timeline, width: usize) -> Vec<Sample> {
     let Looks::Pixels { pixel, .. } = &timeline.looks else { unreachable!("pixels were drawn") };
     let (detectors, per_detector) = (timeline.net.len(), timeline.samples());
     let whole = [[0, i64::try_from(per_detector).expect("few")]];
@@ -140,9 +146,9 @@ fn bin(samples: &[Sample], value: impl Fn(&Sample) -> f64) -> BTreeMap<usize, Ve
     systems.into_iter().map(|(pixel, (block, rhs))| (pixel, solve(block, rhs))).collect()
 }
 
-/// Offsets by dense algebra: column by column of `F^T W Z F`, and the constants of `components`
-/// (lists of baselines) added as penalties, which selects zero means.
-fn offsets(samples: &[Sample], baselines: usize, components: &[Vec<usize>]) -> Vec<f64> {
+/// Offsets by dense algebra: column by column of `F^T W Z F`, the inverse covariance of a prior, if there is one, and the
+/// constants of `components` (lists of baselines) added as penalties, which selects zero means.
+fn offsets(samples: &[Sample], baselines: usize, components: &[Vec<usize>], prior: Option<&[Vec<f64>]>) -> Vec<f64> {
     let project = |value: &dyn Fn(&Sample) -> f64| -> Vec<f64> {
         let map = bin(samples, value);
         let mut sums = vec![0.0; baselines];
@@ -153,6 +159,9 @@ fn offsets(samples: &[Sample], baselines: usize, components: &[Vec<usize>]) -> V
         sums
     };
     let mut a: Vec<Vec<f64>> = (0..baselines).map(|b| project(&|s| f64::from(u8::from(s.baseline == b)))).collect();
+    for (row, prior) in a.iter_mut().zip(prior.into_iter().flatten()) {
+        row.iter_mut().zip(prior).for_each(|(entry, prior)| *entry += prior);
+    }
     for component in components {
         for &i in component {
             for &j in component {
@@ -163,12 +172,24 @@ fn offsets(samples: &[Sample], baselines: usize, components: &[Vec<usize>]) -> V
     solve(a, project(&|sample| sample.signal))
 }
 
-/// Compares maps with the oracle's; `solvable` says which samples take part in the solve.
+/// Compares maps without a prior with the oracle's; `solvable` says which samples take part in the solve.
 fn compare(
     comm: &Comm,
     maps: &Maps,
     samples: &[Sample],
     components: &[Vec<usize>],
+    solvable: impl Fn(&Sample) -> bool,
+) {
+    compare_with(comm, maps, samples, components, None, solvable);
+}
+
+/// Compares maps with the oracle's, whose offsets have the prior that is given.
+pub(crate) fn compare_with(
+    comm: &Comm,
+    maps: &Maps,
+    samples: &[Sample],
+    components: &[Vec<usize>],
+    prior: Option<&[Vec<f64>]>,
     solvable: impl Fn(&Sample) -> bool,
 ) {
     let width = samples[0].weights.len();
@@ -181,7 +202,7 @@ fn compare(
     assert_close("binned", &found(&maps.binned), &expand(bin(samples, |s| s.signal)), 1e-11);
     let solving: Vec<Sample> = samples.iter().filter(|s| solvable(s)).map(Sample::copy).collect();
     let count = usize::try_from(maps.baselines.layout().global_len()).expect("few");
-    let expected = offsets(&solving, count, components);
+    let expected = offsets(&solving, count, components, prior);
     let solution = maps.offsets.as_ref().expect("destriping is on");
     assert_eq!(solution.components, components.len(), "components");
     assert_close("offsets", &whole(comm, solution.amplitudes.owned()), &expected, 1e-10);
@@ -195,7 +216,7 @@ impl Sample {
     }
 }
 
-fn config(stokes: &str, more: &str) -> String {
+pub(crate) fn config(stokes: &str, more: &str) -> String {
     format!(
         "input.tod = 'tod.h5'
         map = {{ nside = {NSIDE}, stokes = '{stokes}', rcond_min = 1e-9 }}
@@ -204,7 +225,7 @@ fn config(stokes: &str, more: &str) -> String {
 }
 
 /// Pixels of a part of the sky small enough that each is seen at many angles.
-fn patch(_: usize, u: f64) -> i64 {
+pub(crate) fn patch(_: usize, u: f64) -> i64 {
     (40..51).find(|&pixel| u * 12.0 < (pixel - 39) as f64).unwrap_or(51)
 }
 
@@ -315,6 +336,7 @@ pub(crate) fn dst_table(comm: &Comm) -> TestResult {
             flags: [&timeline.flags[..samples_each]; 2].concat(),
             shared_flags: Vec::new(),
             efficiency: Vec::new(),
+            drifts: Vec::new(),
             intervals: Vec::new(),
             psi_convention: "COSMO",
         };

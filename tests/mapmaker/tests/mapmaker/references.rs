@@ -87,6 +87,7 @@ fn planck_scan(path: &Path) -> TestResult<Timeline> {
         flags: Vec::new(),
         shared_flags: Vec::new(),
         efficiency: Vec::new(),
+        drifts: Vec::new(),
         intervals: Vec::new(),
         psi_convention: "COSMO",
     };
@@ -164,6 +165,7 @@ fn midapack(comm: &Comm, with_noise: bool, reference: &str) -> TestResult {
         signal,
         shared_flags: Vec::new(),
         efficiency: Vec::new(),
+        drifts: Vec::new(),
         intervals: Vec::new(),
         psi_convention: "COSMO",
     };

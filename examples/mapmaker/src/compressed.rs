@@ -1,0 +1,88 @@
+//! Timelines compressed to what maps and offsets are made of; the samples themselves are dropped.
+//!
+//! Samples are read once, merged baseline by baseline ([`merging`](crate::merging)), and added to the sums of their pixels
+//! ([`pixel_sums`](crate::pixel_sums)); where offsets are solved for, the pairs of pixels and baselines are kept
+//! ([`pairs`](crate::pairs)).
+
+use dolmen_core::{Comm, Stored, index::to_lid};
+
+use crate::baselines::Baselines;
+use crate::config::Convention;
+use crate::error::Result;
+use crate::healpix::Healpix;
+use crate::merging::Merger;
+use crate::pairs::PairStore;
+use crate::pixel_sums::{OwnedSums, PixelSums};
+use crate::pixels::{PixelNumbering, Pixels};
+use crate::reading::read_baselines;
+use crate::tod::Tod;
+use crate::weight::weight;
+
+/// The timelines of this rank, compressed for a map of `N` Stokes parameters.
+pub(crate) struct Compressed<const N: usize, S> {
+    /// Sums of the pixels that this rank owns.
+    pub(crate) sums: OwnedSums,
+    /// Pairs of pixels and baselines, if they are kept.
+    pub(crate) pairs: Option<PairStore<N, S>>,
+    /// What is known of each baseline.
+    pub(crate) baselines: Vec<BaselineSums>,
+    /// Number of samples that are not flagged.
+    pub(crate) samples: u64,
+}
+
+/// Sums over the samples of a baseline.
+#[derive(Clone, Copy)]
+pub(crate) struct BaselineSums {
+    /// Inverse noise variance of a sample.
+    pub(crate) weight: f64,
+    /// Sum of the signal, without weight.
+    pub(crate) signal: f64,
+}
+
+impl<const N: usize, S: Stored> Compressed<N, S> {
+    /// Reads this rank's share of all observations; keeps pairs if `keep` is set.
+    ///
+    /// # Collective
+    ///
+    /// # Errors
+    /// Those of [`read_baselines`], or more pixels or baselines than a rank can count; the same on all ranks.
+    pub(crate) fn read(
+        comm: &Comm,
+        tod: &Tod,
+        baselines: &Baselines,
+        healpix: Healpix,
+        convention: Convention,
+        keep: bool,
+    ) -> Result<(Self, Pixels)> {
+        comm.agree(to_lid("baselines of a rank", baselines.layout().local_len()))?;
+        let mut merger = Merger::<N>::new(PixelNumbering::new(healpix.pixel_count())?);
+        let mut sums = PixelSums::<N>::new(baselines.samples(), largest_weight(tod));
+        let mut pairs = keep.then(|| PairStore::new(healpix.pixel_count()));
+        let mut list = Vec::with_capacity(baselines.layout().local_len());
+        let mut samples = 0;
+        let mut number = 0;
+        read_baselines(comm, tod, baselines, &healpix, convention, |stretch| {
+            merger.clear();
+            stretch.visit(|pixel, cos, sin, signal| merger.add(pixel, cos, sin, signal));
+            let weight = 1.0 / (stretch.detector.net * stretch.detector.net * stretch.rate);
+            sums.add(merger.pairs(), weight);
+            if let Some(pairs) = &mut pairs {
+                pairs.add(number, merger.pairs());
+            }
+            list.push(BaselineSums { weight, signal: merger.pairs().iter().map(|pair| pair.signal).sum() });
+            samples += merger.pairs().iter().map(|pair| u64::from(pair.hits)).sum::<u64>();
+            number += 1;
+        })?;
+        let (pixels, order) = Pixels::new(comm, healpix, merger.into_numbering())?;
+        let sums = sums.into_owned(&pixels, &order);
+        Ok((Compressed { sums, pairs, baselines: list, samples }, pixels))
+    }
+}
+
+/// Returns the largest weight of a sample.
+fn largest_weight(tod: &Tod) -> f64 {
+    let description = tod.description();
+    let rates = description.observations.iter().map(|observation| observation.sample_rate);
+    let weights = rates.flat_map(|rate| description.detectors.iter().map(move |detector| weight(detector.net, rate)));
+    weights.fold(0.0, |largest, weight| weight.unwrap_or(0.0).max(largest))
+}
