@@ -50,8 +50,10 @@ pub struct ColumnBlockMatrix<S> {
     plan: ExchangePlan,
     /// For each row of this rank's blocks 1.5 2^52 units of its sum, for an operand whose largest entry has exponent 0.
     rounding: Vec<f64>,
-    /// Sums of this rank's blocks.
+    /// Sums of this rank's blocks, unless they are those of its own rows.
     sums: RefCell<Vec<f64>>,
+    /// True if one rank has all columns, and blocks in all rows: nothing is exchanged.
+    alone: bool,
 }
 
 impl<S: Stored> std::fmt::Debug for ColumnBlockMatrix<S> {
@@ -111,7 +113,7 @@ impl<S: Stored> ColumnBlockMatrix<S> {
             }
             require_length("values of the blocks of a matrix", column_numbers.len() * shape[0] * shape[1], &values)?;
             let blocks = Blocks::new(shape, starts, column_numbers, values);
-            if let Some(at) = blocks.values().iter().position(|value| !value.widened().is_finite()) {
+            if let Some(at) = not_finite_at(blocks.values()) {
                 let (block, part) = (at / (shape[0] * shape[1]), at % (shape[0] * shape[1]));
                 let row = row_ids[blocks.starts.partition_point(|&start| start <= block) - 1];
                 return Err(not_finite(shape, row, columns.range().start + u64::from(blocks.columns[block]), part));
@@ -133,8 +135,9 @@ impl<S: Stored> ColumnBlockMatrix<S> {
         let (rows, blocks) = comm.agree(check(layout, columns, shape).and_then(|()| blocks()))?;
         let [range, domain] = [layout.refined(r)?, columns.refined(c)?];
         let plan = ExchangePlan::new(layout, &rows)?;
-        let sums = RefCell::new(vec![0.0; plan.copies_len() * r]);
-        let mut matrix = ColumnBlockMatrix { range, domain, blocks, rows, plan, rounding: Vec::new(), sums };
+        let alone = comm.size() == 1 && rows.len() == layout.local_len();
+        let sums = RefCell::new(vec![0.0; if alone { 0 } else { plan.copies_len() * r }]);
+        let mut matrix = ColumnBlockMatrix { range, domain, blocks, rows, plan, rounding: Vec::new(), sums, alone };
         matrix.rounding = matrix.rounding();
         Ok(matrix)
     }
@@ -216,6 +219,16 @@ fn require_rows(row_ids: &[Gid], starts: &[usize], blocks: usize) -> Result<()> 
     Err(Error::NotRows { reason: what.into() })
 }
 
+/// Finds the first value that is not finite.
+fn not_finite_at<S: Stored>(values: &[S]) -> Option<usize> {
+    // Without a branch for each value, which almost always all are finite.
+    let finite = |values: &[S]| values.iter().fold(true, |all, value| all & value.widened().is_finite());
+    if values.chunks(1024).all(finite) {
+        return None;
+    }
+    values.iter().position(|value| !value.widened().is_finite())
+}
+
 /// Names the entry of a block.
 fn not_finite(shape: [usize; 2], row: Gid, column: Gid, part: usize) -> Error {
     let row = row * shape[0] as u64 + (part % shape[0]) as u64;
@@ -236,7 +249,7 @@ fn gathered<S: Stored>(
     require_length("columns of the blocks of a matrix", count, column_ids)?;
     require_length("values of the blocks of a matrix", count * len, &values)?;
     require_last(&row_ids, rows)?;
-    if let Some(at) = values.iter().position(|value| !value.widened().is_finite()) {
+    if let Some(at) = not_finite_at(&values) {
         let (block, part) = (at / len, at % len);
         return Err(not_finite(shape, row_ids[block], column_ids[block], part));
     }
@@ -289,8 +302,13 @@ impl<S: Stored> LinearOperator<f64> for ColumnBlockMatrix<S> {
             y.fill(f64::NAN);
             return Ok(());
         }
+        let scale = scaled(1.0, exponent(size));
+        if self.alone {
+            self.blocks.multiply(x.owned(), &self.rounding, scale, y.owned_mut());
+            return Ok(());
+        }
         let mut sums = self.sums.borrow_mut();
-        self.blocks.multiply(x.owned(), &self.rounding, scaled(1.0, exponent(size)), &mut sums);
+        self.blocks.multiply(x.owned(), &self.rounding, scale, &mut sums);
         y.fill(0.0);
         self.plan.start_export(&sums, self.blocks.shape[0]).finish(Combine::Add, y.owned_mut());
         Ok(())
@@ -301,8 +319,12 @@ impl<S: Stored> LinearOperator<f64> for ColumnBlockMatrix<S> {
 impl<S: Stored> AdjointOperator<f64> for ColumnBlockMatrix<S> {
     fn compute_adjoint(&self, x: &Vector<f64>, y: &mut Vector<f64>) -> Result<()> {
         let _event = self.event("MatMultTranspose");
-        let x = self.plan.start_import(x.owned(), self.blocks.shape[0]).finish();
         y.fill(0.0);
+        if self.alone {
+            self.blocks.multiply_transposed(x.owned(), y.owned_mut());
+            return Ok(());
+        }
+        let x = self.plan.start_import(x.owned(), self.blocks.shape[0]).finish();
         self.blocks.multiply_transposed(&x, y.owned_mut());
         Ok(())
     }

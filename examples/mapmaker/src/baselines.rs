@@ -94,6 +94,13 @@ impl Baselines {
         Baseline { observation, detector: within % self.detectors, time }
     }
 
+    /// Returns the samples of the longest baseline.
+    #[expect(clippy::cast_precision_loss, reason = "counts below 2^53")]
+    pub(crate) fn longest(&self) -> f64 {
+        let times = self.observations.iter().flat_map(|stretches| &stretches.times);
+        times.map(|time| time.end - time.start).max().unwrap_or(1) as f64
+    }
+
     /// Returns the number of samples in all baselines, flagged ones included.
     pub fn samples(&self) -> u64 {
         let times = self.observations.iter().flat_map(|stretches| &stretches.times);

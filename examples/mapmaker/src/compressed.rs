@@ -56,7 +56,7 @@ impl<const N: usize, S: Stored> Compressed<N, S> {
     ) -> Result<(Self, Pixels)> {
         comm.agree(to_lid("baselines of a rank", baselines.layout().local_len()))?;
         let mut merger = Merger::<N>::new(PixelNumbering::new(healpix.pixel_count())?);
-        let mut sums = PixelSums::<N>::new(baselines.samples(), largest_weight(tod));
+        let mut sums = PixelSums::<N>::new(baselines.samples(), largest_weight(tod) * baselines.longest());
         let mut pairs = keep.then(|| PairStore::new(healpix.pixel_count()));
         let mut list = Vec::with_capacity(baselines.layout().local_len());
         let mut samples = 0;

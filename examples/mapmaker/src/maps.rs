@@ -170,7 +170,7 @@ fn condition<const N: usize>(config: &Config, hits: &[i64], blocks: &[f64]) -> (
         conditions.push(rcond);
         let enough = hits.unsigned_abs() >= config.map.min_hits && rcond >= config.map.rcond_min;
         match invert::<N>(block) {
-            Some(inverse) if enough => inverses.extend(inverse),
+            Some(inverse) if enough => inverses.extend_from_slice(&inverse[..size]),
             _ => inverses.extend(std::iter::repeat_n(0.0, size)),
         }
     }

@@ -46,10 +46,14 @@ pub fn rcond<const N: usize>(packed: &[f64]) -> f64 {
     }
     // Six sweeps are twice what a matrix of order three needs.
     for _ in 0..6 {
+        let mut turned = false;
         for p in 0..N {
             for q in p + 1..N {
-                rotate(&mut a, p, q);
+                turned |= rotate(&mut a, p, q);
             }
+        }
+        if !turned {
+            break;
         }
     }
     let eigenvalues = (0..N).map(|i| a[i][i]);
@@ -57,10 +61,11 @@ pub fn rcond<const N: usize>(packed: &[f64]) -> f64 {
     if low > 0.0 { low / high } else { 0.0 }
 }
 
-/// Applies one Jacobi rotation, which makes `a[p][q]` zero.
-fn rotate<const N: usize>(a: &mut [[f64; N]; N], p: usize, q: usize) {
-    if a[p][q] == 0.0 {
-        return;
+/// Applies one Jacobi rotation, which makes `a[p][q]` zero; returns false if it is as good as zero for both of its
+/// eigenvalues.
+fn rotate<const N: usize>(a: &mut [[f64; N]; N], p: usize, q: usize) -> bool {
+    if a[p][q] == 0.0 || a[p][q] * a[p][q] < 1e-36 * (a[p][p] * a[q][q]) {
+        return false;
     }
     let tau = (a[q][q] - a[p][p]) / (2.0 * a[p][q]);
     let t = tau.signum() / (tau.abs() + (1.0 + tau * tau).sqrt());
@@ -76,11 +81,12 @@ fn rotate<const N: usize>(a: &mut [[f64; N]; N], p: usize, q: usize) {
         a[p][k] = c * pk - s * qk;
         a[q][k] = s * pk + c * qk;
     }
+    true
 }
 
-/// Computes the inverse of a positive definite matrix, packed, through its Cholesky factor; `None` if a
-/// pivot is not positive.
-pub fn invert<const N: usize>(packed: &[f64]) -> Option<Vec<f64>> {
+/// Computes the inverse of a positive definite matrix, packed into the first of six entries, through its Cholesky
+/// factor; `None` if a pivot is not positive.
+pub fn invert<const N: usize>(packed: &[f64]) -> Option<[f64; packed_len(3)]> {
     let a = unpack::<N>(packed);
     let mut l = [[0.0; N]; N];
     for j in 0..N {
@@ -108,8 +114,10 @@ pub fn invert<const N: usize>(packed: &[f64]) -> Option<Vec<f64>> {
             inverse[i][column] = x[i];
         }
     }
+    let mut packed = [0.0; packed_len(3)];
     let upper = (0..N).flat_map(|i| (i..N).map(move |j| (i, j)));
-    Some(upper.map(|(i, j)| 0.5 * (inverse[i][j] + inverse[j][i])).collect())
+    packed.iter_mut().zip(upper).for_each(|(entry, (i, j))| *entry = 0.5 * (inverse[i][j] + inverse[j][i]));
+    Some(packed)
 }
 
 /// Computes `A x` for a packed matrix.
@@ -140,7 +148,7 @@ mod tests {
         }
         assert_eq!(multiply::<3>(&a, [1.0, 2.0, 3.0]), [4.0, 5.0, 15.0]);
         assert_eq!(rcond::<1>(&[7.0]), 1.0);
-        assert_eq!(invert::<2>(&[4.0, 0.0, 16.0]).unwrap(), [0.25, 0.0, 0.0625]);
+        assert_eq!(invert::<2>(&[4.0, 0.0, 16.0]).unwrap()[..3], [0.25, 0.0, 0.0625]);
     }
 
     #[test]

@@ -6,16 +6,21 @@
 
 use dolmen_core::{Combine, index::at};
 
-use crate::fixed_point::{DIGITS, Digits, LIMBS, Scale};
+use crate::fixed_point::{Converter, Digits};
 use crate::merging::Pair;
 use crate::pixel_blocks::packed_len;
 use crate::pixels::Pixels;
 
+/// Digits of a sum of weights, whose bound is known.
+const LIMBS: usize = 2;
+/// Digits of a sum of the signal.
+const DIGITS: usize = 3;
+
 /// Sums of the pixels that this rank sees, in the order in which they were first seen.
 pub(crate) struct PixelSums<const N: usize> {
-    blocks: Scale,
+    blocks: Converter,
     digits: Digits,
-    /// For each pixel: hits, the limbs of each entry of its block, the digits of its signal.
+    /// For each pixel: hits, the digits of each entry of its block, those of its signal.
     sums: Vec<i64>,
 }
 
@@ -36,11 +41,9 @@ impl<const N: usize> PixelSums<N> {
     /// Integers of a pixel.
     const WIDTH: usize = Self::SIGNAL + N * DIGITS;
 
-    /// Creates sums for at most `samples` samples, over all ranks, none of which weighs more than `weight`.
+    /// Creates sums for at most `samples` samples, over all ranks, of baselines none of which weighs more than `weight`.
     pub(crate) fn new(samples: u64, weight: f64) -> PixelSums<N> {
-        #[expect(clippy::cast_precision_loss, reason = "a bound, rounded by one part in 2^53")]
-        let count = samples.max(1) as f64;
-        PixelSums { blocks: Scale::new(count * weight, count), digits: Digits::new(samples), sums: Vec::new() }
+        PixelSums { blocks: Converter::new(weight, samples), digits: Digits::new(samples), sums: Vec::new() }
     }
 
     /// Adds the pairs of one baseline, whose samples have one weight.
@@ -88,27 +91,27 @@ impl<const N: usize> PixelSums<N> {
         let owned = pixels.layout.local_len();
         let mut sums =
             OwnedSums { hits: vec![0; owned], blocks: vec![0.0; owned * Self::BLOCK], signal: vec![0.0; owned * N] };
-        let (mut copies, mut received) = (Vec::new(), Vec::new());
-        // Piece by piece, so that no second copy of all is made.
-        let mut export = |first: usize, width: usize, into: &mut dyn FnMut(usize, &[i64])| {
+        let (mut copies, mut received) = (Vec::new(), [(); DIGITS].map(|()| vec![0i64; owned]));
+        // Integer by integer, so that no second copy of all is made.
+        let mut export = |integer: usize, received: &mut [i64]| {
             copies.clear();
-            copies.extend(order.iter().flat_map(|&number| &self.sums[at(number) * Self::WIDTH + first..][..width]));
-            received.clear();
-            received.resize(owned * width, 0i64);
-            pixels.plan.start_export(&copies, width).finish(Combine::Add, &mut received);
-            received.chunks_exact(width).enumerate().for_each(|(pixel, sum)| into(pixel, sum));
+            copies.extend(order.iter().map(|&number| self.sums[at(number) * Self::WIDTH + integer]));
+            received.fill(0);
+            pixels.plan.start_export(&copies, 1).finish(Combine::Add, received);
         };
-        export(0, 1, &mut |pixel, sum| sums.hits[pixel] = sum[0]);
+        export(0, &mut sums.hits);
         for entry in 0..Self::BLOCK {
-            let into = &mut |pixel: usize, sum: &[i64]| {
-                sums.blocks[pixel * Self::BLOCK + entry] = self.blocks.value(sum);
-            };
-            export(1 + entry * LIMBS, LIMBS, into);
+            (0..LIMBS).for_each(|i| export(1 + entry * LIMBS + i, &mut received[i]));
+            for (pixel, block) in sums.blocks.chunks_exact_mut(Self::BLOCK).enumerate() {
+                block[entry] = self.blocks.value::<LIMBS>(&std::array::from_fn(|i| received[i][pixel]));
+            }
         }
         let converter = self.digits.converter();
         for stokes in 0..N {
-            let into = &mut |pixel: usize, sum: &[i64]| sums.signal[pixel * N + stokes] = converter.value(sum);
-            export(Self::SIGNAL + stokes * DIGITS, DIGITS, into);
+            (0..DIGITS).for_each(|i| export(Self::SIGNAL + stokes * DIGITS + i, &mut received[i]));
+            for (pixel, signal) in sums.signal.chunks_exact_mut(N).enumerate() {
+                signal[stokes] = converter.value::<DIGITS>(&std::array::from_fn(|i| received[i][pixel]));
+            }
         }
         sums
     }
