@@ -24,7 +24,7 @@ pub(crate) struct Compressed<const N: usize, S> {
     pub(crate) sums: OwnedSums,
     /// Pairs of pixels and baselines, if they are kept.
     pub(crate) pairs: Option<PairStore<N, S>>,
-    /// What is known of each baseline.
+    /// Sums over each baseline.
     pub(crate) baselines: Vec<BaselineSums>,
     /// Number of samples that are not flagged.
     pub(crate) samples: u64,
