@@ -4,11 +4,14 @@
 //! ([`pixel_sums`](crate::pixel_sums)); where offsets are solved for, the pairs of pixels and baselines are kept
 //! ([`pairs`](crate::pairs)).
 
-use dolmen_core::{Comm, Stored, index::to_lid};
+use dolmen_core::index::{at, to_lid};
+use dolmen_core::{Comm, Stored};
 
+use crate::angle_spread::AngleSpread;
 use crate::baselines::Baselines;
 use crate::config::Convention;
 use crate::error::Result;
+use crate::extremes::Extremes;
 use crate::healpix::Healpix;
 use crate::merging::Merger;
 use crate::pairs::PairStore;
@@ -24,10 +27,22 @@ pub(crate) struct Compressed<const N: usize, S> {
     pub(crate) sums: OwnedSums,
     /// Pairs of pixels and baselines, if they are kept.
     pub(crate) pairs: Option<PairStore<N, S>>,
-    /// Sums over each baseline.
+    /// Weight and signal of each baseline that is not left out.
     pub(crate) baselines: Vec<BaselineSums>,
     /// Number of samples that are not flagged.
     pub(crate) samples: u64,
+    /// Spread of the polarization angles.
+    pub(crate) angles: AngleSpread,
+}
+
+/// Parts of the timelines that are read, and what is kept of them.
+pub(crate) struct Selection<'s> {
+    /// True to keep the pairs of pixels and baselines.
+    pub(crate) pairs: bool,
+    /// True if the baselines of a detector are linked by a prior.
+    pub(crate) prior: bool,
+    /// True for each baseline of this rank that is left out; empty if none is.
+    pub(crate) left_out: &'s [bool],
 }
 
 /// Sums over the samples of a baseline.
@@ -40,28 +55,35 @@ pub(crate) struct BaselineSums {
 }
 
 impl<const N: usize, S: Stored> Compressed<N, S> {
-    /// Reads this rank's share of all observations; keeps pairs if `keep` is set.
+    /// Reads the selected part of this rank's share of all observations.
     ///
     /// # Collective
     ///
     /// # Errors
-    /// Those of [`read_baselines`], or more pixels or baselines than a rank can count; the same on all ranks.
+    /// Those of [`read_baselines`], more pixels or baselines than a rank can count, or a sample that is too large beside
+    /// the others; the same on all ranks.
     pub(crate) fn read(
         comm: &Comm,
         tod: &Tod,
         baselines: &Baselines,
         healpix: Healpix,
         convention: Convention,
-        keep: bool,
+        selection: &Selection<'_>,
     ) -> Result<(Self, Pixels)> {
         comm.agree(to_lid("baselines of a rank", baselines.layout().local_len()))?;
         let mut merger = Merger::<N>::new(PixelNumbering::new(healpix.pixel_count())?);
         let mut sums = PixelSums::<N>::new(baselines.samples(), largest_weight(tod) * baselines.longest());
-        let mut pairs = keep.then(|| PairStore::new(healpix.pixel_count()));
+        let mut pairs = selection.pairs.then(|| PairStore::new(healpix.pixel_count()));
         let mut list = Vec::with_capacity(baselines.layout().local_len());
-        let mut samples = 0;
-        let mut number = 0;
+        let mut angles = AngleSpread::new(selection.prior.then_some(tod.description().detectors.len()));
+        let (mut extremes, first) = (Extremes::default(), baselines.layout().range().start);
+        let (mut samples, mut next) = (0, 0);
         read_baselines(comm, tod, baselines, &healpix, convention, |stretch| {
+            let number = next;
+            next += 1;
+            if selection.left_out.get(at(number)) == Some(&true) {
+                return;
+            }
             merger.clear();
             stretch.visit(|pixel, cos, sin, signal| merger.add(pixel, cos, sin, signal));
             let weight = 1.0 / (stretch.detector.net * stretch.detector.net * stretch.rate);
@@ -71,11 +93,14 @@ impl<const N: usize, S: Stored> Compressed<N, S> {
             }
             list.push(BaselineSums { weight, signal: merger.pairs().iter().map(|pair| pair.signal).sum() });
             samples += merger.pairs().iter().map(|pair| u64::from(pair.hits)).sum::<u64>();
-            number += 1;
+            let global = first + u64::from(number);
+            angles.add(baselines.get(global).detector, merger.pairs());
+            extremes.add(global, merger.pairs(), weight);
         })?;
+        extremes.require_alike(comm, tod, baselines)?;
         let (pixels, order) = Pixels::new(comm, healpix, merger.into_numbering())?;
         let sums = sums.into_owned(&pixels, &order);
-        Ok((Compressed { sums, pairs, baselines: list, samples }, pixels))
+        Ok((Compressed { sums, pairs, baselines: list, samples, angles }, pixels))
     }
 }
 

@@ -21,6 +21,8 @@ pub use dolmen_io::fits::Ordering as PixelOrdering;
 
 /// Bytes that the text of a configuration may have.
 const LARGEST: u64 = 1 << 20;
+/// Least relative tolerance of a solve, the rounding of double precision.
+const LEAST_TOLERANCE: f64 = 1e-16;
 /// Samples of a detector that a simulation may have: ten years at 100 Hz.
 const MOST_SAMPLES: f64 = 4e10;
 /// Noise intervals that a simulation may have; every rank lists them all.
@@ -374,6 +376,13 @@ impl Config {
             if !(value > 0.0 && value.is_finite()) {
                 return Err(format!("{key} is {value}, expected a positive number"));
             }
+        }
+        if self.destripe.tolerance < LEAST_TOLERANCE {
+            return Err(format!(
+                "destripe.tolerance is {:e}, which no solve in double precision reaches; expected at least \
+                 {LEAST_TOLERANCE:e}",
+                self.destripe.tolerance
+            ));
         }
         let not_negative = [("simulate.fknee", self.simulate.fknee), ("simulate.alpha", self.simulate.alpha)];
         for (key, value) in not_negative {

@@ -62,6 +62,26 @@ pub struct Offsets {
     pub components: usize,
     /// True if the amplitudes have a noise prior.
     pub prior: bool,
+    /// True for each baseline whose amplitude is determined; the others have zero.
+    pub determined: Vec<bool>,
+    /// True if the tolerance is below what rounding allows, and the residual is as small as it gets.
+    pub limited: bool,
+}
+
+/// Largest relative residual at which a solve that rounding ends is good enough for maps.
+const LIMITED: f64 = 1e-9;
+
+impl Offsets {
+    /// Returns the outcome of the solve in words.
+    pub fn outcome(&self) -> String {
+        if !self.limited {
+            return self.report.explain().to_owned();
+        }
+        format!(
+            "the relative residual stopped falling at {:.1e}: rounding allows no less, and destripe.tolerance asks for less",
+            self.report.relative_residual()
+        )
+    }
 }
 
 impl<'a, const N: usize, S: Stored> Destriper<'a, N, S> {
@@ -189,12 +209,27 @@ impl<'a, const N: usize, S: Stored> Destriper<'a, N, S> {
         if report.reason == StopReason::IterationLimit {
             return Err(Error::IterationLimit { outcome: report.outcome(), advice: String::new() });
         }
-        if !report.converged() {
+        let limited = !report.converged();
+        // Energies of a residual that is made of rounding errors have any sign.
+        if limited && !(ends_in_rounding(report.reason) && report.relative_residual() <= LIMITED) {
             return Err(Error::NotConverged(report.outcome()));
         }
         let components = self.components.as_ref().map_or(0, ComponentMeans::count);
-        Ok(Offsets { amplitudes, report, components, prior: self.prior.is_some() })
+        let determined = vec![true; amplitudes.owned().len()];
+        Ok(Offsets { amplitudes, report, components, prior: self.prior.is_some(), determined, limited })
     }
+}
+
+/// Returns true for reasons of a solve that has nothing left but rounding errors to work on.
+fn ends_in_rounding(reason: StopReason) -> bool {
+    matches!(
+        reason,
+        StopReason::Stagnated
+            | StopReason::Breakdown
+            | StopReason::Inconsistent
+            | StopReason::IndefiniteOperator
+            | StopReason::IndefinitePreconditioner
+    )
 }
 
 /// Finds the baselines that are linked by pixels, and by series if there is a prior.

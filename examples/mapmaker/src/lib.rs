@@ -6,6 +6,7 @@
 //! [`dolmen_solvers`], every file one of [`dolmen_io`], and no output depends on the number of
 //! ranks.
 
+mod angle_spread;
 pub mod baselines;
 pub mod compare;
 pub mod components;
@@ -13,6 +14,7 @@ mod compressed;
 pub mod config;
 pub mod destripe;
 mod error;
+mod extremes;
 pub mod figures;
 mod fixed_point;
 mod gallery;
@@ -38,6 +40,7 @@ pub mod simulate;
 pub mod sky;
 mod statistics;
 pub mod tod;
+mod undetermined;
 pub mod units;
 mod weight;
 

@@ -5,7 +5,7 @@ use dolmen_io::fits::UNSEEN;
 use dolmen_solvers::Monitor;
 
 use crate::baselines::Baselines;
-use crate::compressed::Compressed;
+use crate::compressed::{Compressed, Selection};
 use crate::config::{Config, Stokes};
 use crate::destripe::{Destriper, Offsets};
 use crate::error::{Error, Result};
@@ -20,6 +20,8 @@ use crate::pixels::Pixels;
 use crate::prior::Prior;
 use crate::sky::SkyFile;
 use crate::tod::{Description, Tod};
+use crate::weight::require_alike;
+use crate::{angle_spread, undetermined};
 
 /// Everything that a run computes. Pixel arrays hold the pixels that this rank owns, with
 /// [`UNSEEN`] where a pixel is not solved; arrays of several values a pixel are interleaved.
@@ -46,8 +48,12 @@ pub struct Maps {
     pub offsets: Option<Offsets>,
     /// The true sky, where the configuration names one.
     pub truth: Option<Vec<f64>>,
-    /// Good samples on this rank.
+    /// Samples on this rank that are in the maps, or in pixels that are not solved.
     pub samples: u64,
+    /// Good samples on this rank that are left out, because nothing determines the offsets of their baselines.
+    pub left_out: u64,
+    /// Sentences on what the maps do not show.
+    pub notes: Vec<String>,
 }
 
 /// Computes the maps of a configuration. The monitor watches the solve for offsets, which may resume from
@@ -88,40 +94,54 @@ fn make<const N: usize, S: Stored>(
     let description = tod.description().clone();
     let baselines = Baselines::new(comm, &description, config.destripe.baseline)?;
     let prior = has_prior(config, &description)?;
-    if let Some(text) = warning(config, &description).filter(|_| !prior && config.destripe.enabled && comm.rank() == 0)
-    {
-        tracing::warn!("{text}");
-    }
+    require_alike(tod.path(), &description)?;
     // Everything that can be wrong with the input is found before the long work starts.
     let layout = Layout::uniform(comm, healpix.pixel_count());
     let unmasked = mask(comm, config, &description, &healpix, &layout)?;
     let truth = truth(comm, config, &description, &healpix, &layout)?;
-    let (keep, convention) = (config.destripe.enabled, config.map.polarization);
-    let read = || Compressed::<N, S>::read(comm, &tod, &baselines, healpix, convention, keep);
-    let (compressed, pixels) = phases.time("read samples", read)?;
-    tod.close()?;
-    let Compressed { sums, pairs, baselines: baseline_sums, samples } = compressed;
-    let OwnedSums { hits, blocks, signal } = sums;
-    check_any_samples(comm, config, &hits)?;
-    let (rcond, covariance) = phases.time("invert pixels", || condition::<N>(config, &hits, &blocks));
-    drop(blocks);
-    let solved: Vec<bool> = covariance.chunks_exact(packed_len(N)).map(|block| block[0] > 0.0).collect();
-    check_any_solved(comm, config, &solved)?;
-    let binned = phases.time("bin", || bin::<N>(&covariance, signal));
-    let (mut offsets, mut destriped) = (None, None);
+    let selection = Selection { pairs: config.destripe.enabled, prior, left_out: &[] };
+    let polarization = config.map.polarization;
+    let read =
+        |selection: &Selection<'_>| Compressed::<N, S>::read(comm, &tod, &baselines, healpix, polarization, selection);
+    let (compressed, pixels) = phases.time("read samples", || read(&selection))?;
+    let Compressed { sums, pairs, baselines: baseline_sums, mut samples, angles } = compressed;
+    check_any_samples(comm, config, &sums.hits)?;
+    let mut kept = phases.time("invert pixels", || Kept::new::<N>(config, sums));
+    check_any_solved(comm, config, &kept.solved)?;
+    let mut notes = Vec::new();
+    let (mut offsets, mut destriped, mut left_out) = (None, None, 0);
     if let Some(pairs) = pairs {
-        let sort = || {
-            let uses = seen_uses(&pixels, &solved, &unmasked);
-            let sorted = pairs.sort(baselines.layout().local_len(), uses);
-            let prior = prior.then(|| Prior::new(comm, &description, &baselines)).transpose()?;
-            Destriper::<N, S>::new(&layout, &baselines, &baseline_sums, sorted, &covariance, prior)
-        };
-        let destriper = phases.time("sort pairs", sort)?;
-        let solution = phases.time("destripe", || destriper.solve(&config.destripe, &binned, monitor, resume))?;
-        let map = phases.time("bin destriped", || destriper.destriped(&binned, &solution.amplitudes))?;
-        destriped = Some(hide_unsolved(map, &solved, N));
+        notes.extend(warning(config, &description).filter(|_| !prior));
+        notes.extend(angle_spread::note(angles.free_constants(comm)));
+        let uses = || seen_uses(&pixels, &kept.solved, &unmasked);
+        let sorted = phases.time("sort pairs", || pairs.sort(baselines.layout().local_len(), uses()));
+        check_any_in_solve(comm, config, &sorted.hits)?;
+        let undetermined = undetermined::find(&baselines, &sorted.hits, prior);
+        if undetermined::are_in_map(comm, &undetermined, &sorted.map.columns) {
+            let selection = Selection { pairs: false, prior, left_out: &undetermined };
+            let (again, _) = phases.time("read again", || read(&selection))?;
+            left_out = samples - again.samples;
+            samples = again.samples;
+            kept = phases.time("invert again", || Kept::new::<N>(config, again.sums));
+            notes.push(undetermined::note(comm, left_out, &undetermined));
+        }
+        let prior = prior.then(|| Prior::new(comm, &description, &baselines)).transpose()?;
+        let inverse = &kept.covariance;
+        let create = || Destriper::<N, S>::new(&layout, &baselines, &baseline_sums, sorted, inverse, prior);
+        let destriper = phases.time("build system", create)?;
+        let solve = || destriper.solve(&config.destripe, &kept.binned, monitor, resume);
+        let mut solution = phases.time("destripe", solve)?;
+        let map = phases.time("bin destriped", || destriper.destriped(&kept.binned, &solution.amplitudes))?;
+        destriped = Some(hide_unsolved(map, &kept.solved, N));
+        notes.extend(solution.limited.then(|| solution.outcome()));
+        solution.determined = undetermined.iter().map(|undetermined| !undetermined).collect();
         offsets = Some(solution);
     }
+    tod.close()?;
+    if comm.rank() == 0 {
+        notes.iter().for_each(|note| tracing::warn!("{note}"));
+    }
+    let Kept { hits, rcond, covariance, binned, solved } = kept;
     let binned = hide_unsolved(binned, &solved, N);
     let covariance = hide_unsolved(covariance, &solved, packed_len(N));
     Ok(Maps {
@@ -137,7 +157,43 @@ fn make<const N: usize, S: Stored>(
         offsets,
         truth,
         samples,
+        left_out,
+        notes,
     })
+}
+
+/// What is kept of the sums of owned pixels.
+struct Kept {
+    hits: Vec<i64>,
+    rcond: Vec<f64>,
+    covariance: Vec<f64>,
+    binned: Vec<f64>,
+    solved: Vec<bool>,
+}
+
+impl Kept {
+    fn new<const N: usize>(config: &Config, sums: OwnedSums) -> Kept {
+        let OwnedSums { hits, blocks, signal } = sums;
+        let (rcond, covariance) = condition::<N>(config, &hits, &blocks);
+        drop(blocks);
+        let solved = covariance.chunks_exact(packed_len(N)).map(|block| block[0] > 0.0).collect();
+        let binned = bin::<N>(&covariance, signal);
+        Kept { hits, rcond, covariance, binned, solved }
+    }
+}
+
+/// Refuses a mask that leaves nothing for the solve.
+fn check_any_in_solve(comm: &Comm, config: &Config, hits: &[u64]) -> Result<()> {
+    let mut most = [hits.iter().copied().max().unwrap_or(0)];
+    comm.all_reduce_max(&mut most);
+    match &config.destripe.mask {
+        Some(mask) if most == [0] => {
+            let what = "is zero or unseen at all pixels that are solved, which leaves no sample to destripe with; use \
+                        another destripe.mask, or destripe.enabled = false";
+            Err(Error::File { path: mask.clone(), what: what.into() })
+        }
+        _ => Ok(()),
+    }
 }
 
 /// Refuses timelines without a good sample.

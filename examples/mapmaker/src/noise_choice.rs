@@ -9,7 +9,9 @@ use crate::tod::{Description, Detector};
 /// # Errors
 /// A prior is asked for, and the noise of a detector is not known.
 pub(crate) fn has_prior(config: &Config, description: &Description) -> Result<bool> {
-    let unknown = description.detectors.iter().enumerate().find_map(|(i, detector)| Some((i, unknown(detector)?)));
+    // A detector without noise level has no sample.
+    let used = description.detectors.iter().enumerate().filter(|(_, detector)| detector.net.is_finite());
+    let unknown = used.into_iter().find_map(|(i, detector)| Some((i, unknown(detector)?)));
     match (config.destripe.prior, unknown) {
         (PriorChoice::Off, _) | (PriorChoice::Auto, Some(_)) => Ok(false),
         (_, None) => Ok(true),

@@ -158,7 +158,8 @@ fn covariance_names(width: usize) -> Vec<String> {
     pairs.map(|(i, j)| format!("{}{}", letters[i].1, letters[j].1)).collect()
 }
 
-/// Returns `baselines.h5`: for each baseline its offset, observation, detector, first sample and length.
+/// Returns `baselines.h5`: for each baseline its offset, 1 if it is determined, observation, detector, first sample and
+/// length.
 fn write_offsets(maps: &Maps, history: &[String], folder: &Path) -> Result<PathBuf> {
     let offsets = maps.offsets.as_ref().expect("invariant: checked by the caller");
     let path = folder.join("baselines.h5");
@@ -181,6 +182,8 @@ fn write_offsets(maps: &Maps, history: &[String], folder: &Path) -> Result<PathB
         ("first_sample", list.iter().map(|baseline| baseline.time.start).collect()),
         ("samples", list.iter().map(|baseline| baseline.time.end - baseline.time.start).collect()),
     ];
+    let determined: Vec<u8> = offsets.determined.iter().map(|&determined| u8::from(determined)).collect();
+    file.create_dataset::<u8>("determined", &shape, &Layout::Contiguous)?.write_slab(&start, &count, &determined)?;
     for (name, values) in &columns {
         let dataset = file.create_dataset::<u64>(name, &shape, &Layout::Contiguous)?;
         dataset.write_slab(&start, &count, values)?;

@@ -61,7 +61,9 @@ impl Prior {
         let mut filters = Filters::default();
         let mut mine = Vec::new();
         let mut ids = Vec::new();
-        for series in baselines.series().filter(|series| layout.owner(series.middle()) == Some(comm.rank())) {
+        let is_used = |series: &Series| description.detectors[series.detector].net.is_finite();
+        let is_mine = |series: &Series| layout.owner(series.middle()) == Some(comm.rank());
+        for series in baselines.series().filter(|series| is_used(series) && is_mine(series)) {
             ids.extend(series.baselines());
             mine.push(series);
         }

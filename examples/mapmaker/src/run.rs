@@ -7,9 +7,10 @@ use std::time::Instant;
 use dolmen_common::files::{checksum, keep_inputs};
 use dolmen_core::text::{escaped, shown};
 use dolmen_core::{Comm, Snapshot};
-use dolmen_solvers::{Monitor, SolveReport};
+use dolmen_solvers::Monitor;
 
 use crate::config::Config;
+use crate::destripe::Offsets;
 use crate::error::Result;
 use crate::figures::{draw, residuals};
 use crate::maps::{Maps, make_maps};
@@ -83,7 +84,7 @@ pub fn run(comm: &Comm, request: &Request<'_>, monitor: &mut dyn Monitor<f64>) -
         baselines: maps.offsets.as_ref().map(|_| maps.baselines.layout().global_len()),
         pixels_seen: seen,
         pixels_solved: solved,
-        solve: maps.offsets.as_ref().map(|offsets| solve(&offsets.report, config.destripe.tolerance)),
+        solve: maps.offsets.as_ref().map(|offsets| solve(offsets, config.destripe.tolerance)),
         wall_time: start.elapsed().as_secs_f64(),
         figures: drawn.groups,
         phases: phases.iter().map(|phase| Phase { name: phase.name.into(), max: phase.max, min: phase.min }).collect(),
@@ -146,16 +147,18 @@ fn settings(config: &Config, maps: &Maps) -> Vec<(String, String)> {
         let mask = config.destripe.mask.as_deref().map_or("none".into(), file_name);
         settings.push(("destriping mask", mask));
     }
+    settings.extend(maps.notes.iter().map(|note| ("note", note.clone())));
     settings.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
 }
 
-fn solve(report: &SolveReport, tolerance: f64) -> Solve {
+fn solve(offsets: &Offsets, tolerance: f64) -> Solve {
+    let report = &offsets.report;
     let relative = |residual: &f64| residual / report.rhs_norm.max(f64::MIN_POSITIVE);
     Solve {
         residuals: report.history.iter().map(relative).collect(),
         tolerance,
         true_residual: report.relative_residual(),
-        stop_reason: sentence(report.explain()),
+        stop_reason: sentence(&offsets.outcome()),
     }
 }
 
@@ -211,7 +214,11 @@ impl Outcome {
                 let relative = residual / offsets.report.rhs_norm.max(f64::MIN_POSITIVE);
                 let _ = writeln!(text, "  {iteration:4}  {relative:.3e}");
             }
-            let _ = writeln!(text, "{}", offsets.report);
+            if offsets.limited {
+                let _ = writeln!(text, "{}", offsets.outcome());
+            } else {
+                let _ = writeln!(text, "{}", offsets.report);
+            }
         }
         text.push_str("time per phase [s]: slowest rank, fastest rank, processor time of all ranks\n");
         for phase in &self.phases {

@@ -69,6 +69,14 @@ impl Tod {
         }
     }
 
+    /// Returns the path of the file.
+    pub fn path(&self) -> &Path {
+        match self {
+            Tod::Dolmen(tod) => tod.file.path(),
+            Tod::Dst(tod) => tod.file.path(),
+        }
+    }
+
     /// Closes the file, which is not needed while maps are solved for.
     ///
     /// # Collective

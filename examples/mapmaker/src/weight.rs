@@ -1,9 +1,44 @@
 //! Weight of a detector's samples.
 
+use std::path::Path;
+
+use crate::error::{Error, Result};
+use crate::tod::Description;
+
 /// Range of weights. Within it, sums of squares over as many samples as a file can hold stay far from the ends of
 /// double precision.
 const MIN_WEIGHT: f64 = 1e-60;
 const MAX_WEIGHT: f64 = 1e60;
+
+/// Largest ratio of weights: sums over a pixel hold that many digits less of the samples that weigh less.
+const LARGEST_RATIO: f64 = 1e8;
+
+/// Refuses detectors whose samples weigh so differently that sums which hold both lose those of the smaller weight.
+///
+/// # Errors
+/// Weights differ by too much.
+pub(crate) fn require_alike(path: &Path, description: &Description) -> Result<()> {
+    let rates = description.observations.iter().map(|observation| observation.sample_rate);
+    let detectors = || description.detectors.iter().enumerate().filter(|(_, detector)| detector.net.is_finite());
+    let weights: Vec<(f64, usize)> =
+        rates.flat_map(|rate| detectors().map(move |(i, detector)| (1.0 / (detector.net.powi(2) * rate), i))).collect();
+    let by_weight = |a: &&(f64, usize), b: &&(f64, usize)| a.0.total_cmp(&b.0);
+    let (Some((least, light)), Some((most, heavy))) =
+        (weights.iter().min_by(by_weight), weights.iter().max_by(by_weight))
+    else {
+        return Ok(());
+    };
+    if most / least <= LARGEST_RATIO {
+        return Ok(());
+    }
+    let (light, heavy) = (&description.detectors[*light].name, &description.detectors[*heavy].name);
+    let what = format!(
+        "samples of {heavy} weigh {:.0e} times those of {light}, more than sums over pixels hold ({LARGEST_RATIO:.0e}); \
+         correct the column net, or make maps of these detectors one by one",
+        most / least
+    );
+    Err(Error::Tod { path: path.to_owned(), place: "detectors.net".into(), what })
+}
 
 /// Returns the inverse noise variance of a detector's samples, or what is wrong with it.
 ///

@@ -70,7 +70,7 @@ pub fn agree_on_earliest(comm: &Comm, detectors: usize, found: Option<Located>) 
 }
 
 /// Returns an error at a dataset or attribute of a file of timelines.
-pub(super) fn invalid(path: &Path, place: impl Into<String>, what: impl Into<String>) -> Error {
+pub(crate) fn invalid(path: &Path, place: impl Into<String>, what: impl Into<String>) -> Error {
     Error::Tod { path: path.to_owned(), place: place.into(), what: what.into() }
 }
 

@@ -15,6 +15,7 @@ mod programs;
 mod references;
 mod refusals;
 mod roundtrip;
+mod undetermined;
 mod untrusted;
 
 use std::time::Duration;
@@ -49,6 +50,10 @@ fn main() -> std::process::ExitCode {
         serial("bad_settings_are_named", refusals::bad_settings),
         serial("odd_input_is_mapped", programs::odd_input),
         case("flags_and_names_have_many_types", RANKS, inputs::types),
+        case("samples_of_masked_baselines_are_left_out", RANKS, undetermined::baselines),
+        case("samples_of_masked_detectors_are_left_out_of_maps_with_a_prior", &[1, 3], undetermined::detectors),
+        case("what_a_solve_cannot_tell_is_said", &[1, 3], undetermined::said),
+        case("sums_refuse_what_they_do_not_hold", RANKS, undetermined::ranges),
         case("differences_equal_those_of_numpy", RANKS, comparing::differences),
         case("outputs_are_left_out_on_request", &[2], comparing::switches),
         case("the_documented_example_is_mapped", &[1, 3], inputs::documented),

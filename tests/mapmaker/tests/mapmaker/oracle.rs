@@ -22,9 +22,9 @@ pub(crate) const LENGTH: usize = 25;
 
 /// One unflagged sample, as the oracle sees it.
 pub(crate) struct Sample {
-    pixel: usize,
+    pub(crate) pixel: usize,
     weights: Vec<f64>,
-    baseline: usize,
+    pub(crate) baseline: usize,
     weight: f64,
     signal: f64,
 }
