@@ -290,7 +290,7 @@ mod tests {
 
     #[test]
     fn conventions_differ_in_the_sign_of_u() {
-        assert!(["U_STOKES", "U-POLARISATION", "U", "IU", "QU"].into_iter().all(changes_sign));
+        assert!(["U_STOKES", "U-STOKES", "U", "IU", "QU"].into_iter().all(changes_sign));
         assert!(!["I_STOKES", "UU", "QQ", "UNIT", "HITS", ""].into_iter().any(changes_sign));
     }
 }

@@ -1,4 +1,5 @@
-//! The map-maker's command line: `mapmaker run CONFIG`, `mapmaker simulate CONFIG`, `mapmaker compare MAP REFERENCE`.
+//! The map-maker's command line: `mapmaker run CONFIG`, `mapmaker simulate CONFIG`, `mapmaker info FILE`,
+//! `mapmaker compare MAP REFERENCE`.
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -15,7 +16,8 @@ use dolmen_core::text::shown;
 use dolmen_io::hdf5::OpenOptions;
 use dolmen_solvers::{Progress, Request as Wish};
 use mapmaker::compare::{Comparison, compare};
-use mapmaker::config::Config;
+use mapmaker::config::{Config, InputConfig, Stokes};
+use mapmaker::info::{describe_file, describe_run};
 use mapmaker::run::{Outcome, Request, checkpoint_config, run};
 use mapmaker::simulate::{self, simulate};
 use mapmaker::{Error, Result};
@@ -45,6 +47,14 @@ enum Command {
         /// it as NAME_sky.fits, over an older file of that name.
         #[arg(long)]
         output: Option<PathBuf>,
+    },
+    /// Show what timelines hold; with a configuration, also how much memory and time a run takes.
+    Info {
+        /// Configuration file (NAME.toml), or file of timelines.
+        file: PathBuf,
+        /// File of timelines; replaces input.tod of the configuration.
+        #[arg(long)]
+        tod: Option<PathBuf>,
     },
     /// Subtract two maps, and show how large the differences are in parts of the sky.
     Compare(Compare),
@@ -109,6 +119,7 @@ fn execute(comm: &Comm, command: Command, files: &OpenOptions) -> Result<ExitCod
     let say = |text: &str| say(comm, text);
     match command {
         Command::Run(arguments) => return arguments.execute(comm, files),
+        Command::Info { file, tod } => say(info(comm, &file, tod, files)?.trim_end()),
         Command::Compare(Compare { map, reference, masks, latitudes, output }) => {
             let request = Comparison { map, reference, masks, latitudes, folder: output };
             let compared = compare(comm, &request)?;
@@ -127,6 +138,18 @@ fn execute(comm: &Comm, command: Command, files: &OpenOptions) -> Result<ExitCod
         }
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// Describes the timelines of a configuration and the run, or those of a file.
+fn info(comm: &Comm, file: &Path, tod: Option<PathBuf>, files: &OpenOptions) -> Result<String> {
+    let allow_external = files.allows_external();
+    if file.extension().is_none_or(|extension| extension != "toml") {
+        return describe_file(comm, &InputConfig { allow_external, ..InputConfig::of(file) }, Stokes::IQU);
+    }
+    let (mut config, _) = load(comm, file)?;
+    config.input.tod = tod_or(tod, &config, file, "--tod")?;
+    config.input.allow_external = allow_external;
+    describe_run(comm, &config)
 }
 
 impl Run {

@@ -10,7 +10,7 @@ use crate::config::{Config, Stokes};
 use crate::destripe::{Destriper, Offsets};
 use crate::error::{Error, Result};
 use crate::healpix::Healpix;
-use crate::memory::require_map;
+use crate::memory::{require_map, require_run};
 use crate::noise_choice::{has_prior, warning};
 use crate::pairs::{SINGLE, Use};
 use crate::phases::Phases;
@@ -95,6 +95,7 @@ fn make<const N: usize, S: Stored>(
     let baselines = Baselines::new(comm, &description, config.destripe.baseline)?;
     let prior = has_prior(config, &description)?;
     require_alike(tod.path(), &description)?;
+    require_run(comm, config, &tod, &baselines, &healpix)?;
     // Everything that can be wrong with the input is found before the long work starts.
     let layout = Layout::uniform(comm, healpix.pixel_count());
     let unmasked = mask(comm, config, &description, &healpix, &layout)?;
@@ -162,7 +163,7 @@ fn make<const N: usize, S: Stored>(
     })
 }
 
-/// What is kept of the sums of owned pixels.
+/// Arrays over owned pixels that are made of their sums.
 struct Kept {
     hits: Vec<i64>,
     rcond: Vec<f64>,

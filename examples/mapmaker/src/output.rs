@@ -3,11 +3,12 @@
 use std::path::{Path, PathBuf};
 
 use dolmen_core::Comm;
-use dolmen_io::fits::{ColumnData, MapColumn, MapHeader, PolarizationConvention, write_map};
+use dolmen_io::fits::{ColumnData, MapColumn, MapHeader, PolarizationConvention};
 use dolmen_io::hdf5::{H5File, Layout};
 use dolmen_io::require_writable_folder;
 
 use crate::config::{Config, Convention};
+use crate::coverage::Coverage;
 use crate::error::{Error, Result};
 use crate::maps::Maps;
 use crate::pixel_blocks::packed_len;
@@ -84,9 +85,10 @@ pub fn write_products(config: &Config, maps: &Maps, history: &[String], folder: 
         history: history.to_vec(),
     };
     let mut files = Vec::new();
+    let coverage = Coverage::of(maps)?;
     let mut write = |name: &str, columns: &[MapColumn<'_>]| -> Result<()> {
         let path = folder.join(name);
-        write_map(&maps.pixels.layout, &path, &header, columns)?;
+        coverage.write(&path, &header, columns)?;
         files.push(path);
         Ok(())
     };
@@ -96,16 +98,18 @@ pub fn write_products(config: &Config, maps: &Maps, history: &[String], folder: 
     let named = [("map_binned.fits", binned), ("map_destriped.fits", maps.destriped.as_ref())];
     for (name, values) in named {
         if let Some(values) = values {
-            let parts = split(values, maps.width);
+            let parts = split(&coverage, values, maps.width);
             write(name, &real_columns(&stokes, units, &parts))?;
         }
     }
-    write("hits.fits", &[MapColumn { name: "HITS", unit: "", data: ColumnData::I64(&maps.hits) }])?;
-    write("rcond.fits", &[MapColumn { name: "RCOND", unit: "", data: ColumnData::F64(&maps.rcond) }])?;
+    let hits = coverage.component(&maps.hits, 1, 0);
+    write("hits.fits", &[MapColumn { name: "HITS", unit: "", data: ColumnData::I64(&hits) }])?;
+    let rcond = coverage.component(&maps.rcond, 1, 0);
+    write("rcond.fits", &[MapColumn { name: "RCOND", unit: "", data: ColumnData::F64(&rcond) }])?;
     let pairs = covariance_names(maps.width);
     let names: Vec<&str> = pairs.iter().map(String::as_str).collect();
     let squared = if units.is_empty() { String::new() } else { format!("{units}^2") };
-    let parts = split(&maps.covariance, packed_len(maps.width));
+    let parts = split(&coverage, &maps.covariance, packed_len(maps.width));
     write("covariance.fits", &real_columns(&names, &squared, &parts))?;
     if maps.offsets.is_some() {
         files.push(write_offsets(maps, history, folder)?);
@@ -142,9 +146,9 @@ pub fn write_or_rescue(config: &Config, maps: &Maps, history: &[String], folder:
     Err(Error::Lost { error, elsewhere: reasons.join("; ") })
 }
 
-/// Returns the components of an interleaved array.
-fn split(values: &[f64], width: usize) -> Vec<Vec<f64>> {
-    (0..width).map(|i| values.iter().skip(i).step_by(width).copied().collect()).collect()
+/// Returns the components of an interleaved array at the pixels that are written.
+fn split(coverage: &Coverage, values: &[f64], width: usize) -> Vec<Vec<f64>> {
+    (0..width).map(|component| coverage.component(values, width, component)).collect()
 }
 
 fn real_columns<'a>(names: &[&'a str], unit: &'a str, parts: &'a [Vec<f64>]) -> Vec<MapColumn<'a>> {

@@ -24,7 +24,7 @@ use crate::baselines::cut;
 use crate::config::{Convention, Frame, SimulateConfig};
 use crate::error::{Error, Result};
 use crate::healpix::{Healpix, Ordering};
-use crate::memory::{gigabytes, require};
+use crate::memory::{amount, require};
 use crate::quaternion::Quaternion;
 use crate::tod::{Description, Detector, Observation, ObservationWriter, TodWriter};
 use crate::units::kelvins;
@@ -94,14 +94,14 @@ fn require_interval(comm: &Comm, config: &SimulateConfig, description: &Descript
     let longest = observation.intervals.first().map_or(0, |interval| interval.end - interval.start);
     let needed = bytes as f64 * longest as f64;
     let busy = comm.rank() < observation.intervals.len();
-    let what = format!("simulate.interval = {} needs {} for an interval", config.interval, gigabytes(needed));
+    let what = format!("simulate.interval = {} needs {} for an interval", config.interval, amount(needed));
     require(comm, if busy { needed } else { 0.0 }, &what)
 }
 
 /// Refuses a sky of more pixels than the memory holds, in the file's form and in memory's.
 fn require_sky(comm: &Comm, layout: &Layout, name: &str) -> Result<()> {
     let bytes = (2 * 3 * size_of::<f64>()) as f64;
-    let what = format!("{name} needs {} for the sky", gigabytes(bytes * layout.global_len() as f64));
+    let what = format!("{name} needs {} for the sky", amount(bytes * layout.global_len() as f64));
     require(comm, bytes * layout.local_len() as f64, &what)
 }
 

@@ -122,3 +122,63 @@ pub(crate) fn switches(comm: &Comm) -> TestResult {
     assert_eq!(plain, expected);
     Ok(())
 }
+
+/// A small part of the sky is written as a list of its pixels, which healpy and this program read as a map.
+pub(crate) fn part_of_the_sky(comm: &Comm) -> TestResult {
+    const CHECK: &str = "
+import sys, numpy, healpy, warnings
+warnings.simplefilter('error')
+folder = sys.argv[1] + '/out/'
+hits = healpy.read_map(folder + 'hits.fits', dtype=None)
+seen = hits != healpy.UNSEEN
+assert hits.size == 768 and seen.sum() == 12 and seen[40:52].all(), numpy.flatnonzero(seen)
+i, q, u = healpy.read_map(folder + 'map_destriped.fits', field=(0, 1, 2))
+assert (i[seen] != healpy.UNSEEN).all() and (i[~seen] == healpy.UNSEEN).all()
+part = healpy.read_map(folder + 'map_destriped.fits', partial=True)
+from astropy.io import fits
+table = fits.open(folder + 'covariance.fits')[1]
+assert table.header['INDXSCHM'] == 'EXPLICIT' and list(table.data['PIXEL']) == list(range(40, 52))
+assert len(table.columns) == 7 and (table.data['II'] > 0).all()
+";
+    let folder = Folder::new(comm)?;
+    let timeline = crate::oracle::random_timeline(1, 3, 150, crate::oracle::patch);
+    timeline.write(comm, &folder.path.join("tod.h5"))?;
+    let config = Config::parse(&crate::oracle::config("IQU", ""), &folder.path.join("case.toml"))?;
+    let (path, text) = (folder.path.join("case.toml"), String::new());
+    let request = Request { folder: folder.path.join("out"), config, text, path, resume: None };
+    let outcome = run(comm, &request, &mut |_: &Progress| {})?;
+    let map = MapFile::open(request.folder.join("map_destriped.fits"))?;
+    let range = outcome.maps.pixels.layout.range();
+    let destriped = outcome.maps.destriped.as_ref().ok_or("destriping is on")?;
+    assert_eq!(map.read(1, range)?, outcome.maps.component(destriped, 3, 1));
+    if comm.rank() == 0 {
+        python(CHECK, &folder.path)?;
+    }
+    comm.barrier();
+    Ok(())
+}
+
+/// Description of timelines, and of a run with them, by `mapmaker info`.
+pub(crate) fn information(comm: &Comm) -> TestResult {
+    let folder = Folder::new(comm)?;
+    let timeline = crate::oracle::random_timeline(1, 3, 5000, crate::oracle::patch);
+    timeline.write(comm, &folder.path.join("tod.h5"))?;
+    let config = Config::parse(&crate::oracle::config("IQU", ""), &folder.path.join("case.toml"))?;
+    let text = mapmaker::info::describe_run(comm, &config)?;
+    for words in [
+        "tod.h5: 15000 samples of 3 detector(s) in 1 observation(s)",
+        "frame G, angles COSMO, signal in K_CMB",
+        "D2                       1.6000e0",
+        "scan                         5000      1.000     1.39          1",
+        "IQU at nside 8, 600 baselines of 25 s with free offsets",
+        "about 12 pixels seen by a rank at most",
+        " MB of memory a rank: ",
+        "for 30 iterations",
+    ] {
+        assert!(text.contains(words), "{words} is not in {text}");
+    }
+    let alone = mapmaker::config::InputConfig::of(&folder.path.join("tod.h5"));
+    let alone = mapmaker::info::describe_file(comm, &alone, mapmaker::config::Stokes::IQU)?;
+    assert!(text.starts_with(&alone) && !alone.contains("nside"), "{alone}");
+    Ok(())
+}

@@ -55,6 +55,8 @@ fn main() -> std::process::ExitCode {
         case("what_a_solve_cannot_tell_is_said", &[1, 3], undetermined::said),
         case("sums_refuse_what_they_do_not_hold", RANKS, undetermined::ranges),
         case("differences_equal_those_of_numpy", RANKS, comparing::differences),
+        case("a_part_of_the_sky_is_listed", RANKS, comparing::part_of_the_sky),
+        case("timelines_and_runs_are_described", RANKS, comparing::information),
         case("outputs_are_left_out_on_request", &[2], comparing::switches),
         case("the_documented_example_is_mapped", &[1, 3], inputs::documented),
         case("pointing_may_be_in_single_precision", RANKS, inputs::single_precision),

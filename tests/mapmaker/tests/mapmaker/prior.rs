@@ -31,11 +31,11 @@ fn inverse_covariance(n: usize, power: impl Fn(f64) -> f64) -> Vec<Vec<f64>> {
     let is_smooth = |number: &usize| {
         let mut left = *number;
         [2, 3, 5].into_iter().for_each(|factor| {
-            while left % factor == 0 {
+            while left.is_multiple_of(factor) {
                 left /= factor
             }
         });
-        left == 1 && number % 2 == 0
+        left == 1 && number.is_multiple_of(2)
     };
     let period = (2 * n..).find(is_smooth).expect("there is one");
     let inverse: Vec<f64> =

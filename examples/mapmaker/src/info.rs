@@ -1,0 +1,137 @@
+//! `mapmaker info`: what a file of timelines holds, and what a run with a configuration will take.
+
+use std::fmt::Write as _;
+
+use dolmen_core::Comm;
+use dolmen_core::text::{escaped, shown};
+use dolmen_io::budget::available;
+
+use crate::baselines::Baselines;
+use crate::config::{Config, InputConfig, Stokes};
+use crate::error::Result;
+use crate::healpix::Healpix;
+use crate::memory::{amount, needed};
+use crate::noise_choice::has_prior;
+use crate::survey::{gather, survey};
+use crate::tod::{Description, Tod};
+
+/// Iterations of a solve for which times are estimated.
+const ITERATIONS: f64 = 30.0;
+
+/// Seconds in which a product reads a pair, and a prior a baseline: on one slow core of 2019, measured.
+const SECONDS_A_PAIR: f64 = 3e-9;
+const SECONDS_A_BASELINE: f64 = 2e-7;
+
+/// Describes a file of timelines.
+///
+/// # Collective
+///
+/// # Errors
+/// The file cannot be read.
+pub fn describe_file(comm: &Comm, input: &InputConfig, stokes: Stokes) -> Result<String> {
+    let tod = Tod::open(comm, input, stokes)?;
+    let text = describe(&tod);
+    tod.close()?;
+    Ok(text)
+}
+
+/// Describes the timelines of a configuration, and what a run on these ranks takes.
+///
+/// # Collective
+///
+/// # Errors
+/// The file cannot be read.
+pub fn describe_run(comm: &Comm, config: &Config) -> Result<String> {
+    let healpix = Healpix::new(config.map.nside, config.map.ordering).expect("invariant: validated");
+    let tod = Tod::open(comm, &config.input, config.map.stokes)?;
+    let mut text = describe(&tod);
+    let baselines = Baselines::new(comm, tod.description(), config.destripe.baseline)?;
+    let prior = config.destripe.enabled && has_prior(config, tod.description())?;
+    let found = survey(&tod, &baselines, &healpix)?;
+    tod.close()?;
+    let own = needed(config, &baselines, &healpix, &found);
+    let ranks = gather(comm, &found);
+    let mut most = [own.reading, own.mapping, found.seconds, found.pairs];
+    comm.all_reduce_max(&mut most);
+    let [reading, mapping, seconds, met] = most;
+    let count = |value: f64| if value < 1e5 { format!("{value:.0}") } else { format!("{value:.2e}") };
+    let sum = |of: fn(&crate::survey::Survey) -> f64| ranks.iter().map(of).sum::<f64>();
+    let destripe = if config.destripe.enabled {
+        let kind = if prior { "a noise prior" } else { "free offsets" };
+        format!("{} baselines of {} s with {kind}", baselines.layout().global_len(), config.destripe.baseline)
+    } else {
+        "no destriping".to_owned()
+    };
+    let stokes = format!("{:?}", config.map.stokes);
+    let _ = writeln!(text, "run on {} rank(s): {stokes} at nside {}, {destripe}", ranks.len(), config.map.nside);
+    let _ = writeln!(
+        text,
+        "  about {} pixels seen by a rank at most, {} pairs of pixels and baselines; from {} samples",
+        count(ranks.iter().map(|rank| rank.seen).fold(0.0, f64::max)),
+        count(sum(|rank| rank.pairs)),
+        ranks.iter().map(|rank| rank.read).sum::<u64>(),
+    );
+    let here = available().map_or(String::new(), |bytes| format!("; this machine has {}", amount(bytes as f64)));
+    let _ = writeln!(
+        text,
+        "  about {} of memory a rank: {} while samples are read, {} while maps are made{here}",
+        amount(reading.max(mapping)),
+        amount(reading),
+        amount(mapping)
+    );
+    let _ = write!(text, "  about {seconds:.1} s to read and merge");
+    if config.destripe.enabled {
+        let vectors = if prior { baselines.layout().local_len() as f64 * SECONDS_A_BASELINE } else { 0.0 };
+        let solve = ITERATIONS * (met * SECONDS_A_PAIR + vectors);
+        let _ = write!(text, ", roughly {solve:.1} s for {ITERATIONS} iterations");
+    }
+    text.push_str("; maps and pictures are beside it\n");
+    Ok(text)
+}
+
+/// Describes open timelines.
+fn describe(tod: &Tod) -> String {
+    let Description { detectors, observations, convention, frame, units } = tod.description();
+    let hours = |samples: u64, rate: f64| samples as f64 / rate / 3600.0;
+    let total: u64 = observations.iter().map(|observation| observation.samples * detectors.len() as u64).sum();
+    let mut text = String::new();
+    let units = if units.is_empty() { "no unit".to_owned() } else { escaped(units).to_string() };
+    let _ = writeln!(
+        text,
+        "{}: {total} samples of {} detector(s) in {} observation(s)\n  frame {frame:?}, angles {}, signal in {units}",
+        shown(tod.path()),
+        detectors.len(),
+        observations.len(),
+        format!("{convention:?}").to_uppercase(),
+    );
+    let _ = writeln!(
+        text,
+        "  {:<20} {:>12} {:>10} {:>8} {:>10} {:>10}",
+        "detector", "net", "fknee [Hz]", "alpha", "fmin [Hz]", "efficiency"
+    );
+    for detector in detectors {
+        let (name, efficiency) = (escaped(&detector.name), detector.efficiency);
+        let net = if detector.net.is_finite() { format!("{:.4e}", detector.net) } else { "not valid".into() };
+        let _ = writeln!(
+            text,
+            "  {name:<20} {net:>12} {:>10.3e} {:>8.3} {:>10.3e} {efficiency:>10.3}",
+            detector.fknee, detector.alpha, detector.fmin
+        );
+    }
+    let _ = writeln!(
+        text,
+        "  {:<20} {:>12} {:>10} {:>8} {:>10}",
+        "observation", "samples", "rate [Hz]", "hours", "intervals"
+    );
+    for observation in observations {
+        let (name, rate) = (escaped(&observation.name), observation.sample_rate);
+        let _ = writeln!(
+            text,
+            "  {name:<20} {:>12} {rate:>10.3} {:>8.2} {:>10}",
+            observation.samples,
+            hours(observation.samples, rate),
+            observation.intervals.len()
+        );
+    }
+    text
+}
