@@ -1,9 +1,10 @@
 //! Every kernel against a row-by-row sum written without any of them, to the bit.
 
-#![allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
+#![allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, unsafe_code)]
 
 use num_complex::Complex;
 
+use super::scalar::{Table, Vectors, multiply_rows};
 use super::*;
 
 /// Pseudo-random numbers (Knuth's MMIX generator); full 53-bit mantissas, so that a fused
@@ -109,6 +110,19 @@ fn expected<T: Scalar>(a: &LocalCsr<T>, x: &[T], y: &[T], update: Update) -> Vec
         .collect()
 }
 
+/// Computes the interior rows as a processor without AVX2 does.
+fn multiply_interior_portably<T: Scalar>(a: &LocalCsr<T>, x: &[T], y: &mut [T], update: Update) {
+    let Stored { starts, columns, order } = &a.pattern;
+    let rows = order.as_ref().map_or(&[][..], |order| order.rows());
+    let table = Table { starts, columns, values: &a.values, rows };
+    let v = Vectors { x: [x.as_ptr()], y: [y.as_mut_ptr()], add: update == Update::Add };
+    assert!(x.len() == a.owned && y.len() == a.rows());
+    for run in &a.interior {
+        // SAFETY: the invariants of the matrix, and the lengths just checked.
+        unsafe { multiply_rows(table, run, v) }
+    }
+}
+
 fn check<T: Sample>(a: &LocalCsr<T>, random: &mut Random, what: &str) {
     let (n, owned) = (a.rows(), a.owned);
     // One element off the allocation's alignment, and no slack behind.
@@ -126,6 +140,10 @@ fn check<T: Sample>(a: &LocalCsr<T>, random: &mut Random, what: &str) {
         for k in 0..3 {
             assert_same_bits(&y[k], &want[k], &format!("{what}, {update:?}, vector {k}"));
         }
+        let mut portable = before[0].clone();
+        multiply_interior_portably(a, part(0).0, &mut portable, update);
+        a.multiply_boundary([part(0).0], [part(0).1], [&mut portable], update);
+        assert_same_bits(&portable, &want[0], &format!("{what}, {update:?}, without AVX2"));
     }
 }
 
