@@ -34,26 +34,33 @@ impl Graph {
         let owned = self.layout().local_len();
         let mut tuples: Vec<Tuple> = self.ids().map(|id| [UNDECIDED, priority(id)]).collect();
         let mut highest = tuples.clone();
-        let mut next = tuples[..owned].to_vec();
+        let mut undecided: Vec<usize> = (0..owned).collect();
+        // What is further from all undecided vertices than one edge says nothing to them in two steps.
+        let mut near = undecided.clone();
+        let mut raised = Vec::new();
         loop {
-            highest.copy_from_slice(&tuples);
+            near.iter().for_each(|&vertex| highest[vertex] = tuples[vertex]);
+            near.retain(|&vertex| distance > 2 || self.is_near_undecided(vertex, &tuples));
+            highest[owned..].copy_from_slice(&tuples[owned..]);
             for step in 0..distance {
                 if step > 0 {
                     self.refresh_ghosts(&mut highest);
                 }
-                self.raise(&highest, &mut next);
-                highest[..owned].copy_from_slice(&next);
+                let vertices = if step + 1 == distance { &undecided } else { &near };
+                raised.clear();
+                raised.extend(vertices.iter().map(|&vertex| self.highest_around(vertex, &highest)));
+                vertices.iter().zip(&raised).for_each(|(&vertex, &raised)| highest[vertex] = raised);
             }
-            let mut left = [0u64];
-            for (tuple, highest) in tuples[..owned].iter_mut().zip(&highest) {
-                if tuple[0] == UNDECIDED {
-                    match highest {
-                        _ if highest == tuple => tuple[0] = IN,
-                        [IN, _] => tuple[0] = OUT,
-                        _ => left[0] += 1,
-                    }
+            undecided.retain(|&vertex| {
+                let tuple = &mut tuples[vertex];
+                match highest[vertex] {
+                    highest if highest == *tuple => tuple[0] = IN,
+                    [IN, _] => tuple[0] = OUT,
+                    _ => {}
                 }
-            }
+                tuple[0] == UNDECIDED
+            });
+            let mut left = [undecided.len() as u64];
             self.comm().all_reduce_sum(&mut left);
             if left[0] == 0 {
                 return tuples[..owned].iter().map(|tuple| tuple[0] == IN).collect();
@@ -62,11 +69,14 @@ impl Graph {
         }
     }
 
-    /// For each owned vertex the highest tuple of it and its neighbors.
-    fn raise(&self, tuples: &[Tuple], raised: &mut [Tuple]) {
-        for (vertex, raised) in raised.iter_mut().enumerate() {
-            let around = self.neighbors(vertex).iter().map(|&other| tuples[at(other)]);
-            *raised = around.fold(tuples[vertex], Tuple::max);
-        }
+    fn is_near_undecided(&self, vertex: usize, tuples: &[Tuple]) -> bool {
+        let mut around = self.neighbors(vertex).iter().map(|&other| tuples[at(other)]);
+        tuples[vertex][0] == UNDECIDED || around.any(|[state, _]| state == UNDECIDED)
+    }
+
+    /// Returns the highest tuple of a vertex and its neighbors.
+    fn highest_around(&self, vertex: usize, tuples: &[Tuple]) -> Tuple {
+        let around = self.neighbors(vertex).iter().map(|&other| tuples[at(other)]);
+        around.fold(tuples[vertex], Tuple::max)
     }
 }
