@@ -71,6 +71,8 @@ mod guide {
     struct Readme;
     #[doc = include_str!("../docs/concepts.md")]
     struct Concepts;
+    #[doc = include_str!("../docs/multigrid.md")]
+    struct Multigrid;
     #[doc = include_str!("../docs/tutorial.md")]
     struct Tutorial;
     #[doc = include_str!("../docs/write-your-own.md")]

@@ -9,8 +9,8 @@ pub use crate::core::{
 pub use crate::io::{Location, read_matrix, read_vector, read_vectors, write_matrix, write_vector, write_vectors};
 pub use crate::solvers::{
     Automatic, BiCgStab, BlockCg, BlockJacobi, Cg, Cgls, Direct, Fgmres, FlexibleCg, Gcr, Gmres, Ic, Idr, Ilu, Ilut,
-    Jacobi, LeastSquaresSolver, Lsmr, Lsqr, Minres, Monitor, Norm, NullSpace, PipelinedCg, Schwarz, SolveReport,
-    Solver, Sor, StopReason, Symmlq,
+    Jacobi, LeastSquaresSolver, Lsmr, Lsqr, Minres, Monitor, Multigrid, Norm, NullSpace, PipelinedCg, Schwarz,
+    SolveReport, Solver, Sor, StopReason, Symmlq,
 };
 #[cfg(feature = "hdf5")]
 pub use crate::{Checkpointer, io::hdf5::H5File};

@@ -21,6 +21,7 @@ mod choice;
 mod error;
 mod krylov;
 mod monitor;
+mod multigrid;
 mod norm;
 mod null_space;
 mod precond;
@@ -55,6 +56,7 @@ pub use krylov::solver::Solver;
 pub use krylov::spectrum::estimate_spectrum;
 pub use krylov::symmlq::Symmlq;
 pub use monitor::{Monitor, Progress, Request};
+pub use multigrid::{Cycle, Multigrid, MultigridSettings};
 pub use norm::Norm;
 pub use null_space::NullSpace;
 pub use precond::{

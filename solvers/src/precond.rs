@@ -31,6 +31,7 @@ pub(crate) mod sor;
 mod triangular;
 
 pub use block_jacobi::BlockJacobi;
+pub(crate) use block_jacobi::require_square;
 pub use chebyshev::ChebyshevPolynomial;
 pub use column_scaling::ColumnScaling;
 pub use composite::{Additive, Multiplicative};

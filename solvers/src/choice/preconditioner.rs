@@ -27,6 +27,8 @@ names! {
     Schwarz = "schwarz",
     /// A polynomial in the matrix: [`ChebyshevPolynomial`](crate::ChebyshevPolynomial).
     Chebyshev = "chebyshev",
+    /// A hierarchy of ever smaller matrices: [`Multigrid`](crate::Multigrid).
+    Multigrid = "multigrid",
     /// A complete factorization on one rank: [`Direct`](crate::Direct).
     Direct = "direct",
     /// The sum of several: [`Additive`](crate::Additive).
@@ -50,6 +52,6 @@ impl PreconditionerKind {
 
     /// Returns whether the matrix must be Hermitian with a positive diagonal.
     pub const fn needs_hermitian(self) -> bool {
-        matches!(self, PreconditionerKind::Ic | PreconditionerKind::Chebyshev)
+        matches!(self, PreconditionerKind::Ic | PreconditionerKind::Chebyshev | PreconditionerKind::Multigrid)
     }
 }

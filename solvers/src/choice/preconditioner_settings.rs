@@ -6,6 +6,7 @@ use crate::choice::fields::{self, Fields, Key, Named, text};
 use crate::choice::local::{Factorization, LocalKind, LocalSettings};
 use crate::choice::preconditioner::PreconditionerKind;
 use crate::error::Result;
+use crate::multigrid::{Cycle, Multigrid, MultigridSettings};
 use crate::precond::{
     Additive, AdditiveSchwarz, BlockJacobi, ChebyshevPolynomial, ColumnScaling, Direct, Jacobi, Multiplicative,
     PointBlockJacobi, Schwarz, chebyshev, composite, point_block_jacobi,
@@ -48,6 +49,8 @@ pub enum PreconditionerSettings {
         /// The interval of eigenvalues of `D^-1 A`, instead of an estimate.
         interval: Option<[f64; 2]>,
     },
+    /// [`Multigrid`].
+    Multigrid(MultigridSettings),
     /// [`Direct`].
     Direct {
         /// The factorization on rank 0.
@@ -79,6 +82,7 @@ impl From<PreconditionerKind> for PreconditionerSettings {
                 PreconditionerSettings::Schwarz { overlap: 1, form: Schwarz::Restricted, local: LocalKind::Ilu.into() }
             }
             PreconditionerKind::Chebyshev => PreconditionerSettings::Chebyshev { degree: 4, interval: None },
+            PreconditionerKind::Multigrid => PreconditionerSettings::Multigrid(MultigridSettings::default()),
             PreconditionerKind::Direct => PreconditionerSettings::Direct { factorization: Factorization::Lu },
             PreconditionerKind::Additive => PreconditionerSettings::Additive(Vec::new()),
             PreconditionerKind::Multiplicative => PreconditionerSettings::Multiplicative(Vec::new()),
@@ -107,6 +111,7 @@ impl PreconditionerSettings {
             },
             PreconditionerSettings::Schwarz { .. } => PreconditionerKind::Schwarz,
             PreconditionerSettings::Chebyshev { .. } => PreconditionerKind::Chebyshev,
+            PreconditionerSettings::Multigrid(_) => PreconditionerKind::Multigrid,
             PreconditionerSettings::Direct { .. } => PreconditionerKind::Direct,
             PreconditionerSettings::Additive(_) => PreconditionerKind::Additive,
             PreconditionerSettings::Multiplicative(_) => PreconditionerKind::Multiplicative,
@@ -160,6 +165,7 @@ impl PreconditionerSettings {
                 format!("{} of each rank's block with an overlap of {overlap}, {form}", local.title())
             }
             PreconditionerSettings::Chebyshev { degree, .. } => format!("Chebyshev polynomial of degree {degree}"),
+            PreconditionerSettings::Multigrid(settings) => format!("smoothed aggregation, {:?} cycle", settings.cycle),
             PreconditionerSettings::Direct { factorization } => {
                 format!("{} factorization of the whole matrix on one rank", factorization.title())
             }
@@ -190,6 +196,7 @@ impl PreconditionerSettings {
             PreconditionerSettings::Chebyshev { degree, interval: Some(interval) } => {
                 Box::new(ChebyshevPolynomial::on_interval(a, *degree, *interval)?)
             }
+            PreconditionerSettings::Multigrid(settings) => Box::new(Multigrid::with_settings(a, settings.clone())?),
             PreconditionerSettings::Direct { factorization } => {
                 Box::new(Direct::factor_with(a, |whole| factorization.make(whole))?)
             }
@@ -233,6 +240,13 @@ impl Named for PreconditionerSettings {
                 fields.count("degree", degree);
                 fields.interval(["lower", "upper"], interval);
             }
+            PreconditionerSettings::Multigrid(settings) => {
+                fields.count("degree", &mut settings.degree);
+                fields.real("threshold", &mut settings.threshold);
+                fields.word("cycle", &mut settings.cycle, &[("v", Cycle::V), ("w", Cycle::W)]);
+                fields.count("coarsest", &mut settings.coarsest);
+                fields.count("levels", &mut settings.levels);
+            }
             PreconditionerSettings::Direct { factorization } => {
                 fields.word("factorization", factorization, &Factorization::WORDS);
             }
@@ -253,6 +267,7 @@ impl Named for PreconditionerSettings {
                 chebyshev::require_degree(*degree)?;
                 interval.map_or(Ok(()), chebyshev::require_interval)
             }
+            PreconditionerSettings::Multigrid(settings) => settings.check(),
             PreconditionerSettings::Additive(parts) => composite::first_of(composite::ADDITIVE, parts).map(|_| ()),
             PreconditionerSettings::Multiplicative(parts) => {
                 composite::first_of(composite::MULTIPLICATIVE, parts).map(|_| ())

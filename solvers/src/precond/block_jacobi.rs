@@ -65,7 +65,7 @@ impl<S> BlockJacobi<S> {
 }
 
 /// Refuses a matrix that does not map vectors of a layout to vectors of the same.
-pub(super) fn require_square<T: Scalar>(method: &'static str, a: &CsrMatrix<T>) -> Result<()> {
+pub(crate) fn require_square<T: Scalar>(method: &'static str, a: &CsrMatrix<T>) -> Result<()> {
     let (rows, columns) = (a.range().global_len(), a.domain().global_len());
     if rows != columns {
         return Err(Error::NotSquare { method, rows, columns });

@@ -25,7 +25,7 @@ const METHOD: &str = "Chebyshev polynomial";
 /// Steps of Lanczos' process that find the largest eigenvalue to some percent.
 const STEPS: usize = 10;
 /// By how much the estimate, which is from below, is raised.
-const SAFETY: f64 = 1.1;
+pub(crate) const SAFETY: f64 = 1.1;
 /// Upper over lower end of the interval.
 const RATIO: f64 = 30.0;
 
@@ -123,9 +123,16 @@ impl<T: Scalar, A: LinearOperator<T>> ChebyshevPolynomial<T, A> {
 /// unknowns are in.
 ///
 /// # Collective
-fn scaled_spectrum<T: Scalar>(a: &impl LinearOperator<T>, inverse: &Diagonal<T>) -> Result<[f64; 2]> {
+pub(crate) fn scaled_spectrum<T: Scalar>(a: &impl LinearOperator<T>, inverse: &Diagonal<T>) -> Result<[f64; 2]> {
     let entries = inverse.diagonal().expect("invariant: a diagonal knows itself");
-    let powers: Vec<i32> = entries.owned().iter().map(|entry| exponent(entry.re().to_f64()).div_euclid(2)).collect();
+    let exponents: Vec<i32> = entries.owned().iter().map(|entry| exponent(entry.re().to_f64())).collect();
+    // Beside the largest, so that powers of two in the whole matrix change no digit.
+    let mut largest = [exponents.iter().copied().max().map_or(i64::MIN, i64::from)];
+    a.domain().comm().all_reduce_max(&mut largest);
+    let powers: Vec<i32> = exponents
+        .iter()
+        .map(|&exponent| i32::try_from((i64::from(exponent) - largest[0]).div_euclid(2)).unwrap_or(0))
+        .collect();
     let multiply = |x: &Vector<T>, sign: i32, y: &mut Vector<T>| {
         let entries = x.owned().iter().zip(&powers);
         y.owned_mut().iter_mut().zip(entries).for_each(|(y, (&x, power))| *y = scaled(x, sign * power));

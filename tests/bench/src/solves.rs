@@ -2,7 +2,7 @@
 //! peers' cases of the same names.
 
 use dolmen_core::{CsrMatrix, LinearOperator, Reduction, Result, Vector};
-use dolmen_solvers::{BiCgStab, BlockJacobi, Cg, Gmres, Ic, Ilu, Jacobi, Settings, SolveReport, Solver};
+use dolmen_solvers::{BiCgStab, BlockJacobi, Cg, Gmres, Ic, Ilu, Jacobi, Multigrid, Settings, SolveReport, Solver};
 
 use crate::matrices::build;
 use crate::measure::{Bench, Case};
@@ -38,8 +38,13 @@ pub(crate) fn run(bench: &Bench) -> Result<()> {
 }
 
 fn poisson(bench: &Bench) -> Result<()> {
-    const NAMES: [&str; 4] =
-        ["f.poisson.cg_jacobi", "f.poisson.cg_jacobi.fast", "f.poisson.cg_icc0", "f.poisson.cg_ilu0"];
+    const NAMES: [&str; 5] = [
+        "f.poisson.cg_jacobi",
+        "f.poisson.cg_jacobi.fast",
+        "f.poisson.cg_icc0",
+        "f.poisson.cg_ilu0",
+        "f.poisson.cg_multigrid",
+    ];
     if !NAMES.iter().any(|name| bench.wants(name)) {
         return Ok(());
     }
@@ -51,6 +56,8 @@ fn poisson(bench: &Bench) -> Result<()> {
     let cholesky = || BlockJacobi::new(&system.a, Ic::new).expect("an M-matrix");
     bench.solve(&system.case(NAMES[2]), cholesky, |m| system.solve(&Cg::new().preconditioner(m)));
     bench.solve(&system.case(NAMES[3]), || ilu(&system), |m| system.solve(&Cg::new().preconditioner(m)));
+    let multigrid = || Multigrid::new(&system.a).expect("a positive diagonal");
+    bench.solve(&system.case(NAMES[4]), multigrid, |m| system.solve(&Cg::new().preconditioner(m)));
     Ok(())
 }
 

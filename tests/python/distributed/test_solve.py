@@ -33,7 +33,8 @@ def test_least_squares_against_numpy(method):
 
 
 @pytest.mark.parametrize("kind", ["jacobi", "ssor", "ic", "ilu(1)", "ilut(drop=1e-3, fill=10)", "block-jacobi(cholesky)",
-                                  "schwarz(overlap=1, ilu)", "chebyshev(degree=3)", "direct", "additive(jacobi, ic)"])
+                                  "schwarz(overlap=1, ilu)", "chebyshev(degree=3)", "direct", "multigrid(coarsest=5)",
+                                  "additive(jacobi, ic)"])
 def test_preconditioners(kind):
     A, b = laplace(40, shift=0.01), dm.random(40, 1)
     by_text, first = dm.solve(A, b, method="gmres", preconditioner=kind, rtol=1e-11)

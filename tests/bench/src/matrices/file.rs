@@ -7,7 +7,7 @@ use std::hint::black_box;
 
 use dolmen_core::{CsrMatrix, Duplicates, LinearOperator, Vector};
 use dolmen_io::{Location, Result};
-use dolmen_solvers::{Analysis, BlockJacobi, Cg, Gmres, Ic, Ilu, Jacobi, Settings, SolveReport, Solver};
+use dolmen_solvers::{Analysis, BlockJacobi, Cg, Gmres, Ic, Ilu, Jacobi, Multigrid, Settings, SolveReport, Solver};
 
 use super::product_bytes;
 use crate::measure::{Bench, Case};
@@ -89,7 +89,7 @@ impl Given<'_> {
     }
 
     fn solves(&self) {
-        let names = ["f.cg_jacobi", "f.cg_icc0", "f.gmres30_ilu0"].map(|case| self.name(case));
+        let names = ["f.cg_jacobi", "f.cg_icc0", "f.cg_multigrid", "f.gmres30_ilu0"].map(|case| self.name(case));
         let wanted: Vec<&str> = names.iter().map(String::as_str).filter(|name| self.bench.wants(name)).collect();
         if wanted.is_empty() {
             return;
@@ -101,16 +101,17 @@ impl Given<'_> {
         let mut b = Vector::zeros(a.range());
         a.apply(&Vector::from_fn(a.domain(), entry), &mut b).expect("layouts of the matrix");
         let hermitian = Analysis::new(a).is_ok_and(|analysis| analysis.hermitian);
-        for name in names[..2].iter().filter(|name| self.bench.wants(name) && !hermitian) {
+        for name in names[..3].iter().filter(|name| self.bench.wants(name) && !hermitian) {
             self.bench.skip(name, "not symmetric");
         }
         if hermitian {
             self.solve(&names[0], &b, || Jacobi::new(a), |m| Box::new(Cg::from(settings(m))));
             let cholesky = || BlockJacobi::new(a, Ic::new);
             self.solve(&names[1], &b, cholesky, |m| Box::new(Cg::from(settings(m))));
+            self.solve(&names[2], &b, || Multigrid::new(a), |m| Box::new(Cg::from(settings(m))));
         }
         let factors = || BlockJacobi::new(a, |block| Ilu::new(block, 0));
-        self.solve(&names[2], &b, factors, |m| Box::new(Gmres::from(settings(m)).restart(30)));
+        self.solve(&names[3], &b, factors, |m| Box::new(Gmres::from(settings(m)).restart(30)));
     }
 
     /// Times a solve, which is first tried: setup may fail, and the solve not converge.

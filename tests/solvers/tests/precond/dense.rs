@@ -5,7 +5,7 @@ use dolmen_core::{Lid, LinearOperator, Real, Scalar, SerialCsr, Vector};
 use dolmen_solvers::LocalSolver;
 use dolmen_tests::{TestResult, oracle};
 
-/// Rows of a square matrix.
+/// Rows of a matrix.
 pub(crate) type Dense<T> = Vec<Vec<T>>;
 
 pub(crate) fn filled<T: Scalar>(n: usize, entry: impl Fn(usize, usize) -> T) -> Dense<T> {
@@ -17,11 +17,12 @@ pub(crate) fn identity<T: Scalar>(n: usize) -> Dense<T> {
 }
 
 pub(crate) fn times<T: Scalar>(a: &Dense<T>, b: &Dense<T>) -> Dense<T> {
-    filled(a.len(), |i, j| (0..a.len()).map(|k| a[i][k] * b[k][j]).sum())
+    let sum = |row: &Vec<T>, j: usize| row.iter().zip(b).map(|(&a, b)| a * b[j]).sum();
+    a.iter().map(|row| (0..b[0].len()).map(|j| sum(row, j)).collect()).collect()
 }
 
 pub(crate) fn adjoint<T: Scalar>(a: &Dense<T>) -> Dense<T> {
-    filled(a.len(), |i, j| a[j][i].conj())
+    (0..a[0].len()).map(|j| a.iter().map(|row| row[j].conj()).collect()).collect()
 }
 
 /// `alpha A + beta B`.

@@ -4,6 +4,7 @@
 mod dense;
 mod distributed;
 mod local;
+mod multigrid;
 mod references;
 mod refusals;
 mod scaled;
@@ -55,6 +56,11 @@ fn main() -> ExitCode {
         case("stabilized", REFERENCES, references::stabilized).deadline(Duration::from_secs(300)),
         case("laplacian_b", REFERENCES, references::laplacian_b).deadline(Duration::from_secs(300)),
         case("convection_c", REFERENCES, references::convection_c).deadline(Duration::from_secs(300)),
+        case("multigrid_is_flat", &[1, 2, 4], multigrid::flat).deadline(Duration::from_secs(300)),
+        case("multigrid_of_singular_matrices", RANKS, multigrid::singular),
+        case("multigrid_is_refilled", RANKS, multigrid::refill),
+        case("multigrid_at_any_scale", &[1, 2, 3, 4], multigrid::scales),
+        case("multigrid_edges", RANKS, multigrid::edges),
         same_bits("polynomials", RANKS, references::polynomials).deadline(Duration::from_secs(300)),
     ];
     scalars!(cases, serial: local::incomplete_factorizations, local::products_of_factors, local::thresholds);
@@ -65,6 +71,7 @@ fn main() -> ExitCode {
     scalars!(cases, case: distributed::jacobi, distributed::block_jacobi, distributed::schwarz);
     scalars!(cases, case: distributed::point_block_jacobi);
     scalars!(cases, case: distributed::chebyshev, distributed::compositions, distributed::direct);
-    scalars!(cases, same_bits: distributed::bits);
+    scalars!(cases, case: multigrid::two_levels);
+    scalars!(cases, same_bits: distributed::bits, multigrid::hierarchies);
     dolmen_tests::main(&cases)
 }
