@@ -14,7 +14,7 @@ use crate::error::Result;
 use crate::multigrid::aggregation::aggregate;
 use crate::multigrid::smoother::Smoother;
 
-/// What damps the step that smooths a prolongator, times the largest eigenvalue.
+/// Damping of the step that smooths a prolongator, times the largest eigenvalue.
 const DAMPING: f64 = 4.0 / 3.0;
 /// Share of a diagonal entry that must be left when weak entries are added to it.
 const LEFT: f64 = 0.1;
