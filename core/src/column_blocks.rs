@@ -157,6 +157,38 @@ impl<S: Stored> ColumnBlockMatrix<S> {
         self.rows.gids()
     }
 
+    /// Computes `y = A^T D A x` with a matrix `D` of which `middle` multiplies the diagonal blocks: it is given the
+    /// number of a block row among those that this rank owns, and the entries of `A x` in it, which it replaces. `work`
+    /// is a vector of the range. Where one rank has all, each block is read from memory once instead of twice. The
+    /// result has the bits that products one after the other have.
+    ///
+    /// # Collective
+    ///
+    /// # Errors
+    /// [`Error::LayoutMismatch`] if a vector is on another layout, on all ranks alike.
+    pub fn multiply_through(
+        &self,
+        x: &Vector<f64>,
+        middle: impl Fn(usize, &mut [f64]),
+        work: &mut Vector<f64>,
+        y: &mut Vector<f64>,
+    ) -> Result<()> {
+        let columns = "product through a matrix of blocks by columns";
+        self.domain.require_same(x.layout(), columns)?;
+        self.domain.require_same(y.layout(), columns)?;
+        self.range.require_same(work.layout(), columns)?;
+        let size = x.norm_inf();
+        if self.alone && size.is_finite() {
+            let _event = self.event("MatMultThrough");
+            y.fill(0.0);
+            self.blocks.multiply_through(x.owned(), &self.rounding, scaled(1.0, exponent(size)), middle, y.owned_mut());
+            return Ok(());
+        }
+        self.compute(x, work)?;
+        work.owned_mut().chunks_exact_mut(self.blocks.shape[0]).enumerate().for_each(|(row, sums)| middle(row, sums));
+        self.compute_adjoint(work, y)
+    }
+
     /// Computes the numbers that round terms, from the largest terms and their number over all ranks.
     ///
     /// # Collective

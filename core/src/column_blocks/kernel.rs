@@ -149,24 +149,38 @@ impl<S: Stored> Blocks<S> {
         scale: f64,
         sums: &mut [f64],
     ) {
-        let c = columns.get();
         let rows = sums.chunks_exact_mut(R).zip(rounding.chunks_exact(R));
         for ((sums, rounding), bounds) in rows.zip(self.starts.windows(2)) {
-            let (mut row, mut rounded) = ([0.0; LANES], [0.0; LANES]);
-            rounded.iter_mut().zip(rounding).for_each(|(rounded, rounding)| *rounded = rounding * scale);
-            let mut from = bounds[0] * R * c;
-            for &column in &self.columns[bounds[0]..bounds[1]] {
-                prefetch(self.values.as_ptr().wrapping_add(from), R * c, AHEAD);
-                for &x in &x[at(column) * c..][..c] {
-                    let values = &self.values[from..][..LANES];
-                    for lane in 0..LANES {
-                        row[lane] += values[lane].widened() * x + rounded[lane] - rounded[lane];
-                    }
-                    from += R;
-                }
-            }
+            let row = self.row_sums::<R, LANES>(columns, [bounds[0], bounds[1]], x, rounding, scale);
             sums.copy_from_slice(&row[..R]);
         }
+    }
+
+    /// The sums of one row, whose blocks lie between `bounds`.
+    #[inline(always)]
+    fn row_sums<const R: usize, const LANES: usize>(
+        &self,
+        columns: impl Order,
+        bounds: [usize; 2],
+        x: &[f64],
+        rounding: &[f64],
+        scale: f64,
+    ) -> [f64; LANES] {
+        let c = columns.get();
+        let (mut row, mut rounded) = ([0.0; LANES], [0.0; LANES]);
+        rounded.iter_mut().zip(rounding).for_each(|(rounded, rounding)| *rounded = rounding * scale);
+        let mut from = bounds[0] * R * c;
+        for &column in &self.columns[bounds[0]..bounds[1]] {
+            prefetch(self.values.as_ptr().wrapping_add(from), R * c, AHEAD);
+            for &x in &x[at(column) * c..][..c] {
+                let values = &self.values[from..][..LANES];
+                for lane in 0..LANES {
+                    row[lane] += values[lane].widened() * x + rounded[lane] - rounded[lane];
+                }
+                from += R;
+            }
+        }
+        row
     }
 
     #[inline(always)]
@@ -176,23 +190,75 @@ impl<S: Stored> Blocks<S> {
         x: &[f64],
         y: &mut [f64],
     ) {
-        let c = columns.get();
         for (x, bounds) in x.chunks_exact(R).zip(self.starts.windows(2)) {
             let mut row = [0.0; LANES];
             row[..R].copy_from_slice(x);
-            let mut from = bounds[0] * R * c;
-            for &column in &self.columns[bounds[0]..bounds[1]] {
-                prefetch(self.values.as_ptr().wrapping_add(from), R * c, AHEAD);
-                for y in &mut y[at(column) * c..][..c] {
-                    let values = &self.values[from..][..LANES];
-                    let mut products = [0.0; LANES];
-                    for lane in 0..LANES {
-                        products[lane] = values[lane].widened() * row[lane];
-                    }
-                    *y += products[..R].iter().sum::<f64>();
-                    from += R;
+            self.add_row::<R, LANES>(columns, [bounds[0], bounds[1]], row, y);
+        }
+    }
+
+    /// Adds the products of one row's blocks, transposed, with its entries.
+    #[inline(always)]
+    fn add_row<const R: usize, const LANES: usize>(
+        &self,
+        columns: impl Order,
+        bounds: [usize; 2],
+        row: [f64; LANES],
+        y: &mut [f64],
+    ) {
+        let c = columns.get();
+        let mut from = bounds[0] * R * c;
+        for &column in &self.columns[bounds[0]..bounds[1]] {
+            prefetch(self.values.as_ptr().wrapping_add(from), R * c, AHEAD);
+            for y in &mut y[at(column) * c..][..c] {
+                let values = &self.values[from..][..LANES];
+                let mut products = [0.0; LANES];
+                for lane in 0..LANES {
+                    products[lane] = values[lane].widened() * row[lane];
                 }
+                *y += products[..R].iter().sum::<f64>();
+                from += R;
             }
+        }
+    }
+
+    /// Sets the sums of each row, lets `middle` change them, and adds the products of the row's blocks, transposed, with
+    /// them to `y`: each row's blocks are read from memory once.
+    pub(super) fn multiply_through(
+        &self,
+        x: &[f64],
+        rounding: &[f64],
+        scale: f64,
+        middle: impl Fn(usize, &mut [f64]),
+        y: &mut [f64],
+    ) {
+        simd::dispatch(
+            #[inline(always)]
+            || {
+                for_shape!(self.shape, |ROWS, LANES, columns| self
+                    .multiply_rows_through::<ROWS, LANES>(columns, x, rounding, scale, &middle, y))
+            },
+        );
+    }
+
+    #[inline(always)]
+    fn multiply_rows_through<const R: usize, const LANES: usize>(
+        &self,
+        columns: impl Order,
+        x: &[f64],
+        rounding: &[f64],
+        scale: f64,
+        middle: &impl Fn(usize, &mut [f64]),
+        y: &mut [f64],
+    ) {
+        let rows = rounding.chunks_exact(R).zip(self.starts.windows(2));
+        for (row, (rounding, bounds)) in rows.enumerate() {
+            let bounds = [bounds[0], bounds[1]];
+            let mut sums = self.row_sums::<R, LANES>(columns, bounds, x, rounding, scale);
+            middle(row, &mut sums[..R]);
+            // Lanes beyond the rows meet values of the next block.
+            sums[R..].fill(0.0);
+            self.add_row::<R, LANES>(columns, bounds, sums, y);
         }
     }
 }

@@ -10,6 +10,7 @@ use crate::dense::cholesky::not_positive;
 use crate::dense::require_columns;
 use crate::error::{Error, Result};
 use crate::scalar::{Real, Scalar};
+use crate::simd;
 
 /// A Hermitian (real: symmetric) matrix with zeros further than `width` from the diagonal.
 #[derive(Clone, Debug, PartialEq)]
@@ -152,6 +153,44 @@ impl<T: Scalar> BandedCholesky<T> {
             T::pbtrs(self.width, &self.factor, b);
         }
         Ok(())
+    }
+
+    /// Replaces right-hand sides, of which `b` has the first entries of all, then the second and so on, by the solutions
+    /// of `A x = b`. Several take little longer than one. The bits of one do not depend on the others.
+    ///
+    /// # Errors
+    /// [`Error::LocalLength`] if `b` has another number of rows.
+    pub fn solve_beside<const K: usize>(&self, b: &mut [[T; K]]) -> Result<()> {
+        if b.len() != self.n {
+            return Err(Error::LocalLength { what: "rows beside each other", expected: self.n, found: b.len() });
+        }
+        simd::dispatch(
+            #[inline(always)]
+            || {
+                for j in 0..self.n {
+                    let column = self.column(j);
+                    let (pivot, below) = b[j..][..column.len()].split_first_mut().expect("invariant: the diagonal");
+                    pivot.iter_mut().for_each(|entry| *entry /= column[0]);
+                    for (row, &factor) in below.iter_mut().zip(&column[1..]) {
+                        row.iter_mut().zip(&*pivot).for_each(|(entry, &solved)| *entry -= factor * solved);
+                    }
+                }
+                for j in (0..self.n).rev() {
+                    let column = self.column(j);
+                    let (pivot, below) = b[j..][..column.len()].split_first_mut().expect("invariant: the diagonal");
+                    for (row, &factor) in below.iter().zip(&column[1..]) {
+                        pivot.iter_mut().zip(row).for_each(|(entry, &solved)| *entry -= factor.conj() * solved);
+                    }
+                    pivot.iter_mut().for_each(|entry| *entry /= column[0]);
+                }
+            },
+        );
+        Ok(())
+    }
+
+    /// The diagonal entry of a column of the factor, and those below it.
+    fn column(&self, j: usize) -> &[T] {
+        &self.factor[j * (self.width + 1)..][..(self.width + 1).min(self.n - j)]
     }
 
     /// Computes the natural logarithm of the determinant, which is positive.

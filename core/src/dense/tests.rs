@@ -117,6 +117,11 @@ fn band<T: Scalar>() {
             assert_eq!(b, near.fold(T::ZERO, |sum, j| sum + a.get(i, j) * x[(j, 0)]));
         }
         let factor = BandedCholesky::factor(&a).unwrap();
+        let mut beside: Vec<[T; 2]> = b.iter().map(|&b| [b, -b]).collect();
+        factor.solve_beside(&mut beside).unwrap();
+        close(&matrix(n, 1, beside.iter().map(|row| row[0]).collect()), &x);
+        assert!(beside.iter().all(|row| row[0] == -row[1]));
+        assert!(matches!(factor.solve_beside::<2>(&mut beside[1..]), Err(Error::LocalLength { .. })));
         factor.solve(&mut b).unwrap();
         close(&matrix(n, 1, b), &x);
         let log = Cholesky::factor(full.view()).unwrap().log_determinant();

@@ -72,7 +72,8 @@ impl<const N: usize, S: Stored> Compressed<N, S> {
     ) -> Result<(Self, Pixels)> {
         comm.agree(to_lid("baselines of a rank", baselines.layout().local_len()))?;
         let mut merger = Merger::<N>::new(PixelNumbering::new(healpix.pixel_count())?);
-        let mut sums = PixelSums::<N>::new(baselines.samples(), largest_weight(tod) * baselines.longest());
+        let weight = largest_weight(tod) * baselines.longest();
+        let mut sums = PixelSums::<N>::new(baselines.samples(), weight, healpix.pixel_count());
         let mut pairs = selection.pairs.then(|| PairStore::new(healpix.pixel_count()));
         let mut list = Vec::with_capacity(baselines.layout().local_len());
         let mut angles = AngleSpread::new(selection.prior.then_some(tod.description().detectors.len()));

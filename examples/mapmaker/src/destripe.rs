@@ -268,9 +268,12 @@ impl<const N: usize, S: Stored> LinearOperator<f64> for Destriper<'_, N, S> {
     fn compute(&self, x: &Vector<f64>, y: &mut Vector<f64>) -> CoreResult<()> {
         let Work { weighted, map } = &mut *self.work.borrow_mut();
         self.weigh(x, weighted);
-        self.pairs.compute(weighted, map)?;
-        self.solve_pixels(map);
-        self.pairs.compute_adjoint(map, y)?;
+        let solve_pixel = |pixel: usize, stokes: &mut [f64]| {
+            let block = &self.inverse[pixel * packed_len(N)..][..packed_len(N)];
+            let sums: [f64; N] = (&*stokes).try_into().expect("invariant: a block of N rows");
+            stokes.copy_from_slice(&multiply(block, sums));
+        };
+        self.pairs.multiply_through(weighted, solve_pixel, map, y)?;
         let baselines = self.energy.iter().zip(&self.weight).zip(x.owned());
         for (y, ((energy, weight), x)) in y.owned_mut().iter_mut().zip(baselines) {
             *y = energy * x - weight * *y;

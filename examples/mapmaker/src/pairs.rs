@@ -11,7 +11,7 @@
 //! at most, and maps by less: far below a solve that stops at 1e-6, and too much for one that is asked for 1e-9.
 //! Tolerances below [`SINGLE`] therefore store double precision, at 28 bytes a pair instead of 16.
 
-use dolmen_core::{Gid, Lid, Stored, index::at};
+use dolmen_core::{Gid, Lid, Stored, index::at, memory};
 
 use crate::merging::Pair;
 
@@ -185,8 +185,8 @@ impl<S: Stored> Patch<S> {
 
 impl<S: Stored> Rows<S> {
     fn with_room_for(pairs: usize, width: usize) -> Rows<S> {
-        let values = Vec::with_capacity(pairs * width + SPARE);
-        Rows { ids: Vec::new(), starts: vec![0], columns: Vec::with_capacity(pairs), values }
+        let values = memory::with_capacity(pairs * width + SPARE);
+        Rows { ids: Vec::new(), starts: vec![0], columns: memory::with_capacity(pairs), values }
     }
 
     /// Adds a row; returns its first pair.

@@ -4,7 +4,7 @@
 //! ([`fixed_point`](crate::fixed_point)). Weights are known before the first sample is read, and bound the blocks; the
 //! signal is not, and its sums take larger terms as they come.
 
-use dolmen_core::{Combine, index::at};
+use dolmen_core::{Combine, index::at, memory};
 
 use crate::fixed_point::{Converter, Digits};
 use crate::merging::Pair;
@@ -13,6 +13,8 @@ use crate::pixels::Pixels;
 
 /// Digits of a sum of weights, whose bound is known.
 const LIMBS: usize = 2;
+/// Pixels that memory is reserved for: a sphere of nside 512.
+const MOST_AT_ONCE: u64 = 12 << 18;
 /// Digits of a sum of the signal.
 const DIGITS: usize = 3;
 
@@ -42,8 +44,12 @@ impl<const N: usize> PixelSums<N> {
     const WIDTH: usize = Self::SIGNAL + N * DIGITS;
 
     /// Creates sums for at most `samples` samples, over all ranks, of baselines none of which weighs more than `weight`.
-    pub(crate) fn new(samples: u64, weight: f64) -> PixelSums<N> {
-        PixelSums { blocks: Converter::new(weight, samples), digits: Digits::new(samples), sums: Vec::new() }
+    /// The sphere has `pixels` pixels.
+    pub(crate) fn new(samples: u64, weight: f64, pixels: u64) -> PixelSums<N> {
+        // Only what is used is taken, in large pages; a finer sphere makes the array grow.
+        let pixels = usize::try_from(pixels.min(MOST_AT_ONCE)).expect("invariant: a small number");
+        let sums = memory::with_capacity(pixels * Self::WIDTH);
+        PixelSums { blocks: Converter::new(weight, samples), digits: Digits::new(samples), sums }
     }
 
     /// Adds the pairs of one baseline, whose samples have one weight.

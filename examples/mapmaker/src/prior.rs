@@ -33,6 +33,9 @@ const POWER: f64 = 0.99999;
 /// Narrowest and widest band of the preconditioner, in baselines beside the diagonal.
 const WIDTH: std::ops::RangeInclusive<usize> = 10..=100;
 
+/// Series that are solved for together.
+const BESIDE: usize = 8;
+
 /// The inverse covariance of the offsets.
 pub(crate) struct Prior {
     plan: ExchangePlan,
@@ -45,6 +48,7 @@ struct Work {
     /// Offsets of this rank's series, and what is computed from them.
     values: Vec<f64>,
     padded: Vec<f64>,
+    beside: Vec<[f64; BESIDE]>,
     spectrum: Vec<Complex64>,
     scratch: Vec<Complex64>,
 }
@@ -81,7 +85,7 @@ impl Prior {
     ///
     /// # Collective
     pub(crate) fn add(&self, x: &Vector<f64>, y: &mut Vector<f64>) {
-        let Work { values, padded, spectrum, scratch } = &mut *self.work.borrow_mut();
+        let Work { values, padded, spectrum, scratch, .. } = &mut *self.work.borrow_mut();
         let x = self.plan.start_import(x.owned(), 1).finish();
         values.clear();
         values.resize(x.len(), 0.0);
@@ -168,15 +172,26 @@ impl LinearOperator<f64> for BandPreconditioner<'_> {
     }
 
     fn compute(&self, x: &Vector<f64>, y: &mut Vector<f64>) -> CoreResult<()> {
-        let Work { values, padded, .. } = &mut *self.prior.work.borrow_mut();
+        let Work { values, beside, .. } = &mut *self.prior.work.borrow_mut();
         let x = self.prior.plan.start_import(x.owned(), 1).finish();
         values.clear();
         values.resize(x.len(), 0.0);
-        for ((series, _), factor) in self.prior.series.iter().zip(&self.factors) {
-            padded.clear();
-            padded.extend(series.positions().map(|position| x[position]));
-            factor.cholesky.solve(padded).expect("invariant: one column");
-            series.positions().zip(&*padded).for_each(|(position, &value)| values[position] = value);
+        let mut next = 0;
+        // Neighbors often have one matrix, and are solved for together.
+        for factors in self.factors.chunk_by(Rc::ptr_eq) {
+            for factors in factors.chunks(BESIDE) {
+                let series = &self.prior.series[next..][..factors.len()];
+                next += factors.len();
+                beside.clear();
+                beside.resize(series[0].0.len(), [0.0; BESIDE]);
+                for (lane, (series, _)) in series.iter().enumerate() {
+                    beside.iter_mut().zip(series.positions()).for_each(|(row, position)| row[lane] = x[position]);
+                }
+                factors[0].cholesky.solve_beside(beside).expect("invariant: a row for each baseline");
+                for (lane, (series, _)) in series.iter().enumerate() {
+                    beside.iter().zip(series.positions()).for_each(|(row, position)| values[position] = row[lane]);
+                }
+            }
         }
         drop(x);
         y.fill(0.0);

@@ -176,6 +176,29 @@ pub(crate) fn from_rows(comm: &Comm) -> TestResult {
     Ok(())
 }
 
+/// A product through a diagonal has the bits of its parts, where one rank has blocks in all rows and elsewhere.
+pub(crate) fn through(comm: &Comm) -> TestResult {
+    for all in [true, false] {
+        let (rows, columns) = (uneven(comm, ROWS), uneven(comm, COLUMNS));
+        let (mut row_ids, column_ids, values) = blocks(&columns, [3, 1], false, single);
+        if all {
+            row_ids.iter_mut().zip(0..).for_each(|(row, block): (&mut Gid, Gid)| *row = block % ROWS);
+        }
+        let a = ColumnBlockMatrix::new(&rows, &columns, [3, 1], row_ids, &column_ids, values)?;
+        let factor = |row: usize| 1.0 + 0.1 * (rows.range().start + row as u64) as f64;
+        let middle = |row: usize, sums: &mut [f64]| sums.iter_mut().for_each(|sum| *sum *= factor(row));
+        let x = Vector::from_fn(a.domain(), |row| value::<f64>(7, row));
+        let (mut work, mut y, mut z) = (Vector::zeros(a.range()), Vector::zeros(a.domain()), Vector::zeros(a.domain()));
+        a.multiply_through(&x, middle, &mut work, &mut y)?;
+        a.apply(&x, &mut work)?;
+        work.owned_mut().chunks_exact_mut(3).enumerate().for_each(|(row, sums)| middle(row, sums));
+        a.apply_adjoint(&work, &mut z)?;
+        assert_eq!(y.owned(), z.owned());
+        assert!(z.norm_inf() > 0.0);
+    }
+    Ok(())
+}
+
 pub(crate) fn bad_rows(comm: &Comm) -> TestResult {
     let last = comm.rank() + 1 == comm.size();
     let (rows, columns) = (Layout::uniform(comm, 10), Layout::uniform(comm, 12));

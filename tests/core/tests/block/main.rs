@@ -28,6 +28,7 @@ fn main() -> std::process::ExitCode {
         case("odd_operands_of_blocks_by_columns", &[1, 2, 3], columns::odd_operands),
         case("bad_blocks_by_columns", &[1, 2, 3], columns::bad_blocks),
         case("blocks_by_columns_from_rows", RANKS, columns::from_rows),
+        case("products_through_blocks_by_columns", RANKS, columns::through),
         case("bad_rows_of_blocks_by_columns", &[1, 2, 3], columns::bad_rows),
         case("bad_blocks", &[1, 2, 3], errors::bad_blocks),
         case("bad_operands", &[1, 2, 3], errors::bad_operands),
