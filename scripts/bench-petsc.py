@@ -21,9 +21,10 @@ from petsc4py import PETSc
 SOLVES = {
     "f.cg_jacobi": {"ksp_type": "cg", "pc_type": "jacobi", "ksp_norm_type": "unpreconditioned"},
     "f.cg_icc0": {"ksp_type": "cg", "pc_type": "bjacobi", "sub_pc_type": "icc", "ksp_norm_type": "unpreconditioned"},
+    "f.cg_multigrid": {"ksp_type": "cg", "pc_type": "gamg", "ksp_norm_type": "unpreconditioned"},
     "f.gmres30_ilu0": {"ksp_type": "gmres", "ksp_gmres_restart": 30, "ksp_pc_side": "right", "pc_type": "bjacobi", "sub_pc_type": "ilu"},
 }
-SYMMETRIC = ("f.cg_jacobi", "f.cg_icc0")
+SYMMETRIC = ("f.cg_jacobi", "f.cg_icc0", "f.cg_multigrid")
 MAX_ITERATIONS = 1000
 COMM = PETSc.COMM_WORLD
 

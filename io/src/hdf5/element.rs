@@ -248,6 +248,16 @@ impl ElementType {
         names.filter(|_| are_floats)
     }
 
+    /// Returns whether strings of variable length are part of it.
+    pub(super) fn has_variable_length(&self) -> bool {
+        match self {
+            Self::Text { bytes, .. } => bytes.is_none(),
+            Self::Array { element, .. } => element.has_variable_length(),
+            Self::Compound { members, .. } => members.iter().any(|member| member.element.has_variable_length()),
+            _ => false,
+        }
+    }
+
     /// Returns a type in memory that elements of this one are read as; none if they are not read.
     pub(super) fn memory_type(&self) -> Option<TypeDescriptor> {
         Some(match self {

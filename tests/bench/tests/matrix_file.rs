@@ -28,13 +28,15 @@ fn names(lines: &[Value]) -> Vec<&str> {
     lines.iter().map(|line| line["case"].as_str().expect("a name")).collect()
 }
 
+const SOLVES: [&str; 4] = ["f.cg_jacobi", "f.cg_icc0", "f.cg_multigrid", "f.gmres30_ilu0"];
+
 fn symmetric() -> TestResult {
     for ranks in [1, 3] {
         let lines = lines(ranks, "poisson.h5::A", "f.", &[])?;
-        assert_eq!(names(&lines), ["f.cg_jacobi.poisson", "f.cg_icc0.poisson", "f.gmres30_ilu0.poisson"]);
+        assert_eq!(names(&lines), SOLVES.map(|case| format!("{case}.poisson")));
         for line in &lines {
             assert_eq!(line["ranks"], ranks);
-            assert!(line["iterations"].as_u64() > Some(1), "{line}");
+            assert!(line["iterations"].as_u64() >= Some(1), "{line}");
             assert!(line["final_rel_residual"].as_f64() <= Some(1e-8), "{line}");
             for kind in ["", "setup_"] {
                 let [least, median] = ["min", "median"].map(|of| line[format!("{kind}seconds_{of}")].as_f64());
@@ -47,8 +49,8 @@ fn symmetric() -> TestResult {
 
 fn general() -> TestResult {
     let lines = lines(2, "convection.petsc", "d.,e.,f.", &["--name", "wind"])?;
-    let expected = ["e.transpose", "d.assembly", "d.refill", "f.cg_jacobi", "f.cg_icc0", "f.gmres30_ilu0"]
-        .map(|case| case.to_owned() + ".wind");
+    let assembled = ["e.transpose", "d.assembly", "d.refill"];
+    let expected: Vec<String> = assembled.iter().chain(&SOLVES).map(|case| format!("{case}.wind")).collect();
     assert_eq!(names(&lines), expected);
     for line in &lines {
         let symmetric = line["case"].as_str().is_some_and(|case| case.starts_with("f.cg"));
@@ -67,7 +69,8 @@ fn rectangular() -> TestResult {
     // An absolute path stays what it is when it is joined.
     let lines = lines(2, &file.path().display().to_string(), "d.,e.,f.", &["--name", "tall"])?;
     let skipped: Vec<_> = lines.iter().map(|line| line["skipped"].as_str()).collect();
-    assert_eq!(skipped, [None, None, None, Some("not square"), Some("not square"), Some("not square")]);
+    let square = Some("not square");
+    assert_eq!(skipped, [None, None, None, square, square, square, square]);
     Ok(())
 }
 
