@@ -85,9 +85,10 @@ impl<T: Scalar> Multigrid<T> {
     /// # Collective
     ///
     /// # Errors
-    /// [`Error::Setting`](crate::Error::Setting); [`Error::NotSquare`], or rows and columns on different layouts; [`Error::Unfit`] with the row of
-    /// a diagonal entry that is not positive or not finite; [`Error::NoSpectrum`](crate::Error::NoSpectrum) if numbers that are not finite turn up,
-    /// or if the matrix is seen not to be Hermitian. The same on all ranks.
+    /// [`Setting`](crate::Error::Setting); [`NotSquare`](crate::Error::NotSquare), or rows and columns on different
+    /// layouts; [`Unfit`](crate::Error::Unfit) with the row of a diagonal entry that is not positive or not finite;
+    /// [`NoSpectrum`](crate::Error::NoSpectrum) if numbers that are not finite turn up, or if the matrix is seen not to be
+    /// Hermitian. The same on all ranks.
     pub fn with_settings(a: &CsrMatrix<T>, settings: MultigridSettings) -> Result<Multigrid<T>> {
         settings.check()?;
         require_square(METHOD, a)?;
