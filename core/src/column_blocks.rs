@@ -173,10 +173,10 @@ impl<S: Stored> ColumnBlockMatrix<S> {
         work: &mut Vector<f64>,
         y: &mut Vector<f64>,
     ) -> Result<()> {
-        let columns = "product through a matrix of blocks by columns";
-        self.domain.require_same(x.layout(), columns)?;
-        self.domain.require_same(y.layout(), columns)?;
-        self.range.require_same(work.layout(), columns)?;
+        let operation = "product through a matrix of blocks by columns";
+        self.domain.require_same(x.layout(), operation)?;
+        self.domain.require_same(y.layout(), operation)?;
+        self.range.require_same(work.layout(), operation)?;
         let size = x.norm_inf();
         if self.alone && size.is_finite() {
             let _event = self.event("MatMultThrough");

@@ -96,14 +96,11 @@ impl<T: Scalar> Multigrid<T> {
         let mut levels = Vec::new();
         let (mut a, mut scale) = (a.clone(), None);
         loop {
-            let smoother = Smoother::new(&a, settings.degree, scale.as_ref())?;
+            let smoother = Smoother::new(&a, scale.as_ref())?;
             let rows = a.range().global_len();
             let is_last = rows <= settings.coarsest as u64 || levels.len() + 1 == settings.levels;
             let threshold = settings.threshold * 0.5f64.powi(i32::try_from(levels.len()).unwrap_or(i32::MAX));
-            let transfer = match is_last {
-                true => None,
-                false => Transfer::new(&a, scale.as_ref(), &smoother, threshold)?,
-            };
+            let transfer = if is_last { None } else { Transfer::new(&a, scale.as_ref(), &smoother, threshold)? };
             let transfer =
                 transfer.filter(|transfer| transfer.prolongator.domain().global_len() as f64 <= SLOWEST * rows as f64);
             let next = match &transfer {
@@ -139,7 +136,7 @@ impl<T: Scalar> Multigrid<T> {
             if let Some(given) = given.take() {
                 level.a = given;
             }
-            level.smoother = Smoother::new(&level.a, self.settings.degree, scale.as_ref())?;
+            level.smoother = Smoother::new(&level.a, scale.as_ref())?;
             if let (Some(transfer), Some(next)) = (&mut level.transfer, tail.first_mut()) {
                 transfer.refill(&level.a, scale.as_ref(), &level.smoother, &mut next.a)?;
                 scale = Some(transfer.scale(&level.a)?);
@@ -180,13 +177,16 @@ impl<T: Scalar> Multigrid<T> {
     fn cycle(&self, number: usize, b: &Vector<T>, x: &mut Vector<T>, from_zero: bool) -> CoreResult<()> {
         let level = &self.levels[number];
         let Work { residual, step, next } = &mut *level.work.borrow_mut();
+        let smooth = |x: &mut Vector<T>, from_zero, work: [&mut Vector<T>; 2]| {
+            level.smoother.smooth(&level.a, self.settings.degree, b, x, from_zero, work)
+        };
         let (Some(transfer), Some([coarse_b, coarse_x])) = (&level.transfer, next) else {
             return match &self.coarsest {
                 Some(inverse) => inverse.solve(b, x),
-                None => level.smoother.smooth(&level.a, b, x, from_zero, [residual, step]),
+                None => smooth(x, from_zero, [residual, step]),
             };
         };
-        level.smoother.smooth(&level.a, b, x, from_zero, [residual, step])?;
+        smooth(x, from_zero, [residual, step])?;
         level.a.compute(x, residual)?;
         residual.axpby(T::ONE, b, -T::ONE)?;
         transfer.prolongator.compute_adjoint(residual, coarse_b)?;
@@ -195,7 +195,7 @@ impl<T: Scalar> Multigrid<T> {
         }
         transfer.prolongator.compute(coarse_x, step)?;
         x.axpy(T::ONE, step)?;
-        level.smoother.smooth(&level.a, b, x, false, [residual, step])
+        smooth(x, false, [residual, step])
     }
 }
 

@@ -138,7 +138,8 @@ impl<T: Scalar> Vector<T> {
         self.add_all("multi-axpy", alphas, xs, None)
     }
 
-    /// Computes `self = beta self + alphas[0] xs[0] + alphas[1] xs[1] + ...`, in this order (PETSc `VecMAXPBY`).
+    /// Computes `self = beta self + alphas[0] xs[0] + alphas[1] xs[1] + ...`, in this order (PETSc `VecMAXPBY`). Entries
+    /// that are not finite do not vanish with `beta` zero.
     ///
     /// Traffic: each of `xs` is read once, `self` read and written once.
     ///
@@ -153,7 +154,7 @@ impl<T: Scalar> Vector<T> {
         operation: &'static str,
         alphas: &[T],
         xs: &[impl Borrow<Vector<T>>],
-        beta: Option<T>,
+        mut beta: Option<T>,
     ) -> Result<()> {
         if alphas.len() != xs.len() {
             let (expected, found) = ((xs.len() as u64, 1), (alphas.len() as u64, 1));
@@ -167,7 +168,6 @@ impl<T: Scalar> Vector<T> {
         if let (true, Some(beta)) = (xs.is_empty(), beta) {
             self.replace(|y| beta * y);
         }
-        let mut beta = beta;
         for (alphas, xs) in alphas.chunks(IN_A_PASS).zip(xs.chunks(IN_A_PASS)) {
             // Threads can have slices, but not vectors.
             let slices: [&[T]; IN_A_PASS] = array::from_fn(|j| xs.get(j).map_or(&[][..], |x| &x.borrow().owned));

@@ -1,6 +1,9 @@
 //! Chebyshev iteration on the upper part of the spectrum of `D^-1 A`: the smoother of a level (Adams, Brezina, Hu
 //! and Tuminaro, J. Comput. Phys. 188 (2003) 593; the recurrence is algorithm 12.1 of Saad, "Iterative Methods for
 //! Sparse Linear Systems", 2nd ed.). It has no inner products, and the bits are the same on any number of ranks.
+//!
+//! [`ChebyshevPolynomial`](crate::ChebyshevPolynomial) has the same recurrence from zero, for any operator. A smoother
+//! also goes on from a solution that is there, takes one pass over the vectors a step, and leaves rows of zeros alone.
 
 use dolmen_core::{CsrMatrix, Diagonal, LinearOperator, Real, Scalar, Vector};
 
@@ -19,7 +22,6 @@ const ROUNDING: f64 = 64.0;
 
 /// The smoother of a matrix.
 pub(super) struct Smoother<T> {
-    degree: usize,
     /// The inverse diagonal; zero where the row of a coarse level is zero to rounding.
     inverse: Vector<T>,
     /// An upper bound or estimate of the largest eigenvalue of `D^-1 A`.
@@ -27,14 +29,14 @@ pub(super) struct Smoother<T> {
 }
 
 impl<T: Scalar> Smoother<T> {
-    /// Prepares to smooth with `degree` products. On coarse levels, which may be singular, `scale` has the diagonal that
-    /// rows would have without cancellation.
+    /// Prepares to smooth. On coarse levels, which may be singular, `scale` has the diagonal that rows would have without
+    /// cancellation.
     ///
     /// # Collective
     ///
     /// # Errors
     /// [`Error::Unfit`] with the row of a diagonal entry that is not positive or not finite; [`Error::NoSpectrum`].
-    pub(super) fn new(a: &CsrMatrix<T>, degree: usize, scale: Option<&Vector<T>>) -> Result<Smoother<T>> {
+    pub(super) fn new(a: &CsrMatrix<T>, scale: Option<&Vector<T>>) -> Result<Smoother<T>> {
         let inverse = inverse_diagonal(a, scale)?;
         let mut bound = [row_bound(a, &inverse)];
         let mut zeros = [inverse.owned().iter().filter(|entry| **entry == T::ZERO).count() as u64];
@@ -49,7 +51,7 @@ impl<T: Scalar> Smoother<T> {
             let [_, largest] = scaled_spectrum(a, &Diagonal::new(inverse.clone())).map_err(named)?;
             bound[0].min(SAFETY * largest)
         };
-        Ok(Smoother { degree, inverse, largest })
+        Ok(Smoother { inverse, largest })
     }
 
     pub(super) fn inverse(&self) -> &Vector<T> {
@@ -60,12 +62,14 @@ impl<T: Scalar> Smoother<T> {
         self.largest
     }
 
-    /// Improves `x` as a solution of `A x = b`; it is zero before if `from_zero` says so, whatever it holds.
+    /// Improves `x` as a solution of `A x = b` by `degree` steps; it is zero before if `from_zero` says so, whatever it
+    /// holds.
     ///
     /// # Collective
     pub(super) fn smooth(
         &self,
         a: &CsrMatrix<T>,
+        degree: usize,
         b: &Vector<T>,
         x: &mut Vector<T>,
         from_zero: bool,
@@ -75,7 +79,7 @@ impl<T: Scalar> Smoother<T> {
         let (theta, delta) = ((high + low) / 2.0, (high - low) / 2.0);
         let sigma = theta / delta;
         let (mut rho, mut factors) = (1.0 / sigma, [0.0, 1.0 / theta]);
-        for number in 0..self.degree {
+        for number in 0..degree {
             let is_first = number == 0 && from_zero;
             if !is_first {
                 a.apply(x, residual)?;

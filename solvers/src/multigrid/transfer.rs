@@ -7,7 +7,8 @@
 
 use dolmen_core::index::at;
 use dolmen_core::{
-    CsrMatrix, ExchangePlan, Gid, Graph, IndexMap, LinearOperator, MultiplyPlan, Scalar, TriplePlan, Vector,
+    AdjointOperator, CsrMatrix, ExchangePlan, Gid, Graph, IndexMap, LinearOperator, MultiplyPlan, Scalar, TriplePlan,
+    Vector,
 };
 
 use crate::error::Result;
@@ -68,7 +69,7 @@ impl<T: Scalar> Transfer<T> {
     pub(super) fn scale(&self, a: &CsrMatrix<T>) -> Result<Vector<T>> {
         let diagonal = a.diagonal().expect("invariant: a square matrix knows its diagonal");
         let mut scale = Vector::zeros(self.tentative.domain());
-        self.tentative.adjoint()?.apply(&diagonal, &mut scale)?;
+        self.tentative.apply_adjoint(&diagonal, &mut scale)?;
         Ok(scale)
     }
 
@@ -170,7 +171,7 @@ fn smoothing<T: Scalar>(
     let (f, smoother) = match strong {
         None => (a, smoother),
         Some(strong) => {
-            own = Smoother::new(strong, 1, scale)?;
+            own = Smoother::new(strong, scale)?;
             (strong, &own)
         }
     };

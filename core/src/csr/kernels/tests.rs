@@ -4,7 +4,7 @@
 
 use num_complex::Complex;
 
-use super::scalar::{Table, Vectors, multiply_rows};
+use super::scalar::{Vectors, multiply_rows};
 use super::*;
 
 /// Pseudo-random numbers (Knuth's MMIX generator); full 53-bit mantissas, so that a fused
@@ -112,14 +112,11 @@ fn expected<T: Scalar>(a: &LocalCsr<T>, x: &[T], y: &[T], update: Update) -> Vec
 
 /// Computes the interior rows as a processor without AVX2 does.
 fn multiply_interior_portably<T: Scalar>(a: &LocalCsr<T>, x: &[T], y: &mut [T], update: Update) {
-    let Stored { starts, columns, order } = &a.pattern;
-    let rows = order.as_ref().map_or(&[][..], |order| order.rows());
-    let table = Table { starts, columns, values: &a.values, rows };
     let v = Vectors { x: [x.as_ptr()], y: [y.as_mut_ptr()], add: update == Update::Add };
     assert!(x.len() == a.owned && y.len() == a.rows());
     for run in &a.interior {
         // SAFETY: the invariants of the matrix, and the lengths just checked.
-        unsafe { multiply_rows(table, run, v) }
+        unsafe { multiply_rows(a.table(), run, v) }
     }
 }
 
