@@ -19,7 +19,7 @@ use crate::pixel_sums::{OwnedSums, PixelSums};
 use crate::pixels::{PixelNumbering, Pixels};
 use crate::reading::read_baselines;
 use crate::tod::Tod;
-use crate::weight::weight;
+use crate::weight::{inverse_variance, weight};
 
 /// The timelines of this rank, compressed for a map of `N` Stokes parameters.
 pub(crate) struct Compressed<const N: usize, S> {
@@ -60,8 +60,8 @@ impl<const N: usize, S: Stored> Compressed<N, S> {
     /// # Collective
     ///
     /// # Errors
-    /// Those of [`read_baselines`], more pixels or baselines than a rank can count, or a sample that is too large beside
-    /// the others; the same on all ranks.
+    /// A sample that cannot be read or is bad, as [`read_baselines`] says; more pixels or baselines than a rank can
+    /// count; a sample that is too large beside the others. The same on all ranks.
     pub(crate) fn read(
         comm: &Comm,
         tod: &Tod,
@@ -87,7 +87,7 @@ impl<const N: usize, S: Stored> Compressed<N, S> {
             }
             merger.clear();
             stretch.visit(|pixel, cos, sin, signal| merger.add(pixel, cos, sin, signal));
-            let weight = 1.0 / (stretch.detector.net * stretch.detector.net * stretch.rate);
+            let weight = inverse_variance(stretch.detector.net, stretch.rate);
             sums.add(merger.pairs(), weight);
             if let Some(pairs) = &mut pairs {
                 pairs.add(number, merger.pairs());

@@ -23,7 +23,7 @@ use crate::config::DestripeConfig;
 use crate::error::{Error, Result};
 use crate::marked_snapshots::Marked;
 use crate::pairs::{Rows, Sorted};
-use crate::pixel_blocks::{multiply, packed_len};
+use crate::pixel_blocks::{multiply_each, packed_len};
 use crate::prior::Prior;
 
 /// The system for the offsets of a run with `N` Stokes parameters, whose pairs are stored as `S`.
@@ -115,14 +115,6 @@ impl<'a, const N: usize, S: Stored> Destriper<'a, N, S> {
         Ok(Destriper { baselines: layout, inverse, pairs, masked, weight, energy, signal, components, prior, work })
     }
 
-    /// Computes the map `(P^T W P)^-1 P^T W F a` in place of `P^T W F a`.
-    fn solve_pixels(&self, map: &mut Vector<f64>) {
-        let pixels = map.owned_mut().as_chunks_mut::<N>().0;
-        for (stokes, block) in pixels.iter_mut().zip(self.inverse.chunks_exact(packed_len(N))) {
-            *stokes = multiply(block, *stokes);
-        }
-    }
-
     /// Computes the map of the signal less the offsets from the map of the signal.
     ///
     /// # Collective
@@ -137,7 +129,7 @@ impl<'a, const N: usize, S: Stored> Destriper<'a, N, S> {
             pairs.apply(weighted, map)?;
             sum.axpy(1.0, map)?;
         }
-        self.solve_pixels(&mut sum);
+        multiply_each::<N>(self.inverse, sum.owned_mut());
         Ok(binned.iter().zip(sum.owned()).map(|(signal, offset)| signal - offset).collect())
     }
 
@@ -269,9 +261,7 @@ impl<const N: usize, S: Stored> LinearOperator<f64> for Destriper<'_, N, S> {
         let Work { weighted, map } = &mut *self.work.borrow_mut();
         self.weigh(x, weighted);
         let solve_pixel = |pixel: usize, stokes: &mut [f64]| {
-            let block = &self.inverse[pixel * packed_len(N)..][..packed_len(N)];
-            let sums: [f64; N] = (&*stokes).try_into().expect("invariant: a block of N rows");
-            stokes.copy_from_slice(&multiply(block, sums));
+            multiply_each::<N>(&self.inverse[pixel * packed_len(N)..][..packed_len(N)], stokes);
         };
         self.pairs.multiply_through(weighted, solve_pixel, map, y)?;
         let baselines = self.energy.iter().zip(&self.weight).zip(x.owned());

@@ -3,6 +3,7 @@
 //! Sums over pixels are made in fixed point, with one scale for all pixels, that of the largest term. An outlier that
 //! is not flagged would take the digits of all others away.
 
+use dolmen_core::scaling::exponent;
 use dolmen_core::{Comm, Gid};
 
 use crate::baselines::Baselines;
@@ -77,9 +78,4 @@ impl Extremes {
         );
         Err(invalid(tod.path(), place, what))
     }
-}
-
-/// Returns the exponent of a positive number.
-fn exponent(value: f64) -> i32 {
-    i32::try_from((value.to_bits() >> 52) & 0x7ff).expect("invariant: 11 bits") - 1023
 }

@@ -4,6 +4,8 @@
 //! are added as 64-bit integers: exact, and the same in any order and on any number of ranks. A [`Converter`] is made for a known
 //! bound of the terms, or by [`Digits`], which take larger terms as they come.
 
+use dolmen_core::scaling::exponent;
+
 /// 1.5 2^52: adding it to a number below 2^51 rounds that to a whole number, in the last bits of the sum.
 const ROUNDER: f64 = 6_755_399_441_055_744.0;
 
@@ -26,7 +28,7 @@ impl Converter {
     pub(crate) fn new(bound: f64, terms: u64) -> Converter {
         let bits = bits_of_a_digit(terms);
         // Bounds below 2^-950 would need a power that is not a number; they lose bits instead.
-        Converter::with_units((bits - exponent_above(bound)).min(1000), bits)
+        Converter::with_units((bits - 1 - exponent(bound)).min(1000), bits)
     }
 
     fn with_units(exponent: i32, bits: i32) -> Converter {
@@ -84,7 +86,7 @@ impl Digits {
         if largest == 0.0 {
             return 0;
         }
-        self.raise_to((exponent_above(largest) - 1).div_euclid(self.bits))
+        self.raise_to(exponent(largest).div_euclid(self.bits))
     }
 
     /// Makes the place of the first digit at least `place`; returns the number of places by which sums move up.
@@ -115,11 +117,6 @@ impl Digits {
 /// Returns the bits of a digit with which as many terms do not overflow 62 bits, and one fits a rounder.
 fn bits_of_a_digit(terms: u64) -> i32 {
     (i32::try_from(terms.leading_zeros()).expect("invariant: at most 64") - 2).clamp(1, 50)
-}
-
-/// Returns the least exponent of a power of two above a positive number.
-fn exponent_above(value: f64) -> i32 {
-    i32::try_from((value.to_bits() >> 52) & 0x7ff).expect("invariant: 11 bits") - 1022
 }
 
 #[cfg(test)]

@@ -18,7 +18,8 @@ use crate::tod::{Description, Tod};
 /// Iterations of a solve for which times are estimated.
 const ITERATIONS: f64 = 30.0;
 
-/// Seconds in which a product reads a pair, and a prior a baseline: on one slow core of 2019, measured.
+/// Seconds that one iteration is taken to need for a pair, and with a prior for a baseline: the first from 0.05 s for 22.5
+/// million pairs, the second a guess. Machines differ; the text says "roughly".
 const SECONDS_A_PAIR: f64 = 3e-9;
 const SECONDS_A_BASELINE: f64 = 2e-7;
 

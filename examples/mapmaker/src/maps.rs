@@ -14,7 +14,7 @@ use crate::memory::{require_map, require_run};
 use crate::noise_choice::{has_prior, warning};
 use crate::pairs::{SINGLE, Use};
 use crate::phases::Phases;
-use crate::pixel_blocks::{invert, multiply, packed_len, rcond};
+use crate::pixel_blocks::{invert, multiply_each, packed_len, rcond};
 use crate::pixel_sums::OwnedSums;
 use crate::pixels::Pixels;
 use crate::prior::Prior;
@@ -174,11 +174,11 @@ struct Kept {
 
 impl Kept {
     fn new<const N: usize>(config: &Config, sums: OwnedSums) -> Kept {
-        let OwnedSums { hits, blocks, signal } = sums;
+        let OwnedSums { hits, blocks, signal: mut binned } = sums;
         let (rcond, covariance) = condition::<N>(config, &hits, &blocks);
         drop(blocks);
         let solved = covariance.chunks_exact(packed_len(N)).map(|block| block[0] > 0.0).collect();
-        let binned = bin::<N>(&covariance, signal);
+        multiply_each::<N>(&covariance, &mut binned);
         Kept { hits, rcond, covariance, binned, solved }
     }
 }
@@ -206,15 +206,6 @@ fn check_any_samples(comm: &Comm, config: &Config, hits: &[i64]) -> Result<()> {
         return Err(Error::File { path: config.input.tod.clone(), what: what.into() });
     }
     Ok(())
-}
-
-/// Computes the map `(P^T W P)^-1 P^T W d` in place of `P^T W d`.
-fn bin<const N: usize>(covariance: &[f64], mut signal: Vec<f64>) -> Vec<f64> {
-    let pixels = signal.as_chunks_mut::<N>().0;
-    for (stokes, block) in pixels.iter_mut().zip(covariance.chunks_exact(packed_len(N))) {
-        *stokes = multiply(block, *stokes);
-    }
-    signal
 }
 
 /// Condition and inverse of each pixel's block; the inverse is zero where the pixel is not solved.

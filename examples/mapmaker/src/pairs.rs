@@ -65,13 +65,13 @@ pub(crate) struct Rows<S> {
 
 /// Pairs of a rank, sorted.
 pub(crate) struct Sorted<S> {
-    /// Those that take part in the solve.
+    /// Pairs in pixels of the solve.
     pub(crate) solve: Rows<S>,
-    /// Those that are in the maps only.
+    /// Pairs in the other pixels of the maps.
     pub(crate) map: Rows<S>,
     /// Samples of each baseline that take part in the solve.
     pub(crate) hits: Vec<u64>,
-    /// Sum of the signal of the others, for each baseline.
+    /// Sum of the signal of each baseline in pixels outside the solve.
     pub(crate) left_out: Vec<f64>,
 }
 
@@ -158,18 +158,16 @@ impl<S: Stored> Patch<S> {
             let mut left_out = 0.0;
             for ((&pixel, &hits), values) in pairs.by_ref().take(at(count)) {
                 let pixel = usize::from(pixel);
+                if kinds[pixel] == Use::Solve {
+                    sorted.hits[at(baseline)] += u64::from(hits);
+                } else {
+                    left_out += values[0].widened();
+                }
                 let rows = match kinds[pixel] {
                     Use::Solve => &mut sorted.solve,
                     Use::Map => &mut sorted.map,
-                    Use::Nothing => {
-                        left_out += values[0].widened();
-                        continue;
-                    }
+                    Use::Nothing => continue,
                 };
-                match kinds[pixel] {
-                    Use::Solve => sorted.hits[at(baseline)] += u64::from(hits),
-                    _ => left_out += values[0].widened(),
-                }
                 rows.columns[next[pixel]] = baseline;
                 let row = &mut rows.values[next[pixel] * N..][..N];
                 if N != 2 {

@@ -133,6 +133,15 @@ pub fn multiply<const N: usize>(packed: &[f64], x: [f64; N]) -> [f64; N] {
     })
 }
 
+/// Replaces the values of each pixel, of which there are `N`, by the product of its packed matrix with them.
+#[inline(always)]
+pub fn multiply_each<const N: usize>(packed: &[f64], values: &mut [f64]) {
+    let pixels = values.as_chunks_mut::<N>().0;
+    for (x, block) in pixels.iter_mut().zip(packed.chunks_exact(packed_len(N))) {
+        *x = multiply(block, *x);
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

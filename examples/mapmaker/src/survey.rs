@@ -36,7 +36,6 @@ struct Met {
     merger: Merger<1>,
     /// Pixels of the first and of the second half of the stretches.
     halves: [HashSet<u64>; 2],
-    good: u64,
     read: u64,
     pairs: u64,
 }
@@ -60,7 +59,6 @@ pub fn survey(tod: &Tod, baselines: &Baselines, healpix: &Healpix) -> Result<Sur
     let mut met = Met {
         merger: Merger::new(PixelNumbering::new(healpix.pixel_count())?),
         halves: Default::default(),
-        good: 0,
         read: 0,
         pairs: 0,
     };
@@ -89,7 +87,6 @@ impl Met {
         for (pointing, (&signal, &flagged)) in piece.pointing.iter().zip(piece.signal.iter().zip(&piece.flagged)) {
             self.read += 1;
             if !flagged {
-                self.good += 1;
                 self.halves[half].insert(pointing.pixel);
                 self.merger.add(pointing.pixel, 1.0, 0.0, signal);
             }
@@ -137,7 +134,6 @@ mod tests {
         let met = |first: Range<u64>, second: Range<u64>| Met {
             merger: Merger::new(PixelNumbering::new(48).unwrap()),
             halves: [first.collect(), second.collect()],
-            good: 200,
             read: 200,
             pairs: 100,
         };

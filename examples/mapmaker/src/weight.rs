@@ -20,8 +20,9 @@ const LARGEST_RATIO: f64 = 1e8;
 pub(crate) fn require_alike(path: &Path, description: &Description) -> Result<()> {
     let rates = description.observations.iter().map(|observation| observation.sample_rate);
     let detectors = || description.detectors.iter().enumerate().filter(|(_, detector)| detector.net.is_finite());
-    let weights: Vec<(f64, usize)> =
-        rates.flat_map(|rate| detectors().map(move |(i, detector)| (1.0 / (detector.net.powi(2) * rate), i))).collect();
+    let weights: Vec<(f64, usize)> = rates
+        .flat_map(|rate| detectors().map(move |(i, detector)| (inverse_variance(detector.net, rate), i)))
+        .collect();
     let by_weight = |a: &&(f64, usize), b: &&(f64, usize)| a.0.total_cmp(&b.0);
     let (Some((least, light)), Some((most, heavy))) =
         (weights.iter().min_by(by_weight), weights.iter().max_by(by_weight))
@@ -40,12 +41,17 @@ pub(crate) fn require_alike(path: &Path, description: &Description) -> Result<()
     Err(Error::Tod { path: path.to_owned(), place: "detectors.net".into(), what })
 }
 
+/// Returns the inverse noise variance of a detector's samples.
+pub(crate) fn inverse_variance(net: f64, sample_rate: f64) -> f64 {
+    1.0 / (net * net * sample_rate)
+}
+
 /// Returns the inverse noise variance of a detector's samples, or what is wrong with it.
 ///
 /// # Errors
 /// A weight out of the range in which sums over samples can be made.
 pub fn weight(net: f64, sample_rate: f64) -> std::result::Result<f64, String> {
-    let weight = 1.0 / (net * net * sample_rate);
+    let weight = inverse_variance(net, sample_rate);
     if (MIN_WEIGHT..=MAX_WEIGHT).contains(&weight) {
         Ok(weight)
     } else {
