@@ -82,6 +82,98 @@ pub fn make_maps(
     }
 }
 
+/// Inputs of a run, opened and checked before the samples are read.
+struct Input {
+    healpix: Healpix,
+    tod: Tod,
+    baselines: Baselines,
+    /// True if the offsets have a noise prior.
+    prior: bool,
+    layout: Layout,
+    unmasked: Vec<bool>,
+    truth: Option<Vec<f64>>,
+}
+
+impl Input {
+    /// Opens all inputs: everything that can be wrong with them is found before the long work starts.
+    ///
+    /// # Collective
+    fn open(comm: &Comm, config: &Config) -> Result<Input> {
+        let healpix = Healpix::new(config.map.nside, config.map.ordering).expect("invariant: validated");
+        let tod = Tod::open(comm, &config.input, config.map.stokes)?;
+        let description = tod.description();
+        let baselines = Baselines::new(comm, description, config.destripe.baseline)?;
+        let prior = has_prior(config, description)?;
+        require_alike(tod.path(), description)?;
+        require_run(comm, config, &tod, &baselines, &healpix)?;
+        let layout = Layout::uniform(comm, healpix.pixel_count());
+        let unmasked = mask(comm, config, description, &healpix, &layout)?;
+        let truth = truth(comm, config, description, &healpix, &layout)?;
+        Ok(Input { healpix, tod, baselines, prior, layout, unmasked, truth })
+    }
+
+    /// Reads the samples, but for baselines that are left out.
+    ///
+    /// # Collective
+    fn read<const N: usize, S: Stored>(
+        &self,
+        comm: &Comm,
+        config: &Config,
+        pairs: bool,
+        left_out: &[bool],
+    ) -> Result<(Compressed<N, S>, Pixels)> {
+        let selection = Selection { pairs, prior: self.prior, left_out };
+        Compressed::read(comm, &self.tod, &self.baselines, self.healpix, config.map.polarization, &selection)
+    }
+
+    /// Closes the timelines and puts the maps together.
+    ///
+    /// # Collective
+    fn finish(
+        self,
+        comm: &Comm,
+        pixels: Pixels,
+        width: usize,
+        samples: u64,
+        kept: Kept,
+        destriped: Destriped,
+    ) -> Result<Maps> {
+        let Destriped { map, offsets, left_out, notes } = destriped;
+        let description = self.tod.description().clone();
+        self.tod.close()?;
+        if comm.rank() == 0 {
+            notes.iter().for_each(|note| tracing::warn!("{note}"));
+        }
+        let Kept { hits, rcond, covariance, binned, solved } = kept;
+        Ok(Maps {
+            description,
+            pixels,
+            baselines: self.baselines,
+            width,
+            hits,
+            rcond,
+            covariance: hide_unsolved(covariance, &solved, packed_len(width)),
+            binned: hide_unsolved(binned, &solved, width),
+            destriped: map,
+            offsets,
+            truth: self.truth,
+            samples: samples - left_out,
+            left_out,
+            notes,
+        })
+    }
+}
+
+/// Results of destriping, beside the binned maps.
+#[derive(Default)]
+struct Destriped {
+    map: Option<Vec<f64>>,
+    offsets: Option<Offsets>,
+    /// Samples that are left out of all maps.
+    left_out: u64,
+    notes: Vec<String>,
+}
+
 fn make<const N: usize, S: Stored>(
     comm: &Comm,
     config: &Config,
@@ -89,78 +181,44 @@ fn make<const N: usize, S: Stored>(
     monitor: &mut dyn Monitor<f64>,
     resume: Option<&Snapshot<f64>>,
 ) -> Result<Maps> {
-    let healpix = Healpix::new(config.map.nside, config.map.ordering).expect("invariant: validated");
-    let tod = Tod::open(comm, &config.input, config.map.stokes)?;
-    let description = tod.description().clone();
-    let baselines = Baselines::new(comm, &description, config.destripe.baseline)?;
-    let prior = has_prior(config, &description)?;
-    require_alike(tod.path(), &description)?;
-    require_run(comm, config, &tod, &baselines, &healpix)?;
-    // Everything that can be wrong with the input is found before the long work starts.
-    let layout = Layout::uniform(comm, healpix.pixel_count());
-    let unmasked = mask(comm, config, &description, &healpix, &layout)?;
-    let truth = truth(comm, config, &description, &healpix, &layout)?;
-    let selection = Selection { pairs: config.destripe.enabled, prior, left_out: &[] };
-    let polarization = config.map.polarization;
-    let read =
-        |selection: &Selection<'_>| Compressed::<N, S>::read(comm, &tod, &baselines, healpix, polarization, selection);
-    let (compressed, pixels) = phases.time("read samples", || read(&selection))?;
-    let Compressed { sums, pairs, baselines: baseline_sums, mut samples, angles } = compressed;
+    let input = Input::open(comm, config)?;
+    let read = || input.read::<N, S>(comm, config, config.destripe.enabled, &[]);
+    let (compressed, pixels) = phases.time("read samples", read)?;
+    let Compressed { sums, pairs, baselines: baseline_sums, samples, angles } = compressed;
     check_any_samples(comm, config, &sums.hits)?;
     let mut kept = phases.time("invert pixels", || Kept::new::<N>(config, sums));
     check_any_solved(comm, config, &kept.solved)?;
-    let mut notes = Vec::new();
-    let (mut offsets, mut destriped, mut left_out) = (None, None, 0);
+    let mut destriped = Destriped::default();
     if let Some(pairs) = pairs {
-        notes.extend(warning(config, &description).filter(|_| !prior));
+        let notes = &mut destriped.notes;
+        notes.extend(warning(config, input.tod.description()).filter(|_| !input.prior));
         notes.extend(angle_spread::note(angles.free_constants(comm)));
-        let uses = || seen_uses(&pixels, &kept.solved, &unmasked);
-        let sorted = phases.time("sort pairs", || pairs.sort(baselines.layout().local_len(), uses()));
+        let uses = || seen_uses(&pixels, &kept.solved, &input.unmasked);
+        let sorted = phases.time("sort pairs", || pairs.sort(input.baselines.layout().local_len(), uses()));
         check_any_in_solve(comm, config, &sorted.hits)?;
-        let undetermined = undetermined::find(&baselines, &sorted.hits, prior);
+        let undetermined = undetermined::find(&input.baselines, &sorted.hits, input.prior);
         if undetermined::are_in_map(comm, &undetermined, &sorted.map.columns) {
-            let selection = Selection { pairs: false, prior, left_out: &undetermined };
-            let (again, _) = phases.time("read again", || read(&selection))?;
-            left_out = samples - again.samples;
-            samples = again.samples;
+            let read = || input.read::<N, S>(comm, config, false, &undetermined);
+            let (again, _) = phases.time("read again", read)?;
+            destriped.left_out = samples - again.samples;
             kept = phases.time("invert again", || Kept::new::<N>(config, again.sums));
-            notes.push(undetermined::note(comm, left_out, &undetermined));
+            destriped.notes.push(undetermined::note(comm, destriped.left_out, &undetermined));
         }
-        let prior = prior.then(|| Prior::new(comm, &description, &baselines)).transpose()?;
-        let inverse = &kept.covariance;
-        let create = || Destriper::<N, S>::new(&layout, &baselines, &baseline_sums, sorted, inverse, prior);
+        let create = || {
+            let description = input.tod.description();
+            let prior = input.prior.then(|| Prior::new(comm, description, &input.baselines)).transpose()?;
+            Destriper::<N, S>::new(&input.layout, &input.baselines, &baseline_sums, sorted, &kept.covariance, prior)
+        };
         let destriper = phases.time("build system", create)?;
         let solve = || destriper.solve(&config.destripe, &kept.binned, monitor, resume);
         let mut solution = phases.time("destripe", solve)?;
         let map = phases.time("bin destriped", || destriper.destriped(&kept.binned, &solution.amplitudes))?;
-        destriped = Some(hide_unsolved(map, &kept.solved, N));
-        notes.extend(solution.limited.then(|| solution.outcome()));
+        destriped.map = Some(hide_unsolved(map, &kept.solved, N));
+        destriped.notes.extend(solution.limited.then(|| solution.outcome()));
         solution.determined = undetermined.iter().map(|undetermined| !undetermined).collect();
-        offsets = Some(solution);
+        destriped.offsets = Some(solution);
     }
-    tod.close()?;
-    if comm.rank() == 0 {
-        notes.iter().for_each(|note| tracing::warn!("{note}"));
-    }
-    let Kept { hits, rcond, covariance, binned, solved } = kept;
-    let binned = hide_unsolved(binned, &solved, N);
-    let covariance = hide_unsolved(covariance, &solved, packed_len(N));
-    Ok(Maps {
-        description,
-        pixels,
-        baselines,
-        width: N,
-        hits,
-        rcond,
-        covariance,
-        binned,
-        destriped,
-        offsets,
-        truth,
-        samples,
-        left_out,
-        notes,
-    })
+    input.finish(comm, pixels, N, samples, kept, destriped)
 }
 
 /// Arrays over owned pixels that are made of their sums.
