@@ -8,6 +8,7 @@ import os
 import time
 from collections.abc import Callable
 from concurrent.futures import Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
+from multiprocessing.process import BaseProcess
 from typing import Any, Optional
 
 from . import _child, _launcher, _worker
@@ -17,6 +18,8 @@ from ._settings import ExecutorChoice, Settings
 
 # Time that workers have to end by themselves.
 _GRACE_SECONDS = 2.0
+# Time for which the ends of killed workers are awaited.
+_KILLED_SECONDS = 30.0
 
 
 class SerialExecutor(Executor):
@@ -109,14 +112,21 @@ class Pool:
         processes = list((getattr(self._executor, "_processes", None) or {}).values())
         self._executor.shutdown(wait=False, cancel_futures=True)
         # Their own end takes programs along; a worker in a loop of compiled code cannot.
-        for end in ("terminate", "kill"):
+        for end, seconds in (("terminate", _GRACE_SECONDS), ("kill", _KILLED_SECONDS)):
             for process in processes:
                 with contextlib.suppress(OSError, ValueError):
                     getattr(process, end)()
-            deadline = time.monotonic() + _GRACE_SECONDS
+            deadline = time.monotonic() + seconds
             for process in processes:
                 with contextlib.suppress(OSError, ValueError, AssertionError):
-                    process.join(max(0.0, deadline - time.monotonic()))
+                    _await_end(process, deadline)
+
+
+def _await_end(process: BaseProcess, deadline: float) -> None:
+    """Wait until the process has ended, at most until the deadline."""
+    # The executor's thread may collect the process between the parts of a join, which then returns too early.
+    while process.exitcode is None and (left := deadline - time.monotonic()) > 0.0:
+        process.join(min(left, 0.05))
 
 
 def default_processes() -> int:
