@@ -28,7 +28,7 @@ print(*(f"--test={name}" for name in tests if name not in sys.argv[1:]))' "${pro
 tests() { cargo test --workspace --no-fail-fast --color never "$@"; }
 
 # Built first, and whole: what programs a test starts depends on nothing that runs beside it.
-if ! tests --no-run; then
+if ! tests --no-run || ! cargo build --quiet --workspace --bin dolmen --bin mapmaker; then
     echo "test: the tests do not compile" >&2
     exit 1
 fi
