@@ -18,7 +18,7 @@ run() {
     echo "$code" >"$logs/$name.code"
 }
 
-# Tests that start a program for every check wait most of the time: they run beside all others.
+# Tests that start a program for every check wait most of the time: they run beside all others, and so does Python.
 programs=(dolmen mapmaker faults)
 others=$(cargo metadata --no-deps --format-version 1 | "$python" -c '
 import json, sys
@@ -33,21 +33,25 @@ if ! tests --no-run || ! cargo build --quiet --workspace --bin dolmen --bin mapm
     exit 1
 fi
 scripts/python-module.sh dev
-# A group of its own, so that it ends with this script.
+module=$PWD/out/test-module
+python_tests() {
+    run pytest env PYTHONPATH="$module" out/venv/bin/python -m pytest -q --color=no -p no:cacheprovider tests/python
+    run doctests scripts/doctests.sh "$module"
+}
+# Groups of their own, so that they end with this script.
 set -m
 run programs tests "${programs[@]/#/--test=}" >/dev/null &
-beside=$!
+programs_run=$!
+python_tests >/dev/null &
+python_run=$!
 set +m
-trap 'kill -- -"$beside" 2>/dev/null || true' EXIT
+trap 'kill -- -"$programs_run" -"$python_run" 2>/dev/null || true' EXIT
 # shellcheck disable=SC2086 # one word for each test
 run cargo tests --lib --bins --examples $others
 run doc tests --doc
 # What differs with threads is in core alone.
 run threads cargo test -p dolmen-core -p dolmen-core-tests --features threads --lib --test threads --color never
-module=$PWD/out/test-module
-run pytest env PYTHONPATH="$module" out/venv/bin/python -m pytest -q --color=no -p no:cacheprovider tests/python
-run doctests scripts/doctests.sh "$module"
-wait "$beside"
-cat "$logs/programs.log"
+wait "$programs_run" "$python_run"
+cat "$logs"/{programs,pytest,doctests}.log
 
 scripts/count-tests.sh "$logs" | tee "$logs/summary"
