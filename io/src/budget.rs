@@ -56,8 +56,13 @@ pub(crate) fn require(bytes: u64) -> Result<(), String> {
         return Ok(());
     };
     let (bytes, needed, most) = (gigabytes(bytes), gigabytes(needed), gigabytes(most));
-    let why = if told.is_some() { "--max-memory allows each rank" } else { "this machine has for each rank" };
-    Err(format!("unpacks to {bytes}, for which {needed} of memory are needed; {why} {most}"))
+    let (why, advice) = if told.is_some() {
+        ("--max-memory allows each rank", "raise --max-memory")
+    } else {
+        ("this machine has for each rank", "use more machines")
+    };
+    let what = format!("unpacks to {bytes}, for which {needed} of memory are needed; {why} {most}");
+    Err(format!("{what}; {advice}, or start fewer ranks on each machine"))
 }
 
 /// Refuses this number of entries of a text, of which this rank gets one of `parts` parts, and which is packed in

@@ -224,7 +224,7 @@ impl CheckpointStore {
         let newest = self.generations()?.first().copied().unwrap_or(0);
         if newest >= LAST {
             let what =
-                format!("{} has the last number that there is; remove it, or name another folder", name_of(newest));
+                format!("{} has the largest possible number; remove it, or name another folder", name_of(newest));
             return Err(Error::File { path: self.folder.clone(), what });
         }
         Ok((newest + 1, self.path(newest + 1)))
@@ -259,7 +259,10 @@ impl CheckpointStore {
         }
         let reason = |skipped: &Skipped| format!("{} {}", file_name(&skipped.path), skipped.reason);
         let reasons: Vec<String> = skipped.iter().map(reason).collect();
-        Err(Error::File { path: self.folder.clone(), what: format!("no checkpoint is valid: {}", reasons.join("; ")) })
+        Err(Error::File {
+            path: self.folder.clone(),
+            what: format!("no checkpoint is valid: {}; restore one, or name another folder", reasons.join("; ")),
+        })
     }
 
     fn path(&self, generation: u64) -> PathBuf {

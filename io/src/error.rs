@@ -76,7 +76,7 @@ pub enum Error {
     },
     /// Vectors in a file that are not as long as the layout they are read to.
     #[error(
-        "{}: {} {found} entries, the layout they are read to has {expected}", shown(path),
+        "{}: {} {found} entries, but the layout they are read into has {expected}", shown(path),
         object.as_ref().map_or("its vectors have".into(), |object| format!("{} has", escaped(object)))
     )]
     Length {

@@ -61,7 +61,8 @@ pub(crate) fn require_same(comm: &Comm, path: &Path, seen: &impl Debug) -> Resul
     if extremes == [hash, !hash] {
         return Ok(());
     }
-    let what = "the ranks see different contents; is it one file for all of them, and is no program writing to it?";
+    let what =
+        "the ranks see different contents; put one file where all of them see it, and let no program write to it";
     Err(Error::argument(path, what))
 }
 

@@ -185,7 +185,11 @@ fn open_marked(temporary: &Path, mark: &[u8]) -> Result<File> {
     let file = OpenOptions::new().read(true).write(true).open(temporary).map_err(failed)?;
     let mut found = vec![0; mark.len()];
     file.read_exact_at(&mut found, 0).map_err(failed)?;
-    if found == mark { Ok(file) } else { Err(Error::argument(temporary, "is not the file that rank 0 has created")) }
+    if found == mark {
+        Ok(file)
+    } else {
+        Err(Error::argument(temporary, "is not the file that rank 0 created; choose a folder that all nodes share"))
+    }
 }
 
 /// Creates a file in the place of what a program that was killed has left. That is removed and not

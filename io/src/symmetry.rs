@@ -57,7 +57,7 @@ impl Triangles {
             }
             Ordering::Equal if self.symmetry == Symmetry::Hermitian && im != 0.0 => {
                 return Err(format!(
-                    "entry {} is on the diagonal, where a Hermitian matrix is real",
+                    "entry {} is not real, but the diagonal of a Hermitian matrix is",
                     shown_place(place)
                 ));
             }

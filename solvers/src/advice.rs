@@ -60,9 +60,8 @@ pub(crate) fn explain(reason: StopReason, method: &str, preconditioned: bool) ->
             "the preconditioner is not symmetric (Hermitian), as this method needs it; use one that is, or GMRES"
         }
         StopReason::Inconsistent => {
-            "the operator takes the residual to zero, so it is singular, and no x that this precision can tell from others \
-             solves the system: x has nearly the least residual; check the right-hand side, project out the null space, or \
-             use LSMR"
+            "the operator maps the residual to zero, so it is singular, and the system has no solution in this precision: the \
+             residual of x is nearly the smallest; check the right-hand side, project out the null space, or use LSMR"
         }
         StopReason::NotFinite => not_finite(preconditioned),
         StopReason::Stagnated => stagnated(family, preconditioned),

@@ -156,7 +156,7 @@ pub enum Error {
     /// A method, a preconditioner or a local solver that is not known by its name.
     #[error("there is no {kind} named \"{}\"; {}nown are {known}", escaped(name), did_you_mean(nearest))]
     UnknownName {
-        /// `solver`, `preconditioner` or `local solver`.
+        /// `method`, `preconditioner` or `local solver`.
         kind: &'static str,
         /// The name that was given.
         name: String,
@@ -215,7 +215,7 @@ pub enum Error {
     },
     /// A method and a preconditioner that do not go together.
     #[error(
-        "{solver} cannot take the preconditioner {preconditioner}; least squares take column-scaling or none, and all others any but column-scaling"
+        "{solver} cannot take the preconditioner {preconditioner}; methods for least squares take column-scaling or none, all other methods any but column-scaling"
     )]
     Mismatch {
         /// The method.
@@ -297,11 +297,11 @@ fn did_you_mean(nearest: &Option<String>) -> String {
 /// Says that a name has no such key, and which it has.
 fn no_such_key(name: &str, key: &str, nearest: Option<&str>, known: &str) -> String {
     let key = escaped(key);
-    let nearest = nearest.map(|nearest| format!(" did you mean \"{nearest}\"?")).unwrap_or_default();
+    let its = nearest.map_or("its".to_owned(), |nearest| format!("did you mean \"{nearest}\"? Its"));
     if known.is_empty() {
         return format!("{name} takes no arguments, so not \"{key}\"; leave it out");
     }
-    format!("{name} has no key \"{key}\";{nearest} its keys are {known}")
+    format!("{name} has no key \"{key}\"; {its} keys are {known}")
 }
 
 /// Says which problem a method is for.

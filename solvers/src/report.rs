@@ -65,8 +65,8 @@ impl SolveReport {
                 let (gradient, operator) = self.normal_equations();
                 let distance = self.distance_to_half().map(|distance| format!("; {distance}")).unwrap_or_default();
                 &format!(
-                    "converged: |{gradient}| <= rtol |{operator}| |r|, as a minimum of |b - Ax| has it, to a change of \
-                     {operator} by rtol{distance}"
+                    "converged: |{gradient}| <= rtol |{operator}| |r|, so x minimizes |b - Ax| with {operator} \
+                     changed by at most rtol |{operator}|{distance}"
                 )
             }
             (true, Norm::Preconditioned) => "converged: the true residual, preconditioned, meets the tolerance",

@@ -141,7 +141,10 @@ def test_blocks_say_their_language(name):
 
 
 def options_of(help_text):
-    return set(OPTION.findall(help_text)) - {"--help", "--version"}
+    """Return the options of a subcommand, each with the name of its value, which is empty if it has none."""
+    options = dict(re.findall(r"^ +(?:-\w, )?(--[a-z-]+)(?: <(\w+)>)?", help_text, re.MULTILINE))
+    del options["--help"]
+    return options
 
 
 @pytest.fixture(scope="module")
@@ -161,11 +164,15 @@ def helps():
 
 
 @pytest.mark.parametrize("name", [name for name in PAGES if SYNOPSIS.search((ROOT / name).read_text())])
-def test_commands_in_the_text_have_options_that_exist(name, helps):
+def test_commands_in_the_text_have_the_options_of_the_help(name, helps):
     for program, subcommand, rest in SYNOPSIS.findall((ROOT / name).read_text()):
         assert (program, subcommand) in helps, f"{program} {subcommand}"
-        unknown = set(OPTION.findall(rest)) - helps[program, subcommand]
+        options = helps[program, subcommand]
+        unknown = set(OPTION.findall(rest)) - options.keys()
         assert not unknown, f"{program} {subcommand} has no {unknown}"
+        named = re.findall(r"(--[a-z-]+) ([A-Z]{2,})\b", rest)
+        others = [(option, value) for option, value in named if options[option] != value]
+        assert not others, f"the help of {program} {subcommand} gives another name to {others}"
 
 
 @pytest.mark.parametrize("name", ["dolmen", "mapmaker"])
@@ -173,4 +180,4 @@ def test_the_page_of_a_program_has_all_options(name, helps):
     spans = re.findall(r"`([^`]*)`|^```text\n(.*?)^```", (ROOT / "docs" / f"{name}.md").read_text(), re.MULTILINE | re.DOTALL)
     named = {option for span in spans for option in OPTION.findall("".join(span))}
     for (program, subcommand), options in helps.items():
-        assert program != name or not options - named, f"{program} {subcommand}: {options - named}"
+        assert program != name or not options.keys() - named, f"{program} {subcommand}: {options.keys() - named}"

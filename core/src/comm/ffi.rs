@@ -40,7 +40,7 @@ pub(in crate::comm) fn rank_arg(rank: usize) -> c_int {
 pub(in crate::comm) fn require_success(code: c_int) {
     if code != SUCCESS {
         let rank = RawComm::world().rank();
-        report(&format!("rank {rank}: MPI failed: {}; do all ranks make the same calls?", message(code)));
+        report(&format!("rank {rank}: MPI failed: {}; check that all ranks make the same calls", message(code)));
         RawComm::world().abort(i32::from(FAILURE));
     }
 }

@@ -10,11 +10,11 @@ use dolmen_io::hdf5::OpenOptions;
 pub struct FileArgs {
     /// Read data that an HDF5 file refers to in other files: external raw files, sources of virtual datasets,
     /// external links. Use it only with files that you trust: they may refer to any file of this machine.
-    #[arg(long, global = true)]
+    #[arg(long, global = true, display_order = 900)]
     pub allow_external: bool,
     /// Memory limit per machine for the unpacked contents of compressed files, for example 500M or 8G [default:
     /// the available memory].
-    #[arg(long, global = true, value_name = "BYTES", value_parser = bytes)]
+    #[arg(long, global = true, display_order = 900, value_name = "BYTES", value_parser = bytes)]
     pub max_memory: Option<u64>,
 }
 

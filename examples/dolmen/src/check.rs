@@ -96,7 +96,7 @@ fn hdf5(comm: &Comm, folder: &Path) -> Fact {
         // A trial that failed has left nothing.
         let _ = std::fs::remove_file(&path);
     }
-    let outcome = if tried.is_ok() { "parallel: a file was written and read" } else { "parallel: not working" };
+    let outcome = if tried.is_ok() { "parallel: a file was written and read" } else { "parallel: no file was written" };
     Fact {
         name: "HDF5",
         value: format!("{major}.{minor}.{patch}; {outcome} by {} ranks in {}", comm.size(), shown(folder)),

@@ -21,6 +21,7 @@ use crate::told::Told;
 pub(crate) struct Info {
     /// File of the matrix or vectors. FILE::OBJECT selects one of several in an HDF5 file, FILE::COLUMN a column of a
     /// FITS table; without a name, all objects of such files are listed.
+    #[arg(value_name = "FILE")]
     pub(crate) matrix: Location,
     /// Draw the pattern of the matrix as a PNG picture.
     #[arg(long, value_name = "FILE")]
@@ -126,7 +127,7 @@ fn text(file: &Description, facts: &Analysis) -> String {
         add("dominance", format!("in {dominant} of {rows} rows; least |a_ii| / sum of others: {:.3}", facts.dominance));
     }
     if entries > 0 && facts.zero_row_sums {
-        add("null space", "rows sum to zero: constants are in it".into());
+        add("null space", "holds constants, because rows sum to zero".into());
     }
     let Analysis { norm_frobenius, norm_one, norm_inf, .. } = facts;
     add("norms", format!("Frobenius {norm_frobenius:.6e}, 1 {norm_one:.6e}, infinity {norm_inf:.6e}"));

@@ -37,9 +37,9 @@ struct Arguments {
 #[derive(Subcommand)]
 enum Command {
     /// Solve A x = b, or a least-squares problem. Exit code 0 if it converged, 1 if not, 2 for bad input,
-    /// 75 if a signal stopped it after a checkpoint was written, which --resume continues.
+    /// 75 if a signal stopped it and a checkpoint was written: add --resume to continue.
     Solve(Box<solve::Solve>),
-    /// Describe a matrix, vectors, or all objects of a file. Exit code 2 if it is not valid.
+    /// Describe a matrix, vectors, or all objects of a file. Exit code 0 if they are valid, 2 if not.
     Info(info::Info),
     /// Convert a matrix or vectors to another file format.
     Convert(convert::Convert),

@@ -28,7 +28,8 @@ use crate::right_hand_side::{RightHandSide, complex};
 
 #[derive(clap::Args)]
 pub(crate) struct Solve {
-    /// File of the matrix; FILE::OBJECT selects one of several in an HDF5 file.
+    /// File of the matrix; the format is recognized by its contents. FILE::OBJECT selects one of several in an HDF5
+    /// file.
     matrix: Location,
     /// File of the right-hand side, in any format [default: b = A * ones].
     #[arg(long, value_name = "FILE")]
@@ -184,7 +185,7 @@ impl Solve {
         if let (Some(path), false) = (&self.output, stopped) {
             let written = write_vector(&x, path);
             written.or_else(|error| Err(rescue::elsewhere(&x, error.into())?))?;
-            self.say(comm, &format!("x is in {path}"));
+            self.say(comm, &format!("the solution is in {path}"));
         }
         let code = if stopped { STOPPED } else { u8::from(!solution.solved()) };
         failure.map_or(Ok(ExitCode::from(code)), |failure| Err(failure.into()))

@@ -83,7 +83,7 @@ pub(crate) fn note(free: usize) -> Option<String> {
         1 => "one combination of the means of the Q and U maps is arbitrary",
         _ => "the means of the Q and U maps are arbitrary",
     };
-    Some(format!("{what}: the polarization angles are constant, so that offsets hold a constant Q and U"))
+    Some(format!("{what}: the polarization angles are constant, so a constant Q or U cannot be told from offsets"))
 }
 
 #[cfg(test)]

@@ -141,7 +141,7 @@ fn columns(map: &SkyFile, reference: &SkyFile, request: &Comparison) -> Result<V
         return Ok((0..count).map(|i| (i, i)).collect());
     }
     let what = format!(
-        "has {} column(s), none with the name of one of the {count} of {}; compare maps of the same kind",
+        "has {} column(s), none with the name of a column of {}; compare maps of the same kind",
         reference.columns(),
         shown(&request.map)
     );

@@ -73,8 +73,8 @@ impl Extremes {
             baseline.time.end - 1
         );
         let what = format!(
-            "hold a signal that is {ratio:.0e} times a typical one; sums over pixels that hold both lose the \
-             digits of the smaller, with a ratio above {LARGEST_RATIO:.0e}: flag it"
+            "hold a signal that is {ratio:.0e} times a typical one; above {LARGEST_RATIO:.0e} times, sums over pixels \
+             lose the digits of the smaller; flag these samples"
         );
         Err(invalid(tod.path(), place, what))
     }

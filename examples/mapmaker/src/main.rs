@@ -34,18 +34,19 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Make maps from timelines.
+    /// Make maps from timelines. Exit code 0 if maps were written, 2 for bad input or a solve that did not converge,
+    /// 75 if a signal stopped it and a checkpoint was written: add --resume to continue.
     Run(Run),
     /// Simulate timelines of a satellite.
     Simulate {
         /// Configuration file (TOML); its section [simulate] describes scan and noise.
         config: PathBuf,
         /// HEALPix map of I, Q, U to scan [default: a synthetic sky].
-        #[arg(long)]
+        #[arg(long, value_name = "FILE")]
         sky: Option<PathBuf>,
         /// File of timelines to write; replaces input.tod of the configuration. The simulated sky is written beside
         /// it as NAME_sky.fits, over an older file of that name.
-        #[arg(long)]
+        #[arg(long, value_name = "FILE")]
         output: Option<PathBuf>,
     },
     /// Show what timelines hold; with a configuration, also how much memory and time a run takes.
@@ -53,10 +54,10 @@ enum Command {
         /// Configuration file (NAME.toml), or file of timelines.
         file: PathBuf,
         /// File of timelines; replaces input.tod of the configuration.
-        #[arg(long)]
+        #[arg(long, value_name = "FILE")]
         tod: Option<PathBuf>,
     },
-    /// Subtract two maps, and show how large the differences are in parts of the sky.
+    /// Subtract one map from another, and show how large the differences are in parts of the sky.
     Compare(Compare),
 }
 
@@ -67,14 +68,15 @@ struct Compare {
     map: PathBuf,
     /// Map to subtract, of the same resolution or a coarser one; converted to unit and convention of the first.
     reference: PathBuf,
-    /// HEALPix map that is not zero in a region to look at alone; may be repeated.
+    /// HEALPix map that is not zero in a region, whose differences are shown separately; may be repeated.
     #[arg(long = "mask", value_name = "FILE")]
     masks: Vec<PathBuf>,
-    /// Latitude in degrees, in the frame of the map, below and above which to look; may be repeated.
+    /// Latitude in degrees, in the frame of the map; differences below and above it, north and south, are shown
+    /// separately; may be repeated.
     #[arg(long = "latitude", value_name = "DEGREES", value_parser = latitude)]
     latitudes: Vec<f64>,
     /// Folder for the difference map and its pictures.
-    #[arg(long)]
+    #[arg(long, value_name = "DIR")]
     output: Option<PathBuf>,
 }
 
@@ -89,10 +91,10 @@ struct Run {
     /// Configuration file (TOML).
     config: PathBuf,
     /// Folder for the results; replaces output.folder of the configuration.
-    #[arg(long)]
+    #[arg(long, value_name = "DIR")]
     output: Option<PathBuf>,
     /// File of timelines; replaces input.tod of the configuration.
-    #[arg(long)]
+    #[arg(long, value_name = "FILE")]
     tod: Option<PathBuf>,
     #[command(flatten)]
     checkpoints: CheckpointArgs,

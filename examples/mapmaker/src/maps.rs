@@ -290,7 +290,7 @@ fn check_any_solved(comm: &Comm, config: &Config, solved: &[bool]) -> Result<()>
         return Ok(());
     }
     let what = format!(
-        "no pixel can be solved for: none has {} hits and a condition of at least map.rcond_min = {}; \
+        "no pixel can be solved for: none has {} hits and a reciprocal condition number of at least map.rcond_min = {}; \
          lower map.nside, map.min_hits or map.rcond_min, or choose another map.stokes",
         config.map.min_hits, config.map.rcond_min
     );

@@ -136,7 +136,7 @@ pub fn require_whole(comm: &Comm, path: &Path) -> Result<()> {
         stored || matches!(object.link, Some(Link::External(_)))
     };
     objects.iter().find(is_outside).map_or(Ok(()), |object| {
-        let what = "lies in another file, which a checkpoint does not notice to change; run without --checkpoint, or \
+        let what = "lies in another file, whose changes a checkpoint would not notice; run without --checkpoint, or \
                     copy all into one file";
         Err(invalid(path, object.name.clone(), what))
     })

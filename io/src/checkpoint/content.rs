@@ -183,7 +183,10 @@ impl<'a> Checkpoint<'a> {
 
     /// Refuses names that files cannot have.
     pub(super) fn check(&self, folder: &Path) -> Result<()> {
-        let refuse = |name: &str| Error::argument(folder, format!("{name:?} cannot be the name of a saved object"));
+        let refuse = |name: &str| {
+            let what = format!("{name:?} cannot be the name of a saved object; use one without a slash that is no dot");
+            Error::argument(folder, what)
+        };
         let mut names: Vec<&str> = self.snapshots.iter().map(|(name, _)| name.as_str()).collect();
         for (_, section) in self.sections() {
             names.extend(section.names());

@@ -68,7 +68,7 @@ fn load_all(comm: &Comm, file: &File, mut restored: Restored, located: Sections)
             "f64" => load::<f64>(comm, file, &vector)?,
             "c32" => load::<Complex32>(comm, file, &vector)?,
             "c64" => load::<Complex64>(comm, file, &vector)?,
-            other => return Err(format!("{}: there is no scalar {other}", vector.name)),
+            other => return Err(format!("{}: the type of numbers {other} is not known", vector.name)),
         };
         let stored = Stored { scalar: vector.scalar, length: vector.length, entries };
         restored.section(&section).vectors.insert(name, stored);
@@ -88,7 +88,9 @@ fn describe(alone: &Comm, path: &Path, with_sums: bool) -> Result<(Restored, Sec
     let wrong = |what: String| Error::File { path: path.to_owned(), what };
     let (format, version) = (file.attribute_text("/", "format")?, file.attribute_i64("/", "version")?);
     if format != FORMAT || version != VERSION {
-        return Err(wrong(format!("is {format} of version {version}; this program reads {FORMAT} {VERSION}")));
+        return Err(wrong(format!(
+            "is {format} of version {version}; this program reads {FORMAT} of version {VERSION}"
+        )));
     }
     let mut restored = Restored {
         path: path.to_owned(),
@@ -146,7 +148,7 @@ fn locate(file: &H5File, name: String, with_sums: bool) -> Result<Located> {
         element => Some(element),
     };
     if !matches!(order, Some(ElementType::Float { order, .. }) if *order == native) {
-        let what = "comes from a machine with another order of bytes; convert it there".to_owned();
+        let what = "was written on a machine with another byte order; resume it on such a machine".to_owned();
         return Err(Error::Dataset { path: file.path().to_owned(), dataset: name, what });
     }
     let sums = if with_sums {
@@ -192,5 +194,5 @@ fn compare(located: &Located, found: &[u32]) -> Result<(), String> {
     }
     let block = found.iter().zip(&located.sums).position(|(found, stored)| found != stored).unwrap_or(0) as u64;
     let name = &located.name;
-    Err(format!("{name} is damaged: its bytes {}..{} do not have their checksum", block * BLOCK, (block + 1) * BLOCK))
+    Err(format!("{name} is damaged: its bytes {}..{} do not match their checksum", block * BLOCK, (block + 1) * BLOCK))
 }

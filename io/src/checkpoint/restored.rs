@@ -99,8 +99,8 @@ impl Restored {
                 (old, new) => {
                     let quoted = |line: Option<&str>| line.map_or("nothing".to_owned(), |line| format!("{line:?}"));
                     let what = format!(
-                        "was made with another configuration: it had {}, now there is {}; resume with what it was \
-                         made with, or start anew with another folder",
+                        "was made with another configuration: it had {}, now there is {}; resume with the \
+                         configuration it was made with, or start from the beginning in another folder",
                         quoted(old),
                         quoted(new)
                     );

@@ -64,7 +64,7 @@ pub(super) fn check(file: &File) -> Result<(), String> {
     }
     let (length, outside, own, count) = (word(0), half(8), half(12), word(16));
     let list = count.checked_mul(16).filter(|list| length.checked_add(*list) == Some(size - FIXED as u64));
-    let damaged = || "is damaged: its trailer does not have its checksum".to_owned();
+    let damaged = || "is damaged: its trailer does not match its checksum".to_owned();
     let list = list.and_then(|list| usize::try_from(list).ok()).ok_or_else(damaged)?;
     let mut bytes = vec![0; list];
     file.read_exact_at(&mut bytes, length).map_err(unreadable)?;
@@ -75,7 +75,7 @@ pub(super) fn check(file: &File) -> Result<(), String> {
     }
     match checksum_outside(file, length, &regions) {
         Ok(found) if found == outside => Ok(()),
-        Ok(_) => Err("is damaged: what describes its vectors does not have its checksum".to_owned()),
+        Ok(_) => Err("is damaged: the description of its vectors does not match its checksum".to_owned()),
         Err(error) => Err(unreadable(error)),
     }
 }

@@ -339,7 +339,8 @@ impl Piece<'_> {
             let start = self.start + range.start as u64;
             file.read_exact_at(&mut buffer, start)?;
             if Part::of(self.first + range.start as u64, &buffer) != *part {
-                let what = format!("the {} bytes from {start} are not what was written", range.len());
+                let what =
+                    format!("the {} bytes from byte {start} were read back and differ from those written", range.len());
                 return Err(io::Error::other(what));
             }
         }

@@ -40,6 +40,6 @@ pub(crate) fn require_field<T: Scalar>(path: &Path, field: Field) -> Result<()> 
     if field != Field::Complex || T::COMPLEX {
         return Ok(());
     }
-    let what = format!("holds complex numbers, which {} cannot; read it as Complex64 or Complex32", T::NAME);
+    let what = format!("holds complex numbers, which {} cannot hold; read it as Complex64 or Complex32", T::NAME);
     Err(Error::argument(path, what))
 }

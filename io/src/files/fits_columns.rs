@@ -123,7 +123,7 @@ fn values(from: &Location, hdu: &Hdu, column: &Column) -> Result<u64> {
     };
     match column.kind {
         ColumnType::Text => refused("text"),
-        _ if column.repeat == 0 => refused("what has another number of elements in each row"),
+        _ if column.repeat == 0 => refused("an array of varying length"),
         _ => Ok(hdu.rows().saturating_mul(column.repeat)),
     }
 }

@@ -143,7 +143,7 @@ impl Hdf5Contents {
         if wanted.fits(&found.description) {
             Ok(found.clone())
         } else {
-            Err(from.error(format!("{name} is not {}", wanted.name())))
+            Err(from.error(format!("{name} cannot be read as {}", wanted.name())))
         }
     }
 
@@ -172,7 +172,7 @@ impl Hdf5Contents {
         let other = other.map(|other| format!("; {}", not_numbers(other))).unwrap_or_default();
         let link = self.objects().iter().find_map(|object| self.leads_out(object));
         let link = link.map(|link| format!("; {link}")).unwrap_or_default();
-        Err(from.error(format!("holds nothing that is {}{other}{link}", wanted.name())))
+        Err(from.error(format!("holds no object that can be read as {}{other}{link}", wanted.name())))
     }
 
     /// # Collective

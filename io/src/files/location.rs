@@ -73,9 +73,7 @@ impl Location {
     pub(super) fn require_no_object(&self) -> Result<()> {
         match &self.object {
             None => Ok(()),
-            Some(object) => {
-                Err(self.error(format!("has no objects of their own name, such as {object}; HDF5 and FITS do")))
-            }
+            Some(object) => Err(self.error(format!("has no objects that a name could select; leave out ::{object}"))),
         }
     }
 }

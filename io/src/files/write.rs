@@ -10,7 +10,7 @@ use std::path::PathBuf;
 /// Returns the format that the extension names.
 fn format(to: &Location) -> Result<Format> {
     let format = Format::by_extension(&to.file).ok_or_else(|| {
-        to.error("has no known extension to write to; use .mtx, .mtx.gz, .npz, .npy, .petsc, .h5, .hdf5 and .fits")
+        to.error("has no known extension; use .mtx, .mtx.gz, .npz, .npy, .petsc, .h5, .hdf5 or .fits")
     })?;
     if !format.has_objects() {
         to.require_no_object()?;
@@ -132,7 +132,7 @@ fn require_place(comm: &Comm, to: &Location, format: Format) -> Result<()> {
         return Ok(());
     }
     let others = others.join(", ");
-    Err(to.error(format!("is written anew, and holds {others}, which would be lost; name another file")))
+    Err(to.error(format!("would be replaced as a whole, and {others} in it would be lost; name another file")))
 }
 
 impl Location {

@@ -237,7 +237,10 @@ fn read_hdu(path: &Path, source: &Source, position: u64, index: usize) -> Result
         hdu.row_bytes = hdu.header.size("NAXIS1").map_err(malformed)?;
         hdu.rows = hdu.header.size("NAXIS2").map_err(malformed)?;
         if hdu.row_bytes == 0 && hdu.rows > MOST_EMPTY_ROWS {
-            return Err(malformed(format!("{} rows of no bytes are more than {MOST_EMPTY_ROWS}", hdu.rows)));
+            return Err(malformed(format!(
+                "{} rows without bytes are announced; at most {MOST_EMPTY_ROWS} are read",
+                hdu.rows
+            )));
         }
         hdu.columns = parse_columns(&hdu.header, hdu.row_bytes).map_err(malformed)?;
         hdu.heap.start = data_start + heap_offset(&hdu, length).map_err(malformed)?;
@@ -248,7 +251,7 @@ fn read_hdu(path: &Path, source: &Source, position: u64, index: usize) -> Result
 /// Returns the position of the heap in the data of a table.
 fn heap_offset(table: &Hdu, length: u64) -> std::result::Result<u64, String> {
     let rows = table.row_bytes.checked_mul(table.rows).filter(|rows| *rows <= length);
-    let rows = rows.ok_or("the table has two axes, and NAXIS says otherwise")?;
+    let rows = rows.ok_or("a table has two axes, but NAXIS is another number")?;
     let offset = match table.header.get("THEAP") {
         None => rows,
         Some(_) => table.header.size("THEAP")?,

@@ -114,7 +114,10 @@ impl Chunks {
             self.steps.iter().enumerate().filter(|(at, _)| !stored.skips(*at)).map(|(_, step)| *step).collect();
         let most = if steps.is_empty() { bytes } else { bytes.saturating_mul(MOST_STORED).saturating_add(OVERHEAD) };
         if stored.bytes > most || (steps.is_empty() && stored.bytes != bytes) {
-            return Err(wrong(format!("has {} bytes stored, which unpacked should have {bytes}", stored.bytes)));
+            return Err(wrong(format!(
+                "has {} bytes stored, too many or too few for {bytes} unpacked; it is damaged",
+                stored.bytes
+            )));
         }
         let too_large = || wrong(format!("{bytes} bytes do not fit into the memory"));
         let room = usize::try_from(stored.bytes).map_err(|_| too_large())?;

@@ -47,9 +47,9 @@ pub(super) fn examine(path: &Path, length: u64, options: &OpenOptions) -> Result
             None => Error::File { path: path.to_owned(), what: text },
         }),
         Ended::Late => damaged(format!("the HDF5 library did not finish reading it within {seconds} s")),
-        Ended::Killed(signal) => {
-            damaged(format!("the HDF5 library crashes over it or needs too much memory (signal {signal})"))
-        }
+        Ended::Killed(signal) => damaged(format!(
+            "the HDF5 library crashed while it read the file, or needed too much memory (signal {signal})"
+        )),
         Ended::Failed(code) => damaged(format!("the process that tried to open it ended with exit code {code}")),
         Ended::NotStarted(error) => {
             tracing::warn!("{}: opened without first trying it in another process: {error}", path.display());

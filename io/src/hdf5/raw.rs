@@ -116,7 +116,9 @@ impl Dataset<'_> {
             let packed = self.stored_type().and_then(|stored| ffi::packed(&stored));
             let packed = packed.map_err(|error| self.error(reason(&error)))?;
             if packed.size() != width {
-                return Err(self.error("holds elements with gaps that are not read"));
+                return Err(
+                    self.error("holds elements with unused bytes between their members, which is not supported")
+                );
             }
             let bytes = usize::try_from(slab.elements()).ok().and_then(|count| count.checked_mul(width));
             let bytes = bytes.and_then(memory::try_zeros::<u8>);

@@ -212,7 +212,7 @@ impl H5File {
                     }
                 }
                 TableColumn::Reals { length, values } if *length == 0 || values.len() % length != 0 => {
-                    return Err(error(format!("column {name}: {} values are no rows of {length}", values.len())));
+                    return Err(error(format!("column {name}: {} values do not fill rows of {length}", values.len())));
                 }
                 _ => {}
             }

@@ -99,9 +99,11 @@ fn banner(line: &[u8]) -> Result<(Storage, Field, Symmetry), String> {
     }
     match (storage, field, symmetry) {
         (Storage::Array, Field::Pattern, _) => Err("an array has values, so its field cannot be pattern".into()),
-        (_, Field::Pattern, Symmetry::SkewSymmetric) => Err("a pattern has no signs to be skew-symmetric".into()),
+        (_, Field::Pattern, Symmetry::SkewSymmetric) => {
+            Err("a pattern has no values, so it cannot be skew-symmetric".into())
+        }
         (_, Field::Real | Field::Integer | Field::Pattern, Symmetry::Hermitian) => {
-            Err(format!("a Hermitian matrix is complex, this one is {field}; it may be called symmetric"))
+            Err(format!("a Hermitian matrix is complex, this one is {field}; call it symmetric"))
         }
         _ => Ok((storage, field, symmetry)),
     }
@@ -200,7 +202,7 @@ mod tests {
             ("%%MatrixMarket matrix coordinate real upper\n", "symmetry 'upper' is not known"),
             ("%%MatrixMarket matrix coordinate real general x\n", "'x' follows the symmetry"),
             ("%%MatrixMarket matrix array pattern general\n", "its field cannot be pattern"),
-            ("%%MatrixMarket matrix coordinate pattern skew-symmetric\n", "no signs"),
+            ("%%MatrixMarket matrix coordinate pattern skew-symmetric\n", "no values"),
             ("%%MatrixMarket matrix coordinate real hermitian\n", "is complex, this one is real"),
             ("%%MatrixMarket matrix coordinate real general\n% only\n", "line 2: the file ends before"),
             ("%%MatrixMarket matrix coordinate real general\n\n3 3\n", "line 3: the sizes should be rows, columns"),

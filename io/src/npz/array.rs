@@ -71,7 +71,7 @@ impl Array {
             .and_then(|count| count.checked_mul(array.kind.bytes))
             .and_then(|bytes| bytes.checked_add(array.start));
         if needed != Some(member.bytes) {
-            return Err(wrong(&format!("does not have the bytes of an array of shape {:?}", array.shape)));
+            return Err(wrong(&format!("does not have the size of an array of shape {:?}", array.shape)));
         }
         Ok(array)
     }
@@ -81,7 +81,7 @@ impl Array {
             || Fault::new("file", format!("has no array {name}; it is not a sparse matrix as SciPy saves it"));
         let array = Array::find(source, members, name)?.ok_or_else(missing)?;
         if array.by_columns && dimensions > 1 {
-            return Err(array.fault("is stored by columns, as SciPy does not save it"));
+            return Err(array.fault("is stored by columns, which is not supported; save it in C order"));
         }
         if array.shape.len() == dimensions {
             return Ok(array);
@@ -192,7 +192,7 @@ impl Array {
     /// Returns a short text, such as the name of a format.
     pub(super) fn text(&self, source: &Source) -> Result<String, Fault> {
         if !matches!(self.kind.kind, b'S' | b'U') || self.count() != 1 || self.kind.bytes > 64 {
-            return Err(self.fault("is not a short text"));
+            return Err(self.fault("is not a text of at most 64 bytes"));
         }
         let mut text = Vec::new();
         self.each(source, 0..1, |bytes| text.extend(bytes.iter().filter(|byte| **byte != 0)))?;

@@ -41,7 +41,7 @@ pub(super) fn find(source: &Source) -> Result<(u64, u64, Array, Layouts), Fault>
     let sizes = if shape.count() == 2 { shape.integers(source, 0..2)? } else { Vec::new() };
     let sizes: Option<Vec<u64>> = sizes.iter().map(|size| u64::try_from(*size).ok()).collect();
     let &[rows, columns] = &sizes.unwrap_or_default()[..] else {
-        return Err(shape.fault("is not two sizes"));
+        return Err(shape.fault("does not hold the two sizes of a matrix"));
     };
     shape.verify_alone(source)?;
     let compressed = |dimensions: usize, outer: u64| -> Result<[Array; 3], Fault> {
@@ -172,7 +172,7 @@ fn starts(array: &Array, source: &Source, part: &Range<u64>, entries: u64) -> Re
         return Err(array.fault(format!("starts with {}, not with 0", starts[0])));
     }
     match starts.windows(2).position(|ends| ends[0] > ends[1]) {
-        Some(place) => Err(array.fault(format!("falls after number {}", part.start + place as u64))),
+        Some(place) => Err(array.fault(format!("decreases after number {}", part.start + place as u64))),
         None => Ok(starts),
     }
 }

@@ -253,7 +253,7 @@ impl Member {
         if found == expected {
             return Ok(());
         }
-        Err(self.fault("does not have the checksum that the file says; it is damaged"))
+        Err(self.fault("does not match its checksum; it is damaged"))
     }
 
     fn hash_stored(&self, source: &Source, part: Range<u64>) -> Result<(u32, u64), Fault> {

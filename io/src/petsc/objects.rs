@@ -118,7 +118,7 @@ fn object_at(source: &Source, start: u64, width: IndexWidth, numbers: Numbers) -
     let size = |index: u64, what: &str| -> Result<u64, Fault> {
         let value = number(index, what)?;
         let place = format!("byte {}", start + index * integer);
-        u64::try_from(value).map_err(|_| Fault::new(place, format!("the {what} is {value}")))
+        u64::try_from(value).map_err(|_| Fault::new(place, format!("the {what} is {value}, which is negative")))
     };
     let behind = |position: u64, count: Option<u64>, bytes: u64, what: &str| {
         let end = count.and_then(|count| count.checked_mul(bytes)).and_then(|bytes| bytes.checked_add(position));

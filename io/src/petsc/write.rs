@@ -92,7 +92,10 @@ const VECTOR: u64 = 1_211_214;
 fn check_width(path: &Path, width: IndexWidth, sizes: &[u64]) -> Result<()> {
     let limit = if width == IndexWidth::Bits32 { i64::from(i32::MAX) } else { i64::MAX }.unsigned_abs();
     match sizes.iter().find(|size| **size > limit) {
-        Some(size) => Err(Error::argument(path, format!("{size} is too large for the integers; write 64-bit indices"))),
+        Some(size) => Err(Error::argument(
+            path,
+            format!("{size} does not fit into the integers of this file; write 64-bit indices"),
+        )),
         None => Ok(()),
     }
 }

@@ -42,7 +42,7 @@ impl Attempt {
                 let rows = self.unsolvable_rows;
                 let proven = match report.normal_residual {
                     _ if rows > 0 => &format!(
-                        "b is not zero in {rows} rows in which A is, which no x solves; x minimizes |b - Ax| in the others"
+                        "b is not zero in {rows} rows where A is zero, so no x solves them; x minimizes |b - Ax| in the others"
                     ),
                     Some(_) => {
                         "x minimizes |b - Ax| by the test of a small |A*r|, but |b - Ax| does not meet the tolerance"

@@ -24,7 +24,7 @@ macro_rules! from_name {
 }
 
 from_name! {
-    Method: "solver",
+    Method: "method",
     PreconditionerKind: "preconditioner",
     LocalKind: "local solver",
 }

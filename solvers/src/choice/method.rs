@@ -136,9 +136,9 @@ mod tests {
     #[test]
     fn an_unknown_name_is_answered_with_the_nearest() {
         let error = "gmress".parse::<Method>().unwrap_err().to_string();
-        let expected = "there is no solver named \"gmress\"; did you mean \"gmres\"? Known are cg, pipelined-cg, ";
+        let expected = "there is no method named \"gmress\"; did you mean \"gmres\"? Known are cg, pipelined-cg, ";
         assert!(error.starts_with(expected), "{error}");
         let error = "xyz".parse::<Method>().unwrap_err().to_string();
-        assert!(error.starts_with("there is no solver named \"xyz\"; known are cg, "), "{error}");
+        assert!(error.starts_with("there is no method named \"xyz\"; known are cg, "), "{error}");
     }
 }

@@ -64,7 +64,7 @@ fn method_of(call: Call) -> Result<MethodSettings> {
         return read(call);
     }
     let known = Method::ALL.iter().map(|method| method.name()).chain([PreconditionerKind::Direct.name()]);
-    Err(unknown_name("solver", &call.word, known))
+    Err(unknown_name("method", &call.word, known))
 }
 
 impl SolverChoice {

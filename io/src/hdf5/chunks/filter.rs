@@ -82,7 +82,7 @@ fn check(mut data: Vec<u8>) -> Result<Vec<u8>, String> {
     if stored == u32::from_be_bytes([a, b, c, d]) || stored == u32::from_be_bytes([b, a, d, c]) {
         Ok(data)
     } else {
-        Err("does not have its checksum; it is damaged".to_owned())
+        Err("does not match its checksum; it is damaged".to_owned())
     }
 }
 

@@ -86,7 +86,7 @@ pub(crate) fn destinations() -> TestResult {
     fs::create_dir(folder.path().join("x.mtx"))?;
     for (args, expected) in [
         (&["solve", "none.mtx", "--output", "x.what"][..], "x.what: has no known extension"),
-        (&["solve", "none.mtx", "--output", "x.what"], ".h5, .hdf5 and .fits"),
+        (&["solve", "none.mtx", "--output", "x.what"], ".h5, .hdf5 or .fits"),
         (&["solve", "none.mtx", "--output", "x.npz"], "x.npz: npz files hold sparse matrices"),
         (&["solve", "none.mtx", "--output", "nowhere/x.mtx"], "nowhere/x.mtx.tmp: cannot create: "),
         (&["solve", "none.mtx", "--output", "x.mtx"], "x.mtx: is a folder; name a file"),
@@ -134,9 +134,9 @@ pub(crate) fn inputs_and_neighbors() -> TestResult {
         (&["solve", "x.petsc.info", "--output", "x.petsc"], is_read),
         (&["solve", "saved/checkpoint-00000003.h5", "--checkpoint", "saved", "--resume"], is_read),
         (&["solve", "a.mtx", "--checkpoint", "saved", "--output", "saved/checkpoint-00000003.h5"], is_read),
-        (&["convert", "b.mtx", "sys.h5::b"], "sys.h5: is written anew, and holds /in, which would be lost"),
+        (&["convert", "b.mtx", "sys.h5::b"], "sys.h5: would be replaced as a whole, and /in in it would be lost"),
         (&["convert", "b.mtx", "sys.h5::in/b"], "holds /in/A, which would be lost"),
-        (&["convert", "b.mtx", "t.fits::X"], "t.fits: is written anew, and holds B, which would be lost"),
+        (&["convert", "b.mtx", "t.fits::X"], "t.fits: would be replaced as a whole, and B in it would be lost"),
     ] {
         let output = dolmen(2, folder, args)?;
         assert_eq!(output.status.code(), Some(2), "{args:?}: {output:?}");

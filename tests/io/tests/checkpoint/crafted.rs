@@ -88,7 +88,7 @@ pub(crate) fn stray_names(comm: &Comm) -> TestResult {
     let error = store.save(&Checkpoint::new("")).expect_err("no number is left").to_string();
     assert!(
         error.ends_with(
-            "checkpoint-999999999999999999.h5 has the last number that there is; remove it, or name another folder"
+            "checkpoint-999999999999999999.h5 has the largest possible number; remove it, or name another folder"
         ),
         "{error}"
     );

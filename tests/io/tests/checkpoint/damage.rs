@@ -45,10 +45,10 @@ impl Damage {
             Damage::Erased => "",
             Damage::Truncated => "is cut off",
             Damage::FlippedInData => {
-                "state/vectors/x is damaged: its bytes 1048576..2097152 do not have their checksum"
+                "state/vectors/x is damaged: its bytes 1048576..2097152 do not match their checksum"
             }
-            Damage::FlippedInMetadata => "what describes its vectors does not have its checksum",
-            Damage::FlippedInTrailer => "its trailer does not have its checksum",
+            Damage::FlippedInMetadata => "the description of its vectors does not match its checksum",
+            Damage::FlippedInTrailer => "its trailer does not match its checksum",
         }
     }
 }

@@ -298,7 +298,7 @@ fn vectors_round_trip(comm: &Comm) -> TestResult {
     };
     assert_eq!(read.owned(), MultiVector::from_fn(&rows, 2, expected).owned());
     let message = Vectors::read(&path, &Layout::uniform(comm, 5)).map(|_| ()).unwrap_err().to_string();
-    assert!(message.contains("its vectors have 6 entries, the layout they are read to has 5"), "{message}");
+    assert!(message.contains("its vectors have 6 entries, but the layout they are read into has 5"), "{message}");
     let message = matrix_market::read_vectors::<f64>(&path, &rows).map(|_| ()).unwrap_err().to_string();
     assert!(message.contains("holds complex numbers, which f64 cannot"), "{message}");
     folder.remove(comm);

@@ -183,7 +183,7 @@ fn malformed_files_are_refused_alike(comm: &Comm) -> TestResult {
         Ok([&good[..at], to, &good[at + from.len()..]].concat())
     };
     refused(&replaced(b"<f8", b"<f2")?, "member data.npy: has numbers of type '<f2', which is not supported")?;
-    refused(&replaced(b"<f8", b"<i4")?, "member data.npy: does not have the bytes of an array of shape")?;
+    refused(&replaced(b"<f8", b"<i4")?, "member data.npy: does not have the size of an array of shape")?;
     refused(
         &replaced(b"'fortran_order': False, 'shape': (2,)", b"'fortran_order': False, 'shape': (1,)")?,
         "member shape.npy: does not have the bytes",
@@ -192,14 +192,14 @@ fn malformed_files_are_refused_alike(comm: &Comm) -> TestResult {
     let directory = good.windows(4).position(|window| window == b"PK\x01\x02").ok_or("no directory")?;
     let mut flipped = good.clone();
     flipped[directory - 60] ^= 1;
-    refused(&flipped, "member data.npy: does not have the checksum that the file says; it is damaged")?;
+    refused(&flipped, "member data.npy: does not match its checksum; it is damaged")?;
     // So are sizes and the name of a format, which the other arrays may not contradict.
     let shape = [20_i64, 9].map(i64::to_le_bytes).concat();
     let longer = [20_i64, 10].map(i64::to_le_bytes).concat();
-    refused(&replaced(&shape, &longer)?, "member shape.npy: does not have the checksum that the file says")?;
+    refused(&replaced(&shape, &longer)?, "member shape.npy: does not match its checksum")?;
     let at = good.windows(3).rposition(|window| window == b"csr").ok_or("no format")?;
     let other = [&good[..at], b"csc", &good[at + 3..]].concat();
-    refused(&other, "member format.npy: does not have the checksum that the file says")?;
+    refused(&other, "member format.npy: does not match its checksum")?;
     // Sizes and indices that lie, with checksums that are right: SciPy writes the arrays as they are.
     let script = "
 import sys, numpy as np
@@ -230,10 +230,10 @@ save('dense.npz', **{'arr_0': np.ones((3, 3)), 'arr_1': np.ones(3)})
         for (name, expected) in [
             ("no-format", "file: has no array format; it is not a sparse matrix as SciPy saves it"),
             ("odd-format", "member format.npy: is 'lil'; only csr, csc, coo, bsr, dia and gcxs are supported"),
-            ("shape", "member shape.npy: is not two sizes"),
-            ("three", "member shape.npy: is not two sizes"),
+            ("shape", "member shape.npy: does not hold the two sizes of a matrix"),
+            ("three", "member shape.npy: does not hold the two sizes of a matrix"),
             ("huge", "member shape.npy: a matrix of 1000000000000000 by 4 is too large for a file of"),
-            ("starts", "member indptr.npy: falls after number 1"),
+            ("starts", "member indptr.npy: decreases after number 1"),
             ("first", "member indptr.npy: starts with 1, not with 0"),
             ("past", "member indptr.npy: number 3 is 9, outside 0 to 3 - 1"),
             ("few", "member indptr.npy: has 3 numbers, not 3 + 1"),

@@ -168,7 +168,7 @@ fn malformed_files_are_refused_alike(comm: &Comm) -> TestResult {
         |length| Vectors::read(&path, &Layout::uniform(comm, length)).map(|(_, description)| description.columns);
     assert_eq!((length(1)?, length(2)?), (1, 1));
     let message = length(3).unwrap_err().to_string();
-    assert!(message.contains("its vectors have 1 entries, the layout they are read to has 3"), "{message}");
+    assert!(message.contains("its vectors have 1 entries, but the layout they are read into has 3"), "{message}");
     put(comm, &folder.path().join("two.petsc.info"), b"-vecload_block_size x\n")?;
     let message = describe(comm, &path).unwrap_err().to_string();
     assert!(message.contains("two.petsc.info: -vecload_block_size: is not followed by a block size"), "{message}");

@@ -18,7 +18,7 @@ pub(crate) fn keep_their_fields(comm: &Comm) -> TestResult {
         "{error:?}"
     );
     let rank = if last == 0 { String::new() } else { format!(" (rank {last})") };
-    let text = "b.mtx: its vectors have 3 entries, the layout they are read to has 4";
+    let text = "b.mtx: its vectors have 3 entries, but the layout they are read into has 4";
     assert_eq!((error.message(), error.to_string()), (text.to_owned(), format!("{text}{rank}")));
 
     let missing = comm.agree(only_last(|| open_regular("no such file").expect_err("it is not there")));

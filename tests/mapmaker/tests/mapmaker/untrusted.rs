@@ -68,7 +68,7 @@ pub(crate) fn timelines_in_other_files() -> TestResult {
     }
     // A checkpoint would not notice that the other file changes.
     let error = only_error(&map(2, "virtual.h5", &["--allow-external", "--checkpoint", "saved"])?)?;
-    assert!(error.contains("lies in another file, which a checkpoint does not notice"), "{error}");
+    assert!(error.contains("lies in another file, whose changes a checkpoint would not notice"), "{error}");
     Ok(())
 }
 

@@ -91,7 +91,7 @@ pub(crate) fn a_choice_is_a_method_and_perhaps_a_preconditioner() -> TestResult 
 
 pub(crate) fn what_is_wrong_with_a_text_is_told() -> TestResult {
     for (text, expected) in [
-        ("gmres(restrat=50)", "gmres has no key \"restrat\"; did you mean \"restart\"? its keys are restart, side"),
+        ("gmres(restrat=50)", "gmres has no key \"restrat\"; did you mean \"restart\"? Its keys are restart, side"),
         ("gmres(yes)", "gmres has no key \"yes\"; its keys are restart, side"),
         ("cg(3)", "cg takes no arguments, so not \"3\"; leave it out"),
         ("gmres(1, 2)", "gmres has no key \"2\"; its keys are restart, side"),
