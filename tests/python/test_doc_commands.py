@@ -39,6 +39,12 @@ NOT_RUN = {
     ". dolmen/bin/activate": "scripts/wheel-test.sh installs the wheel",
     "pip install 'dolmen-0.1.0-cp39-abi3-manylinux_2_35_x86_64.whl[mpich]'": "scripts/wheel-test.sh installs the wheel",
     "pip install ./bindings": "builds",
+    "spack repo add scripts/packages/spack/spack_repo/dolmen": "needs Spack",
+    "spack install dolmen ^mpich": "needs Spack",
+    "spack load dolmen": "needs Spack",
+    "rattler-build build --recipe scripts/packages/conda/recipe.yaml -c conda-forge --output-dir out/conda": "needs rattler-build",
+    "conda create -n dolmen -c ./out/conda -c conda-forge dolmen": "needs conda",
+    "conda activate dolmen": "needs conda",
     "pip install jupyterlab ipyparallel mpi4py matplotlib": "scripts/python-module.sh installs what tests need",
     "mpirun -n 2 python -c 'import dolmen; print(dolmen.world)'": "shows two MPI libraries that do not fit",
     'scripts/bare-machine.sh -c plain "make setup" "python3 -m venv --system-site-packages /opt/dolmen" '
