@@ -48,6 +48,11 @@ def make_matrices(folder):
         file.attrs["dolmen_schema"] = 1
 
 
+def make_long_solve(path):
+    """Write a matrix for which CG without preconditioner takes most of a minute."""
+    scipy.io.mmwrite(path, scipy.sparse.diags([-1.0, 2.0, -1.0], [-1, 0, 1], shape=(40_000, 40_000)), symmetry="symmetric")
+
+
 def pack(path, packed):
     packed.write_bytes(gzip.compress(path.read_bytes()))
 

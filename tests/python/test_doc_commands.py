@@ -7,6 +7,7 @@ numbers may differ, and a line ``...`` stands for any lines. Blocks ``text`` tha
 import os
 import re
 import shutil
+import signal
 import subprocess
 
 import doc_supplies
@@ -103,10 +104,13 @@ def on_few_ranks(script):
     return re.sub(r"\bmpirun (?:-n (\d+) )?", launcher, script)
 
 
+def environment(supplies):
+    return doc_supplies.environment(PATH=f"{supplies}/bin{os.pathsep}{os.environ['PATH']}")
+
+
 def run(script, folder):
-    environment = doc_supplies.environment(PATH=f"{folder}/bin{os.pathsep}{os.environ['PATH']}")
     command = ["sh", "-eux", "-c", on_few_ranks(script)]
-    process = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, timeout=60)
+    process = subprocess.run(command, cwd=folder, env=environment(folder), capture_output=True, text=True, timeout=120)
     assert process.returncode == 0, f"exit code {process.returncode}\n{process.stderr}{process.stdout}"
     return process.stdout
 
@@ -131,6 +135,26 @@ def test_the_commands_of_a_page_run(name, supplies, tmp_path):
         if script := runnable(script):
             printed = run(script, folder)
             assert not shown or printed_as(shown).fullmatch(words(printed) + "\n"), f"{name} shows\n{shown}\nand this prints\n{printed}"
+
+
+def test_the_script_for_sigterm_stops_a_solve_with_a_checkpoint(supplies, in_folder):
+    if subprocess.check_output(["sh", "-c", ". scripts/which-mpi.sh; echo $MPI"], cwd=ROOT, text=True) != "openmpi\n":
+        pytest.skip("the script is for mpirun of Open MPI")
+    [script] = [script for script, _ in PAGES["docs/checkpoints.md"] if "trap" in script]
+    script = script.replace("dolmen solve", "dolmen solve --solver cg --preconditioner none --monitor")
+    doc_supplies.make_long_solve("A.mtx")
+    process = subprocess.Popen(
+        ["sh", "-c", on_few_ranks(script)], env=environment(supplies), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True
+    )
+    try:
+        printed = next(line for line in process.stdout if "iteration" in line)
+        process.terminate()
+        rest, _ = process.communicate(timeout=60)
+    finally:
+        if process.poll() is None:
+            os.killpg(process.pid, signal.SIGKILL)
+    assert process.returncode == 75, printed + rest[-3000:]
+    assert [path.suffix for path in (in_folder / "saved").glob("checkpoint-*")] == [".h5"]
 
 
 def test_what_does_not_run_is_in_a_page():
