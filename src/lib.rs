@@ -69,6 +69,10 @@ pub use error::{Error, Result};
 mod guide {
     #[doc = include_str!("../README.md")]
     struct Readme;
+    #[doc = include_str!("../docs/checkpoints.md")]
+    struct Checkpoints;
+    #[doc = include_str!("../docs/choosing.md")]
+    struct Choosing;
     #[doc = include_str!("../docs/concepts.md")]
     struct Concepts;
     #[doc = include_str!("../docs/multigrid.md")]

@@ -170,6 +170,11 @@ def test_blocks_say_their_language(name):
     assert not re.search(r"\n\n(?: {4}|\t)\S", FENCE.sub("", text))
 
 
+def test_pages_with_rust_are_tested():
+    with_rust = {name for name in PAGES if "\n```rust" in (ROOT / name).read_text()}
+    assert with_rust == set(re.findall(r'include_str!\("../(\S+\.md)"\)', (ROOT / "src" / "lib.rs").read_text()))
+
+
 def options_of(help_text):
     """Return the options of a subcommand, each with the name of its value, which is empty if it has none."""
     options = dict(re.findall(r"^ +(?:-\w, )?(--[a-z-]+)(?: <(\w+)>)?", help_text, re.MULTILINE))
