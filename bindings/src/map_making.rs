@@ -86,8 +86,9 @@ fn described(py: Python<'_>, outcome: Outcome) -> PyResult<Bound<'_, PyDict>> {
     found.set_item("residuals", outcome.residuals.clone())?;
     found.set_item("units", &outcome.maps.description.units)?;
     found.set_item("files", &outcome.files)?;
-    let report = outcome.maps.offsets.map(|offsets| Py::new(py, Report { report: offsets.report })).transpose()?;
-    found.set_item("report", report)?;
+    let object = |report| Py::new(py, Report { report });
+    found.set_item("report", outcome.maps.offsets.map(|offsets| object(offsets.report)).transpose()?)?;
+    found.set_item("gls_report", outcome.maps.gls.map(|gls| object(gls.report)).transpose()?)?;
     Ok(found)
 }
 
@@ -120,9 +121,9 @@ fn raised(py: Python<'_>, error: &mapmaker::Error) -> PyErr {
         mapmaker::Error::OtherData => ("FileError", None),
         mapmaker::Error::Memory(_) => ("TooLargeError", None),
         mapmaker::Error::Unbounded => ("SettingError", None),
-        mapmaker::Error::NotConverged(_) | mapmaker::Error::IterationLimit { .. } | mapmaker::Error::Stopped { .. } => {
-            ("NotConvergedError", None)
-        }
+        mapmaker::Error::NotConverged { .. }
+        | mapmaker::Error::IterationLimit { .. }
+        | mapmaker::Error::Stopped { .. } => ("NotConvergedError", None),
         mapmaker::Error::Core(error) => (core_class(error.cause()), None),
         mapmaker::Error::Solver(error) => (solver_class(error), None),
         _ => ("Error", None),

@@ -80,6 +80,8 @@ class Result:
     files: tuple[str, ...]
     #: The solve for baseline offsets; None without destriping.
     report: SolveReport | None
+    #: The solve by generalized least squares; None without it.
+    gls_report: SolveReport | None
     #: Pixels with a solution, and pixels with samples.
     pixels_solved: int
     pixels_seen: int
@@ -92,7 +94,7 @@ class Result:
 
     @cached_property
     def maps(self) -> dict[str, Map]:
-        """All maps by their short names: ``destriped``, ``binned``, ``hits``, ``rcond``, ``covariance``."""
+        """All maps by their short names: ``destriped``, ``gls``, ``binned``, ``hits``, ``rcond``, ``covariance``."""
         maps = [path for path in self.files if path.endswith(".fits")]
         return {os.path.basename(path)[: -len(".fits")].replace("map_", ""): read_map(path) for path in maps}
 
@@ -176,11 +178,12 @@ def run(
     }
     with _named(path, places):
         found = _dolmen.make_maps(group._native, job)
-    native = found["report"]
+    native, gls = found["report"], found["gls_report"]
     return Result(
         folder=place,
         files=tuple(os.fspath(file) for file in found["files"]),
         report=None if native is None else report_of(native),
+        gls_report=None if gls is None else report_of(gls),
         pixels_solved=found["pixels_solved"],
         pixels_seen=found["pixels_seen"],
         residuals=dict(found["residuals"]),

@@ -36,6 +36,9 @@ pub struct Config {
     /// Baseline offsets and their solve.
     #[serde(default)]
     pub destripe: DestripeConfig,
+    /// Generalized least squares.
+    #[serde(default)]
+    pub gls: GlsConfig,
     /// Output folder.
     #[serde(default)]
     pub output: OutputConfig,
@@ -136,6 +139,24 @@ impl Default for DestripeConfig {
             mask: None,
             prior: PriorChoice::Auto,
         }
+    }
+}
+
+/// The map by generalized least squares, and its solve.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct GlsConfig {
+    /// True to make this map too.
+    pub enabled: bool,
+    /// Relative tolerance: stop when |b - A x| is at most this times |b|.
+    pub tolerance: f64,
+    /// Maximum number of iterations.
+    pub max_iterations: usize,
+}
+
+impl Default for GlsConfig {
+    fn default() -> Self {
+        GlsConfig { enabled: false, tolerance: 1e-6, max_iterations: 1000 }
     }
 }
 
@@ -305,14 +326,14 @@ impl Config {
         if !(self.map.rcond_min > 0.0 && self.map.rcond_min < 1.0) {
             return Err(format!("map.rcond_min is {}, expected a number between 0 and 1", self.map.rcond_min));
         }
-        if !(self.destripe.enabled || self.output.binned) {
-            return Err(
-                "output.binned and destripe.enabled are false, which leaves no map to write; set one of them".into()
-            );
+        if !(self.destripe.enabled || self.gls.enabled || self.output.binned) {
+            let what = "output.binned, destripe.enabled and gls.enabled are false, which leaves no map to write; set one of them";
+            return Err(what.into());
         }
         let positive = [
             ("destripe.baseline", self.destripe.baseline),
             ("destripe.tolerance", self.destripe.tolerance),
+            ("gls.tolerance", self.gls.tolerance),
             ("input.sample_rate", self.input.sample_rate.unwrap_or(1.0)),
             ("simulate.hours", self.simulate.hours),
             ("simulate.sample_rate", self.simulate.sample_rate),
@@ -327,12 +348,13 @@ impl Config {
                 return Err(format!("{key} is {value}, expected a positive number"));
             }
         }
-        if self.destripe.tolerance < LEAST_TOLERANCE {
-            return Err(format!(
-                "destripe.tolerance is {:e}, which no solve in double precision reaches; expected at least \
-                 {LEAST_TOLERANCE:e}",
-                self.destripe.tolerance
-            ));
+        for (key, value) in [("destripe", self.destripe.tolerance), ("gls", self.gls.tolerance)] {
+            if value < LEAST_TOLERANCE {
+                return Err(format!(
+                    "{key}.tolerance is {value:e}, which no solve in double precision reaches; expected at least \
+                     {LEAST_TOLERANCE:e}"
+                ));
+            }
         }
         let not_negative = [("simulate.fknee", self.simulate.fknee), ("simulate.alpha", self.simulate.alpha)];
         for (key, value) in not_negative {

@@ -14,17 +14,18 @@ use std::cell::RefCell;
 
 use dolmen_core::{AdjointOperator, Result as CoreResult};
 use dolmen_core::{ColumnBlockMatrix, Diagonal, Layout, LinearOperator, Snapshot, Stored, Vector};
-use dolmen_solvers::{Cg, Monitor, SolveReport, StopReason};
+use dolmen_solvers::{Cg, Monitor, SolveReport};
 
 use crate::baselines::Baselines;
 use crate::components::{ComponentMeans, Meetings};
 use crate::compressed::BaselineSums;
 use crate::config::DestripeConfig;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::marked_snapshots::Marked;
 use crate::pairs::{Rows, Sorted};
 use crate::pixel_blocks::{multiply_each, packed_len};
 use crate::prior::Prior;
+use crate::solved::{is_limited, outcome};
 
 /// The system for the offsets of a run with `N` Stokes parameters, whose pairs are stored as `S`.
 pub(crate) struct Destriper<'a, const N: usize, S> {
@@ -68,19 +69,10 @@ pub struct Offsets {
     pub limited: bool,
 }
 
-/// Largest relative residual at which a solve that rounding ends is good enough for maps.
-const LIMITED: f64 = 1e-9;
-
 impl Offsets {
     /// Returns the outcome of the solve in words.
     pub fn outcome(&self) -> String {
-        if !self.limited {
-            return self.report.explain().to_owned();
-        }
-        format!(
-            "the relative residual stopped falling at {:.1e}: rounding allows no less, and destripe.tolerance asks for less",
-            self.report.relative_residual()
-        )
+        outcome(&self.report, self.limited, "destripe.tolerance")
     }
 }
 
@@ -195,33 +187,11 @@ impl<'a, const N: usize, S: Stored> Destriper<'a, N, S> {
             Some(means) => cg.projection(means).solve(self, &rhs, &mut amplitudes)?,
             None => cg.solve(self, &rhs, &mut amplitudes)?,
         };
-        if report.reason == StopReason::Requested {
-            return Err(Error::Stopped { iterations: report.iterations });
-        }
-        if report.reason == StopReason::IterationLimit {
-            return Err(Error::IterationLimit { outcome: report.outcome(), advice: String::new() });
-        }
-        let limited = !report.converged();
-        // Energies of a residual that is made of rounding errors have any sign.
-        if limited && !(ends_in_rounding(report.reason) && report.relative_residual() <= LIMITED) {
-            return Err(Error::NotConverged(report.outcome()));
-        }
+        let limited = is_limited("destriping", &report)?;
         let components = self.components.as_ref().map_or(0, ComponentMeans::count);
         let determined = vec![true; amplitudes.owned().len()];
         Ok(Offsets { amplitudes, report, components, prior: self.prior.is_some(), determined, limited })
     }
-}
-
-/// Returns true for reasons of a solve that has nothing left but rounding errors to work on.
-fn ends_in_rounding(reason: StopReason) -> bool {
-    matches!(
-        reason,
-        StopReason::Stagnated
-            | StopReason::Breakdown
-            | StopReason::Inconsistent
-            | StopReason::IndefiniteOperator
-            | StopReason::IndefinitePreconditioner
-    )
 }
 
 /// Finds the baselines that are linked by pixels, and by series if there is a prior.

@@ -63,12 +63,19 @@ pub enum Error {
          simulate.fmin"
     )]
     Unbounded,
-    /// Destriping did not converge.
-    #[error("destriping: {0}")]
-    NotConverged(String),
-    /// Destriping ended at its limit of iterations.
-    #[error("destriping: {outcome}{advice}")]
+    /// A solve did not converge.
+    #[error("{solve}: {outcome}")]
+    NotConverged {
+        /// Name of the solve.
+        solve: String,
+        /// Outcome, in words.
+        outcome: String,
+    },
+    /// A solve ended at its limit of iterations.
+    #[error("{solve}: {outcome}{advice}")]
     IterationLimit {
+        /// Name of the solve.
+        solve: String,
         /// Outcome, in words.
         outcome: String,
         /// Advice, in words.
@@ -76,13 +83,15 @@ pub enum Error {
     },
     /// A checkpoint of other timelines, although their file is the same.
     #[error(
-        "destriping: the checkpoint belongs to other timelines than these; if the file links to other files, they may \
+        "the checkpoint belongs to other timelines than these; if the file links to other files, they may \
          have changed; restore the timelines of the checkpoint, or start without --resume in another --checkpoint folder"
     )]
     OtherData,
-    /// Destriping was asked to stop.
-    #[error("destriping: stopped as requested after {iterations} iterations")]
+    /// A solve was asked to stop.
+    #[error("{solve}: stopped as requested after {iterations} iterations")]
     Stopped {
+        /// Name of the solve.
+        solve: String,
         /// Iterations made.
         iterations: usize,
     },
@@ -121,10 +130,10 @@ portable!(Error {
     Lost { error, elsewhere },
     Memory(needed),
     Unbounded,
-    NotConverged(outcome),
-    IterationLimit { outcome, advice },
+    NotConverged { solve, outcome },
+    IterationLimit { solve, outcome, advice },
     OtherData,
-    Stopped { iterations },
+    Stopped { solve, iterations },
     Core(error),
     Io(error),
     Solver(error),

@@ -37,10 +37,14 @@ pub fn draw(config: &OutputConfig, maps: &Maps, folder: &Path) -> Result<Drawn> 
     let gallery = Gallery::new(&maps.pixels.layout, &maps.pixels.healpix)?;
     let mut artist = Artist { maps, gallery };
     // Maps of the same thing share their colors, so that they can be compared by eye.
-    let reference = maps.truth.as_ref().or(maps.destriped.as_ref()).unwrap_or(&maps.binned);
+    let reference = maps.truth.as_ref().unwrap_or_else(|| best(maps));
     let ranges = artist.ranges(reference);
     let finals = || finals(maps).filter(|(name, _)| config.binned || *name != "binned");
-    let title = |name: &str| if name == "binned" { "Binned map (no destriping)" } else { "Destriped map" };
+    let title = |name: &str| match name {
+        "binned" => "Binned map (no destriping)",
+        "gls" => "Map by generalized least squares",
+        _ => "Destriped map",
+    };
     for (name, values) in finals() {
         artist.stokes(name, title(name), values, &ranges, &[]);
     }
@@ -59,9 +63,15 @@ pub fn draw(config: &OutputConfig, maps: &Maps, folder: &Path) -> Result<Drawn> 
     Ok(Drawn { files, groups })
 }
 
-/// Returns the maps of a run with their names.
+/// Returns the maps of a run with their names, that of least noise first.
 fn finals(maps: &Maps) -> impl Iterator<Item = (&'static str, &Vec<f64>)> {
-    maps.destriped.iter().map(|map| ("destriped", map)).chain([("binned", &maps.binned)])
+    let gls = maps.gls.iter().map(|gls| ("gls", &gls.map));
+    gls.chain(maps.destriped.iter().map(|map| ("destriped", map))).chain([("binned", &maps.binned)])
+}
+
+/// Returns the map of least noise.
+fn best(maps: &Maps) -> &Vec<f64> {
+    finals(maps).next().map_or(&maps.binned, |(_, map)| map)
 }
 
 /// Computes the rms of each map less the true sky, over all solved pixels; nothing without a true sky.

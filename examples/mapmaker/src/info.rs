@@ -63,8 +63,9 @@ pub fn describe_run(comm: &Comm, config: &Config) -> Result<String> {
     } else {
         "no destriping".to_owned()
     };
+    let gls = if config.gls.enabled { ", a map by generalized least squares" } else { "" };
     let stokes = format!("{:?}", config.map.stokes);
-    let _ = writeln!(text, "run on {} rank(s): {stokes} at nside {}, {destripe}", ranks.len(), config.map.nside);
+    let _ = writeln!(text, "run on {} rank(s): {stokes} at nside {}, {destripe}{gls}", ranks.len(), config.map.nside);
     let _ = writeln!(
         text,
         "  about {} pixels seen by a rank at most, {} pairs of pixels and baselines; from {} samples",

@@ -205,10 +205,11 @@ impl Run {
         let request = Request { resume: resumed.as_ref().map(|resumed| &resumed.snapshot), ..request };
         let outcome = run(comm, &request, &mut checkpointer);
         match (outcome, checkpointer.finish()) {
-            (Err(Error::IterationLimit { outcome, .. }), Ok(Some(path))) => {
+            (Err(Error::IterationLimit { solve, outcome, .. }), Ok(Some(path))) => {
+                let section = if request.config.destripe.enabled { "destripe" } else { "gls" };
                 let advice =
-                    format!("; to continue from {}, raise destripe.max_iterations and add --resume", shown(&path));
-                Err(Error::IterationLimit { outcome, advice })
+                    format!("; to continue from {}, raise {section}.max_iterations and add --resume", shown(&path));
+                Err(Error::IterationLimit { solve, outcome, advice })
             }
             (Ok(_) | Err(Error::Stopped { .. }), Err(failure)) => Err(failure.into()),
             (outcome, _) => outcome,

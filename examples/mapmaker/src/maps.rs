@@ -2,16 +2,17 @@
 
 use dolmen_core::{Comm, Layout, Snapshot, Stored};
 use dolmen_io::fits::UNSEEN;
-use dolmen_solvers::Monitor;
+use dolmen_solvers::{Monitor, Progress};
 
 use crate::baselines::Baselines;
 use crate::compressed::{Compressed, Selection};
 use crate::config::{Config, Stokes};
 use crate::destripe::{Destriper, Offsets};
 use crate::error::{Error, Result};
+use crate::gls::{Binned, Gls, GlsMap};
 use crate::healpix::Healpix;
 use crate::memory::{require_map, require_run};
-use crate::noise_choice::{has_prior, warning};
+use crate::noise_choice::{has_prior, require_noise, warning};
 use crate::pairs::{SINGLE, Use};
 use crate::phases::Phases;
 use crate::pixel_blocks::{invert, multiply_each, packed_len, rcond};
@@ -46,6 +47,8 @@ pub struct Maps {
     pub destriped: Option<Vec<f64>>,
     /// The offsets that were subtracted from it.
     pub offsets: Option<Offsets>,
+    /// The map by generalized least squares.
+    pub gls: Option<GlsMap>,
     /// The true sky, where the configuration names one.
     pub truth: Option<Vec<f64>>,
     /// Samples on this rank that are in the maps, or in pixels that are not solved.
@@ -105,6 +108,9 @@ impl Input {
         let baselines = Baselines::new(comm, description, config.destripe.baseline)?;
         let prior = has_prior(config, description)?;
         require_alike(tod.path(), description)?;
+        if config.gls.enabled {
+            require_noise(tod.path(), description)?;
+        }
         require_run(comm, config, &tod, &baselines, &healpix)?;
         let layout = Layout::uniform(comm, healpix.pixel_count());
         let unmasked = mask(comm, config, description, &healpix, &layout)?;
@@ -126,6 +132,32 @@ impl Input {
         Compressed::read(comm, &self.tod, &self.baselines, self.healpix, config.map.polarization, &selection)
     }
 
+    /// Makes the map by generalized least squares. Checkpoints are of its solve if it is the only one.
+    ///
+    /// # Collective
+    fn gls<const N: usize, S: Stored>(
+        &self,
+        comm: &Comm,
+        config: &Config,
+        kept: &Kept,
+        phases: &mut Phases,
+        monitor: &mut dyn Monitor<f64>,
+        resume: Option<&Snapshot<f64>>,
+    ) -> Result<GlsMap> {
+        let binned = Binned { map: &kept.binned, covariance: &kept.covariance, solved: &kept.solved };
+        let read = || Gls::<N, S>::read(comm, &self.tod, self.healpix, config.map.polarization, binned);
+        let (system, rhs) = phases.time("read series", read)?;
+        let mut found = phases.time("GLS", || {
+            if config.destripe.enabled {
+                let mut show = |progress: &Progress| monitor.progress(progress);
+                return system.solve(&config.gls, &rhs, &mut show, None);
+            }
+            system.solve(&config.gls, &rhs, monitor, resume)
+        })?;
+        found.map = hide_unsolved(found.map, &kept.solved, N);
+        Ok(found)
+    }
+
     /// Closes the timelines and puts the maps together.
     ///
     /// # Collective
@@ -137,6 +169,7 @@ impl Input {
         samples: u64,
         kept: Kept,
         destriped: Destriped,
+        gls: Option<GlsMap>,
     ) -> Result<Maps> {
         let Destriped { map, offsets, left_out, notes } = destriped;
         let description = self.tod.description().clone();
@@ -156,6 +189,7 @@ impl Input {
             binned: hide_unsolved(binned, &solved, width),
             destriped: map,
             offsets,
+            gls,
             truth: self.truth,
             samples: samples - left_out,
             left_out,
@@ -218,7 +252,13 @@ fn make<const N: usize, S: Stored>(
         solution.determined = undetermined.iter().map(|undetermined| !undetermined).collect();
         destriped.offsets = Some(solution);
     }
-    input.finish(comm, pixels, N, samples, kept, destriped)
+    let resume = resume.filter(|_| !config.destripe.enabled);
+    let gls = match (config.gls.enabled, config.gls.tolerance >= SINGLE) {
+        (false, _) => None,
+        (true, true) => Some(input.gls::<N, f32>(comm, config, &kept, phases, monitor, resume)?),
+        (true, false) => Some(input.gls::<N, f64>(comm, config, &kept, phases, monitor, resume)?),
+    };
+    input.finish(comm, pixels, N, samples, kept, destriped, gls)
 }
 
 /// Arrays over owned pixels that are made of their sums.

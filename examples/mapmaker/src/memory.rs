@@ -74,6 +74,8 @@ pub struct Counts {
     pub pairs: f64,
     /// Baselines.
     pub baselines: f64,
+    /// Samples that are kept for generalized least squares; zero without it.
+    pub samples: f64,
 }
 
 /// Memory of a rank, in bytes.
@@ -81,7 +83,7 @@ pub struct Counts {
 pub struct Needed {
     /// While samples are read: sums over seen and owned pixels, and pairs in time order.
     pub reading: f64,
-    /// While maps are solved for and written: arrays over owned pixels, sorted pairs, vectors over baselines.
+    /// While maps are solved for and written: arrays over owned pixels, sorted pairs, vectors over baselines, samples.
     pub mapping: f64,
 }
 
@@ -90,19 +92,29 @@ impl Needed {
     pub fn new(config: &Config, counts: &Counts) -> Needed {
         let width = width(config.map.stokes);
         let (packed, stokes, number) = (packed_len(width) as f64, width as f64, size_of::<f64>() as f64);
-        let real = if config.destripe.tolerance >= SINGLE { size_of::<f32>() } else { size_of::<f64>() } as f64;
+        let kept = |tolerance: f64| if tolerance >= SINGLE { size_of::<f32>() } else { size_of::<f64>() } as f64;
+        let real = kept(config.destripe.tolerance);
         // Sums in fixed point, in a list that grows; numbers of pixels, and their exchange.
         let seen = 1.5 * number * (1.0 + 2.0 * packed + 3.0 * stokes) + 60.0;
         let owned = number * (1.0 + packed + stokes + 3.0);
         let polarized = if width == 1 { 0.0 } else { 2.0 };
         let pair = 1.5 * (4.0 + real * (1.0 + polarized));
         let sorted = 4.0 + real * stokes;
+        // The number of the pixel, Stokes weights and the signal of a sample; sums over pixels, and vectors of the solve.
+        let sample = 4.0 + kept(config.gls.tolerance) * (1.0 + polarized);
+        let gls = if config.gls.enabled {
+            number * stokes * (2.0 * (counts.seen + counts.owned) + 6.0 * counts.owned)
+        } else {
+            0.0
+        };
         let truth = if config.output.compare.is_some() { number * stokes } else { 0.0 };
         Needed {
             reading: counts.seen * seen + counts.owned * owned + counts.pairs * pair,
             mapping: counts.owned * (bytes_of_pixel(width) + truth)
                 + counts.pairs * sorted
-                + counts.baselines * 16.0 * number,
+                + counts.baselines * 16.0 * number
+                + counts.samples * sample
+                + gls,
         }
     }
 
@@ -145,10 +157,11 @@ pub(crate) fn require_run(
     let [reading, mapping, seen, pairs] = sums;
     let what = format!(
         "map.nside = {} needs about {} on all ranks to read samples in about {seen:.1e} pixels and {pairs:.1e} pairs of pixels \
-         and baselines, and {} to make maps",
+         and baselines, and {} to make maps{}",
         config.map.nside,
         amount(reading),
         amount(mapping),
+        if config.gls.enabled { ", with all samples kept because gls.enabled is true" } else { "" },
     );
     require(comm, needed.most(), &what)
 }
@@ -161,6 +174,7 @@ pub(crate) fn needed(config: &Config, baselines: &Baselines, healpix: &Healpix, 
         seen: found.seen,
         pairs: if config.destripe.enabled { found.pairs } else { 0.0 },
         baselines: if config.destripe.enabled { layout.local_len() as f64 } else { 0.0 },
+        samples: if config.gls.enabled { found.samples as f64 } else { 0.0 },
     };
     Needed::new(config, &counts)
 }

@@ -1,5 +1,7 @@
 //! The choice of whether offsets have a noise prior, from the configuration and from what the timelines say.
 
+use std::path::Path;
+
 use crate::config::{Config, PriorChoice};
 use crate::error::{Error, Result};
 use crate::tod::{Description, Detector};
@@ -23,6 +25,23 @@ pub(crate) fn has_prior(config: &Config, description: &Description) -> Result<bo
             Err(Error::Tod { path: config.input.tod.clone(), place: format!("detectors[{i}].{column}"), what })
         }
     }
+}
+
+/// Refuses detectors whose noise is not known. Noise without drifts, whose fknee is zero, is.
+///
+/// # Errors
+/// The noise of a detector is not known.
+pub(crate) fn require_noise(path: &Path, description: &Description) -> Result<()> {
+    let used = description.detectors.iter().enumerate().filter(|(_, detector)| detector.net.is_finite());
+    let bad =
+        used.filter(|(_, detector)| detector.fknee != 0.0).find_map(|(i, detector)| Some((i, unknown(detector)?)));
+    bad.map_or(Ok(()), |(i, (column, value))| {
+        let what = format!(
+            "is {value}, so the noise of {} is not known; set it, or remove gls.enabled = true",
+            description.detectors[i].name
+        );
+        Err(Error::Tod { path: path.to_owned(), place: format!("detectors[{i}].{column}"), what })
+    })
 }
 
 /// Returns the column and the value for which the drifts of a detector are not known, if there is one.
@@ -55,8 +74,6 @@ pub(crate) fn warning(config: &Config, description: &Description) -> Option<Stri
 
 #[cfg(test)]
 mod tests {
-    use std::path::Path;
-
     use super::*;
     use crate::config::{Convention, Frame};
     use crate::quaternion::Quaternion;

@@ -25,8 +25,9 @@ pub fn stokes_names(width: usize) -> &'static [(&'static str, &'static str)] {
 
 /// Returns all files that a run may write to a folder, whatever its settings.
 pub fn products(folder: &Path) -> Vec<PathBuf> {
-    let maps = ["map_binned", "map_destriped", "hits", "rcond", "covariance"].map(|name| format!("{name}.fits"));
-    let stokes = ["binned", "destriped", "input", "residual_destriped", "residual_binned"];
+    let maps =
+        ["map_binned", "map_destriped", "map_gls", "hits", "rcond", "covariance"].map(|name| format!("{name}.fits"));
+    let stokes = ["binned", "destriped", "gls", "input", "residual_destriped", "residual_gls", "residual_binned"];
     let stokes = stokes.iter().flat_map(|name| stokes_names(3).iter().map(move |(_, s)| format!("{name}_{s}.png")));
     let others = ["hits.png", "rcond.png", "baselines.h5", "report.html"].map(str::to_owned);
     maps.into_iter().chain(stokes).chain(others).map(|name| folder.join(name)).collect()
@@ -95,7 +96,8 @@ pub fn write_products(config: &Config, maps: &Maps, history: &[String], folder: 
     let units = maps.description.units.as_str();
     let stokes: Vec<&str> = stokes_names(maps.width).iter().map(|(name, _)| *name).collect();
     let binned = config.output.binned.then_some(&maps.binned);
-    let named = [("map_binned.fits", binned), ("map_destriped.fits", maps.destriped.as_ref())];
+    let gls = maps.gls.as_ref().map(|gls| &gls.map);
+    let named = [("map_binned.fits", binned), ("map_destriped.fits", maps.destriped.as_ref()), ("map_gls.fits", gls)];
     for (name, values) in named {
         if let Some(values) = values {
             let parts = split(&coverage, values, maps.width);

@@ -24,9 +24,10 @@ use realfft::num_complex::Complex64;
 
 use crate::baselines::Baselines;
 use crate::error::Result;
+use crate::filter::Filter;
 use crate::tod::Description;
 pub(crate) use series::Series;
-use spectrum::{Filter, Filters};
+use spectrum::Filters;
 
 /// Part of its kernel's power that the band of the preconditioner has at least, where the widest band has it.
 const POWER: f64 = 0.99999;

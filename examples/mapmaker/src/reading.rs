@@ -31,14 +31,30 @@ impl Stretch<'_> {
     /// signal.
     #[inline]
     pub(crate) fn visit(&self, mut sample: impl FnMut(u64, f64, f64, f64)) {
+        self.visit_all(|good| {
+            if let Some((pixel, cos, sin, signal)) = good {
+                sample(pixel, cos, sin, signal);
+            }
+        });
+    }
+
+    /// Visits all samples, as [`Stretch::visit`] does; `None` for those that are flagged.
+    #[inline]
+    pub(crate) fn visit_all(&self, mut sample: impl FnMut(Option<(u64, f64, f64, f64)>)) {
         let (piece, efficiency) = (self.piece, self.detector.efficiency);
         for i in self.within.clone() {
             if piece.flagged[i] {
+                sample(None);
                 continue;
             }
             let (sin, cos) = (2.0 * piece.pointing[i].psi).sin_cos();
-            sample(piece.pointing[i].pixel, efficiency * cos, efficiency * self.turn * sin, piece.signal[i]);
+            sample(Some((piece.pointing[i].pixel, efficiency * cos, efficiency * self.turn * sin, piece.signal[i])));
         }
+    }
+
+    /// Returns the number of samples that are not flagged.
+    pub(crate) fn good(&self) -> usize {
+        self.piece.flagged[self.within.clone()].iter().filter(|flagged| !**flagged).count()
     }
 }
 

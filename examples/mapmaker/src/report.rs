@@ -33,7 +33,7 @@ pub struct Report {
     /// Pixels with a solution.
     pub pixels_solved: u64,
     /// Summary of the iteration; `None` if there was none.
-    pub solve: Option<Solve>,
+    pub solves: Vec<Solve>,
     /// Wall time of the whole run, in seconds.
     pub wall_time: f64,
     /// Pictures in groups, each group with its heading.
@@ -53,6 +53,8 @@ pub struct Report {
 /// An iterative solution.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Solve {
+    /// Heading.
+    pub name: String,
     /// Relative residual before the first and after each iteration.
     pub residuals: Vec<f64>,
     /// Relative residual at which the iteration stops.
@@ -61,6 +63,12 @@ pub struct Solve {
     pub true_residual: f64,
     /// Reason for which the iteration stopped, in words.
     pub stop_reason: String,
+}
+
+impl Solve {
+    fn iterations(&self) -> usize {
+        self.residuals.len().saturating_sub(1)
+    }
 }
 
 /// Pictures that belong together.
@@ -113,7 +121,7 @@ impl Report {
         let sections = [
             self.key_numbers(),
             self.figure_sections(),
-            self.solve_section(),
+            self.solve_sections(),
             self.settings_section(),
             self.phase_section(),
             self.rank_section(),
@@ -136,9 +144,8 @@ impl Report {
         numbers.extend(self.baselines.map(|count| ("Baselines", grouped(count))));
         numbers.push(("Pixels seen", grouped(self.pixels_seen)));
         numbers.push(("Pixels solved", grouped(self.pixels_solved)));
-        if let Some(solve) = &self.solve {
-            let iterations = solve.residuals.len().saturating_sub(1);
-            numbers.push(("Iterations", iterations.to_string()));
+        if let [solve] = &self.solves[..] {
+            numbers.push(("Iterations", solve.iterations().to_string()));
             numbers.push(("True residual", scientific(solve.true_residual)));
         }
         numbers.push(("Wall time", seconds(self.wall_time)));
@@ -172,17 +179,20 @@ impl Report {
         html
     }
 
-    fn solve_section(&self) -> String {
-        self.solve.as_ref().map_or_else(String::new, |solve| {
+    fn solve_sections(&self) -> String {
+        let section = |solve: &Solve| {
             format!(
-                "<section>\n<h2>Convergence</h2>\n<p>{reason} The residual computed from the \
-                 solution itself is {residual}, the tolerance {tolerance}.</p>\n{plot}</section>\n",
+                "<section>\n<h2>{name}</h2>\n<p>{reason} The residual computed from the solution after {iterations} \
+                 iterations is {residual}, the tolerance {tolerance}.</p>\n{plot}</section>\n",
+                name = escape(&solve.name),
                 reason = escape(&solve.stop_reason),
+                iterations = solve.iterations(),
                 residual = scientific(solve.true_residual),
                 tolerance = scientific(solve.tolerance),
                 plot = residual_plot::svg(&solve.residuals, solve.tolerance),
             )
-        })
+        };
+        self.solves.iter().map(section).collect()
     }
 
     fn settings_section(&self) -> String {
@@ -291,12 +301,13 @@ mod tests {
         Report {
             title: "A & B <map>".to_owned(),
             samples: 32_256_000,
-            solve: Some(Solve {
+            solves: vec![Solve {
+                name: "Solve".to_owned(),
                 residuals: vec![1.0, 1e-3, 1e-7],
                 tolerance: 1e-6,
                 true_residual: 2e-7,
                 stop_reason: "Converged.".to_owned(),
-            }),
+            }],
             figures: vec![FigureGroup {
                 title: "Maps".to_owned(),
                 figures: vec![Figure { caption: "\"I\"".to_owned(), png: b"foobar".to_vec() }],

@@ -7,10 +7,9 @@ use std::time::Instant;
 use dolmen_common::files::{checksum, keep_inputs};
 use dolmen_core::text::{escaped, shown};
 use dolmen_core::{Comm, Snapshot};
-use dolmen_solvers::Monitor;
+use dolmen_solvers::{Monitor, SolveReport};
 
 use crate::config::Config;
-use crate::destripe::Offsets;
 use crate::error::Result;
 use crate::figures::{draw, residuals};
 use crate::maps::{Maps, make_maps};
@@ -84,7 +83,7 @@ pub fn run(comm: &Comm, request: &Request<'_>, monitor: &mut dyn Monitor<f64>) -
         baselines: maps.offsets.as_ref().map(|_| maps.baselines.layout().global_len()),
         pixels_seen: seen,
         pixels_solved: solved,
-        solve: maps.offsets.as_ref().map(|offsets| solve(offsets, config.destripe.tolerance)),
+        solves: solves(config, &maps),
         wall_time: start.elapsed().as_secs_f64(),
         figures: drawn.groups,
         phases: phases.iter().map(|phase| Phase { name: phase.name.into(), max: phase.max, min: phase.min }).collect(),
@@ -147,19 +146,43 @@ fn settings(config: &Config, maps: &Maps) -> Vec<(String, String)> {
         let mask = config.destripe.mask.as_deref().map_or("none".into(), file_name);
         settings.push(("destriping mask", mask));
     }
+    if let Some(gls) = &maps.gls {
+        settings.push(("gaps solved for by GLS", gls.gaps.to_string()));
+    }
     settings.extend(maps.notes.iter().map(|note| ("note", note.clone())));
     settings.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
 }
 
-fn solve(offsets: &Offsets, tolerance: f64) -> Solve {
-    let report = &offsets.report;
-    let relative = |residual: &f64| residual / report.rhs_norm.max(f64::MIN_POSITIVE);
-    Solve {
-        residuals: report.history.iter().map(relative).collect(),
-        tolerance,
-        true_residual: report.relative_residual(),
-        stop_reason: sentence(&offsets.outcome()),
+fn solves(config: &Config, maps: &Maps) -> Vec<Solve> {
+    let solve = |name: &str, report: &SolveReport, tolerance: f64, outcome: &str| {
+        let relative = |residual: &f64| residual / report.rhs_norm.max(f64::MIN_POSITIVE);
+        Solve {
+            name: name.to_owned(),
+            residuals: report.history.iter().map(relative).collect(),
+            tolerance,
+            true_residual: report.relative_residual(),
+            stop_reason: sentence(outcome),
+        }
+    };
+    let offsets = maps
+        .offsets
+        .iter()
+        .map(|offsets| solve("Solve for offsets", &offsets.report, config.destripe.tolerance, &offsets.outcome()));
+    let gls = maps
+        .gls
+        .iter()
+        .map(|gls| solve("Solve by generalized least squares", &gls.report, config.gls.tolerance, &gls.outcome()));
+    offsets.chain(gls).collect()
+}
+
+/// Adds the history of a solve to a summary.
+fn add_history(text: &mut String, report: &SolveReport, limited: bool, outcome: &str) {
+    text.push_str("relative residual |r| / |b| after each iteration:\n");
+    for (iteration, residual) in report.history.iter().enumerate() {
+        let relative = residual / report.rhs_norm.max(f64::MIN_POSITIVE);
+        let _ = writeln!(text, "  {iteration:4}  {relative:.3e}");
     }
+    let _ = if limited { writeln!(text, "{outcome}") } else { writeln!(text, "{report}") };
 }
 
 /// With a capital letter and a full stop.
@@ -194,14 +217,16 @@ pub fn checkpoint_config(comm: &Comm, config: &Config) -> Result<String> {
         require_whole(comm, &config.input.tod)?;
     }
     let mut input = config.input.clone();
-    let mut destripe = config.destripe.clone();
+    let (mut destripe, mut gls) = (config.destripe.clone(), config.gls.clone());
     let timelines = checksum(comm, &std::mem::take(&mut input.tod))?;
     let mask = destripe.mask.take().map(|mask| checksum(comm, &mask)).transpose()?;
     // A run that has reached its limit may resume with a higher one.
-    destripe.max_iterations = 0;
+    (destripe.max_iterations, gls.max_iterations) = (0, 0);
+    // What decides the bits of the solve of which there are checkpoints.
+    let solve = if destripe.enabled { format!("{destripe:?}") } else { format!("{destripe:?}\n{gls:?}") };
     let mask = mask.unwrap_or_else(|| "none".into());
     let (input, map) = (format!("{input:?}"), format!("{:?}", config.map));
-    Ok(format!("mapmaker\ntimelines CRC32 {timelines}\nmask CRC32 {mask}\n{input}\n{map}\n{destripe:?}\n"))
+    Ok(format!("mapmaker\ntimelines CRC32 {timelines}\nmask CRC32 {mask}\n{input}\n{map}\n{solve}\n"))
 }
 
 impl Outcome {
@@ -209,16 +234,11 @@ impl Outcome {
     pub fn summary(&self) -> String {
         let mut text = String::new();
         if let Some(offsets) = &self.maps.offsets {
-            text.push_str("relative residual |r| / |b| after each iteration:\n");
-            for (iteration, residual) in offsets.report.history.iter().enumerate() {
-                let relative = residual / offsets.report.rhs_norm.max(f64::MIN_POSITIVE);
-                let _ = writeln!(text, "  {iteration:4}  {relative:.3e}");
-            }
-            if offsets.limited {
-                let _ = writeln!(text, "{}", offsets.outcome());
-            } else {
-                let _ = writeln!(text, "{}", offsets.report);
-            }
+            add_history(&mut text, &offsets.report, offsets.limited, &offsets.outcome());
+        }
+        if let Some(gls) = &self.maps.gls {
+            text.push_str("generalized least squares, ");
+            add_history(&mut text, &gls.report, gls.limited, &gls.outcome());
         }
         text.push_str("time per phase [s]: slowest rank, fastest rank, processor time of all ranks\n");
         for phase in &self.phases {

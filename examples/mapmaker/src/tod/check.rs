@@ -149,7 +149,7 @@ mod tests {
     use super::*;
 
     fn at(time: u64, detector: usize) -> Located {
-        Located { time, detector, error: Error::NotConverged(format!("{time} {detector}")) }
+        Located { time, detector, error: Error::Memory(format!("{time} {detector}")) }
     }
 
     #[test]

@@ -7,6 +7,7 @@ mod common;
 mod comparing;
 mod fixture;
 mod fuzz;
+mod gls;
 mod inputs;
 mod keeping;
 mod oracle;
@@ -38,6 +39,9 @@ fn main() -> std::process::ExitCode {
         case("separate_patches_have_separate_null_spaces", RANKS, oracle::separate_patches),
         case("dst_table_equals_a_dense_solve", RANKS, oracle::dst_table),
         case("offsets_with_a_prior_equal_a_dense_solve", RANKS, prior::oracle),
+        case("maps_by_least_squares_equal_a_dense_solve", RANKS, gls::oracle),
+        case("maps_by_least_squares_resume", RANKS, gls::resumed),
+        case("maps_by_least_squares_need_known_noise", &[1, 3], gls::unknown_noise),
         case("unseen_series_have_a_null_space_of_their_own", RANKS, prior::unseen_series),
         case("a_prior_lets_short_baselines_help", &[2], prior::residuals),
         case("pixels_equal_healpy", &[1], references::healpix),

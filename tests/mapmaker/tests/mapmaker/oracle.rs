@@ -23,10 +23,12 @@ pub(crate) const LENGTH: usize = 25;
 /// One unflagged sample, as the oracle sees it.
 pub(crate) struct Sample {
     pub(crate) pixel: usize,
-    weights: Vec<f64>,
+    pub(crate) weights: Vec<f64>,
+    pub(crate) detector: usize,
+    pub(crate) time: usize,
     pub(crate) baseline: usize,
     weight: f64,
-    signal: f64,
+    pub(crate) signal: f64,
 }
 
 /// A timeline of `detectors` that visits `visited` random pixels of the sky.
@@ -97,6 +99,8 @@ pub(crate) fn samples(timeline: &Timeline, width: usize) -> Vec<Sample> {
                 2 => vec![cos, sin],
                 _ => vec![1.0, cos, sin],
             },
+            detector,
+            time,
             baseline: stretch * detectors + detector,
             weight: timeline.net[detector].powi(-2),
             signal: timeline.signal[i],
@@ -106,7 +110,7 @@ pub(crate) fn samples(timeline: &Timeline, width: usize) -> Vec<Sample> {
 }
 
 /// Solves a dense system by Gaussian elimination with partial pivoting.
-fn solve(mut a: Vec<Vec<f64>>, mut b: Vec<f64>) -> Vec<f64> {
+pub(crate) fn solve(mut a: Vec<Vec<f64>>, mut b: Vec<f64>) -> Vec<f64> {
     let n = b.len();
     for k in 0..n {
         let pivot = (k..n).max_by(|&i, &j| a[i][k].abs().total_cmp(&a[j][k].abs())).expect("not empty");
@@ -347,7 +351,7 @@ pub(crate) fn dst_table(comm: &Comm) -> TestResult {
 }
 
 /// Keeps the snapshot of a solve that it stops.
-struct Stopper(Option<Snapshot<f64>>);
+pub(crate) struct Stopper(pub(crate) Option<Snapshot<f64>>);
 
 impl Monitor<f64> for Stopper {
     fn progress(&mut self, progress: &Progress) -> Request {
