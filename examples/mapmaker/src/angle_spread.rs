@@ -1,12 +1,15 @@
 //! Constants of Q and U that offsets cannot tell from sky: where the polarization angle does not change.
 //!
-//! A sky of constant Q and U gives a baseline whose angle is constant a constant, which is an offset. The angles of a
+//! Under constant Q and U, the signal of a baseline whose angle does not change is a constant, as an offset is. The angles of a
 //! baseline with the sums `S = sum w w^T`, `s = sum w` over its `n` samples, `w = (cos, sin)`, spread by
 //! `S - s s^T / n`: the null vectors of the sum over all baselines are skies that the offsets hold. With a prior, all
-//! baselines of a detector count as one.
+//! baselines of a detector in an interval count as one, since it leaves their mean free.
 
-use dolmen_core::Comm;
+use std::collections::BTreeMap;
 
+use dolmen_core::{Combine, Comm, ExchangePlan, Gid, IndexMap, Layout};
+
+use crate::error::Result;
 use crate::merging::Pair;
 use crate::pixel_blocks::packed_len;
 
@@ -17,21 +20,17 @@ const LEAST: f64 = 1e-10;
 type Sums = [f64; 6];
 
 /// Spread of the angles of all samples.
+#[derive(Default)]
 pub(crate) struct AngleSpread {
-    /// Sums of each detector, if they count together.
-    detectors: Option<Vec<Sums>>,
+    /// Sums of each series of baselines that count together.
+    series: BTreeMap<Gid, Sums>,
     /// Sum of `S - s s^T / n`, packed, and of the trace of `S`.
     spread: [f64; 4],
 }
 
 impl AngleSpread {
-    /// Creates a spread of which all baselines of one of `detectors` detectors count together, or each alone.
-    pub(crate) fn new(detectors: Option<usize>) -> AngleSpread {
-        AngleSpread { detectors: detectors.map(|count| vec![[0.0; 6]; count]), spread: [0.0; 4] }
-    }
-
-    /// Adds a baseline of a detector.
-    pub(crate) fn add<const N: usize>(&mut self, detector: usize, pairs: &[Pair<N>]) {
+    /// Adds a baseline, which counts alone or with all others of its series.
+    pub(crate) fn add<const N: usize>(&mut self, series: Option<Gid>, pairs: &[Pair<N>]) {
         if N == 1 {
             return;
         }
@@ -42,8 +41,11 @@ impl AngleSpread {
             let terms = values.iter().chain(products);
             sums.iter_mut().zip(terms).for_each(|(sum, term)| *sum += term);
         }
-        match &mut self.detectors {
-            Some(detectors) => detectors[detector].iter_mut().zip(sums).for_each(|(sum, term)| *sum += term),
+        match series {
+            Some(series) => {
+                let all = self.series.entry(series).or_default();
+                all.iter_mut().zip(sums).for_each(|(sum, term)| *sum += term);
+            }
             None => self.include(sums),
         }
     }
@@ -55,18 +57,23 @@ impl AngleSpread {
         }
     }
 
-    /// Returns the number of combinations of Q and U whose constants are not determined.
+    /// Returns the number of combinations of Q and U whose constants are not determined; `series` is the number of all
+    /// series.
     ///
     /// # Collective
-    pub(crate) fn free_constants(mut self, comm: &Comm) -> usize {
-        if let Some(detectors) = self.detectors.take() {
-            let mut sums = detectors.concat();
-            comm.all_reduce_sum(&mut sums);
-            sums.as_chunks().0.iter().for_each(|&sums| self.include(sums));
-        } else {
-            comm.all_reduce_sum(&mut self.spread);
-        }
-        free_constants(self.spread)
+    ///
+    /// # Errors
+    /// None in practice: the series are numbered.
+    pub(crate) fn free_constants(mut self, comm: &Comm, series: u64) -> Result<usize> {
+        // A series may have baselines on several ranks.
+        let layout = Layout::uniform(comm, series);
+        let (ids, sums): (Vec<Gid>, Vec<Sums>) = std::mem::take(&mut self.series).into_iter().unzip();
+        let plan = ExchangePlan::new(&layout, &comm.agree(IndexMap::new(ids))?)?;
+        let mut owned = vec![0.0; layout.local_len() * 6];
+        plan.start_export(sums.as_flattened(), 6).finish(Combine::Add, &mut owned);
+        owned.as_chunks().0.iter().for_each(|&sums| self.include(sums));
+        comm.all_reduce_sum(&mut self.spread);
+        Ok(free_constants(self.spread))
     }
 }
 
@@ -95,13 +102,13 @@ mod tests {
     #[test]
     fn constant_angles_leave_constants_free() {
         let free = |angles: &[&[f64]]| {
-            let mut spread = AngleSpread::new(None);
+            let mut spread = AngleSpread::default();
             for angles in angles {
                 let mut merger = Merger::<3>::new(PixelNumbering::new(48).unwrap());
                 (0..)
                     .zip(*angles)
                     .for_each(|(pixel, psi)| merger.add(pixel, (2.0 * psi).cos(), (2.0 * psi).sin(), 1.0));
-                spread.add(0, merger.pairs());
+                spread.add(None, merger.pairs());
             }
             free_constants(spread.spread)
         };

@@ -18,6 +18,8 @@ struct Stretches {
     /// First stretch of each interval, and the number of all.
     intervals: Vec<usize>,
     first: u64,
+    /// Number of its first interval.
+    first_interval: u64,
     /// Samples of a stretch, unless it is the last of its interval.
     length: u64,
     /// Samples a second, in Hz.
@@ -61,7 +63,7 @@ impl Baselines {
     pub fn new(comm: &Comm, description: &Description, seconds: f64) -> Result<Baselines> {
         let detectors = description.detectors.len();
         let mut observations = Vec::new();
-        let mut first = 0;
+        let (mut first, mut first_interval) = (0, 0);
         for observation in &description.observations {
             let rate = observation.sample_rate;
             let length = samples(seconds * rate);
@@ -73,8 +75,10 @@ impl Baselines {
                 .collect();
             intervals.push(times.len());
             let count = times.len() as u64 * detectors as u64;
-            observations.push(Stretches { times, intervals, first, length, rate });
+            let stretches = Stretches { times, intervals, first, first_interval, length, rate };
             first += count;
+            first_interval += observation.intervals.len() as u64;
+            observations.push(stretches);
         }
         to_len("baselines", first)?;
         Ok(Baselines { detectors, observations, layout: Layout::uniform(comm, first) })
@@ -94,11 +98,39 @@ impl Baselines {
         Baseline { observation, detector: within % self.detectors, time }
     }
 
+    /// Returns the number of the series, a detector in an interval, that a baseline is of.
+    pub(crate) fn series_of(&self, number: u64) -> u64 {
+        let observation = self.observations.partition_point(|stretches| stretches.first <= number) - 1;
+        let stretches = &self.observations[observation];
+        let (within, detectors) = (number - stretches.first, self.detectors as u64);
+        let before = stretches.intervals.partition_point(|&interval| interval as u64 <= within / detectors) as u64 - 1;
+        (stretches.first_interval + before) * detectors + within % detectors
+    }
+
+    /// Returns the number of series.
+    pub(crate) fn series_count(&self) -> u64 {
+        let intervals = self.observations.iter().map(|stretches| stretches.intervals.len() as u64 - 1);
+        intervals.sum::<u64>() * self.detectors as u64
+    }
+
     /// Returns the samples of the longest baseline.
     #[expect(clippy::cast_precision_loss, reason = "counts below 2^53")]
     pub(crate) fn longest(&self) -> f64 {
         let times = self.observations.iter().flat_map(|stretches| &stretches.times);
         times.map(|time| time.end - time.start).max().unwrap_or(1) as f64
+    }
+
+    /// Returns the samples of the longest interval.
+    #[expect(clippy::cast_precision_loss, reason = "counts below 2^53")]
+    pub(crate) fn longest_interval(&self) -> f64 {
+        let intervals = self.observations.iter().flat_map(|stretches| {
+            let whole = |bounds: &[usize]| {
+                let of = &stretches.times[bounds[0]..bounds[1]];
+                of.last().map_or(0, |last| last.end - of[0].start)
+            };
+            stretches.intervals.windows(2).map(whole)
+        });
+        intervals.max().unwrap_or(1) as f64
     }
 
     /// Returns the number of samples in all baselines, flagged ones included.

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use dolmen_common::files::keep_inputs;
 use dolmen_common::picture::Palette;
+use dolmen_core::scaling::{exponent, scaled};
 use dolmen_core::text::{escaped, shown};
 use dolmen_core::{Comm, Layout};
 use dolmen_io::fits::{ColumnData, MapColumn, MapHeader, UNSEEN, write_map};
@@ -73,6 +74,8 @@ struct Region {
 /// The difference of one column of two maps at owned pixels.
 struct Difference {
     column: String,
+    /// The columns that were subtracted, for the table.
+    label: String,
     unit: String,
     values: Vec<f64>,
 }
@@ -129,10 +132,12 @@ fn picture(column: &str) -> String {
     format!("difference_{}.png", column.chars().map(plain).collect::<String>())
 }
 
-/// Returns the columns that are compared: those of the same name, or by position if no name is in both.
+/// Returns the columns that are compared: those of the same name, whatever their case, or by position if no name is in
+/// both.
 fn columns(map: &SkyFile, reference: &SkyFile, request: &Comparison) -> Result<Vec<(usize, usize)>> {
     let count = map.columns();
-    let with_name = |name: &str| (0..reference.columns()).find(|&other| reference.column(other).0 == name);
+    let with_name =
+        |name: &str| (0..reference.columns()).find(|&other| reference.column(other).0.eq_ignore_ascii_case(name));
     let pairs: Vec<_> = (0..count).filter_map(|i| Some((i, with_name(map.column(i).0)?))).collect();
     if !pairs.is_empty() {
         return Ok(pairs);
@@ -157,22 +162,27 @@ fn subtract(
     layout: &Layout,
     whose: &str,
 ) -> Result<Difference> {
-    let (name, unit) = map.column(column);
-    let unit = if unit.is_empty() { reference.column(other).1 } else { unit };
+    let ((name, unit), (subtracted, other_unit)) = (map.column(column), reference.column(other));
+    let unit = if unit.is_empty() { other_unit } else { unit };
     let factor = reference.factor_to(unit, other, whose)?;
     let sign = if changes_sign(name) { reference.sign_of_u(map.convention()) } else { 1.0 };
     let mut values = map.read(comm, map.grid(), layout, column)?;
-    for (value, subtracted) in values.iter_mut().zip(reference.read(comm, map.grid(), layout, other)?) {
-        let seen = *value != UNSEEN && subtracted != UNSEEN;
-        *value = if seen { *value - sign * factor * subtracted } else { UNSEEN };
+    for (value, other) in values.iter_mut().zip(reference.read(comm, map.grid(), layout, other)?) {
+        let seen = *value != UNSEEN && other != UNSEEN;
+        *value = if seen { *value - sign * factor * other } else { UNSEEN };
     }
-    Ok(Difference { column: name.to_owned(), unit: unit.to_owned(), values })
+    let alike = subtracted.eq_ignore_ascii_case(name);
+    let label = if alike { name.to_owned() } else { format!("{name} - {subtracted}") };
+    Ok(Difference { column: name.to_owned(), label, unit: unit.to_owned(), values })
 }
 
-/// Returns true for columns that have the other sign in the other convention: `U_STOKES`, and covariances such as `QU`.
+/// Returns true for columns that have the other sign in the other convention: `U_STOKES`, `STOKES_U`, `U_POLARISATION`
+/// or `TU`, and covariances such as `QU`; in small letters too.
 fn changes_sign(column: &str) -> bool {
-    let stokes = column.split(['_', '-', ' ']).next().unwrap_or_default();
-    stokes.chars().all(|letter| "IQU".contains(letter)) && stokes.matches('U').count() % 2 == 1
+    let column = column.to_ascii_uppercase();
+    let mut words = column.split(['_', '-', ' ']).filter(|word| *word != "STOKES");
+    let stokes = words.next().unwrap_or_default();
+    stokes.chars().all(|letter| "TIQU".contains(letter)) && stokes.matches('U').count() % 2 == 1
 }
 
 /// Returns the whole sky, both sides of each latitude, and the region of each mask.
@@ -208,19 +218,24 @@ fn measure(layout: &Layout, difference: &Difference, region: &Region) -> Row {
     let sizes = || values.iter().map(|&value| if value == UNSEEN { -1.0 } else { value.abs() });
     let mut largest = [sizes().fold(-1.0, f64::max)];
     layout.comm().all_reduce_max(&mut largest);
+    // The squares of what is near one are numbers.
+    let power = -exponent(largest[0].max(0.0));
+    let root = |of: &dyn Fn(f64) -> f64| {
+        scaled(mean(layout, &values, |value| scaled(of(value), power).powi(2)).sqrt(), -power)
+    };
     let mut first =
         [layout.range().zip(sizes()).find(|&(_, size)| size == largest[0]).map_or(u64::MAX, |(pixel, _)| pixel)];
     layout.comm().all_reduce_min(&mut first);
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a number of pixels, below 2^53")]
     let pixels = sum(layout, &values, |_| 1.0) as u64;
     Row {
-        column: difference.column.clone(),
+        column: difference.label.clone(),
         unit: difference.unit.clone(),
         region: region.name.clone(),
         pixels,
         mean: center,
-        rms: mean(layout, &values, |value| value * value).sqrt(),
-        deviation: mean(layout, &values, |value| (value - center).powi(2)).sqrt(),
+        rms: root(&|value| value),
+        deviation: root(&|value| value - center),
         largest: largest[0].max(0.0),
         at: (pixels > 0).then_some(first[0]),
     }
@@ -246,7 +261,7 @@ fn write<'d>(
     let path = folder.join(DIFFERENCE);
     write_map(layout, &path, &header, &columns)?;
     let mut gallery = Gallery::new(layout, map.grid())?;
-    for Difference { column, unit, values } in differences {
+    for Difference { column, unit, values, .. } in differences {
         let (unit, factor) = labels(unit);
         let (title, palette) = (format!("{left} minus {right}: {column}"), Palette::Diverging);
         let style = Style { title: title.clone(), unit, factor, palette, range: gallery.range(values) };
@@ -290,7 +305,11 @@ mod tests {
 
     #[test]
     fn conventions_differ_in_the_sign_of_u() {
-        assert!(["U_STOKES", "U-STOKES", "U", "IU", "QU"].into_iter().all(changes_sign));
-        assert!(!["I_STOKES", "UU", "QQ", "UNIT", "HITS", ""].into_iter().any(changes_sign));
+        assert!(
+            ["U_STOKES", "U-STOKES", "U", "IU", "QU", "u_stokes", "STOKES_U", "U_POLARISATION", "TU"]
+                .into_iter()
+                .all(changes_sign)
+        );
+        assert!(!["I_STOKES", "STOKES_Q", "UU", "QQ", "UNIT", "HITS", "STOKES", ""].into_iter().any(changes_sign));
     }
 }

@@ -101,6 +101,20 @@ impl ComponentMeans {
         Ok(ComponentMeans { baselines: baselines.clone(), component, sizes, work: RefCell::default() })
     }
 
+    /// Returns the number of components with a baseline of which `has` is true, by its number on this rank.
+    ///
+    /// # Collective
+    pub(crate) fn count_with(&self, has: impl Fn(usize) -> bool) -> u64 {
+        let mut found = vec![0u64; self.count()];
+        for (baseline, component) in self.component.iter().enumerate() {
+            if let Some(component) = component.filter(|_| has(baseline)) {
+                found[component] = 1;
+            }
+        }
+        self.baselines.comm().all_reduce_max(&mut found);
+        found.into_iter().sum()
+    }
+
     /// Returns the number of components, which is the dimension of the null space.
     pub fn count(&self) -> usize {
         self.sizes.len()

@@ -76,7 +76,7 @@ impl<const N: usize, S: Stored> Compressed<N, S> {
         let mut sums = PixelSums::<N>::new(baselines.samples(), weight, healpix.pixel_count());
         let mut pairs = selection.pairs.then(|| PairStore::new(healpix.pixel_count()));
         let mut list = Vec::with_capacity(baselines.layout().local_len());
-        let mut angles = AngleSpread::new(selection.prior.then_some(tod.description().detectors.len()));
+        let mut angles = AngleSpread::default();
         let (mut extremes, first) = (Extremes::default(), baselines.layout().range().start);
         let (mut samples, mut next) = (0, 0);
         read_baselines(comm, tod, baselines, &healpix, convention, |stretch| {
@@ -95,7 +95,7 @@ impl<const N: usize, S: Stored> Compressed<N, S> {
             list.push(BaselineSums { weight, signal: merger.pairs().iter().map(|pair| pair.signal).sum() });
             samples += merger.pairs().iter().map(|pair| u64::from(pair.hits)).sum::<u64>();
             let global = first + u64::from(number);
-            angles.add(baselines.get(global).detector, merger.pairs());
+            angles.add(selection.prior.then(|| baselines.series_of(global)), merger.pairs());
             extremes.add(global, merger.pairs(), weight);
         })?;
         extremes.require_alike(comm, tod, baselines)?;

@@ -130,6 +130,19 @@ impl<'a, const N: usize, S: Stored> Destriper<'a, N, S> {
         weighted.owned_mut().iter_mut().zip(entries).for_each(|(weighted, (x, weight))| *weighted = x * weight);
     }
 
+    /// Returns the text that tells of parts of the sky that no baseline connects, if there are several.
+    ///
+    /// # Collective
+    pub(crate) fn note(&self) -> Option<String> {
+        let parts = self.components.as_ref()?.count_with(|baseline| self.energy[baseline] > 0.0);
+        (parts > 1).then(|| {
+            format!(
+                "no baseline connects {parts} parts of the sky, so the mean of I in each of them is arbitrary; make a map \
+                 of each"
+            )
+        })
+    }
+
     /// Returns `F^T W Z d`, from the map of the signal.
     fn right_hand_side(&self, binned: &[f64]) -> Result<Vector<f64>> {
         let map = Vector::from_owned(self.pairs.range(), binned.to_vec())?;

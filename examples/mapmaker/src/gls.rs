@@ -54,7 +54,7 @@ impl GlsMap {
     }
 }
 
-/// What binning knows of the pixels that a rank owns.
+/// Results of binning at the pixels that a rank owns.
 #[derive(Clone, Copy)]
 pub(crate) struct Binned<'b> {
     /// The binned map, interleaved.

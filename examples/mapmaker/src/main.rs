@@ -146,6 +146,10 @@ fn execute(comm: &Comm, command: Command, files: &OpenOptions) -> Result<ExitCod
 fn info(comm: &Comm, file: &Path, tod: Option<PathBuf>, files: &OpenOptions) -> Result<String> {
     let allow_external = files.allows_external();
     if file.extension().is_none_or(|extension| extension != "toml") {
+        if tod.is_some() {
+            let what = "is not a configuration, whose name ends in .toml, so that --tod has no meaning; leave it out";
+            return Err(Error::File { path: file.to_owned(), what: what.into() });
+        }
         return describe_file(comm, &InputConfig { allow_external, ..InputConfig::of(file) }, Stokes::IQU);
     }
     let (mut config, _) = load(comm, file)?;

@@ -163,7 +163,6 @@ impl Input {
     /// # Collective
     fn finish(
         self,
-        comm: &Comm,
         pixels: Pixels,
         width: usize,
         samples: u64,
@@ -174,9 +173,6 @@ impl Input {
         let Destriped { map, offsets, left_out, notes } = destriped;
         let description = self.tod.description().clone();
         self.tod.close()?;
-        if comm.rank() == 0 {
-            notes.iter().for_each(|note| tracing::warn!("{note}"));
-        }
         let Kept { hits, rcond, covariance, binned, solved } = kept;
         Ok(Maps {
             description,
@@ -208,6 +204,18 @@ struct Destriped {
     notes: Vec<String>,
 }
 
+impl Destriped {
+    /// Warns, and keeps the text for the report. At once, since it may be the reason for an error that follows.
+    fn note(&mut self, comm: &Comm, note: Option<String>) {
+        if let Some(note) = note {
+            if comm.rank() == 0 {
+                tracing::warn!("{note}");
+            }
+            self.notes.push(note);
+        }
+    }
+}
+
 fn make<const N: usize, S: Stored>(
     comm: &Comm,
     config: &Config,
@@ -224,9 +232,14 @@ fn make<const N: usize, S: Stored>(
     check_any_solved(comm, config, &kept.solved)?;
     let mut destriped = Destriped::default();
     if let Some(pairs) = pairs {
-        let notes = &mut destriped.notes;
-        notes.extend(warning(config, input.tod.description()).filter(|_| !input.prior));
-        notes.extend(angle_spread::note(angles.free_constants(comm)));
+        let free = angles.free_constants(comm, input.baselines.series_count())?;
+        if free > 0 && size_of::<S>() < size_of::<f64>() {
+            // Rounded sums hide that these constants are free, and the system is not positive definite.
+            input.tod.close()?;
+            return make::<N, f64>(comm, config, phases, monitor, resume);
+        }
+        destriped.note(comm, warning(config, input.tod.description()).filter(|_| !input.prior));
+        destriped.note(comm, angle_spread::note(free));
         let uses = || seen_uses(&pixels, &kept.solved, &input.unmasked);
         let sorted = phases.time("sort pairs", || pairs.sort(input.baselines.layout().local_len(), uses()));
         check_any_in_solve(comm, config, &sorted.hits)?;
@@ -236,7 +249,8 @@ fn make<const N: usize, S: Stored>(
             let (again, _) = phases.time("read again", read)?;
             destriped.left_out = samples - again.samples;
             kept = phases.time("invert again", || Kept::new::<N>(config, again.sums));
-            destriped.notes.push(undetermined::note(comm, destriped.left_out, &undetermined));
+            let note = undetermined::note(comm, destriped.left_out, &undetermined);
+            destriped.note(comm, Some(note));
         }
         let create = || {
             let description = input.tod.description();
@@ -244,11 +258,12 @@ fn make<const N: usize, S: Stored>(
             Destriper::<N, S>::new(&input.layout, &input.baselines, &baseline_sums, sorted, &kept.covariance, prior)
         };
         let destriper = phases.time("build system", create)?;
+        destriped.note(comm, destriper.note());
         let solve = || destriper.solve(&config.destripe, &kept.binned, monitor, resume);
         let mut solution = phases.time("destripe", solve)?;
         let map = phases.time("bin destriped", || destriper.destriped(&kept.binned, &solution.amplitudes))?;
         destriped.map = Some(hide_unsolved(map, &kept.solved, N));
-        destriped.notes.extend(solution.limited.then(|| solution.outcome()));
+        destriped.note(comm, solution.limited.then(|| solution.outcome()));
         solution.determined = undetermined.iter().map(|undetermined| !undetermined).collect();
         destriped.offsets = Some(solution);
     }
@@ -258,7 +273,7 @@ fn make<const N: usize, S: Stored>(
         (true, true) => Some(input.gls::<N, f32>(comm, config, &kept, phases, monitor, resume)?),
         (true, false) => Some(input.gls::<N, f64>(comm, config, &kept, phases, monitor, resume)?),
     };
-    input.finish(comm, pixels, N, samples, kept, destriped, gls)
+    input.finish(pixels, N, samples, kept, destriped, gls)
 }
 
 /// Arrays over owned pixels that are made of their sums.

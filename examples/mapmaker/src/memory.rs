@@ -13,6 +13,7 @@ use crate::error::{Error, Result};
 use crate::healpix::Healpix;
 use crate::pairs::SINGLE;
 use crate::pixel_blocks::packed_len;
+use crate::reading::read_at_once;
 use crate::survey::{Survey, survey};
 use crate::tod::Tod;
 
@@ -63,6 +64,9 @@ pub fn require_map(comm: &Comm, map: &MapConfig) -> Result<()> {
     require(comm, whole / comm.size() as f64 + pages, &what)
 }
 
+/// Bytes of a sample that is read: as it is in the file, its attitude, pixel, angle, signal and flag.
+const BLOCK_SAMPLE: f64 = 48.0;
+
 /// Numbers that decide how much memory a rank needs.
 #[derive(Clone, Copy, Debug)]
 pub struct Counts {
@@ -74,7 +78,9 @@ pub struct Counts {
     pub pairs: f64,
     /// Baselines.
     pub baselines: f64,
-    /// Samples that are kept for generalized least squares; zero without it.
+    /// Samples that are read at once.
+    pub block: f64,
+    /// All samples.
     pub samples: f64,
 }
 
@@ -109,11 +115,11 @@ impl Needed {
         };
         let truth = if config.output.compare.is_some() { number * stokes } else { 0.0 };
         Needed {
-            reading: counts.seen * seen + counts.owned * owned + counts.pairs * pair,
+            reading: counts.seen * seen + counts.owned * owned + counts.pairs * pair + counts.block * BLOCK_SAMPLE,
             mapping: counts.owned * (bytes_of_pixel(width) + truth)
                 + counts.pairs * sorted
                 + counts.baselines * 16.0 * number
-                + counts.samples * sample
+                + if config.gls.enabled { counts.samples * sample + counts.block * BLOCK_SAMPLE } else { 0.0 }
                 + gls,
         }
     }
@@ -150,7 +156,7 @@ pub(crate) fn require_run(
     if fits(comm, needed(config, baselines, healpix, &most).most()) {
         return Ok(());
     }
-    let found = survey(tod, baselines, healpix)?;
+    let (found, _) = survey(tod, baselines, healpix)?;
     let needed = needed(config, baselines, healpix, &found);
     let mut sums = [needed.reading, needed.mapping, found.seen, found.pairs];
     comm.all_reduce_sum(&mut sums);
@@ -174,7 +180,8 @@ pub(crate) fn needed(config: &Config, baselines: &Baselines, healpix: &Healpix, 
         seen: found.seen,
         pairs: if config.destripe.enabled { found.pairs } else { 0.0 },
         baselines: if config.destripe.enabled { layout.local_len() as f64 } else { 0.0 },
-        samples: if config.gls.enabled { found.samples as f64 } else { 0.0 },
+        block: read_at_once(if config.gls.enabled { baselines.longest_interval() } else { baselines.longest() }),
+        samples: found.samples as f64,
     };
     Needed::new(config, &counts)
 }

@@ -6,23 +6,21 @@ use crate::config::{Config, PriorChoice};
 use crate::error::{Error, Result};
 use crate::tod::{Description, Detector};
 
+/// Range of the power of drifts, relative to white noise, in which what is made of it and its inverse stays far from
+/// the ends of double precision.
+const POWERS: std::ops::RangeInclusive<f64> = 1e-30..=1e30;
+
 /// Returns true if the offsets are to have a prior.
 ///
 /// # Errors
 /// A prior is asked for, and the noise of a detector is not known.
 pub(crate) fn has_prior(config: &Config, description: &Description) -> Result<bool> {
-    // A detector without noise level has no sample.
-    let used = description.detectors.iter().enumerate().filter(|(_, detector)| detector.net.is_finite());
-    let unknown = used.into_iter().find_map(|(i, detector)| Some((i, unknown(detector)?)));
-    match (config.destripe.prior, unknown) {
+    match (config.destripe.prior, used(description).find_map(|(i, detector)| Some((i, fault(detector, description)?))))
+    {
         (PriorChoice::Off, _) | (PriorChoice::Auto, Some(_)) => Ok(false),
         (_, None) => Ok(true),
-        (PriorChoice::On, Some((i, (column, value)))) => {
-            let what = format!(
-                "is {value}, so the drifts of {} are not known; set it, or remove destripe.prior = true",
-                description.detectors[i].name
-            );
-            Err(Error::Tod { path: config.input.tod.clone(), place: format!("detectors[{i}].{column}"), what })
+        (PriorChoice::On, Some(found)) => {
+            Err(not_known(&config.input.tod, description, found, "drifts", "destripe.prior = true"))
         }
     }
 }
@@ -32,40 +30,78 @@ pub(crate) fn has_prior(config: &Config, description: &Description) -> Result<bo
 /// # Errors
 /// The noise of a detector is not known.
 pub(crate) fn require_noise(path: &Path, description: &Description) -> Result<()> {
-    let used = description.detectors.iter().enumerate().filter(|(_, detector)| detector.net.is_finite());
-    let bad =
-        used.filter(|(_, detector)| detector.fknee != 0.0).find_map(|(i, detector)| Some((i, unknown(detector)?)));
-    bad.map_or(Ok(()), |(i, (column, value))| {
-        let what = format!(
-            "is {value}, so the noise of {} is not known; set it, or remove gls.enabled = true",
-            description.detectors[i].name
-        );
-        Err(Error::Tod { path: path.to_owned(), place: format!("detectors[{i}].{column}"), what })
-    })
+    let mut drifting = used(description).filter(|(_, detector)| detector.fknee != 0.0);
+    let found = drifting.find_map(|(i, detector)| Some((i, fault(detector, description)?)));
+    found.map_or(Ok(()), |found| Err(not_known(path, description, found, "noise", "gls.enabled = true")))
 }
 
-/// Returns the column and the value for which the drifts of a detector are not known, if there is one.
-fn unknown(detector: &Detector) -> Option<(&'static str, f64)> {
+/// Returns the detectors with samples: one without noise level has none.
+fn used(description: &Description) -> impl Iterator<Item = (usize, &Detector)> {
+    description.detectors.iter().enumerate().filter(|(_, detector)| detector.net.is_finite())
+}
+
+fn not_known(
+    path: &Path,
+    description: &Description,
+    (i, (column, is)): (usize, Fault),
+    what: &str,
+    key: &str,
+) -> Error {
+    let name = &description.detectors[i].name;
+    let what = format!("{is}, so nothing is known of the {what} of {name}; set it, or remove {key}");
+    Error::Tod { path: path.to_owned(), place: format!("detectors[{i}].{column}"), what }
+}
+
+/// A column, and what it is.
+type Fault = (&'static str, String);
+
+/// Returns what is wrong with the drifts of a detector, if anything is.
+fn fault(detector: &Detector, description: &Description) -> Option<Fault> {
     let Detector { fknee, alpha, fmin, .. } = *detector;
     let known = [
         ("fknee", fknee, fknee > 0.0 && fknee.is_finite()),
         ("alpha", alpha, alpha > 0.0 && alpha.is_finite()),
         ("fmin", fmin, fmin >= 0.0 && fmin.is_finite()),
     ];
-    known.into_iter().find(|(_, _, known)| !known).map(|(column, value, _)| (column, value))
+    if let Some((column, value, _)) = known.into_iter().find(|(_, _, known)| !known) {
+        return Some((column, format!("is {value:?}")));
+    }
+    let power = |frequency: f64| (fknee / frequency.max(fmin)).powf(alpha);
+    let out = frequencies(description).into_iter().find(|&frequency| !POWERS.contains(&power(frequency)))?;
+    let [least, most] = [POWERS.start(), POWERS.end()];
+    let is = format!(
+        "is {fknee:?}, with alpha {alpha:?} and fmin {fmin:?}: drifts have {:.0e} times the power of white noise at \
+         {out:.1e} Hz, expected {least:e} to {most:e}",
+        power(out)
+    );
+    Some(("fknee", is))
+}
+
+/// Returns the lowest and the highest frequency at which noise is computed, in Hz.
+fn frequencies(description: &Description) -> [f64; 2] {
+    let (mut low, mut high) = (f64::INFINITY, 0.0f64);
+    for observation in &description.observations {
+        let longest = observation.intervals.iter().map(|interval| interval.end - interval.start).max();
+        #[expect(clippy::cast_precision_loss, reason = "counts below 2^53")]
+        let longest = longest.unwrap_or(1) as f64;
+        (low, high) = (low.min(observation.sample_rate / (4.0 * longest)), high.max(observation.sample_rate / 2.0));
+    }
+    [low.min(high), high]
 }
 
 /// Returns a warning if baselines without a prior are too short for the noise of a detector.
 pub(crate) fn warning(config: &Config, description: &Description) -> Option<String> {
     let baseline = config.destripe.baseline;
-    let known = description.detectors.iter().filter(|detector| unknown(detector).is_none());
-    let slowest = known.min_by(|a, b| a.fknee.total_cmp(&b.fknee))?;
+    let known = || used(description).filter(|(_, detector)| fault(detector, description).is_none());
+    let (_, slowest) = known().min_by(|(_, a), (_, b)| a.fknee.total_cmp(&b.fknee))?;
     let time = 1.0 / slowest.fknee;
+    let all_known = known().count() == used(description).count();
+    let advice = if all_known { "destripe.prior = true, or " } else { "" };
     (baseline <= time).then(|| {
         format!(
             "destripe.baseline = {baseline} s is not longer than 1 / fknee = {time} s of detector {}: without a prior, \
-             offsets follow its white noise, and maps may be worse than without destriping; set destripe.prior = true, \
-             or destripe.baseline = {} or more",
+             offsets follow its white noise, and maps may be worse than without destriping; set \
+             {advice}destripe.baseline = {} or more",
             slowest.name,
             6.0 * time
         )
@@ -77,6 +113,7 @@ mod tests {
     use super::*;
     use crate::config::{Convention, Frame};
     use crate::quaternion::Quaternion;
+    use crate::tod::Observation;
 
     fn described(fknees: &[f64]) -> Description {
         let detector = |(i, &fknee): (usize, &f64)| Detector {
@@ -90,7 +127,12 @@ mod tests {
         };
         Description {
             detectors: fknees.iter().enumerate().map(detector).collect(),
-            observations: Vec::new(),
+            observations: vec![Observation {
+                name: "scan".into(),
+                sample_rate: 10.0,
+                samples: 1000,
+                intervals: vec![0..1000],
+            }],
             convention: Convention::Cosmo,
             frame: Frame::G,
             units: String::new(),
@@ -115,8 +157,18 @@ mod tests {
             assert_eq!(has_prior(&config, &known).ok(), Some(with_known), "{prior}");
             assert_eq!(has_prior(&config, &unknown).ok(), with_unknown, "{prior}");
         }
+        for fknee in [1e-300, 1e300] {
+            let extreme = described(&[0.1, fknee]);
+            assert_eq!(has_prior(&config(""), &extreme).ok(), Some(false), "{fknee}");
+            let error = require_noise(Path::new("tod.h5"), &extreme).unwrap_err().to_string();
+            assert!(error.contains("times the power of white noise at"), "{error}");
+        }
+        assert!(require_noise(Path::new("tod.h5"), &unknown).is_ok(), "white noise");
         let error = has_prior(&config("prior = true"), &unknown).unwrap_err().to_string();
-        assert!(error.starts_with("tod.h5: detectors[1].fknee: is 0, so the drifts of D1 are not known"), "{error}");
+        assert!(
+            error.starts_with("tod.h5: detectors[1].fknee: is 0.0, so nothing is known of the drifts of D1"),
+            "{error}"
+        );
     }
 
     #[test]
@@ -127,6 +179,8 @@ mod tests {
             assert!(text.starts_with(&format!("destripe.baseline = {baseline} s")), "{text}");
             assert!(text.contains("10 s of detector D1") && text.contains("destripe.baseline = 60 or more"), "{text}");
         }
+        let text = warning(&config("baseline = 1.0"), &described(&[0.1, f64::NAN])).unwrap();
+        assert!(!text.contains("destripe.prior"), "{text}");
         assert_eq!(warning(&config("baseline = 60.0"), &description), None);
         assert_eq!(warning(&config("baseline = 1.0"), &described(&[0.0])), None);
     }

@@ -14,6 +14,11 @@ use crate::tod::{Detector, Piece, Tod};
 /// Samples of all detectors read at once, beside at least one stretch of one detector.
 const READ_SAMPLES: u64 = 1 << 18;
 
+/// Returns the number of samples that are read at once, if baselines have up to `longest`.
+pub(crate) fn read_at_once(longest: f64) -> f64 {
+    longest.max(READ_SAMPLES as f64)
+}
+
 /// The samples of one baseline, flagged ones among them, within a piece.
 pub(crate) struct Stretch<'p> {
     piece: &'p Piece,

@@ -2,12 +2,11 @@
 
 use std::collections::HashSet;
 use std::ops::Range;
-use std::time::Instant;
 
 use dolmen_core::Comm;
 
 use crate::baselines::Baselines;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::healpix::Healpix;
 use crate::merging::Merger;
 use crate::pixels::PixelNumbering;
@@ -27,8 +26,6 @@ pub struct Survey {
     pub seen: f64,
     /// Pairs of a pixel and a baseline.
     pub pairs: f64,
-    /// Time in which all of its samples are read and merged, in s.
-    pub seconds: f64,
 }
 
 /// Pixels and pairs that were met in the stretches that were read.
@@ -40,14 +37,14 @@ struct Met {
     pairs: u64,
 }
 
-/// Estimates how many pixels and pairs this rank's samples have.
+/// Estimates how many pixels and pairs this rank's samples have; returns with them the first error of a sample that is
+/// bad or cannot be read.
 ///
 /// # Collective
 ///
 /// # Errors
-/// An observation cannot be opened. Samples that cannot be read or are bad are passed over; reading all of them tells.
-pub fn survey(tod: &Tod, baselines: &Baselines, healpix: &Healpix) -> Result<Survey> {
-    let start = Instant::now();
+/// An observation cannot be opened.
+pub fn survey(tod: &Tod, baselines: &Baselines, healpix: &Healpix) -> Result<(Survey, Option<Error>)> {
     let observations = tod.description().observations.len();
     let length = |(time, detectors): &(Range<u64>, Range<usize>)| (time.end - time.start) * detectors.len() as u64;
     let (mut count, mut samples) = (0u64, 0u64);
@@ -62,7 +59,7 @@ pub fn survey(tod: &Tod, baselines: &Baselines, healpix: &Healpix) -> Result<Sur
         read: 0,
         pairs: 0,
     };
-    let mut position = 0;
+    let (mut position, mut fault) = (0, None);
     for observation in 0..observations {
         let reader = tod.reader(observation)?;
         for (time, detectors) in baselines.owned(observation) {
@@ -73,12 +70,14 @@ pub fn survey(tod: &Tod, baselines: &Baselines, healpix: &Healpix) -> Result<Sur
             if before == after {
                 continue;
             }
-            if let Ok(pieces) = reader.read(healpix, detectors, time) {
-                pieces.iter().for_each(|piece| met.add(half, piece));
+            let end = time.end.min(time.start + READ / detectors.len() as u64 + 1);
+            match reader.read(healpix, detectors, time.start..end) {
+                Ok(pieces) => pieces.iter().for_each(|piece| met.add(half, piece)),
+                Err(found) => fault = fault.or(Some(found.error)),
             }
         }
     }
-    Ok(met.extrapolate(samples, healpix.pixel_count(), start.elapsed().as_secs_f64()))
+    Ok((met.extrapolate(samples, healpix.pixel_count()), fault))
 }
 
 impl Met {
@@ -97,7 +96,7 @@ impl Met {
     /// Extrapolates to all samples. Pixels are as many as two catches of one population tell by what they have in common
     /// (Lincoln and Petersen), but not more than their number grows with the samples, nor than there are.
     #[expect(clippy::cast_precision_loss, reason = "estimates")]
-    fn extrapolate(&self, samples: u64, pixels: u64, seconds: f64) -> Survey {
+    fn extrapolate(&self, samples: u64, pixels: u64) -> Survey {
         let times = samples as f64 / self.read.max(1) as f64;
         let [first, second] = &self.halves;
         let common = first.intersection(second).count() as f64;
@@ -105,7 +104,7 @@ impl Met {
         let population = first.len() as f64 * second.len() as f64 / common;
         let most = (met * times).min(pixels as f64);
         let seen = if population.is_finite() { population.clamp(met.min(most), most) } else { most };
-        Survey { samples, read: self.read, seen, pairs: self.pairs as f64 * times, seconds: seconds * times }
+        Survey { samples, read: self.read, seen, pairs: self.pairs as f64 * times }
     }
 }
 
@@ -113,14 +112,13 @@ impl Met {
 ///
 /// # Collective
 pub fn gather(comm: &Comm, survey: &Survey) -> Vec<Survey> {
-    let Survey { samples, read, seen, pairs, seconds } = *survey;
-    let all = comm.all_gather([samples, read, seen.to_bits(), pairs.to_bits(), seconds.to_bits()]);
-    let unpacked = |[samples, read, seen, pairs, seconds]: [u64; 5]| Survey {
+    let Survey { samples, read, seen, pairs } = *survey;
+    let all = comm.all_gather([samples, read, seen.to_bits(), pairs.to_bits()]);
+    let unpacked = |[samples, read, seen, pairs]: [u64; 4]| Survey {
         samples,
         read,
         seen: f64::from_bits(seen),
         pairs: f64::from_bits(pairs),
-        seconds: f64::from_bits(seconds),
     };
     all.into_iter().map(unpacked).collect()
 }
@@ -137,14 +135,14 @@ mod tests {
             read: 200,
             pairs: 100,
         };
-        let seen = |met: Met, samples| met.extrapolate(samples, 10_000, 1.0).seen;
+        let seen = |met: Met, samples| met.extrapolate(samples, 10_000).seen;
         // Half of each catch is in the other: twice as many as in one of them.
         assert_eq!(seen(met(0..100, 50..150), 200_000), 200.0);
         // Nothing in common: as many as samples and the sphere allow.
         assert_eq!(seen(met(0..100, 100..200), 2000), 2000.0);
         assert_eq!(seen(met(0..100, 100..200), 2_000_000), 10_000.0);
         assert_eq!(seen(met(0..0, 0..0), 2000), 0.0);
-        let survey = met(0..100, 0..100).extrapolate(2000, 10_000, 1.0);
-        assert_eq!((survey.pairs, survey.seconds, survey.seen), (1000.0, 10.0, 100.0));
+        let survey = met(0..100, 0..100).extrapolate(2000, 10_000);
+        assert_eq!((survey.pairs, survey.seen), (1000.0, 100.0));
     }
 }

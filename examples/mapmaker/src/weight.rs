@@ -56,7 +56,7 @@ pub fn weight(net: f64, sample_rate: f64) -> std::result::Result<f64, String> {
         Ok(weight)
     } else {
         Err(format!(
-            "net {net:e} at {sample_rate} Hz gives samples the weight {weight:e}, \
+            "net {net:e} at {sample_rate:?} Hz gives samples the weight {weight:e}, \
              expected {MIN_WEIGHT:e} to {MAX_WEIGHT:e}; choose another unit"
         ))
     }

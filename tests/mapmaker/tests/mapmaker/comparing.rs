@@ -177,6 +177,18 @@ pub(crate) fn information(comm: &Comm) -> TestResult {
     ] {
         assert!(text.contains(words), "{words} is not in {text}");
     }
+    let fine = Config::parse(
+        &crate::oracle::config("IQU", "").replace("nside = 8", "nside = 16"),
+        &folder.path.join("case.toml"),
+    )?;
+    let text = mapmaker::info::describe_run(comm, &fine)?;
+    assert!(text.contains("a run ends with an error: ") && text.contains("nside"), "{text}");
+    let huge = crate::oracle::config("IQU", "").replace("nside = 8", "nside = 536870912");
+    let huge = Config::parse(&huge, &folder.path.join("case.toml"))?;
+    let error = mapmaker::info::describe_run(comm, &huge).err().ok_or("described")?.to_string();
+    assert!(error.contains("map.nside = 536870912 needs"), "{error}");
+    let long = Config::parse(&crate::oracle::config("IQU", "").replace("25.0", "1e9"), &folder.path.join("case.toml"))?;
+    assert!(mapmaker::info::describe_run(comm, &long)?.contains("from 15000 samples"), "all of a short file");
     let alone = mapmaker::config::InputConfig::of(&folder.path.join("tod.h5"));
     let alone = mapmaker::info::describe_file(comm, &alone, mapmaker::config::Stokes::IQU)?;
     assert!(text.starts_with(&alone) && !alone.contains("nside"), "{alone}");

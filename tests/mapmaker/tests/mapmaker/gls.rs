@@ -161,6 +161,6 @@ pub(crate) fn unknown_noise(comm: &Comm) -> TestResult {
     let mut timeline = timeline();
     timeline.drifts[2][1] = 0.0;
     let error = map(comm, &Folder::new(comm)?, &timeline, &config("I", "")).err().ok_or("mapped")?.to_string();
-    assert!(error.contains("detectors[2].alpha: is 0, so the noise of D2 is not known"), "{error}");
+    assert!(error.contains("detectors[2].alpha: is 0.0, so nothing is known of the noise of D2"), "{error}");
     Ok(())
 }

@@ -290,6 +290,7 @@ pub(crate) fn separate_patches(comm: &Comm) -> TestResult {
     let maps = map(comm, &Folder::new(comm)?, &timeline, &config("IQU", ""))?;
     let components = [(0..10).collect(), (10..20).collect()];
     compare(comm, &maps, &samples(&timeline, 3), &components, |_| true);
+    assert!(maps.notes[0].starts_with("no baseline connects 2 parts of the sky"), "{:?}", maps.notes);
     Ok(())
 }
 

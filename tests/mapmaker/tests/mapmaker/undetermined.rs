@@ -110,6 +110,17 @@ pub(crate) fn said(comm: &Comm) -> TestResult {
         let told = maps.notes.iter().any(|note| note.starts_with("the means of the Q and U maps are arbitrary"));
         assert!(told, "{stokes}: {:?}", maps.notes);
     }
+    // Angles that differ between intervals: a prior leaves the mean of each of them free.
+    timeline.psi = (0..4 * count).map(|i| 0.2 + 0.4 * ((i % count) / (2 * LENGTH)) as f64).collect();
+    let length = i64::try_from(2 * LENGTH)?;
+    timeline.intervals = (0..3).map(|i| [i * length, (i + 1) * length]).collect();
+    timeline.drifts = vec![[0.02, 1.0, 1e-3]; 4];
+    let maps = map(comm, &folder, &timeline, &config("IQU", "").replace("1e-13", "1e-6"))?;
+    assert!(maps.notes.iter().any(|note| note.starts_with("the means of the Q and U")), "{:?}", maps.notes);
+    timeline.intervals = Vec::new();
+    let maps = map(comm, &folder, &timeline, &config("IQU", "").replace("1e-13", "1e-6"))?;
+    assert!(maps.notes.is_empty(), "{:?}", maps.notes);
+    timeline.psi = (0..4 * count).map(|i| 0.2 + 0.7 * (i / count) as f64).collect();
     timeline.psi[7] += 0.3;
     timeline.psi[count + 50] += 0.5;
     timeline.drifts = vec![];
