@@ -48,7 +48,7 @@ pub struct Config {
 }
 
 /// The timelines, and values that a file without attributes does not give itself.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct InputConfig {
     /// A Dolmen TOD file, or an HDF5 file with a `dst` table. Empty where the configuration has
@@ -61,6 +61,10 @@ pub struct InputConfig {
     pub psi_convention: Option<Convention>,
     /// `dst` only: the frame of the pointing.
     pub coordinates: Option<Frame>,
+    /// Bits of the flags that count, all by default: a sample is bad if one of them is set.
+    pub flag_bits: Option<u64>,
+    /// The same of the flags of each detector.
+    pub detector_flag_bits: Option<u64>,
     /// True if timelines are read that lie in other files than this one: `--allow-external` of the command line.
     #[serde(skip)]
     pub allow_external: bool,
@@ -69,8 +73,7 @@ pub struct InputConfig {
 impl InputConfig {
     /// Creates the configuration of a file that says all itself.
     pub fn of(tod: &Path) -> InputConfig {
-        let (sample_rate, psi_convention, coordinates) = (None, None, None);
-        InputConfig { tod: tod.to_owned(), sample_rate, psi_convention, coordinates, allow_external: false }
+        InputConfig { tod: tod.to_owned(), ..InputConfig::default() }
     }
 }
 

@@ -58,7 +58,7 @@ impl Tod {
         if file.attribute("/", "format")?.is_none() && file.exists("data") {
             return Ok(Tod::Dst(dst::DstTable::new(file, input, stokes)?));
         }
-        Ok(Tod::Dolmen(dolmen::DolmenTod::new(file)?))
+        Ok(Tod::Dolmen(dolmen::DolmenTod::new(file, input)?))
     }
 
     /// Returns the description of the file.

@@ -11,7 +11,7 @@ use super::description::{Description, Detector, Observation};
 use super::flags;
 use super::piece::{Piece, Pointing};
 use super::timeline::{Timeline, earliest};
-use crate::config::{Convention, Frame};
+use crate::config::{Convention, Frame, InputConfig};
 use crate::error::{Error, Result};
 use crate::healpix::Healpix;
 use crate::quaternion::Quaternion;
@@ -28,10 +28,12 @@ pub struct DolmenTod {
     pub(super) description: Description,
     /// Fault of each detector, if it has one.
     faults: Vec<Option<Fault>>,
+    /// Bits of the shared flags and of those of detectors that count.
+    flag_bits: [u64; 2],
 }
 
 impl DolmenTod {
-    pub(super) fn new(file: H5File) -> Result<DolmenTod> {
+    pub(super) fn new(file: H5File, input: &InputConfig) -> Result<DolmenTod> {
         let path = file.path();
         let text = |name: &str| file.attribute_text("/", name);
         if file.attribute("/", "format")? != Some(Attribute::Text("dolmen-tod".into())) {
@@ -76,7 +78,9 @@ impl DolmenTod {
                 detector.disable();
             }
         }
-        Ok(DolmenTod { description: Description { detectors, observations, convention, frame, units }, file, faults })
+        let description = Description { detectors, observations, convention, frame, units };
+        let flag_bits = [input.flag_bits, input.detector_flag_bits].map(|bits| bits.unwrap_or(flags::ALL));
+        Ok(DolmenTod { description, file, faults, flag_bits })
     }
 
     pub(super) fn reader(&self, observation: usize) -> Result<DolmenReader<'_>> {
@@ -98,8 +102,13 @@ impl DolmenTod {
         let samples = self.description.observations[observation].samples;
         let whole = [self.description.detectors.len() as u64, samples];
         let path = self.file.path();
+        let [shared, own] = self.flag_bits;
         for dataset in reader.flags.iter() {
             check::shape(path, dataset, &[samples])?;
+            flags::require_bits(path, dataset, None, shared, "input.flag_bits")?;
+        }
+        for dataset in reader.detector_flags.iter() {
+            flags::require_bits(path, dataset, None, own, "input.detector_flag_bits")?;
         }
         for dataset in reader.detector_flags.iter().chain(reader.attitude.by_detector()) {
             check::shape(path, dataset, &whole)?;
@@ -302,7 +311,8 @@ impl DolmenReader<'_> {
     ) -> Result<Vec<Piece>, Located> {
         let unreadable = |error: Error| Located { time: time.start, detector: detectors.start, error };
         let len = time.end - time.start;
-        let shared = self.flags.as_ref().map(|flags| flags::read(flags, None, &[time.start], &[len]));
+        let bits = self.tod.flag_bits[0];
+        let shared = self.flags.as_ref().map(|flags| flags::read(flags, None, bits, &[time.start], &[len]));
         let shared = shared.transpose().map_err(|error| unreadable(error.into()))?;
         let boresight = match &self.attitude {
             Attitude::Boresight(dataset) => dataset.read_slab::<f64>(&[time.start, 0], &[len, 4]),
@@ -318,7 +328,8 @@ impl DolmenReader<'_> {
     fn timeline(&self, detector: usize, time: &Range<u64>, shared: Option<&[bool]>) -> Result<Timeline> {
         let (start, count) = ([detector as u64, time.start], [1, time.end - time.start]);
         let signal = self.signal.read_slab::<f64>(&start, &count)?;
-        let own = self.detector_flags.as_ref().map(|flags| flags::read(flags, None, &start, &count)).transpose()?;
+        let read = |flags| flags::read(flags, None, self.tod.flag_bits[1], &start, &count);
+        let own = self.detector_flags.as_ref().map(read).transpose()?;
         let flagged = (0..signal.len()).map(|i| [shared, own.as_deref()].into_iter().flatten().any(|f| f[i]));
         Ok(Timeline { detector, start: time.start, flagged: flagged.collect(), signal })
     }

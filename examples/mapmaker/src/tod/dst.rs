@@ -24,6 +24,8 @@ pub struct DstTable {
     pub(super) file: H5File,
     pub(super) description: Description,
     channels: Vec<(&'static str, f64)>,
+    /// Bits of the flags that count.
+    flag_bits: u64,
 }
 
 impl DstTable {
@@ -40,6 +42,12 @@ impl DstTable {
                 return Err(invalid(file.path(), TABLE, what));
             }
         };
+        if input.detector_flag_bits.is_some() {
+            let what = "a dst table has no flags of detectors; use input.flag_bits instead of input.detector_flag_bits";
+            return Err(invalid(file.path(), TABLE, what));
+        }
+        let flag_bits = input.flag_bits.unwrap_or(flags::ALL);
+        flags::require_bits(file.path(), &file.dataset(TABLE)?, Some("FLAG"), flag_bits, "input.flag_bits")?;
         let [samples] = file.dataset(TABLE)?.dimensions()?;
         if samples == 0 {
             return Err(invalid(file.path(), TABLE, "has no rows"));
@@ -66,7 +74,7 @@ impl DstTable {
             frame,
             units: String::new(),
         };
-        Ok(DstTable { file, description, channels })
+        Ok(DstTable { file, description, channels, flag_bits })
     }
 
     pub(super) fn reader(&self) -> Result<DstReader<'_>> {
@@ -94,7 +102,7 @@ impl DstReader<'_> {
             self.table.read_member_slab::<f64>(name, &start, &count).map_err(|error| located(error.into()))
         };
         let (theta, phi, psi) = (column("THETA")?, column("PHI")?, column("PSI")?);
-        let flagged = flags::read(&self.table, Some("FLAG"), &start, &count);
+        let flagged = flags::read(&self.table, Some("FLAG"), self.tod.flag_bits, &start, &count);
         let flagged = flagged.map_err(|error| located(error.into()))?;
         let path = self.tod.file.path();
         let place = |what: &str, sample: usize| format!("{TABLE}[{}].{what}", time.start + sample as u64);

@@ -107,6 +107,8 @@ for name, net in [('dead', numpy.nan), ('zero', 0), ('tiny', 1e-200)]:
     with tod(name) as f:
         flags(f, shared, own)
         dead(f, net)
+with tod('bits') as f:  # other bits mean nothing
+    flags(f, (shared * 4 + numpy.arange(3600) % 4).astype('i8'), own * 2 + 5 * (numpy.arange(3600) % 2).astype('u1'))
 with tod('alive') as f:
     own[1, 1234] = 0
     flags(f, shared, own)
@@ -122,6 +124,12 @@ with tod('noise') as f:
     for name in ["wide", "long", "truth", "names", "dead", "zero", "tiny"] {
         assert!(destriped(comm, &folder, name)? == expected, "{name} gives another map");
     }
+    let input = "input.tod = 'tod.h5'";
+    let chosen = maps(comm, &folder, input, "input = { tod = 'bits.h5', flag_bits = 0b100, detector_flag_bits = 2 }")??;
+    let bits = chosen.destriped.as_ref().ok_or("destriping is on")?.iter().map(|value| value.to_bits());
+    assert!(whole(comm, &bits.collect::<Vec<_>>()) == expected, "other bits of flags count");
+    let real = maps(comm, &folder, input, "input = { tod = 'long.h5', detector_flag_bits = 1 }")?;
+    refused(real, &["scan/detector_flags: has real numbers", "remove input.detector_flag_bits"]);
     let with = |name: &str| maps(comm, &folder, "tod.h5", &format!("{name}.h5"));
     refused(with("alive")?, &["detectors[1].quaternion", "not a unit quaternion"]);
     refused(with("noise")?, &["detectors[1].net: is 0", "flag all samples of the detector"]);
