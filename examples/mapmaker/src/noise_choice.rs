@@ -131,7 +131,7 @@ mod tests {
                 name: "scan".into(),
                 sample_rate: 10.0,
                 samples: 1000,
-                intervals: vec![0..1000],
+                intervals: std::iter::once(0..1000).collect(),
             }],
             convention: Convention::Cosmo,
             frame: Frame::G,

@@ -30,7 +30,8 @@ fn covariance(net: f64, [f_knee, alpha, f_min]: [f64; 3], period: usize, lag: us
 
 /// The period of an interval: it is longer by `4 / fknee`, but at most twice as long, and a product of 2, 3 and 5.
 fn period(samples: usize, f_knee: f64) -> usize {
-    let behind = if f_knee == 0.0 { 0 } else { samples.min((4.0 / f_knee).ceil() as usize) };
+    let is_behind = |more: &usize| *more as f64 >= 4.0 / f_knee;
+    let behind = if f_knee == 0.0 { 0 } else { (0..samples).find(is_behind).unwrap_or(samples) };
     let is_smooth = |number: &usize| {
         let mut left = *number;
         [2, 3, 5].into_iter().for_each(|factor| {
@@ -95,7 +96,7 @@ fn dense_map(timeline: &Timeline, width: usize) -> Vec<f64> {
 
 /// Three intervals of three detectors, one of which has no drifts; flagged stretches, and a pixel with few samples.
 fn timeline() -> Timeline {
-    let look = |time: usize, u: f64| if u > 0.99 { RARE as i64 } else { patch(time, u * 11.0 / 12.0) };
+    let look = |time: usize, u: f64| if u > 0.99 { 51 } else { patch(time, u * 11.0 / 12.0) };
     let mut timeline = random_timeline(21, 3, 330, look);
     timeline.intervals = vec![[0, 20], [25, 110], [115, 330]];
     timeline.drifts = vec![[0.05, 1.0, 1e-3], [0.0, 0.0, 0.0], [0.03, 1.7, 0.01]];
