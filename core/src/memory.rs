@@ -9,6 +9,8 @@ mod ffi;
 
 use bytemuck::Pod;
 
+use crate::simd;
+
 /// Arrays from this size on ask for huge pages.
 const LARGE: usize = 4 << 20;
 
@@ -90,6 +92,13 @@ pub(crate) fn advise<T>(array: &Vec<T>) {
     if bytes >= LARGE {
         ffi::advise_huge_pages(array.as_ptr().cast(), bytes);
     }
+}
+
+/// Asks for the cache line of an element that will be read soon, if there is one at this address; for loops over many
+/// short pieces of an array, which the hardware reads ahead less well than it could.
+#[inline(always)]
+pub fn prefetch<E>(at: *const E) {
+    simd::prefetch(at, 1, 0);
 }
 
 #[cfg(test)]

@@ -83,8 +83,7 @@ impl<T: Scalar, S: LocalSolver<T>> LinearOperator<T> for BlockJacobi<S> {
     }
 
     fn compute(&self, x: &Vector<T>, y: &mut Vector<T>) -> CoreResult<()> {
-        y.copy_from(x)?;
-        self.solver.solve(y.owned_mut());
+        self.solver.solve_from(x.owned(), y.owned_mut());
         Ok(())
     }
 }

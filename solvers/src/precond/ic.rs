@@ -15,7 +15,6 @@ use dolmen_core::{Lid, Real, Scalar, SerialCsr, memory};
 
 use crate::error::{Defect, Result};
 use crate::precond::local::{LocalSolver, diagonal, require_finite, require_square, unfit};
-use crate::precond::scattered::Scattered;
 use crate::precond::triangular::{Half, Ldu, Triangle};
 
 const METHOD: &str = "IC(0)";
@@ -28,7 +27,7 @@ const SMALLEST_SQUARE: f64 = 1e-30;
 /// The factor of an incomplete Cholesky factorization.
 ///
 /// Memory: a value and 4 bytes for each entry of the matrix off its diagonal, since the factor is
-/// kept by rows and by columns; 18 bytes and 3 values for each row.
+/// kept by rows and by columns; up to 36 bytes and 3 values for each row.
 #[derive(Clone, Debug)]
 pub struct Ic<T> {
     factors: Ldu<T>,
@@ -46,13 +45,12 @@ impl<T: Scalar> Ic<T> {
         require_square(METHOD, a)?;
         let mut lower = Triangle::with_capacity(Half::Lower, a.rows(), a.values().len() / 2);
         let mut inverse = memory::with_capacity(a.rows());
-        let (mut work, mut failed) = (Scattered::new(a.rows()), None);
+        let (mut work, mut failed) = (memory::zeros(a.rows()), None);
         for row in 0..a.rows() {
             let (columns, values, diagonal) = lower_part(a, row)?;
             // Once a pivot has failed, only the pattern is still wanted.
             let pivot = if failed.is_none() {
-                work.begin();
-                work.set_all(columns, values);
+                columns.iter().zip(values).for_each(|(&column, &value)| work[at(column)] = value);
                 reduce(&mut work, columns.iter().copied(), diagonal, &lower, &inverse)
             } else {
                 diagonal
@@ -60,7 +58,8 @@ impl<T: Scalar> Ic<T> {
             if !is_positive::<T>(pivot, diagonal) {
                 failed = Some(row);
             }
-            lower.push_row(columns.iter().map(|&column| (column, work.get(column) * inverse[at(column)])));
+            lower.push_row(columns.iter().map(|&column| (column, work[at(column)] * inverse[at(column)])));
+            columns.iter().for_each(|&column| work[at(column)] = T::ZERO);
             inverse.push(T::ONE.quotient(T::from_parts(pivot, 0.0)));
         }
         let upper = Triangle::with_capacity(Half::Upper, 0, 0);
@@ -92,44 +91,46 @@ impl<T: Scalar> Ic<T> {
     /// Returns the factor of the shifted matrix on the pattern that is there, row by row, or the row whose pivot
     /// is not positive.
     fn numeric(&mut self, a: &SerialCsr<T>) -> Result<Option<usize>> {
-        let mut work = Scattered::new(a.rows());
+        let mut work = memory::zeros(a.rows());
         let Ldu { lower, inverse, .. } = &mut self.factors;
         for row in 0..a.rows() {
             let (columns, values, diagonal) = lower_part(a, row)?;
-            work.begin();
-            lower.row(row).for_each(|(column, _)| work.set(column, T::ZERO));
-            if !columns.iter().all(|&column| work.has(column)) {
+            if !has_all(lower.row(row), columns) {
                 return Err(unfit(METHOD, row, Defect::NotInPattern));
             }
-            work.set_all(columns, values);
+            columns.iter().zip(values).for_each(|(&column, &value)| work[at(column)] = value);
             let shifted = diagonal * (1.0 + self.shift);
-            let own = lower.row(row).map(|(column, _)| column);
-            let pivot = reduce(&mut work, own, shifted, lower, inverse);
+            let pivot = reduce(&mut work, lower.row(row).map(|(column, _)| column), shifted, lower, inverse);
             if !is_positive::<T>(pivot, diagonal) {
                 return Ok(Some(row));
             }
-            lower.update(row, |column| work.get(column) * inverse[at(column)]);
+            lower.update(row, |column| std::mem::take(&mut work[at(column)]) * inverse[at(column)]);
             inverse[row] = T::ONE.quotient(T::from_parts(pivot, 0.0));
         }
         Ok(None)
     }
 }
 
+/// Returns true if a row has entries in all of these columns; both ascend.
+fn has_all<T>(mut row: impl Iterator<Item = (Lid, T)>, columns: &[Lid]) -> bool {
+    columns.iter().all(|&column| row.any(|(known, _)| known == column))
+}
+
 /// Subtracts what the rows above explain of a row, by ascending columns; gives what is left of its
-/// diagonal.
+/// diagonal. `work` has the entries of the row at their columns and is zero elsewhere, so that nobody asks which are
+/// there: the answer would not be foreseen.
 #[inline(always)]
 fn reduce<T: Scalar>(
-    work: &mut Scattered<T>,
+    work: &mut [T],
     columns: impl Iterator<Item = Lid>,
     diagonal: f64,
     lower: &Triangle<T>,
     inverse: &[T],
 ) -> f64 {
     columns.fold(diagonal, |pivot, column| {
-        let known = lower.row(at(column)).filter(|(other, _)| work.has(*other));
-        let product: T = known.map(|(other, factor)| work.get(other) * factor.conj()).sum();
-        work.subtract(column, product);
-        pivot - explained(work.get(column), inverse[at(column)])
+        let product: T = lower.row(at(column)).map(|(other, factor)| work[at(other)] * factor.conj()).sum();
+        work[at(column)] -= product;
+        pivot - explained(work[at(column)], inverse[at(column)])
     })
 }
 
@@ -165,6 +166,10 @@ fn lower_part<T: Scalar>(a: &SerialCsr<T>, row: usize) -> Result<(&[Lid], &[T], 
 impl<T: Scalar> LocalSolver<T> for Ic<T> {
     fn solve(&self, x: &mut [T]) {
         self.factors.solve(x);
+    }
+
+    fn solve_from(&self, b: &[T], x: &mut [T]) {
+        self.factors.solve_from(b, x);
     }
 
     fn solve_adjoint(&self, x: &mut [T]) {

@@ -24,7 +24,7 @@ const NONE: Lid = Lid::MAX;
 
 /// The factors of an incomplete LU factorization without pivoting.
 ///
-/// Memory: a value and 4 bytes for each entry kept, 18 bytes and 3 values for each row.
+/// Memory: a value and 4 bytes for each entry kept, up to 36 bytes and 3 values for each row.
 #[derive(Clone, Debug)]
 pub struct Ilu<T> {
     factors: Ldu<T>,
@@ -59,6 +59,10 @@ impl<T: Scalar> LocalSolver<T> for Ilu<T> {
         self.factors.solve(x);
     }
 
+    fn solve_from(&self, b: &[T], x: &mut [T]) {
+        self.factors.solve_from(b, x);
+    }
+
     fn solve_adjoint(&self, x: &mut [T]) {
         self.factors.solve_adjoint(x);
     }
@@ -69,18 +73,33 @@ impl<T: Scalar> LocalSolver<T> for Ilu<T> {
     }
 }
 
-/// Factors on the pattern of the matrix in one pass over it: each row is checked, split, and eliminated
-/// with the rows above while it is at hand.
+/// Factors on the pattern of the matrix: each row is checked and eliminated with the rows above while it is at hand.
 fn without_fill<T: Scalar>(a: &SerialCsr<T>) -> Result<Ldu<T>> {
     require_square(METHOD, a)?;
+    let diagonals = (0..a.rows()).map(|row| diagonal(METHOD, row, a.row(row).0)).collect::<Result<Vec<usize>>>()?;
+    let Some(mut factors) = Ldu::ordered(a, &diagonals) else { return in_rows(a, &diagonals) };
+    let Ldu { lower, inverse: inverses, upper } = &mut factors;
+    let (mut work, pivots) = (Scattered::new(a.rows()), Pivots::new(a));
+    for (row, &diagonal) in diagonals.iter().enumerate() {
+        let (columns, values) = a.row(row);
+        require_finite(METHOD, row, values)?;
+        work.set_all(columns, values);
+        lower.update(row, |pivot| eliminate(&mut work, pivot, upper) * inverses[at(pivot)]);
+        let inverse = inverse_pivot(&pivots, row, work.get(columns[diagonal]))?;
+        upper.update(row, |column| work.get(column) * inverse);
+        inverses.push(inverse);
+    }
+    Ok(factors)
+}
+
+/// [`without_fill`], where rows are stored one after the other.
+fn in_rows<T: Scalar>(a: &SerialCsr<T>, diagonals: &[usize]) -> Result<Ldu<T>> {
     let mut factors = Ldu::with_capacity(a.rows(), a.values().len() / 2);
     let Ldu { lower, inverse: inverses, upper } = &mut factors;
     let (mut work, pivots) = (Scattered::new(a.rows()), Pivots::new(a));
-    for row in 0..a.rows() {
+    for (row, &diagonal) in diagonals.iter().enumerate() {
         let (columns, values) = a.row(row);
-        let diagonal = diagonal(METHOD, row, columns)?;
         require_finite(METHOD, row, values)?;
-        work.begin();
         work.set_all(columns, values);
         let below = columns[..diagonal].iter();
         lower.push_row(below.map(|&pivot| (pivot, eliminate(&mut work, pivot, upper) * inverses[at(pivot)])));

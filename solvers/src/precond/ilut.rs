@@ -23,7 +23,7 @@ const METHOD: &str = "ILUT";
 /// The factors of an incomplete LU factorization whose fill is chosen by size.
 ///
 /// Memory: a value and 4 bytes for each entry kept, at most `2 fill` of them a row beside the
-/// diagonal; 18 bytes and 3 values for each row.
+/// diagonal; up to 36 bytes and 3 values for each row.
 #[derive(Clone, Debug)]
 pub struct Ilut<T> {
     factors: Ldu<T>,
@@ -60,6 +60,10 @@ pub(crate) fn require_drop(drop: f64) -> Result<()> {
 impl<T: Scalar> LocalSolver<T> for Ilut<T> {
     fn solve(&self, x: &mut [T]) {
         self.factors.solve(x);
+    }
+
+    fn solve_from(&self, b: &[T], x: &mut [T]) {
+        self.factors.solve_from(b, x);
     }
 
     fn solve_adjoint(&self, x: &mut [T]) {

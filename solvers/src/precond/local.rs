@@ -23,6 +23,15 @@ pub trait LocalSolver<T: Scalar> {
     /// If `x` has not as many entries as the matrix rows, which is a bug of the caller.
     fn solve(&self, x: &mut [T]);
 
+    /// Computes `x = M b`, whatever `x` holds before.
+    ///
+    /// # Panics
+    /// If `b` or `x` has not as many entries as the matrix rows, which is a bug of the caller.
+    fn solve_from(&self, b: &[T], x: &mut [T]) {
+        x.copy_from_slice(b);
+        self.solve(x);
+    }
+
     /// Computes `x = M^H x`.
     ///
     /// # Panics
@@ -51,6 +60,10 @@ pub trait LocalSolver<T: Scalar> {
 impl<T: Scalar, S: LocalSolver<T> + ?Sized> LocalSolver<T> for Box<S> {
     fn solve(&self, x: &mut [T]) {
         (**self).solve(x);
+    }
+
+    fn solve_from(&self, b: &[T], x: &mut [T]) {
+        (**self).solve_from(b, x);
     }
 
     fn solve_adjoint(&self, x: &mut [T]) {
@@ -88,7 +101,8 @@ pub(super) fn require_finite<T: Scalar>(method: &'static str, row: usize, values
 /// Finds the position of the diagonal among the columns of a row.
 #[inline(always)]
 pub(super) fn diagonal(method: &'static str, row: usize, columns: &[Lid]) -> Result<usize> {
-    let position = columns.partition_point(|&column| at(column) < row);
+    // Rows are short, and to count takes less time than to guess where a search by halves goes.
+    let position = columns.iter().filter(|column| at(**column) < row).count();
     match columns.get(position) {
         Some(&column) if at(column) == row => Ok(position),
         _ => Err(unfit(method, row, Defect::MissingDiagonal)),

@@ -1,5 +1,5 @@
 //! A row of a factorization under way, spread out over all columns, so that elimination finds an
-//! entry, or that there is none, in one step.
+//! entry in one step.
 
 use dolmen_core::index::at;
 use dolmen_core::{Lid, Scalar, memory};
@@ -48,11 +48,10 @@ impl<T: Scalar> Scattered<T> {
         self.values[at(column)]
     }
 
-    /// Subtracts from an entry if it is there.
+    /// Subtracts from an entry. One that is not there may become anything, for it is set before it is read: to ask first
+    /// takes longer, since the answer is not foreseen.
     #[inline(always)]
     pub(super) fn subtract(&mut self, column: Lid, value: T) {
-        if self.has(column) {
-            self.values[at(column)] -= value;
-        }
+        self.values[at(column)] -= value;
     }
 }

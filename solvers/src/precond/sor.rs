@@ -31,7 +31,7 @@ pub enum Sweep {
 
 /// Over-relaxation by sweeps over the rows of a matrix.
 ///
-/// Memory: a value and 4 bytes for each entry of the matrix in the triangles that are swept, 18 bytes
+/// Memory: a value and 4 bytes for each entry of the matrix in the triangles that are swept, up to 36 bytes
 /// and 3 values for each row; a copy of the matrix and two vectors for more than one sweep.
 #[derive(Clone, Debug)]
 pub struct Sor<T> {

@@ -1,31 +1,24 @@
 //! Triangular factors and the solves with them: what an application of ILU, IC or SSOR costs.
 //!
-//! All of them are kept as `L D U` with unit triangles. A solve with rows in natural order is a chain:
-//! row `i` waits for `x[i - 1]`, and where it finds it in memory, that takes longer than all else. So
-//! the entry next to the diagonal is stored apart and multiplied last, with the number that has just
-//! been computed and still is in a register; with a unit diagonal the chain then is one
-//! multiplication and one subtraction a row. On the lines of a grid this takes half of the time of a
-//! plain loop over rows. Rows of `L` have ascending columns, rows of `U` descending ones, and the
-//! division by the pivot, a multiplication with its inverse, meets the right-hand side before the
-//! chain does.
+//! All of them are kept as `L D U` with unit triangles. Rows of `L` have ascending columns, rows of `U` descending ones,
+//! and the division by the pivot, a multiplication with its inverse, meets the right-hand side before other rows do.
+//! Triangles whose rows are alike are solved row after row ([`chain`]), others level by level ([`levels`]); the
+//! bits are the same.
 //!
-//! On other matrices the processor does not know where a row ends, and guessing wrong takes longer than a row. Where
-//! rows of different lengths follow each other, they are therefore filled with zeros up to whole groups of four
-//! entries: most rows of a mesh then have one group. One thread of a Zen 5, both triangles: 4.5 instead of
-//! 9.3 ms on a 2-D mesh of 600 000 rows, 3.3 instead of 4.4 on a 3-D mesh of 200 000.
-//!
-//! Traffic of a solve: a value and a 4-byte column for each entry of both triangles, 8 bytes and a value
-//! for each row of each, the inverse diagonal, and `x` read and written twice.
+//! Traffic of a solve: a value and a 4-byte column for each entry of both triangles, 6 bytes for each row of each, or 8
+//! bytes and a value in a chain, the inverse diagonal, the right-hand side read once, and `x` read once and written twice.
 
-use std::ops::Range;
+mod chain;
+mod levels;
 
 use dolmen_core::index::at;
-use dolmen_core::{Lid, Scalar, memory};
+use dolmen_core::{Lid, Scalar, SerialCsr, memory};
 
-/// Entries of a row that are multiplied together where rows are padded.
-const GROUP: usize = 4;
-/// Entries of padding that cost as much as one end of a row that was not foreseen.
-const SURPRISE: usize = 8;
+use chain::Chain;
+use levels::{Levels, Pattern};
+
+/// One row in so many has another number of entries than the one before where a triangle is ordered by levels.
+const SURPRISING: usize = 4;
 
 /// Which triangle.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,176 +27,215 @@ pub(super) enum Half {
     Upper,
 }
 
-/// The rows of a strict triangle, one after the other; entries next to the diagonal apart.
-#[derive(Clone, Debug)]
-pub(super) struct Triangle<T> {
-    half: Half,
-    /// Rows are filled up to whole groups, with zeros in the column of the diagonal, which a strict triangle has not.
-    padded: bool,
-    starts: Vec<usize>,
-    columns: Vec<Lid>,
-    values: Vec<T>,
-    /// The entry next to the diagonal, zero if it is not stored.
-    near: Vec<T>,
-    /// True if it is stored.
-    linked: Vec<bool>,
-}
-
-impl<T: Scalar> Triangle<T> {
-    /// Without rows, with room for some.
-    pub(super) fn with_capacity(half: Half, rows: usize, entries: usize) -> Triangle<T> {
-        let mut starts = memory::with_capacity(rows + 1);
-        starts.push(0);
-        let (columns, values) = (memory::with_capacity(entries), memory::with_capacity(entries));
-        let (near, linked) = (memory::with_capacity(rows), memory::with_capacity(rows));
-        Triangle { half, padded: false, starts, columns, values, near, linked }
-    }
-
-    /// Adds a row: ascending columns to a lower triangle, descending ones to an upper one.
-    #[inline(always)]
-    pub(super) fn push_row(&mut self, entries: impl Iterator<Item = (Lid, T)>) {
-        let beside = self.beside(self.near.len());
-        let mut near = None;
-        entries.for_each(|(column, value)| {
-            if at(column) == beside {
-                near = Some(value);
-            } else {
-                self.columns.push(column);
-                self.values.push(value);
-            }
-        });
-        self.starts.push(self.columns.len());
-        self.near.push(near.unwrap_or(T::ZERO));
-        self.linked.push(near.is_some());
-    }
-
+impl Half {
     /// Returns the column next to the diagonal; one past all columns if there is none.
-    fn beside(&self, row: usize) -> usize {
-        match self.half {
+    fn beside(self, row: usize) -> usize {
+        match self {
             Half::Lower => row.wrapping_sub(1),
             Half::Upper => row + 1,
         }
     }
 
-    pub(super) fn entries(&self) -> usize {
-        let others: usize = (0..self.near.len()).map(|row| self.others(row).len()).sum();
-        others + self.linked.iter().filter(|linked| **linked).count()
+    /// [`Half::beside`] of a row that has an entry there.
+    fn beside_number(self, row: usize) -> Lid {
+        Lid::try_from(self.beside(row)).expect("invariant: it was a column before")
+    }
+}
+
+/// Returns true if rows of these lengths are better ordered by levels.
+fn are_irregular(lens: impl Iterator<Item = usize> + Clone) -> bool {
+    let surprises = lens.clone().zip(lens.clone().skip(1)).filter(|(one, next)| one != next).count();
+    surprises * SURPRISING > lens.count()
+}
+
+/// A strict triangle of a matrix, whose rows have the diagonal at these positions.
+struct OfMatrix<'a, T> {
+    half: Half,
+    a: &'a SerialCsr<T>,
+    diagonals: &'a [usize],
+}
+
+impl<T: Scalar> Pattern for OfMatrix<'_, T> {
+    fn half(&self) -> Half {
+        self.half
     }
 
-    /// Returns the positions of a row's entries, but for the one next to the diagonal.
+    fn rows(&self) -> usize {
+        self.a.rows()
+    }
+
+    fn entries(&self) -> usize {
+        let below: usize = self.diagonals.iter().sum();
+        match self.half {
+            Half::Lower => below,
+            Half::Upper => self.a.values().len() - self.a.rows() - below,
+        }
+    }
+
     #[inline(always)]
-    fn others(&self, row: usize) -> Range<usize> {
-        let Range { start, mut end } = self.starts[row]..self.starts[row + 1];
-        if self.padded {
-            while end > start && at(self.columns[end - 1]) == row {
-                end -= 1;
+    fn columns(&self, row: usize) -> impl ExactSizeIterator<Item = Lid> {
+        let (columns, diagonal) = (self.a.row(row).0, self.diagonals[row]);
+        let backwards = self.half == Half::Upper;
+        let columns = if backwards { &columns[diagonal + 1..] } else { &columns[..diagonal] };
+        let len = columns.len();
+        (0..len).map(move |k| columns[if backwards { len - 1 - k } else { k }])
+    }
+}
+
+impl<T: Scalar> Pattern for Chain<T> {
+    fn half(&self) -> Half {
+        self.half()
+    }
+
+    fn rows(&self) -> usize {
+        self.rows()
+    }
+
+    fn entries(&self) -> usize {
+        self.entries()
+    }
+
+    #[inline(always)]
+    fn columns(&self, row: usize) -> impl ExactSizeIterator<Item = Lid> {
+        let (others, _, near) = self.row(row);
+        let beside = near.map_or(Lid::MAX, |_| self.half().beside_number(row));
+        (0..others.len() + usize::from(near.is_some())).map(move |k| others.get(k).copied().unwrap_or(beside))
+    }
+}
+
+/// A strict triangle.
+#[derive(Clone, Debug)]
+pub(super) enum Triangle<T> {
+    /// Rows in their order, to which others can be added.
+    Chain(Chain<T>),
+    /// Rows in the order of a solve.
+    Levels(Levels<T>),
+}
+
+impl<T: Scalar> Triangle<T> {
+    /// Without rows, with room for some.
+    pub(super) fn with_capacity(half: Half, rows: usize, entries: usize) -> Triangle<T> {
+        Triangle::Chain(Chain::with_capacity(half, rows, entries))
+    }
+
+    /// Adds a row: ascending columns to a lower triangle, descending ones to an upper one.
+    #[inline(always)]
+    pub(super) fn push_row(&mut self, entries: impl Iterator<Item = (Lid, T)>) {
+        match self {
+            Triangle::Chain(chain) => chain.push_row(entries),
+            Triangle::Levels(_) => panic!("invariant: rows are added before they are ordered"),
+        }
+    }
+
+    pub(super) fn entries(&self) -> usize {
+        match self {
+            Triangle::Chain(chain) => chain.entries(),
+            Triangle::Levels(levels) => levels.entries(),
+        }
+    }
+
+    fn half(&self) -> Half {
+        match self {
+            Triangle::Chain(chain) => chain.half(),
+            Triangle::Levels(levels) => levels.half(),
+        }
+    }
+
+    fn rows(&self) -> usize {
+        match self {
+            Triangle::Chain(chain) => chain.rows(),
+            Triangle::Levels(levels) => levels.rows(),
+        }
+    }
+
+    /// Orders the rows where that makes a solve faster. No row can be added afterwards.
+    fn settle(&mut self) {
+        if let Triangle::Chain(chain) = self
+            && are_irregular(chain.lens())
+            && let Some(levels) = Levels::new(chain)
+        {
+            let mut ordered = Triangle::Levels(levels);
+            for row in 0..chain.rows() {
+                let (_, others, near) = chain.row(row);
+                let mut values = others.iter().copied().chain(near);
+                ordered.update(row, |_| values.next().expect("invariant: a value for each column"));
+            }
+            *self = ordered;
+        }
+    }
+
+    /// Columns and values of a row, but for the entry next to the diagonal where that stands apart, and that one.
+    #[inline(always)]
+    fn parts(&self, row: usize) -> (&[Lid], &[T], Option<T>) {
+        match self {
+            Triangle::Chain(chain) => chain.row(row),
+            Triangle::Levels(levels) => {
+                let (columns, values) = levels.row(row);
+                (columns, values, None)
             }
         }
-        start..end
-    }
-
-    /// Pads the rows where that makes a solve faster. No row can be added afterwards.
-    fn pad(&mut self) {
-        let lens = || self.starts.windows(2).map(|bounds| bounds[1] - bounds[0]);
-        let padding: usize = lens().map(|len| len.next_multiple_of(GROUP) - len).sum();
-        let surprises = lens().zip(lens().skip(1)).filter(|(one, next)| one != next).count();
-        if self.padded || padding >= SURPRISE * surprises {
-            return;
-        }
-        let entries = self.columns.len() + padding;
-        let (mut columns, mut values) = (memory::with_capacity(entries), memory::with_capacity(entries));
-        let mut first = 0;
-        let last = Lid::try_from(self.near.len()).expect("invariant: rows are counted in 32 bits");
-        for (row, end) in (0..last).zip(&mut self.starts[1..]) {
-            columns.extend_from_slice(&self.columns[first..*end]);
-            values.extend_from_slice(&self.values[first..*end]);
-            let padding = (*end - first).next_multiple_of(GROUP) - (*end - first);
-            columns.extend(std::iter::repeat_n(row, padding));
-            values.extend(std::iter::repeat_n(T::ZERO, padding));
-            first = std::mem::replace(end, columns.len());
-        }
-        (self.columns, self.values, self.padded) = (columns, values, true);
     }
 
     /// Columns and values of a row, in the order in which they were given.
     #[inline(always)]
     pub(super) fn row(&self, row: usize) -> impl Iterator<Item = (Lid, T)> {
-        let others = self.others(row);
-        let others = self.columns[others.clone()].iter().copied().zip(self.values[others].iter().copied());
-        others.chain(self.linked[row].then(|| (self.beside_number(row), self.near[row])))
-    }
-
-    fn beside_number(&self, row: usize) -> Lid {
-        Lid::try_from(self.beside(row)).expect("invariant: it was a column before")
+        let (columns, values, near) = self.parts(row);
+        let near = near.map(|near| (self.half().beside_number(row), near));
+        columns.iter().copied().zip(values.iter().copied()).chain(near)
     }
 
     /// Sets the values of a row, in the order in which they were given.
     #[inline(always)]
     pub(super) fn update(&mut self, row: usize, mut value: impl FnMut(Lid) -> T) {
-        let others = self.others(row);
-        for (&column, entry) in self.columns[others.clone()].iter().zip(&mut self.values[others]) {
-            *entry = value(column);
-        }
-        if self.linked[row] {
-            self.near[row] = value(self.beside_number(row));
+        let half = self.half();
+        let (columns, values, near) = match self {
+            Triangle::Chain(chain) => chain.row_mut(row),
+            Triangle::Levels(levels) => {
+                let (columns, values) = levels.row_mut(row);
+                (columns, values, None)
+            }
+        };
+        columns.iter().zip(values).for_each(|(&column, entry)| *entry = value(column));
+        if let Some(near) = near {
+            *near = value(half.beside_number(row));
         }
     }
 
     /// Computes the conjugate transpose of a lower triangle.
     pub(super) fn adjoint(&self) -> Triangle<T> {
-        let rows = self.near.len();
+        let rows = self.rows();
         // Until all entries are in place, start `row + 1` is where the next entry of the row goes.
-        let mut starts = memory::zeros(rows + 2);
+        let (mut starts, mut near, mut linked) = (memory::zeros(rows + 2), memory::zeros(rows), vec![false; rows]);
+        let is_near = |row: usize, column: Lid| at(column) + 1 == row;
         for row in 0..rows {
-            self.columns[self.others(row)].iter().for_each(|&column| starts[at(column) + 2] += 1);
+            let others = self.parts(row).0.iter().filter(|column| !is_near(row, **column));
+            others.for_each(|&column| starts[at(column) + 2] += 1);
         }
         (2..rows + 2).for_each(|row| starts[row] += starts[row - 1]);
         let (mut columns, mut values) = (memory::zeros(starts[rows + 1]), memory::zeros(starts[rows + 1]));
         let last = Lid::try_from(rows).expect("invariant: rows are counted in 32 bits");
         for number in (0..last).rev() {
-            let entries = self.others(at(number));
-            for (&column, value) in self.columns[entries.clone()].iter().zip(&self.values[entries]) {
-                let slot = &mut starts[at(column) + 1];
-                (columns[*slot], values[*slot]) = (number, value.conj());
-                *slot += 1;
-            }
+            self.row(at(number)).for_each(|(column, value)| {
+                let row = at(column);
+                if is_near(at(number), column) {
+                    (near[row], linked[row]) = (value.conj(), true);
+                } else {
+                    let slot = &mut starts[row + 1];
+                    (columns[*slot], values[*slot]) = (number, value.conj());
+                    *slot += 1;
+                }
+            });
         }
         starts.pop();
-        // Entry (i, i - 1) becomes entry (i - 1, i).
-        let near = self.near.iter().skip(1).map(|value| value.conj()).chain([T::ZERO]).take(rows).collect();
-        let linked = self.linked.iter().skip(1).copied().chain([false]).take(rows).collect();
-        Triangle { half: Half::Upper, padded: false, starts, columns, values, near, linked }
+        Triangle::Chain(Chain::from_arrays(Half::Upper, starts, columns, values, near, linked))
     }
 
-    /// Returns `start` minus the product of a row, but for the entry next to the diagonal, with `x`.
+    /// Computes `x = (triangle)^-1 b`, where `start` is given a row and `x` so far and returns the entry of `b`.
     #[inline(always)]
-    fn remainder<const PADDED: bool>(&self, row: usize, start: T, x: &[T]) -> T {
-        let others = self.starts[row]..self.starts[row + 1];
-        let (columns, values) = (&self.columns[others.clone()], &self.values[others]);
-        let subtract = |rest, (&column, &value): (&Lid, &T)| rest - value * x[at(column)];
-        if !PADDED {
-            return columns.iter().zip(values).fold(start, subtract);
-        }
-        let groups = columns.as_chunks::<GROUP>().0.iter().zip(values.as_chunks::<GROUP>().0);
-        groups.fold(start, |rest, (columns, values)| columns.iter().zip(values).fold(rest, subtract))
-    }
-
-    /// Computes `x = (triangle)^-1 start(x)`, where `start` is given a row and its entry of `x`.
-    #[inline(always)]
-    fn solve(&self, x: &mut [T], start: impl Fn(usize, T) -> T) {
-        if self.padded { self.solve_rows::<true>(x, start) } else { self.solve_rows::<false>(x, start) }
-    }
-
-    #[inline(always)]
-    fn solve_rows<const PADDED: bool>(&self, x: &mut [T], start: impl Fn(usize, T) -> T) {
-        let mut last = T::ZERO;
-        let mut solve_row = |row: usize| {
-            last = self.remainder::<PADDED>(row, start(row, x[row]), x) - self.near[row] * last;
-            x[row] = last;
-        };
-        match self.half {
-            Half::Lower => (0..self.near.len()).for_each(&mut solve_row),
-            Half::Upper => (0..self.near.len()).rev().for_each(&mut solve_row),
+    fn solve(&self, x: &mut [T], start: impl Fn(usize, &[T]) -> T) {
+        match self {
+            Triangle::Chain(chain) => chain.solve(x, start),
+            Triangle::Levels(levels) => levels.solve(x, start),
         }
     }
 }
@@ -223,6 +255,16 @@ impl<T: Scalar> Ldu<T> {
         Ldu { lower, inverse: memory::with_capacity(rows), upper }
     }
 
+    /// Returns triangles of zeros in the pattern of a matrix, ordered for solves, if that makes them faster.
+    pub(super) fn ordered(a: &SerialCsr<T>, diagonals: &[usize]) -> Option<Ldu<T>> {
+        if !are_irregular(a.row_offsets().windows(2).map(|bounds| bounds[1] - bounds[0])) {
+            return None;
+        }
+        let triangle = |half| Levels::new(&OfMatrix { half, a, diagonals }).map(Triangle::Levels);
+        let inverse = memory::with_capacity(a.rows());
+        Some(Ldu { lower: triangle(Half::Lower)?, inverse, upper: triangle(Half::Upper)? })
+    }
+
     /// Entries of both triangles and the diagonal.
     pub(super) fn entries(&self) -> usize {
         self.lower.entries() + self.inverse.len() + self.upper.entries()
@@ -230,16 +272,23 @@ impl<T: Scalar> Ldu<T> {
 
     /// Prepares for solves, once all rows are there.
     pub(super) fn settle(&mut self) {
-        self.lower.pad();
-        self.upper.pad();
+        self.lower.settle();
+        self.upper.settle();
     }
 
     /// Computes `x = (L D U)^-1 x`.
     pub(super) fn solve(&self, x: &mut [T]) {
-        let Ldu { lower, inverse, upper } = self;
-        assert_eq!(x.len(), inverse.len(), "invariant: an entry for each row");
-        lower.solve(x, |_, x| x);
-        upper.solve(x, |row, x| x * inverse[row]);
+        assert_eq!(x.len(), self.inverse.len(), "invariant: an entry for each row");
+        self.lower.solve(x, |row, x| x[row]);
+        self.upper.solve(x, |row, x| x[row] * self.inverse[row]);
+    }
+
+    /// Computes `x = (L D U)^-1 b`, whatever `x` holds.
+    pub(super) fn solve_from(&self, b: &[T], x: &mut [T]) {
+        let lengths = [b.len(), x.len()];
+        assert_eq!(lengths, [self.inverse.len(); 2], "invariant: an entry for each row");
+        self.lower.solve(x, |row, _| b[row]);
+        self.upper.solve(x, |row, x| x[row] * self.inverse[row]);
     }
 
     /// Computes `x = (L D U)^-H x`, by columns.
@@ -285,39 +334,59 @@ mod tests {
         assert_eq!(x, [1.0, -1.0, 2.0]);
     }
 
+    /// Columns below the diagonal of rows of different lengths, few of which need each other.
+    fn below(row: Lid) -> impl DoubleEndedIterator<Item = Lid> {
+        let near = (row % 5 == 4).then(|| row - 1);
+        (1..=row % 6).rev().filter_map(move |step| row.checked_sub(7 * step)).chain(near)
+    }
+
     #[test]
-    fn padding_changes_no_solution() {
-        // 0, 1, ... 5 entries besides those next to the diagonal, again and again.
-        let (count, value) = (40, |row: Lid, column: Lid| f64::from((row * 7 + column * 3) % 11) / 8.0 - 0.5);
-        let mut plain = Ldu::with_capacity(count, 0);
-        for row in 0..40 {
-            let few = row % 6;
-            plain
-                .lower
-                .push_row((0..row).filter(|column| row - column <= few + 1).map(|column| (column, value(row, column))));
-            plain.upper.push_row(
-                (row + 1..40).rev().filter(|column| column - row <= few + 1).map(|column| (column, value(row, column))),
-            );
-            plain.inverse.push(1.0 + f64::from(few));
-        }
-        let mut padded = plain.clone();
-        padded.settle();
-        assert!(padded.lower.padded && padded.upper.padded);
-        assert_eq!(padded.entries(), plain.entries());
-        let b: Vec<f64> = (0..40).map(|row| 1.0 / (1.0 + f64::from(row))).collect();
-        let (mut x, mut y) = (b.clone(), b.clone());
-        plain.solve(&mut x);
-        padded.solve(&mut y);
-        assert_eq!(x, y);
-        plain.solve_adjoint(&mut x);
-        padded.solve_adjoint(&mut y);
-        assert_eq!(x, y);
+    fn levels_change_no_solution() {
+        // More than two windows.
+        let (count, value) = (1100, |row: Lid, column: Lid| f64::from((row * 7 + column * 3) % 11) / 8.0 - 0.5);
+        let mut chain = Ldu::with_capacity(at(count), 0);
         for row in 0..count {
-            assert!(plain.lower.row(row).eq(padded.lower.row(row)) && plain.upper.row(row).eq(padded.upper.row(row)));
-            assert!(plain.lower.adjoint().row(row).eq(padded.lower.adjoint().row(row)));
-            padded.lower.update(row, |_| 2.0);
+            chain.lower.push_row(below(row).map(|column| (column, value(row, column))));
+            // The same pattern from the other end.
+            let above = below(count - 1 - row).map(|column| count - 1 - column);
+            chain.upper.push_row(above.map(|column| (column, value(row, column))));
+            chain.inverse.push(1.0 / (1.0 + f64::from(row % 6)));
         }
-        assert!(padded.lower.row(5).all(|(_, value)| value == 2.0) && padded.lower.values.contains(&0.0));
+        let mut levels = chain.clone();
+        levels.settle();
+        assert!(matches!((&levels.lower, &levels.upper), (Triangle::Levels(_), Triangle::Levels(_))));
+        assert_eq!(levels.entries(), chain.entries());
+        let adjoints = [chain.lower.adjoint(), levels.lower.adjoint()];
+        for row in 0..at(count) {
+            assert!(chain.lower.row(row).eq(levels.lower.row(row)) && chain.upper.row(row).eq(levels.upper.row(row)));
+            assert!(adjoints[0].row(row).eq(adjoints[1].row(row)));
+        }
+        let b: Vec<f64> = (0..count).map(|row| 1.0 / (1.0 + f64::from(row))).collect();
+        for _ in 0..2 {
+            let [mut x, mut y, mut z] = [b.clone(), b.clone(), vec![f64::NAN; b.len()]];
+            chain.solve(&mut x);
+            levels.solve(&mut y);
+            levels.solve_from(&b, &mut z);
+            assert!(x == y && x == z && x.iter().all(|x| x.is_finite()));
+            chain.solve_adjoint(&mut x);
+            levels.solve_adjoint(&mut y);
+            assert_eq!(x, y);
+            for row in 0..count {
+                chain.lower.update(at(row), |column| value(column, row));
+                levels.lower.update(at(row), |column| value(column, row));
+            }
+        }
+    }
+
+    #[test]
+    fn rows_that_wait_for_each_other_stay_a_chain() {
+        let mut ldu = Ldu::with_capacity(100, 0);
+        for row in 0..100 {
+            ldu.lower.push_row((row - row.min(1 + row % 4)..row).map(|column| (column, 0.5)));
+            ldu.upper.push_row((row + 1..row + 2 + row % 4).rev().filter(|&c| c < 100).map(|column| (column, 0.5)));
+        }
+        ldu.settle();
+        assert!(matches!((ldu.lower, ldu.upper), (Triangle::Chain(_), Triangle::Chain(_))));
     }
 
     #[test]

@@ -119,6 +119,7 @@ impl<T: Scalar> SerialCsr<T> {
     ///
     /// # Panics
     /// If there is no such row, which is a bug of the caller.
+    #[inline]
     pub fn row(&self, row: usize) -> (&[Lid], &[T]) {
         let entries = self.row_offsets[row]..self.row_offsets[row + 1];
         (&self.column_indices[entries.clone()], &self.values[entries])
