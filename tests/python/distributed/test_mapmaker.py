@@ -26,7 +26,12 @@ def test_maps_as_arrays(in_shared_folder):
     assert np.std((destriped["I_STOKES"] - list(truth.values())[0])[solved]) < np.std(list(truth.values())[0][solved])
     assert result.residuals and "<table>" in result._repr_html_()
     temporary = dm.mapmaker.run({**CONFIG, "destripe": {"enabled": False}}, tod="tod.h5")
-    assert temporary.report is None and "destriped" not in temporary.maps
+    assert temporary.report is None and temporary.gls_report is None and "destriped" not in temporary.maps
+    least_squares = {**CONFIG, "destripe": {"enabled": False}, "gls": {"enabled": True}}
+    best = dm.mapmaker.run(least_squares, tod="tod.h5")
+    assert best.report is None and best.gls_report.converged
+    difference = best.maps["gls"]["I_STOKES"][solved] - list(truth.values())[0][solved]
+    assert np.std(difference) < 1.1 * np.std((destriped["I_STOKES"] - list(truth.values())[0])[solved])
 
 
 @pytest.mark.parametrize(
