@@ -1,6 +1,6 @@
 //! A strict triangle whose rows are solved level by level within windows.
 //!
-//! Where rows differ, a chain of rows is slow for two reasons: a row waits for those before, and the processor does not
+//! A chain of rows that differ is slow for two reasons: a row waits for those before, and the processor does not
 //! know where it ends; each wrong guess takes as long as ten entries. So the rows of a window of [`WINDOW`] rows are
 //! stored in levels: a row's level is one above the highest of the rows in the window that it needs (Saad,
 //! "Iterative Methods for Sparse Linear Systems", 2nd ed., section 11.6.3). Rows of a level do not wait for each other, and
