@@ -197,7 +197,10 @@ pub(crate) fn solver_class(error: &SolverError) -> &'static str {
     match error {
         SolverError::Core(error) => core_class(error.cause()),
         SolverError::Layout { .. } => "LayoutError",
-        SolverError::Unfit { .. } | SolverError::Singular { .. } | SolverError::Unstable { .. } => "SingularError",
+        SolverError::Unfit { .. }
+        | SolverError::Level { .. }
+        | SolverError::Singular { .. }
+        | SolverError::Unstable { .. } => "SingularError",
         SolverError::OutOfMemory { .. } => "TooLargeError",
         SolverError::NotConverged(_) => "NotConvergedError",
         SolverError::OutOfRange { .. } => "RangeError",

@@ -87,6 +87,16 @@ pub enum Error {
         /// Fault, in words.
         defect: Defect,
     },
+    /// A level of a multigrid hierarchy that the method cannot use.
+    #[error("{method}: level {level} of the hierarchy {fault}")]
+    Level {
+        /// The preconditioner.
+        method: &'static str,
+        /// The level; 0 is the matrix that was given, and the others are computed from it.
+        level: usize,
+        /// Fault, in words.
+        fault: LevelFault,
+    },
     /// A rectangular matrix where a square one is needed.
     #[error(
         "{method}: the matrix has {rows} rows and {columns} columns; it must be square; least-squares problems are \
@@ -126,7 +136,7 @@ pub enum Error {
         reason: NoSpectrum,
     },
     /// A factorization without pivoting that lost too many digits.
-    #[error("{method}: solves have a backward error of {error:.1e}, because {method} does not pivot; use Lu")]
+    #[error("{method}: solves have a backward error of {error:.1e}, because {method} does not pivot; use lu")]
     Unstable {
         /// The factorization.
         method: &'static str,
@@ -252,6 +262,7 @@ dolmen_core::shared_error!(Error {
     SnapshotMethod { method, found },
     Snapshot { method, name },
     Unfit { method, row, defect },
+    Level { method, level, fault },
     NotSquare { method, rows, columns },
     NoDiagonal { method },
     Singular { method, condition },
@@ -330,11 +341,15 @@ pub enum Defect {
     MissingDiagonal,
     /// The entry on the diagonal is zero.
     ZeroDiagonal,
+    /// The entry on the diagonal is so small that its reciprocal overflows.
+    TinyDiagonal,
+    /// The entry on the diagonal is zero or negative.
+    DiagonalNotPositive,
     /// All entries are zero.
     ZeroRow,
     /// Elimination leaves nothing on the diagonal but rounding errors.
     ZeroPivot,
-    /// The diagonal, or what elimination leaves of it, is not positive.
+    /// The diagonal is not positive after elimination.
     NotPositive,
     /// An entry is NaN or infinite.
     NotFinite,
@@ -345,6 +360,8 @@ pub enum Defect {
 dolmen_core::portable!(Defect {
     MissingDiagonal,
     ZeroDiagonal,
+    TinyDiagonal,
+    DiagonalNotPositive,
     ZeroRow,
     ZeroPivot,
     NotPositive,
@@ -355,15 +372,45 @@ dolmen_core::portable!(Defect {
 impl fmt::Display for Defect {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Defect::MissingDiagonal => "has no entry on the diagonal; store one, or use Lu",
-            Defect::ZeroDiagonal => "has a zero on the diagonal; reorder the equations, or use Lu",
+            Defect::MissingDiagonal => "has no entry on the diagonal; store one, or use lu",
+            Defect::ZeroDiagonal => "has a zero on the diagonal; reorder the equations, or use lu",
+            Defect::TinyDiagonal => {
+                "has a diagonal entry so small that its reciprocal overflows; multiply the matrix by a power of two"
+            }
+            Defect::DiagonalNotPositive => {
+                "has a diagonal entry that is not positive: the matrix is not positive definite; use ilu or lu"
+            }
             Defect::ZeroRow => "is zero, so the matrix is singular; remove the equation, or set its diagonal",
-            Defect::ZeroPivot => "has a pivot of zero to working precision; reorder the equations, or use Lu",
+            Defect::ZeroPivot => "has a pivot of zero to working precision; reorder the equations, or use lu",
             Defect::NotPositive => {
-                "has a pivot that is not positive: the matrix is not positive definite; use Ilu or Lu"
+                "has a pivot that is not positive: the matrix is not positive definite; use ilu or lu"
             }
             Defect::NotFinite => "has an entry that is NaN or infinite; check how the matrix was computed",
             Defect::NotInPattern => "has entries outside of the pattern of the setup; set up anew instead of refilling",
+        })
+    }
+}
+
+/// Fault of a level of a multigrid hierarchy.
+#[non_exhaustive]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LevelFault {
+    /// The level has a direction of negative energy.
+    NotSemidefinite,
+    /// An entry is NaN or infinite, or its reciprocal is.
+    NotFinite,
+}
+
+dolmen_core::portable!(LevelFault { NotSemidefinite, NotFinite });
+
+impl fmt::Display for LevelFault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            LevelFault::NotSemidefinite => "is not positive semidefinite, so neither is the matrix; use ilu or lu",
+            LevelFault::NotFinite => {
+                "overflows: the matrix is not positive semidefinite, or its entries are near the largest or smallest \
+                 numbers; multiply it by a power of two, or use ilu or lu"
+            }
         })
     }
 }

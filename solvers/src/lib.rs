@@ -35,7 +35,7 @@ pub use choice::{
     Factorization, Key, LocalKind, LocalSettings, Method, MethodSettings, PreconditionerKind, PreconditionerSettings,
     SolverChoice,
 };
-pub use error::{Defect, Error, NoSpectrum, Result};
+pub use error::{Defect, Error, LevelFault, NoSpectrum, Result};
 pub use krylov::bicgstab::BiCgStab;
 pub use krylov::block_cg::BlockCg;
 pub use krylov::cg::Cg;

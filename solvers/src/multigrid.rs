@@ -9,6 +9,7 @@
 
 mod aggregation;
 mod coarsest;
+mod noise;
 mod settings;
 mod smoother;
 mod transfer;
@@ -18,7 +19,7 @@ use std::fmt;
 
 use dolmen_core::{AdjointOperator, CsrMatrix, Layout, LinearOperator, Result as CoreResult, Scalar, Vector};
 
-use crate::error::Result;
+use crate::error::{Defect, Error, LevelFault, NoSpectrum, Result};
 use crate::multigrid::coarsest::PseudoInverse;
 use crate::multigrid::smoother::Smoother;
 use crate::multigrid::transfer::Transfer;
@@ -42,11 +43,13 @@ const SLOWEST: f64 = 0.8;
 /// # Ok(()) }
 /// ```
 ///
-/// The cycle is Hermitian, and positive definite as the matrix is, so it goes with CG and MINRES. Of a singular matrix,
-/// such as a Laplacian without boundary values, the coarsest level leaves alone what it sends to zero.
+/// The cycle is Hermitian and positive definite for Hermitian positive definite and semidefinite matrices, so it goes with
+/// CG and MINRES. A singular matrix, such as a Laplacian without boundary values, is singular on coarse levels up to
+/// rounding errors; those are told from the rest by the sizes of the numbers that canceled, and are not inverted.
 ///
-/// Memory: all levels together take about `Display`'s operator complexity times the first matrix, the prolongators once
-/// more half of that, and eight vectors on each level.
+/// Memory: the matrices of all levels take as much as the first one times the operator complexity that `Display` shows.
+/// The prolongators take about half as much as the matrices. Each level has eight vectors, and the last one a dense
+/// matrix.
 pub struct Multigrid<T: Scalar> {
     levels: Vec<Level<T>>,
     /// The inverse of the last level; none if that is too large, or has nothing that could be aggregated.
@@ -86,25 +89,32 @@ impl<T: Scalar> Multigrid<T> {
     ///
     /// # Errors
     /// [`Setting`](crate::Error::Setting); [`NotSquare`](crate::Error::NotSquare), or rows and columns on different
-    /// layouts; [`Unfit`](crate::Error::Unfit) with the row of a diagonal entry that is not positive or not finite;
-    /// [`NoSpectrum`](crate::Error::NoSpectrum) if numbers that are not finite turn up, or if the matrix is seen not to be
-    /// Hermitian. The same on all ranks.
+    /// layouts; [`Unfit`](crate::Error::Unfit) with the row of an entry that is not finite, or of a diagonal entry that
+    /// is not positive; [`Level`](crate::Error::Level) if a coarse level shows that the matrix is not positive
+    /// semidefinite; [`NoSpectrum`](crate::Error::NoSpectrum) if the matrix is seen not to be Hermitian. The same on all
+    /// ranks.
     pub fn with_settings(a: &CsrMatrix<T>, settings: MultigridSettings) -> Result<Multigrid<T>> {
-        settings.check()?;
+        a.range().comm().agree(settings.check())?;
         require_square(METHOD, a)?;
         a.range().comm().compare(|| format!("multigrid {settings:?}"));
         let mut levels = Vec::new();
         let (mut a, mut scale) = (a.clone(), None);
         loop {
-            let smoother = Smoother::new(&a, scale.as_ref())?;
+            let number = levels.len();
+            let smoother = Smoother::new(&a, scale.as_ref()).map_err(|error| on_level(number, error))?;
             let rows = a.range().global_len();
-            let is_last = rows <= settings.coarsest as u64 || levels.len() + 1 == settings.levels;
-            let threshold = settings.threshold * 0.5f64.powi(i32::try_from(levels.len()).unwrap_or(i32::MAX));
-            let transfer = if is_last { None } else { Transfer::new(&a, scale.as_ref(), &smoother, threshold)? };
+            let is_last = rows <= settings.coarsest as u64 || number + 1 == settings.levels;
+            let threshold = settings.threshold * 0.5f64.powi(i32::try_from(number).unwrap_or(i32::MAX));
+            let transfer = match is_last {
+                true => None,
+                false => {
+                    Transfer::new(&a, scale.as_ref(), &smoother, threshold).map_err(|error| on_level(number, error))?
+                }
+            };
             let transfer =
                 transfer.filter(|transfer| transfer.prolongator.domain().global_len() as f64 <= SLOWEST * rows as f64);
             let next = match &transfer {
-                Some(transfer) => Some((transfer.coarse(&a)?, transfer.scale(&a)?)),
+                Some(transfer) => Some((transfer.coarse(&a)?, transfer.scale(&a, scale.as_ref())?)),
                 None => None,
             };
             let work = Work::new(&a, next.as_ref().map(|(next, _)| next));
@@ -114,7 +124,7 @@ impl<T: Scalar> Multigrid<T> {
                 None => break,
             }
         }
-        let coarsest = PseudoInverse::new_if_small(&levels[levels.len() - 1].a, settings.coarsest)?;
+        let coarsest = inverse_if_small(&levels, scale.as_ref(), settings.coarsest)?;
         Ok(Multigrid { levels, coarsest, settings })
     }
 
@@ -136,13 +146,15 @@ impl<T: Scalar> Multigrid<T> {
             if let Some(given) = given.take() {
                 level.a = given;
             }
-            level.smoother = Smoother::new(&level.a, scale.as_ref())?;
+            level.smoother = Smoother::new(&level.a, scale.as_ref()).map_err(|error| on_level(number, error))?;
             if let (Some(transfer), Some(next)) = (&mut level.transfer, tail.first_mut()) {
-                transfer.refill(&level.a, scale.as_ref(), &level.smoother, &mut next.a)?;
-                scale = Some(transfer.scale(&level.a)?);
+                transfer
+                    .refill(&level.a, scale.as_ref(), &level.smoother, &mut next.a)
+                    .map_err(|error| on_level(number, error))?;
+                scale = Some(transfer.scale(&level.a, scale.as_ref())?);
             }
         }
-        self.coarsest = PseudoInverse::new_if_small(&self.levels[self.levels.len() - 1].a, self.settings.coarsest)?;
+        self.coarsest = inverse_if_small(&self.levels, scale.as_ref(), self.settings.coarsest)?;
         Ok(())
     }
 
@@ -197,6 +209,31 @@ impl<T: Scalar> Multigrid<T> {
         x.axpy(T::ONE, step)?;
         smooth(x, false, [residual, step])
     }
+}
+
+/// Inverts the last level, if it is small.
+///
+/// # Collective
+fn inverse_if_small<T: Scalar>(
+    levels: &[Level<T>],
+    scale: Option<&Vector<T>>,
+    most: usize,
+) -> Result<Option<PseudoInverse<T>>> {
+    let last = levels.len() - 1;
+    PseudoInverse::new_if_small(&levels[last].a, scale, most).map_err(|error| on_level(last, error))
+}
+
+/// Names the level in an error about a row of it, unless that is one of the matrix that was given.
+fn on_level(level: usize, error: Error) -> Error {
+    let fault = match &error {
+        Error::OnRank { rank, error } => {
+            return Error::OnRank { rank: *rank, error: Box::new(on_level(level, (**error).clone())) };
+        }
+        Error::Unfit { defect: Defect::DiagonalNotPositive, .. } => LevelFault::NotSemidefinite,
+        Error::Unfit { .. } | Error::NoSpectrum { reason: NoSpectrum::NotFinite, .. } => LevelFault::NotFinite,
+        _ => return error,
+    };
+    if level == 0 { error } else { Error::Level { method: METHOD, level, fault } }
 }
 
 impl<T: Scalar> Work<T> {

@@ -39,6 +39,29 @@ impl<T: Scalar> HermitianEigen<T> {
         matrix(self.values.len(), self.values.len(), self.vectors.clone())
     }
 
+    /// Computes `V diag(w) V^H` with other values `w` in place of the eigenvalues: a function of the matrix.
+    ///
+    /// # Panics
+    /// If there are not as many values as eigenvalues.
+    pub fn with_values(&self, values: &[T::Real]) -> Array2<T> {
+        let n = self.values.len();
+        assert_eq!(values.len(), n, "one value for each eigenvalue");
+        if n == 0 {
+            return matrix(0, 0, Vec::new());
+        }
+        let mut scaled = self.vectors.clone();
+        for (column, &value) in scaled.chunks_exact_mut(n).zip(values) {
+            column.iter_mut().for_each(|entry| *entry = entry.scale(value));
+        }
+        let mut adjoint = vec![T::ZERO; n * n];
+        for (k, column) in self.vectors.chunks_exact(n).enumerate() {
+            column.iter().enumerate().for_each(|(i, entry)| adjoint[i * n + k] = entry.conj());
+        }
+        let mut product = vec![T::ZERO; n * n];
+        T::gemm(false, [n, n, n], T::ONE, &scaled, &adjoint, T::ZERO, &mut product);
+        matrix(n, n, product)
+    }
+
     /// Computes the solutions of `A x = b` for right-hand sides that follow each other column after column,
     /// as the solutions do.
     ///

@@ -8,7 +8,7 @@
 //! One pass each makes a basis whose products are about `eps` times the square of the condition of the vectors
 //! that it was made of, if the remainder is computed as here (Smoktunowicz, Barlow and Langou, Numer. Math. 105
 //! (2006) 299), and that condition is about the factor by which the residual has shrunk in the cycle (Paige and
-//! Strakos, SIAM J. Sci. Comput. 23 (2002) 1898). As long as the products stay far below the square root of `eps`,
+//! Strakos, SIAM J. Sci. Comput. 23 (2002) 1898). As long as the products stay below a tenth of the square root of `eps`,
 //! the residuals do not notice (semi-orthogonality: Simon, Math. Comp. 42 (1984) 115). Most cycles shrink a
 //! residual by less than that takes, and passing twice over the basis each time would be most of their work.
 

@@ -33,7 +33,7 @@ pub fn estimate_spectrum<'s, T: Scalar>(
     steps: usize,
     reduction: Reduction,
 ) -> Result<[f64; 2]> {
-    require(METHOD, "steps", steps as f64, steps > 0, "one or more")?;
+    a.domain().comm().agree(require(METHOD, "steps", steps as f64, steps > 0, "one or more"))?;
     let mut settings = Settings::new().reduction(reduction);
     settings.preconditioner = preconditioner;
     let zero = Vector::zeros(a.domain());

@@ -34,7 +34,9 @@ pub struct MultigridSettings {
     pub threshold: f64,
     /// The way through the levels.
     pub cycle: Cycle,
-    /// Rows of the coarsest level, at most, 200 by default. It is inverted as a dense matrix.
+    /// Rows of the coarsest level, at most, 200 by default. It is inverted as a dense matrix, on one rank while the others
+    /// wait: at 500 rows in about 0.1 s, at 1000 in 0.3 s, at 2000 in 2 s (one core, OpenBLAS). A cycle then costs a
+    /// product with that matrix.
     pub coarsest: usize,
     /// Levels, at most, 30 by default.
     pub levels: usize,
@@ -46,7 +48,7 @@ impl Default for MultigridSettings {
     }
 }
 
-/// Rows of a dense matrix that one rank inverts in well below a second.
+/// Rows of a dense matrix that one rank inverts in a few seconds.
 const LARGEST_DENSE: usize = 2000;
 
 impl MultigridSettings {

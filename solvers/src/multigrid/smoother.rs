@@ -9,6 +9,7 @@ use dolmen_core::{CsrMatrix, Diagonal, LinearOperator, Real, Scalar, Vector};
 
 use crate::error::{Defect, Error, NoSpectrum, Result};
 use crate::multigrid::METHOD;
+use crate::multigrid::noise::rounding;
 use crate::precond::chebyshev::{SAFETY, scaled_spectrum};
 
 /// Upper over lower end of the interval: what is below is left to the coarser levels. From 4 to 10 all Laplacians that
@@ -16,15 +17,11 @@ use crate::precond::chebyshev::{SAFETY, scaled_spectrum};
 const RATIO: f64 = 6.0;
 /// A bound of the spectrum that is taken as it is: rows of Laplacians reach it.
 const SHARP: f64 = 2.0 + 1e-6;
-/// Share of the diagonal of the finer level above which a diagonal entry is more than rounding errors, in units of the
-/// precision.
-const ROUNDING: f64 = 64.0;
-
 /// The smoother of a matrix.
 pub(super) struct Smoother<T> {
     /// The inverse diagonal; zero where the row of a coarse level is zero to rounding.
     inverse: Vector<T>,
-    /// An upper bound or estimate of the largest eigenvalue of `D^-1 A`.
+    /// An upper bound or estimate of the largest eigenvalue of `D^-1 A`; zero if all rows are zero to rounding.
     largest: f64,
 }
 
@@ -35,7 +32,8 @@ impl<T: Scalar> Smoother<T> {
     /// # Collective
     ///
     /// # Errors
-    /// [`Error::Unfit`] with the row of a diagonal entry that is not positive or not finite; [`Error::NoSpectrum`].
+    /// [`Error::Unfit`] with the row of an entry that is not finite, or of a diagonal entry that is not positive, on
+    /// coarse levels negative beyond rounding; [`Error::NoSpectrum`].
     pub(super) fn new(a: &CsrMatrix<T>, scale: Option<&Vector<T>>) -> Result<Smoother<T>> {
         let inverse = inverse_diagonal(a, scale)?;
         let mut bound = [row_bound(a, &inverse)];
@@ -43,12 +41,13 @@ impl<T: Scalar> Smoother<T> {
         a.range().comm().all_reduce_max(&mut bound);
         a.range().comm().all_reduce_sum(&mut zeros);
         if !bound[0].is_finite() {
+            require_finite(a)?;
             return Err(Error::NoSpectrum { method: METHOD, reason: NoSpectrum::NotFinite });
         }
         let largest = if bound[0] <= SHARP || zeros[0] > 0 {
             bound[0]
         } else {
-            let [_, largest] = scaled_spectrum(a, &Diagonal::new(inverse.clone())).map_err(named)?;
+            let [_, largest] = scaled_spectrum(a, &Diagonal::new(inverse.clone())).map_err(as_multigrid)?;
             bound[0].min(SAFETY * largest)
         };
         Ok(Smoother { inverse, largest })
@@ -63,7 +62,7 @@ impl<T: Scalar> Smoother<T> {
     }
 
     /// Improves `x` as a solution of `A x = b` by `degree` steps; it is zero before if `from_zero` says so, whatever it
-    /// holds.
+    /// holds. It is left alone, or zero, where all rows are zero to rounding.
     ///
     /// # Collective
     pub(super) fn smooth(
@@ -75,6 +74,10 @@ impl<T: Scalar> Smoother<T> {
         from_zero: bool,
         [residual, step]: [&mut Vector<T>; 2],
     ) -> dolmen_core::Result<()> {
+        if self.largest == 0.0 {
+            x.owned_mut().iter_mut().filter(|_| from_zero).for_each(|x| *x = T::ZERO);
+            return Ok(());
+        }
         let (high, low) = (self.largest, self.largest / RATIO);
         let (theta, delta) = ((high + low) / 2.0, (high - low) / 2.0);
         let sigma = theta / delta;
@@ -119,21 +122,32 @@ fn inverse_diagonal<T: Scalar>(a: &CsrMatrix<T>, scale: Option<&Vector<T>>) -> R
     let mut defect = Ok(());
     for (number, row) in a.range().owned_rows().enumerate() {
         let entry = &mut inverse.owned_mut()[number];
-        let rounding = scale.map(|scale| ROUNDING * T::Real::EPSILON.to_f64() * scale.owned()[number].abs().to_f64());
-        let (size, is_positive) = (entry.re().to_f64(), entry.re().to_f64() > rounding.unwrap_or(0.0));
+        let (size, noise) = (entry.re().to_f64(), scale.map(|scale| rounding(scale.owned()[number])));
         let inverted = T::ONE.quotient(T::from_parts(size, 0.0));
-        *entry = if is_positive { inverted } else { T::ZERO };
-        if !size.is_finite() || (is_positive && !inverted.is_finite()) {
-            defect = Err(Error::Unfit { method: METHOD, row, defect: Defect::NotFinite });
-        } else if !is_positive && scale.is_none() {
-            defect = Err(Error::Unfit { method: METHOD, row, defect: Defect::NotPositive });
-        }
-        if defect.is_err() {
+        let is_zero = noise.is_some_and(|noise| size.abs() <= noise);
+        let fault = match size {
+            _ if !size.is_finite() => Some(Defect::NotFinite),
+            _ if is_zero => None,
+            _ if size <= 0.0 => Some(Defect::DiagonalNotPositive),
+            _ => (!inverted.is_finite()).then_some(Defect::TinyDiagonal),
+        };
+        *entry = if is_zero { T::ZERO } else { inverted };
+        if let Some(fault) = fault {
+            defect = Err(Error::Unfit { method: METHOD, row, defect: fault });
             break;
         }
     }
     a.range().comm().agree(defect)?;
     Ok(inverse)
+}
+
+/// Refuses a matrix with a number that is not finite.
+///
+/// # Collective
+fn require_finite<T: Scalar>(a: &CsrMatrix<T>) -> Result<()> {
+    let mut unfit = a.rows().filter(|row| !row.values().iter().all(|value| value.is_finite()));
+    let error = unfit.next().map(|row| Error::Unfit { method: METHOD, row: row.index(), defect: Defect::NotFinite });
+    a.range().comm().agree(error.map_or(Ok(()), Err))
 }
 
 /// Returns the largest sum of absolute values of a row of `D^-1 A` on this rank, which no eigenvalue exceeds
@@ -146,7 +160,8 @@ fn row_bound<T: Scalar>(a: &CsrMatrix<T>, inverse: &Vector<T>) -> f64 {
     sums.fold(0.0, |largest, sum| if sum.is_nan() { f64::INFINITY } else { largest.max(sum) })
 }
 
-fn named(error: Error) -> Error {
+/// Names multigrid in place of the estimate.
+fn as_multigrid(error: Error) -> Error {
     match error {
         Error::NoSpectrum { reason, .. } => Error::NoSpectrum { method: METHOD, reason },
         other => other,

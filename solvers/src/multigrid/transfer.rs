@@ -7,12 +7,12 @@
 
 use dolmen_core::index::at;
 use dolmen_core::{
-    AdjointOperator, CsrMatrix, ExchangePlan, Gid, Graph, IndexMap, LinearOperator, MultiplyPlan, Scalar, TriplePlan,
-    Vector,
+    CsrMatrix, ExchangePlan, Gid, Graph, IndexMap, LinearOperator, MultiplyPlan, Scalar, TriplePlan, Vector,
 };
 
 use crate::error::Result;
 use crate::multigrid::aggregation::aggregate;
+use crate::multigrid::noise::next_scale;
 use crate::multigrid::smoother::Smoother;
 
 /// Damping of the step that smooths a prolongator, times the largest eigenvalue.
@@ -62,15 +62,11 @@ impl<T: Scalar> Transfer<T> {
         Ok(a.triple_product(&self.prolongator)?)
     }
 
-    /// Returns the sums of the diagonal over each aggregate: what the diagonal of the next matrix would be about if
-    /// nothing canceled.
+    /// Returns what the diagonal of the next matrix would be about if nothing canceled.
     ///
     /// # Collective
-    pub(super) fn scale(&self, a: &CsrMatrix<T>) -> Result<Vector<T>> {
-        let diagonal = a.diagonal().expect("invariant: a square matrix knows its diagonal");
-        let mut scale = Vector::zeros(self.tentative.domain());
-        self.tentative.apply_adjoint(&diagonal, &mut scale)?;
-        Ok(scale)
+    pub(super) fn scale(&self, a: &CsrMatrix<T>, scale: Option<&Vector<T>>) -> Result<Vector<T>> {
+        next_scale(a, scale, &self.tentative)
     }
 
     /// Takes new values of a matrix on the aggregates that are there, and gives those of the next matrix.
@@ -175,7 +171,8 @@ fn smoothing<T: Scalar>(
             (strong, &own)
         }
     };
-    let omega = DAMPING / smoother.largest();
+    // Where all rows are zero to rounding there is nothing to smooth.
+    let omega = if smoother.largest() > 0.0 { DAMPING / smoother.largest() } else { 0.0 };
     let mut factors = smoother.inverse().clone();
     factors.scale(T::from_parts(-omega, 0.0));
     let mut smoothing = f.clone();

@@ -51,7 +51,7 @@ impl<T: Scalar, A: LinearOperator<T>> ChebyshevPolynomial<T, A> {
     /// [`Error::NoSpectrum`] if numbers that are not finite turn up, or if `A` is seen not to be
     /// Hermitian; mismatched layouts.
     pub fn new(a: A, degree: usize) -> Result<ChebyshevPolynomial<T, A>> {
-        require_degree(degree)?;
+        a.domain().comm().agree(require_degree(degree))?;
         let inverse = Diagonal::new(positive_inverse_diagonal(&a)?);
         let ends = scaled_spectrum(&a, &inverse);
         let [_, largest] = ends.map_err(|error| match error {
@@ -74,8 +74,7 @@ impl<T: Scalar, A: LinearOperator<T>> ChebyshevPolynomial<T, A> {
     }
 
     fn with_inverse(a: A, degree: usize, interval: [f64; 2], inverse: Diagonal<T>) -> Result<Self> {
-        require_degree(degree)?;
-        require_interval(interval)?;
+        a.domain().comm().agree(require_degree(degree).and_then(|()| require_interval(interval)))?;
         a.domain().require_same(a.range(), METHOD)?;
         let zeros = || Vector::zeros(a.domain());
         let work = RefCell::new([zeros(), zeros(), zeros()]);
@@ -169,7 +168,7 @@ pub(crate) fn require_degree(degree: usize) -> Result<()> {
 fn positive_inverse_diagonal<T: Scalar>(a: &impl LinearOperator<T>) -> Result<Vector<T>> {
     let inverse = inverse_diagonal(METHOD, a)?;
     let negative = inverse.layout().owned_rows().zip(inverse.owned()).find(|(_, value)| value.re().to_f64() <= 0.0);
-    let unfit = negative.map(|(row, _)| Error::Unfit { method: METHOD, row, defect: Defect::NotPositive });
+    let unfit = negative.map(|(row, _)| Error::Unfit { method: METHOD, row, defect: Defect::DiagonalNotPositive });
     inverse.comm().agree(unfit.map_or(Ok(()), Err))?;
     Ok(inverse)
 }

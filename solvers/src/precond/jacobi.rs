@@ -44,7 +44,11 @@ pub(super) fn inverse_diagonal<T: Scalar>(
 ) -> Result<Vector<T>> {
     let mut diagonal = a.diagonal().ok_or(Error::NoDiagonal { method })?;
     let unfit = (diagonal.layout().owned_rows()).zip(diagonal.owned()).find_map(|(row, &value)| {
-        let defect = if value.is_finite() { Defect::ZeroDiagonal } else { Defect::NotFinite };
+        let defect = match value.is_finite() {
+            true if value == T::ZERO => Defect::ZeroDiagonal,
+            true => Defect::TinyDiagonal,
+            false => Defect::NotFinite,
+        };
         let good = value.is_finite() && T::ONE.quotient(value).is_finite();
         (!good).then_some(Error::Unfit { method, row, defect })
     });

@@ -34,7 +34,7 @@ impl<T: Scalar> PointBlockJacobi<T> {
     /// the same on all ranks.
     pub fn new(a: &CsrMatrix<T>, order: usize) -> Result<PointBlockJacobi<T>> {
         require_square(METHOD, a)?;
-        require_order(order)?;
+        a.range().comm().agree(require_order(order))?;
         let points = a.range().coarsened(order)?;
         let first = a.range().range().start;
         let blocks = SmallBlocks::from_fn(order, points.local_len(), |block, i, j| {
