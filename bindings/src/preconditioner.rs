@@ -7,7 +7,7 @@ use dolmen::core::{AdjointOperator, CsrMatrix, Layout, LinearOperator, MultiVect
 use dolmen::solvers::{Key, Method, MethodSettings, PreconditionerKind, PreconditionerSettings};
 use pyo3::prelude::*;
 
-use crate::errors::local;
+use crate::errors::{agree, local};
 use crate::gil::released;
 use crate::matrix::Matrix;
 use crate::operator::Operator;
@@ -67,7 +67,8 @@ impl<T: Element> AdjointOperator<T> for Kept<T> {
 /// Makes a preconditioner of a matrix from a text such as `schwarz(overlap=1, ilu(2))`; nothing for `none`.
 #[pyfunction]
 pub(crate) fn precondition(py: Python<'_>, matrix: &Matrix, settings: &str) -> PyResult<Option<Operator>> {
-    let settings: PreconditionerSettings = local(py, settings.parse())?;
+    let settings: PyResult<PreconditionerSettings> = local(py, settings.parse());
+    let settings = each!(&matrix.any, a => agree(py, a.range().comm(), settings))?;
     each!(&matrix.any, a => Ok(local(py, released(py, || Kept::new(&settings, a)))?.map(Operator::new)))
 }
 

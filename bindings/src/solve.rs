@@ -98,7 +98,7 @@ fn one<T: Element>(
     method: &str,
     options: &Options<'_>,
 ) -> PyResult<Report> {
-    let method: MethodSettings = local(py, method.parse())?;
+    let method: MethodSettings = agree(py, a.range().comm(), local(py, method.parse()))?;
     let mut solution = T::expect(&x.try_borrow()?.any, "the solution")?.clone();
     let b = b.try_borrow()?;
     let b = T::expect(&b.any, "the right-hand side")?;
@@ -167,8 +167,10 @@ fn chosen<'py, T: Element>(
     [method, preconditioner]: [Option<&str>; 2],
     options: &Options<'py>,
 ) -> PyResult<Bound<'py, PyDict>> {
-    let method: Option<MethodSettings> = local(py, method.map(str::parse).transpose())?;
-    let preconditioner: Option<PreconditionerSettings> = local(py, preconditioner.map(str::parse).transpose())?;
+    let parsed = || -> dolmen::solvers::Result<(Option<MethodSettings>, Option<PreconditionerSettings>)> {
+        Ok((method.map(str::parse).transpose()?, preconditioner.map(str::parse).transpose()?))
+    };
+    let (method, preconditioner) = agree(py, a.range().comm(), local(py, parsed()))?;
     let mut solution = T::expect(&x.try_borrow()?.any, "the solution")?.clone();
     let b = b.try_borrow()?;
     let b = T::expect(&b.any, "the right-hand side")?;

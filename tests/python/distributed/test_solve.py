@@ -170,6 +170,20 @@ def test_wrong_settings_are_one_error():
             dm.solve(A, b, method="cg", preconditioner="none", rtol=1e-8 if dm.world.rank else 1e-6)
 
 
+def test_settings_that_are_bad_on_one_rank():
+    A, b, first = laplace(10, shift=0.1), dm.ones(10), dm.world.rank == 0
+    for settings in ("multigrid(coarsest=0)", "multigird", "ilu("):
+        with pytest.raises(dm.SettingError):
+            dm.Preconditioner(A, settings if first else "multigrid")
+        with pytest.raises(dm.SettingError):
+            dm.solve(A, b, preconditioner=settings if first else "multigrid")
+    for method in ("gmres(restart=0)", "gmers"):
+        with pytest.raises(dm.SettingError):
+            dm.solve(A, b, method=method if first else "gmres")
+        with pytest.raises(dm.SettingError):
+            dm.solve(A, b, method=method if first else "gmres", preconditioner=dm.Preconditioner(A, "jacobi"))
+
+
 @pytest.mark.parametrize("power", [-560, 560])
 def test_any_units(power):
     A, b = laplace(30, shift=0.1), dm.ones(30)
