@@ -1,8 +1,10 @@
 """A Python solve that is killed at random moments and resumed on other numbers of ranks has the bits of one that was not."""
 
+import contextlib
 import os
 import pathlib
 import random
+import signal
 import subprocess
 import sys
 import tempfile
@@ -27,6 +29,15 @@ if dm.world.rank == 0:
     np.save("x.npy", whole)
     print("iterations", report.iterations)
 """
+
+
+def kill_ranks(script):
+    """Kill the processes of Python that run a script."""
+    wanted = f"{sys.executable}\0{script}\0".encode()
+    for process in pathlib.Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):
+            if (process / "cmdline").read_bytes() == wanted:
+                os.kill(int(process.name), signal.SIGKILL)
 
 
 @pytest.fixture
@@ -54,8 +65,8 @@ def test_killed_and_resumed_on_other_ranks(in_memory):
             try:
                 process.wait(draw.uniform(0.6, 2.5))
             except subprocess.TimeoutExpired:
-                # The ranks, after which the launcher ends.
-                subprocess.run(["pkill", "-9", "-f", f"{sys.executable} {in_memory / 'solve.py'}"], check=False)
+                # After the ranks the launcher ends.
+                kill_ranks(in_memory / "solve.py")
                 process.communicate(timeout=60)
                 killed += 1
                 continue
