@@ -243,7 +243,7 @@ open('short.fits', 'wb').write(bytes[:-2880])
         (&["convert", "two.h5", "x.mtx"], "several objects; choose one with FILE::OBJECT; there are /a, /b"),
         (&["convert", "two.h5::c", "x.mtx"], "no vectors named /c; there are /a, /b"),
         (&["convert", "two.h5::words", "x.mtx"], "no vectors named /words"),
-        (&["solve", "two.h5::a"], "two.h5: /a is not a sparse matrix"),
+        (&["solve", "two.h5::a"], "two.h5: /a cannot be read as a sparse matrix"),
         (&["convert", "t.fits", "x.mtx"], "several columns; choose one with FILE::COLUMN; there are x, y, name"),
         (&["convert", "t.fits::name", "x.mtx"], "t.fits: HDU 1, column name: text is not a vector"),
         (&["convert", "t.fits::z", "x.mtx"], "has no column z; there are x, y, name"),

@@ -40,7 +40,7 @@ with h5py.File('outer.h5', 'w') as f:
         let expected = format!("dataset /{name}: its data lie in another file, ");
         refused(folder, &["convert", &format!("outer.h5::{name}"), "x.mtx"], &expected)?;
         refused(folder, &["convert", &format!("outer.h5::{name}"), "x.mtx"], &format!("{file}; such files are read"))?;
-        refused(folder, &["solve", &format!("outer.h5::{name}")], "is not a sparse matrix")?;
+        refused(folder, &["solve", &format!("outer.h5::{name}")], "cannot be read as a sparse matrix")?;
     }
     for name in ["link", "folder/x"] {
         refused(
