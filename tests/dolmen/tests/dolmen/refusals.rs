@@ -135,7 +135,7 @@ pub(crate) fn inputs_and_neighbors() -> TestResult {
         (&["solve", "saved/checkpoint-00000003.h5", "--checkpoint", "saved", "--resume"], is_read),
         (&["solve", "a.mtx", "--checkpoint", "saved", "--output", "saved/checkpoint-00000003.h5"], is_read),
         (&["convert", "b.mtx", "sys.h5::b"], "sys.h5: would be replaced as a whole, and /in in it would be lost"),
-        (&["convert", "b.mtx", "sys.h5::in/b"], "holds /in/A, which would be lost"),
+        (&["convert", "b.mtx", "sys.h5::in/b"], "would be replaced as a whole, and /in/A in it would be lost"),
         (&["convert", "b.mtx", "t.fits::X"], "t.fits: would be replaced as a whole, and B in it would be lost"),
     ] {
         let output = dolmen(2, folder, args)?;

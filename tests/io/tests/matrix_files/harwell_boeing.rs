@@ -213,7 +213,7 @@ fn malformed_files_are_refused_alike(comm: &Comm) -> TestResult {
             "   1   2   3\n   2   1\n",
             "entries (2, 1) and (1, 2): are on both sides of the diagonal",
         ),
-        (no_sides, "  0.0000E+00", "  0.5000E+00", "line 7: entry (1, 1) is on the diagonal"),
+        (no_sides, "  0.0000E+00", "  0.5000E+00", "line 7: entry (1, 1) is not real"),
         (no_sides, "  2.0000E+00  3.0000E+00\n", "\n", "line 7: has 2 of the values, not 4"),
         (
             no_sides,
