@@ -142,7 +142,7 @@ impl<'b, const N: usize, S: Stored> Gls<'b, N, S> {
     ) -> Result<GlsMap> {
         let mut x = Vector::zeros(self.blocks.stacked());
         self.blocks.block_mut(&mut x, 0)?.copy_from_slice(self.binned.map);
-        let preconditioner = self.preconditioner()?;
+        let preconditioner = self.preconditioner();
         let mut marked = Marked::new(monitor, rhs, &x)?;
         resume.map_or(Ok(()), |snapshot| marked.require(snapshot))?;
         let cg = Cg::new()
@@ -210,10 +210,10 @@ impl<'b, const N: usize, S: Stored> Gls<'b, N, S> {
         Ok(())
     }
 
-    fn preconditioner(&self) -> CoreResult<Preconditioner<'_>> {
+    fn preconditioner(&self) -> Preconditioner<'_, N> {
         let series = self.timelines.series.iter();
         let variances = series.flat_map(|series| std::iter::repeat_n(series.variance, series.gaps)).collect();
-        Ok(Preconditioner { blocks: &self.blocks, covariance: self.binned.covariance, width: N, variances })
+        Preconditioner { blocks: &self.blocks, covariance: self.binned.covariance, variances }
     }
 }
 
@@ -249,14 +249,13 @@ impl<const N: usize, S: Stored> LinearOperator<f64> for Gls<'_, N, S> {
 }
 
 /// The inverse of the system for white noise: the inverse blocks of the pixels, and the variance of each gap.
-struct Preconditioner<'g> {
+struct Preconditioner<'g, const N: usize> {
     blocks: &'g BlockLayout,
     covariance: &'g [f64],
-    width: usize,
     variances: Vec<f64>,
 }
 
-impl LinearOperator<f64> for Preconditioner<'_> {
+impl<const N: usize> LinearOperator<f64> for Preconditioner<'_, N> {
     fn domain(&self) -> &Layout {
         self.blocks.stacked()
     }
@@ -267,12 +266,7 @@ impl LinearOperator<f64> for Preconditioner<'_> {
 
     fn compute(&self, x: &Vector<f64>, y: &mut Vector<f64>) -> CoreResult<()> {
         y.copy_from(x)?;
-        let map = self.blocks.block_mut(y, 0)?;
-        match self.width {
-            1 => multiply_each::<1>(self.covariance, map),
-            2 => multiply_each::<2>(self.covariance, map),
-            _ => multiply_each::<3>(self.covariance, map),
-        }
+        multiply_each::<N>(self.covariance, self.blocks.block_mut(y, 0)?);
         let gaps = self.blocks.block_mut(y, 1)?.iter_mut().zip(&self.variances);
         gaps.for_each(|(gap, variance)| *gap *= variance);
         Ok(())

@@ -109,7 +109,8 @@ impl Needed {
         // The number of the pixel, Stokes weights and the signal of a sample; sums over pixels, and vectors of the solve.
         let sample = 4.0 + kept(config.gls.tolerance) * (1.0 + polarized);
         let gls = if config.gls.enabled {
-            number * stokes * (2.0 * (counts.seen + counts.owned) + 6.0 * counts.owned)
+            let maps = number * stokes * (2.0 * (counts.seen + counts.owned) + 6.0 * counts.owned);
+            maps + counts.samples * sample + counts.block * BLOCK_SAMPLE
         } else {
             0.0
         };
@@ -119,7 +120,6 @@ impl Needed {
             mapping: counts.owned * (bytes_of_pixel(width) + truth)
                 + counts.pairs * sorted
                 + counts.baselines * 16.0 * number
-                + if config.gls.enabled { counts.samples * sample + counts.block * BLOCK_SAMPLE } else { 0.0 }
                 + gls,
         }
     }

@@ -12,6 +12,7 @@ use mapmaker::phases::Phases;
 
 use crate::fixture::{Folder, Timeline, assert_close, map, whole};
 use crate::oracle::{Sample, Stopper, patch, random_timeline, samples, solve};
+use crate::prior;
 
 /// The pixel that few samples look at, and the first and the number of all.
 const RARE: usize = 51;
@@ -29,19 +30,10 @@ fn covariance(net: f64, [f_knee, alpha, f_min]: [f64; 3], period: usize, lag: us
 }
 
 /// The period of an interval: it is longer by `4 / fknee`, but at most twice as long, and a product of 2, 3 and 5.
-fn period(samples: usize, f_knee: f64) -> usize {
+fn period_of(samples: usize, f_knee: f64) -> usize {
     let is_behind = |more: &usize| *more as f64 >= 4.0 / f_knee;
     let behind = if f_knee == 0.0 { 0 } else { (0..samples).find(is_behind).unwrap_or(samples) };
-    let is_smooth = |number: &usize| {
-        let mut left = *number;
-        [2, 3, 5].into_iter().for_each(|factor| {
-            while left.is_multiple_of(factor) {
-                left /= factor
-            }
-        });
-        left == 1 && number.is_multiple_of(2)
-    };
-    (samples + behind..).find(is_smooth).expect("there is one")
+    prior::period(samples + behind)
 }
 
 fn inverse(matrix: &[Vec<f64>]) -> Vec<Vec<f64>> {
@@ -51,7 +43,7 @@ fn inverse(matrix: &[Vec<f64>]) -> Vec<Vec<f64>> {
 
 /// The weights of samples of one series: the inverse of their covariance, with a free mean.
 fn weights(series: &[&Sample], net: f64, drift: [f64; 3], length: usize) -> Vec<Vec<f64>> {
-    let period = period(length, drift[0]);
+    let period = period_of(length, drift[0]);
     let by_lag: Vec<f64> = (0..period).map(|lag| covariance(net, drift, period, lag)).collect();
     let row = |a: &&Sample| series.iter().map(|b| by_lag[a.time.abs_diff(b.time)]).collect::<Vec<_>>();
     let mut weights = inverse(&series.iter().map(row).collect::<Vec<_>>());

@@ -26,8 +26,8 @@ fn power(net: f64, [f_knee, alpha, f_min]: [f64; 3], frequency: f64) -> f64 {
     (-half..=half).map(alias).sum::<f64>() / duration
 }
 
-/// The inverse covariance of `n` offsets in a row: the sum of cosines written out, means taken off rows and columns.
-fn inverse_covariance(n: usize, power: impl Fn(f64) -> f64) -> Vec<Vec<f64>> {
+/// The least even number from `least` on whose only prime factors are 2, 3 and 5.
+pub(crate) fn period(least: usize) -> usize {
     let is_smooth = |number: &usize| {
         let mut left = *number;
         [2, 3, 5].into_iter().for_each(|factor| {
@@ -37,7 +37,12 @@ fn inverse_covariance(n: usize, power: impl Fn(f64) -> f64) -> Vec<Vec<f64>> {
         });
         left == 1 && number.is_multiple_of(2)
     };
-    let period = (2 * n..).find(is_smooth).expect("there is one");
+    (least..).find(is_smooth).expect("there is one")
+}
+
+/// The inverse covariance of `n` offsets in a row: the sum of cosines written out, means taken off rows and columns.
+fn inverse_covariance(n: usize, power: impl Fn(f64) -> f64) -> Vec<Vec<f64>> {
+    let period = period(2 * n);
     let inverse: Vec<f64> =
         (1..period).map(|k| 1.0 / power(k.min(period - k) as f64 / (period * LENGTH) as f64)).collect();
     let entry = |i: usize, j: usize| -> f64 {
