@@ -98,11 +98,8 @@ setters! {
 }
 
 impl<T: Scalar> Settings<'_, T> {
-    /// Refuses other settings on another rank, and values out of range.
-    ///
-    /// # Collective
-    /// One reduction, before any that depends on the settings.
-    pub(crate) fn agree(&self, method: &'static str, comm: &Comm) -> Result<()> {
+    /// Lets the next reduction compare the settings over the ranks.
+    pub(crate) fn compare(&self, method: &'static str, comm: &Comm) {
         comm.compare(|| {
             let Settings { rtol, atol, dtol, max_iterations, norm, reduction, snapshot_every, .. } = self;
             let given = |given: bool| if given { "given" } else { "none" };
@@ -114,11 +111,10 @@ impl<T: Scalar> Settings<'_, T> {
                  monitor {monitor}\nsnapshot_every {snapshot_every}\nresume {resume}"
             )
         });
-        comm.agree(Ok::<(), Error>(()))?;
-        self.check(method)
     }
 
-    fn check(&self, method: &'static str) -> Result<()> {
+    /// Refuses values out of range.
+    pub(crate) fn check(&self, method: &'static str) -> Result<()> {
         for (setting, value, least) in [("rtol", self.rtol, 0.0), ("atol", self.atol, 0.0), ("dtol", self.dtol, 1.0)] {
             // An infinite dtol is allowed (never declare divergence). An infinite rtol is an error: every residual would
             // satisfy it.

@@ -14,11 +14,10 @@
 
 use dolmen_core::{LinearOperator, MultiVector, Scalar};
 
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::krylov::block_driver::{BlockDrive, BlockIteration};
 use crate::krylov::energies::Energies;
 use crate::krylov::solver::{common_setters, forward};
-use crate::norm::Norm;
 use crate::report::SolveReport;
 use crate::settings::Settings;
 use crate::stop_reason::StopReason;
@@ -72,9 +71,6 @@ impl<T: Scalar> BlockCg<'_, T> {
         b: &MultiVector<T>,
         x: &mut MultiVector<T>,
     ) -> Result<Vec<SolveReport>> {
-        if self.settings.norm != Norm::True && self.settings.preconditioner.is_some() {
-            return Err(Error::Norm { method: METHOD, norm: self.settings.norm });
-        }
         BlockDrive::new(METHOD, &self.settings, a, b, x)?.run::<BlockCgSteps>(x)
     }
 }

@@ -9,13 +9,14 @@ use std::time::Instant;
 use dolmen_core::scaling::scaled;
 use dolmen_core::{LinearOperator, MultiVector, Scalar, Snapshot, Vector, profile};
 
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::krylov::block_column::Column;
 use crate::krylov::powers::{Powers, column_norms, require_norm, scale_entries, scale_solution, vector_power};
 use crate::krylov::problem::{Problem, require_same};
 use crate::krylov::snapshot_state::Archive;
 use crate::krylov::stopping::{ResidualTests, StoppingTest, Votes};
 use crate::krylov::symmetry::{Needs, is_due, is_suspect, violation};
+use crate::norm::Norm;
 use crate::report::SolveReport;
 use crate::settings::Settings;
 use crate::stop_reason::StopReason;
@@ -56,6 +57,33 @@ pub(crate) struct BlockDrive<'s, 'a, T: Scalar> {
     has_taken_x: bool,
 }
 
+/// Refuses operands and settings of a rank.
+fn accept<T: Scalar>(
+    method: &'static str,
+    settings: &Settings<'_, T>,
+    a: &dyn LinearOperator<T>,
+    b: &MultiVector<T>,
+    x: &MultiVector<T>,
+) -> Result<()> {
+    settings.check(method)?;
+    if settings.norm != Norm::True && settings.preconditioner.is_some() {
+        return Err(Error::Norm { method, norm: settings.norm });
+    }
+    require_same(method, "operator", a.domain(), a.range())?;
+    require_same(method, "right-hand sides", a.range(), b.layout())?;
+    require_same(method, "initial guesses", a.domain(), x.layout())?;
+    for inner in [settings.preconditioner, settings.projection].into_iter().flatten() {
+        require_same(method, "preconditioner or projection", a.range(), inner.domain())?;
+        require_same(method, "preconditioner or projection", a.domain(), inner.range())?;
+    }
+    let [expected, found] = [b, x].map(|columns| (b.layout().global_len(), columns.columns() as u64));
+    if found == expected {
+        Ok(())
+    } else {
+        Err(dolmen_core::Error::Shape { operation: method, expected, found }.into())
+    }
+}
+
 impl<'s, 'a, T: Scalar> BlockDrive<'s, 'a, T> {
     pub(crate) fn new(
         method: &'static str,
@@ -64,20 +92,9 @@ impl<'s, 'a, T: Scalar> BlockDrive<'s, 'a, T> {
         b: &'s MultiVector<T>,
         x: &MultiVector<T>,
     ) -> Result<Self> {
-        settings.agree(method, b.comm())?;
-        require_same(method, "operator", a.domain(), a.range())?;
-        require_same(method, "right-hand sides", a.range(), b.layout())?;
-        require_same(method, "initial guesses", a.domain(), x.layout())?;
-        for inner in [settings.preconditioner, settings.projection].into_iter().flatten() {
-            require_same(method, "preconditioner or projection", a.range(), inner.domain())?;
-            require_same(method, "preconditioner or projection", a.domain(), inner.range())?;
-        }
+        settings.compare(method, b.comm());
+        b.comm().agree(accept(method, settings, a, b, x))?;
         let count = b.columns();
-        if x.columns() != count {
-            let shape = |columns| (b.layout().global_len(), columns as u64);
-            let (expected, found) = (shape(count), shape(x.columns()));
-            return Err(dolmen_core::Error::Shape { operation: method, expected, found }.into());
-        }
         let zeros = || MultiVector::zeros(b.layout(), count);
         let resumed = settings.resume.map(|snapshot| Powers::resumed(snapshot, count));
         let (powers, saved) = resumed.map_or_else(Default::default, |(powers, saved)| (powers, Some(saved)));
@@ -398,7 +415,8 @@ impl<'s, 'a, T: Scalar> BlockDrive<'s, 'a, T> {
     /// Returns the operator that should be Hermitian and is not.
     fn violation(&mut self) -> Result<Option<StopReason>> {
         let zero = Vector::zeros(self.b.layout());
-        let problem = Problem::square(self.method, self.settings, self.a, &zero, &zero)?;
+        let problem = Problem::square(self.method, self.settings, self.a, &zero, &zero);
+        problem.begin(Ok(()))?;
         let found = violation(&problem, Needs::Both)?;
         self.applications += problem.applications.get();
         self.preconditionings += problem.preconditionings.get();

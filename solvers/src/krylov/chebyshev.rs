@@ -69,24 +69,24 @@ impl<T: Scalar> Chebyshev<'_, T> {
     }
 
     fn iteration(&self, problem: &Problem<'_, T>) -> Result<ChebyshevState<T>> {
-        let steps = self.estimate_steps;
-        require_estimate_steps(problem.method, steps)?;
-        let is_given = self.bounds.is_some();
-        problem.compare("estimate_steps", &steps);
+        problem.compare("estimate_steps", &self.estimate_steps);
         problem.compare("bounds", &self.bounds);
-        let (bounds, refused) = match self.bounds {
-            Some(bounds) => {
-                require_bounds(problem.method, bounds)?;
-                (bounds, None)
-            }
-            None => match estimate(problem, steps)? {
-                Ok([smallest, _]) if smallest <= 0.0 => ([1.0; 2], Some(StopReason::IndefiniteOperator)),
-                Ok([smallest, largest]) => ([smallest, MARGIN * largest], None),
-                Err(reason) => ([1.0; 2], Some(end(reason))),
-            },
-        };
+        problem.require(require_estimate_steps(problem.method, self.estimate_steps));
+        if let Some(bounds) = self.bounds {
+            problem.require(require_bounds(problem.method, bounds));
+        }
         let [z, d, image] = std::array::from_fn(|_| problem.zeros());
-        Ok(ChebyshevState { z, d, image, bounds, is_given, refused, rho: 0.0 })
+        let is_given = self.bounds.is_some();
+        Ok(ChebyshevState {
+            z,
+            d,
+            image,
+            bounds: self.bounds.unwrap_or([1.0; 2]),
+            is_given,
+            steps: (!is_given).then_some(self.estimate_steps),
+            refused: None,
+            rho: 0.0,
+        })
     }
 }
 
@@ -99,6 +99,8 @@ struct ChebyshevState<T> {
     bounds: [f64; 2],
     /// True if the user gave the bounds, in units of the user's system.
     is_given: bool,
+    /// Steps for the estimate of the bounds, as long as it is to be made.
+    steps: Option<usize>,
     /// Reason for which there are no bounds.
     refused: Option<StopReason>,
     rho: f64,
@@ -116,6 +118,15 @@ fn end(reason: NoSpectrum) -> StopReason {
 }
 
 impl<T: Scalar> ChebyshevState<T> {
+    fn estimate_bounds(&mut self, problem: &Problem<'_, T>, steps: usize) -> Result<()> {
+        match estimate(problem, steps)? {
+            Ok([smallest, _]) if smallest <= 0.0 => self.refused = Some(StopReason::IndefiniteOperator),
+            Ok([smallest, largest]) => self.bounds = [smallest, MARGIN * largest],
+            Err(reason) => self.refused = Some(end(reason)),
+        }
+        Ok(())
+    }
+
     /// Middle and half width of the interval. One point is widened, to divide by.
     fn interval(&self, problem: &Problem<'_, T>) -> (f64, f64) {
         let power = if self.is_given { problem.product_power() } else { 0 };
@@ -129,6 +140,9 @@ impl<T: Scalar> Iteration<T> for ChebyshevState<T> {
     const NEEDS: Needs = Needs::Both;
 
     fn start(&mut self, problem: &Problem<'_, T>, r: &Vector<T>) -> Result<()> {
+        if let Some(steps) = self.steps.take() {
+            self.estimate_bounds(problem, steps)?;
+        }
         problem.precondition(r, &mut self.z)?;
         if self.is_given {
             problem.assume_operator_preconditioned(self.bounds[1]);
@@ -155,6 +169,8 @@ impl<T: Scalar> Iteration<T> for ChebyshevState<T> {
     }
 
     fn archive(&mut self, archive: &mut Archive<'_, T>) {
+        // A snapshot has the bounds.
+        self.steps = None;
         archive.vector("d", &mut self.d);
         archive.real("rho", &mut self.rho);
         archive.reals("bounds", &mut self.bounds);

@@ -27,8 +27,8 @@ square_solver! {
 
 impl<T: Scalar> Fgmres<'_, T> {
     fn iteration(&self, problem: &Problem<'_, T>) -> Result<FgmresState<T>> {
-        problem.require_true_norm()?;
-        let cycle = cycle(problem, self.restart)?;
+        problem.require_true_norm();
+        let cycle = cycle(problem, self.restart);
         Ok(FgmresState { arnoldi: Arnoldi::new(problem, cycle), preconditioned: Vec::new() })
     }
 }

@@ -18,7 +18,7 @@ use dolmen_core::{LinearOperator, Scalar, Vector};
 use crate::error::{Error, Result};
 use crate::krylov::arnoldi::{Arnoldi, Expansion};
 use crate::krylov::method::{Estimate, Iteration, Step};
-use crate::krylov::problem::{Problem, require_same};
+use crate::krylov::problem::Problem;
 use crate::krylov::snapshot_state::Archive;
 use crate::krylov::solver::square_solver;
 use crate::norm::Norm;
@@ -87,9 +87,10 @@ impl<'a, T: Scalar> Gmres<'a, T> {
     }
 
     fn iteration(&self, problem: &Problem<'_, T>) -> Result<GmresState<'a, T>> {
+        problem.compare("side", &self.side);
         if let Some(right) = self.right {
-            require_same(problem.method, "preconditioner from the right", problem.a.domain(), right.domain())?;
-            require_same(problem.method, "preconditioner from the right", problem.a.domain(), right.range())?;
+            problem.require_same("preconditioner from the right", problem.a.domain(), right.domain());
+            problem.require_same("preconditioner from the right", problem.a.domain(), right.range());
         }
         let supported = match (self.side, problem.norm) {
             (_, Norm::True) | (Side::Left, Norm::Preconditioned) => true,
@@ -97,10 +98,9 @@ impl<'a, T: Scalar> Gmres<'a, T> {
             (_, Norm::Natural) => false,
         };
         if !supported {
-            return Err(Error::Norm { method: problem.method, norm: problem.norm });
+            problem.require(Err(Error::Norm { method: problem.method, norm: problem.norm }));
         }
-        problem.compare("side", &self.side);
-        let cycle = cycle(problem, self.restart)?;
+        let cycle = cycle(problem, self.restart);
         let right = self.right.map(|right| (right, problem.zeros()));
         Ok(GmresState { arnoldi: Arnoldi::new(problem, cycle), side: self.side, right, z: problem.zeros(), ratio: 1.0 })
     }
@@ -112,11 +112,11 @@ pub(crate) fn require_restart(method: &'static str, restart: usize) -> Result<()
 }
 
 /// Steps of a cycle of at most `restart`.
-pub(crate) fn cycle<T: Scalar>(problem: &Problem<'_, T>, restart: usize) -> Result<usize> {
-    require_restart(problem.method, restart)?;
+pub(crate) fn cycle<T: Scalar>(problem: &Problem<'_, T>, restart: usize) -> usize {
     problem.compare("restart", &restart);
+    problem.require(require_restart(problem.method, restart));
     let rows = usize::try_from(problem.a.domain().global_len()).unwrap_or(usize::MAX);
-    Ok(restart.min(rows).max(1))
+    restart.min(rows).max(1)
 }
 
 struct GmresState<'a, T: Scalar> {

@@ -42,10 +42,10 @@ pub(crate) fn require_shadow_dimension(method: &'static str, s: usize) -> Result
 
 impl<T: Scalar> Idr<'_, T> {
     fn iteration(&self, problem: &Problem<'_, T>) -> Result<IdrState<T>> {
-        problem.require_true_norm()?;
+        problem.require_true_norm();
         let s = self.shadow_dimension;
-        require_shadow_dimension(problem.method, s)?;
         problem.compare("shadow_dimension", &s);
+        problem.require(require_shadow_dimension(problem.method, s));
         let vectors = || -> Vec<Vector<T>> { (0..s).map(|_| problem.zeros()).collect() };
         let mut shadow = vectors();
         let random = Philox::new(SEED);

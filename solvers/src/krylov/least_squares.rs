@@ -63,8 +63,8 @@ macro_rules! least_squares_solver {
                     a,
                     b,
                     x,
-                )?;
-                let iteration = self.iteration(&problem)?;
+                );
+                let iteration = problem.begin(self.iteration(&problem))?;
                 crate::krylov::driver::drive(problem, &self.settings, iteration, x)
             }
         }

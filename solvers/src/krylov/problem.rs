@@ -8,7 +8,7 @@ use std::time::Instant;
 
 use dolmen_core::scaling::scaled;
 use dolmen_core::{
-    AdjointOperator, LinearOperator, Real, Reduction, Scalar, Snapshot, Vector, dots, profile, update_dots,
+    AdjointOperator, Layout, LinearOperator, Real, Reduction, Scalar, Snapshot, Vector, dots, profile, update_dots,
 };
 
 use crate::error::{Error, Result};
@@ -44,6 +44,8 @@ pub(crate) struct Problem<'s, T: Scalar> {
     pub(crate) votes: Votes,
     /// Takes projections, which do not work in place, and adjoints before they are preconditioned.
     scratch: RefCell<Vector<T>>,
+    /// Error of this rank, until the ranks agree on it.
+    refused: Cell<Option<Error>>,
 }
 
 /// The operators of a least-squares problem once more, with their adjoints.
@@ -53,26 +55,30 @@ struct Adjoints<'s, T> {
 }
 
 impl<'s, T: Scalar> Problem<'s, T> {
-    /// For a square system.
+    /// For a square system. No communication: what is refused is noted, until the ranks agree on it by
+    /// [`Problem::begin`].
     pub(crate) fn square<'a: 's>(
         method: &'static str,
         settings: &Settings<'a, T>,
         a: &'s dyn LinearOperator<T>,
         b: &'s Vector<T>,
         x: &Vector<T>,
-    ) -> Result<Problem<'s, T>> {
-        settings.agree(method, b.comm())?;
-        require_same(method, "operator", a.domain(), a.range())?;
-        require_same(method, "right-hand side", a.range(), b.layout())?;
-        require_same(method, "initial guess", a.domain(), x.layout())?;
+    ) -> Problem<'s, T> {
+        settings.compare(method, b.comm());
+        let problem = Problem::new(method, settings, a, b, settings.preconditioner);
+        problem.require(settings.check(method));
+        problem.require_same("operator", a.domain(), a.range());
+        problem.require_same("right-hand side", a.range(), b.layout());
+        problem.require_same("initial guess", a.domain(), x.layout());
         for inner in [settings.preconditioner, settings.projection].into_iter().flatten() {
-            require_same(method, "preconditioner or projection", a.range(), inner.domain())?;
-            require_same(method, "preconditioner or projection", a.domain(), inner.range())?;
+            problem.require_same("preconditioner or projection", a.range(), inner.domain());
+            problem.require_same("preconditioner or projection", a.domain(), inner.range());
         }
-        Ok(Problem::new(method, settings, a, b, settings.preconditioner))
+        problem
     }
 
-    /// For a least-squares problem, preconditioned from the right: `A M y = b`, `x = M y`.
+    /// For a least-squares problem, preconditioned from the right: `A M y = b`, `x = M y`. No communication, as
+    /// [`Problem::square`].
     pub(crate) fn least_squares<'a: 's>(
         method: &'static str,
         settings: &Settings<'a, T>,
@@ -80,24 +86,45 @@ impl<'s, T: Scalar> Problem<'s, T> {
         a: &'s dyn AdjointOperator<T>,
         b: &'s Vector<T>,
         x: &Vector<T>,
-    ) -> Result<Problem<'s, T>> {
-        settings.agree(method, b.comm())?;
+    ) -> Problem<'s, T> {
+        settings.compare(method, b.comm());
+        let forward = preconditioner.map(|m| m as &dyn LinearOperator<T>);
+        let adjoint = Some(Adjoints { a, preconditioner });
+        let problem = Problem { adjoint, ..Problem::new(method, settings, a, b, forward) };
+        problem.require(settings.check(method));
         let refused = [
             ("preconditioner", settings.preconditioner.is_some()),
             ("projection", settings.projection.is_some()),
             ("norm", settings.norm != Norm::True),
         ];
-        if let Some((setting, _)) = refused.into_iter().find(|(_, given)| *given) {
-            return Err(Error::NotForLeastSquares { method, setting });
+        for (setting, _) in refused.into_iter().filter(|(_, given)| *given) {
+            problem.require(Err(Error::NotForLeastSquares { method, setting }));
         }
-        require_same(method, "right-hand side", a.range(), b.layout())?;
-        require_same(method, "initial guess", a.domain(), x.layout())?;
+        problem.require_same("right-hand side", a.range(), b.layout());
+        problem.require_same("initial guess", a.domain(), x.layout());
         if let Some(m) = preconditioner {
-            require_same(method, "preconditioner", a.domain(), m.domain())?;
-            require_same(method, "preconditioner", a.domain(), m.range())?;
+            problem.require_same("preconditioner", a.domain(), m.domain());
+            problem.require_same("preconditioner", a.domain(), m.range());
         }
-        let forward = preconditioner.map(|m| m as &dyn LinearOperator<T>);
-        Ok(Problem { adjoint: Some(Adjoints { a, preconditioner }), ..Problem::new(method, settings, a, b, forward) })
+        problem
+    }
+
+    /// Notes what this rank refuses; the first is told.
+    pub(crate) fn require(&self, accepted: Result<()>) {
+        let first = self.refused.take().or(accepted.err());
+        self.refused.set(first);
+    }
+
+    pub(crate) fn require_same(&self, what: &'static str, expected: &Layout, found: &Layout) {
+        self.require(require_same(self.method, what, expected, found));
+    }
+
+    /// Lets the ranks agree on what they refuse, before the first sum and product.
+    ///
+    /// # Collective
+    /// One reduction, in which the settings are compared.
+    pub(crate) fn begin<V>(&self, prepared: Result<V>) -> Result<V> {
+        self.b.comm().agree(self.refused.take().map_or(prepared, Err))
     }
 
     fn new<'a: 's>(
@@ -127,6 +154,7 @@ impl<'s, T: Scalar> Problem<'s, T> {
             target: Cell::new(0.0),
             votes: Votes::new(settings, b.comm()),
             scratch: RefCell::new(Vector::zeros(a.domain())),
+            refused: Cell::default(),
         };
         problem.scale_rhs(rhs.first().copied().unwrap_or(0));
         problem
@@ -213,11 +241,10 @@ impl<'s, T: Scalar> Problem<'s, T> {
 
     /// Refuses other norms than the true one, for methods that know no other. Without a
     /// preconditioner all are the same.
-    pub(crate) fn require_true_norm(&self) -> Result<()> {
-        if self.norm == Norm::True || !self.is_preconditioned() {
-            return Ok(());
+    pub(crate) fn require_true_norm(&self) {
+        if self.norm != Norm::True && self.is_preconditioned() {
+            self.require(Err(Error::Norm { method: self.method, norm: self.norm }));
         }
-        Err(Error::Norm { method: self.method, norm: self.norm })
     }
 
     pub(crate) fn is_preconditioned(&self) -> bool {

@@ -37,7 +37,7 @@ impl<T: Scalar> Richardson<'_, T> {
     fn iteration(&self, problem: &Problem<'_, T>) -> Result<RichardsonState<T>> {
         let omega = self.damping;
         problem.compare("damping", &omega);
-        require_damping(problem.method, omega)?;
+        problem.require(require_damping(problem.method, omega));
         Ok(RichardsonState { z: problem.zeros(), image: problem.zeros(), omega })
     }
 }

@@ -126,8 +126,8 @@ macro_rules! square_solver {
                 b: &dolmen_core::Vector<T>,
                 x: &mut dolmen_core::Vector<T>,
             ) -> crate::error::Result<crate::report::SolveReport> {
-                let problem = crate::krylov::problem::Problem::square($name, &self.settings, a, b, x)?;
-                let iteration = self.iteration(&problem)?;
+                let problem = crate::krylov::problem::Problem::square($name, &self.settings, a, b, x);
+                let iteration = problem.begin(self.iteration(&problem))?;
                 crate::krylov::driver::drive(problem, &self.settings, iteration, x)
             }
         }

@@ -37,7 +37,8 @@ pub fn estimate_spectrum<'s, T: Scalar>(
     let mut settings = Settings::new().reduction(reduction);
     settings.preconditioner = preconditioner;
     let zero = Vector::zeros(a.domain());
-    let problem = Problem::square(METHOD, &settings, a, &zero, &zero)?;
+    let problem = Problem::square(METHOD, &settings, a, &zero, &zero);
+    problem.begin(Ok(()))?;
     let ends = estimate(&problem, steps)?.map(|ends| ends.map(|end| scaled(end, problem.product_power())));
     ends.map_err(|reason| Error::NoSpectrum { method: METHOD, reason })
 }

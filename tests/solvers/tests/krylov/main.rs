@@ -63,6 +63,7 @@ fn main() -> ExitCode {
         case("indefinite_systems", &[1, 2], endings::indefinite_systems),
         case("names_and_refusals", &[1], endings::names_and_refusals),
         case("other_settings_on_a_rank", &[2, 3, 4], settings::other_settings_on_a_rank),
+        case("settings_out_of_range", &[1, 2, 3, 4], settings::settings_out_of_range),
         case("inconsistent_systems_f32", &[1, 3], causes::inconsistent::<f32>),
         case("inconsistent_systems_f64", &[1, 3], causes::inconsistent::<f64>),
         case("inconsistent_systems_c64", &[1, 3], causes::inconsistent::<Complex64>),

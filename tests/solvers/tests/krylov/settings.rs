@@ -1,7 +1,10 @@
 //! Ranks with other settings: an error on all of them before the first iteration, with what differs.
 
-use dolmen_core::{Layout, MultiVector, Reduction, Vector};
-use dolmen_solvers::{BlockCg, Error, Gmres, Method, Norm, Result, Settings, StopReason};
+use dolmen_core::{Identity, Layout, LinearOperator, MultiVector, Reduction, Vector};
+use dolmen_solvers::{
+    BlockCg, Chebyshev, Error, Fgmres, Gcr, Gmres, Idr, Method, MethodSettings, Norm, Result, Richardson, Settings, Solver,
+    StopReason,
+};
 use dolmen_tests::{Comm, TestResult};
 
 use crate::references::matrix;
@@ -57,8 +60,53 @@ pub(crate) fn other_settings_on_a_rank(comm: &Comm) -> TestResult {
     let block = BlockCg::new().max_iterations(if odd { 3 } else { 300 });
     differs(comm, block.solve(&a, &columns, &mut MultiVector::zeros(&layout, 2)), "max_iterations 3 (rank 1)")?;
     let mut x = Vector::zeros(&layout);
+    let values = ["gmres(restart=4)", "idr(shadow_dimension=2)", "chebyshev(estimate_steps=9)", "richardson(damping=0.5)"];
+    for value in values {
+        let settings: MethodSettings = value.parse()?;
+        let plain = MethodSettings::from(settings.method());
+        let solver = if odd { settings } else { plain }.solver(Settings::new())?;
+        let part = value.split(['(', '=']).nth(1).ok_or("no setting")?;
+        differs(comm, solver.solve(&a, &b, &mut Vector::zeros(&layout)), part)?;
+    }
     assert_eq!(restart(5)?.reason, StopReason::Converged);
     let report = Method::Cg.solver(Settings::new())?.solve(&a, &b, &mut x)?;
     assert_eq!(report.reason, StopReason::Converged);
+    Ok(())
+}
+
+/// A setting of a method that is out of range on one rank, or on all, is one error, and nothing waits.
+pub(crate) fn settings_out_of_range(comm: &Comm) -> TestResult {
+    let layout = Layout::uniform(comm, 50);
+    let a = matrix(&layout, &layout, |i| laplacian(i, &[50], 2.5))?;
+    let b = Vector::from_fn(&layout, |i| 1.0 + i as f64);
+    let solve = |solver: &dyn Solver<f64>| solver.solve(&a, &b, &mut Vector::zeros(&layout));
+    for alone in [true, false] {
+        let bad = !alone || comm.rank() == 1;
+        let count = usize::from(!bad);
+        let refused = [
+            ("restart", solve(&Gmres::new().restart(count))),
+            ("restart", solve(&Fgmres::new().restart(count))),
+            ("restart", solve(&Gcr::new().restart(count))),
+            ("shadow_dimension", solve(&Idr::new().shadow_dimension(count))),
+            ("estimate_steps", solve(&Chebyshev::new().estimate_steps(count))),
+            ("bounds", solve(&Chebyshev::new().bounds(if bad { -1.0 } else { 0.1 }, 4.0))),
+            ("damping", solve(&Richardson::new().damping(if bad { 0.0 } else { 0.5 }))),
+        ];
+        for (setting, result) in refused {
+            if alone && comm.size() > 1 {
+                differs(comm, result, setting)?;
+            } else if bad {
+                let error = result.err().ok_or(setting)?;
+                assert!(matches!(error.cause(), Error::Setting { .. }), "{setting}: {error}");
+            }
+        }
+    }
+    // What is not compared is agreed on: a preconditioner that does not fit on one rank.
+    let short = Layout::uniform(comm, 40);
+    let fits = Identity::new(&layout);
+    let other = Identity::new(&short);
+    let right: &dyn LinearOperator<f64> = if comm.rank() == 0 { &other } else { &fits };
+    let error = solve(&Gmres::new().split(right)).err().ok_or("a preconditioner of another size is refused")?;
+    assert!(matches!(error.cause(), Error::Layout { .. }), "{error}");
     Ok(())
 }
