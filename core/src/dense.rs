@@ -13,6 +13,8 @@
 //! | [`Lu`] | square | `P A = L U` |
 //! | [`Qr`] | no more columns than rows | `A = Q R`, least squares |
 //! | [`HermitianEigen`] | Hermitian | `A = V diag(w) V^H` |
+//! | [`GeneralizedEigen`] | Hermitian A, Hermitian positive definite B | `A V = B V diag(w)` |
+//! | [`Schur`] | square, complex | `A = Q T Q^H`, eigenvalues of any matrix |
 //! | [`Svd`] | any | `A = U diag(s) V^H`, least squares of least norm |
 //! | [`BandedCholesky`] | Hermitian positive definite, [banded](HermitianBanded) | `A = L L^H` |
 //!
@@ -26,8 +28,10 @@ mod banded;
 mod batch;
 mod cholesky;
 mod eigen;
+mod generalized;
 mod lu;
 mod qr;
+mod schur;
 pub mod small;
 mod svd;
 
@@ -41,8 +45,10 @@ pub use banded::{BandedCholesky, HermitianBanded};
 pub use batch::{BatchedCholesky, BatchedLu, SmallBlocks};
 pub use cholesky::Cholesky;
 pub use eigen::HermitianEigen;
+pub use generalized::GeneralizedEigen;
 pub use lu::Lu;
 pub use qr::Qr;
+pub use schur::Schur;
 pub use svd::Svd;
 
 /// Returns the entries of a matrix column by column, if LAPACK can count and factor them.

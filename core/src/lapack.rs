@@ -11,11 +11,13 @@ extern crate lapack_src as _;
 
 mod ffi;
 mod routines;
+mod schur;
 
 use crate::blas::MAX_DIMENSION;
 use crate::error::{Error, Result};
 
 pub(crate) use routines::{Info, Lapack};
+pub(crate) use schur::{gees, trsen};
 
 /// Words of a workspace that 32-bit integers can count, less what is added against rounding.
 const LONGEST_WORKSPACE: u64 = MAX_DIMENSION - (1 << 10);

@@ -135,6 +135,30 @@ pub enum Error {
         /// Fault, in words.
         reason: NoSpectrum,
     },
+    /// A problem with fewer eigenvalues or singular values than were asked for.
+    #[error("{method}: {wanted} values are asked for, and the problem has {found}; ask for at most as many")]
+    FewEigenvalues {
+        /// The method.
+        method: &'static str,
+        /// Number that was asked for.
+        wanted: usize,
+        /// Number that there is; infinite ones are none.
+        found: usize,
+    },
+    /// Eigenvalues inside of the spectrum, of a method that finds the ends.
+    #[error("{method} finds the smallest or the largest eigenvalues, not those {which}; use Lanczos with shift_invert")]
+    NotAnEnd {
+        /// The method.
+        method: &'static str,
+        /// The part of the spectrum that was asked for, in words.
+        which: String,
+    },
+    /// A mass matrix with a direction of negative energy, `x* M x < 0`.
+    #[error("{method}: the mass matrix is not positive semidefinite (x* M x < 0); check its signs")]
+    MassNotPositive {
+        /// The method.
+        method: &'static str,
+    },
     /// A factorization without pivoting that lost too many digits.
     #[error("{method}: solves have a backward error of {error:.1e}, because {method} does not pivot; use lu")]
     Unstable {
@@ -267,6 +291,9 @@ dolmen_core::shared_error!(Error {
     NoDiagonal { method },
     Singular { method, condition },
     NoSpectrum { method, reason },
+    FewEigenvalues { method, wanted, found },
+    NotAnEnd { method, which },
+    MassNotPositive { method },
     Unstable { method, error },
     OutOfMemory { method },
     OutOfRange { method, what, exponent, scalar },

@@ -18,6 +18,7 @@ mod advice;
 mod analysis;
 mod automatic;
 mod choice;
+mod eigen;
 mod error;
 mod krylov;
 mod monitor;
@@ -34,6 +35,10 @@ pub use automatic::{Attempt, Automatic, Solution};
 pub use choice::{
     Factorization, Key, LocalKind, LocalSettings, Method, MethodSettings, PreconditionerKind, PreconditionerSettings,
     SolverChoice,
+};
+pub use eigen::{
+    AutomaticEigen, EigenReport, EigenSolution, Eigenpairs, GeneralEigenpairs, GolubKahan, KrylovSchur, Lanczos,
+    Lobpcg, Region, SingularTriplets, Which,
 };
 pub use error::{Defect, Error, LevelFault, NoSpectrum, Result};
 pub use krylov::bicgstab::BiCgStab;

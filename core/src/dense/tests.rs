@@ -129,6 +129,58 @@ fn band<T: Scalar>() {
     }
 }
 
+fn generalized<T: Scalar>(n: usize) {
+    let half = random::<T>(n, n, 5);
+    let a = Array2::from_shape_fn((n, n), |(i, j)| half[(i, j)] + half[(j, i)].conj());
+    let b = definite::<T>(n);
+    let eigen = GeneralizedEigen::factor(a.view(), b.view()).unwrap();
+    let vectors = eigen.vectors();
+    close(&product(&adjoint(&vectors), &product(&b, &vectors)), &unit(n));
+    let values: Vec<T> = eigen.values().iter().map(|&value| T::from_real(value)).collect();
+    assert!(eigen.values().windows(2).all(|pair| pair[0] <= pair[1]));
+    let scaled = product(&b, &Array2::from_shape_fn((n, n), |(i, j)| vectors[(i, j)] * values[j]));
+    close(&product(&a, &vectors), &scaled);
+}
+
+#[test]
+fn eigenvalues_of_two_matrices() {
+    for n in [0, 1, 7] {
+        generalized::<f32>(n);
+        generalized::<f64>(n);
+        generalized::<Complex32>(n);
+        generalized::<Complex64>(n);
+    }
+    let refused =
+        GeneralizedEigen::factor(array![[1.0, 0.0], [0.0, 1.0]].view(), array![[1.0, 2.0], [2.0, 1.0]].view());
+    assert!(matches!(refused, Err(Error::NotPositiveDefinite { row: 1, .. })), "{refused:?}");
+    let refused = GeneralizedEigen::factor(array![[1.0]].view(), unit::<f64>(2).view());
+    assert!(matches!(refused, Err(Error::Shape { .. })), "{refused:?}");
+}
+
+#[test]
+fn schur_forms() {
+    let a = random::<Complex64>(9, 9, 6);
+    let mut schur = Schur::factor(a.view()).unwrap();
+    let chosen: Vec<bool> = schur.values().iter().map(|value| value.re > 0.0).collect();
+    let count = chosen.iter().filter(|chosen| **chosen).count();
+    assert!(count > 0 && count < 9);
+    for reordered in [false, true] {
+        if reordered {
+            schur.bring_to_top(&chosen);
+            assert!(schur.values().iter().enumerate().all(|(i, value)| (value.re > 0.0) == (i < count)));
+        }
+        let (q, t) = (schur.q(), schur.t());
+        close(&product(&q, &adjoint(&q)), &unit(9));
+        close(&product(&product(&q, &t), &adjoint(&q)), &a);
+        for (place, &value) in schur.values().iter().enumerate() {
+            let vector = matrix(9, 1, schur.vector(place));
+            let image = product(&a, &vector);
+            close(&image, &vector.mapv(|x| x * value));
+        }
+    }
+    assert!(Schur::factor(Array2::from_elem((0, 0), Complex64::ZERO).view()).unwrap().values().is_empty());
+}
+
 fn batches<T: Scalar>() {
     for n in 1..7 {
         let count = 5;

@@ -45,7 +45,7 @@ fn array<E: bytemuck::Zeroable + Clone>(len: c_int) -> Vec<E> {
 
 macro_rules! lapack {
     ($t:ty, $real:ty, $geqrf:ident, $ungqr:ident, $trtrs:ident, $potrf:ident, $potrs:ident, $getrf:ident,
-     $getrs:ident, $heevd:ident, $gesdd:ident, $pbtrf:ident, $pbtrs:ident $(, $rwork:ident, $lrwork:ident)?) => {
+     $getrs:ident, $heevd:ident, $hegvd:ident, $gesdd:ident, $pbtrf:ident, $pbtrs:ident $(, $rwork:ident, $lrwork:ident)?) => {
         unsafe extern "C" {
             fn $geqrf(
                 m: *const c_int, n: *const c_int, a: *mut $t, lda: *const c_int, tau: *mut $t,
@@ -75,6 +75,11 @@ macro_rules! lapack {
                 jobz: *const c_char, uplo: *const c_char, n: *const c_int, a: *mut $t, lda: *const c_int,
                 w: *mut $real, work: *mut $t, lwork: *const c_int, $($rwork: *mut $real, $lrwork: *const c_int,)?
                 iwork: *mut c_int, liwork: *const c_int, info: *mut c_int,
+            );
+            fn $hegvd(
+                itype: *const c_int, jobz: *const c_char, uplo: *const c_char, n: *const c_int, a: *mut $t,
+                lda: *const c_int, b: *mut $t, ldb: *const c_int, w: *mut $real, work: *mut $t, lwork: *const c_int,
+                $($rwork: *mut $real, $lrwork: *const c_int,)? iwork: *mut c_int, liwork: *const c_int, info: *mut c_int,
             );
             fn $gesdd(
                 jobz: *const c_char, m: *const c_int, n: *const c_int, a: *mut $t, lda: *const c_int, s: *mut $real,
@@ -187,6 +192,32 @@ macro_rules! lapack {
                 outcome(info).map(|()| values.into_iter().map(f64::from).collect())
             }
 
+            fn hegvd(n: usize, a: &mut [$t], b: &mut [$t]) -> Result<Vec<f64>, Info> {
+                assert!(n > 0 && a.len() == n * n && b.len() == n * n, "invariant: arrays fit the shape");
+                let mut values: Vec<$real> = vec![0.0; n];
+                let (n, mut info) = (int(n), 0);
+                let (a, b, w) = (a.as_mut_ptr(), b.as_mut_ptr(), values.as_mut_ptr());
+                // The first call asks for the lengths of the workspaces.
+                let (mut work, mut lwork) = (vec![<$t>::ZERO], -1);
+                let (mut iwork, mut liwork) = (vec![0], -1);
+                $(let (mut $rwork, mut $lrwork): (Vec<$real>, c_int) = (vec![0.0], -1);)?
+                for _ in 0..2 {
+                    // SAFETY: lengths checked above; the workspaces are as long as said.
+                    unsafe {
+                        $hegvd(
+                            &1, VECTORS, LOWER, &n, a, &n, b, &n, w, work.as_mut_ptr(), &lwork,
+                            $($rwork.as_mut_ptr(), &$lrwork,)? iwork.as_mut_ptr(), &liwork, &mut info,
+                        );
+                    }
+                    if lwork < 0 {
+                        (lwork, liwork) = (asked(work[0]), iwork[0].max(1));
+                        $($lrwork = asked($rwork[0]); $rwork = array($lrwork);)?
+                        (work, iwork) = (array(lwork), array(liwork));
+                    }
+                }
+                outcome(info).map(|()| values.into_iter().map(f64::from).collect())
+            }
+
             fn gesdd([m, n]: [usize; 2], a: &mut [$t], u: &mut [$t], vt: &mut [$t]) -> Result<Vec<f64>, Info> {
                 let k = m.min(n);
                 let fits = a.len() == m * n && u.len() == m * k && vt.len() == k * n;
@@ -236,10 +267,10 @@ macro_rules! lapack {
 mod routines {
     use super::*;
 
-    lapack!(f32, f32, sgeqrf_, sorgqr_, strtrs_, spotrf_, spotrs_, sgetrf_, sgetrs_, ssyevd_, sgesdd_, spbtrf_, spbtrs_);
-    lapack!(f64, f64, dgeqrf_, dorgqr_, dtrtrs_, dpotrf_, dpotrs_, dgetrf_, dgetrs_, dsyevd_, dgesdd_, dpbtrf_, dpbtrs_);
-    lapack!(Complex32, f32, cgeqrf_, cungqr_, ctrtrs_, cpotrf_, cpotrs_, cgetrf_, cgetrs_, cheevd_, cgesdd_, cpbtrf_, cpbtrs_, rwork, lrwork);
-    lapack!(Complex64, f64, zgeqrf_, zungqr_, ztrtrs_, zpotrf_, zpotrs_, zgetrf_, zgetrs_, zheevd_, zgesdd_, zpbtrf_, zpbtrs_, rwork, lrwork);
+    lapack!(f32, f32, sgeqrf_, sorgqr_, strtrs_, spotrf_, spotrs_, sgetrf_, sgetrs_, ssyevd_, ssygvd_, sgesdd_, spbtrf_, spbtrs_);
+    lapack!(f64, f64, dgeqrf_, dorgqr_, dtrtrs_, dpotrf_, dpotrs_, dgetrf_, dgetrs_, dsyevd_, dsygvd_, dgesdd_, dpbtrf_, dpbtrs_);
+    lapack!(Complex32, f32, cgeqrf_, cungqr_, ctrtrs_, cpotrf_, cpotrs_, cgetrf_, cgetrs_, cheevd_, chegvd_, cgesdd_, cpbtrf_, cpbtrs_, rwork, lrwork);
+    lapack!(Complex64, f64, zgeqrf_, zungqr_, ztrtrs_, zpotrf_, zpotrs_, zgetrf_, zgetrs_, zheevd_, zhegvd_, zgesdd_, zpbtrf_, zpbtrs_, rwork, lrwork);
 }
 
 #[cfg(test)]

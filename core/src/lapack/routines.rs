@@ -33,6 +33,11 @@ pub trait Lapack: Sized {
     /// Computes the eigenvalues, ascending, of a Hermitian matrix; its eigenvectors take its place.
     fn heevd(n: usize, a: &mut [Self]) -> Result<Vec<f64>, Info>;
 
+    /// Computes the eigenvalues, ascending, of `A x = w B x` for a Hermitian `a` and a Hermitian positive definite `b`, which
+    /// is destroyed; eigenvectors with `x^H B x = 1` take the place of `a`. An `info` above `n` says that the pivot
+    /// `info - n` of `b` is not positive.
+    fn hegvd(n: usize, a: &mut [Self], b: &mut [Self]) -> Result<Vec<f64>, Info>;
+
     /// The singular values, descending, and vectors of `a` of `m` by `n`, which is destroyed: `u` of `m`
     /// by `k`, `vt` of `k` by `n`, `k = min(m, n)`.
     fn gesdd(shape: [usize; 2], a: &mut [Self], u: &mut [Self], vt: &mut [Self]) -> Result<Vec<f64>, Info>;

@@ -56,14 +56,8 @@ macro_rules! least_squares_solver {
                 b: &dolmen_core::Vector<T>,
                 x: &mut dolmen_core::Vector<T>,
             ) -> crate::error::Result<crate::report::SolveReport> {
-                let problem = crate::krylov::problem::Problem::least_squares(
-                    $name,
-                    &self.settings,
-                    self.preconditioner,
-                    a,
-                    b,
-                    x,
-                );
+                let problem =
+                    crate::krylov::problem::Problem::least_squares($name, &self.settings, self.preconditioner, a, b, x);
                 let iteration = problem.begin(self.iteration(&problem))?;
                 crate::krylov::driver::drive(problem, &self.settings, iteration, x)
             }

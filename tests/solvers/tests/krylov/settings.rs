@@ -2,8 +2,8 @@
 
 use dolmen_core::{Identity, Layout, LinearOperator, MultiVector, Reduction, Vector};
 use dolmen_solvers::{
-    BlockCg, Chebyshev, Error, Fgmres, Gcr, Gmres, Idr, Method, MethodSettings, Norm, Result, Richardson, Settings, Solver,
-    StopReason,
+    BlockCg, Chebyshev, Error, Fgmres, Gcr, Gmres, Idr, Method, MethodSettings, Norm, Result, Richardson, Settings,
+    Solver, StopReason,
 };
 use dolmen_tests::{Comm, TestResult};
 
@@ -60,7 +60,8 @@ pub(crate) fn other_settings_on_a_rank(comm: &Comm) -> TestResult {
     let block = BlockCg::new().max_iterations(if odd { 3 } else { 300 });
     differs(comm, block.solve(&a, &columns, &mut MultiVector::zeros(&layout, 2)), "max_iterations 3 (rank 1)")?;
     let mut x = Vector::zeros(&layout);
-    let values = ["gmres(restart=4)", "idr(shadow_dimension=2)", "chebyshev(estimate_steps=9)", "richardson(damping=0.5)"];
+    let values =
+        ["gmres(restart=4)", "idr(shadow_dimension=2)", "chebyshev(estimate_steps=9)", "richardson(damping=0.5)"];
     for value in values {
         let settings: MethodSettings = value.parse()?;
         let plain = MethodSettings::from(settings.method());

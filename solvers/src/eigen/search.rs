@@ -1,0 +1,213 @@
+//! The search for wanted values by a process that expands and restarts a basis: when to restart, when to lock, when to
+//! take the second look that [`lanczos`](super::lanczos) tells of, and when to stop.
+
+use dolmen_core::{Comm, Scalar, Snapshot};
+
+use crate::eigen::which::Which;
+use crate::error::{Error, Result};
+use crate::krylov::snapshot_state::Archive;
+use crate::krylov::stopping::{ResidualTests, StoppingTest, Votes};
+use crate::settings::Settings;
+use crate::stop_reason::StopReason;
+
+/// Share of the tolerance at which a pair counts as converged by its estimate: what is found after it is orthogonal to
+/// it, and so has a part of its residual too.
+const MARGIN: f64 = 0.1;
+
+/// Approximations that the basis of a process holds.
+#[derive(Default)]
+pub(super) struct Ritz {
+    /// Values of the transformed operator; those that are locked come first.
+    pub(super) values: Vec<f64>,
+    /// Lengths of their residuals.
+    pub(super) residuals: Vec<f64>,
+    /// Residuals of this size are rounding errors.
+    pub(super) noise: f64,
+    /// Values that are locked.
+    pub(super) locked: usize,
+    /// True if no vector is beside the basis.
+    pub(super) complete: bool,
+}
+
+/// A process that expands a basis.
+pub(super) trait Process<T: Scalar> {
+    /// Takes a random vector as the next one; with an empty basis also what it needs to know of the operator.
+    fn begin(&mut self) -> Result<()>;
+
+    /// Adds vectors until the basis is full, and finds the values in it.
+    fn expand(&mut self) -> Result<()>;
+
+    /// Finds the values in the basis.
+    fn decompose(&mut self) -> Result<()>;
+
+    fn ritz(&self) -> &Ritz;
+
+    /// Keeps approximations; what follows is coupled to them.
+    fn keep(&mut self, places: &[usize]) -> Result<()>;
+
+    /// Keeps approximations, which are exact enough to be left alone.
+    fn lock(&mut self, places: &[usize]) -> Result<()>;
+
+    /// Returns the wanted value that belongs to one of the transformed operator.
+    fn value(&self, theta: f64) -> f64 {
+        theta
+    }
+
+    /// Returns what a relative residual has to be multiplied with for that of the wanted value.
+    fn magnification(&self, theta: f64) -> f64 {
+        let _ = theta;
+        1.0
+    }
+
+    /// Returns by how much one value of the transformed operator is wanted more than another.
+    fn lead(&self, which: Which, a: f64, b: f64) -> f64 {
+        which.lead(a, b)
+    }
+
+    /// Names all of the state between a restart and the steps after it.
+    fn archive(&mut self, archive: &mut Archive<'_, T>);
+}
+
+/// A search under way.
+pub(super) struct Search<'s, 'a, T: Scalar> {
+    pub(super) method: &'static str,
+    pub(super) count: usize,
+    pub(super) which: Which,
+    pub(super) comm: &'s Comm,
+    pub(super) settings: &'s Settings<'a, T>,
+    pub(super) stopping: StoppingTest<'s, 'a, T>,
+    votes: Votes,
+}
+
+/// Verdict on what the basis holds.
+enum Finding {
+    /// Not all of the wanted values are converged.
+    Open,
+    /// They are, but other copies of them may be missing.
+    Converged,
+    /// A second look has found nothing better.
+    Confirmed,
+}
+
+impl<'s, 'a, T: Scalar> Search<'s, 'a, T> {
+    pub(super) fn new(
+        method: &'static str,
+        count: usize,
+        which: Which,
+        comm: &'s Comm,
+        settings: &'s Settings<'a, T>,
+    ) -> Self {
+        let (stopping, votes) = (StoppingTest::new(settings), Votes::new(settings, comm));
+        Search { method, count, which, comm, settings, stopping, votes }
+    }
+
+    /// Searches until all wanted values are found, or there is another reason to stop.
+    ///
+    /// # Collective
+    pub(super) fn run(&mut self, process: &mut impl Process<T>) -> Result<StopReason> {
+        match self.settings.resume {
+            Some(snapshot) => {
+                let mut archive = Archive::load(snapshot, self.method);
+                self.archive(process, &mut archive);
+                archive.agree(self.comm)?;
+            }
+            None => process.begin()?,
+        }
+        loop {
+            if let Some(reason) = self.verdict() {
+                process.decompose()?;
+                return Ok(reason);
+            }
+            self.votes.forget();
+            process.expand()?;
+            let order = self.order(process);
+            if order.len() < self.count {
+                return Err(Error::FewEigenvalues { method: self.method, wanted: self.count, found: order.len() });
+            }
+            self.stopping.iterations += 1;
+            self.tell(process, &order)?;
+            match self.judge(process, &order) {
+                Finding::Confirmed => return Ok(StopReason::Converged),
+                Finding::Converged => {
+                    process.lock(&order[..self.count])?;
+                    process.begin()?;
+                }
+                Finding::Open => self.restart(process, &order)?,
+            }
+            self.hand_out(process)?;
+        }
+    }
+
+    /// Returns the places of the values in the basis, most wanted first.
+    pub(super) fn order(&self, process: &impl Process<T>) -> Vec<usize> {
+        let values: Vec<f64> = process.ritz().values.iter().map(|&theta| process.value(theta)).collect();
+        self.which.order(&values)
+    }
+
+    fn is_converged(&self, process: &impl Process<T>, place: usize) -> bool {
+        let ritz = process.ritz();
+        let (theta, residual) = (ritz.values[place], ritz.residuals[place]);
+        let bound = MARGIN * self.settings.rtol * theta.abs();
+        residual * process.magnification(theta) <= bound || residual <= ritz.noise
+    }
+
+    fn judge(&self, process: &impl Process<T>, order: &[usize]) -> Finding {
+        let ritz = process.ritz();
+        let (wanted, others) = order.split_at(self.count);
+        if !wanted.iter().all(|&place| self.is_converged(process, place)) {
+            return Finding::Open;
+        }
+        if ritz.complete {
+            return Finding::Confirmed;
+        }
+        if !wanted.iter().all(|&place| place < ritz.locked) {
+            return Finding::Converged;
+        }
+        let decided = others.first().is_some_and(|&place| {
+            let lead = process.lead(self.which, ritz.values[wanted[self.count - 1]], ritz.values[place]);
+            self.is_converged(process, place) || lead > ritz.residuals[place]
+        });
+        if decided { Finding::Confirmed } else { Finding::Open }
+    }
+
+    /// Keeps half of the basis, what is locked first.
+    fn restart(&self, process: &mut impl Process<T>, order: &[usize]) -> Result<()> {
+        let (filled, locked) = (order.len(), process.ritz().locked);
+        let kept = (filled / 2).max(self.count + 1).min(filled - 1);
+        let others = order.iter().copied().filter(|place| *place >= locked);
+        let places: Vec<usize> = (0..locked).chain(others).take(kept).collect();
+        process.keep(&places)
+    }
+
+    /// Tells the monitor of the largest relative residual.
+    fn tell(&mut self, process: &impl Process<T>, order: &[usize]) -> Result<()> {
+        let ritz = process.ritz();
+        let relative = |&place: &usize| match (ritz.residuals[place], ritz.values[place]) {
+            (0.0, _) => 0.0,
+            (residual, theta) => residual / theta.abs() * process.magnification(theta),
+        };
+        let worst = order[..self.count].iter().map(relative).fold(0.0, f64::max);
+        self.stopping.tell(worst, self.settings.rtol, &self.votes);
+        self.stopping.hear_last(&self.votes, self.comm)?;
+        self.stopping.meet(&self.votes, self.comm)
+    }
+
+    fn verdict(&self) -> Option<StopReason> {
+        let tests = ResidualTests { finite: true, hidden: false, met: false, diverged: false };
+        self.stopping.verdict(&tests, &self.votes)
+    }
+
+    fn hand_out(&mut self, process: &mut impl Process<T>) -> Result<()> {
+        if !self.stopping.is_due(&self.votes) {
+            return Ok(());
+        }
+        let mut snapshot = Snapshot::new(self.method);
+        self.archive(process, &mut Archive::Save(&mut snapshot));
+        self.stopping.deliver(snapshot, self.comm)
+    }
+
+    fn archive(&mut self, process: &mut impl Process<T>, archive: &mut Archive<'_, T>) {
+        self.stopping.archive(archive);
+        process.archive(archive);
+    }
+}
