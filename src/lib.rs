@@ -75,6 +75,8 @@ mod guide {
     struct Choosing;
     #[doc = include_str!("../docs/concepts.md")]
     struct Concepts;
+    #[doc = include_str!("../docs/eigenvalues.md")]
+    struct Eigenvalues;
     #[doc = include_str!("../docs/multigrid.md")]
     struct Multigrid;
     #[doc = include_str!("../docs/tutorial.md")]

@@ -9,6 +9,7 @@ mod krylov_schur;
 mod lanczos;
 mod lobpcg;
 mod problem;
+mod projection;
 mod region;
 mod report;
 mod search;

@@ -4,6 +4,7 @@
 
 mod check;
 mod convert;
+mod eigen;
 mod error;
 mod info;
 mod json;
@@ -12,7 +13,9 @@ mod outcome;
 mod rescue;
 mod right_hand_side;
 mod solve;
+mod spectrum;
 mod spy;
+mod svd;
 mod told;
 
 use std::process::ExitCode;
@@ -39,6 +42,10 @@ enum Command {
     /// Solve A x = b, or a least-squares problem. Exit code 0 if it converged, 1 if not, 2 for bad input,
     /// 75 if a signal stopped it and a checkpoint was written: add --resume to continue.
     Solve(Box<solve::Solve>),
+    /// Find eigenvalues and eigenvectors of a matrix. Exit code 0 if all are converged, 1 if not, 2 for bad input.
+    Eigen(Box<eigen::Eigen>),
+    /// Find singular values and vectors of a matrix. Exit code 0 if all are converged, 1 if not, 2 for bad input.
+    Svd(Box<svd::Svd>),
     /// Describe a matrix, vectors, or all objects of a file. Exit code 0 if they are valid, 2 if not.
     Info(info::Info),
     /// Convert a matrix or vectors to another file format.
@@ -52,6 +59,8 @@ impl Command {
     fn locations(&mut self) -> Vec<&mut Location> {
         match self {
             Command::Solve(solve) => solve.locations(),
+            Command::Eigen(eigen) => eigen.locations(),
+            Command::Svd(svd) => svd.locations(),
             Command::Info(info) => vec![&mut info.matrix],
             Command::Convert(convert) => vec![&mut convert.from, &mut convert.to],
             Command::Check(_) => Vec::new(),
@@ -72,6 +81,8 @@ fn main() -> ExitCode {
         };
         let code = match command {
             Command::Solve(solve) => solve.run(comm),
+            Command::Eigen(eigen) => eigen.run(comm),
+            Command::Svd(svd) => svd.run(comm),
             Command::Info(info) => info.run(comm),
             Command::Convert(convert) => convert.run(comm),
             Command::Check(check) => check.run(comm),

@@ -281,7 +281,7 @@ impl Solve {
 }
 
 /// Returns a tolerance that zero does not meet.
-fn relative_tolerance(text: &str) -> Result<f64, String> {
+pub(crate) fn relative_tolerance(text: &str) -> Result<f64, String> {
     let tolerance = number(text)?;
     let good = (0.0..1.0).contains(&tolerance);
     if good { Ok(tolerance) } else { Err("a relative tolerance must be at least 0 and less than 1".to_owned()) }

@@ -10,6 +10,7 @@ mod own;
 mod progress;
 mod refusals;
 mod solve;
+mod spectrum;
 mod untrusted;
 
 use std::path::Path;
@@ -61,6 +62,10 @@ fn main() -> ExitCode {
         serial("nested_groups_are_listed_soon", untrusted::nested_groups),
         serial("greedy_files_are_refused", untrusted::greedy_files),
         serial("a_damaged_heap_crashes_nothing", untrusted::damaged_heap),
+        serial("eigenvalues_are_found", spectrum::eigenvalues),
+        serial("spectra_are_printed_and_written", spectrum::output),
+        serial("unfinished_searches_are_told", spectrum::failures),
+        serial("own_matrices_have_spectra", spectrum::own),
         serial("bad_input_ends_in_one_line", refusals::bad_input),
         serial("right_hand_sides_of_a_wrong_length_are_told", refusals::right_hand_sides),
         serial("destinations_are_looked_at_first", refusals::destinations),

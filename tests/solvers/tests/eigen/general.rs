@@ -19,8 +19,8 @@ fn convection<T: Scalar>(layout: &Layout, n: u64) -> TestResult<CsrMatrix<T>> {
         let (x, y) = (point % n, point / n);
         let entry = |re: f64, im: f64| T::from_parts(re, im);
         let mut row = vec![(point, entry(4.0 + (point % 7) as f64 * 0.3, 0.2))];
-        row.extend((x > 0).then(|| (point - 1, entry(-1.9, 0.3))));
-        row.extend((x + 1 < n).then(|| (point + 1, entry(-0.1, 0.0))));
+        row.extend((x > 0).then(|| (point - 1, entry(-1.3, 0.3))));
+        row.extend((x + 1 < n).then(|| (point + 1, entry(-0.8, 0.0))));
         row.extend((y > 0).then(|| (point - n, entry(1.4, 0.0))));
         row.extend((y + 1 < n).then(|| (point + n, entry(-1.2, -0.4))));
         row
@@ -114,9 +114,9 @@ pub(crate) fn regions<T: Scalar>(comm: &Comm) -> TestResult {
 
 /// The largest eigenvalues of Grcar's matrix come in pairs of conjugates, also where an odd number is asked for.
 pub(crate) fn conjugates(comm: &Comm) -> TestResult {
-    let layout = Layout::uniform(comm, 100);
+    let layout = Layout::uniform(comm, 40);
     let a = matrix(&layout, |i| {
-        let mut row: Vec<(u64, f64)> = (i..(i + 4).min(100)).map(|j| (j, 1.0)).collect();
+        let mut row: Vec<(u64, f64)> = (i..(i + 4).min(40)).map(|j| (j, 1.0)).collect();
         row.extend((i > 0).then(|| (i - 1, -1.0)));
         row
     })?;
