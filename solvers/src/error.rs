@@ -87,6 +87,18 @@ pub enum Error {
         /// Fault, in words.
         defect: Defect,
     },
+    /// A number that is NaN or infinite in vectors that were given.
+    #[error("{method}: {what} {column} is NaN or infinite in row {row}; check how it was computed")]
+    NotFinite {
+        /// The method that the vectors were given to.
+        method: &'static str,
+        /// Name of a column.
+        what: &'static str,
+        /// The column, from 0.
+        column: usize,
+        /// The global row.
+        row: u64,
+    },
     /// A level of a multigrid hierarchy that the method cannot use.
     #[error("{method}: level {level} of the hierarchy {fault}")]
     Level {
@@ -286,6 +298,7 @@ dolmen_core::shared_error!(Error {
     SnapshotMethod { method, found },
     Snapshot { method, name },
     Unfit { method, row, defect },
+    NotFinite { method, what, column, row },
     Level { method, level, fault },
     NotSquare { method, rows, columns },
     NoDiagonal { method },

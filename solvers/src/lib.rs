@@ -61,7 +61,7 @@ pub use krylov::solver::Solver;
 pub use krylov::spectrum::estimate_spectrum;
 pub use krylov::symmlq::Symmlq;
 pub use monitor::{Monitor, Progress, Request};
-pub use multigrid::{Cycle, Multigrid, MultigridSettings};
+pub use multigrid::{Cycle, Multigrid, MultigridSettings, rigid_body_modes};
 pub use norm::Norm;
 pub use null_space::NullSpace;
 pub use precond::{

@@ -1,5 +1,6 @@
 //! Algebraic multigrid by smoothed aggregation (Vanek, Mandel and Brezina, Computing 56 (1996) 179), for Hermitian
-//! positive definite or semidefinite matrices whose smooth errors are close to constant, such as those of diffusion.
+//! positive definite or semidefinite matrices whose smooth errors are close to constant, such as those of diffusion, or to
+//! combinations of other vectors that are known, such as the rigid-body modes of elasticity.
 //!
 //! Each level has a smoother, Chebyshev iteration, which removes what oscillates, and a prolongator from aggregates of its
 //! unknowns, over which the rest is solved for on the next level. Aggregates, smoothers and sums know nothing of ranks:
@@ -9,22 +10,32 @@
 
 mod aggregation;
 mod coarsest;
+mod near_null_space;
 mod noise;
+mod orthonormal;
+mod rigid_body_modes;
 mod settings;
 mod smoother;
+mod strength;
+mod tentative;
 mod transfer;
 
 use std::cell::RefCell;
 use std::fmt;
 
-use dolmen_core::{AdjointOperator, CsrMatrix, Layout, LinearOperator, Result as CoreResult, Scalar, Vector};
+use dolmen_core::{
+    AdjointOperator, CsrMatrix, Layout, LinearOperator, MultiVector, Result as CoreResult, Scalar, Vector,
+};
 
 use crate::error::{Defect, Error, LevelFault, NoSpectrum, Result};
 use crate::multigrid::coarsest::PseudoInverse;
+use crate::multigrid::near_null_space::NearNullSpace;
 use crate::multigrid::smoother::Smoother;
 use crate::multigrid::transfer::Transfer;
 use crate::precond::require_square;
+use crate::settings::require;
 
+pub use rigid_body_modes::rigid_body_modes;
 pub use settings::{Cycle, MultigridSettings};
 
 pub(super) const METHOD: &str = "multigrid";
@@ -83,7 +94,8 @@ impl<T: Scalar> Multigrid<T> {
         Multigrid::with_settings(a, MultigridSettings::default())
     }
 
-    /// Sets up the hierarchy of a matrix.
+    /// Sets up the hierarchy of a matrix whose smooth errors are close to constant, in each unknown of a node
+    /// ([`MultigridSettings::block`]) apart from the others.
     ///
     /// # Collective
     ///
@@ -94,9 +106,38 @@ impl<T: Scalar> Multigrid<T> {
     /// semidefinite; [`NoSpectrum`](crate::Error::NoSpectrum) if the matrix is seen not to be Hermitian. The same on all
     /// ranks.
     pub fn with_settings(a: &CsrMatrix<T>, settings: MultigridSettings) -> Result<Multigrid<T>> {
-        a.range().comm().agree(settings.check())?;
-        require_square(METHOD, a)?;
-        a.range().comm().compare(|| format!("multigrid {settings:?}"));
+        require_agreed(a, &settings, None)?;
+        let near = (settings.block > 1).then(|| NearNullSpace::constants(a.range(), settings.block));
+        Multigrid::built(a, settings, near)
+    }
+
+    /// Sets up the hierarchy of a matrix whose smooth errors are close to combinations of given vectors, the columns of
+    /// `vectors` on the rows of the matrix, such as [`rigid_body_modes`](crate::rigid_body_modes) for elasticity.
+    ///
+    /// Nodes have [`MultigridSettings::block`] unknowns, and on coarse levels as many as there are vectors. The vectors may
+    /// depend on each other; their lengths are of no importance. [`Multigrid::refill`] keeps them.
+    ///
+    /// # Collective
+    ///
+    /// # Errors
+    /// [`Layout`](crate::Error::Layout) if the vectors are not on the rows of the matrix;
+    /// [`Setting`](crate::Error::Setting) also if there is no vector, or none but zeros;
+    /// [`NotFinite`](crate::Error::NotFinite) with the vector and the row; and as [`Multigrid::with_settings`].
+    pub fn with_near_null_space(
+        a: &CsrMatrix<T>,
+        settings: MultigridSettings,
+        vectors: &MultiVector<T>,
+    ) -> Result<Multigrid<T>> {
+        require_agreed(a, &settings, Some(vectors.columns()))?;
+        let near = NearNullSpace::new(a.range(), settings.block, vectors)?;
+        Multigrid::built(a, settings, Some(near))
+    }
+
+    fn built(
+        a: &CsrMatrix<T>,
+        settings: MultigridSettings,
+        mut near: Option<NearNullSpace<T>>,
+    ) -> Result<Multigrid<T>> {
         let mut levels = Vec::new();
         let (mut a, mut scale) = (a.clone(), None);
         loop {
@@ -105,17 +146,20 @@ impl<T: Scalar> Multigrid<T> {
             let rows = a.range().global_len();
             let is_last = rows <= settings.coarsest as u64 || number + 1 == settings.levels;
             let threshold = settings.threshold * 0.5f64.powi(i32::try_from(number).unwrap_or(i32::MAX));
-            let transfer = match is_last {
+            let coarsening = match is_last {
                 true => None,
-                false => {
-                    Transfer::new(&a, scale.as_ref(), &smoother, threshold).map_err(|error| on_level(number, error))?
-                }
+                false => Transfer::new(&a, scale.as_ref(), &smoother, threshold, near.as_ref())
+                    .map_err(|error| on_level(number, error))?,
             };
-            let transfer =
-                transfer.filter(|transfer| transfer.prolongator.domain().global_len() as f64 <= SLOWEST * rows as f64);
-            let next = match &transfer {
-                Some(transfer) => Some((transfer.coarse(&a)?, transfer.scale(&a, scale.as_ref())?)),
-                None => None,
+            let is_smaller = |coarse: u64| coarse as f64 <= SLOWEST * rows as f64;
+            let coarsening = coarsening.filter(|(transfer, _)| is_smaller(transfer.prolongator.domain().global_len()));
+            let (transfer, next) = match coarsening {
+                Some((transfer, next_near)) => {
+                    near = next_near;
+                    let next = transfer.coarse(&a, scale.as_ref())?;
+                    (Some(transfer), Some(next))
+                }
+                None => (None, None),
             };
             let work = Work::new(&a, next.as_ref().map(|(next, _)| next));
             levels.push(Level { a, smoother, transfer, work: RefCell::new(work) });
@@ -148,10 +192,8 @@ impl<T: Scalar> Multigrid<T> {
             }
             level.smoother = Smoother::new(&level.a, scale.as_ref()).map_err(|error| on_level(number, error))?;
             if let (Some(transfer), Some(next)) = (&mut level.transfer, tail.first_mut()) {
-                transfer
-                    .refill(&level.a, scale.as_ref(), &level.smoother, &mut next.a)
-                    .map_err(|error| on_level(number, error))?;
-                scale = Some(transfer.scale(&level.a, scale.as_ref())?);
+                let sums = transfer.refill(&level.a, scale.as_ref(), &level.smoother, &mut next.a);
+                scale = Some(sums.map_err(|error| on_level(number, error))?);
             }
         }
         self.coarsest = inverse_if_small(&self.levels, scale.as_ref(), self.settings.coarsest)?;
@@ -209,6 +251,19 @@ impl<T: Scalar> Multigrid<T> {
         x.axpy(T::ONE, step)?;
         smooth(x, false, [residual, step])
     }
+}
+
+/// Refuses settings that are out of range or do not fit the matrix, and ranks that pass different ones.
+///
+/// # Collective
+fn require_agreed<T: Scalar>(a: &CsrMatrix<T>, settings: &MultigridSettings, vectors: Option<usize>) -> Result<()> {
+    let comm = a.range().comm();
+    comm.agree(settings.check())?;
+    require_square(METHOD, a)?;
+    let divides = a.range().global_len().is_multiple_of(settings.block as u64);
+    let whole = require(METHOD, "block", settings.block as f64, divides, "a divisor of the number of rows");
+    comm.compare(|| format!("multigrid {settings:?}\nnear-null-space vectors {vectors:?}"));
+    Ok(comm.agree(whole)?)
 }
 
 /// Inverts the last level, if it is small.

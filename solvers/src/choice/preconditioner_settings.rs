@@ -165,7 +165,10 @@ impl PreconditionerSettings {
                 format!("{} of each rank's block with an overlap of {overlap}, {form}", local.title())
             }
             PreconditionerSettings::Chebyshev { degree, .. } => format!("Chebyshev polynomial of degree {degree}"),
-            PreconditionerSettings::Multigrid(settings) => format!("smoothed aggregation, {:?} cycle", settings.cycle),
+            PreconditionerSettings::Multigrid(MultigridSettings { block, cycle, .. }) => {
+                let nodes = if *block > 1 { format!(" of nodes of {block} unknowns") } else { String::new() };
+                format!("smoothed aggregation{nodes}, {cycle:?} cycle")
+            }
             PreconditionerSettings::Direct { factorization } => {
                 format!("{} factorization of the whole matrix on one rank", factorization.title())
             }
@@ -246,6 +249,7 @@ impl Named for PreconditionerSettings {
                 fields.word("cycle", &mut settings.cycle, &[("v", Cycle::V), ("w", Cycle::W)]);
                 fields.count("coarsest", &mut settings.coarsest);
                 fields.count("levels", &mut settings.levels);
+                fields.count("block", &mut settings.block);
             }
             PreconditionerSettings::Direct { factorization } => {
                 fields.word("factorization", factorization, &Factorization::WORDS);

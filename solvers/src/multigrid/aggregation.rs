@@ -6,17 +6,37 @@
 //! owns a vertex, so aggregates cross ranks and are the same on any number of them. A coarse unknown is owned where
 //! its root is, and coarse unknowns are numbered in the order of their roots.
 
-use dolmen_core::index::at;
-use dolmen_core::{Gid, Graph, Layout};
+use dolmen_core::index::{at, to_len};
+use dolmen_core::{ExchangePlan, Gid, Graph, IndexMap, Layout};
 
 use crate::error::Result;
 
 /// The aggregates of a graph.
 pub(super) struct Aggregates {
+    vertices: Layout,
     /// One row for each aggregate.
     pub(super) coarse: Layout,
     /// The aggregate of each vertex of this rank; none of a vertex without neighbors.
     pub(super) of: Vec<Option<Gid>>,
+}
+
+impl Aggregates {
+    /// Returns the aggregates of the rows of this rank where each vertex is a node of `block` rows; another rank may have
+    /// the other rows of a node, and its vertex.
+    ///
+    /// # Collective
+    pub(super) fn of_rows(&self, rows: &Layout, block: usize) -> Result<Vec<Option<Gid>>> {
+        let block = block as u64;
+        let nodes = rows.range().start / block..rows.range().end.div_ceil(block);
+        let nodes = if rows.range().is_empty() { 0..0 } else { nodes };
+        let map = rows.comm().agree(IndexMap::new(nodes.clone().collect()))?;
+        let plan = ExchangePlan::new(&self.vertices, &map)?;
+        let of: Vec<Gid> = self.of.iter().map(|aggregate| aggregate.unwrap_or(NONE)).collect();
+        let of_nodes = plan.start_import(&of, 1).finish();
+        let place = |row: Gid| to_len("nodes", row / block - nodes.start).expect("invariant: nodes were listed");
+        let of_row = |row: Gid| Some(of_nodes[place(row)]).filter(|&aggregate| aggregate != NONE);
+        Ok(rows.range().map(of_row).collect())
+    }
 }
 
 /// A vertex that belongs to no aggregate.
@@ -41,7 +61,7 @@ pub(super) fn aggregate(graph: &Graph) -> Result<Aggregates> {
         open.for_each(|vertex| of[vertex] = most_frequent(graph, vertex, &known));
     }
     let of = of.into_iter().map(|aggregate| (aggregate != NONE).then_some(aggregate)).collect();
-    Ok(Aggregates { coarse, of })
+    Ok(Aggregates { vertices: graph.layout().clone(), coarse, of })
 }
 
 /// Returns the values of owned vertices and of ghosts.

@@ -3,6 +3,8 @@
 //! A level's scale has, for each row, what its diagonal would be about if nothing canceled: the sum of the diagonal of the
 //! finer level over the aggregate. To it comes the scale of that level, whose errors are passed on. Errors of several rows
 //! have any sign, so of `m` rows in an aggregate they grow by about `sqrt(m)`.
+//!
+//! Sums over an aggregate are weighted by the squares of the entries of the prolongator if its columns are orthonormal.
 
 use dolmen_core::{AdjointOperator, CsrMatrix, LinearOperator, Real, Scalar, Vector};
 
@@ -43,6 +45,30 @@ pub(super) fn next_scale<T: Scalar>(
         let parts = passed.owned().iter().zip(counts.owned());
         for (next, (&passed, &count)) in next.owned_mut().iter_mut().zip(parts) {
             *next += passed.scale(T::Real::ONE / count.re().sqrt());
+        }
+    }
+    Ok(next)
+}
+
+/// Returns the scale of the next level from the weights that its unknowns give to rows, which sum to one.
+///
+/// # Collective
+pub(super) fn weighted_scale<T: Scalar>(
+    a: &CsrMatrix<T>,
+    scale: Option<&Vector<T>>,
+    weights: &CsrMatrix<T>,
+) -> Result<Vector<T>> {
+    let diagonal = a.diagonal().expect("invariant: a square matrix knows its diagonal");
+    let mut next = Vector::zeros(weights.range());
+    weights.apply(&diagonal, &mut next)?;
+    if let Some(scale) = scale {
+        let mut passed = Vector::zeros(weights.range());
+        weights.apply(scale, &mut passed)?;
+        for ((next, &passed), row) in next.owned_mut().iter_mut().zip(passed.owned()).zip(weights.rows()) {
+            // Independent errors of equal size, with these weights.
+            let squares = row.values().iter().map(|weight| weight.abs_sqr().to_f64());
+            let spread = squares.fold(0.0, |sum, square| sum + square).sqrt();
+            *next += passed.scale(T::Real::from_f64(spread));
         }
     }
     Ok(next)

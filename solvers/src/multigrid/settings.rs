@@ -27,6 +27,9 @@ impl Cycle {
 /// Settings of [`Multigrid`](crate::Multigrid).
 #[derive(Clone, Debug, PartialEq)]
 pub struct MultigridSettings {
+    /// Unknowns of a node, in rows that follow each other, 1 by default: the displacements of elasticity, for instance. All
+    /// of a node are in one aggregate. It divides the number of rows; ranks may divide nodes.
+    pub block: usize,
     /// Products of a smoother before and after the coarser level, 2 by default: 3 or 4 make fewer and dearer iterations.
     pub degree: usize,
     /// Relative size from which on entries off the diagonal tie unknowns together, 0.02 by default; half of it on each
@@ -44,7 +47,7 @@ pub struct MultigridSettings {
 
 impl Default for MultigridSettings {
     fn default() -> MultigridSettings {
-        MultigridSettings { degree: 2, threshold: 0.02, cycle: Cycle::V, coarsest: 200, levels: 30 }
+        MultigridSettings { block: 1, degree: 2, threshold: 0.02, cycle: Cycle::V, coarsest: 200, levels: 30 }
     }
 }
 
@@ -54,7 +57,8 @@ const LARGEST_DENSE: usize = 2000;
 impl MultigridSettings {
     /// Refuses settings out of range.
     pub(crate) fn check(&self) -> Result<()> {
-        let MultigridSettings { degree, threshold, coarsest, levels, .. } = *self;
+        let MultigridSettings { block, degree, threshold, coarsest, levels, .. } = *self;
+        require(METHOD, "block", block as f64, block > 0, "one or more")?;
         require(METHOD, "degree", degree as f64, degree > 0, "one or more")?;
         require(METHOD, "threshold", threshold, (0.0..1.0).contains(&threshold), "at least zero and below one")?;
         let dense = (1..=LARGEST_DENSE).contains(&coarsest);

@@ -1,37 +1,39 @@
 //! The prolongator from the aggregates of a matrix, and the matrix of the next level.
 //!
-//! The tentative prolongator `P_0` is constant on each aggregate. One step of damped Jacobi for the strong part `F` of
-//! the matrix smooths it: `P = (I - omega D_F^-1 F) P_0` with `omega = 4 / (3 lambda)`, `lambda` the largest eigenvalue of
+//! The tentative prolongator `P_0` is made of near-null-space vectors on each aggregate. One step of damped Jacobi for the
+//! strong part `F` of the matrix smooths it: `P = (I - omega D_F^-1 F) P_0` with `omega = 4 / (3 lambda)`, `lambda` the largest eigenvalue of
 //! `D_F^-1 F` (Vanek, Mandel and Brezina, Computing 56 (1996) 179). Weak entries are added to the diagonal of `F`, so
-//! that constants stay what `F` sends to zero; the next matrix is `P^H A P`. All sums run in the order of global numbers.
+//! that constants stay what `F` sends to zero. For other vectors no diagonal does that for all of them, and `F` is the whole
+//! matrix. The next matrix is `P^H A P`. All sums run in the order of global numbers.
 
-use dolmen_core::index::at;
-use dolmen_core::{
-    CsrMatrix, ExchangePlan, Gid, Graph, IndexMap, LinearOperator, MultiplyPlan, Scalar, TriplePlan, Vector,
-};
+use dolmen_core::{CsrMatrix, Graph, LinearOperator, MultiplyPlan, Scalar, TriplePlan, Vector};
 
 use crate::error::Result;
 use crate::multigrid::aggregation::aggregate;
-use crate::multigrid::noise::next_scale;
+use crate::multigrid::near_null_space::NearNullSpace;
 use crate::multigrid::smoother::Smoother;
+use crate::multigrid::strength::{filtered, node_graph, strong_part};
+use crate::multigrid::tentative::Tentative;
 
 /// Damping of the step that smooths a prolongator, times the largest eigenvalue.
 const DAMPING: f64 = 4.0 / 3.0;
-/// Share of a diagonal entry that must be left when weak entries are added to it.
-const LEFT: f64 = 0.1;
 
 /// From one level to the next.
 pub(super) struct Transfer<T: Scalar> {
-    /// The strong part of the matrix; none if all of it is strong.
+    /// The strong part of the matrix, from which the prolongator is smoothed; none if that is all of it.
     strong: Option<CsrMatrix<T>>,
-    tentative: CsrMatrix<T>,
+    tentative: Tentative<T>,
     pub(super) prolongator: CsrMatrix<T>,
     /// Made by the first refill.
     plans: Option<(MultiplyPlan<T>, TriplePlan<T>)>,
 }
 
+/// The way to the next level, and the near-null-space vectors there, if the constant one is not all.
+pub(super) type Coarsening<T> = (Transfer<T>, Option<NearNullSpace<T>>);
+
 impl<T: Scalar> Transfer<T> {
-    /// Makes the prolongator of a matrix; none if there is nothing to aggregate.
+    /// Makes the prolongator of a matrix; none if there is nothing to aggregate. Without near-null-space vectors there is
+    /// the constant one.
     ///
     /// # Collective
     pub(super) fn new(
@@ -39,37 +41,41 @@ impl<T: Scalar> Transfer<T> {
         scale: Option<&Vector<T>>,
         smoother: &Smoother<T>,
         threshold: f64,
-    ) -> Result<Option<Transfer<T>>> {
-        let strong = strong_part(a, threshold)?;
-        let aggregates = aggregate(&Graph::from_matrix(strong.as_ref().unwrap_or(a))?)?;
+        near: Option<&NearNullSpace<T>>,
+    ) -> Result<Option<Coarsening<T>>> {
+        let strong = if near.is_none() { strong_part(a, threshold)? } else { None };
+        let graph = match near {
+            None => Graph::from_matrix(strong.as_ref().unwrap_or(a))?,
+            Some(near) => node_graph(a, threshold, near.block)?,
+        };
+        let aggregates = aggregate(&graph)?;
         if aggregates.coarse.global_len() == 0 {
             return Ok(None);
         }
-        let mut of = aggregates.of.iter();
-        let tentative = CsrMatrix::from_rows(a.range(), &aggregates.coarse, |_, row| {
-            if let Some(&Some(aggregate)) = of.next() {
-                row.push(aggregate, T::ONE);
+        let (tentative, near) = match near {
+            None => (Tentative::constant(a.range(), &aggregates)?, None),
+            Some(near) => {
+                let (tentative, near) = Tentative::vectors(&aggregates, near)?;
+                (tentative, Some(near))
             }
-        })?;
-        let prolongator = smoothing(a, strong.as_ref(), scale, smoother)?.multiply(&tentative)?;
-        Ok(Some(Transfer { strong, tentative, prolongator, plans: None }))
+        };
+        let smoothing = smoothing(a, strong.as_ref(), scale, smoother)?;
+        let prolongator = smoothing.multiply(tentative.prolongator())?;
+        Ok(Some((Transfer { strong, tentative, prolongator, plans: None }, near)))
     }
 
-    /// Computes `P^H A P`.
+    /// Computes the next matrix, `P^H A P`, and what its diagonal would be about if nothing canceled.
     ///
     /// # Collective
-    pub(super) fn coarse(&self, a: &CsrMatrix<T>) -> Result<CsrMatrix<T>> {
-        Ok(a.triple_product(&self.prolongator)?)
+    pub(super) fn coarse(&self, a: &CsrMatrix<T>, scale: Option<&Vector<T>>) -> Result<(CsrMatrix<T>, Vector<T>)> {
+        let mut next = a.triple_product(&self.prolongator)?;
+        let scale = self.tentative.scale(a, scale)?;
+        self.tentative.complete(&mut next, &scale)?;
+        Ok((next, scale))
     }
 
-    /// Returns what the diagonal of the next matrix would be about if nothing canceled.
-    ///
-    /// # Collective
-    pub(super) fn scale(&self, a: &CsrMatrix<T>, scale: Option<&Vector<T>>) -> Result<Vector<T>> {
-        next_scale(a, scale, &self.tentative)
-    }
-
-    /// Takes new values of a matrix on the aggregates that are there, and gives those of the next matrix.
+    /// Takes new values of a matrix on the aggregates that are there; gives those of the next matrix, and returns what
+    /// its diagonal would be about if nothing canceled.
     ///
     /// # Collective
     pub(super) fn refill(
@@ -78,80 +84,26 @@ impl<T: Scalar> Transfer<T> {
         scale: Option<&Vector<T>>,
         smoother: &Smoother<T>,
         coarse: &mut CsrMatrix<T>,
-    ) -> Result<()> {
+    ) -> Result<Vector<T>> {
         if let Some(strong) = &mut self.strong {
             *strong = filtered(a, |row, column, _| strong.get(row, column).is_some())?;
         }
         let smoothing = smoothing(a, self.strong.as_ref(), scale, smoother)?;
+        let tentative = self.tentative.prolongator();
         let (multiply, triple) = match self.plans.take() {
             Some(plans) => plans,
             None => {
-                let multiply = self.prolongator.plan_multiply(&smoothing, &self.tentative)?;
+                let multiply = self.prolongator.plan_multiply(&smoothing, tentative)?;
                 (multiply, coarse.plan_triple_product(a, &self.prolongator)?)
             }
         };
-        self.prolongator.refill_multiply(&multiply, &smoothing, &self.tentative)?;
+        self.prolongator.refill_multiply(&multiply, &smoothing, tentative)?;
         coarse.refill_triple_product(&triple, a, &self.prolongator)?;
         self.plans = Some((multiply, triple));
-        Ok(())
+        let scale = self.tentative.scale(a, scale)?;
+        self.tentative.complete(coarse, &scale)?;
+        Ok(scale)
     }
-}
-
-/// Returns the strong part of a matrix, with the rest added to its diagonal; none if all of it is strong. An entry is
-/// strong if its absolute value is above `threshold` times the geometric mean of its two diagonal entries.
-///
-/// # Collective
-fn strong_part<T: Scalar>(a: &CsrMatrix<T>, threshold: f64) -> Result<Option<CsrMatrix<T>>> {
-    let diagonal = a.diagonal().expect("invariant: a square matrix knows its diagonal");
-    let ghosts = IndexMap::new(a.ghost_columns().to_vec())?;
-    let plan = ExchangePlan::new(a.range(), &ghosts)?;
-    let imported = plan.import(&diagonal)?;
-    let size = |row: Gid| match a.range().global_to_owned(row) {
-        Some(place) => diagonal.owned()[place].abs(),
-        None => imported[at(ghosts.global_to_local(row).expect("invariant: a column is owned or a ghost"))].abs(),
-    };
-    let limit = threshold * threshold;
-    let is_strong = |own: T::Real, column: Gid, value: T| {
-        let (value, own, other): (f64, f64, f64) = (real(value.abs()), real(own), real(size(column)));
-        (value / own) * (value / other) > limit
-    };
-    let keep = |row: Gid, column: Gid, value: T| {
-        let own = diagonal.owned()[a.range().global_to_owned(row).expect("invariant: own rows only")];
-        is_strong(own.abs(), column, value)
-    };
-    let entries = a.rows().flat_map(|row| row.entries().map(move |(column, value)| (row.index(), column, value)));
-    let weak = entries.filter(|&(row, column, value)| row != column && !keep(row, column, value));
-    let mut weak = [weak.count() as u64];
-    a.range().comm().all_reduce_sum(&mut weak);
-    if weak[0] == 0 { Ok(None) } else { filtered(a, keep).map(Some) }
-}
-
-fn real(value: impl dolmen_core::Real) -> f64 {
-    value.to_f64()
-}
-
-/// Returns the entries of a matrix off its diagonal that are kept; the others are added to the diagonal, unless they would
-/// leave little of it.
-///
-/// # Collective
-fn filtered<T: Scalar>(a: &CsrMatrix<T>, keep: impl Fn(Gid, Gid, T) -> bool) -> Result<CsrMatrix<T>> {
-    let mut rows = a.rows();
-    Ok(CsrMatrix::from_rows(a.range(), a.domain(), |number, row| {
-        let Some(given) = rows.next() else { return };
-        let (mut own, mut dropped) = (T::ZERO, T::ZERO);
-        for (column, value) in given.entries() {
-            if column == number {
-                own = value;
-            } else if keep(number, column, value) {
-                row.push(column, value);
-            } else {
-                dropped += value;
-            }
-        }
-        let sum = own + dropped;
-        let is_left = real(sum.re()) > LEFT * real(own.re());
-        row.push(number, if is_left { sum } else { own });
-    })?)
 }
 
 /// Returns `I - omega D_F^-1 F`, on the pattern of `F`.

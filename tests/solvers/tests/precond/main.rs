@@ -3,6 +3,7 @@
 
 mod dense;
 mod distributed;
+mod elasticity;
 mod local;
 mod multigrid;
 mod references;
@@ -68,6 +69,18 @@ fn main() -> ExitCode {
         case("multigrid_is_refilled", RANKS, multigrid::refill),
         case("multigrid_at_any_scale", &[1, 2, 3, 4], multigrid::scales),
         case("multigrid_edges", RANKS, multigrid::edges),
+        case("elasticity_is_flat", &[1, 3], elasticity::flat),
+        case("f64_elasticity_against_dense", RANKS, elasticity::dense::<f64>),
+        case("c32_elasticity_against_dense", &[1, 3], elasticity::dense::<Complex32>),
+        case("f64_elasticity_keeps_modes", RANKS, elasticity::modes_are_kept::<f64>),
+        case("c32_elasticity_keeps_modes", &[1, 3], elasticity::modes_are_kept::<Complex32>),
+        case("elasticity_of_free_bodies", &[1, 2, 3, 4], elasticity::free),
+        case("elasticity_with_dependent_vectors", &[1, 2, 3, 4], elasticity::dependent),
+        case("elasticity_is_refilled", &[1, 2, 3, 4], elasticity::refill),
+        case("elasticity_at_any_scale", &[1, 2, 3, 4], elasticity::scales),
+        case("elasticity_refuses", &[1, 2, 3, 4], elasticity::refused),
+        same_bits("f64_elasticity", RANKS, elasticity::bits::<f64>),
+        same_bits("c32_elasticity", RANKS, elasticity::bits::<Complex32>),
         same_bits("polynomials", RANKS, references::polynomials).deadline(Duration::from_secs(300)),
     ];
     scalars!(cases, serial: local::incomplete_factorizations, local::products_of_factors, local::thresholds);

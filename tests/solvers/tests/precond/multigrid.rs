@@ -49,7 +49,7 @@ impl<F: Fn(u32, [u64; 3]) -> f64> Grid<F> {
     }
 }
 
-fn laplacian<T: Scalar>(comm: &Comm, sides: u32, side: u64) -> TestResult<CsrMatrix<T>> {
+pub(crate) fn laplacian<T: Scalar>(comm: &Comm, sides: u32, side: u64) -> TestResult<CsrMatrix<T>> {
     Grid { sides, side, edge: true, conductivity: |_, _| 1.0 }.matrix(comm)
 }
 
@@ -89,7 +89,7 @@ fn network<T: Scalar>() -> Dense<T> {
     })
 }
 
-fn whole<T: Scalar>(a: &CsrMatrix<T>) -> TestResult<Dense<T>> {
+pub(crate) fn whole<T: Scalar>(a: &CsrMatrix<T>) -> TestResult<Dense<T>> {
     Ok(a.gather_all()?.to_dense().outer_iter().map(|row| row.to_vec()).collect())
 }
 
@@ -118,7 +118,7 @@ pub(crate) fn two_levels<T: Scalar>(comm: &Comm) -> TestResult {
     Ok(())
 }
 
-fn digest<T: Scalar>(comm: &Comm, entries: impl Iterator<Item = (Gid, Gid, T)>) -> u64 {
+pub(crate) fn digest<T: Scalar>(comm: &Comm, entries: impl Iterator<Item = (Gid, Gid, T)>) -> u64 {
     let words = |(row, column, value): (Gid, Gid, T)| {
         [row, column, value.re().to_f64().to_bits(), value.im().to_f64().to_bits()]
     };
@@ -126,6 +126,11 @@ fn digest<T: Scalar>(comm: &Comm, entries: impl Iterator<Item = (Gid, Gid, T)>) 
     let mut sum = [entries.map(|entry| words(entry).into_iter().fold(1, mix) >> 24).sum::<u64>()];
     comm.all_reduce_sum(&mut sum);
     sum[0]
+}
+
+/// Rows, columns and values of this rank.
+pub(crate) fn entries<T: Scalar>(a: &CsrMatrix<T>) -> impl Iterator<Item = (Gid, Gid, T)> {
+    a.rows().flat_map(|row| row.entries().map(move |(column, value)| (row.index(), column, value)))
 }
 
 /// The hierarchy and the solution to the bit.
@@ -143,16 +148,14 @@ pub(crate) fn hierarchies<T: Scalar>(comm: &Comm) -> TestResult<Checksums> {
     for level in 0..m.levels() {
         let matrices = [m.matrix(level), m.prolongator(level)].into_iter().flatten();
         for (number, matrix) in matrices.enumerate() {
-            let entries =
-                matrix.rows().flat_map(|row| row.entries().map(move |(column, value)| (row.index(), column, value)));
-            checksums.push((format!("level {level}, matrix {number}"), digest(comm, entries)));
+            checksums.push((format!("level {level}, matrix {number}"), digest(comm, entries(matrix))));
         }
     }
     let (x, report) = solved(&a, &m)?;
     assert!(report.converged(), "{report}");
     checksums.push(("iterations".to_owned(), report.iterations as u64));
-    let entries = x.layout().owned_rows().zip(x.owned()).map(|(row, &value)| (row, 0, value));
-    checksums.push(("solution".to_owned(), digest(comm, entries)));
+    let values = x.layout().owned_rows().zip(x.owned()).map(|(row, &value)| (row, 0, value));
+    checksums.push(("solution".to_owned(), digest(comm, values)));
     Ok(checksums)
 }
 
