@@ -11,6 +11,7 @@ fn main() -> std::process::ExitCode {
         serial("matrix_free", || run("03_matrix_free", 2, "relative error")),
         serial("overlapping_maps", || run("04_overlapping_maps", 3, "the map is within")),
         serial("block_and_dense", || run("05_block_and_dense", 2, "relative difference from three banded solves")),
+        serial("elasticity", || run("06_elasticity", 2, "the last level is solved exactly")),
     ])
 }
 
