@@ -67,7 +67,7 @@ mod _dolmen {
     #[pymodule_export]
     use super::owner::{Owned, require_owner};
     #[pymodule_export]
-    use super::preconditioner::{methods, precondition, preconditioners};
+    use super::preconditioner::{methods, multigrid, precondition, preconditioners, rigid_body_modes};
     #[pymodule_export]
     use super::profile::{Profile, start_profile};
     #[pymodule_export]

@@ -4,12 +4,14 @@
 use std::rc::Rc;
 
 use dolmen::core::{AdjointOperator, CsrMatrix, Layout, LinearOperator, MultiVector, Result, Vector};
-use dolmen::solvers::{Key, Method, MethodSettings, PreconditionerKind, PreconditionerSettings};
+use dolmen::solvers::{Key, Method, MethodSettings, Multigrid, PreconditionerKind, PreconditionerSettings};
+use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 
 use crate::errors::{agree, local};
 use crate::gil::released;
 use crate::matrix::Matrix;
+use crate::multi_vector::MultiVector as Vectors;
 use crate::operator::Operator;
 use crate::typed::Element;
 
@@ -70,6 +72,46 @@ pub(crate) fn precondition(py: Python<'_>, matrix: &Matrix, settings: &str) -> P
     let settings: PyResult<PreconditionerSettings> = local(py, settings.parse());
     let settings = each!(&matrix.any, a => agree(py, a.range().comm(), settings))?;
     each!(&matrix.any, a => Ok(local(py, released(py, || Kept::new(&settings, a)))?.map(Operator::new)))
+}
+
+/// Makes multigrid of a matrix from a text such as `multigrid(block=3)`, perhaps with near-null-space vectors. Gives the
+/// operator and the table of its levels.
+#[pyfunction]
+pub(crate) fn multigrid(
+    py: Python<'_>,
+    matrix: &Matrix,
+    settings: &str,
+    near_null_space: Option<&Vectors>,
+) -> PyResult<(Operator, String)> {
+    fn made<T: Element>(
+        py: Python<'_>,
+        a: &Rc<CsrMatrix<T>>,
+        settings: &str,
+        near_null_space: Option<&Vectors>,
+    ) -> PyResult<(Operator, String)> {
+        let settings = local(py, settings.parse()).and_then(|settings| match settings {
+            PreconditionerSettings::Multigrid(settings) => Ok(settings),
+            other => Err(PyValueError::new_err(format!("expected settings of multigrid, got {other}"))),
+        });
+        let vectors = near_null_space.map(|vectors| T::expect(&vectors.any, "near_null_space")).transpose();
+        let both = settings.and_then(|settings| Ok((settings, vectors?)));
+        let (settings, vectors) = agree(py, a.range().comm(), both)?;
+        let made = released(py, || match vectors {
+            Some(vectors) => Multigrid::with_near_null_space(a, settings, vectors),
+            None => Multigrid::with_settings(a, settings),
+        });
+        let multigrid = local(py, made)?;
+        let levels = multigrid.to_string();
+        Ok((Operator::new(multigrid), levels))
+    }
+    each!(&matrix.any, a => made(py, a, settings, near_null_space))
+}
+
+/// Computes the rigid-body modes of nodes from their coordinates.
+#[pyfunction]
+pub(crate) fn rigid_body_modes(py: Python<'_>, coordinates: &Vectors, dtype: &str) -> PyResult<Vectors> {
+    let coordinates = f64::expect(&coordinates.any, "coordinates")?;
+    for_dtype!(dtype, T => Ok(local(py, released(py, || dolmen::solvers::rigid_body_modes::<T>(coordinates)))?.into()))
 }
 
 /// Names of settings with their defaults and what they may be.

@@ -47,6 +47,7 @@ _HOME = {
     "LayoutError": "_errors",
     "LinearOperator": "_operator",
     "MultiVector": "_multi_vector",
+    "Multigrid": "_multigrid",
     "NotConvergedError": "_errors",
     "Preconditioner": "_preconditioner",
     "Profile": "_profile",
@@ -75,6 +76,7 @@ _HOME = {
     "read_matrix": "_files",
     "read_vector": "_files",
     "read_vectors": "_files",
+    "rigid_body_modes": "_multigrid",
     "scatter": "_vector",
     "solve": "_solve",
     "vdot": "_vector",
@@ -137,6 +139,10 @@ if TYPE_CHECKING:
         RefillPlan as RefillPlan,
     )
     from ._multi_vector import MultiVector as MultiVector
+    from ._multigrid import (
+        Multigrid as Multigrid,
+        rigid_body_modes as rigid_body_modes,
+    )
     from ._operator import (
         LinearOperator as LinearOperator,
         aslinearoperator as aslinearoperator,
