@@ -17,6 +17,7 @@ pub struct Case {
     pub(crate) name: &'static str,
     pub(crate) ranks: Vec<usize>,
     pub(crate) deadline: Duration,
+    pub(crate) alone: bool,
     pub(crate) body: Body,
 }
 
@@ -31,19 +32,19 @@ const DEADLINE: Duration = Duration::from_secs(60);
 
 /// A case that runs on all ranks of a job, once for each number of `ranks`, as `name::n2`.
 pub fn case(name: &'static str, ranks: &[usize], function: fn(&Comm) -> TestResult) -> Case {
-    Case { name, ranks: ranks.to_vec(), deadline: DEADLINE, body: Body::Ranks(function) }
+    Case { name, ranks: ranks.to_vec(), deadline: DEADLINE, alone: false, body: Body::Ranks(function) }
 }
 
 /// A case that runs on each number of `ranks` and passes if rank 0 reports the same checksums,
 /// bit for bit, every time. It is one trial, `name::same_bits`.
 pub fn same_bits(name: &'static str, ranks: &[usize], function: fn(&Comm) -> TestResult<Checksums>) -> Case {
-    Case { name, ranks: ranks.to_vec(), deadline: DEADLINE, body: Body::SameBits(function) }
+    Case { name, ranks: ranks.to_vec(), deadline: DEADLINE, alone: false, body: Body::SameBits(function) }
 }
 
 /// A case that runs in the test process, without MPI: for tests of programs, through
 /// [`Mpirun`](crate::Mpirun), whose deadlines then are the ones that count.
 pub fn serial(name: &'static str, function: fn() -> TestResult) -> Case {
-    Case { name, ranks: Vec::new(), deadline: DEADLINE, body: Body::Serial(function) }
+    Case { name, ranks: Vec::new(), deadline: DEADLINE, alone: false, body: Body::Serial(function) }
 }
 
 impl Case {
@@ -63,6 +64,19 @@ impl Case {
     pub fn deadline(mut self, deadline: Duration) -> Case {
         assert!(!matches!(self.body, Body::Serial(_)), "{}: a serial case has no deadline; its jobs do", self.name);
         self.deadline = deadline;
+        self
+    }
+
+    /// Gives each run of the case processes of its own, and the communicator of all ranks itself. Otherwise the cases of
+    /// a test file run one after the other in the same processes, with a copy of that communicator each. A case needs
+    /// this if it changes or counts what belongs to a process: limits, signal handlers, allocations, the profile.
+    ///
+    /// # Panics
+    /// For a [`serial`] case: it runs in the test process.
+    #[must_use]
+    pub fn alone(mut self) -> Case {
+        assert!(!matches!(self.body, Body::Serial(_)), "{}: a serial case runs in the test process", self.name);
+        self.alone = true;
         self
     }
 }

@@ -1,13 +1,17 @@
 //! The system calls that the standard library does not offer.
 #![allow(unsafe_code)]
 
+use std::ffi::CString;
 use std::fs::File;
-use std::io;
+use std::io::{self, Write};
 use std::os::fd::AsRawFd;
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::process::CommandExt;
+use std::path::Path;
 use std::process::Command;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicI32, Ordering};
+use std::time::Duration;
 
 /// File descriptor of the rank's records, for handlers that may not lock or allocate.
 static RECORDS: AtomicI32 = AtomicI32::new(-1);
@@ -61,6 +65,38 @@ pub(crate) fn redirect_output(file: &File) -> io::Result<()> {
         check(unsafe { libc::dup2(file.as_raw_fd(), descriptor) })?;
     }
     Ok(())
+}
+
+/// Writes what this process has printed so far, in any language, and what its libraries hold back.
+pub(crate) fn flush_output() -> io::Result<()> {
+    io::stdout().flush()?;
+    // SAFETY: a null pointer means all streams, each of which the library locks.
+    check(unsafe { libc::fflush(std::ptr::null_mut()) })
+}
+
+/// Lets `old`, with the same descriptor as before, be the file `new`.
+pub(crate) fn replace(old: &File, new: &File) -> io::Result<()> {
+    // SAFETY: both descriptors are open; dup3 closes and reopens the second atomically.
+    check(unsafe { libc::dup3(new.as_raw_fd(), old.as_raw_fd(), libc::O_CLOEXEC) })
+}
+
+/// Makes a pipe with a name.
+pub(crate) fn make_pipe(path: &Path) -> io::Result<()> {
+    let path = CString::new(path.as_os_str().as_bytes())?;
+    // SAFETY: the path is a string that ends with a zero byte.
+    check(unsafe { libc::mkfifo(path.as_ptr(), 0o600) })
+}
+
+/// Waits until there is something to read, for `timeout` at most; returns whether there is.
+pub(crate) fn wait_readable(file: &File, timeout: Duration) -> io::Result<bool> {
+    let mut descriptor = libc::pollfd { fd: file.as_raw_fd(), events: libc::POLLIN, revents: 0 };
+    let milliseconds = libc::c_int::try_from(timeout.as_millis()).unwrap_or(libc::c_int::MAX);
+    // SAFETY: one descriptor is passed, and it is valid for reading and writing.
+    match unsafe { libc::poll(&raw mut descriptor, 1, milliseconds) } {
+        -1 if io::Error::last_os_error().kind() == io::ErrorKind::Interrupted => Ok(false),
+        -1 => Err(io::Error::last_os_error()),
+        ready => Ok(ready > 0),
+    }
 }
 
 /// Records, in the file `records`, if this process leaves by `exit` before [`stop_recording`].

@@ -17,7 +17,7 @@ use crate::stopwatch::Stopwatch;
 use crate::{ffi, processes};
 
 /// Interval between looks at a running job.
-const POLL: Duration = Duration::from_millis(10);
+pub(crate) const POLL: Duration = Duration::from_millis(10);
 /// Interval between looks for a file; short, as the next step of a test often has to meet a moment soon after.
 const POLL_FILE: Duration = Duration::from_millis(2);
 /// Time for a job to end after SIGTERM, and again after SIGKILL.
@@ -244,6 +244,22 @@ impl Job {
     fn read(&self, name: &str) -> io::Result<String> {
         let bytes = fs::read(self.folder.path().join(name))?;
         Ok(String::from_utf8_lossy(&bytes).into_owned())
+    }
+
+    /// Starts the clock of the deadline again, for the next part of a job.
+    pub(crate) fn restart_clock(&mut self, deadline: Duration) {
+        self.watch.borrow_mut().restart();
+        self.deadline = deadline;
+    }
+
+    /// Waits, `pause` by `pause`, as long as the job runs within its deadline and `pause` returns true. Returns whether
+    /// the job still runs.
+    ///
+    /// # Errors
+    /// If the launcher cannot be waited for, or those of `pause`.
+    pub(crate) fn wait_while(&mut self, mut pause: impl FnMut() -> io::Result<bool>) -> io::Result<bool> {
+        while self.launcher.try_wait()?.is_none() && !self.is_late() && pause()? {}
+        Ok(self.launcher.try_wait()?.is_none())
     }
 
     /// Waits for the end of the job and ends it at its deadline. Nothing of it runs afterwards.

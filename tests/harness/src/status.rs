@@ -8,6 +8,8 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
+use crate::ffi;
+
 pub(crate) const SEPARATOR: char = '\x1e';
 
 static RECORDS: OnceLock<File> = OnceLock::new();
@@ -19,7 +21,7 @@ pub(crate) enum Event {
     Skipped(String),
     /// The case returned without an error.
     Returned,
-    /// MPI was finalized after the case; the end of every good run.
+    /// MPI was finalized after the last case of the job; the end of every good job.
     Finished,
     /// The case returned this error.
     Failed(String),
@@ -65,10 +67,14 @@ pub(crate) fn path(folder: &Path, rank: usize) -> PathBuf {
     folder.join(format!("rank-{rank}.status"))
 }
 
-/// Opens this rank's records; from now on [`record`] works.
+/// Opens this rank's records in the folder of a trial, in the place of those of the trial before. From now on
+/// [`record`] works.
 pub(crate) fn open(folder: &Path, rank: usize) -> io::Result<&'static File> {
     let file = OpenOptions::new().create(true).append(true).open(path(folder, rank))?;
-    Ok(RECORDS.get_or_init(|| file))
+    match RECORDS.get() {
+        Some(records) => ffi::replace(records, &file).map(|()| records),
+        None => Ok(RECORDS.get_or_init(|| file)),
+    }
 }
 
 /// Records an event of this rank. Does nothing in a process that is not a rank of a trial.

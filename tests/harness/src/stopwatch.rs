@@ -63,6 +63,13 @@ impl Stopwatch {
         }
     }
 
+    /// Sets the clock to zero.
+    pub(crate) fn restart(&mut self) {
+        self.counted = Duration::ZERO;
+        self.start = Instant::now();
+        self.recent = Usage::default();
+    }
+
     /// Returns the time on the clock.
     pub(crate) fn elapsed(&self) -> Duration {
         self.counted + self.recent.undisturbed(self.start.elapsed(), self.cores)

@@ -11,7 +11,7 @@ use dolmen_core::{
 use dolmen_tests::{TestResult, case};
 
 fn main() -> std::process::ExitCode {
-    dolmen_tests::main(&[case("nothing_is_allocated", &[1, 2, 3], nothing_is_allocated)])
+    dolmen_tests::main(&[case("nothing_is_allocated", &[1, 2, 3], nothing_is_allocated).alone()])
 }
 
 /// Runs an operation twice and counts the allocations of the second time.

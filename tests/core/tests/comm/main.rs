@@ -21,7 +21,7 @@ fn main() -> ExitCode {
     dolmen_tests::main(&[
         case("every_set_of_failing_ranks_agrees", ANY, every_set_of_failing_ranks_agrees),
         case("messages_of_any_text_agree", ANY, messages_of_any_text_agree),
-        case("communicators_are_named", &[1, 3], communicators_are_named),
+        case("communicators_are_named", &[1, 3], communicators_are_named).alone(),
         case("errors_keep_their_fields", &[1, 2, 3, 4], errors_keep_their_fields),
         case("colors_split", &[1, 2, 3, 4, 7], colors_split),
         case("a_bad_split_is_an_error_on_all", ANY, a_bad_split_is_an_error_on_all),

@@ -17,10 +17,10 @@ use crate::{harwell_boeing, petsc as small};
 pub(crate) fn cases() -> Vec<Case> {
     let (ranks, deadline) = (&[1, 2], fuzz_deadline());
     vec![
-        case("fuzz_market", ranks, market).deadline(deadline),
-        case("fuzz_boeing", ranks, boeing).deadline(deadline),
-        case("fuzz_npz", ranks, zipped).deadline(deadline),
-        case("fuzz_petsc", ranks, binary).deadline(deadline),
+        case("fuzz_market", ranks, market).deadline(deadline).alone(),
+        case("fuzz_boeing", ranks, boeing).deadline(deadline).alone(),
+        case("fuzz_npz", ranks, zipped).deadline(deadline).alone(),
+        case("fuzz_petsc", ranks, binary).deadline(deadline).alone(),
     ]
 }
 

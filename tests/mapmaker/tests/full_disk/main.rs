@@ -22,9 +22,9 @@ const ROWS: u64 = 20_000;
 
 fn main() -> ExitCode {
     dolmen_tests::main(&[
-        case("files_are_whole_or_absent", &[1, 3], files_are_whole_or_absent),
-        case("failed_writes_end_cleanly", &[1, 3], failed_writes_end_cleanly),
-        case("failed_flushes_end_cleanly", &[1, 3], failed_flushes_end_cleanly),
+        case("files_are_whole_or_absent", &[1, 3], files_are_whole_or_absent).alone(),
+        case("failed_writes_end_cleanly", &[1, 3], failed_writes_end_cleanly).alone(),
+        case("failed_flushes_end_cleanly", &[1, 3], failed_flushes_end_cleanly).alone(),
         serial("programs_end_with_one_line", programs_end_with_one_line),
     ])
 }

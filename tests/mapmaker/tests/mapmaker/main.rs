@@ -45,7 +45,7 @@ fn main() -> std::process::ExitCode {
         case("unseen_series_have_a_null_space_of_their_own", RANKS, prior::unseen_series),
         case("a_prior_lets_short_baselines_help", &[2], prior::residuals),
         case("pixels_equal_healpy", &[1], references::healpix),
-        case("fuzz_timelines", &[1, 2], fuzz::timelines).deadline(fuzz_deadline()),
+        case("fuzz_timelines", &[1, 2], fuzz::timelines).deadline(fuzz_deadline()).alone(),
         same_bits("outputs", &[1, 2, 3, 4, 7], bits::outputs),
         same_bits("outputs_without_a_prior", &[1, 2, 3, 4, 7], bits::outputs_without_a_prior),
         same_bits("simulation", &[1, 2, 3, 4, 7], bits::simulation),

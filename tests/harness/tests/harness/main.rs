@@ -4,10 +4,13 @@
 //! With `DOLMEN_MISBEHAVE` set this binary has the misbehaving cases instead of its own. The
 //! environment carries on to their ranks, so that the whole way, command line included, is tested.
 
+mod shared_processes;
+
 use std::env;
 use std::ffi::OsStr;
 use std::hint::black_box;
 use std::process::{Child, Command, ExitCode};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
@@ -38,6 +41,11 @@ fn main() -> ExitCode {
         serial("a_program_runs_on_several_ranks", a_program_runs_on_several_ranks),
         serial("a_killed_rank_ends_the_job", a_killed_rank_ends_the_job),
         serial("a_deaf_program_is_killed", a_deaf_program_is_killed),
+        serial("a_bad_trial_harms_no_other", shared_processes::a_bad_trial_harms_no_other),
+        serial("messages_that_are_left_reach_no_other_trial", shared_processes::messages_that_are_left),
+        serial("a_job_that_ends_late_is_noticed", shared_processes::a_job_that_ends_late_is_noticed),
+        serial("a_job_that_does_not_end_is_noticed", shared_processes::a_job_that_does_not_end_is_noticed),
+        serial("long_lists_have_several_jobs", shared_processes::long_lists_have_several_jobs),
         serial("a_dropped_job_leaves_nothing", a_dropped_job_leaves_nothing),
     ])
 }
@@ -66,7 +74,8 @@ fn sum_is_three(comm: &Comm) -> TestResult {
 // The misbehaving cases.
 
 fn misbehaving() -> Vec<Case> {
-    vec![
+    let mut cases = shared_processes::misbehaving();
+    cases.extend([
         case("good", &[3], good),
         case("error", &[3], error_on_one),
         case("panic", &[3], panic_on_one),
@@ -79,7 +88,8 @@ fn misbehaving() -> Vec<Case> {
         case("skipped", &[2], skipped),
         case("data", &[1], needs_data),
         same_bits("rounding", &[1, 2, 3], depends_on_ranks),
-    ]
+    ]);
+    cases
 }
 
 fn good(comm: &Comm) -> TestResult {
@@ -206,20 +216,28 @@ fn judge_with(trial: &str, prepare: impl FnOnce(&mut Command)) -> TestResult<Ver
 }
 
 fn judge_command(trial: &str, mut command: Command, prepare: impl FnOnce(&mut Command)) -> TestResult<Verdict> {
-    let start = Instant::now();
-    let mark = format!("{trial}-{}", std::process::id());
-    command.args(["--exact", trial, "--nocapture"]).env(MISBEHAVE, &mark).env_remove("CI");
+    command.args(["--exact", trial]).env_remove("CI");
     prepare(&mut command);
+    let verdict = judge_all(command)?;
+    assert!(verdict.text.contains("running 1 test"), "{}", verdict.text);
+    Ok(verdict)
+}
+
+/// Runs the misbehaving cases that the arguments of the command choose.
+fn judge_all(mut command: Command) -> TestResult<Verdict> {
+    static NUMBER: AtomicUsize = AtomicUsize::new(0);
+    let start = Instant::now();
+    let mark = format!("{}-{}", NUMBER.fetch_add(1, Ordering::Relaxed), std::process::id());
+    command.arg("--nocapture").env(MISBEHAVE, &mark);
     let output = command.output()?;
     let elapsed = start.elapsed();
     let mark = format!("{MISBEHAVE}={mark}");
     for entry in std::fs::read_dir("/proc")?.flatten() {
         let environment = std::fs::read(entry.path().join("environ")).unwrap_or_default();
         let left = environment.split(|&byte| byte == 0).any(|variable| variable == mark.as_bytes());
-        assert!(!left, "{trial} has left process {}", entry.file_name().display());
+        assert!(!left, "{command:?} has left process {}", entry.file_name().display());
     }
     let text = String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned();
-    assert!(text.contains("running 1 test"), "{text}");
     Ok(Verdict { passed: output.status.success(), text, elapsed })
 }
 
@@ -259,7 +277,7 @@ fn an_error_names_its_rank() -> TestResult {
 }
 
 fn a_panic_names_its_rank() -> TestResult {
-    let lines = ["rank 2 panicked: ", "the stone fell", "harness.rs:", "--- rank 2 ---", "the stone fell"];
+    let lines = ["rank 2 panicked: ", "the stone fell", "main.rs:", "--- rank 2 ---", "the stone fell"];
     expect_failure(&judge("panic::n3")?, SOON, &lines);
     Ok(())
 }
