@@ -23,6 +23,10 @@ const POLL_FILE: Duration = Duration::from_millis(2);
 /// Time for a job to end after SIGTERM, and again after SIGKILL.
 const MERCY: Duration = Duration::from_secs(3);
 
+/// Seconds for which Open MPI's launcher sleeps, once or twice, when a rank has failed and it ends the others, even if
+/// they have ended. By default it is one, which is most of the time of a program that refuses its input.
+pub(crate) const DELAY: &str = "OMPI_MCA_odls_base_sigkill_timeout";
+
 /// A program to run on several ranks. `scripts/mpirun.sh` chooses the launcher and its flags.
 #[derive(Debug)]
 pub struct Mpirun {
@@ -122,6 +126,7 @@ impl Mpirun {
             .arg(self.ranks.to_string())
             .arg(&self.program)
             .args(&self.args)
+            .env(DELAY, "0")
             // The launcher's session files go with the job, even when it is killed.
             .env("TMPDIR", folder.path())
             .envs(self.env)

@@ -14,7 +14,7 @@ use libtest_mimic::Failed;
 use tempfile::TempDir;
 
 use crate::case::{Body, Case, Checksums};
-use crate::mpirun::{Job, Mpirun, POLL};
+use crate::mpirun::{DELAY, Job, Mpirun, POLL};
 use crate::orders::Giver;
 use crate::rank;
 use crate::status::{self, Event};
@@ -107,6 +107,8 @@ impl Session {
         let folder = tempfile::Builder::new().prefix("dolmen-test-").tempdir()?;
         let giver = Giver::new(folder.path(), ranks)?;
         let mut job = Mpirun::new(ranks).program(env::current_exe()?).env(rank::FOLDER, folder.path());
+        // If several ranks fail, each has time to record why.
+        job = job.env(DELAY, "1");
         if shared {
             job = job.env(rank::SHARED, "1");
         }
