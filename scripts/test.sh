@@ -18,7 +18,8 @@ run() {
     echo "$code" >"$logs/$name.code"
 }
 
-# Tests that start a program for every check wait most of the time: they run beside all others, and so does Python.
+# Tests that start a program for every check wait most of the time: they run beside each other and all others, and so
+# does Python.
 programs=(dolmen mapmaker faults)
 others=$(cargo metadata --no-deps --format-version 1 | "$python" -c '
 import json, sys
@@ -39,19 +40,22 @@ python_tests() {
     run doctests scripts/doctests.sh "$module"
 }
 # Groups of their own, so that they end with this script.
+beside=()
 set -m
-run programs tests "${programs[@]/#/--test=}" >/dev/null &
-programs_run=$!
+for name in "${programs[@]}"; do
+    run "$name" tests "--test=$name" >/dev/null &
+    beside+=($!)
+done
 python_tests >/dev/null &
-python_run=$!
+beside+=($!)
 set +m
-trap 'kill -- -"$programs_run" -"$python_run" 2>/dev/null || true' EXIT
+trap 'kill -- "${beside[@]/#/-}" 2>/dev/null || true' EXIT
 # shellcheck disable=SC2086 # one word for each test
 run cargo tests --lib --bins --examples $others
 run doc tests --doc
 # What differs with threads is in core alone.
 run threads cargo test -p dolmen-core -p dolmen-core-tests --features threads --lib --test threads --color never
-wait "$programs_run" "$python_run"
-cat "$logs"/{programs,pytest,doctests}.log
+wait "${beside[@]}"
+for name in "${programs[@]}" pytest doctests; do cat "$logs/$name.log"; done
 
 scripts/count-tests.sh "$logs" | tee "$logs/summary"
