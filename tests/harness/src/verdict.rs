@@ -1,4 +1,4 @@
-//! How a trial ended, by the records of its ranks, and the report of a bad end.
+//! Verdicts: whether a trial ended well by the records of its ranks, and the report if it did not.
 
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
