@@ -200,6 +200,8 @@ pub(crate) fn solver_class(error: &SolverError) -> &'static str {
         SolverError::Unfit { .. }
         | SolverError::Level { .. }
         | SolverError::Singular { .. }
+        | SolverError::NoSpectrum { .. }
+        | SolverError::MassNotPositive { .. }
         | SolverError::Unstable { .. } => "SingularError",
         SolverError::OutOfMemory { .. } => "TooLargeError",
         SolverError::NotConverged(_) => "NotConvergedError",

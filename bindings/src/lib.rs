@@ -14,6 +14,7 @@ mod base;
 mod callback;
 mod checkpoint;
 mod comm;
+mod eigen;
 mod errors;
 mod exchange;
 mod files;
@@ -48,6 +49,8 @@ mod _dolmen {
     use super::checkpoint::{CheckpointStore, Restored};
     #[pymodule_export]
     use super::comm::{Comm, environment, start};
+    #[pymodule_export]
+    use super::eigen::{automatic_eigen, general_eigen, hermitian_eigen, singular_values};
     #[pymodule_export]
     use super::exchange::{Exchange, IndexMap, Redistribute};
     #[pymodule_export]

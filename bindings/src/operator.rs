@@ -18,6 +18,14 @@ use crate::multi_vector::{MultiVector, columns};
 use crate::typed::{Any, Element, Operators, number};
 use crate::vector::{Vector, operands};
 
+/// Returns the operator of an argument that has to be of this scalar, if it is given.
+pub(crate) fn given<'o, T: Element>(
+    operator: &'o Option<PyRef<'_, Operator>>,
+    what: &str,
+) -> PyResult<Option<&'o dyn AdjointOperator<T>>> {
+    operator.as_ref().map(|operator| Ok(&**T::expect(&operator.any, what)?)).transpose()
+}
+
 /// A linear operator with its adjoint.
 #[pyclass(unsendable, frozen, module = "dolmen._dolmen")]
 pub(crate) struct Operator {

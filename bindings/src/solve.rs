@@ -20,7 +20,7 @@ use crate::gil::released;
 use crate::matrix::Matrix;
 use crate::monitor::Watch;
 use crate::multi_vector::MultiVector;
-use crate::operator::Operator;
+use crate::operator::{Operator, given};
 use crate::report::{Report, Snapshot};
 use crate::typed::Element;
 use crate::vector::Vector;
@@ -243,13 +243,7 @@ impl Kept {
 impl Options<'_> {
     /// The preconditioner and the projection.
     fn helpers<T: Element>(&self) -> PyResult<[Option<&dyn AdjointOperator<T>>; 2]> {
-        fn of<'o, T: Element>(
-            operator: &'o Option<PyRef<'_, Operator>>,
-            what: &str,
-        ) -> PyResult<Option<&'o dyn AdjointOperator<T>>> {
-            operator.as_ref().map(|operator| Ok(&**T::expect(&operator.any, what)?)).transpose()
-        }
-        Ok([of(&self.preconditioner, "the preconditioner")?, of(&self.projection, "the projection")?])
+        Ok([given(&self.preconditioner, "the preconditioner")?, given(&self.projection, "the projection")?])
     }
 
     fn settings<'s, T: Element>(

@@ -239,8 +239,12 @@ def test_ctrl_c_on_one_rank_stops_all():
     assert process.returncode == 0 and process.stdout.count("interrupted") == 3, process.stdout
 
 
-@pytest.mark.parametrize("ranks, presses", [([1], 1), ([0, 1, 2], 2)])
-def test_ctrl_c_inside_a_python_operator(ranks, presses):
+SOLVE = 'dm.solve(operator, dm.ones(1000), method="cg", rtol=1e-30, max_iterations=10**9, dtol=1e30)'
+SEARCH = 'dm.eigsh(operator, 3, which="SA", rtol=1e-30, max_iterations=10**9)'
+
+
+@pytest.mark.parametrize("ranks, presses, call", [([1], 1, SOLVE), ([0, 1, 2], 2, SOLVE), ([1], 1, SEARCH)])
+def test_ctrl_c_inside_a_python_operator(ranks, presses, call):
     # After the first Ctrl-C a rank takes part in the rest of the iteration. The second one acts at once.
     process = run(3, f"""
         import os, signal
@@ -256,8 +260,9 @@ def test_ctrl_c_inside_a_python_operator(ranks, presses):
             y = A @ x
             products += 1
             return y
+        operator = dm.LinearOperator(1000, apply)
         try:
-            dm.solve(dm.LinearOperator(1000, apply), dm.ones(1000), method="cg", rtol=1e-30, max_iterations=10**9, dtol=1e30)
+            {call}
         except KeyboardInterrupt:
             print(f"<interrupted:{{calls - products}}:{{dm.ones(10).sum()}}>")
     """)

@@ -35,6 +35,7 @@ _HOME = {
     "CsrMatrix": "_matrix",
     "CheckpointStore": "_checkpoint",
     "Dataset": "_hdf5",
+    "EigenReport": "_report",
     "Empty": "_elements",
     "EndedError": "_errors",
     "Error": "_errors",
@@ -66,6 +67,8 @@ _HOME = {
     "array": "_vector",
     "aslinearoperator": "_operator",
     "describe": "_files",
+    "eigs": "_eigen",
+    "eigsh": "_eigen",
     "environment": "_session",
     "full": "_vector",
     "methods": "_preconditioner",
@@ -79,6 +82,7 @@ _HOME = {
     "rigid_body_modes": "_multigrid",
     "scatter": "_vector",
     "solve": "_solve",
+    "svds": "_eigen",
     "vdot": "_vector",
     "write_matrix": "_files",
     "write_vector": "_files",
@@ -100,6 +104,11 @@ if TYPE_CHECKING:
     from ._checkpoint import CheckpointStore as CheckpointStore
     from ._comm import Comm as Comm
     from ._dolmen import Progress as Progress
+    from ._eigen import (
+        eigs as eigs,
+        eigsh as eigsh,
+        svds as svds,
+    )
     from ._elements import Empty as Empty
     from ._errors import (
         EndedError as EndedError,
@@ -154,6 +163,7 @@ if TYPE_CHECKING:
     )
     from ._profile import Profile as Profile
     from ._report import (
+        EigenReport as EigenReport,
         Snapshot as Snapshot,
         SolveReport as SolveReport,
     )

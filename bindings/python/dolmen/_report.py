@@ -81,15 +81,72 @@ class SolveReport:
         return "\n".join([*lines[:-1], self.text]) if len(lines) > 1 else self.text
 
     def _repr_html_(self) -> str:
-        rows = {
-            "method": self.method,
-            "outcome": self.outcome,
-            "iterations": self.iterations,
-            "|b - Ax| / |b|": f"{self.relative_residual:.3e}",
-            "time": f"{self.time:.3f} s",
-        }
-        cells = "".join(f"<tr><th>{html.escape(name)}</th><td>{html.escape(str(value))}</td></tr>" for name, value in rows.items())
-        return f"<table>{cells}</table>"
+        return _table(
+            {
+                "method": self.method,
+                "outcome": self.outcome,
+                "iterations": self.iterations,
+                "|b - Ax| / |b|": f"{self.relative_residual:.3e}",
+                "time": f"{self.time:.3f} s",
+            }
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class EigenReport:
+    """The outcome of a search for eigenvalues or singular values. Only the time differs between the ranks.
+
+    ``converged`` is true only if all residuals, computed afresh, meet the tolerance.
+    """
+
+    #: The method, and the reason why it stopped.
+    method: str
+    reason: str
+    converged: bool
+    #: Iterations, or restarts of methods that restart.
+    iterations: int
+    #: For each value ``|A v - w M v| / |w M v|``, computed afresh at the end; for singular values the length of
+    #: ``(A v - s u, A.H u - s v)``, divided by ``s``.
+    residuals: NDArray[np.float64]
+    #: For each value whether its residual is at most `tolerance`, or as small as rounding allows.
+    is_converged: NDArray[np.bool_]
+    tolerance: float
+    #: Products with the matrices and with what stands for their inverses.
+    applications: int
+    #: Wall time on this rank, in s.
+    time: float
+    #: The outcome in a line, and what to try.
+    outcome: str = field(repr=False)
+    explanation: str = field(repr=False)
+    text: str = field(repr=False)
+    #: The method and the reason for it.
+    why: str
+
+    def require_converged(self) -> EigenReport:
+        """Return the report; raise `NotConvergedError` if not all values are converged."""
+        if not self.converged:
+            raise make(NotConvergedError.__name__, self.outcome, "NotConverged", None, None)
+        return self
+
+    def __str__(self) -> str:
+        return self.text
+
+    def _repr_html_(self) -> str:
+        return _table(
+            {
+                "method": self.why,
+                "outcome": self.outcome,
+                "iterations": self.iterations,
+                "largest residual": f"{max(self.residuals, default=0.0):.3e}",
+                "time": f"{self.time:.3f} s",
+            }
+        )
+
+
+def _table(rows: dict[str, Any]) -> str:
+    """Return names and values as a table in HTML."""
+    cells = "".join(f"<tr><th>{html.escape(name)}</th><td>{html.escape(str(value))}</td></tr>" for name, value in rows.items())
+    return f"<table>{cells}</table>"
 
 
 class Snapshot(_dolmen.Owned):

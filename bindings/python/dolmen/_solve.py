@@ -145,12 +145,12 @@ def solve(
     if options["checkpoint"] is not None:
         of_call = {"method": method, "preconditioner": preconditioner if isinstance(preconditioner, str) else "operator"}
         options["checkpoint"]["config"] = _config(operator, b, {**of_call, "rtol": rtol, "atol": atol, "norm": norm}, config)
-    python = monitor is not None or snapshots is not None or _is_python(operator) or _is_python(preconditioner)
+    python = monitor is not None or snapshots is not None or is_python(operator) or is_python(preconditioner)
     with delayed(monitor) if python and operator.comm.size > 1 else nullcontext(monitor) as options["monitor"]:
         return _dispatch(operator, b, x, method, preconditioner, max_iterations, options)
 
 
-def _is_python(operator: Any) -> bool:
+def is_python(operator: Any) -> bool:
     """Return True if Python functions may be called for an operator or a preconditioner."""
     return not (operator is None or isinstance(operator, (str, CsrMatrix, Preconditioner)))
 
@@ -169,7 +169,7 @@ def _dispatch(
     if method is None:
         method = "cg" if isinstance(b, MultiVector) else _need_method(operator)
     options["max_iterations"] = _MAX_ITERATIONS if max_iterations is None else max_iterations
-    made = _preconditioner(operator, "none" if automatic else preconditioner)
+    made = preconditioner_of(operator, "none" if automatic else preconditioner)
     options["preconditioner"] = None if made is None else made._native
     native = _dolmen.solve(operator._native, b._native, x._native, method, options)
     return x, ([report_of(one) for one in native] if isinstance(b, MultiVector) else report_of(native))
@@ -224,7 +224,8 @@ def _guess(operator: LinearOperator, b: Any, x0: Any) -> Any:
     return x0.copy() if x0.dtype == b.dtype else x0.astype(b.dtype)
 
 
-def _preconditioner(operator: LinearOperator, given: Any) -> LinearOperator | None:
+def preconditioner_of(operator: LinearOperator, given: Any) -> LinearOperator | None:
+    """Return the preconditioner of an argument: a text, or an operator."""
     if given is None or given == "none":
         return None
     if isinstance(given, str):

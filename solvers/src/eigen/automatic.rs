@@ -52,6 +52,7 @@ pub struct AutomaticEigen<'a, T: Scalar> {
     count: usize,
     region: Region,
     mass: Option<&'a CsrMatrix<T>>,
+    is_hermitian: bool,
 }
 
 /// Eigenvalues and eigenvectors, and how they were found.
@@ -83,7 +84,7 @@ impl<'a, T: Scalar> AutomaticEigen<'a, T> {
     /// Creates the search for this number of eigenvalues: the largest in magnitude, unless told otherwise.
     pub fn new(count: usize) -> Self {
         let settings = Settings::new().max_iterations(1000);
-        AutomaticEigen { settings, count, region: Region::LargestMagnitude, mass: None }
+        AutomaticEigen { settings, count, region: Region::LargestMagnitude, mass: None, is_hermitian: false }
     }
 
     /// Sets the part of the plane.
@@ -97,6 +98,13 @@ impl<'a, T: Scalar> AutomaticEigen<'a, T> {
     #[must_use]
     pub fn mass(mut self, mass: &'a CsrMatrix<T>) -> Self {
         self.mass = Some(mass);
+        self
+    }
+
+    /// Refuses matrices that are not Hermitian to rounding, with [`Error::NoSpectrum`].
+    #[must_use]
+    pub fn require_hermitian(mut self) -> Self {
+        self.is_hermitian = true;
         self
     }
 
@@ -121,6 +129,9 @@ impl<'a, T: Scalar> AutomaticEigen<'a, T> {
         }
         let massive = self.mass.map(Analysis::new).transpose()?;
         let hermitian = analysis.hermitian && massive.as_ref().is_none_or(|mass| mass.hermitian);
+        if self.is_hermitian && !hermitian {
+            return Err(Error::NoSpectrum { method: METHOD, reason: NoSpectrum::NotHermitian });
+        }
         if let (true, Some(which)) = (hermitian, hermitian_part(self.region)) {
             return self.hermitian(a, &analysis, which, start);
         }

@@ -12,13 +12,14 @@
 use std::time::Instant;
 
 use dolmen_core::ndarray::{Array2, s};
-use dolmen_core::{LinearOperator, MultiVector, Real, Reduction, Scalar, Snapshot, profile};
+use dolmen_core::{Layout, LinearOperator, MultiVector, Real, Reduction, Scalar, Snapshot, profile};
 
 use crate::eigen::block::{Block, eigen, orthonormalized, orthonormalizer, product, random, select};
 use crate::eigen::problem::{Pencil, require_fit};
 use crate::eigen::report::{EigenReport, Eigenpairs};
 use crate::eigen::which::Which;
 use crate::error::{Error, NoSpectrum, Result};
+use crate::krylov::problem::require_same;
 use crate::krylov::solver::forward;
 use crate::krylov::stopping::{ResidualTests, StoppingTest, Votes};
 use crate::settings::{Settings, require};
@@ -48,6 +49,7 @@ pub struct Lobpcg<'a, T> {
     which: Which,
     extra: Option<usize>,
     mass: Option<&'a dyn LinearOperator<T>>,
+    start: Option<&'a MultiVector<T>>,
 }
 
 forward! { Lobpcg:
@@ -69,7 +71,7 @@ impl<'a, T: Scalar> Lobpcg<'a, T> {
     }
 
     pub(super) fn with_settings(settings: Settings<'a, T>, count: usize) -> Self {
-        Lobpcg { settings, count, which: Which::Smallest, extra: None, mass: None }
+        Lobpcg { settings, count, which: Which::Smallest, extra: None, mass: None, start: None }
     }
 
     /// Sets the end of the spectrum: [`Which::Smallest`] or [`Which::Largest`].
@@ -93,6 +95,13 @@ impl<'a, T: Scalar> Lobpcg<'a, T> {
         self
     }
 
+    /// Sets vectors to start from. Further columns of the block are random.
+    #[must_use]
+    pub fn start(mut self, vectors: &'a MultiVector<T>) -> Self {
+        self.start = Some(vectors);
+        self
+    }
+
     /// Finds eigenvalues and eigenvectors.
     ///
     /// # Collective
@@ -111,7 +120,7 @@ impl<'a, T: Scalar> Lobpcg<'a, T> {
         let pencil = Pencil::new(METHOD, a, self.mass)?;
         let x = match self.settings.resume {
             Some(snapshot) => comm.agree(self.saved(snapshot, &pencil, columns))?,
-            None => random(pencil.layout(), columns),
+            None => self.first(pencil.layout(), columns),
         };
         let mut search = Search::new(self, &pencil, x)?;
         let reason = search.run()?;
@@ -123,6 +132,9 @@ impl<'a, T: Scalar> Lobpcg<'a, T> {
         self.settings.check(METHOD)?;
         let preconditioner = self.settings.preconditioner.map(|one| ("preconditioner", one));
         require_fit(METHOD, a, preconditioner.into_iter().chain(self.mass.map(|mass| ("mass matrix", mass))))?;
+        if let Some(start) = self.start {
+            require_same(METHOD, "start", a.domain(), start.layout())?;
+        }
         require(METHOD, "count", self.count as f64, self.count > 0, "one or more")?;
         if !matches!(self.which, Which::Smallest | Which::Largest) {
             return Err(Error::NotAnEnd { method: METHOD, which: self.which.to_string() });
@@ -132,6 +144,17 @@ impl<'a, T: Scalar> Lobpcg<'a, T> {
             return Err(Error::FewEigenvalues { method: METHOD, wanted: self.count, found: rows });
         }
         Ok((self.count + self.extra.unwrap_or(2 + self.count / 8)).min(rows))
+    }
+
+    /// Returns the block to start from.
+    fn first(&self, layout: &Layout, columns: usize) -> MultiVector<T> {
+        let mut x = random(layout, columns);
+        if let Some(start) = self.start {
+            for column in 0..start.columns().min(columns) {
+                x.column_mut(column).copy_from_slice(start.column(column));
+            }
+        }
+        x
     }
 
     /// Returns the block of a snapshot.

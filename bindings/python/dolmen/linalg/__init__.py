@@ -23,20 +23,26 @@ computed afresh and meets the tolerance.
 from __future__ import annotations
 
 from ._direct import norm, spsolve
+from ._eigen import ArpackNoConvergence, eigs, eigsh, lobpcg, svds
 from ._krylov import bicgstab, cg, gmres, minres
 from ._lsmr import lsmr
 from ._lsqr import lsqr
 from ._operator import LinearOperator, aslinearoperator
 
 __all__ = [
+    "ArpackNoConvergence",
     "LinearOperator",
     "aslinearoperator",
     "bicgstab",
     "cg",
+    "eigs",
+    "eigsh",
     "gmres",
+    "lobpcg",
     "lsmr",
     "lsqr",
     "minres",
     "norm",
     "spsolve",
+    "svds",
 ]

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from .. import _dolmen
+from .._comm import Comm
 from .._operator import LinearOperator as DistributedOperator
 from .._report import Snapshot, SolveReport
 from .._solve import solve
@@ -168,7 +169,7 @@ def minres(
     limit = _limit(maxiter, 5 * system.b.size)
     watch = _each_iterate(system, callback)
     if show:
-        watch["monitor"] = _shown("minres", system)
+        watch["monitor"] = shown("minres", "|b - A x|", system.b.comm)
     x, report = _iterate("minres", system, rtol, 0.0, limit, watch)
     if report is not None and report.reason in ("IndefinitePreconditioner", "PreconditionerNotHermitian", "NotHermitian"):
         what = "A is not Hermitian" if report.reason == "NotHermitian" else "M is not Hermitian positive definite"
@@ -337,13 +338,13 @@ def _each_norm(callback: Callable[[np.float64], Any], size: float) -> Callable[[
     return monitor
 
 
-def _shown(name: str, system: System) -> Callable[[_dolmen.Progress], None]:
+def shown(name: str, residual: str, comm: Comm) -> Callable[[_dolmen.Progress], None]:
     """Return a monitor that prints on rank 0."""
 
     def monitor(progress: _dolmen.Progress) -> None:
-        print(f"{name} {progress.iteration:6d}  |b - A x| = {progress.residual:.3e}, to be at most {progress.target:.3e}")
+        print(f"{name} {progress.iteration:6d}  {residual} = {progress.residual:.3e}, to be at most {progress.target:.3e}")
 
-    return monitor if system.b.comm.rank == 0 else lambda progress: None
+    return monitor if comm.rank == 0 else lambda progress: None
 
 
 def _require_hermitian(operator: DistributedOperator, name: str) -> None:

@@ -79,7 +79,7 @@ def whole(value: Any, name: str) -> int:
 
 def square_system(A: Any, b: Any, M: Any, x0: Any) -> System:
     """Return the system ``A x = b`` with an approximation M of the inverse, in the common dtype of A and b."""
-    _require_shape(A)
+    require_shape(A)
     if A.shape[0] != A.shape[1]:
         raise ValueError(f"a square matrix is needed, got one of {A.shape[0]} x {A.shape[1]}; lsqr and lsmr take any shape")
     if M is not None and getattr(M, "shape", None) is not None and tuple(M.shape) != tuple(A.shape):
@@ -89,7 +89,7 @@ def square_system(A: Any, b: Any, M: Any, x0: Any) -> System:
     system = make(A, b, guess, None)
     dtype = system.b.dtype
     if M is not None:
-        system.preconditioner = _operator(M, system.operator.domain, system.operator.domain, system.plain, dtype, "M")
+        system.preconditioner = operator_of(M, system.operator.domain, system.operator.domain, system.plain, dtype, "M")
     if isinstance(x0, str):
         if x0 != "Mb":
             raise ValueError(f"x0={x0!r} is not known; give a vector, or \"Mb\" for the product of M and b")
@@ -99,7 +99,7 @@ def square_system(A: Any, b: Any, M: Any, x0: Any) -> System:
 
 def any_system(A: Any, b: Any, x0: Any) -> System:
     """Return the least-squares problem ``min |b - A x|`` in double precision."""
-    _require_shape(A)
+    require_shape(A)
     make = _plain if is_plain(A, b) else _distributed
     return make(A, b, x0, np.dtype("f8"))
 
@@ -121,12 +121,13 @@ def is_plain(A: Any, b: Any) -> bool:
     return True
 
 
-def _require_shape(A: Any) -> None:
+def require_shape(A: Any, name: str = "A") -> None:
+    """Refuse what has no two dimensions."""
     shape = getattr(A, "shape", None)
     if isinstance(A, np.ndarray) and A.ndim != 2:
-        raise ValueError(f"A is an array of shape {A.shape}; give one of two dimensions")
+        raise ValueError(f"{name} is an array of shape {A.shape}; give one of two dimensions")
     if shape is None or len(shape) != 2:
-        raise TypeError(f"A is {type(A).__name__}; give a matrix, or an operator with a shape of rows and columns")
+        raise TypeError(f"{name} is {type(A).__name__}; give a matrix, or an operator with a shape of rows and columns")
 
 
 def _plain(A: Any, b: Any, x0: Any, least: np.dtype[Any] | None) -> System:
@@ -144,7 +145,7 @@ def _plain(A: Any, b: Any, x0: Any, least: np.dtype[Any] | None) -> System:
     of_guess = guess.dtype if guess is not None and least is not None else None
     dtype = _dtype(A, right, right.dtype, of_guess, least)
     return System(
-        _operator(A, domain, range_, True, dtype, "A"),
+        operator_of(A, domain, range_, True, dtype, "A"),
         _vector(right.reshape(-1), range_, dtype, "b"),
         None if guess is None else _vector(guess.reshape(-1), domain, dtype, "x0"),
         None,
@@ -167,7 +168,7 @@ def _distributed(A: Any, b: Vector, x0: Any, least: np.dtype[Any] | None) -> Sys
     of_guess = x0.dtype if x0 is not None and least is not None else None
     dtype = _dtype(A, b, b.dtype, of_guess, least)
     return System(
-        _operator(A, domain, range_, False, dtype, "A"),
+        operator_of(A, domain, range_, False, dtype, "A"),
         _converted(b, dtype, "b"),
         None if x0 is None else _converted(x0, dtype, "x0"),
         None,
@@ -187,11 +188,12 @@ def _dtype(A: Any, b: Any, of_b: Any, of_guess: Any, least: Any) -> np.dtype[Any
     of_A = getattr(A, "dtype", None)
     if of_A is None:
         of_A = aslinearoperator(A).matvec(b).dtype
-    given = [_floating(dtype) for dtype in (of_A, of_b, of_guess, least) if dtype is not None]
+    given = [floating(dtype) for dtype in (of_A, of_b, of_guess, least) if dtype is not None]
     return np.result_type(*given)
 
 
-def _floating(given: Any) -> np.dtype[Any]:
+def floating(given: Any) -> np.dtype[Any]:
+    """Return a dtype of the four for a given one."""
     dtype: np.dtype[Any] = np.dtype(given)
     if dtype in DTYPES.values():
         return dtype
@@ -215,7 +217,7 @@ def _require_real(given: np.dtype[Any], dtype: np.dtype[Any], name: str) -> None
         raise ValueError(f"{name} is complex, A and b are real; give b as complex numbers")
 
 
-def _operator(
+def operator_of(
     A: Any, domain: Layout, range_: Layout, plain: bool, dtype: np.dtype[Any], name: str
 ) -> DistributedOperator:
     """Return an operator of this dtype, for a matrix or an operator of any kind."""
