@@ -1,4 +1,4 @@
-//! What `dolmen eigen` and `dolmen svd` have in common: reading, and telling what was found.
+//! Parts that `dolmen eigen` and `dolmen svd` share: reading, and telling what was found.
 
 mod plot;
 
@@ -122,7 +122,7 @@ impl Search {
     }
 }
 
-/// What a search found.
+/// Outcome of a search.
 pub(crate) struct Found<'f> {
     pub(crate) matrix: &'f Location,
     pub(crate) values: &'f [Complex64],

@@ -69,7 +69,7 @@ pub struct EigenSolution<T: Scalar> {
     pub hermitian: bool,
     /// The method and the reason for it, in a sentence.
     pub why: String,
-    /// What was done, and how exact it is.
+    /// Account of the search, with the residuals.
     pub report: EigenReport,
 }
 

@@ -24,7 +24,7 @@ pub struct GeneralEigenpairs<T: Scalar> {
     pub vectors: MultiVector<T>,
     /// The imaginary parts of the eigenvectors of a real operator; none of a complex one.
     pub imaginary: Option<MultiVector<T>>,
-    /// What was done, and how exact it is.
+    /// Account of the search, with the residuals.
     pub report: EigenReport,
 }
 

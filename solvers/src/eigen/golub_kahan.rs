@@ -174,12 +174,14 @@ impl<'s, T: Scalar> Tall<'s, T> {
 
     fn apply(&self, x: &Vector<T>, y: &mut Vector<T>) -> Result<()> {
         self.applications.set(self.applications.get() + 1);
-        Ok(if self.is_turned { self.a.apply_adjoint(x, y)? } else { self.a.apply(x, y)? })
+        let applied = if self.is_turned { self.a.apply_adjoint(x, y) } else { self.a.apply(x, y) };
+        Ok(applied?)
     }
 
     fn apply_adjoint(&self, x: &Vector<T>, y: &mut Vector<T>) -> Result<()> {
         self.applications.set(self.applications.get() + 1);
-        Ok(if self.is_turned { self.a.apply(x, y)? } else { self.a.apply_adjoint(x, y)? })
+        let applied = if self.is_turned { self.a.apply(x, y) } else { self.a.apply_adjoint(x, y) };
+        Ok(applied?)
     }
 
     /// Reports on triplets, with residuals computed afresh; iterations and time are still to be said.

@@ -15,7 +15,7 @@ pub struct Eigenpairs<T: Scalar> {
     pub values: Vec<f64>,
     /// The eigenvectors as columns, orthonormal; in the inner product of the mass matrix if there is one.
     pub vectors: MultiVector<T>,
-    /// What was done, and how exact it is.
+    /// Account of the search, with the residuals.
     pub report: EigenReport,
 }
 
@@ -28,7 +28,7 @@ pub struct SingularTriplets<T: Scalar> {
     pub u: MultiVector<T>,
     /// The right singular vectors as orthonormal columns.
     pub v: MultiVector<T>,
-    /// What was done, and how exact it is.
+    /// Account of the search, with the residuals.
     pub report: EigenReport,
 }
 
