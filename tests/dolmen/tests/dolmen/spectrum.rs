@@ -61,8 +61,8 @@ pub(crate) fn output() -> TestResult {
     assert_eq!(told.status.code(), Some(0), "{told:?}");
     for part in [
         "dense (LAPACK): the matrix has 3 rows",
-        "   1   2.0000",
-        "   2   2.0000",
+        "   1     2.000000000000000e0",
+        "   2     2.000000000000000e0",
         "2 of 2 values converged",
         "the vectors are in u.npy",
     ] {
