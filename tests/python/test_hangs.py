@@ -51,13 +51,17 @@ def test_an_uncaught_exception_on_one_rank():
     assert process.stdout.count("rank one is lost") >= 1 and "ended while others continued" in process.stdout
 
 
-def test_an_exception_that_all_ranks_have_is_told_once():
-    process = run(3, """
+@pytest.mark.parametrize("call, text", [
+    ("dm.ones(10).dot(dm.ones(11))", "different layouts"),
+    ("dm.linalg.eigsh(dm.LinearOperator(500, lambda x: x.local * x.layout.rows()), 3, maxiter=1)", "0 of 3 values converged"),
+])
+def test_an_exception_that_all_ranks_have_is_told_once(call, text):
+    process = run(3, f"""
         import dolmen as dm
-        dm.ones(10).dot(dm.ones(11))
+        {call}
     """)
     assert process.returncode != 0
-    assert process.stdout.count("different layouts") == 1, process.stdout
+    assert process.stdout.count(text) == 1, process.stdout
 
 
 #: Imports that come before the start of MPI, and a package that starts it first.

@@ -400,7 +400,10 @@ def _require_converged(problem: Problem, report: EigenReport, tol: Any, order: A
         good = good | (report.residuals <= np.finfo(problem.A.dtype).eps ** _ROUNDED)
     if not good[order].all():
         found = order[good[order]]
-        raise ArpackNoConvergence(report.outcome, values[found], problem.give(vectors, found))
+        error = ArpackNoConvergence(report.outcome, values[found], problem.give(vectors, found))
+        if not problem.plain:
+            error._dolmen_shared = True  # type: ignore[attr-defined]
+        raise error
 
 
 def _called(given: Any, rows: int, block: Any) -> Any:
