@@ -3,7 +3,9 @@
 use dolmen_core::dense::Schur;
 use dolmen_core::ndarray::Array2;
 use dolmen_core::{Complex64, CsrMatrix, Layout, MultiVector, Real, Scalar};
-use dolmen_solvers::{AutomaticEigen, Direct, EigenReport, Error, GolubKahan, KrylovSchur, Region, StopReason, Which};
+use dolmen_solvers::{
+    AutomaticEigen, Direct, EigenReport, Error, GolubKahan, KrylovSchur, NoSpectrum, Region, StopReason, Which,
+};
 use dolmen_tests::{Checksums, Comm, TestResult};
 
 use crate::problems::{elements, gathered, laplacian, laplacian_values, matrix};
@@ -239,6 +241,8 @@ pub(crate) fn automatic(comm: &Comm) -> TestResult {
         let a = convection::<f64>(&layout, n)?;
         let found = AutomaticEigen::new(4).solve(&a)?;
         audit(&a, &found.values, &found.vectors, found.imaginary.as_ref(), &found.report, |value| value.norm())?;
+        let refused = AutomaticEigen::new(4).require_hermitian().solve(&a).err().ok_or("not Hermitian")?;
+        assert!(matches!(refused, Error::NoSpectrum { reason: NoSpectrum::NotHermitian, .. }), "{refused}");
         let shift = Complex64::new(4.0, 0.0);
         let found = AutomaticEigen::new(4).region(Region::Nearest(shift)).solve(&a)?;
         let near = |value: Complex64| -(value - shift).norm();

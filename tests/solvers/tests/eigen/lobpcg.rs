@@ -1,6 +1,6 @@
 //! LOBPCG against closed forms.
 
-use dolmen_core::{CsrMatrix, Identity, Layout, Real, Scalar};
+use dolmen_core::{CsrMatrix, Identity, Layout, MultiVector, Real, Scalar};
 use dolmen_solvers::{Error, Jacobi, Lobpcg, Multigrid, NoSpectrum, StopReason, Which};
 use dolmen_tests::{Checksums, Comm, TestResult};
 
@@ -98,6 +98,8 @@ pub(crate) fn refusals(comm: &Comm) -> TestResult {
     let skew = matrix(&layout, |i| if i > 0 { vec![(i - 1, 1.0), (i, 1.0)] } else { vec![(i, 1.0)] })?;
     let reason = NoSpectrum::NotHermitian;
     assert_eq!(refuse(Lobpcg::new(2), &skew), Some(Error::NoSpectrum { method: "LOBPCG", reason }));
+    let elsewhere = MultiVector::zeros(&Layout::uniform(comm, 31), 2);
+    assert!(matches!(refuse(Lobpcg::new(2).start(&elsewhere), &a), Some(Error::Layout { .. })));
     let other = Identity::new(&Layout::uniform(comm, 31));
     assert!(matches!(refuse(Lobpcg::new(2).preconditioner(&other), &a), Some(Error::Layout { .. })));
     if comm.size() > 1 {
@@ -138,6 +140,8 @@ pub(crate) fn stop_and_go_on(comm: &Comm) -> TestResult {
     let resumed = Lobpcg::new(4).preconditioner(&jacobi).resume(&snapshot).solve(&a)?;
     audit(&resumed, &a, None, &laplacian_values(&[20, 20])[..4], 1e-8)?;
     assert!(resumed.report.iterations < whole.report.iterations, "{}", resumed.report);
+    let started = Lobpcg::new(4).preconditioner(&jacobi).start(&whole.vectors).solve(&a)?;
+    assert!(started.report.converged() && started.report.iterations < whole.report.iterations, "{}", started.report);
     let other = Lobpcg::new(9).resume(&snapshot).solve(&a).err().ok_or("other columns")?;
     assert!(matches!(other.cause(), Error::Snapshot { .. }), "{other}");
     Ok(())
