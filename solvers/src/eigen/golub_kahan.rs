@@ -266,46 +266,6 @@ impl<'s, T: Scalar> Steps<'s, T> {
         }
     }
 
-    /// Adds the image of the last right vector to the left basis, and the image of that to the right one.
-    fn step(&mut self) -> Result<()> {
-        let j = self.v.filled;
-        let mut w = Vector::zeros(self.a.range());
-        self.a.apply(&self.v.vectors[j], &mut w)?;
-        w.scale_by(-self.power);
-        let alpha = self.spaces[0].orthogonalize(&self.u.vectors[..j], &mut w)?.norm;
-        require_finite(METHOD, alpha)?;
-        self.see(alpha);
-        let is_new = alpha > self.ritz.noise;
-        if is_new {
-            w.scale(T::from_parts(1.0 / alpha, 0.0));
-            self.u.put(w);
-        } else {
-            let vector = self.u.random();
-            let found = self.u.put_orthogonal(METHOD, &self.spaces[0], vector)?;
-            assert!(found, "invariant: there are at least as many rows as columns");
-        }
-        self.b[(j, j)] = if is_new { alpha } else { 0.0 };
-        self.u.filled = j + 1;
-        let mut w = Vector::zeros(self.a.domain());
-        self.a.apply_adjoint(&self.u.vectors[j], &mut w)?;
-        w.scale_by(-self.power);
-        let beta = self.spaces[1].orthogonalize(&self.v.vectors[..=j], &mut w)?.norm;
-        require_finite(METHOD, beta)?;
-        self.see(beta);
-        self.v.filled = j + 1;
-        if beta > self.ritz.noise {
-            self.beta = beta;
-            w.scale(T::from_parts(1.0 / beta, 0.0));
-            self.v.put(w);
-        } else {
-            self.next_random()?;
-        }
-        if j + 1 < self.v.size {
-            self.b[(j, j + 1)] = self.beta;
-        }
-        Ok(())
-    }
-
     /// Notes the size of an entry of B.
     fn see(&mut self, entry: f64) {
         self.largest = self.largest.max(entry);
@@ -349,11 +309,52 @@ impl<T: Scalar> Process<T> for Steps<'_, T> {
         self.next_random()
     }
 
-    fn expand(&mut self) -> Result<()> {
-        while self.v.filled < self.v.size && !self.ritz.complete {
-            self.step()?;
+    /// Adds the image of the last right vector to the left basis, and the image of that to the right one.
+    fn step(&mut self) -> Result<()> {
+        let j = self.v.filled;
+        let mut w = Vector::zeros(self.a.range());
+        self.a.apply(&self.v.vectors[j], &mut w)?;
+        w.scale_by(-self.power);
+        let alpha = self.spaces[0].orthogonalize(&self.u.vectors[..j], &mut w)?.norm;
+        require_finite(METHOD, alpha)?;
+        self.see(alpha);
+        let is_new = alpha > self.ritz.noise;
+        if is_new {
+            w.scale(T::from_parts(1.0 / alpha, 0.0));
+            self.u.put(w);
+        } else {
+            let vector = self.u.random();
+            let found = self.u.put_orthogonal(METHOD, &self.spaces[0], vector)?;
+            assert!(found, "invariant: there are at least as many rows as columns");
         }
-        self.decompose()
+        self.b[(j, j)] = if is_new { alpha } else { 0.0 };
+        self.u.filled = j + 1;
+        let mut w = Vector::zeros(self.a.domain());
+        self.a.apply_adjoint(&self.u.vectors[j], &mut w)?;
+        w.scale_by(-self.power);
+        let beta = self.spaces[1].orthogonalize(&self.v.vectors[..=j], &mut w)?.norm;
+        require_finite(METHOD, beta)?;
+        self.see(beta);
+        self.v.filled = j + 1;
+        if beta > self.ritz.noise {
+            self.beta = beta;
+            w.scale(T::from_parts(1.0 / beta, 0.0));
+            self.v.put(w);
+        } else {
+            self.next_random()?;
+        }
+        if j + 1 < self.v.size {
+            self.b[(j, j + 1)] = self.beta;
+        }
+        Ok(())
+    }
+
+    fn filled(&self) -> usize {
+        self.v.filled
+    }
+
+    fn is_full(&self) -> bool {
+        self.ritz.complete || self.v.filled == self.v.size
     }
 
     fn decompose(&mut self) -> Result<()> {

@@ -250,32 +250,6 @@ impl<'s, 'a, T: Scalar> Steps<'s, 'a, T> {
         }
     }
 
-    /// Adds the image of the last vector to the basis.
-    fn step(&mut self) -> Result<()> {
-        let space = &self.operator.pencil.space;
-        let j = self.basis.filled;
-        let mut w = Vector::zeros(self.operator.pencil.layout());
-        self.operator.apply(&self.basis.vectors[j], &mut w)?;
-        let remainder = space.orthogonalize(&self.basis.vectors[..=j], &mut w)?;
-        require_finite(METHOD, remainder.norm)?;
-        let diagonal = remainder.coefficients[j].re();
-        self.t[(j, j)] = diagonal;
-        self.basis.filled = j + 1;
-        self.largest = self.largest.max(diagonal.abs()).max(remainder.norm);
-        self.ritz.noise = noise::<T>(self.largest);
-        if remainder.norm > self.ritz.noise {
-            self.beta = remainder.norm;
-            w.scale(T::from_parts(1.0 / remainder.norm, 0.0));
-            self.basis.put(w);
-        } else {
-            self.next_random()?;
-        }
-        if j + 1 < self.basis.size {
-            (self.t[(j, j + 1)], self.t[(j + 1, j)]) = (self.beta, self.beta);
-        }
-        Ok(())
-    }
-
     /// Takes a random vector, in the range of the operator where a singular mass matrix takes others to zero.
     fn next_random(&mut self) -> Result<()> {
         let space = &self.operator.pencil.space;
@@ -338,11 +312,37 @@ impl<T: Scalar> Process<T> for Steps<'_, '_, T> {
         self.next_random()
     }
 
-    fn expand(&mut self) -> Result<()> {
-        while self.basis.filled < self.basis.size && !self.ritz.complete {
-            self.step()?;
+    fn step(&mut self) -> Result<()> {
+        let space = &self.operator.pencil.space;
+        let j = self.basis.filled;
+        let mut w = Vector::zeros(self.operator.pencil.layout());
+        self.operator.apply(&self.basis.vectors[j], &mut w)?;
+        let remainder = space.orthogonalize(&self.basis.vectors[..=j], &mut w)?;
+        require_finite(METHOD, remainder.norm)?;
+        let diagonal = remainder.coefficients[j].re();
+        self.t[(j, j)] = diagonal;
+        self.basis.filled = j + 1;
+        self.largest = self.largest.max(diagonal.abs()).max(remainder.norm);
+        self.ritz.noise = noise::<T>(self.largest);
+        if remainder.norm > self.ritz.noise {
+            self.beta = remainder.norm;
+            w.scale(T::from_parts(1.0 / remainder.norm, 0.0));
+            self.basis.put(w);
+        } else {
+            self.next_random()?;
         }
-        self.decompose()
+        if j + 1 < self.basis.size {
+            (self.t[(j, j + 1)], self.t[(j + 1, j)]) = (self.beta, self.beta);
+        }
+        Ok(())
+    }
+
+    fn filled(&self) -> usize {
+        self.basis.filled
+    }
+
+    fn is_full(&self) -> bool {
+        self.ritz.complete || self.basis.filled == self.basis.size
     }
 
     fn decompose(&mut self) -> Result<()> {

@@ -13,6 +13,8 @@ use crate::stop_reason::StopReason;
 /// Share of the tolerance at which a pair counts as converged by its estimate: what is found after it is orthogonal to
 /// it, and so has a part of its residual too.
 const MARGIN: f64 = 0.1;
+/// Steps after which the values are looked at, at least: that is cheap beside the steps.
+const LOOK: usize = 8;
 
 /// Approximations that the basis of a process holds.
 #[derive(Default)]
@@ -34,8 +36,14 @@ pub(super) trait Process<T: Scalar> {
     /// Takes a random vector as the next one; with an empty basis also what it needs to know of the operator.
     fn begin(&mut self) -> Result<()>;
 
-    /// Adds vectors until the basis is full, and finds the values in it.
-    fn expand(&mut self) -> Result<()>;
+    /// Adds a vector to the basis.
+    fn step(&mut self) -> Result<()>;
+
+    /// Returns the number of vectors of the basis.
+    fn filled(&self) -> usize;
+
+    /// Returns true if the basis has all vectors that it may have.
+    fn is_full(&self) -> bool;
 
     /// Finds the values in the basis.
     fn decompose(&mut self) -> Result<()>;
@@ -119,7 +127,7 @@ impl<'s, 'a, T: Scalar> Search<'s, 'a, T> {
                 return Ok(reason);
             }
             self.votes.forget();
-            process.expand()?;
+            self.expand(process)?;
             let order = self.order(process);
             if order.len() < self.count {
                 return Err(Error::FewEigenvalues { method: self.method, wanted: self.count, found: order.len() });
@@ -136,6 +144,23 @@ impl<'s, 'a, T: Scalar> Search<'s, 'a, T> {
             }
             self.hand_out(process)?;
         }
+    }
+
+    /// Adds vectors until the basis is full, or holds what is wanted, and finds the values in it.
+    fn expand(&self, process: &mut impl Process<T>) -> Result<()> {
+        let every = LOOK.max(process.filled() / 4);
+        let mut steps = 0;
+        while !process.is_full() {
+            process.step()?;
+            steps += 1;
+            if steps % every == 0 && process.filled() > self.count {
+                process.decompose()?;
+                if !matches!(self.judge(process, &self.order(process)), Finding::Open) {
+                    return Ok(());
+                }
+            }
+        }
+        process.decompose()
     }
 
     /// Returns the places of the values in the basis, most wanted first.

@@ -96,7 +96,7 @@ impl<'s, T: Scalar> Space<'s, T> {
     /// Makes `w` orthogonal to an orthonormal basis.
     ///
     /// # Collective
-    /// One reduction, and one more after each pass; there are two passes where the first takes away much of the vector.
+    /// One reduction a pass, or one more than passes; there are two passes where the first takes away much of the vector.
     pub(super) fn orthogonalize(&self, basis: &[Vector<T>], w: &mut Vector<T>) -> Result<Remainder<T>> {
         let mut coefficients = vec![T::Double::ZERO; basis.len()];
         let mut sums = vec![T::Double::ZERO; basis.len() + 1];
@@ -110,10 +110,16 @@ impl<'s, T: Scalar> Space<'s, T> {
             if is_orthogonal || norm == 0.0 || pass == PASSES || !norm.is_finite() {
                 return Ok(Remainder { norm, coefficients });
             }
-            (before, pass) = (norm, pass + 1);
-            coefficients.iter_mut().zip(&sums).for_each(|(total, &sum)| *total += sum);
-            let factors: Vec<T> = sums[..basis.len()].iter().map(|&sum| -T::from_double(sum)).collect();
+            let along = &sums[..basis.len()];
+            coefficients.iter_mut().zip(along).for_each(|(total, &sum)| *total += sum);
+            let factors: Vec<T> = along.iter().map(|&sum| -T::from_double(sum)).collect();
             w.multi_axpy(&factors, basis)?;
+            // What a second pass takes away is small, so that the rest of the square is exact.
+            let taken: f64 = along.iter().map(|sum| (sum.abs() / norm).powi(2)).sum();
+            if pass > 0 && taken < 1.0 - LEFT * LEFT {
+                return Ok(Remainder { norm: norm * (1.0 - taken).sqrt(), coefficients });
+            }
+            (before, pass) = (norm, pass + 1);
         }
     }
 }

@@ -27,6 +27,21 @@ pub(crate) fn multiple_eigenvalues<T: Scalar>(comm: &Comm) -> TestResult {
     Ok(())
 }
 
+/// Copies that rounding errors do not bring into the space before the tolerance is met.
+pub(crate) fn copies_at_a_loose_tolerance(comm: &Comm) -> TestResult {
+    for n in [12, 24] {
+        let layout = Layout::uniform(comm, n * n);
+        let a = laplacian::<f64>(&layout, &[n, n], 1.0)?;
+        let mut values = laplacian_values(&[n, n]);
+        values.reverse();
+        for count in [3, 6] {
+            let found = Lanczos::new(count).which(Which::Largest).rtol(1e-3).solve(&a)?;
+            audit(&found, &a, None, &values[..count], 1e-4)?;
+        }
+    }
+    Ok(())
+}
+
 /// The copies of an eigenvalue beyond those that one vector can see, in a space that they do not fill.
 pub(crate) fn one_eigenvalue_many_times(comm: &Comm) -> TestResult {
     let layout = Layout::uniform(comm, 300);

@@ -26,6 +26,7 @@ macro_rules! scalars {
 fn main() -> ExitCode {
     let mut cases = vec![
         case("one_eigenvalue_many_times", RANKS, lanczos::one_eigenvalue_many_times),
+        case("copies_at_a_loose_tolerance", RANKS, lanczos::copies_at_a_loose_tolerance),
         case("both_ends", RANKS, lanczos::both_ends),
         case("singular_mass", RANKS, lanczos::singular_mass),
         case("degenerate", RANKS, lanczos::degenerate),
