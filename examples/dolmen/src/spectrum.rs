@@ -46,7 +46,7 @@ impl Search {
     /// Refuses outputs that cannot be written, before anything is computed.
     pub(crate) fn require(&self, comm: &Comm, inputs: &[&Path], outputs: &[&Location]) -> Result<()> {
         if let Some(plot) = &self.plot {
-            keep_inputs(comm, inputs, &[plot.clone()])?;
+            keep_inputs(comm, inputs, std::slice::from_ref(plot))?;
         }
         for output in outputs {
             keep_inputs(comm, inputs, &output.written_files())?;
