@@ -38,6 +38,8 @@ def program(name):
 
 def make_matrices(folder):
     shutil.copy(DATA / "poisson.mtx", folder / "A.mtx")
+    rows = scipy.io.mminfo(folder / "A.mtx")[0]
+    scipy.io.mmwrite(folder / "M.mtx", scipy.sparse.diags(np.linspace(1, 2, rows)), symmetry="symmetric")
     # Positive definite, and not diagonally dominant, as the stiffness of a plate is.
     plate = scipy.sparse.diags([1.0, -4.0, 6.0, -4.0, 1.0], [-2, -1, 0, 1, 2], shape=(50, 50))
     scipy.io.mmwrite(folder / "plate.mtx", plate, symmetry="symmetric")

@@ -69,7 +69,7 @@ mod tests {
         assert_eq!(Which::Smallest.order(&values), [1, 4, 2, 0, 3]);
         assert_eq!(Which::Largest.order(&values), [3, 0, 2, 4, 1]);
         assert_eq!(Which::LargestMagnitude.order(&values), [1, 3, 0, 2, 4]);
-        assert_eq!(Which::Nearest(2.0).order(&values), [0, 2, 3, 4, 1]);
+        assert_eq!(Which::Nearest(2.0).order(&values), [2, 0, 4, 3, 1]);
         assert!(Which::Nearest(2.0).lead(3.0, 4.5) > 0.0 && Which::Largest.lead(1.0, 3.0) < 0.0);
     }
 }
