@@ -65,6 +65,9 @@ impl EigenReport {
     pub fn explain(&self) -> &'static str {
         match self.reason {
             StopReason::Converged => "converged: the residuals, computed afresh, meet the tolerance",
+            StopReason::IterationLimit if self.is_converged.iter().all(|good| *good) => {
+                "but the search for what may be wanted more did not end within the iterations; allow more"
+            }
             StopReason::IterationLimit => {
                 "not converged within the iterations; allow more, use a larger basis, a preconditioner, or shift and invert"
             }

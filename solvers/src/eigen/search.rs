@@ -13,6 +13,9 @@ use crate::stop_reason::StopReason;
 /// Share of the tolerance at which a pair counts as converged by its estimate: what is found after it is orthogonal to
 /// it, and so has a part of its residual too.
 const MARGIN: f64 = 0.1;
+/// Length of the residual of the best value of a second look, beside its distance from the worst that is wanted: at most this
+/// part of its vector can be one that would be wanted more, and of a random vector that is unlikely to be so little.
+const HIDDEN: f64 = 1e-3;
 /// Steps after which the values are looked at, at least: that is cheap beside the steps.
 const LOOK: usize = 8;
 
@@ -190,7 +193,7 @@ impl<'s, 'a, T: Scalar> Search<'s, 'a, T> {
         }
         let decided = others.first().is_some_and(|&place| {
             let lead = process.lead(self.which, ritz.values[wanted[self.count - 1]], ritz.values[place]);
-            self.is_converged(process, place) || lead > ritz.residuals[place]
+            self.is_converged(process, place) || ritz.residuals[place] <= HIDDEN * lead
         });
         if decided { Finding::Confirmed } else { Finding::Open }
     }

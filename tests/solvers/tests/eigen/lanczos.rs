@@ -60,6 +60,29 @@ pub(crate) fn one_eigenvalue_many_times(comm: &Comm) -> TestResult {
     audit(&found, &a, None, &expected, 1e-13)
 }
 
+/// Copies that live on single unknowns beside a long chain whose spectrum begins close to them.
+pub(crate) fn copies_on_single_unknowns(comm: &Comm) -> TestResult {
+    let alone = [-5.0449, -5.008, -5.008, -4.9376, -4.8137];
+    for n in [600, 1000, 1500] {
+        let layout = Layout::uniform(comm, n);
+        let a = matrix(&layout, |i| {
+            let place = dolmen_core::index::at(u32::try_from(n - 1 - i).expect("a small matrix"));
+            if let Some(&value) = alone.get(place) {
+                return vec![(i, value)];
+            }
+            let mut row = vec![(i, -2.4)];
+            row.extend((i > 0).then(|| (i - 1, 1.2)));
+            row.extend((i + 6 < n).then(|| (i + 1, 1.2)));
+            row
+        })?;
+        for count in 1..=5 {
+            let found = Lanczos::new(count).solve(&a)?;
+            audit(&found, &a, None, &alone[..count], 1e-8)?;
+        }
+    }
+    Ok(())
+}
+
 /// Magnitude takes both ends; Clement's matrix has the eigenvalues `-(n - 1), -(n - 3), ..., n - 1`.
 pub(crate) fn both_ends(comm: &Comm) -> TestResult {
     let n = 60;

@@ -27,6 +27,7 @@ fn main() -> ExitCode {
     let mut cases = vec![
         case("one_eigenvalue_many_times", RANKS, lanczos::one_eigenvalue_many_times),
         case("copies_at_a_loose_tolerance", RANKS, lanczos::copies_at_a_loose_tolerance),
+        case("copies_on_single_unknowns", RANKS, lanczos::copies_on_single_unknowns),
         case("both_ends", RANKS, lanczos::both_ends),
         case("singular_mass", RANKS, lanczos::singular_mass),
         case("degenerate", RANKS, lanczos::degenerate),
