@@ -5,7 +5,7 @@
 //! A Krylov space of one vector has one direction of each eigenspace, so copies of a multiple eigenvalue are not seen, or
 //! seen late through rounding errors. So nothing is called found before a second look: the pairs are locked, and the space
 //! orthogonal to them is searched from a random vector until its best value is seen to be less wanted than all of them.
-//! What is found better there takes its place, and the look is repeated.
+//! A better one that is found there takes the place of the worst, and the look is repeated.
 //!
 //! Traffic of step `j`, in vectors: `4 j` to `6 j` reads beside the operators. A restart of a basis of `m` to `l` vectors
 //! reads `l m` and writes `l`. Memory: `m + 1` vectors.
