@@ -1,5 +1,6 @@
 //! A few eigenvalues or singular values of distributed operators.
 
+mod arrow;
 mod automatic;
 mod basis;
 mod block;
@@ -14,6 +15,7 @@ mod region;
 mod report;
 mod search;
 mod space;
+mod watch;
 mod which;
 
 pub use automatic::{AutomaticEigen, EigenSolution};

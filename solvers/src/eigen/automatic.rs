@@ -4,27 +4,28 @@ use std::cell::RefCell;
 use std::time::Instant;
 
 use dolmen_core::dense::{GeneralizedEigen, HermitianEigen, Schur, Svd};
-use dolmen_core::ndarray::{Array2, ArrayView2, Axis};
+use dolmen_core::ndarray::{Array2, Axis};
 use dolmen_core::{
     Complex64, CsrMatrix, Layout, LinearOperator, MultiVector, Product, Real, Scalar, SerialCsr, Vector,
 };
 
 use crate::analysis::Analysis;
-use crate::eigen::general::{General, Pairs};
+use crate::eigen::general::{General, GeneralEigenpairs, Pairs, to_complex, turned};
 use crate::eigen::golub_kahan::{GolubKahan, Tall};
 use crate::eigen::krylov_schur::KrylovSchur;
 use crate::eigen::lanczos::Lanczos;
 use crate::eigen::lobpcg::Lobpcg;
-use crate::eigen::problem::require_fit;
-use crate::eigen::region::Region;
+use crate::eigen::problem::{Pencil, require_count, require_fit};
+use crate::eigen::region::{Region, ends_in_a_pair};
 use crate::eigen::report::{EigenReport, Eigenpairs, SingularTriplets};
+use crate::eigen::watch::ITERATIONS;
 use crate::eigen::which::Which;
 use crate::error::{Error, NoSpectrum, Result};
 use crate::krylov::solver::forward;
 use crate::monitor::Monitor;
 use crate::multigrid::Multigrid;
 use crate::precond::{Cholesky, Direct, Jacobi, Lu};
-use crate::settings::{Settings, require};
+use crate::settings::Settings;
 use crate::stop_reason::StopReason;
 
 const METHOD: &str = "eigenvalues";
@@ -83,7 +84,7 @@ forward! { AutomaticEigen:
 impl<'a, T: Scalar> AutomaticEigen<'a, T> {
     /// Creates the search for this number of eigenvalues: the largest in magnitude, unless told otherwise.
     pub fn new(count: usize) -> Self {
-        let settings = Settings::new().max_iterations(1000);
+        let settings = Settings::new().max_iterations(ITERATIONS);
         AutomaticEigen { settings, count, region: Region::LargestMagnitude, mass: None, is_hermitian: false }
     }
 
@@ -152,12 +153,7 @@ impl<'a, T: Scalar> AutomaticEigen<'a, T> {
             return Err(Error::NotSquare { method: METHOD, rows, columns });
         }
         require_fit(METHOD, a, self.mass.map(|mass| ("mass matrix", mass as &dyn LinearOperator<T>)))?;
-        require(METHOD, "count", self.count as f64, self.count > 0, "one or more")?;
-        if self.count as u64 > rows {
-            let found = usize::try_from(rows).unwrap_or(usize::MAX);
-            return Err(Error::FewEigenvalues { method: METHOD, wanted: self.count, found });
-        }
-        Ok(())
+        require_count(METHOD, self.count, rows)
     }
 
     /// Returns true if all eigenvalues of a dense copy are found sooner than a few of a sparse matrix.
@@ -250,13 +246,9 @@ impl<'a, T: Scalar> AutomaticEigen<'a, T> {
         let (mut values, mut vectors) = (Vec::new(), Vec::new());
         let outcome = match (&whole, &mass) {
             (None, _) => Ok(()),
-            (Some(a), None) => HermitianEigen::factor(dense(a).view()).map(|eigen| {
-                values.extend(eigen.values().iter().map(|value| value.to_f64()));
-                vectors = columns(eigen.vectors().view(), &which.order(&values)[..self.count]);
-            }),
-            (Some(a), Some(mass)) => GeneralizedEigen::factor(dense(a).view(), dense(mass).view()).map(|eigen| {
-                values.extend(eigen.values().iter().map(|value| value.to_f64()));
-                vectors = columns(eigen.vectors().view(), &which.order(&values)[..self.count]);
+            (Some(a), mass) => dense_pairs(a, mass.as_ref()).map(|(found, all)| {
+                vectors = columns(&all, &which.order(&found)[..self.count]);
+                values = found;
             }),
         };
         let is_singular = matches!(outcome, Err(dolmen_core::Error::NotPositiveDefinite { .. }));
@@ -270,8 +262,7 @@ impl<'a, T: Scalar> AutomaticEigen<'a, T> {
         let order = which.order(&values);
         let values: Vec<f64> = order[..self.count].iter().map(|&place| values[place]).collect();
         let vectors = spread(a.range(), vectors, self.count)?;
-        let pencil =
-            crate::eigen::problem::Pencil::new(DENSE, a, self.mass.map(|mass| mass as &dyn LinearOperator<T>))?;
+        let pencil = Pencil::new(DENSE, a, self.mass.map(|mass| mass as &dyn LinearOperator<T>))?;
         let report = pencil.report(StopReason::Converged, &values, &vectors, self.settings.rtol)?;
         Ok(Some(Eigenpairs { values, vectors, report: EigenReport { time: start.elapsed(), ..report } }))
     }
@@ -339,14 +330,14 @@ impl<'a, T: Scalar> AutomaticEigen<'a, T> {
             None => Ok(()),
             Some(whole) => {
                 let n = whole.rows();
-                let of = |value: T| Complex64::new(value.re().to_f64(), value.im().to_f64());
-                let matrix = dense(&whole).mapv(of);
+                let matrix = whole.to_dense().mapv(to_complex);
                 let size = matrix.iter().fold(0.0f64, |largest, entry| largest.max(entry.norm()));
                 Schur::factor(matrix.view()).map(|schur| {
                     let all = schur.values();
                     let noise = 1e3 * T::Real::EPSILON.to_f64() * size * (n as f64).sqrt();
                     let order = self.region.order(&all, !T::COMPLEX, noise);
-                    let count = self.count + usize::from(ends_in_a_pair::<T>(&all, &order, self.count, noise));
+                    let is_split = !T::COMPLEX && ends_in_a_pair(&all, &order, self.count, noise, noise);
+                    let count = self.count + usize::from(is_split);
                     for &place in &order[..count] {
                         let is_real = !T::COMPLEX && all[place].im.abs() <= noise;
                         values.push(if is_real { Complex64::new(all[place].re, 0.0) } else { all[place] });
@@ -387,22 +378,22 @@ impl<T: Scalar> GolubKahan<'_, T> {
         let (rows, width) = (a.range().global_len(), a.domain().global_len());
         let side = rows.min(width);
         let is_small = rows.max(width) <= DENSE_LIMIT && (side <= SMALL || 4 * self.count() as u64 >= side);
-        self.compare(comm);
-        comm.agree(self.accept(a))?;
         if !is_small {
             let why = format!("Golub-Kahan: the {} of a matrix of {rows} rows and {width} columns", self.end());
             return Ok((self.solve(a)?, why));
         }
+        self.compare(comm);
+        comm.agree(self.accept(a))?;
         let (count, which) = (self.count(), self.end());
         let mut values: Vec<f64> = Vec::new();
         let (mut left, mut right) = (Vec::new(), Vec::new());
         let outcome = match a.gather(0)? {
             None => Ok(()),
-            Some(whole) => Svd::factor(dense(&whole).view()).map(|svd| {
+            Some(whole) => Svd::factor(whole.to_dense().view()).map(|svd| {
                 values = svd.values().iter().map(|value| value.to_f64()).collect();
                 let order = &which.order(&values)[..count];
-                left = columns(svd.u().view(), order);
-                right = columns(svd.vh().mapv(Scalar::conj).t(), order);
+                left = columns(&svd.u(), order);
+                right = columns(&svd.vh().mapv(Scalar::conj).reversed_axes(), order);
             }),
         };
         comm.agree(outcome.map_err(not_finite))?;
@@ -442,45 +433,29 @@ fn real<T: Scalar>(found: Eigenpairs<T>, why: String) -> EigenSolution<T> {
     EigenSolution { values, vectors, imaginary: None, hermitian: true, why, report }
 }
 
-fn complex<T: Scalar>(found: crate::eigen::general::GeneralEigenpairs<T>, why: String) -> EigenSolution<T> {
-    let crate::eigen::general::GeneralEigenpairs { values, vectors, imaginary, report } = found;
+fn complex<T: Scalar>(found: GeneralEigenpairs<T>, why: String) -> EigenSolution<T> {
+    let GeneralEigenpairs { values, vectors, imaginary, report } = found;
     EigenSolution { values, vectors, imaginary, hermitian: false, why, report }
 }
 
-/// Returns true if the last wanted value of a real matrix is the first of two conjugates.
-fn ends_in_a_pair<T: Scalar>(values: &[Complex64], order: &[usize], count: usize, noise: f64) -> bool {
-    let Some([last, next]) = order.get(count.wrapping_sub(1)..=count) else {
-        return false;
-    };
-    let (last, next) = (values[*last], values[*next]);
-    !T::COMPLEX && last.im > noise && (last - next.conj()).norm() <= noise
-}
-
-/// Turns the phase of a vector so that its largest entry is real; drops what is left of imaginary parts of real ones.
-fn turned(mut vector: Vec<Complex64>, is_real: bool) -> Vec<Complex64> {
-    let largest = vector.iter().fold(Complex64::new(0.0, 0.0), |a, &b| if b.norm() > a.norm() { b } else { a });
-    let phase = largest.conj() / largest.norm();
-    for entry in &mut vector {
-        *entry *= phase;
-        entry.im = if is_real { 0.0 } else { entry.im };
-    }
-    vector
-}
-
-fn dense<T: Scalar>(a: &SerialCsr<T>) -> Array2<T> {
-    let mut whole = Array2::from_elem((a.rows(), a.columns()), T::ZERO);
-    for row in 0..a.rows() {
-        let (columns, values) = a.row(row);
-        for (&column, &value) in columns.iter().zip(values) {
-            whole[(row, dolmen_core::index::at(column))] += value;
+/// Returns the eigenvalues, ascending, and eigenvectors of dense copies.
+fn dense_pairs<T: Scalar>(a: &SerialCsr<T>, mass: Option<&SerialCsr<T>>) -> dolmen_core::Result<(Vec<f64>, Array2<T>)> {
+    let doubles = |values: &[T::Real]| values.iter().map(|value| value.to_f64()).collect();
+    Ok(match mass {
+        None => {
+            let eigen = HermitianEigen::factor(a.to_dense().view())?;
+            (doubles(eigen.values()), eigen.vectors())
         }
-    }
-    whole
+        Some(mass) => {
+            let eigen = GeneralizedEigen::factor(a.to_dense().view(), mass.to_dense().view())?;
+            (doubles(eigen.values()), eigen.vectors())
+        }
+    })
 }
 
 /// Returns some columns, one after the other.
-fn columns<T: Scalar>(matrix: ArrayView2<'_, T>, chosen: &[usize]) -> Vec<T> {
-    chosen.iter().flat_map(|&column| matrix.index_axis(Axis(1), column).to_vec()).collect()
+fn columns<T: Scalar>(matrix: &Array2<T>, chosen: &[usize]) -> Vec<T> {
+    matrix.select(Axis(1), chosen).t().iter().copied().collect()
 }
 
 /// Spreads columns that rank 0 has over the ranks.

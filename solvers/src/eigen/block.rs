@@ -2,7 +2,7 @@
 
 use dolmen_core::dense::HermitianEigen;
 use dolmen_core::ndarray::{Array2, ArrayView2, ShapeBuilder, s};
-use dolmen_core::{Comm, Layout, MultiVector, Real, Reduction, Scalar};
+use dolmen_core::{Comm, MultiVector, Real, Reduction, Scalar};
 
 use crate::eigen::problem::Pencil;
 use crate::error::Result;
@@ -123,13 +123,4 @@ pub(super) fn orthonormalized<T: Scalar>(
         w = new;
     }
     Ok(w)
-}
-
-/// Random columns.
-pub(super) fn random<T: Scalar>(layout: &Layout, columns: usize) -> MultiVector<T> {
-    let mut block = MultiVector::zeros(layout, columns);
-    for column in 0..columns {
-        block.column_mut(column).copy_from_slice(super::space::random::<T>(layout, column as u64).owned());
-    }
-    block
 }

@@ -1,19 +1,16 @@
 //! The problem `A v = w M v` without symmetry: its operators, and eigenpairs with complex values.
 
 use std::cell::Cell;
-use std::time::Duration;
 
 use dolmen_core::scaling::exponent;
 use dolmen_core::{Complex64, Layout, LinearOperator, MultiVector, Real, Scalar, Vector};
 
+use crate::eigen::problem::{judged, rounding};
 use crate::eigen::report::EigenReport;
 use crate::eigen::space::random;
 use crate::error::Result;
 use crate::krylov::powers::Numbers;
 use crate::stop_reason::StopReason;
-
-/// Rounding errors of a product, in units of `eps |A| |v|`: residuals of at most this size are as small as they get.
-const ROUNDING: f64 = 32.0;
 
 /// Eigenvalues of a general problem, most wanted first, with their eigenvectors of length one.
 #[derive(Debug)]
@@ -133,7 +130,7 @@ impl<'s, T: Scalar> General<'s, T> {
         let (probe, mut image) = (random::<T>(self.layout(), 0), zeros());
         self.apply(&probe, &mut image)?;
         let mut size = image.norm2() / probe.norm2().max(f64::MIN_POSITIVE);
-        let (mut residuals, mut is_converged) = (Vec::new(), Vec::new());
+        let mut found = Vec::with_capacity(values.len());
         for (column, &value) in values.iter().enumerate() {
             // Real and imaginary part of `A v` and of `M v`; one of each for complex vectors.
             let (mut of_a, mut of_m) = (Vec::new(), Vec::new());
@@ -159,25 +156,29 @@ impl<'s, T: Scalar> General<'s, T> {
             let residual = length(&of_a);
             let wanted = value.norm() * mass_length;
             size = size.max(wanted);
-            is_converged
-                .push(residual <= tolerance * wanted || residual <= ROUNDING * T::Real::EPSILON.to_f64() * size);
-            residuals.push(if residual == 0.0 { 0.0 } else { residual / wanted });
+            found.push(judged(residual, wanted, tolerance, rounding::<T>(size)));
         }
-        let contradicted = reason == StopReason::Converged && is_converged.contains(&false);
-        Ok(EigenReport {
-            method: self.method,
-            reason: if contradicted { StopReason::Stagnated } else { reason },
-            iterations: 0,
-            residuals,
-            is_converged,
-            tolerance,
-            applications: self.applications.get(),
-            time: Duration::ZERO,
-        })
+        Ok(EigenReport::new(self.method, reason, found, tolerance, self.applications.get()))
     }
 }
 
 /// Returns the length of a vector in parts.
 fn length<T: Scalar>(parts: &[Vector<T>]) -> f64 {
     parts.iter().map(Vector::norm2).fold(0.0, f64::hypot)
+}
+
+/// Returns a number in double precision.
+pub(super) fn to_complex<T: Scalar>(value: T) -> Complex64 {
+    Complex64::new(value.re().to_f64(), value.im().to_f64())
+}
+
+/// Turns the phase of a vector so that its largest entry is real; drops what is left of imaginary parts of real ones.
+pub(super) fn turned(mut vector: Vec<Complex64>, is_real: bool) -> Vec<Complex64> {
+    let largest = vector.iter().fold(Complex64::ZERO, |a, &b| if b.norm() > a.norm() { b } else { a });
+    let phase = largest.conj().scale(1.0 / largest.norm());
+    for entry in &mut vector {
+        *entry *= phase;
+        entry.im = if is_real { 0.0 } else { entry.im };
+    }
+    vector
 }

@@ -5,30 +5,29 @@
 //! `A V = U B` and `A^H U = V B^H + beta v e^T`, B upper bidiagonal with a column of couplings after a restart. An operator
 //! with fewer rows than columns is taken as its adjoint. Memory: one vector of each side for each of the basis.
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use dolmen_core::dense::Svd;
-use dolmen_core::ndarray::{Array2, s};
-use dolmen_core::scaling::{exponent, scaled};
-use dolmen_core::{AdjointOperator, Comm, Layout, MultiVector, Real, Scalar, Snapshot, Vector, profile};
+use dolmen_core::ndarray::Array2;
+use dolmen_core::scaling::scaled;
+use dolmen_core::{AdjointOperator, Comm, Layout, MultiVector, Scalar, Snapshot, Vector, profile};
 
-use crate::eigen::basis::{Basis, noise, require_finite};
+use crate::eigen::arrow::Arrow;
+use crate::eigen::basis::{Basis, require_finite};
+use crate::eigen::problem::{basis_size, judged, require_count, require_end, rounding};
 use crate::eigen::report::{EigenReport, SingularTriplets};
 use crate::eigen::search::{Process, Ritz, Search};
-use crate::eigen::space::{Space, random};
+use crate::eigen::space::{Space, far_power, random};
+use crate::eigen::watch::ITERATIONS;
 use crate::eigen::which::Which;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::krylov::powers::Numbers;
 use crate::krylov::snapshot_state::Archive;
 use crate::krylov::solver::forward;
-use crate::settings::{Settings, require};
+use crate::settings::Settings;
 use crate::stop_reason::StopReason;
 
 const METHOD: &str = "Golub-Kahan";
-/// Restarts, unless another number is given.
-const RESTARTS: usize = 1000;
-/// Rounding errors of a product, in units of `eps |A| |v|`: residuals of at most this size are as small as they get.
-const ROUNDING: f64 = 32.0;
 
 /// A few singular values and vectors of any operator that has an adjoint, the largest or the smallest.
 ///
@@ -59,7 +58,7 @@ forward! { GolubKahan:
 impl<T: Scalar> GolubKahan<'_, T> {
     /// Creates the method for this number of singular values: the largest, unless told otherwise.
     pub fn new(count: usize) -> Self {
-        let settings = Settings::new().max_iterations(RESTARTS);
+        let settings = Settings::new().max_iterations(ITERATIONS);
         GolubKahan { settings, count, which: Which::Largest, basis: None }
     }
 
@@ -84,8 +83,8 @@ impl<T: Scalar> GolubKahan<'_, T> {
     /// All ranks have the same settings, which the first reduction compares.
     ///
     /// # Errors
-    /// A setting out of range; [`Error::FewEigenvalues`] if more are asked for than the smaller side has;
-    /// [`Error::NoSpectrum`] of an operator that is not finite; a failure in the operator or a monitor; the same on all
+    /// A setting out of range; [`FewEigenvalues`](crate::Error::FewEigenvalues) if more are asked for than the smaller side has;
+    /// [`NoSpectrum`](crate::Error::NoSpectrum) of an operator that is not finite; a failure in the operator or a monitor; the same on all
     /// ranks. Not converging is not an error but a [`StopReason`](crate::StopReason).
     pub fn solve(&self, a: &dyn AdjointOperator<T>) -> Result<SingularTriplets<T>> {
         let start = Instant::now();
@@ -99,11 +98,11 @@ impl<T: Scalar> GolubKahan<'_, T> {
         let reason = search.run(&mut steps)?;
         let places = search.order(&steps);
         let places = &places[..self.count.min(places.len())];
-        let values: Vec<f64> = places.iter().map(|&place| steps.value(steps.ritz.values[place])).collect();
+        let values: Vec<f64> = places.iter().map(|&place| steps.value(steps.arrow.ritz.values[place])).collect();
         let v = steps.v.combinations(&steps.right, places)?;
         let u = steps.u.combinations(&steps.left, places)?;
-        search.stopping.end(comm)?;
-        let (iterations, rtol) = (search.stopping.iterations, self.settings.rtol);
+        search.watch.end()?;
+        let (iterations, rtol) = (search.watch.iterations(), self.settings.rtol);
         let mut report = tall.report(reason, &values, &u, &v, rtol)?;
         (report.iterations, report.time) = (iterations, start.elapsed());
         let (u, v) = if tall.is_turned { (v, u) } else { (u, v) };
@@ -133,17 +132,10 @@ impl<T: Scalar> GolubKahan<'_, T> {
     /// Refuses what this rank cannot do; returns the size of the basis.
     pub(super) fn accept(&self, a: &dyn AdjointOperator<T>) -> Result<usize> {
         self.settings.check(METHOD)?;
-        require(METHOD, "count", self.count as f64, self.count > 0, "one or more")?;
-        if !matches!(self.which, Which::Smallest | Which::Largest) {
-            return Err(Error::NotAnEnd { method: METHOD, which: self.which.to_string() });
-        }
-        let side = usize::try_from(a.domain().global_len().min(a.range().global_len())).unwrap_or(usize::MAX);
-        if self.count > side {
-            return Err(Error::FewEigenvalues { method: METHOD, wanted: self.count, found: side });
-        }
-        let size = self.basis.unwrap_or(2 * self.count + 20);
-        require(METHOD, "basis", size as f64, size > self.count + 1 || size >= side, "more than count + 1")?;
-        Ok(size.min(side))
+        let side = a.domain().global_len().min(a.range().global_len());
+        require_count(METHOD, self.count, side)?;
+        require_end(METHOD, self.which)?;
+        basis_size(METHOD, self.basis, self.count, side, (self.count + 1, "more than count + 1"))
     }
 }
 
@@ -201,7 +193,7 @@ impl<'s, T: Scalar> Tall<'s, T> {
         let probe = random::<T>(self.domain(), 0);
         self.apply(&probe, &mut of_right)?;
         let mut size = of_right.norm2() / probe.norm2().max(f64::MIN_POSITIVE);
-        let (mut residuals, mut is_converged) = (Vec::new(), Vec::new());
+        let mut found = Vec::with_capacity(values.len());
         for (column, &value) in values.iter().enumerate() {
             u.copy_column_to(column, &mut left)?;
             v.copy_column_to(column, &mut right)?;
@@ -212,21 +204,9 @@ impl<'s, T: Scalar> Tall<'s, T> {
             of_left.axpy(factor, &right)?;
             let residual = of_right.norm2().hypot(of_left.norm2());
             size = size.max(value);
-            let rounding = ROUNDING * T::Real::EPSILON.to_f64() * size;
-            is_converged.push(residual <= tolerance * value || residual <= rounding);
-            residuals.push(if residual == 0.0 { 0.0 } else { residual / value });
+            found.push(judged(residual, value, tolerance, rounding::<T>(size)));
         }
-        let contradicted = reason == StopReason::Converged && is_converged.contains(&false);
-        Ok(EigenReport {
-            method: METHOD,
-            reason: if contradicted { StopReason::Stagnated } else { reason },
-            iterations: 0,
-            residuals,
-            is_converged,
-            tolerance,
-            applications: self.applications.get(),
-            time: Duration::ZERO,
-        })
+        Ok(EigenReport::new(METHOD, reason, found, tolerance, self.applications.get()))
     }
 }
 
@@ -238,11 +218,8 @@ struct Steps<'s, T: Scalar> {
     spaces: [Space<'s, T>; 2],
     u: Basis<T>,
     v: Basis<T>,
-    /// Upper bidiagonal, with couplings.
-    b: Array2<f64>,
-    beta: f64,
-    largest: f64,
-    ritz: Ritz,
+    /// B.
+    arrow: Arrow,
     /// Singular vectors of B as columns.
     left: Array2<f64>,
     right: Array2<f64>,
@@ -257,43 +234,24 @@ impl<'s, T: Scalar> Steps<'s, T> {
             spaces: [Space::new(METHOD, a.range(), None), Space::new(METHOD, a.domain(), None)],
             u: Basis::new(a.range(), size),
             v: Basis::new(a.domain(), size),
-            b: Array2::zeros((size, size)),
-            beta: 0.0,
-            largest: 0.0,
-            ritz: Ritz::default(),
+            arrow: Arrow::new(size),
             left: empty(),
             right: empty(),
         }
     }
 
-    /// Notes the size of an entry of B.
-    fn see(&mut self, entry: f64) {
-        self.largest = self.largest.max(entry);
-        self.ritz.noise = noise::<T>(self.largest);
-    }
-
     fn next_random(&mut self) -> Result<()> {
         let vector = self.v.random();
-        self.beta = 0.0;
-        self.ritz.complete = !self.v.put_orthogonal(METHOD, &self.spaces[1], vector)?;
+        self.arrow.beta = 0.0;
+        self.arrow.ritz.complete = !self.v.put_orthogonal(METHOD, &self.spaces[1], vector)?;
         Ok(())
     }
 
     fn replace(&mut self, places: &[usize]) -> Result<()> {
         self.u.replace(&self.left, places)?;
         self.v.replace(&self.right, places)?;
-        self.b.fill(0.0);
-        for (i, &place) in places.iter().enumerate() {
-            self.b[(i, i)] = self.ritz.values[place];
-        }
+        self.arrow.replace(places);
         Ok(())
-    }
-
-    fn couple(&mut self, couplings: &[f64]) {
-        let next = couplings.len();
-        for (i, &coupling) in couplings.iter().enumerate().filter(|_| next < self.v.size) {
-            self.b[(i, next)] = coupling;
-        }
     }
 }
 
@@ -302,9 +260,7 @@ impl<T: Scalar> Process<T> for Steps<'_, T> {
         if self.v.filled == 0 {
             let (x, mut y) = (random::<T>(self.a.domain(), 0), Vector::zeros(self.a.range()));
             self.a.apply(&x, &mut y)?;
-            let ordinary = if T::Real::EPSILON.to_f64() == f64::EPSILON { 256 } else { 30 };
-            let power = exponent(y.norm2() / x.norm2().max(f64::MIN_POSITIVE));
-            self.power = if power.abs() > ordinary { power } else { 0 };
+            self.power = far_power(&x, &y);
         }
         self.next_random()
     }
@@ -317,8 +273,8 @@ impl<T: Scalar> Process<T> for Steps<'_, T> {
         w.scale_by(-self.power);
         let alpha = self.spaces[0].orthogonalize(&self.u.vectors[..j], &mut w)?.norm;
         require_finite(METHOD, alpha)?;
-        self.see(alpha);
-        let is_new = alpha > self.ritz.noise;
+        self.arrow.see::<T>(alpha);
+        let is_new = alpha > self.arrow.ritz.noise;
         if is_new {
             w.scale(T::from_parts(1.0 / alpha, 0.0));
             self.u.put(w);
@@ -327,25 +283,23 @@ impl<T: Scalar> Process<T> for Steps<'_, T> {
             let found = self.u.put_orthogonal(METHOD, &self.spaces[0], vector)?;
             assert!(found, "invariant: there are at least as many rows as columns");
         }
-        self.b[(j, j)] = if is_new { alpha } else { 0.0 };
+        self.arrow.set_diagonal(j, if is_new { alpha } else { 0.0 });
         self.u.filled = j + 1;
         let mut w = Vector::zeros(self.a.domain());
         self.a.apply_adjoint(&self.u.vectors[j], &mut w)?;
         w.scale_by(-self.power);
         let beta = self.spaces[1].orthogonalize(&self.v.vectors[..=j], &mut w)?.norm;
         require_finite(METHOD, beta)?;
-        self.see(beta);
+        self.arrow.see::<T>(beta);
         self.v.filled = j + 1;
-        if beta > self.ritz.noise {
-            self.beta = beta;
+        if beta > self.arrow.ritz.noise {
+            self.arrow.beta = beta;
             w.scale(T::from_parts(1.0 / beta, 0.0));
             self.v.put(w);
         } else {
             self.next_random()?;
         }
-        if j + 1 < self.v.size {
-            self.b[(j, j + 1)] = self.beta;
-        }
+        self.arrow.set_beside(j);
         Ok(())
     }
 
@@ -354,16 +308,15 @@ impl<T: Scalar> Process<T> for Steps<'_, T> {
     }
 
     fn is_full(&self) -> bool {
-        self.ritz.complete || self.v.filled == self.v.size
+        self.arrow.ritz.complete || self.v.filled == self.v.size
     }
 
     fn decompose(&mut self) -> Result<()> {
-        let (locked, n) = (self.ritz.locked, self.v.filled);
-        let open = n - locked;
+        let open = self.arrow.open(self.v.filled);
         let comm = self.a.domain().comm();
         let (mut values, mut vectors) = (Vec::new(), Vec::new());
         let outcome = match comm.rank() {
-            0 => Svd::factor(self.b.slice(s![locked..n, locked..n])).map(|svd| {
+            0 => Svd::factor(open).map(|svd| {
                 values.extend_from_slice(svd.values());
                 vectors.extend(svd.u().iter());
                 vectors.extend(svd.vh().t().iter());
@@ -373,42 +326,33 @@ impl<T: Scalar> Process<T> for Steps<'_, T> {
         comm.agree(outcome)?;
         comm.broadcast(0, &mut values);
         comm.broadcast(0, &mut vectors);
-        let of_v = vectors.split_off(open * open);
-        let whole = |entries: Vec<f64>| {
-            let mut whole = Array2::eye(n);
-            let part = Array2::from_shape_vec((open, open), entries).expect("invariant: an entry for each pair");
-            whole.slice_mut(s![locked.., locked..]).assign(&part);
-            whole
-        };
-        (self.left, self.right) = (whole(vectors), whole(of_v));
-        self.ritz.values = (0..locked).map(|i| self.b[(i, i)]).chain(values).collect();
-        let residual = |place: usize| {
-            if place < locked { 0.0 } else { (self.beta * self.left[(n - 1, place)]).abs() }
-        };
-        self.ritz.residuals = (0..n).map(residual).collect();
+        let n = values.len();
+        let of_v = vectors.split_off(n * n);
+        let [left, right] = [vectors, of_v].map(|entries| {
+            let open = Array2::from_shape_vec((n, n), entries).expect("invariant: an entry for each pair");
+            self.arrow.with_locked(&open)
+        });
+        (self.left, self.right) = (left, right);
+        self.arrow.take(values, &self.left);
         Ok(())
     }
 
     fn ritz(&self) -> &Ritz {
-        &self.ritz
+        &self.arrow.ritz
     }
 
     fn keep(&mut self, places: &[usize]) -> Result<()> {
-        let last = self.v.filled - 1;
-        let coupling = |&place: &usize| {
-            if place < self.ritz.locked { 0.0 } else { self.beta * self.left[(last, place)] }
-        };
-        let couplings: Vec<f64> = places.iter().map(coupling).collect();
+        let couplings = self.arrow.couplings(places, &self.left);
         let next = self.v.take_next();
         self.replace(places)?;
         next.into_iter().for_each(|next| self.v.put(next));
-        self.couple(&couplings);
+        self.arrow.couple(&couplings);
         Ok(())
     }
 
     fn lock(&mut self, places: &[usize]) -> Result<()> {
         self.replace(places)?;
-        self.ritz.locked = places.len();
+        self.arrow.ritz.locked = places.len();
         Ok(())
     }
 
@@ -417,30 +361,13 @@ impl<T: Scalar> Process<T> for Steps<'_, T> {
     }
 
     fn archive(&mut self, archive: &mut Archive<'_, T>) {
-        let mut power = f64::from(self.power);
-        archive.real("power of the operator", &mut power);
-        #[expect(clippy::cast_possible_truncation, reason = "powers are small whole numbers")]
-        let power = power as i32;
-        self.power = power;
-        archive.integer("locked", &mut self.ritz.locked);
-        archive.flag("complete", &mut self.ritz.complete);
-        archive.real("beta", &mut self.beta);
-        archive.real("largest", &mut self.largest);
-        self.ritz.noise = noise::<T>(self.largest);
+        archive.power("power of the operator", &mut self.power);
         self.u.archive("left vector", archive);
         self.v.archive("right vector", archive);
-        if self.ritz.locked > self.v.filled || self.u.filled != self.v.filled {
-            (self.ritz.locked, self.u.filled, self.v.filled) = (0, 0, 0);
-            return archive.refuse("locked");
+        if self.u.filled != self.v.filled {
+            (self.u.filled, self.v.filled) = (0, 0);
+            archive.refuse("left vectors");
         }
-        let (count, size) = (self.v.filled, self.v.size);
-        let mut diagonal: Vec<f64> = (0..count).map(|i| self.b[(i, i)]).collect();
-        let mut couplings: Vec<f64> = (0..count).map(|i| if count < size { self.b[(i, count)] } else { 0.0 }).collect();
-        archive.reals("diagonal", &mut diagonal);
-        archive.reals("couplings", &mut couplings);
-        for (i, diagonal) in diagonal.into_iter().enumerate() {
-            self.b[(i, i)] = diagonal;
-        }
-        self.couple(&couplings);
+        self.arrow.archive(self.v.filled, archive);
     }
 }

@@ -10,20 +10,20 @@ mod search;
 
 use std::time::Instant;
 
-use dolmen_core::{Complex64, LinearOperator, Real, Scalar, Snapshot, profile};
+use dolmen_core::{LinearOperator, Scalar, Snapshot, profile};
 
-use crate::eigen::general::{General, GeneralEigenpairs, Pairs};
+use crate::eigen::general::{General, GeneralEigenpairs, Pairs, to_complex};
 use crate::eigen::krylov_schur::search::Search;
-use crate::eigen::problem::require_fit;
+use crate::eigen::problem::{basis_size, no_inverse, require_count, require_fit};
 use crate::eigen::region::Region;
 use crate::eigen::report::EigenReport;
-use crate::error::{Error, Result};
+use crate::eigen::watch::ITERATIONS;
+use crate::error::Result;
 use crate::krylov::solver::forward;
-use crate::settings::{Settings, require};
+use crate::settings::Settings;
 
 const METHOD: &str = "Krylov-Schur";
-/// Restarts, unless another number is given.
-const RESTARTS: usize = 1000;
+
 /// Krylov-Schur for a few eigenvalues of any operator, beside a mass matrix if there is one.
 ///
 /// ```no_run
@@ -56,7 +56,7 @@ impl<'a, T: Scalar> KrylovSchur<'a, T> {
     /// Creates the method for this number of eigenvalues: the largest in magnitude, unless told otherwise. Of a real
     /// operator one more is returned where the last one is the first of two conjugates.
     pub fn new(count: usize) -> Self {
-        Self::with_settings(Settings::new().max_iterations(RESTARTS), count)
+        Self::with_settings(Settings::new().max_iterations(ITERATIONS), count)
     }
 
     pub(super) fn with_settings(settings: Settings<'a, T>, count: usize) -> Self {
@@ -80,7 +80,7 @@ impl<'a, T: Scalar> KrylovSchur<'a, T> {
     /// Finds the eigenvalues nearest to `shift`, from an operator that is the inverse of `A - shift I`.
     #[must_use]
     pub fn shift_invert(mut self, shift: T, inverse: &'a dyn LinearOperator<T>) -> Self {
-        self.region = Region::Nearest(complex(shift));
+        self.region = Region::Nearest(to_complex(shift));
         self.inverse = Some((shift, inverse));
         self
     }
@@ -116,9 +116,9 @@ impl<'a, T: Scalar> KrylovSchur<'a, T> {
         let mut search = Search::new(self, &problem, size);
         let reason = search.run()?;
         let Pairs { values, vectors, imaginary } = search.pairs()?;
-        search.stopping.end(comm)?;
+        search.watch.end()?;
         let report = problem.report(reason, &values, &vectors, imaginary.as_ref(), self.settings.rtol)?;
-        let (iterations, time) = (search.stopping.iterations, start.elapsed());
+        let (iterations, time) = (search.watch.iterations(), start.elapsed());
         Ok(GeneralEigenpairs { values, vectors, imaginary, report: EigenReport { iterations, time, ..report } })
     }
 
@@ -127,27 +127,11 @@ impl<'a, T: Scalar> KrylovSchur<'a, T> {
         self.settings.check(METHOD)?;
         let inverse = self.inverse.map(|(_, inverse)| ("inverse", inverse));
         require_fit(METHOD, a, inverse.into_iter().chain(self.mass.map(|mass| ("mass matrix", mass))))?;
-        require(METHOD, "count", self.count as f64, self.count > 0, "one or more")?;
+        let rows = a.domain().global_len();
+        require_count(METHOD, self.count, rows)?;
         if let (Region::Nearest(shift), None) = (self.region, self.inverse) {
-            let expected = "given by shift_invert, with an operator that solves with A - shift M";
-            return Err(Error::Setting {
-                method: METHOD,
-                setting: "the number to be near to",
-                value: shift.re,
-                expected,
-            });
+            return Err(no_inverse(METHOD, shift.re));
         }
-        let rows = usize::try_from(a.domain().global_len()).unwrap_or(usize::MAX);
-        if self.count > rows {
-            return Err(Error::FewEigenvalues { method: METHOD, wanted: self.count, found: rows });
-        }
-        let size = self.basis.unwrap_or(2 * self.count + 20);
-        require(METHOD, "basis", size as f64, size > self.count + 2 || size >= rows, "more than count + 2")?;
-        Ok(size.min(rows))
+        basis_size(METHOD, self.basis, self.count, rows, (self.count + 2, "more than count + 2"))
     }
-}
-
-/// Returns a number in double precision.
-fn complex<T: Scalar>(value: T) -> Complex64 {
-    Complex64::new(value.re().to_f64(), value.im().to_f64())
 }

@@ -12,26 +12,27 @@
 
 use std::time::Instant;
 
-use dolmen_core::ndarray::{Array2, s};
-use dolmen_core::scaling::{exponent, scaled};
-use dolmen_core::{LinearOperator, MultiVector, Real, Scalar, Snapshot, Vector, profile};
+use dolmen_core::ndarray::Array2;
+use dolmen_core::scaling::scaled;
+use dolmen_core::{LinearOperator, MultiVector, Scalar, Snapshot, Vector, profile};
 
-use crate::eigen::basis::{Basis, noise, require_finite};
+use crate::eigen::arrow::Arrow;
+use crate::eigen::basis::{Basis, require_finite};
 use crate::eigen::block::eigen;
-use crate::eigen::problem::{Pencil, require_fit};
+use crate::eigen::problem::{Pencil, basis_size, no_inverse, require_count, require_fit};
 use crate::eigen::report::{EigenReport, Eigenpairs};
 use crate::eigen::search::{Process, Ritz, Search};
-use crate::eigen::space::random;
+use crate::eigen::space::{far_power, random};
+use crate::eigen::watch::ITERATIONS;
 use crate::eigen::which::Which;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::krylov::powers::Numbers;
 use crate::krylov::snapshot_state::Archive;
 use crate::krylov::solver::forward;
-use crate::settings::{Settings, require};
+use crate::settings::Settings;
 
 const METHOD: &str = "Lanczos";
-/// Restarts, unless another number is given.
-const RESTARTS: usize = 1000;
+
 /// The operator whose largest or smallest eigenvalues the process finds.
 #[derive(Clone, Copy)]
 enum Transform<'a, T> {
@@ -77,7 +78,7 @@ forward! { Lanczos:
 impl<'a, T: Scalar> Lanczos<'a, T> {
     /// Creates the method for this number of eigenvalues: the largest in magnitude, unless told otherwise.
     pub fn new(count: usize) -> Self {
-        Self::with_settings(Settings::new().max_iterations(RESTARTS), count)
+        Self::with_settings(Settings::new().max_iterations(ITERATIONS), count)
     }
 
     pub(super) fn with_settings(settings: Settings<'a, T>, count: usize) -> Self {
@@ -133,9 +134,9 @@ impl<'a, T: Scalar> Lanczos<'a, T> {
     /// All ranks have the same settings, which the first reduction compares.
     ///
     /// # Errors
-    /// A setting out of range, or mismatched layouts; [`Error::FewEigenvalues`] if the problem has fewer than are asked
-    /// for; [`Error::NoSpectrum`] of operators that are seen not to be Hermitian or not finite;
-    /// [`Error::MassNotPositive`]; a failure in an operator or a monitor; the same on all ranks. Not converging is not
+    /// A setting out of range, or mismatched layouts; [`FewEigenvalues`](crate::Error::FewEigenvalues) if the problem has fewer than are asked
+    /// for; [`NoSpectrum`](crate::Error::NoSpectrum) of operators that are seen not to be Hermitian or not finite;
+    /// [`MassNotPositive`](crate::Error::MassNotPositive); a failure in an operator or a monitor; the same on all ranks. Not converging is not
     /// an error but a [`StopReason`](crate::StopReason).
     pub fn solve(&self, a: &dyn LinearOperator<T>) -> Result<Eigenpairs<T>> {
         let start = Instant::now();
@@ -148,10 +149,10 @@ impl<'a, T: Scalar> Lanczos<'a, T> {
         let mut search = Search::new(METHOD, self.count, self.which, pencil.comm(), &self.settings);
         let mut steps = Steps::new(&pencil, self.transform, size);
         let reason = search.run(&mut steps)?;
-        let (values, vectors) = steps.pairs(&search.order(&steps)[..self.count.min(steps.ritz.values.len())])?;
-        search.stopping.end(pencil.comm())?;
+        let (values, vectors) = steps.pairs(&search.order(&steps)[..self.count.min(steps.arrow.ritz.values.len())])?;
+        search.watch.end()?;
         let report = pencil.report(reason, &values, &vectors, self.settings.rtol)?;
-        let (iterations, time) = (search.stopping.iterations, start.elapsed());
+        let (iterations, time) = (search.watch.iterations(), start.elapsed());
         Ok(Eigenpairs { values, vectors, report: EigenReport { iterations, time, ..report } })
     }
 
@@ -163,18 +164,12 @@ impl<'a, T: Scalar> Lanczos<'a, T> {
             Transform::MassInverse(inverse) | Transform::ShiftInvert(_, inverse) => Some(("inverse", inverse)),
         };
         require_fit(METHOD, a, inverse.into_iter().chain(self.mass.map(|mass| ("mass matrix", mass))))?;
-        require(METHOD, "count", self.count as f64, self.count > 0, "one or more")?;
+        let rows = a.domain().global_len();
+        require_count(METHOD, self.count, rows)?;
         if let (Which::Nearest(shift), Transform::None | Transform::MassInverse(_)) = (self.which, self.transform) {
-            let expected = "given by shift_invert, with an operator that solves with A - shift M";
-            return Err(Error::Setting { method: METHOD, setting: "the number to be near to", value: shift, expected });
+            return Err(no_inverse(METHOD, shift));
         }
-        let rows = usize::try_from(a.domain().global_len()).unwrap_or(usize::MAX);
-        if self.count > rows {
-            return Err(Error::FewEigenvalues { method: METHOD, wanted: self.count, found: rows });
-        }
-        let size = self.basis.unwrap_or(2 * self.count + 20);
-        require(METHOD, "basis", size as f64, size > self.count + 1 || size >= rows, "more than count + 1")?;
-        Ok(size.min(rows))
+        basis_size(METHOD, self.basis, self.count, rows, (self.count + 1, "more than count + 1"))
     }
 }
 
@@ -214,9 +209,7 @@ impl<T: Scalar> Operator<'_, '_, T> {
         let layout = self.pencil.layout();
         let (x, mut y) = (random::<T>(layout, 0), Vector::zeros(layout));
         self.apply(&x, &mut y)?;
-        let ordinary = if T::Real::EPSILON.to_f64() == f64::EPSILON { 256 } else { 30 };
-        let power = exponent(y.norm2() / x.norm2().max(f64::MIN_POSITIVE));
-        self.power = if power.abs() > ordinary { power } else { 0 };
+        self.power = far_power(&x, &y);
         Ok(())
     }
 }
@@ -226,12 +219,7 @@ struct Steps<'s, 'a, T: Scalar> {
     operator: Operator<'s, 'a, T>,
     basis: Basis<T>,
     /// T, real symmetric, `O V = V T + beta v e^T`.
-    t: Array2<f64>,
-    /// `|O v - ...|` of the last vector; zero if the basis spans an invariant space.
-    beta: f64,
-    /// The largest entry of T so far.
-    largest: f64,
-    ritz: Ritz,
+    arrow: Arrow,
     /// Eigenvectors of T as columns.
     rotation: Array2<f64>,
 }
@@ -242,10 +230,7 @@ impl<'s, 'a, T: Scalar> Steps<'s, 'a, T> {
         Steps {
             operator,
             basis: Basis::new(pencil.layout(), size),
-            t: Array2::zeros((size, size)),
-            beta: 0.0,
-            largest: 0.0,
-            ritz: Ritz::default(),
+            arrow: Arrow::new(size),
             rotation: Array2::zeros((0, 0)),
         }
     }
@@ -258,8 +243,8 @@ impl<'s, 'a, T: Scalar> Steps<'s, 'a, T> {
             let given = vector.clone();
             self.operator.apply(&given, &mut vector)?;
         }
-        self.beta = 0.0;
-        self.ritz.complete = !self.basis.put_orthogonal(METHOD, space, vector)?;
+        self.arrow.beta = 0.0;
+        self.arrow.ritz.complete = !self.basis.put_orthogonal(METHOD, space, vector)?;
         Ok(())
     }
 
@@ -269,7 +254,7 @@ impl<'s, 'a, T: Scalar> Steps<'s, 'a, T> {
         let mut vectors = MultiVector::zeros(layout, places.len());
         let mut image = Vector::zeros(layout);
         for (column, &place) in places.iter().enumerate() {
-            let theta = self.ritz.values[place];
+            let theta = self.arrow.ritz.values[place];
             let mut vector = self.basis.combination(self.rotation.column(place))?;
             if matches!(self.operator.transform, Transform::ShiftInvert(..)) {
                 // A step of inverse iteration makes small the parts of the residual that `A` enlarges.
@@ -282,25 +267,14 @@ impl<'s, 'a, T: Scalar> Steps<'s, 'a, T> {
             }
             vectors.set_column(column, &vector)?;
         }
-        Ok((places.iter().map(|&place| self.value(self.ritz.values[place])).collect(), vectors))
+        Ok((places.iter().map(|&place| self.value(self.arrow.ritz.values[place])).collect(), vectors))
     }
 
     /// Replaces the basis by approximations from it.
     fn replace(&mut self, places: &[usize]) -> Result<()> {
         self.basis.replace(&self.rotation, places)?;
-        self.t.fill(0.0);
-        for (i, &place) in places.iter().enumerate() {
-            self.t[(i, i)] = self.ritz.values[place];
-        }
+        self.arrow.replace(places);
         Ok(())
-    }
-
-    /// Couples the vectors to the next one.
-    fn couple(&mut self, couplings: &[f64]) {
-        let next = couplings.len();
-        for (i, &coupling) in couplings.iter().enumerate().filter(|_| next < self.basis.size) {
-            (self.t[(i, next)], self.t[(next, i)]) = (coupling, coupling);
-        }
     }
 }
 
@@ -320,20 +294,17 @@ impl<T: Scalar> Process<T> for Steps<'_, '_, T> {
         let remainder = space.orthogonalize(&self.basis.vectors[..=j], &mut w)?;
         require_finite(METHOD, remainder.norm)?;
         let diagonal = remainder.coefficients[j].re();
-        self.t[(j, j)] = diagonal;
+        self.arrow.set_diagonal(j, diagonal);
         self.basis.filled = j + 1;
-        self.largest = self.largest.max(diagonal.abs()).max(remainder.norm);
-        self.ritz.noise = noise::<T>(self.largest);
-        if remainder.norm > self.ritz.noise {
-            self.beta = remainder.norm;
+        self.arrow.see::<T>(diagonal.abs().max(remainder.norm));
+        if remainder.norm > self.arrow.ritz.noise {
+            self.arrow.beta = remainder.norm;
             w.scale(T::from_parts(1.0 / remainder.norm, 0.0));
             self.basis.put(w);
         } else {
             self.next_random()?;
         }
-        if j + 1 < self.basis.size {
-            (self.t[(j, j + 1)], self.t[(j + 1, j)]) = (self.beta, self.beta);
-        }
+        self.arrow.set_beside(j);
         Ok(())
     }
 
@@ -342,43 +313,34 @@ impl<T: Scalar> Process<T> for Steps<'_, '_, T> {
     }
 
     fn is_full(&self) -> bool {
-        self.ritz.complete || self.basis.filled == self.basis.size
+        self.arrow.ritz.complete || self.basis.filled == self.basis.size
     }
 
     fn decompose(&mut self) -> Result<()> {
-        let (locked, n) = (self.ritz.locked, self.basis.filled);
-        let open = self.t.slice(s![locked..n, locked..n]);
+        // What LAPACK reads is the lower triangle.
+        let open = self.arrow.open(self.basis.filled).reversed_axes();
         let (values, vectors) = eigen(self.operator.pencil.comm(), open)?;
-        self.ritz.values = (0..locked).map(|i| self.t[(i, i)]).chain(values).collect();
-        self.rotation = Array2::eye(n);
-        self.rotation.slice_mut(s![locked.., locked..]).assign(&vectors);
-        let residual = |place: usize| {
-            if place < locked { 0.0 } else { (self.beta * self.rotation[(n - 1, place)]).abs() }
-        };
-        self.ritz.residuals = (0..n).map(residual).collect();
+        self.rotation = self.arrow.with_locked(&vectors);
+        self.arrow.take(values, &self.rotation);
         Ok(())
     }
 
     fn ritz(&self) -> &Ritz {
-        &self.ritz
+        &self.arrow.ritz
     }
 
     fn keep(&mut self, places: &[usize]) -> Result<()> {
-        let last = self.basis.filled - 1;
-        let coupling = |&place: &usize| {
-            if place < self.ritz.locked { 0.0 } else { self.beta * self.rotation[(last, place)] }
-        };
-        let couplings: Vec<f64> = places.iter().map(coupling).collect();
+        let couplings = self.arrow.couplings(places, &self.rotation);
         let next = self.basis.take_next();
         self.replace(places)?;
         next.into_iter().for_each(|next| self.basis.put(next));
-        self.couple(&couplings);
+        self.arrow.couple(&couplings);
         Ok(())
     }
 
     fn lock(&mut self, places: &[usize]) -> Result<()> {
         self.replace(places)?;
-        self.ritz.locked = places.len();
+        self.arrow.ritz.locked = places.len();
         Ok(())
     }
 
@@ -408,29 +370,8 @@ impl<T: Scalar> Process<T> for Steps<'_, '_, T> {
     }
 
     fn archive(&mut self, archive: &mut Archive<'_, T>) {
-        let mut power = f64::from(self.operator.power);
-        archive.real("power of the operator", &mut power);
-        #[expect(clippy::cast_possible_truncation, reason = "powers are small whole numbers")]
-        let power = power as i32;
-        self.operator.power = power;
-        archive.integer("locked", &mut self.ritz.locked);
-        archive.flag("complete", &mut self.ritz.complete);
-        archive.real("beta", &mut self.beta);
-        archive.real("largest", &mut self.largest);
-        self.ritz.noise = noise::<T>(self.largest);
+        archive.power("power of the operator", &mut self.operator.power);
         self.basis.archive("vector", archive);
-        if self.ritz.locked > self.basis.filled {
-            self.ritz.locked = 0;
-            return archive.refuse("locked");
-        }
-        let (count, size) = (self.basis.filled, self.basis.size);
-        let mut diagonal: Vec<f64> = (0..count).map(|i| self.t[(i, i)]).collect();
-        let mut couplings: Vec<f64> = (0..count).map(|i| if count < size { self.t[(i, count)] } else { 0.0 }).collect();
-        archive.reals("diagonal", &mut diagonal);
-        archive.reals("couplings", &mut couplings);
-        for (i, diagonal) in diagonal.into_iter().enumerate() {
-            self.t[(i, i)] = diagonal;
-        }
-        self.couple(&couplings);
+        self.arrow.archive(self.basis.filled, archive);
     }
 }

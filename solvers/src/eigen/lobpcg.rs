@@ -12,22 +12,23 @@
 use std::time::Instant;
 
 use dolmen_core::ndarray::{Array2, s};
+use dolmen_core::scaling::{exponent, scaled};
 use dolmen_core::{Layout, LinearOperator, MultiVector, Real, Reduction, Scalar, Snapshot, profile};
 
-use crate::eigen::block::{Block, eigen, orthonormalized, orthonormalizer, product, random, select};
-use crate::eigen::problem::{Pencil, require_fit};
+use crate::eigen::block::{Block, eigen, orthonormalized, orthonormalizer, product, select};
+use crate::eigen::problem::{Pencil, require_count, require_end, require_fit};
 use crate::eigen::report::{EigenReport, Eigenpairs};
+use crate::eigen::space::random_columns;
+use crate::eigen::watch::{ITERATIONS, Watch};
 use crate::eigen::which::Which;
 use crate::error::{Error, NoSpectrum, Result};
+use crate::krylov::powers::{column_norms, scale_entries};
 use crate::krylov::problem::require_same;
 use crate::krylov::solver::forward;
-use crate::krylov::stopping::{ResidualTests, StoppingTest, Votes};
-use crate::settings::{Settings, require};
+use crate::settings::Settings;
 use crate::stop_reason::StopReason;
 
 const METHOD: &str = "LOBPCG";
-/// Iterations, unless another number is given.
-const ITERATIONS: usize = 1000;
 const SUMS: Reduction = Reduction::Reproducible;
 /// Ends by the recurrences that the residuals computed afresh may contradict.
 const PATIENCE: usize = 3;
@@ -135,20 +136,16 @@ impl<'a, T: Scalar> Lobpcg<'a, T> {
         if let Some(start) = self.start {
             require_same(METHOD, "start", a.domain(), start.layout())?;
         }
-        require(METHOD, "count", self.count as f64, self.count > 0, "one or more")?;
-        if !matches!(self.which, Which::Smallest | Which::Largest) {
-            return Err(Error::NotAnEnd { method: METHOD, which: self.which.to_string() });
-        }
-        let rows = usize::try_from(a.domain().global_len()).unwrap_or(usize::MAX);
-        if self.count > rows {
-            return Err(Error::FewEigenvalues { method: METHOD, wanted: self.count, found: rows });
-        }
+        let rows = a.domain().global_len();
+        require_count(METHOD, self.count, rows)?;
+        require_end(METHOD, self.which)?;
+        let rows = usize::try_from(rows).unwrap_or(usize::MAX);
         Ok((self.count + self.extra.unwrap_or(2 + self.count / 8)).min(rows))
     }
 
     /// Returns the block to start from.
     fn first(&self, layout: &Layout, columns: usize) -> MultiVector<T> {
-        let mut x = random(layout, columns);
+        let mut x = random_columns(layout, columns);
         if let Some(start) = self.start {
             for column in 0..start.columns().min(columns) {
                 x.column_mut(column).copy_from_slice(start.column(column));
@@ -178,9 +175,7 @@ impl<'a, T: Scalar> Lobpcg<'a, T> {
 struct Search<'s, 'a, T: Scalar> {
     count: usize,
     which: Which,
-    settings: &'s Settings<'a, T>,
-    stopping: StoppingTest<'s, 'a, T>,
-    votes: Votes,
+    watch: Watch<'s, 'a, T>,
     pencil: &'s Pencil<'s, T>,
     x: Block<T>,
     p: Option<Block<T>>,
@@ -201,14 +196,11 @@ impl<'s, 'a, T: Scalar> Search<'s, 'a, T> {
             return Err(Error::FewEigenvalues { method: METHOD, wanted: method.count, found: x.columns() });
         }
         let (values, residuals, p_matrix) = (Vec::new(), Vec::new(), Array2::from_elem((0, 0), T::ZERO));
-        let (settings, count, which) = (&method.settings, method.count, method.which);
-        let (stopping, votes) = (StoppingTest::new(settings), Votes::new(settings, pencil.comm()));
+        let watch = Watch::new(METHOD, pencil.comm(), &method.settings);
         let mut search = Search {
-            count,
-            which,
-            settings,
-            stopping,
-            votes,
+            count: method.count,
+            which: method.which,
+            watch,
             pencil,
             x,
             p: None,
@@ -246,8 +238,8 @@ impl<'s, 'a, T: Scalar> Search<'s, 'a, T> {
         loop {
             let residual = self.residual()?;
             let active: Vec<usize> =
-                (0..self.x.columns()).filter(|&j| self.residuals[j] > self.settings.rtol).collect();
-            if self.stopping.iterations > 0 || self.settings.monitor.is_some() {
+                (0..self.x.columns()).filter(|&j| self.residuals[j] > self.watch.settings.rtol).collect();
+            if self.watch.iterations() > 0 || self.watch.settings.monitor.is_some() {
                 self.tell()?;
             }
             if active.first().is_none_or(|&first| first >= self.count) {
@@ -256,15 +248,13 @@ impl<'s, 'a, T: Scalar> Search<'s, 'a, T> {
                     None => continue,
                 }
             }
-            let tests = ResidualTests { finite: true, hidden: false, met: false, diverged: false };
-            if let Some(reason) = self.stopping.verdict(&tests, &self.votes) {
+            if let Some(reason) = self.watch.verdict() {
                 return Ok(reason);
             }
-            self.votes.forget();
             if !self.step(&residual, &active)? {
                 return Ok(self.confirm()?.unwrap_or(StopReason::Stagnated));
             }
-            self.stopping.iterations += 1;
+            self.watch.count();
         }
     }
 
@@ -314,7 +304,7 @@ impl<'s, 'a, T: Scalar> Search<'s, 'a, T> {
     fn preconditioned(&mut self, residual: &MultiVector<T>) -> Result<MultiVector<T>> {
         let mut w = residual.clone();
         normalize(&mut w)?;
-        if let Some(preconditioner) = self.settings.preconditioner {
+        if let Some(preconditioner) = self.watch.settings.preconditioner {
             self.preconditionings += w.columns();
             let from = w.clone();
             preconditioner.apply_many(&from, &mut w)?;
@@ -373,7 +363,7 @@ impl<'s, 'a, T: Scalar> Search<'s, 'a, T> {
     fn confirm(&mut self) -> Result<Option<StopReason>> {
         let wanted: Vec<usize> = (0..self.count).collect();
         let vectors = select(&self.x.v, &wanted);
-        let found = self.pencil.residuals(&self.values[..self.count], &vectors, self.settings.rtol)?;
+        let found = self.pencil.residuals(&self.values[..self.count], &vectors, self.watch.settings.rtol)?;
         if found.iter().all(|(_, good)| *good) {
             return Ok(Some(StopReason::Converged));
         }
@@ -390,28 +380,25 @@ impl<'s, 'a, T: Scalar> Search<'s, 'a, T> {
     /// Tells the monitor of the largest relative residual, and hands out a snapshot if it is time.
     fn tell(&mut self) -> Result<()> {
         let worst = self.residuals[..self.count].iter().fold(0.0f64, |worst, &residual| worst.max(residual));
-        self.stopping.tell(worst, self.settings.rtol, &self.votes);
-        self.stopping.hear_last(&self.votes, self.pencil.comm())?;
-        self.stopping.meet(&self.votes, self.pencil.comm())?;
-        if !self.stopping.is_due(&self.votes) {
+        self.watch.tell(worst)?;
+        let Some(mut snapshot) = self.watch.due_snapshot() else {
             return Ok(());
-        }
-        let mut snapshot = Snapshot::new(METHOD);
+        };
         let mut column = dolmen_core::Vector::zeros(self.pencil.layout());
         for number in 0..self.x.columns() {
             self.x.v.copy_column_to(number, &mut column)?;
             snapshot.set_vector(&format!("vector {number}"), column.clone());
         }
-        self.stopping.deliver(snapshot, self.pencil.comm())
+        self.watch.deliver(snapshot)
     }
 
     fn into_pairs(self, reason: StopReason, start: Instant) -> Result<Eigenpairs<T>> {
         let wanted: Vec<usize> = (0..self.count).collect();
         let (values, vectors) = (self.values[..self.count].to_vec(), select(&self.x.v, &wanted));
-        self.stopping.end(self.pencil.comm())?;
-        let report = self.pencil.report(reason, &values, &vectors, self.settings.rtol)?;
+        self.watch.end()?;
+        let report = self.pencil.report(reason, &values, &vectors, self.watch.settings.rtol)?;
         let applications = report.applications + self.preconditionings;
-        let (iterations, time) = (self.stopping.iterations, start.elapsed());
+        let (iterations, time) = (self.watch.iterations(), start.elapsed());
         let report = EigenReport { iterations, applications, time, ..report };
         Ok(Eigenpairs { values, vectors, report })
     }
@@ -419,15 +406,12 @@ impl<'s, 'a, T: Scalar> Search<'s, 'a, T> {
 
 /// Brings columns to length one; those of zeros stay.
 fn normalize<T: Scalar>(w: &mut MultiVector<T>) -> Result<()> {
-    let mut norms = vec![0.0; w.columns()];
-    w.column_norms(SUMS, &mut norms)?;
-    for (column, norm) in norms.into_iter().enumerate().filter(|(_, norm)| *norm > 0.0 && norm.is_finite()) {
+    for (column, norm) in column_norms(w)?.into_iter().enumerate().filter(|(_, norm)| *norm > 0.0 && norm.is_finite()) {
         // In two steps, so that the factor is a number too.
-        let power = dolmen_core::scaling::exponent(norm);
-        let rest = T::Real::from_f64(1.0 / dolmen_core::scaling::scaled(norm, -power));
-        for entry in w.column_mut(column) {
-            *entry = dolmen_core::scaling::scaled(*entry, -power).scale(rest);
-        }
+        let power = exponent(norm);
+        let rest = T::Real::from_f64(1.0 / scaled(norm, -power));
+        scale_entries(w.column_mut(column), -power);
+        w.column_mut(column).iter_mut().for_each(|entry| *entry = entry.scale(rest));
     }
     Ok(())
 }

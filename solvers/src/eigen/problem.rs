@@ -1,16 +1,17 @@
 //! The problem `A v = w M v`: its operators, its size and the residuals of what is found.
 
 use std::cell::Cell;
-use std::time::Duration;
 
 use dolmen_core::scaling::{exponent, scaled};
 use dolmen_core::{Comm, Layout, LinearOperator, MultiVector, Real, Scalar, Vector};
 
 use crate::eigen::report::EigenReport;
 use crate::eigen::space::{Space, random};
+use crate::eigen::which::Which;
 use crate::error::{Error, NoSpectrum, Result};
 use crate::krylov::powers::Numbers;
 use crate::krylov::problem::require_same;
+use crate::settings::require;
 use crate::stop_reason::StopReason;
 
 /// Rounding errors of a product, in units of `eps |A| |v|`: residuals of at most this size are as small as they get.
@@ -77,7 +78,7 @@ impl<'s, T: Scalar> Pencil<'s, T> {
 
     /// Returns the size of rounding errors in residuals of vectors of this length.
     pub(super) fn rounding(&self, length: f64) -> f64 {
-        ROUNDING * T::Real::EPSILON.to_f64() * self.size.get() * length
+        rounding::<T>(self.size.get()) * length
     }
 
     /// Notes the length of an image of a vector.
@@ -127,19 +128,11 @@ impl<'s, T: Scalar> Pencil<'s, T> {
             image.axpy(T::from_parts(-value, 0.0), &mass_image)?;
             let residual = image.norm2();
             self.note(size, length);
-            let is_good = residual <= rtol * size || residual <= self.rounding(length);
-            let relative = match (residual, size) {
-                (0.0, _) => 0.0,
-                (_, 0.0) => f64::INFINITY,
-                _ => residual / size,
-            };
-            found.push((relative, is_good));
+            found.push(judged(residual, size, rtol, self.rounding(length)));
         }
         Ok(found)
     }
-}
 
-impl<T: Scalar> Pencil<'_, T> {
     /// Reports on pairs, with residuals computed afresh; iterations and time are still to be said.
     ///
     /// # Collective
@@ -151,18 +144,7 @@ impl<T: Scalar> Pencil<'_, T> {
         tolerance: f64,
     ) -> Result<EigenReport> {
         let found = self.residuals(values, vectors, tolerance)?;
-        let (residuals, is_converged): (Vec<f64>, Vec<bool>) = found.into_iter().unzip();
-        let contradicted = reason == StopReason::Converged && is_converged.contains(&false);
-        Ok(EigenReport {
-            method: self.method,
-            reason: if contradicted { StopReason::Stagnated } else { reason },
-            iterations: 0,
-            residuals,
-            is_converged,
-            tolerance,
-            applications: self.applications(),
-            time: Duration::ZERO,
-        })
+        Ok(EigenReport::new(self.method, reason, found, tolerance, self.applications()))
     }
 }
 
@@ -178,6 +160,55 @@ pub(super) fn require_fit<'o, T: Scalar>(
         require_same(method, what, a.domain(), other.range())?;
     }
     Ok(())
+}
+
+/// Refuses a number of values of none, and more than there are rows.
+pub(super) fn require_count(method: &'static str, count: usize, rows: u64) -> Result<()> {
+    require(method, "count", count as f64, count > 0, "one or more")?;
+    if count as u64 <= rows {
+        return Ok(());
+    }
+    let found = usize::try_from(rows).unwrap_or(usize::MAX);
+    Err(Error::FewEigenvalues { method, wanted: count, found })
+}
+
+/// Returns the number of vectors of a basis, `2 count + 20` unless one is given, which has to be above `least`.
+pub(super) fn basis_size(
+    method: &'static str,
+    given: Option<usize>,
+    count: usize,
+    rows: u64,
+    (least, expected): (usize, &'static str),
+) -> Result<usize> {
+    let rows = usize::try_from(rows).unwrap_or(usize::MAX);
+    let size = given.unwrap_or(2 * count + 20);
+    require(method, "basis", size as f64, size > least || size >= rows, expected)?;
+    Ok(size.min(rows))
+}
+
+/// Refuses values inside of the spectrum, for methods that find its ends.
+pub(super) fn require_end(method: &'static str, which: Which) -> Result<()> {
+    match which {
+        Which::Smallest | Which::Largest => Ok(()),
+        inside => Err(Error::NotAnEnd { method, which: inside.to_string() }),
+    }
+}
+
+/// The refusal of a number to be near to, without an operator that solves with `A - shift M`.
+pub(super) fn no_inverse(method: &'static str, shift: f64) -> Error {
+    let expected = "given by shift_invert, with an operator that solves with A - shift M";
+    Error::Setting { method, setting: "the number to be near to", value: shift, expected }
+}
+
+/// Returns the size of rounding errors in residuals of vectors of length one, of an operator of this size.
+pub(super) fn rounding<T: Scalar>(size: f64) -> f64 {
+    ROUNDING * T::Real::EPSILON.to_f64() * size
+}
+
+/// Returns a residual relative to a size, and whether it is at most `rtol`, or of the size of rounding errors.
+pub(super) fn judged(residual: f64, size: f64, rtol: f64, rounding: f64) -> (f64, bool) {
+    let relative = if residual == 0.0 { 0.0 } else { residual / size };
+    (relative, residual <= rtol * size || residual <= rounding)
 }
 
 /// Divides a vector by its norm, without leaving the range of its numbers on the way.

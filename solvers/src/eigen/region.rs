@@ -9,18 +9,18 @@ use dolmen_core::Complex64;
 #[non_exhaustive]
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Region {
-    /// Those of largest absolute value.
+    /// The eigenvalues of largest absolute value.
     LargestMagnitude,
-    /// Those of smallest absolute value.
+    /// The eigenvalues of smallest absolute value.
     SmallestMagnitude,
-    /// Those with the largest real parts.
+    /// The eigenvalues whose real parts are largest.
     LargestReal,
-    /// Those with the smallest real parts.
+    /// The eigenvalues whose real parts are smallest.
     SmallestReal,
-    /// Those with the largest imaginary parts; of a real operator those whose imaginary parts have the largest absolute
-    /// values.
+    /// The eigenvalues whose imaginary parts are largest; by absolute value for a real operator, whose eigenvalues come in
+    /// pairs of conjugates.
     LargestImaginary,
-    /// Those nearest to a number.
+    /// The eigenvalues nearest to a number.
     Nearest(Complex64),
 }
 
@@ -59,6 +59,16 @@ impl Region {
 fn beside(a: Complex64, b: Complex64, noise: f64) -> Ordering {
     let differ = |a: f64, b: f64| if (a - b).abs() <= noise { Ordering::Equal } else { b.total_cmp(&a) };
     differ(a.re, b.re).then(differ(a.im.abs(), b.im.abs())).then(b.im.total_cmp(&a.im))
+}
+
+/// Returns true if the last of the `count` first values is the first of two conjugates: above the real axis by more than
+/// `noise`, and `apart` from the conjugate of the next one at most.
+pub(super) fn ends_in_a_pair(values: &[Complex64], order: &[usize], count: usize, noise: f64, apart: f64) -> bool {
+    let Some([last, next]) = order.get(count.wrapping_sub(1)..=count) else {
+        return false;
+    };
+    let (last, next) = (values[*last], values[*next]);
+    last.im > noise && (last - next.conj()).norm() <= apart
 }
 
 /// Part of the plane in words.

@@ -56,6 +56,22 @@ pub struct EigenReport {
 }
 
 impl EigenReport {
+    /// A report on values with these relative residuals, each with the verdict on it. A search that says that it has
+    /// converged, which a residual contradicts, has stagnated. Iterations and time are still to be said.
+    pub(super) fn new(
+        method: &'static str,
+        reason: StopReason,
+        found: Vec<(f64, bool)>,
+        tolerance: f64,
+        applications: usize,
+    ) -> EigenReport {
+        let (residuals, is_converged): (Vec<f64>, Vec<bool>) = found.into_iter().unzip();
+        let is_contradicted = reason == StopReason::Converged && is_converged.contains(&false);
+        let reason = if is_contradicted { StopReason::Stagnated } else { reason };
+        let (iterations, time) = (0, Duration::ZERO);
+        EigenReport { method, reason, iterations, residuals, is_converged, tolerance, applications, time }
+    }
+
     /// Returns true if all values are converged.
     pub fn converged(&self) -> bool {
         self.reason == StopReason::Converged

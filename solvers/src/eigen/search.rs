@@ -1,12 +1,12 @@
 //! The search for wanted values by a process that expands and restarts a basis: when to restart, when to lock, when to
 //! take the second look that [`lanczos`](super::lanczos) tells of, and when to stop.
 
-use dolmen_core::{Comm, Scalar, Snapshot};
+use dolmen_core::{Comm, Scalar};
 
+use crate::eigen::watch::Watch;
 use crate::eigen::which::Which;
 use crate::error::{Error, Result};
 use crate::krylov::snapshot_state::Archive;
-use crate::krylov::stopping::{ResidualTests, StoppingTest, Votes};
 use crate::settings::Settings;
 use crate::stop_reason::StopReason;
 
@@ -81,13 +81,11 @@ pub(super) trait Process<T: Scalar> {
 
 /// A search under way.
 pub(super) struct Search<'s, 'a, T: Scalar> {
-    pub(super) method: &'static str,
-    pub(super) count: usize,
-    pub(super) which: Which,
-    pub(super) comm: &'s Comm,
-    pub(super) settings: &'s Settings<'a, T>,
-    pub(super) stopping: StoppingTest<'s, 'a, T>,
-    votes: Votes,
+    method: &'static str,
+    count: usize,
+    which: Which,
+    comm: &'s Comm,
+    pub(super) watch: Watch<'s, 'a, T>,
 }
 
 /// Verdict on what the basis holds.
@@ -108,15 +106,14 @@ impl<'s, 'a, T: Scalar> Search<'s, 'a, T> {
         comm: &'s Comm,
         settings: &'s Settings<'a, T>,
     ) -> Self {
-        let (stopping, votes) = (StoppingTest::new(settings), Votes::new(settings, comm));
-        Search { method, count, which, comm, settings, stopping, votes }
+        Search { method, count, which, comm, watch: Watch::new(method, comm, settings) }
     }
 
     /// Searches until all wanted values are found, or there is another reason to stop.
     ///
     /// # Collective
     pub(super) fn run(&mut self, process: &mut impl Process<T>) -> Result<StopReason> {
-        match self.settings.resume {
+        match self.watch.settings.resume {
             Some(snapshot) => {
                 let mut archive = Archive::load(snapshot, self.method);
                 self.archive(process, &mut archive);
@@ -125,17 +122,16 @@ impl<'s, 'a, T: Scalar> Search<'s, 'a, T> {
             None => process.begin()?,
         }
         loop {
-            if let Some(reason) = self.verdict() {
+            if let Some(reason) = self.watch.verdict() {
                 process.decompose()?;
                 return Ok(reason);
             }
-            self.votes.forget();
             self.expand(process)?;
             let order = self.order(process);
             if order.len() < self.count {
                 return Err(Error::FewEigenvalues { method: self.method, wanted: self.count, found: order.len() });
             }
-            self.stopping.iterations += 1;
+            self.watch.count();
             self.tell(process, &order)?;
             match self.judge(process, &order) {
                 Finding::Confirmed => return Ok(StopReason::Converged),
@@ -175,7 +171,7 @@ impl<'s, 'a, T: Scalar> Search<'s, 'a, T> {
     fn is_converged(&self, process: &impl Process<T>, place: usize) -> bool {
         let ritz = process.ritz();
         let (theta, residual) = (ritz.values[place], ritz.residuals[place]);
-        let bound = MARGIN * self.settings.rtol * theta.abs();
+        let bound = MARGIN * self.watch.settings.rtol * theta.abs();
         residual * process.magnification(theta) <= bound || residual <= ritz.noise
     }
 
@@ -208,34 +204,26 @@ impl<'s, 'a, T: Scalar> Search<'s, 'a, T> {
     }
 
     /// Tells the monitor of the largest relative residual.
-    fn tell(&mut self, process: &impl Process<T>, order: &[usize]) -> Result<()> {
+    fn tell(&self, process: &impl Process<T>, order: &[usize]) -> Result<()> {
         let ritz = process.ritz();
         let relative = |&place: &usize| match (ritz.residuals[place], ritz.values[place]) {
             (0.0, _) => 0.0,
             (residual, theta) => residual / theta.abs() * process.magnification(theta),
         };
         let worst = order[..self.count].iter().map(relative).fold(0.0, f64::max);
-        self.stopping.tell(worst, self.settings.rtol, &self.votes);
-        self.stopping.hear_last(&self.votes, self.comm)?;
-        self.stopping.meet(&self.votes, self.comm)
-    }
-
-    fn verdict(&self) -> Option<StopReason> {
-        let tests = ResidualTests { finite: true, hidden: false, met: false, diverged: false };
-        self.stopping.verdict(&tests, &self.votes)
+        self.watch.tell(worst)
     }
 
     fn hand_out(&mut self, process: &mut impl Process<T>) -> Result<()> {
-        if !self.stopping.is_due(&self.votes) {
+        let Some(mut snapshot) = self.watch.due_snapshot() else {
             return Ok(());
-        }
-        let mut snapshot = Snapshot::new(self.method);
+        };
         self.archive(process, &mut Archive::Save(&mut snapshot));
-        self.stopping.deliver(snapshot, self.comm)
+        self.watch.deliver(snapshot)
     }
 
     fn archive(&mut self, process: &mut impl Process<T>, archive: &mut Archive<'_, T>) {
-        self.stopping.archive(archive);
+        self.watch.archive(archive);
         process.archive(archive);
     }
 }

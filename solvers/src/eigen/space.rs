@@ -3,6 +3,7 @@
 use std::cell::{Cell, RefCell};
 
 use dolmen_core::random::Philox;
+use dolmen_core::scaling::exponent;
 use dolmen_core::{Layout, LinearOperator, MultiVector, Real, Reduction, Scalar, Vector};
 
 use crate::error::{Error, Result};
@@ -129,4 +130,20 @@ pub(super) fn random<T: Scalar>(layout: &Layout, stream: u64) -> Vector<T> {
     let mut vector = Vector::zeros(layout);
     vector.fill_normal(&Philox::new(SEED), stream);
     vector
+}
+
+/// Returns random columns, the same on every run.
+pub(super) fn random_columns<T: Scalar>(layout: &Layout, columns: usize) -> MultiVector<T> {
+    let mut block = MultiVector::zeros(layout, columns);
+    block.fill_normal(&Philox::new(SEED), 0);
+    block
+}
+
+/// Returns the power of two by which an operator is far from one, from a vector and its image; zero if it is near.
+///
+/// # Collective
+pub(super) fn far_power<T: Scalar>(x: &Vector<T>, image: &Vector<T>) -> i32 {
+    let ordinary = if T::Real::EPSILON.to_f64() == f64::EPSILON { 256 } else { 30 };
+    let power = exponent(image.norm2() / x.norm2().max(f64::MIN_POSITIVE));
+    if power.abs() > ordinary { power } else { 0 }
 }

@@ -11,9 +11,9 @@ pub enum Which {
     Smallest,
     /// The largest, descending.
     Largest,
-    /// Those of largest absolute value, descending by it.
+    /// The eigenvalues of largest absolute value, descending by it.
     LargestMagnitude,
-    /// Those nearest to a number, by their distance.
+    /// The eigenvalues nearest to a number, by their distance.
     Nearest(f64),
 }
 

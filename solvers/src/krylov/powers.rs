@@ -257,7 +257,7 @@ impl Powers {
 
 /// Returns a power that a snapshot has as a real number.
 #[expect(clippy::cast_possible_truncation, reason = "powers are small whole numbers")]
-fn whole(power: f64) -> i32 {
+pub(crate) fn whole(power: f64) -> i32 {
     power as i32
 }
 

@@ -3,7 +3,7 @@
 use dolmen_core::{Comm, Scalar, Snapshot, Vector};
 
 use crate::error::{Error, Result};
-use crate::krylov::powers::Numbers;
+use crate::krylov::powers::{Numbers, whole};
 
 /// Saves to a snapshot or loads from one: the same list of names serves both ways.
 pub(crate) enum Archive<'s, T> {
@@ -74,6 +74,13 @@ impl<'s, T: Scalar> Archive<'s, T> {
         let mut list = [*value];
         self.reals(name, &mut list);
         *value = list[0];
+    }
+
+    /// A power of two.
+    pub(crate) fn power(&mut self, name: &str, power: &mut i32) {
+        let mut number = f64::from(*power);
+        self.real(name, &mut number);
+        *power = whole(number);
     }
 
     /// A list whose length is known.

@@ -1,38 +1,75 @@
 //! The search of Krylov-Schur.
 
 use dolmen_core::ndarray::{Array2, s};
-use dolmen_core::scaling::{exponent, scaled};
-use dolmen_core::{Complex64, LinearOperator, Real, Scalar, Snapshot, Vector};
+use dolmen_core::scaling::scaled;
+use dolmen_core::{Complex64, Layout, LinearOperator, Scalar, Vector};
 
 use crate::eigen::basis::{Basis, noise, require_finite};
-use crate::eigen::general::{General, Pairs};
+use crate::eigen::general::{General, Pairs, to_complex, turned};
 use crate::eigen::projection::Projection;
-use crate::eigen::region::Region;
-use crate::eigen::space::{Space, random};
+use crate::eigen::region::{Region, ends_in_a_pair};
+use crate::eigen::space::{Space, far_power, random};
+use crate::eigen::watch::Watch;
 use crate::error::{Error, Result};
 use crate::krylov::powers::Numbers;
 use crate::krylov::snapshot_state::Archive;
-use crate::krylov::stopping::{ResidualTests, StoppingTest, Votes};
-use crate::settings::Settings;
 use crate::stop_reason::StopReason;
 
-use super::{KrylovSchur, METHOD, complex};
+use super::{KrylovSchur, METHOD};
 
 /// Share of the tolerance at which a pair counts as converged by its estimate.
 const MARGIN: f64 = 0.1;
 
+/// The transformed operator, divided by a power of two.
+struct Operator<'s, 'a, T: Scalar> {
+    problem: &'s General<'s, T>,
+    inverse: Option<(T, &'a dyn LinearOperator<T>)>,
+    power: i32,
+    between: Vector<T>,
+}
+
+impl<T: Scalar> Operator<'_, '_, T> {
+    /// Computes `y = O x`.
+    fn apply(&mut self, x: &Vector<T>, y: &mut Vector<T>) -> Result<()> {
+        match self.inverse {
+            None => self.problem.apply(x, y)?,
+            Some((_, inverse)) => {
+                self.problem.apply_mass(x, &mut self.between)?;
+                self.problem.count();
+                inverse.apply(&self.between, y)?;
+            }
+        }
+        y.scale_by(-self.power);
+        Ok(())
+    }
+
+    /// Returns the eigenvalue that belongs to one of this operator.
+    fn value(&self, theta: Complex64) -> Complex64 {
+        let scaled = |theta: Complex64, power| Complex64::new(scaled(theta.re, power), scaled(theta.im, power));
+        match self.inverse {
+            None => scaled(theta, self.power),
+            Some((shift, _)) => to_complex(shift) + scaled(Complex64::ONE.quotient(theta), -self.power),
+        }
+    }
+
+    /// Returns what the relative residual of a value has to be multiplied with for that of the eigenvalue.
+    fn magnification(&self, theta: Complex64) -> f64 {
+        let Some((shift, _)) = self.inverse else {
+            return 1.0;
+        };
+        let value = self.value(theta);
+        ((value - to_complex(shift)).norm() / value.norm()).max(1.0)
+    }
+}
+
 /// A search under way.
 pub(super) struct Search<'s, 'a, T: Scalar> {
     count: usize,
+    /// The wanted part of the spectrum of the transformed operator.
     region: Region,
-    inverse: Option<(T, &'a dyn LinearOperator<T>)>,
-    settings: &'s Settings<'a, T>,
-    pub(super) stopping: StoppingTest<'s, 'a, T>,
-    votes: Votes,
-    problem: &'s General<'s, T>,
+    pub(super) watch: Watch<'s, 'a, T>,
+    operator: Operator<'s, 'a, T>,
     space: Space<'s, T>,
-    /// The operator is divided by `2^power`.
-    power: i32,
     basis: Basis<T>,
     projection: Projection,
     largest: f64,
@@ -40,48 +77,41 @@ pub(super) struct Search<'s, 'a, T: Scalar> {
     /// Values of the locked block of H and of the rest of it, and the lengths of their residuals.
     values: Vec<Complex64>,
     residuals: Vec<f64>,
-    between: Vector<T>,
 }
 
 impl<'s, 'a, T: Scalar> Search<'s, 'a, T> {
     pub(super) fn new(method: &'s KrylovSchur<'a, T>, problem: &'s General<'s, T>, size: usize) -> Self {
-        let (settings, layout) = (&method.settings, problem.layout());
+        let layout = problem.layout();
+        let (inverse, between) = (method.inverse, Vector::zeros(layout));
         Search {
             count: method.count,
-            region: method.region,
-            inverse: method.inverse,
-            settings,
-            stopping: StoppingTest::new(settings),
-            votes: Votes::new(settings, layout.comm()),
-            problem,
+            region: if inverse.is_some() { Region::LargestMagnitude } else { method.region },
+            watch: Watch::new(METHOD, layout.comm(), &method.settings),
+            operator: Operator { problem, inverse, power: 0, between },
             space: Space::new(METHOD, layout, None),
-            power: 0,
             basis: Basis::new(layout, size),
             projection: Projection::new(size, !T::COMPLEX),
             largest: 0.0,
             complete: false,
             values: Vec::new(),
             residuals: Vec::new(),
-            between: Vector::zeros(layout),
         }
     }
 
     pub(super) fn run(&mut self) -> Result<StopReason> {
-        match self.settings.resume {
+        match self.watch.settings.resume {
             Some(snapshot) => {
                 let mut archive = Archive::load(snapshot, METHOD);
                 self.archive(&mut archive);
-                archive.agree(self.problem.layout().comm())?;
+                archive.agree(self.layout().comm())?;
             }
             None => self.begin()?,
         }
         loop {
-            let tests = ResidualTests { finite: true, hidden: false, met: false, diverged: false };
-            if let Some(reason) = self.stopping.verdict(&tests, &self.votes) {
+            if let Some(reason) = self.watch.verdict() {
                 self.decompose()?;
                 return Ok(reason);
             }
-            self.votes.forget();
             while self.basis.filled < self.basis.size && !self.complete {
                 self.step()?;
             }
@@ -90,7 +120,7 @@ impl<'s, 'a, T: Scalar> Search<'s, 'a, T> {
             if order.len() < self.count {
                 return Err(Error::FewEigenvalues { method: METHOD, wanted: self.count, found: order.len() });
             }
-            self.stopping.iterations += 1;
+            self.watch.count();
             self.tell(&order)?;
             let wanted = &order[..self.wanted(&order)];
             let converged = wanted.iter().all(|&place| self.is_converged(place));
@@ -108,36 +138,23 @@ impl<'s, 'a, T: Scalar> Search<'s, 'a, T> {
         }
     }
 
-    /// Computes `y = O x`.
-    fn apply(&mut self, x: &Vector<T>, y: &mut Vector<T>) -> Result<()> {
-        match self.inverse {
-            None => self.problem.apply(x, y)?,
-            Some((_, inverse)) => {
-                self.problem.apply_mass(x, &mut self.between)?;
-                self.problem.count();
-                inverse.apply(&self.between, y)?;
-            }
-        }
-        y.scale_by(-self.power);
-        Ok(())
+    fn layout(&self) -> &'s Layout {
+        self.operator.problem.layout()
     }
 
     fn begin(&mut self) -> Result<()> {
-        let layout = self.problem.layout();
-        let (x, mut y) = (random::<T>(layout, 0), Vector::zeros(layout));
-        self.apply(&x, &mut y)?;
-        let ordinary = if T::Real::EPSILON.to_f64() == f64::EPSILON { 256 } else { 30 };
-        let power = exponent(y.norm2() / x.norm2().max(f64::MIN_POSITIVE));
-        self.power = if power.abs() > ordinary { power } else { 0 };
+        let (x, mut y) = (random::<T>(self.layout(), 0), Vector::zeros(self.layout()));
+        self.operator.apply(&x, &mut y)?;
+        self.operator.power = far_power(&x, &y);
         self.next_random()
     }
 
     /// Takes a random vector in the range of the operator.
     fn next_random(&mut self) -> Result<()> {
         let mut vector = self.basis.random();
-        if self.problem.has_mass() {
+        if self.operator.problem.has_mass() {
             let given = vector.clone();
-            self.apply(&given, &mut vector)?;
+            self.operator.apply(&given, &mut vector)?;
         }
         self.complete = !self.basis.put_orthogonal(METHOD, &self.space, vector)?;
         Ok(())
@@ -149,13 +166,12 @@ impl<'s, 'a, T: Scalar> Search<'s, 'a, T> {
 
     fn step(&mut self) -> Result<()> {
         let j = self.basis.filled;
-        let mut w = Vector::zeros(self.problem.layout());
-        let last = self.basis.vectors[j].clone();
-        self.apply(&last, &mut w)?;
+        let mut w = Vector::zeros(self.layout());
+        self.operator.apply(&self.basis.vectors[j], &mut w)?;
         let remainder = self.space.orthogonalize(&self.basis.vectors[..=j], &mut w)?;
         require_finite(METHOD, remainder.norm)?;
         for (i, &coefficient) in remainder.coefficients.iter().enumerate() {
-            let coefficient = complex(coefficient);
+            let coefficient = to_complex(coefficient);
             self.projection.h[(i, j)] = coefficient;
             self.largest = self.largest.max(coefficient.norm());
         }
@@ -174,7 +190,7 @@ impl<'s, 'a, T: Scalar> Search<'s, 'a, T> {
 
     /// Finds the eigenvalues of the two diagonal blocks of H, on one rank for all.
     fn decompose(&mut self) -> Result<()> {
-        let comm = self.problem.layout().comm();
+        let comm = self.layout().comm();
         let (mut values, mut residuals) = (Vec::new(), Vec::new());
         let outcome = match comm.rank() {
             0 => self.projection.values(self.basis.filled).map(|found| (values, residuals) = found),
@@ -187,23 +203,9 @@ impl<'s, 'a, T: Scalar> Search<'s, 'a, T> {
         Ok(())
     }
 
-    /// Returns the eigenvalue that belongs to one of the transformed operator.
-    fn value(&self, theta: Complex64) -> Complex64 {
-        let scaled = |theta: Complex64, power| Complex64::new(scaled(theta.re, power), scaled(theta.im, power));
-        match self.inverse {
-            None => scaled(theta, self.power),
-            Some((shift, _)) => complex(shift) + scaled(Complex64::ONE.quotient(theta), -self.power),
-        }
-    }
-
-    /// Returns the wanted part of the spectrum of the transformed operator.
-    fn transformed_region(&self) -> Region {
-        if self.inverse.is_some() { Region::LargestMagnitude } else { self.region }
-    }
-
     /// Returns the places of the values in the basis, most wanted first.
     fn order(&self) -> Vec<usize> {
-        self.transformed_region().order(&self.values, !T::COMPLEX, 1e3 * self.noise())
+        self.region.order(&self.values, !T::COMPLEX, 1e3 * self.noise())
     }
 
     /// Returns the number of values that are wanted: conjugates of a real operator belong together.
@@ -212,26 +214,15 @@ impl<'s, 'a, T: Scalar> Search<'s, 'a, T> {
     }
 
     fn wanted_of(&self, values: &[Complex64], order: &[usize]) -> usize {
-        let Some([last, next]) = order.get(self.count.wrapping_sub(1)..=self.count) else {
-            return self.count;
-        };
-        let (last, next, noise) = (values[*last], values[*next], 1e3 * self.noise());
-        let is_pair = !T::COMPLEX && last.im > noise && (last - next.conj()).norm() <= 10.0 * noise;
-        self.count + usize::from(is_pair)
+        let noise = 1e3 * self.noise();
+        let is_split = !T::COMPLEX && ends_in_a_pair(values, order, self.count, noise, 10.0 * noise);
+        self.count + usize::from(is_split)
     }
 
     fn is_converged(&self, place: usize) -> bool {
-        let (theta, residual) = (self.values[place].norm(), self.residuals[place]);
-        residual * self.magnification(place) <= MARGIN * self.settings.rtol * theta || residual <= self.noise()
-    }
-
-    /// Returns what a relative residual has to be multiplied with for that of the eigenvalue.
-    fn magnification(&self, place: usize) -> f64 {
-        let Some((shift, _)) = self.inverse else {
-            return 1.0;
-        };
-        let value = self.value(self.values[place]);
-        ((value - complex(shift)).norm() / value.norm()).max(1.0)
+        let (theta, residual) = (self.values[place], self.residuals[place]);
+        let bound = MARGIN * self.watch.settings.rtol * theta.norm();
+        residual * self.operator.magnification(theta) <= bound || residual <= self.noise()
     }
 
     /// Returns true if a second look has found nothing that is wanted more, or has no room left. What it found has to be
@@ -256,7 +247,7 @@ impl<'s, 'a, T: Scalar> Search<'s, 'a, T> {
     /// what is conjugate to it.
     fn keep(&mut self, places: &[usize], coupled: bool) -> Result<()> {
         let (locked, n) = (self.projection.locked, self.basis.filled);
-        let comm = self.problem.layout().comm();
+        let comm = self.layout().comm();
         let mut chosen = vec![false; n - locked];
         places.iter().filter(|place| **place >= locked).for_each(|&place| chosen[place - locked] = true);
         if !T::COMPLEX {
@@ -302,7 +293,7 @@ impl<'s, 'a, T: Scalar> Search<'s, 'a, T> {
 
     /// Computes a combination of the basis; of a real one with the real parts of the factors.
     fn combination(&self, factors: &[Complex64]) -> Result<Vector<T>> {
-        let mut vector = Vector::zeros(self.problem.layout());
+        let mut vector = Vector::zeros(self.layout());
         let factors: Vec<T> = factors.iter().map(|factor| T::from_parts(factor.re, factor.im)).collect();
         vector.multi_axpy(&factors, &self.basis.vectors[..factors.len()])?;
         Ok(vector)
@@ -318,7 +309,7 @@ impl<'s, 'a, T: Scalar> Search<'s, 'a, T> {
         let size = if is_locked { self.projection.locked } else { n };
         let schur = self.projection.schur(0..size)?;
         let values = schur.values();
-        let order = self.transformed_region().order(&values, !T::COMPLEX, 1e3 * self.noise());
+        let order = self.region.order(&values, !T::COMPLEX, 1e3 * self.noise());
         let count = self.wanted_of(&values, &order).min(size);
         let pad = |place: usize| schur.vector(place).into_iter().chain(std::iter::repeat_n(Complex64::ZERO, n - size));
         let vectors = order[..count].iter().flat_map(|&place| pad(place)).collect();
@@ -327,7 +318,7 @@ impl<'s, 'a, T: Scalar> Search<'s, 'a, T> {
 
     /// Computes the wanted pairs that the basis holds.
     pub(super) fn pairs(&mut self) -> Result<Pairs<T>> {
-        let comm = self.problem.layout().comm();
+        let comm = self.layout().comm();
         let (mut thetas, mut vectors) = (Vec::new(), Vec::new());
         let outcome = match comm.rank() {
             0 => self.wanted_pairs().map(|found| (thetas, vectors) = found),
@@ -337,27 +328,24 @@ impl<'s, 'a, T: Scalar> Search<'s, 'a, T> {
         comm.broadcast(0, &mut thetas);
         comm.broadcast(0, &mut vectors);
         let n = self.basis.filled;
-        let mut pairs = Pairs::new(self.problem.layout(), thetas.len());
+        let mut pairs = Pairs::new(self.layout(), thetas.len());
         for (column, &theta) in thetas.iter().enumerate() {
-            let (mut value, mut factors) = (self.value(theta), vectors[column * n..][..n].to_vec());
-            let largest = factors.iter().fold(Complex64::ZERO, |a, &b| if b.norm() > a.norm() { b } else { a });
-            let phase = largest.conj().scale(1.0 / largest.norm());
-            factors.iter_mut().for_each(|factor| *factor *= phase);
-            if !T::COMPLEX && theta.im.abs() <= 1e3 * self.noise() {
-                // A real eigenvalue of a real operator has a real eigenvector.
+            let is_real = !T::COMPLEX && theta.im.abs() <= 1e3 * self.noise();
+            let mut value = self.operator.value(theta);
+            if is_real {
                 value.im = 0.0;
-                factors.iter_mut().for_each(|factor| factor.im = 0.0);
             }
-            let turned: Vec<Complex64> = factors.iter().map(|factor| Complex64::new(factor.im, -factor.re)).collect();
+            let factors = turned(vectors[column * n..][..n].to_vec(), is_real);
             let mut parts = vec![self.combination(&factors)?];
             if !T::COMPLEX {
-                parts.push(self.combination(&turned)?);
+                let imaginary: Vec<Complex64> = factors.iter().map(|factor| Complex64::new(factor.im, 0.0)).collect();
+                parts.push(self.combination(&imaginary)?);
             }
-            if self.inverse.is_some() {
+            if self.operator.inverse.is_some() {
                 // A step of inverse iteration makes small the parts of the residual that `A` enlarges.
                 for part in &mut parts {
                     let mut image = Vector::zeros(part.layout());
-                    self.apply(part, &mut image)?;
+                    self.operator.apply(part, &mut image)?;
                     *part = image;
                 }
             }
@@ -368,34 +356,25 @@ impl<'s, 'a, T: Scalar> Search<'s, 'a, T> {
     }
 
     /// Tells the monitor of the largest relative residual.
-    fn tell(&mut self, order: &[usize]) -> Result<()> {
+    fn tell(&self, order: &[usize]) -> Result<()> {
         let relative = |&place: &usize| match self.residuals[place] {
             0.0 => 0.0,
-            residual => residual / self.values[place].norm() * self.magnification(place),
+            residual => residual / self.values[place].norm() * self.operator.magnification(self.values[place]),
         };
-        let worst = order[..self.count].iter().map(relative).fold(0.0, f64::max);
-        let comm = self.problem.layout().comm();
-        self.stopping.tell(worst, self.settings.rtol, &self.votes);
-        self.stopping.hear_last(&self.votes, comm)?;
-        self.stopping.meet(&self.votes, comm)
+        self.watch.tell(order[..self.count].iter().map(relative).fold(0.0, f64::max))
     }
 
     fn hand_out(&mut self) -> Result<()> {
-        if !self.stopping.is_due(&self.votes) {
+        let Some(mut snapshot) = self.watch.due_snapshot() else {
             return Ok(());
-        }
-        let mut snapshot = Snapshot::new(METHOD);
+        };
         self.archive(&mut Archive::Save(&mut snapshot));
-        self.stopping.deliver(snapshot, self.problem.layout().comm())
+        self.watch.deliver(snapshot)
     }
 
     fn archive(&mut self, archive: &mut Archive<'_, T>) {
-        self.stopping.archive(archive);
-        let mut power = f64::from(self.power);
-        archive.real("power of the operator", &mut power);
-        #[expect(clippy::cast_possible_truncation, reason = "powers are small whole numbers")]
-        let power = power as i32;
-        self.power = power;
+        self.watch.archive(archive);
+        archive.power("power of the operator", &mut self.operator.power);
         archive.flag("complete", &mut self.complete);
         archive.real("largest", &mut self.largest);
         self.basis.archive("vector", archive);
