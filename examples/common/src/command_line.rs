@@ -54,6 +54,16 @@ pub fn say(comm: &Comm, text: &str) {
     }
 }
 
+/// Prints, on rank 0, what was asked for besides an answer: on the standard error where the answer is one JSON object.
+pub fn say_besides(comm: &Comm, json: bool, text: &str) {
+    match (json, comm.rank()) {
+        (false, _) => say(comm, text),
+        // A reader that has gone away is no reason to fail.
+        (true, 0) => drop(writeln!(io::stderr(), "{}", escaped_lines(text))),
+        (true, _) => {}
+    }
+}
+
 /// Prints a JSON text on rank 0, as [`say`] prints lines.
 pub fn say_json(comm: &Comm, json: &str) {
     say(comm, &escaped_json(json));

@@ -1,17 +1,15 @@
 //! `dolmen solve`: a system from files, by a method that fits it.
 
-use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use dolmen::{Checkpointer, Resumed};
 use dolmen_common::STOPPED;
 use dolmen_common::checkpoint_args::CheckpointArgs;
-use dolmen_common::command_line::{say, say_json};
+use dolmen_common::command_line::{say, say_besides, say_json};
 use dolmen_common::files::{checksum, keep_inputs};
 use dolmen_common::progress::{Direction, Display, Iterations, ProgressArgs, Transfer};
 use dolmen_core::profile::Profile;
-use dolmen_core::text::escaped_lines;
 use dolmen_core::{Comm, CsrMatrix, LinearOperator, Vector};
 use dolmen_io::files::require_vectors_destination;
 use dolmen_io::hdf5::Entry;
@@ -114,7 +112,7 @@ impl Solve {
         };
         if let Some(profile) = profile {
             let (summary, _) = profile.finish();
-            self.tell(comm, &format!("\n{summary}"));
+            say_besides(comm, self.json, &format!("\n{summary}"));
         }
         Ok(code)
     }
@@ -205,7 +203,11 @@ impl Solve {
             let Progress { iteration, residual, .. } = progress;
             attempt += u64::from(*iteration == 0);
             if self.monitor {
-                self.tell(comm, &format!("attempt {attempt} iteration {iteration:>5}  |r| = {residual:.6e}"));
+                say_besides(
+                    comm,
+                    self.json,
+                    &format!("attempt {attempt} iteration {iteration:>5}  |r| = {residual:.6e}"),
+                );
             }
             Request::Continue
         };
@@ -233,7 +235,7 @@ impl Solve {
         let comm = a.range().comm();
         let tell = |text: &str| {
             if !self.progress.quiet {
-                self.tell(comm, text);
+                say_besides(comm, self.json, text);
             }
         };
         let config = self.checkpoint_config(comm)?;
@@ -267,16 +269,6 @@ impl Solve {
     /// Returns the right-hand side by its file, object and column.
     fn column_name(&self, rhs: &Location) -> String {
         self.column.map_or_else(|| rhs.to_string(), |column| format!("{rhs}, column {column}"))
-    }
-
-    /// Prints the requested output besides the answer: on the standard error where that is one JSON object.
-    fn tell(&self, comm: &Comm, text: &str) {
-        match (self.json, comm.rank()) {
-            (false, _) => say(comm, text),
-            // A reader that has gone away is no reason to fail.
-            (true, 0) => drop(writeln!(io::stderr(), "{}", escaped_lines(text))),
-            (true, _) => {}
-        }
     }
 }
 

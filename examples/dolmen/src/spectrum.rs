@@ -5,7 +5,7 @@ mod plot;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use dolmen_common::command_line::{say, say_json};
+use dolmen_common::command_line::{say, say_besides, say_json};
 use dolmen_common::files::keep_inputs;
 use dolmen_common::progress::{Direction, Display, Iterations, ProgressArgs, Transfer};
 use dolmen_core::{Comm, Complex64, MultiVector};
@@ -71,10 +71,8 @@ impl Search {
         move |progress: &Progress| {
             shown.show(progress);
             let text = format!("iteration {:>5}  largest residual {:.6e}", progress.iteration, progress.residual);
-            match (monitor, json, comm.rank()) {
-                (true, true, 0) => eprintln!("{text}"),
-                (true, false, _) => say(comm, &text),
-                _ => {}
+            if monitor {
+                say_besides(comm, json, &text);
             }
             Request::Continue
         }
