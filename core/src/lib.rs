@@ -46,6 +46,8 @@ mod exchange;
 mod graph;
 pub mod index;
 mod index_map;
+#[cfg(all(feature = "instances", not(test)))]
+mod instances;
 mod lapack;
 mod layout;
 pub mod memory;

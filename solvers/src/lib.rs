@@ -20,6 +20,8 @@ mod automatic;
 mod choice;
 mod eigen;
 mod error;
+#[cfg(all(feature = "instances", not(test)))]
+mod instances;
 mod krylov;
 mod monitor;
 mod multigrid;
