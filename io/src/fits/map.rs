@@ -237,7 +237,7 @@ impl MapFile {
     /// # Errors
     ///
     /// There is no such column or pixel, the column is not numeric, a listed pixel
-    /// is off the sphere, or the file cannot be read.
+    /// is off the sphere or listed twice, or the file cannot be read.
     pub fn read(&self, column: usize, pixels: Range<u64>) -> Result<Vec<f64>> {
         let hdu = self.table();
         let index = column + usize::from(self.listed);
@@ -282,6 +282,7 @@ impl MapFile {
         let count =
             usize::try_from(pixels.end - pixels.start).map_err(|_| error("too many pixels for the memory".into()))?;
         let mut map = vec![UNSEEN; count];
+        let mut found = vec![false; count];
         let mut start = 0;
         while start < hdu.rows {
             let rows = start..hdu.rows.min(start + ROWS);
@@ -300,9 +301,12 @@ impl MapFile {
                     .filter(|pixel| *pixel < self.header.pixels())
                     .ok_or_else(|| error(format!("pixel {number} is off the sphere")))?;
                 let place = pixel.checked_sub(pixels.start);
-                let place = place.and_then(|place| usize::try_from(place).ok());
-                if let Some(seen) = place.and_then(|place| map.get_mut(place)) {
-                    *seen = value;
+                let place = place.and_then(|place| usize::try_from(place).ok()).filter(|&place| place < count);
+                if let Some(place) = place {
+                    if std::mem::replace(&mut found[place], true) {
+                        return Err(error(format!("pixel {number} is listed twice")));
+                    }
+                    map[place] = value;
                 }
             }
             start = rows.end;

@@ -191,10 +191,21 @@ m = healpy.read_map(sys.argv[1], partial=True, nest=True, field=1)
 p = numpy.arange(768)
 assert numpy.array_equal(m[p % 3 == 1], p[p % 3 == 1]) and numpy.all(m[p % 3 != 1] == healpy.UNSEEN)
 ";
+    let twice = folder.path().join("twice.fits");
+    let copy = "
+import sys
+from astropy.io import fits
+with fits.open(sys.argv[1]) as file:
+    file[1].data['PIXEL'][1] = file[1].data['PIXEL'][0]
+    file.writeto(sys.argv[2])
+";
     if comm.rank() == 0 {
         python(script, &[&path])?;
+        python(copy, &[&path, &twice])?;
     }
     comm.barrier();
+    let refusal = MapFile::open(&twice)?.read(0, 0..header.pixels()).expect_err("twice").to_string();
+    assert!(refusal.ends_with("pixel 1 is listed twice"), "{refusal}");
     for (wrong, expected) in [(768, "off the sphere of nside 8"), (0, "they have to ascend")] {
         let mut pixels = own.to_vec();
         if comm.rank() == 0 {
