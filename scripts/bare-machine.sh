@@ -10,12 +10,14 @@
 #   mpich         MPICH is the only MPI
 #   wheel         Python with venv and pip, no Rust, no compiler, no MPI; the command is scripts/wheel-test.sh unless
 #                 given, for the wheel that make wheel left in out/wheel; only if -c names it
-# -k keeps what was compiled of crates that link to no library of the system, for the next run with -k.
+# -k keeps what was compiled of crates that link to no library of the system, for the next run with -k; the first one
+#    takes what this checkout has.
 #
 # Needs root. The minimal system is made once by debootstrap and kept in DOLMEN_BARE_DIR
 # (~/.cache/dolmen-bare by default). Settings for apt, cargo and pip are this machine's.
 set -euo pipefail
 cd "$(dirname "$0")/.."
+. scripts/flavour.sh
 . scripts/python.sh
 
 usage() {
@@ -123,6 +125,16 @@ import json, sys
 print(*("-p " + package["name"] for package in json.load(sys.stdin)["packages"] if package["links"]))'
 }
 
+# What this checkout has compiled of other people's crates: cargo takes it where versions, features and flags agree.
+copy_compiled() {
+    local from=$target_dir/debug to=$1
+    mkdir -p "$to/deps" "$to/.fingerprint" "$to/build"
+    [ -e "$from/deps" ] || return 0
+    find "$from/deps" -maxdepth 1 -type f ! -name '*dolmen*' \( -name 'lib*' -o -name '*.d' \) -exec cp -a -t "$to/deps" {} +
+    cp -a "$from/.fingerprint" "$from/build" "$to/"
+    rm -rf "$to"/.fingerprint/dolmen* "$to"/build/dolmen*
+}
+
 # The wheel, for a system that builds nothing.
 bring_wheel() {
     local root=$1
@@ -164,7 +176,7 @@ run_case() {
         bring_wheel "$root" || return 1
     elif [ "$keep" = yes ]; then
         compiled=$store/target-$name
-        mkdir -p "$compiled"
+        [ -e "$compiled" ] || copy_compiled "$compiled/debug"
     fi
     if [ -n "$packages" ]; then
         inside "$root" "apt-get update -q && apt-get install -y -q --no-install-recommends $packages" >>"$log" 2>&1
