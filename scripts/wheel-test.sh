@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Install the wheel with MPI from PyPI in a new virtual environment and use it on four ranks:
 #   scripts/wheel-test.sh [WHEEL]
-# The wheel is that of out/wheel unless given. Needs Python 3.9 or later with venv; neither a compiler nor MPI.
+# The wheel is that of out/wheel unless given. Needs Python 3.10 or later with venv; neither a compiler nor MPI.
 # scripts/bare-machine.sh -c wheel runs this in a system that has neither.
 set -euo pipefail
 cd "$(dirname "$0")/.."

@@ -13,7 +13,7 @@ class Dolmen(Package):
 
     version("main", branch="main")
 
-    extends("python@3.9:")
+    extends("python@3.10:")
     depends_on("c", type="build")
     depends_on("cxx", type="build")
     depends_on("mpi")
