@@ -9,6 +9,7 @@ use dolmen::solvers::{Monitor, Progress, Request as Wish};
 use mapmaker::config::Config;
 use mapmaker::run::{Outcome, Request, checkpoint_config, run};
 use mapmaker::simulate::simulate;
+use mapmaker::tod::resolve;
 use numpy::PyArray1;
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
@@ -26,7 +27,7 @@ use crate::solve::Checkpoint;
 pub(crate) struct Job {
     text: String,
     path: PathBuf,
-    tod: Option<PathBuf>,
+    tod: Option<Vec<PathBuf>>,
     folder: PathBuf,
     allow_external: bool,
     monitor: Option<Py<PyAny>>,
@@ -53,7 +54,7 @@ pub(crate) fn make_maps<'py>(py: Python<'py>, comm: &Comm, job: Job) -> PyResult
 impl Job {
     fn config(&self, comm: &CoreComm) -> mapmaker::Result<Config> {
         let mut config = comm.agree(Config::parse(&self.text, &self.path))?;
-        config.input.tod = self.tod.clone().unwrap_or(config.input.tod);
+        config.input.tod = resolve(comm, &self.tod.clone().unwrap_or(config.input.tod))?;
         config.input.allow_external = self.allow_external;
         Ok(config)
     }

@@ -23,7 +23,7 @@ import math
 import os
 import re
 import tempfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -38,6 +38,8 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+#: A file, a pattern of names of files, or several of them.
+Files = Union[str, "os.PathLike[str]", Sequence[Union[str, "os.PathLike[str]"]]]
 #: A file in TOML, or its sections as a dictionary.
 Config = Union[str, "os.PathLike[str]", Mapping[str, Any]]
 
@@ -109,7 +111,7 @@ class Result:
 def run(
     config: Config,
     *,
-    tod: str | os.PathLike[str] | None = None,
+    tod: Files | None = None,
     folder: str | os.PathLike[str] | None = None,
     comm: Any = None,
     monitor: Callable[[_dolmen.Progress], Any] | None = None,
@@ -124,8 +126,8 @@ def run(
     ----------
     config : path or mapping
         A file in TOML, or its sections as a dictionary, whose paths are relative to the working directory.
-    tod : path, optional
-        The timelines; replaces ``input.tod``.
+    tod : path or sequence of paths, optional
+        The timelines, files or patterns such as ``"day*.h5"``; replaces ``input.tod``.
     folder : path, optional
         Where results are written; replaces ``output.folder``. A temporary folder if neither is given.
     comm : Comm, optional
@@ -149,8 +151,9 @@ def run(
         for name, flag in (("resume", resume), ("allow_external", allow_external)):
             if not isinstance(flag, bool):
                 raise TypeError(f"{name}={flag!r}: expected True or False")
-        for name, given in (("tod", tod), ("folder", folder), ("checkpoint", checkpoint)):
+        for name, given in (("folder", folder), ("checkpoint", checkpoint)):
             _require_path(given, name)
+        files = None if tod is None else _files(tod, "tod")
         if monitor is not None and not callable(monitor):
             raise TypeError(f"monitor={monitor!r}: expected a function of one argument")
         if resume and checkpoint is None:
@@ -170,7 +173,7 @@ def run(
     job = {
         "text": text,
         "path": path,
-        "tod": None if tod is None else os.fspath(tod),
+        "tod": files,
         "folder": place,
         "allow_external": allow_external,
         "monitor": monitor,
@@ -228,6 +231,15 @@ def simulate(
 def _require_path(given: Any, name: str) -> None:
     if not (given is None or isinstance(given, str) or hasattr(given, "__fspath__")):
         raise TypeError(f"{name}={given!r}: expected a path")
+
+
+def _files(given: Files, name: str) -> list[str]:
+    """Return a path, or several, as a list."""
+    if isinstance(given, str) or hasattr(given, "__fspath__"):
+        return [os.fspath(given)]
+    if not isinstance(given, Sequence) or not given or not all(isinstance(file, str) or hasattr(file, "__fspath__") for file in given):
+        raise TypeError(f"{name}={given!r}: expected a path, or a list of paths")
+    return [os.fspath(file) for file in given]
 
 
 #: Name of the file that a dictionary would be, in the working directory.

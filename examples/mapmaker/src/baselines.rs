@@ -15,11 +15,13 @@ use crate::tod::Description;
 /// Stretches of time of one observation, and the number of its first baseline.
 struct Stretches {
     times: Vec<Range<u64>>,
+    /// The detectors.
+    detectors: Vec<usize>,
     /// First stretch of each interval, and the number of all.
     intervals: Vec<usize>,
     first: u64,
-    /// Number of its first interval.
-    first_interval: u64,
+    /// Number of its first series.
+    first_series: u64,
     /// Samples of a stretch, unless it is the last of its interval.
     length: u64,
     /// Samples a second, in Hz.
@@ -28,7 +30,6 @@ struct Stretches {
 
 /// All baselines of a run. Every rank knows all of them.
 pub struct Baselines {
-    detectors: usize,
     observations: Vec<Stretches>,
     layout: Layout,
 }
@@ -61,9 +62,8 @@ impl Baselines {
     /// # Errors
     /// None in practice: a count beyond the address space.
     pub fn new(comm: &Comm, description: &Description, seconds: f64) -> Result<Baselines> {
-        let detectors = description.detectors.len();
         let mut observations = Vec::new();
-        let (mut first, mut first_interval) = (0, 0);
+        let (mut first, mut first_series) = (0, 0);
         for observation in &description.observations {
             let rate = observation.sample_rate;
             let length = samples(seconds * rate);
@@ -74,14 +74,15 @@ impl Baselines {
                 .map(|interval| times.partition_point(|time| time.start < interval.start))
                 .collect();
             intervals.push(times.len());
-            let count = times.len() as u64 * detectors as u64;
-            let stretches = Stretches { times, intervals, first, first_interval, length, rate };
+            let detectors = observation.detectors.clone();
+            let each = detectors.len() as u64;
+            let count = times.len() as u64 * each;
+            observations.push(Stretches { times, detectors, intervals, first, first_series, length, rate });
             first += count;
-            first_interval += observation.intervals.len() as u64;
-            observations.push(stretches);
+            first_series += observation.intervals.len() as u64 * each;
         }
         to_len("baselines", first)?;
-        Ok(Baselines { detectors, observations, layout: Layout::uniform(comm, first) })
+        Ok(Baselines { observations, layout: Layout::uniform(comm, first) })
     }
 
     /// Returns the baselines' distribution.
@@ -94,23 +95,24 @@ impl Baselines {
         let observation = self.observations.partition_point(|stretches| stretches.first <= number) - 1;
         let stretches = &self.observations[observation];
         let within = to_len("baseline", number - stretches.first).expect("invariant: checked at construction");
-        let time = stretches.times[within / self.detectors].clone();
-        Baseline { observation, detector: within % self.detectors, time }
+        let detectors = &stretches.detectors;
+        let time = stretches.times[within / detectors.len()].clone();
+        Baseline { observation, detector: detectors[within % detectors.len()], time }
     }
 
     /// Returns the number of the series, a detector in an interval, that a baseline is of.
     pub(crate) fn series_of(&self, number: u64) -> u64 {
         let observation = self.observations.partition_point(|stretches| stretches.first <= number) - 1;
         let stretches = &self.observations[observation];
-        let (within, detectors) = (number - stretches.first, self.detectors as u64);
+        let (within, detectors) = (number - stretches.first, stretches.detectors.len() as u64);
         let before = stretches.intervals.partition_point(|&interval| interval as u64 <= within / detectors) as u64 - 1;
-        (stretches.first_interval + before) * detectors + within % detectors
+        stretches.first_series + before * detectors + within % detectors
     }
 
     /// Returns the number of series.
     pub(crate) fn series_count(&self) -> u64 {
-        let intervals = self.observations.iter().map(|stretches| stretches.intervals.len() as u64 - 1);
-        intervals.sum::<u64>() * self.detectors as u64
+        let count = |stretches: &Stretches| (stretches.intervals.len() - 1) as u64 * stretches.detectors.len() as u64;
+        self.observations.iter().map(count).sum()
     }
 
     /// Returns the samples of the longest baseline.
@@ -135,30 +137,33 @@ impl Baselines {
 
     /// Returns the number of samples in all baselines, flagged ones included.
     pub fn samples(&self) -> u64 {
-        let times = self.observations.iter().flat_map(|stretches| &stretches.times);
-        times.map(|time| time.end - time.start).sum::<u64>() * self.detectors as u64
+        let count = |stretches: &Stretches| {
+            let time: u64 = stretches.times.iter().map(|time| time.end - time.start).sum();
+            time * stretches.detectors.len() as u64
+        };
+        self.observations.iter().map(count).sum()
     }
 
     /// Returns the baselines of each detector in each interval.
     pub(crate) fn series(&self) -> impl Iterator<Item = Series> {
-        let step = self.detectors as u64;
         self.observations.iter().flat_map(move |stretches| {
+            let step = stretches.detectors.len() as u64;
             stretches.intervals.windows(2).flat_map(move |bounds| {
                 let first = stretches.first + bounds[0] as u64 * step;
                 let longest = stretches.times.get(bounds[0]).map_or(1, |time| time.end - time.start);
                 let (length, count) = (stretches.length.min(longest), (bounds[1] - bounds[0]) as u64);
-                (0..self.detectors).map(move |detector| {
-                    Series::new(detector, length, stretches.rate, first + detector as u64, step, count)
+                (first..).zip(&stretches.detectors).map(move |(first, &detector)| {
+                    Series::new(detector, length, stretches.rate, first, step, count)
                 })
             })
         })
     }
 
-    /// Returns the stretches of an observation whose baselines this rank owns, with the detectors: all,
-    /// except in the first and the last stretch of a rank's block.
+    /// Returns the stretches of an observation whose baselines this rank owns, with the detectors, counted
+    /// among those of the observation: all, except in the first and the last stretch of a rank's block.
     pub fn owned(&self, observation: usize) -> impl Iterator<Item = (Range<u64>, Range<usize>)> {
         let stretches = &self.observations[observation];
-        let (owned, detectors) = (self.layout.range(), self.detectors as u64);
+        let (owned, detectors) = (self.layout.range(), stretches.detectors.len() as u64);
         stretches.times.iter().enumerate().filter_map(move |(i, time)| {
             let first = stretches.first + i as u64 * detectors;
             let from = owned.start.clamp(first, first + detectors) - first;

@@ -3,6 +3,7 @@
 //! Paths are relative to the folder of the configuration file. A key that does not exist is
 //! refused with the nearest one that does.
 
+mod input;
 mod simulation;
 
 use std::io::Read as _;
@@ -18,6 +19,7 @@ use crate::error::{Error, Result};
 use crate::healpix::Healpix;
 
 pub use dolmen_io::fits::Ordering as PixelOrdering;
+pub use input::InputConfig;
 pub use simulation::SimulateConfig;
 
 /// Bytes that the text of a configuration may have.
@@ -45,36 +47,6 @@ pub struct Config {
     /// The simulated timelines of `mapmaker simulate`.
     #[serde(default)]
     pub simulate: SimulateConfig,
-}
-
-/// The timelines, and values that a file without attributes does not give itself.
-#[derive(Clone, Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct InputConfig {
-    /// A Dolmen TOD file, or an HDF5 file with a `dst` table. Empty where the configuration has
-    /// none, and the command line must name one.
-    #[serde(default)]
-    pub tod: PathBuf,
-    /// `dst` only: sampling rate, in Hz.
-    pub sample_rate: Option<f64>,
-    /// `dst` only: the convention of the column PSI.
-    pub psi_convention: Option<Convention>,
-    /// `dst` only: the frame of the pointing.
-    pub coordinates: Option<Frame>,
-    /// Bits of the flags that count, all by default: a sample is bad if one of them is set.
-    pub flag_bits: Option<u64>,
-    /// The same of the flags of each detector.
-    pub detector_flag_bits: Option<u64>,
-    /// True if timelines are read that lie in other files than this one: `--allow-external` of the command line.
-    #[serde(skip)]
-    pub allow_external: bool,
-}
-
-impl InputConfig {
-    /// Creates the configuration of a file that says all itself.
-    pub fn of(tod: &Path) -> InputConfig {
-        InputConfig { tod: tod.to_owned(), ..InputConfig::default() }
-    }
 }
 
 /// The map's pixels and Stokes parameters.
@@ -310,13 +282,8 @@ impl Config {
         })?;
         config.validate().map_err(|what| Error::Config { path: path.to_owned(), line: None, what })?;
         let folder = path.parent().unwrap_or(Path::new(""));
-        let paths = [
-            Some(&mut config.input.tod),
-            config.destripe.mask.as_mut(),
-            config.output.folder.as_mut(),
-            config.output.compare.as_mut(),
-        ];
-        for path in paths.into_iter().flatten().filter(|path| !path.as_os_str().is_empty()) {
+        let others = [&mut config.destripe.mask, &mut config.output.folder, &mut config.output.compare];
+        for path in config.input.tod.iter_mut().chain(others.into_iter().flatten()) {
             *path = folder.join(&*path);
         }
         Ok(config)
@@ -365,6 +332,7 @@ impl Config {
                 return Err(format!("{key} is {value}, expected zero or more"));
             }
         }
+        self.input.check()?;
         self.simulate.check()
     }
 }
@@ -400,7 +368,7 @@ mod tests {
     #[test]
     fn a_minimal_file_has_working_defaults() {
         let config = Config::parse(MINIMAL, Path::new("run/case.toml")).unwrap();
-        assert_eq!(config.input.tod, Path::new("run/tod.h5"));
+        assert_eq!(config.input.tod, [Path::new("run/tod.h5")]);
         assert_eq!(config.map.stokes, Stokes::IQU);
         assert_eq!(config.destripe.tolerance, 1e-6);
     }
@@ -442,6 +410,6 @@ mod tests {
     #[test]
     fn the_timelines_may_be_named_elsewhere() {
         let config = Config::parse("input = {}\n[map]\nnside = 32\n", Path::new("run/case.toml")).unwrap();
-        assert_eq!(config.input.tod, Path::new(""));
+        assert!(config.input.tod.is_empty());
     }
 }

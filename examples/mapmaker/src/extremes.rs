@@ -64,6 +64,7 @@ impl Extremes {
         comm.all_reduce_sum(&mut terms);
         let Some(gap) = outliers(&terms) else { return Ok(()) };
         let (baseline, description) = (baselines.get(first[0]), tod.description());
+        let path = description.file_of(baseline.observation);
         let observation = &description.observations[baseline.observation].name;
         let detector = &description.detectors[baseline.detector].name;
         let place = format!(
@@ -78,7 +79,7 @@ impl Extremes {
             digits(gap),
             digits(LARGEST_RATIO),
         );
-        Err(invalid(tod.path(), place, what))
+        Err(invalid(path, place, what))
     }
 }
 

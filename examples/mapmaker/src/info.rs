@@ -1,4 +1,4 @@
-//! `mapmaker info`: what a file of timelines holds, and what a run with a configuration will take.
+//! `mapmaker info`: what files of timelines hold, and what a run with a configuration will take.
 
 use std::fmt::Write as _;
 
@@ -13,7 +13,7 @@ use crate::healpix::Healpix;
 use crate::memory::{amount, needed, require_map};
 use crate::noise_choice::has_prior;
 use crate::survey::{gather, survey};
-use crate::tod::{Description, Tod};
+use crate::tod::{Description, Tod, short_names};
 
 /// Iterations of a solve for which times are estimated.
 const ITERATIONS: f64 = 30.0;
@@ -29,17 +29,14 @@ const SECONDS_A_BASELINE: f64 = 2e-7;
 /// Seconds that one iteration by generalized least squares is taken to need for a sample: 0.67 s for 32.3 million.
 const SECONDS_OF_GLS: f64 = 2.1e-8;
 
-/// Describes a file of timelines.
+/// Describes files of timelines.
 ///
 /// # Collective
 ///
 /// # Errors
-/// The file cannot be read.
-pub fn describe_file(comm: &Comm, input: &InputConfig, stokes: Stokes) -> Result<String> {
-    let tod = Tod::open(comm, input, stokes)?;
-    let text = describe(&tod);
-    tod.close()?;
-    Ok(text)
+/// A file cannot be read.
+pub fn describe_files(comm: &Comm, input: &InputConfig, stokes: Stokes) -> Result<String> {
+    Ok(describe(Tod::open(comm, input, stokes)?.description()))
 }
 
 /// Describes the timelines of a configuration, and what a run on these ranks takes.
@@ -52,11 +49,10 @@ pub fn describe_run(comm: &Comm, config: &Config) -> Result<String> {
     require_map(comm, &config.map)?;
     let healpix = Healpix::new(config.map.nside, config.map.ordering).expect("invariant: validated");
     let tod = Tod::open(comm, &config.input, config.map.stokes)?;
-    let mut text = describe(&tod);
+    let mut text = describe(tod.description());
     let baselines = Baselines::new(comm, tod.description(), config.destripe.baseline)?;
     let prior = config.destripe.enabled && has_prior(config, tod.description())?;
-    let (found, fault) = survey(&tod, &baselines, &healpix)?;
-    tod.close()?;
+    let (found, fault) = survey(comm, &tod, &baselines, &healpix)?;
     if let Err(error) = comm.agree(fault.map_or(Ok(()), Err)) {
         let _ = writeln!(text, "a run ends with an error: {error}");
         return Ok(text);
@@ -105,17 +101,17 @@ pub fn describe_run(comm: &Comm, config: &Config) -> Result<String> {
     Ok(text)
 }
 
-/// Describes open timelines.
-fn describe(tod: &Tod) -> String {
-    let Description { detectors, observations, convention, frame, units } = tod.description();
+/// Describes timelines.
+fn describe(description: &Description) -> String {
+    let Description { files, detectors, observations, convention, frame, units } = description;
     let hours = |samples: u64, rate: f64| samples as f64 / rate / 3600.0;
-    let total: u64 = observations.iter().map(|observation| observation.samples * detectors.len() as u64).sum();
+    let total: u64 = observations.iter().map(|observation| observation.samples * observation.detectors.len() as u64).sum();
     let mut text = String::new();
     let units = if units.is_empty() { "no unit".to_owned() } else { escaped(units).to_string() };
     let _ = writeln!(
         text,
         "{}: {total} samples of {} detector(s) in {} observation(s)\n  frame {frame:?}, angles {}, signal in {units}",
-        shown(tod.path()),
+        if let [file] = &files[..] { shown(file) } else { format!("{} files", files.len()) },
         detectors.len(),
         observations.len(),
         format!("{convention:?}").to_uppercase(),
@@ -134,19 +130,29 @@ fn describe(tod: &Tod) -> String {
             detector.fknee, detector.alpha, detector.fmin
         );
     }
+    let several = files.len() > 1;
     let _ = writeln!(
         text,
-        "  {:<20} {:>12} {:>10} {:>8} {:>10}",
-        "observation", "samples", "rate [Hz]", "hours", "intervals"
+        "  {:<20} {:>12} {:>10} {:>8} {:>10} {:>10}{}",
+        "observation",
+        "samples",
+        "rate [Hz]",
+        "hours",
+        "intervals",
+        "detectors",
+        if several { "  file" } else { "" }
     );
+    let names = short_names(files);
     for observation in observations {
         let (name, rate) = (escaped(&observation.name), observation.sample_rate);
         let _ = writeln!(
             text,
-            "  {name:<20} {:>12} {rate:>10.3} {:>8.2} {:>10}",
+            "  {name:<20} {:>12} {rate:>10.3} {:>8.2} {:>10} {:>10}{}",
             observation.samples,
             hours(observation.samples, rate),
-            observation.intervals.len()
+            observation.intervals.len(),
+            observation.detectors.len(),
+            if several { format!("  {}", names[observation.file]) } else { String::new() }
         );
     }
     text

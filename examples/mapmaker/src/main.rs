@@ -17,9 +17,10 @@ use dolmen_io::hdf5::OpenOptions;
 use dolmen_solvers::{Progress, Request as Wish};
 use mapmaker::compare::{Comparison, compare};
 use mapmaker::config::{Config, InputConfig, Stokes};
-use mapmaker::info::{describe_file, describe_run};
-use mapmaker::run::{Outcome, Request, checkpoint_config, run};
+use mapmaker::info::{describe_files, describe_run};
+use mapmaker::run::{Outcome, Request, checkpoint_config, run, timelines};
 use mapmaker::simulate::{self, simulate};
+use mapmaker::tod::resolve;
 use mapmaker::{Error, Result};
 
 /// Makes maps of the sky from detector timelines. Run it under mpirun to use several ranks.
@@ -44,21 +45,29 @@ enum Command {
         /// HEALPix map of I, Q, U to scan [default: a synthetic sky].
         #[arg(long, value_name = "FILE")]
         sky: Option<PathBuf>,
-        /// File of timelines to write; replaces input.tod of the configuration. The simulated sky is written beside
+        /// File of timelines to write, in place of input.tod of the configuration. The simulated sky is written beside
         /// it as NAME_sky.fits, over an older file of that name.
         #[arg(long, value_name = "FILE")]
         output: Option<PathBuf>,
     },
     /// Show what timelines hold; with a configuration, also how much memory and time a run takes.
     Info {
-        /// Configuration file (NAME.toml), or file of timelines.
-        file: PathBuf,
-        /// File of timelines; replaces input.tod of the configuration.
-        #[arg(long, value_name = "FILE")]
-        tod: Option<PathBuf>,
+        /// Configuration file (NAME.toml), or files of timelines and patterns of their names.
+        #[arg(required = true, value_name = "FILE")]
+        files: Vec<PathBuf>,
+        #[command(flatten)]
+        tod: TodArgs,
     },
     /// Subtract one map from another, and show how large the differences are in parts of the sky.
     Compare(Compare),
+}
+
+/// The timelines, where they are not those of the configuration.
+#[derive(clap::Args)]
+struct TodArgs {
+    /// File of timelines, or a pattern such as 'day*.h5'; may be repeated. Replaces input.tod of the configuration.
+    #[arg(long = "tod", value_name = "FILE")]
+    tod: Vec<PathBuf>,
 }
 
 /// The arguments of `mapmaker compare`.
@@ -93,9 +102,8 @@ struct Run {
     /// Folder for the results; replaces output.folder of the configuration.
     #[arg(long, value_name = "DIR")]
     output: Option<PathBuf>,
-    /// File of timelines; replaces input.tod of the configuration.
-    #[arg(long, value_name = "FILE")]
-    tod: Option<PathBuf>,
+    #[command(flatten)]
+    tod: TodArgs,
     #[command(flatten)]
     checkpoints: CheckpointArgs,
     #[command(flatten)]
@@ -121,7 +129,7 @@ fn execute(comm: &Comm, command: Command, files: &OpenOptions) -> Result<ExitCod
     let say = |text: &str| say(comm, text);
     match command {
         Command::Run(arguments) => return arguments.execute(comm, files),
-        Command::Info { file, tod } => say(info(comm, &file, tod, files)?.trim_end()),
+        Command::Info { files: given, tod } => say(info(comm, &given, &tod, files)?.trim_end()),
         Command::Compare(Compare { map, reference, masks, latitudes, output }) => {
             let request = Comparison { map, reference, masks, latitudes, folder: output };
             let compared = compare(comm, &request)?;
@@ -130,7 +138,15 @@ fn execute(comm: &Comm, command: Command, files: &OpenOptions) -> Result<ExitCod
         }
         Command::Simulate { config: path, sky, output } => {
             let (config, _) = load(comm, &path)?;
-            let output = tod_or(output, &config, &path, "--output")?;
+            let output = match (output, config.input.tod.as_slice()) {
+                (Some(output), _) => output,
+                (None, []) => return Err(missing(&path, "--output FILE")),
+                (None, [one]) => one.clone(),
+                (None, _) => {
+                    let what = "input.tod names several files, of which a simulation writes one; add --output FILE";
+                    return Err(Error::Config { path, line: None, what: what.into() });
+                }
+            };
             let from = sky.as_deref().map_or("a synthetic sky".into(), shown);
             keep_inputs(comm, &[&path], &simulate::outputs(&output))?;
             say(&format!("simulating a scan of {from}"));
@@ -142,34 +158,61 @@ fn execute(comm: &Comm, command: Command, files: &OpenOptions) -> Result<ExitCod
     Ok(ExitCode::SUCCESS)
 }
 
-/// Describes the timelines of a configuration and the run, or those of a file.
-fn info(comm: &Comm, file: &Path, tod: Option<PathBuf>, files: &OpenOptions) -> Result<String> {
+/// Describes the timelines of a configuration and the run, or those of files.
+fn info(comm: &Comm, given: &[PathBuf], tod: &TodArgs, files: &OpenOptions) -> Result<String> {
     let allow_external = files.allows_external();
-    if file.extension().is_none_or(|extension| extension != "toml") {
-        if tod.is_some() {
-            let what = "is not a configuration, whose name ends in .toml, so that --tod has no meaning; leave it out";
-            return Err(Error::File { path: file.to_owned(), what: what.into() });
+    let is_config = |file: &Path| file.extension().is_some_and(|extension| extension == "toml");
+    let refused = |file: &Path, what: &str| Err(Error::File { path: file.to_owned(), what: what.into() });
+    match given {
+        [file] if is_config(file) => {
+            let (mut config, _) = load(comm, file)?;
+            tod.apply(comm, &mut config, file, files)?;
+            describe_run(comm, &config)
         }
-        return describe_file(comm, &InputConfig { allow_external, ..InputConfig::of(file) }, Stokes::IQU);
+        _ => {
+            if let Some(file) = given.iter().find(|file| is_config(file)) {
+                return refused(file, "is a configuration, which has no other file beside it; give timelines by --tod");
+            }
+            if !tod.tod.is_empty() {
+                let what = "is not a configuration, whose name ends in .toml, so that --tod has no meaning; leave it out";
+                return refused(&given[0], what);
+            }
+            let input = InputConfig { allow_external, ..InputConfig::of(&resolve(comm, given)?) };
+            describe_files(comm, &input, Stokes::IQU)
+        }
     }
-    let (mut config, _) = load(comm, file)?;
-    config.input.tod = tod_or(tod, &config, file, "--tod")?;
-    config.input.allow_external = allow_external;
-    describe_run(comm, &config)
+}
+
+impl TodArgs {
+    /// Puts the files of the options, or else those of the configuration at `path`, in the place of all patterns.
+    fn apply(&self, comm: &Comm, config: &mut Config, path: &Path, files: &OpenOptions) -> Result<()> {
+        let given = if self.tod.is_empty() { &config.input.tod } else { &self.tod };
+        if given.is_empty() {
+            return Err(missing(path, "--tod FILE"));
+        }
+        config.input.tod = resolve(comm, given)?;
+        config.input.allow_external = files.allows_external();
+        Ok(())
+    }
+}
+
+/// Returns the error of a configuration without timelines.
+fn missing(path: &Path, option: &str) -> Error {
+    let what = format!("input.tod is missing; set it, or give {option}");
+    Error::Config { path: path.to_owned(), line: None, what }
 }
 
 impl Run {
     /// Makes maps and prints a summary.
     fn execute(self, comm: &Comm, files: &OpenOptions) -> Result<ExitCode> {
         let (mut config, text) = load(comm, &self.config)?;
-        config.input.tod = tod_or(self.tod.clone(), &config, &self.config, "--tod")?;
-        config.input.allow_external = files.allows_external();
+        self.tod.apply(comm, &mut config, &self.config, files)?;
         let folder = self.output.clone().or(config.output.folder.clone()).ok_or_else(|| Error::Config {
             path: self.config.clone(),
             line: None,
             what: "output.folder is missing; set it, or add --output DIR".into(),
         })?;
-        self.say(comm, &format!("mapping {} on {} rank(s)", shown(&config.input.tod), comm.size()));
+        self.say(comm, &format!("mapping {} on {} rank(s)", timelines(&config.input.tod), comm.size()));
         let request = Request { config, text, path: self.config.clone(), folder, resume: None };
         let outcome = match self.run(comm, request) {
             Err(error @ Error::Stopped { .. }) => {
@@ -219,16 +262,6 @@ impl Run {
             (outcome, _) => outcome,
         }
     }
-}
-
-/// Returns the file of timelines: that of the option, or that of the configuration.
-fn tod_or(given: Option<PathBuf>, config: &Config, path: &Path, option: &str) -> Result<PathBuf> {
-    let found = given.or_else(|| Some(config.input.tod.clone()).filter(|tod| !tod.as_os_str().is_empty()));
-    found.ok_or_else(|| Error::Config {
-        path: path.to_owned(),
-        line: None,
-        what: format!("input.tod is missing; set it, or give {option}"),
-    })
 }
 
 fn load(comm: &Comm, path: &Path) -> Result<(Config, String)> {

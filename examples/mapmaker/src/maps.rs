@@ -27,7 +27,7 @@ use crate::{angle_spread, undetermined};
 /// Everything that a run computes. Pixel arrays hold the pixels that this rank owns, with
 /// [`UNSEEN`] where a pixel is not solved; arrays of several values a pixel are interleaved.
 pub struct Maps {
-    /// Description of the timelines, by their file.
+    /// Description of the timelines, by their files.
     pub description: Description,
     /// The pixels and their distribution.
     pub pixels: Pixels,
@@ -107,9 +107,9 @@ impl Input {
         let description = tod.description();
         let baselines = Baselines::new(comm, description, config.destripe.baseline)?;
         let prior = has_prior(config, description)?;
-        require_alike(tod.path(), description)?;
+        require_alike(description)?;
         if config.gls.enabled {
-            require_noise(tod.path(), description)?;
+            require_noise(description)?;
         }
         require_run(comm, config, &tod, &baselines, &healpix)?;
         let layout = Layout::uniform(comm, healpix.pixel_count());
@@ -158,9 +158,7 @@ impl Input {
         Ok(found)
     }
 
-    /// Closes the timelines and puts the maps together.
-    ///
-    /// # Collective
+    /// Puts the maps together.
     fn finish(
         self,
         pixels: Pixels,
@@ -169,12 +167,11 @@ impl Input {
         kept: Kept,
         destriped: Destriped,
         gls: Option<GlsMap>,
-    ) -> Result<Maps> {
+    ) -> Maps {
         let Destriped { map, offsets, left_out, notes } = destriped;
         let description = self.tod.description().clone();
-        self.tod.close()?;
         let Kept { hits, rcond, covariance, binned, solved } = kept;
-        Ok(Maps {
+        Maps {
             description,
             pixels,
             baselines: self.baselines,
@@ -190,7 +187,7 @@ impl Input {
             samples: samples - left_out,
             left_out,
             notes,
-        })
+        }
     }
 }
 
@@ -227,15 +224,14 @@ fn make<const N: usize, S: Stored>(
     let read = || input.read::<N, S>(comm, config, config.destripe.enabled, &[]);
     let (compressed, pixels) = phases.time("read samples", read)?;
     let Compressed { sums, pairs, baselines: baseline_sums, samples, angles } = compressed;
-    check_any_samples(comm, config, &sums.hits)?;
+    check_any_samples(comm, input.tod.description(), &sums.hits)?;
     let mut kept = phases.time("invert pixels", || Kept::new::<N>(config, sums));
-    check_any_solved(comm, config, &kept.solved)?;
+    check_any_solved(comm, config, input.tod.description(), &kept.solved)?;
     let mut destriped = Destriped::default();
     if let Some(pairs) = pairs {
         let free = angles.free_constants(comm, input.baselines.series_count())?;
         if free > 0 && size_of::<S>() < size_of::<f64>() {
             // Rounded sums hide that these constants are free, and the system is not positive definite.
-            input.tod.close()?;
             return make::<N, f64>(comm, config, phases, monitor, resume);
         }
         destriped.note(comm, warning(config, input.tod.description()).filter(|_| !input.prior));
@@ -273,7 +269,7 @@ fn make<const N: usize, S: Stored>(
         (true, true) => Some(input.gls::<N, f32>(comm, config, &kept, phases, monitor, resume)?),
         (true, false) => Some(input.gls::<N, f64>(comm, config, &kept, phases, monitor, resume)?),
     };
-    input.finish(pixels, N, samples, kept, destriped, gls)
+    Ok(input.finish(pixels, N, samples, kept, destriped, gls))
 }
 
 /// Arrays over owned pixels that are made of their sums.
@@ -311,12 +307,13 @@ fn check_any_in_solve(comm: &Comm, config: &Config, hits: &[u64]) -> Result<()> 
 }
 
 /// Refuses timelines without a good sample.
-fn check_any_samples(comm: &Comm, config: &Config, hits: &[i64]) -> Result<()> {
+fn check_any_samples(comm: &Comm, description: &Description, hits: &[i64]) -> Result<()> {
     let mut most = [hits.iter().copied().max().unwrap_or(0)];
     comm.all_reduce_max(&mut most);
     if most == [0] {
-        let what = "all samples are flagged, so there is nothing to map; check the flags of the file";
-        return Err(Error::File { path: config.input.tod.clone(), what: what.into() });
+        let others = description.with_others();
+        let what = format!("all samples are flagged{others}, so there is nothing to map; check the flags of the file");
+        return Err(Error::File { path: description.files[0].clone(), what });
     }
     Ok(())
 }
@@ -338,18 +335,20 @@ fn condition<const N: usize>(config: &Config, hits: &[i64], blocks: &[f64]) -> (
     (conditions, inverses)
 }
 
-fn check_any_solved(comm: &Comm, config: &Config, solved: &[bool]) -> Result<()> {
+fn check_any_solved(comm: &Comm, config: &Config, description: &Description, solved: &[bool]) -> Result<()> {
     let mut any = [u64::from(solved.contains(&true))];
     comm.all_reduce_max(&mut any);
     if any == [1] {
         return Ok(());
     }
     let what = format!(
-        "no pixel can be solved for: none has {} hits and a reciprocal condition number of at least map.rcond_min = {}; \
+        "no pixel can be solved for{}: none has {} hits and a reciprocal condition number of at least map.rcond_min = {}; \
          lower map.nside, map.min_hits or map.rcond_min, or choose another map.stokes",
-        config.map.min_hits, config.map.rcond_min
+        description.with_others(),
+        config.map.min_hits,
+        config.map.rcond_min
     );
-    Err(Error::File { path: config.input.tod.clone(), what })
+    Err(Error::File { path: description.files[0].clone(), what })
 }
 
 /// Returns true for each owned pixel that the mask admits to the solve.

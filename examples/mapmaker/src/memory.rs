@@ -156,7 +156,7 @@ pub(crate) fn require_run(
     if fits(comm, needed(config, baselines, healpix, &most).most()) {
         return Ok(());
     }
-    let (found, _) = survey(tod, baselines, healpix)?;
+    let (found, _) = survey(comm, tod, baselines, healpix)?;
     let needed = needed(config, baselines, healpix, &found);
     let mut sums = [needed.reading, needed.mapping, found.seen, found.pairs];
     comm.all_reduce_sum(&mut sums);

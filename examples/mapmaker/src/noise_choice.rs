@@ -1,7 +1,5 @@
 //! The choice of whether offsets have a noise prior, from the configuration and from what the timelines say.
 
-use std::path::Path;
-
 use crate::config::{Config, PriorChoice};
 use crate::error::{Error, Result};
 use crate::tod::{Description, Detector};
@@ -20,7 +18,7 @@ pub(crate) fn has_prior(config: &Config, description: &Description) -> Result<bo
         (PriorChoice::Off, _) | (PriorChoice::Auto, Some(_)) => Ok(false),
         (_, None) => Ok(true),
         (PriorChoice::On, Some(found)) => {
-            Err(not_known(&config.input.tod, description, found, "drifts", "destripe.prior = true"))
+            Err(not_known(description, found, "drifts", "destripe.prior = true"))
         }
     }
 }
@@ -29,10 +27,10 @@ pub(crate) fn has_prior(config: &Config, description: &Description) -> Result<bo
 ///
 /// # Errors
 /// The noise of a detector is not known.
-pub(crate) fn require_noise(path: &Path, description: &Description) -> Result<()> {
+pub(crate) fn require_noise(description: &Description) -> Result<()> {
     let mut drifting = used(description).filter(|(_, detector)| detector.fknee != 0.0);
     let found = drifting.find_map(|(i, detector)| Some((i, fault(detector, description)?)));
-    found.map_or(Ok(()), |found| Err(not_known(path, description, found, "noise", "gls.enabled = true")))
+    found.map_or(Ok(()), |found| Err(not_known(description, found, "noise", "gls.enabled = true")))
 }
 
 /// Returns the detectors with samples: one without noise level has none.
@@ -40,16 +38,11 @@ fn used(description: &Description) -> impl Iterator<Item = (usize, &Detector)> {
     description.detectors.iter().enumerate().filter(|(_, detector)| detector.net.is_finite())
 }
 
-fn not_known(
-    path: &Path,
-    description: &Description,
-    (i, (column, is)): (usize, Fault),
-    what: &str,
-    key: &str,
-) -> Error {
+fn not_known(description: &Description, (i, (column, is)): (usize, Fault), what: &str, key: &str) -> Error {
+    let (path, place) = description.place_of(i, column);
     let name = &description.detectors[i].name;
     let what = format!("{is}, so nothing is known of the {what} of {name}; set it, or remove {key}");
-    Error::Tod { path: path.to_owned(), place: format!("detectors[{i}].{column}"), what }
+    Error::Tod { path: path.to_owned(), place, what }
 }
 
 /// A column, and what it is.
@@ -110,6 +103,8 @@ pub(crate) fn warning(config: &Config, description: &Description) -> Option<Stri
 
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
+
     use super::*;
     use crate::config::{Convention, Frame};
     use crate::quaternion::Quaternion;
@@ -124,11 +119,15 @@ mod tests {
             fmin: 0.0,
             quaternion: Quaternion::IDENTITY,
             efficiency: 1.0,
+            origin: (0, i),
         };
         Description {
+            files: vec!["tod.h5".into()],
             detectors: fknees.iter().enumerate().map(detector).collect(),
             observations: vec![Observation {
                 name: "scan".into(),
+                file: 0,
+                detectors: (0..fknees.len()).collect(),
                 sample_rate: 10.0,
                 samples: 1000,
                 intervals: std::iter::once(0..1000).collect(),
@@ -160,10 +159,10 @@ mod tests {
         for fknee in [1e-300, 1e300] {
             let extreme = described(&[0.1, fknee]);
             assert_eq!(has_prior(&config(""), &extreme).ok(), Some(false), "{fknee}");
-            let error = require_noise(Path::new("tod.h5"), &extreme).unwrap_err().to_string();
+            let error = require_noise(&extreme).unwrap_err().to_string();
             assert!(error.contains("times the power of white noise at"), "{error}");
         }
-        assert!(require_noise(Path::new("tod.h5"), &unknown).is_ok(), "white noise");
+        assert!(require_noise(&unknown).is_ok(), "white noise");
         let error = has_prior(&config("prior = true"), &unknown).unwrap_err().to_string();
         assert!(
             error.starts_with("tod.h5: detectors[1].fknee: is 0.0, so nothing is known of the drifts of D1"),

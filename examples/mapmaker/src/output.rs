@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use dolmen_core::Comm;
 use dolmen_io::fits::{ColumnData, MapColumn, MapHeader, PolarizationConvention};
-use dolmen_io::hdf5::{H5File, Layout};
+use dolmen_io::hdf5::{H5File, Layout, TableColumn};
 use dolmen_io::require_writable_folder;
 
 use crate::config::{Config, Convention};
@@ -12,6 +12,7 @@ use crate::coverage::Coverage;
 use crate::error::{Error, Result};
 use crate::maps::Maps;
 use crate::pixel_blocks::packed_len;
+use crate::tod::{Description, short_names};
 
 /// Returns the names of the Stokes columns of a map with `width` of them, and their short forms.
 pub fn stokes_names(width: usize) -> &'static [(&'static str, &'static str)] {
@@ -164,8 +165,8 @@ fn covariance_names(width: usize) -> Vec<String> {
     pairs.map(|(i, j)| format!("{}{}", letters[i].1, letters[j].1)).collect()
 }
 
-/// Returns `baselines.h5`: for each baseline its offset, 1 if it is determined, observation, detector, first sample and
-/// length.
+/// Writes `baselines.h5`: for each baseline its offset, 1 if it is determined, observation, detector, first sample and
+/// length; and tables of the names of observations, with their files, and of detectors.
 fn write_offsets(maps: &Maps, history: &[String], folder: &Path) -> Result<PathBuf> {
     let offsets = maps.offsets.as_ref().expect("invariant: checked by the caller");
     let path = folder.join("baselines.h5");
@@ -190,6 +191,17 @@ fn write_offsets(maps: &Maps, history: &[String], folder: &Path) -> Result<PathB
     ];
     let determined: Vec<u8> = offsets.determined.iter().map(|&determined| u8::from(determined)).collect();
     file.create_dataset::<u8>("determined", &shape, &Layout::Contiguous)?.write_slab(&start, &count, &determined)?;
+    let Description { files, detectors, observations, .. } = &maps.description;
+    let text = |values: Vec<String>| {
+        let bytes = values.iter().map(String::len).max().unwrap_or(0).max(1);
+        TableColumn::Text { bytes, values }
+    };
+    let files = short_names(files);
+    let of = observations.iter().map(|observation| files[observation.file].clone()).collect();
+    let names = observations.iter().map(|observation| observation.name.clone()).collect();
+    file.write_table("observations", &[("name".into(), text(names)), ("file".into(), text(of))])?;
+    let names = detectors.iter().map(|detector| detector.name.clone()).collect();
+    file.write_table("detectors", &[("name".into(), text(names))])?;
     for (name, values) in &columns {
         let dataset = file.create_dataset::<u64>(name, &shape, &Layout::Contiguous)?;
         dataset.write_slab(&start, &count, values)?;

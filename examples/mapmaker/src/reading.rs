@@ -79,11 +79,11 @@ pub(crate) fn read_baselines(
 ) -> Result<()> {
     let description = tod.description();
     let turn = if convention == description.convention { 1.0 } else { -1.0 };
-    for observation in 0..description.observations.len() {
-        let reader = tod.reader(observation)?;
-        let rate = description.observations[observation].sample_rate;
+    tod.for_each_observation(comm, |number, reader| {
+        let observation = &description.observations[number];
+        let rate = observation.sample_rate;
         let mut earliest: Option<Located> = None;
-        for Block { time, detectors, stretches } in blocks(baselines.owned(observation)) {
+        for Block { time, detectors, stretches } in blocks(baselines.owned(number)) {
             // Pieces of one stretch, with different detectors, may still hold an earlier error.
             if earliest.as_ref().is_some_and(|found| found.time < time.start) {
                 break;
@@ -97,16 +97,16 @@ pub(crate) fn read_baselines(
             };
             let position = |sample: u64| usize::try_from(sample - time.start).expect("invariant: in memory");
             for (stretch, owned) in &stretches {
-                for detector in owned.clone() {
-                    let piece = &pieces[detector - detectors.start];
+                for place in owned.clone() {
+                    let piece = &pieces[place - detectors.start];
+                    let detector = &description.detectors[observation.detectors[place]];
                     let within = position(stretch.start)..position(stretch.end);
-                    visit(Stretch { piece, within, detector: &description.detectors[detector], rate, turn });
+                    visit(Stretch { piece, within, detector, rate, turn });
                 }
             }
         }
-        agree_on_earliest(comm, description.detectors.len(), earliest)?;
-    }
-    Ok(())
+        agree_on_earliest(comm, observation.detectors.len(), earliest)
+    })
 }
 
 /// Samples of a stretch of time, and detectors.

@@ -16,7 +16,7 @@ use crate::maps::{Maps, make_maps};
 use crate::output::{prepare_folder, products, write_file, write_or_rescue};
 use crate::phases::{PhaseTime, Phases, peak_memory};
 use crate::report::{Phase, Rank, Report, Solve};
-use crate::tod::require_whole;
+use crate::tod::{require_whole, short_names};
 
 /// Request for a run.
 pub struct Request<'r> {
@@ -36,8 +36,8 @@ impl Request<'_> {
     /// Returns all files that are read.
     pub fn inputs(&self) -> Vec<&Path> {
         let Config { input, destripe, output, .. } = &self.config;
-        let optional = destripe.mask.iter().chain(&output.compare).map(PathBuf::as_path);
-        [self.path.as_path(), input.tod.as_path()].into_iter().chain(optional).collect()
+        let others = destripe.mask.iter().chain(&output.compare);
+        std::iter::once(&self.path).chain(&input.tod).chain(others).map(PathBuf::as_path).collect()
     }
 }
 
@@ -67,8 +67,8 @@ pub fn run(comm: &Comm, request: &Request<'_>, monitor: &mut dyn Monitor<f64>) -
     keep_inputs(comm, &request.inputs(), &products(folder))?;
     prepare_folder(comm, folder, &products(folder))?;
     let maps = make_maps(comm, config, &mut phases, monitor, request.resume)?;
-    let checksum = phases.time("checksum input", || checksum(comm, &config.input.tod))?;
-    let history = history(request, &checksum);
+    let inputs = phases.time("checksum input", || inputs(comm, config))?;
+    let history = history(request, &inputs);
     let mut files = phases.time("write maps", || write_or_rescue(config, &maps, &history, folder))?;
     let drawn = phases.time("draw pictures", || draw(&config.output, &maps, folder))?;
     files.extend(drawn.files);
@@ -76,7 +76,7 @@ pub fn run(comm: &Comm, request: &Request<'_>, monitor: &mut dyn Monitor<f64>) -
     let ranks = ranks(comm, &maps, start);
     let (solved, seen) = maps.pixel_counts();
     let report = Report {
-        title: format!("Sky map of {}", file_name(&config.input.tod)),
+        title: format!("Sky map of {}", timelines(&config.input.tod)),
         settings: settings(config, &maps),
         samples: ranks.iter().map(|rank| rank.samples).sum(),
         detectors: maps.description.detectors.len() as u64,
@@ -90,7 +90,7 @@ pub fn run(comm: &Comm, request: &Request<'_>, monitor: &mut dyn Monitor<f64>) -
         ranks,
         version: env!("CARGO_PKG_VERSION").into(),
         config: request.text.clone(),
-        inputs: vec![(file_name(&config.input.tod), checksum)],
+        inputs,
     };
     let path = folder.join("report.html");
     let written = if comm.rank() == 0 { write_file(&path, report.render().as_bytes()) } else { Ok(()) };
@@ -116,13 +116,23 @@ fn file_name(path: &Path) -> String {
     shown(path.file_name().unwrap_or(path.as_os_str()))
 }
 
+/// Returns the name of the file of timelines, or the number of files.
+pub fn timelines(files: &[PathBuf]) -> String {
+    if let [file] = files { file_name(file) } else { format!("{} files of timelines", files.len()) }
+}
+
+/// Returns the names and checksums of the timelines.
+fn inputs(comm: &Comm, config: &Config) -> Result<Vec<(String, String)>> {
+    let files = &config.input.tod;
+    let checked = |(name, file): (String, &PathBuf)| Ok((name, checksum(comm, file)?));
+    short_names(files).into_iter().zip(files).map(checked).collect()
+}
+
 /// Provenance, the same on any number of ranks.
-fn history(request: &Request<'_>, checksum: &str) -> Vec<String> {
-    let mut lines = vec![
-        format!("Dolmen map-maker {}", env!("CARGO_PKG_VERSION")),
-        format!("input {} CRC32 {checksum}", file_name(&request.config.input.tod)),
-        format!("configuration {}:", file_name(&request.path)),
-    ];
+fn history(request: &Request<'_>, inputs: &[(String, String)]) -> Vec<String> {
+    let mut lines = vec![format!("Dolmen map-maker {}", env!("CARGO_PKG_VERSION"))];
+    lines.extend(inputs.iter().map(|(name, checksum)| format!("input {name} CRC32 {checksum}")));
+    lines.push(format!("configuration {}:", file_name(&request.path)));
     let text = request.text.lines().map(str::trim);
     lines.extend(text.filter(|line| !line.is_empty() && !line.starts_with('#')).map(str::to_owned));
     lines
@@ -214,11 +224,12 @@ fn ranks(comm: &Comm, maps: &Maps, start: Instant) -> Vec<Rank> {
 /// The timelines or the mask cannot be read.
 pub fn checkpoint_config(comm: &Comm, config: &Config) -> Result<String> {
     if config.input.allow_external {
-        require_whole(comm, &config.input.tod)?;
+        config.input.tod.iter().try_for_each(|file| require_whole(comm, file))?;
     }
     let mut input = config.input.clone();
     let (mut destripe, mut gls) = (config.destripe.clone(), config.gls.clone());
-    let timelines = checksum(comm, &std::mem::take(&mut input.tod))?;
+    let files = std::mem::take(&mut input.tod);
+    let timelines = files.iter().map(|file| checksum(comm, file)).collect::<Result<Vec<_>, _>>()?.join(" ");
     let mask = destripe.mask.take().map(|mask| checksum(comm, &mask)).transpose()?;
     // A run that has reached its limit may resume with a higher one.
     (destripe.max_iterations, gls.max_iterations) = (0, 0);

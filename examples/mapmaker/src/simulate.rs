@@ -63,7 +63,7 @@ pub fn simulate(comm: &Comm, config: &SimulateConfig, sky: Option<&Path>, output
         Some(path) => read(comm, config, path)?,
         None => synthesize(comm, config)?,
     };
-    let description = describe(config, sky.frame);
+    let description = describe(config, sky.frame, output);
     require_interval(comm, config, &description)?;
     let writer = TodWriter::create(comm, output, &description)?;
     let observation = writer.observation(&description, 0)?;
@@ -117,10 +117,12 @@ fn count(seconds: f64, rate: f64) -> u64 {
     ((seconds * rate).round() as u64).max(1)
 }
 
-fn describe(config: &SimulateConfig, frame: Frame) -> Description {
+fn describe(config: &SimulateConfig, frame: Frame, output: &Path) -> Description {
     let samples = count(config.hours * 3600.0, config.sample_rate);
     let step = count(config.interval * 3600.0, config.sample_rate);
-    let detectors = focal_plane().into_iter().map(|detector| Detector {
+    let plane = focal_plane();
+    let count_of_detectors = plane.len();
+    let detectors = (0..).zip(plane).map(|(row, detector)| Detector {
         name: detector.name,
         net: config.net,
         fknee: config.fknee,
@@ -128,11 +130,15 @@ fn describe(config: &SimulateConfig, frame: Frame) -> Description {
         fmin: config.fmin,
         quaternion: detector.quaternion,
         efficiency: 1.0,
+        origin: (0, row),
     });
     Description {
+        files: vec![output.to_owned()],
         detectors: detectors.collect(),
         observations: vec![Observation {
             name: "scan".into(),
+            file: 0,
+            detectors: (0..count_of_detectors).collect(),
             sample_rate: config.sample_rate,
             samples,
             intervals: cut(std::slice::from_ref(&(0..samples)), step),

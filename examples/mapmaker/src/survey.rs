@@ -44,7 +44,7 @@ struct Met {
 ///
 /// # Errors
 /// An observation cannot be opened.
-pub fn survey(tod: &Tod, baselines: &Baselines, healpix: &Healpix) -> Result<(Survey, Option<Error>)> {
+pub fn survey(comm: &Comm, tod: &Tod, baselines: &Baselines, healpix: &Healpix) -> Result<(Survey, Option<Error>)> {
     let observations = tod.description().observations.len();
     let length = |(time, detectors): &(Range<u64>, Range<usize>)| (time.end - time.start) * detectors.len() as u64;
     let (mut count, mut samples) = (0u64, 0u64);
@@ -60,8 +60,7 @@ pub fn survey(tod: &Tod, baselines: &Baselines, healpix: &Healpix) -> Result<(Su
         pairs: 0,
     };
     let (mut position, mut fault) = (0, None);
-    for observation in 0..observations {
-        let reader = tod.reader(observation)?;
+    tod.for_each_observation(comm, |observation, reader| {
         for (time, detectors) in baselines.owned(observation) {
             // The stretches that are read lie evenly among all.
             let (before, after) = (position * wanted / count, (position + 1) * wanted / count);
@@ -73,10 +72,11 @@ pub fn survey(tod: &Tod, baselines: &Baselines, healpix: &Healpix) -> Result<(Su
             let end = time.end.min(time.start + READ / detectors.len() as u64 + 1);
             match reader.read(healpix, detectors, time.start..end) {
                 Ok(pieces) => pieces.iter().for_each(|piece| met.add(half, piece)),
-                Err(found) => fault = fault.or(Some(found.error)),
+                Err(found) => fault = fault.take().or(Some(found.error)),
             }
         }
-    }
+        Ok(())
+    })?;
     Ok((met.extrapolate(samples, healpix.pixel_count()), fault))
 }
 

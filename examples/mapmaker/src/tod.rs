@@ -1,15 +1,19 @@
-//! Time-ordered data: what a file holds, and reading pieces of it.
+//! Time-ordered data: what files hold, and reading pieces of them.
 //!
 //! Metadata is read by all ranks together and is the same everywhere. Samples are read rank by
 //! rank, each rank its own stretches of time, with independent transfers: ranks own different
 //! numbers of stretches, and for slabs independent reads are level with collective ones.
+//! Files are open one at a time, so that thousands of them are no burden.
 
 pub mod check;
 mod description;
 mod dolmen;
 mod dst;
+mod files;
 mod flags;
+mod merge;
 mod piece;
+pub(crate) mod selection;
 mod timeline;
 mod writer;
 
@@ -23,89 +27,113 @@ use crate::config::{InputConfig, Stokes};
 use crate::error::Result;
 use crate::healpix::Healpix;
 use check::{Located, invalid};
+use merge::Place;
 
-pub use description::{Description, Detector, Observation};
+pub use description::{Description, Detector, Observation, short_names};
+pub use files::resolve;
 pub use piece::{Piece, Pointing};
 pub use writer::{ObservationWriter, TodWriter};
 
-/// An open file of timelines.
-pub enum Tod {
+/// Files of timelines that were looked at.
+pub struct Tod {
+    files: Vec<Format>,
+    description: Description,
+    /// Places of the observations.
+    places: Vec<Place>,
+    options: OpenOptions,
+}
+
+/// What is known of a file.
+enum Format {
     /// The Dolmen TOD format.
     Dolmen(dolmen::DolmenTod),
     /// The `dst` table.
     Dst(dst::DstTable),
 }
 
+impl Format {
+    fn description(&self) -> &Description {
+        match self {
+            Format::Dolmen(tod) => &tod.description,
+            Format::Dst(tod) => &tod.description,
+        }
+    }
+}
+
 /// An observation opened for reading.
-pub enum Reader<'t> {
-    /// Of a Dolmen TOD file.
+pub struct Reader<'t> {
+    source: Source<'t>,
+    /// Rows of the observation's detectors in the file, ascending.
+    rows: &'t [usize],
+}
+
+enum Source<'t> {
     Dolmen(Box<dolmen::DolmenReader<'t>>),
-    /// Of a `dst` table.
     Dst(dst::DstReader<'t>),
 }
 
 impl Tod {
-    /// Opens a file and reads its description.
+    /// Opens the files, one after the other, and reads their descriptions.
     ///
     /// # Collective
     ///
     /// # Errors
-    /// The file is missing, truncated, or neither format; a dataset or attribute is missing or
-    /// has an impossible value.
+    /// A file is missing, truncated, or neither format; a dataset or attribute is missing or
+    /// has an impossible value; the files contradict each other, or do not have what is chosen of them.
     pub fn open(comm: &Comm, input: &InputConfig, stokes: Stokes) -> Result<Tod> {
         let options = OpenOptions::new().allow_external(input.allow_external);
-        let file = H5File::open_with(comm, &input.tod, &options)?;
-        if file.attribute("/", "format")?.is_none() && file.exists("data") {
-            return Ok(Tod::Dst(dst::DstTable::new(file, input, stokes)?));
+        let mut files = Vec::with_capacity(input.tod.len());
+        for path in &input.tod {
+            let file = H5File::open_with(comm, path, &options)?;
+            let is_dst = file.attribute("/", "format")?.is_none() && file.exists("data");
+            files.push(if is_dst {
+                Format::Dst(dst::DstTable::new(&file, input, stokes)?)
+            } else {
+                Format::Dolmen(dolmen::DolmenTod::new(&file, input)?)
+            });
+            file.close()?;
         }
-        Ok(Tod::Dolmen(dolmen::DolmenTod::new(file, input)?))
+        let descriptions: Vec<&Description> = files.iter().map(Format::description).collect();
+        let (description, places) = merge::merge(&descriptions, input)?;
+        Ok(Tod { files, description, places, options })
     }
 
-    /// Returns the description of the file.
+    /// Returns the description of the timelines.
     pub fn description(&self) -> &Description {
-        match self {
-            Tod::Dolmen(tod) => &tod.description,
-            Tod::Dst(tod) => &tod.description,
-        }
+        &self.description
     }
 
-    /// Returns the path of the file.
-    pub fn path(&self) -> &Path {
-        match self {
-            Tod::Dolmen(tod) => tod.file.path(),
-            Tod::Dst(tod) => tod.file.path(),
-        }
-    }
-
-    /// Closes the file, which is not needed while maps are solved for.
+    /// Passes a reader of each observation, in order.
     ///
     /// # Collective
     ///
     /// # Errors
-    /// The file cannot be closed.
-    pub fn close(self) -> Result<()> {
-        match self {
-            Tod::Dolmen(tod) => Ok(tod.file.close()?),
-            Tod::Dst(tod) => Ok(tod.file.close()?),
+    /// A file cannot be opened, a dataset is missing or has the wrong shape; or an error of `visit`.
+    pub fn for_each_observation(
+        &self,
+        comm: &Comm,
+        mut visit: impl FnMut(usize, &Reader<'_>) -> Result<()>,
+    ) -> Result<()> {
+        let mut next = 0;
+        for places in self.places.chunk_by(|a, b| a.file == b.file) {
+            let number = places[0].file;
+            let file = H5File::open_with(comm, &self.description.files[number], &self.options)?;
+            for place in places {
+                let source = match &self.files[number] {
+                    Format::Dolmen(tod) => Source::Dolmen(Box::new(tod.reader(&file, place.observation)?)),
+                    Format::Dst(tod) => Source::Dst(tod.reader(&file)?),
+                };
+                visit(next, &Reader { source, rows: &place.rows })?;
+                next += 1;
+            }
+            file.close()?;
         }
-    }
-
-    /// Opens an observation.
-    ///
-    /// # Collective
-    ///
-    /// # Errors
-    /// A dataset is missing or has the wrong shape.
-    pub fn reader(&self, observation: usize) -> Result<Reader<'_>> {
-        Ok(match self {
-            Tod::Dolmen(tod) => Reader::Dolmen(Box::new(tod.reader(observation)?)),
-            Tod::Dst(tod) => Reader::Dst(tod.reader()?),
-        })
+        Ok(())
     }
 }
 
 impl Reader<'_> {
-    /// Reads a stretch of time of the detectors in `detectors`, in order.
+    /// Reads a stretch of time of detectors, which are counted among those of the observation, in order.
     ///
     /// Not collective: each rank reads what it owns.
     ///
@@ -114,10 +142,12 @@ impl Reader<'_> {
     /// or too large, an attitude that is not a unit quaternion, or a pointing off the sphere: the
     /// first such sample in time, then by detector.
     pub fn read(&self, healpix: &Healpix, detectors: Range<usize>, time: Range<u64>) -> Result<Vec<Piece>, Located> {
-        match self {
-            Reader::Dolmen(reader) => reader.read(healpix, detectors, time),
-            Reader::Dst(reader) => reader.read(healpix, detectors, time),
-        }
+        let rows = &self.rows[detectors];
+        let pieces = match &self.source {
+            Source::Dolmen(reader) => reader.read(healpix, rows, time),
+            Source::Dst(reader) => reader.read(healpix, rows, time),
+        };
+        pieces.map_err(|found| Located { detector: self.rows.partition_point(|&row| row < found.detector), ..found })
     }
 }
 

@@ -1,7 +1,5 @@
 //! Weight of a detector's samples.
 
-use std::path::Path;
-
 use crate::error::{Error, Result};
 use crate::tod::Description;
 
@@ -17,7 +15,7 @@ const LARGEST_RATIO: f64 = 1e8;
 ///
 /// # Errors
 /// Weights differ by too much.
-pub(crate) fn require_alike(path: &Path, description: &Description) -> Result<()> {
+pub(crate) fn require_alike(description: &Description) -> Result<()> {
     let rates = description.observations.iter().map(|observation| observation.sample_rate);
     let detectors = || description.detectors.iter().enumerate().filter(|(_, detector)| detector.net.is_finite());
     let weights: Vec<(f64, usize)> = rates
@@ -38,7 +36,7 @@ pub(crate) fn require_alike(path: &Path, description: &Description) -> Result<()
          correct the column net, or make maps of these detectors one by one",
         most / least
     );
-    Err(Error::Tod { path: path.to_owned(), place: "detectors.net".into(), what })
+    Err(Error::Tod { path: description.files[0].clone(), place: "detectors.net".into(), what })
 }
 
 /// Returns the inverse noise variance of a detector's samples.

@@ -1,6 +1,9 @@
 //! Description of a file of timelines: its detectors and observations.
 
 use std::ops::Range;
+use std::path::{Path, PathBuf};
+
+use dolmen_core::text::shown;
 
 use crate::config::{Convention, Frame};
 use crate::quaternion::Quaternion;
@@ -23,6 +26,8 @@ pub struct Detector {
     pub quaternion: Quaternion,
     /// Polarization efficiency, 0 to 1.
     pub efficiency: f64,
+    /// First file that has it, and its row in the table of that file.
+    pub origin: (usize, usize),
 }
 
 impl Detector {
@@ -33,11 +38,15 @@ impl Detector {
     }
 }
 
-/// A contiguous scan of all detectors.
+/// A contiguous scan.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Observation {
     /// Its name.
     pub name: String,
+    /// The file that has it.
+    pub file: usize,
+    /// The detectors that took it, in the order of their samples in the file.
+    pub detectors: Vec<usize>,
     /// Sampling rate, in Hz.
     pub sample_rate: f64,
     /// Samples of each detector.
@@ -46,12 +55,14 @@ pub struct Observation {
     pub intervals: Vec<Range<u64>>,
 }
 
-/// Description of the timelines, by their file.
+/// Description of the timelines, by their files.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Description {
-    /// The detectors.
+    /// Names of the files.
+    pub files: Vec<PathBuf>,
+    /// The detectors, in the order in which files name them.
     pub detectors: Vec<Detector>,
-    /// The observations, by name.
+    /// The observations: file by file, and by name within a file.
     pub observations: Vec<Observation>,
     /// Convention of the polarization angles.
     pub convention: Convention,
@@ -59,4 +70,49 @@ pub struct Description {
     pub frame: Frame,
     /// Unit of the signal.
     pub units: String,
+}
+
+impl Description {
+    /// Returns the name of the file that has an observation.
+    pub fn file_of(&self, observation: usize) -> &Path {
+        &self.files[self.observations[observation].file]
+    }
+
+    /// Returns the place of a detector's column: the first file that has the detector, and the row and column there.
+    pub(crate) fn place_of(&self, detector: usize, column: &str) -> (&Path, String) {
+        let (file, row) = self.detectors[detector].origin;
+        (&self.files[file], format!("detectors[{row}].{column}"))
+    }
+
+    /// Returns a sentence's end that counts the files beside the first one, if there are several.
+    pub(crate) fn with_others(&self) -> String {
+        match self.files.len() {
+            1 => String::new(),
+            count => format!(" (with {} more file(s) of input.tod)", count - 1),
+        }
+    }
+}
+
+/// Returns short names of files: without the folders that are common to all.
+pub fn short_names(files: &[PathBuf]) -> Vec<String> {
+    let mut common = files.first().and_then(|file| file.parent()).unwrap_or(Path::new(""));
+    while !files.iter().all(|file| file.starts_with(common)) {
+        common = common.parent().unwrap_or(Path::new(""));
+    }
+    files.iter().map(|file| shown(file.strip_prefix(common).unwrap_or(file))).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_short_and_differ() {
+        let names = |files: &[&str]| short_names(&files.iter().map(PathBuf::from).collect::<Vec<_>>());
+        assert_eq!(names(&["/data/run/tod.h5"]), ["tod.h5"]);
+        assert_eq!(names(&["tod.h5"]), ["tod.h5"]);
+        assert_eq!(names(&["/data/a/tod.h5", "/data/b/tod.h5"]), ["a/tod.h5", "b/tod.h5"]);
+        assert_eq!(names(&["a/tod.h5", "/data/b/tod.h5"]), ["a/tod.h5", "/data/b/tod.h5"]);
+        assert_eq!(names(&["a/tod.h5", "a/b/tod.h5"]), ["tod.h5", "b/tod.h5"]);
+    }
 }

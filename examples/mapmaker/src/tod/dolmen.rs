@@ -22,9 +22,8 @@ const VERSION: i64 = 1;
 /// Largest difference of an attitude's squared norm from one.
 const UNIT_TOLERANCE: f64 = 1e-6;
 
-/// An open Dolmen TOD file.
-pub struct DolmenTod {
-    pub(super) file: H5File,
+/// A Dolmen TOD file.
+pub(super) struct DolmenTod {
     pub(super) description: Description,
     /// Fault of each detector, if it has one.
     faults: Vec<Option<Fault>>,
@@ -33,7 +32,7 @@ pub struct DolmenTod {
 }
 
 impl DolmenTod {
-    pub(super) fn new(file: H5File, input: &InputConfig) -> Result<DolmenTod> {
+    pub(super) fn new(file: &H5File, input: &InputConfig) -> Result<DolmenTod> {
         let path = file.path();
         let text = |name: &str| file.attribute_text("/", name);
         if file.attribute("/", "format")? != Some(Attribute::Text("dolmen-tod".into())) {
@@ -57,12 +56,12 @@ impl DolmenTod {
             other => return Err(invalid(path, "coordinates", format!("is {other:?}, expected C, G or E"))),
         };
         let units = text("units")?;
-        let (mut detectors, mut faults) = detectors(&file)?;
+        let (mut detectors, mut faults) = detectors(file)?;
         let names = file.children("observations")?;
         if names.is_empty() {
             return Err(invalid(path, "observations", "has no observation"));
         }
-        let observations = names.iter().map(|name| observation(&file, name, &detectors)).collect::<Result<Vec<_>>>()?;
+        let observations = names.iter().map(|name| observation(file, name, &detectors)).collect::<Result<Vec<_>>>()?;
         if observations.iter().all(|observation| observation.intervals.is_empty()) {
             let what = "has no interval, so there is nothing to map; remove the dataset to use all samples";
             return Err(invalid(path, format!("observations/{}/intervals", names[0]), what));
@@ -78,30 +77,37 @@ impl DolmenTod {
                 detector.disable();
             }
         }
-        let description = Description { detectors, observations, convention, frame, units };
+        let files = vec![path.to_owned()];
+        let description = Description { files, detectors, observations, convention, frame, units };
         let flag_bits = [input.flag_bits, input.detector_flag_bits].map(|bits| bits.unwrap_or(flags::ALL));
-        Ok(DolmenTod { description, file, faults, flag_bits })
+        Ok(DolmenTod { description, faults, flag_bits })
     }
 
-    pub(super) fn reader(&self, observation: usize) -> Result<DolmenReader<'_>> {
+    /// Returns the name of the file.
+    fn path(&self) -> &Path {
+        &self.description.files[0]
+    }
+
+    /// Opens an observation in the open file.
+    pub(super) fn reader<'t>(&'t self, file: &'t H5File, observation: usize) -> Result<DolmenReader<'t>> {
         let group = group(&self.description.observations[observation].name);
-        let open = |name: &str| -> Result<Dataset<'_>> {
-            Ok(self.file.dataset(&format!("{group}/{name}"))?.with_transfer(Transfer::Independent))
+        let open = |name: &str| -> Result<Dataset<'t>> {
+            Ok(file.dataset(&format!("{group}/{name}"))?.with_transfer(Transfer::Independent))
         };
-        let optional = |name: &str| match self.file.exists(&format!("{group}/{name}")) {
+        let optional = |name: &str| match file.exists(&format!("{group}/{name}")) {
             true => open(name).map(Some),
             false => Ok(None),
         };
         let reader = DolmenReader {
             tod: self,
             signal: open("signal")?,
-            attitude: self.attitude(&group, &open)?,
+            attitude: attitude(file, &group, &open)?,
             flags: optional("flags")?,
             detector_flags: optional("detector_flags")?,
         };
         let samples = self.description.observations[observation].samples;
         let whole = [self.description.detectors.len() as u64, samples];
-        let path = self.file.path();
+        let path = self.path();
         let [shared, own] = self.flag_bits;
         for dataset in reader.flags.iter() {
             check::shape(path, dataset, &[samples])?;
@@ -110,7 +116,9 @@ impl DolmenTod {
         for dataset in reader.detector_flags.iter() {
             flags::require_bits(path, dataset, None, own, "input.detector_flag_bits")?;
         }
-        for dataset in reader.detector_flags.iter().chain(reader.attitude.by_detector()) {
+        // The signal had this shape when the file was looked at.
+        let datasets = std::iter::once(&reader.signal).chain(&reader.detector_flags);
+        for dataset in datasets.chain(reader.attitude.by_detector()) {
             check::shape(path, dataset, &whole)?;
         }
         if let Attitude::Boresight(dataset) = &reader.attitude {
@@ -118,32 +126,33 @@ impl DolmenTod {
         }
         Ok(reader)
     }
+}
 
-    fn attitude<'t>(&'t self, group: &str, open: &dyn Fn(&str) -> Result<Dataset<'t>>) -> Result<Attitude<'t>> {
-        if self.file.exists(&format!("{group}/boresight")) {
-            return Ok(Attitude::Boresight(open("boresight")?));
-        }
-        if self.file.exists(&format!("{group}/theta")) {
-            return Ok(Attitude::Angles { theta: open("theta")?, phi: open("phi")?, psi: open("psi")? });
-        }
-        if !self.file.exists(&format!("{group}/pixel")) {
-            let what = "has no pointing: expected boresight, or theta, phi and psi, or pixel and psi";
-            return Err(invalid(self.file.path(), group, what));
-        }
-        let nside = self.file.attribute_i64(group, "nside")?;
-        let ordering = match self.file.attribute_text(group, "ordering")?.to_ascii_uppercase().as_str() {
-            "RING" => Ordering::Ring,
-            "NESTED" => Ordering::Nested,
-            other => {
-                let what = format!("attribute ordering is {other:?}, expected RING or NESTED");
-                return Err(invalid(self.file.path(), group, what));
-            }
-        };
-        let grid = u64::try_from(nside).map_err(|_| "nside is negative".to_owned());
-        let grid = grid.and_then(|nside| Healpix::new(nside, ordering).map_err(|error| error.to_string()));
-        let grid = grid.map_err(|what| invalid(self.file.path(), format!("{group}: attribute nside"), what))?;
-        Ok(Attitude::Pixels { grid, pixel: open("pixel")?, psi: open("psi")? })
+/// Opens the datasets that say where the detectors of an observation look.
+fn attitude<'t>(file: &'t H5File, group: &str, open: &dyn Fn(&str) -> Result<Dataset<'t>>) -> Result<Attitude<'t>> {
+    if file.exists(&format!("{group}/boresight")) {
+        return Ok(Attitude::Boresight(open("boresight")?));
     }
+    if file.exists(&format!("{group}/theta")) {
+        return Ok(Attitude::Angles { theta: open("theta")?, phi: open("phi")?, psi: open("psi")? });
+    }
+    if !file.exists(&format!("{group}/pixel")) {
+        let what = "has no pointing: expected boresight, or theta, phi and psi, or pixel and psi";
+        return Err(invalid(file.path(), group, what));
+    }
+    let nside = file.attribute_i64(group, "nside")?;
+    let ordering = match file.attribute_text(group, "ordering")?.to_ascii_uppercase().as_str() {
+        "RING" => Ordering::Ring,
+        "NESTED" => Ordering::Nested,
+        other => {
+            let what = format!("attribute ordering is {other:?}, expected RING or NESTED");
+            return Err(invalid(file.path(), group, what));
+        }
+    };
+    let grid = u64::try_from(nside).map_err(|_| "nside is negative".to_owned());
+    let grid = grid.and_then(|nside| Healpix::new(nside, ordering).map_err(|error| error.to_string()));
+    let grid = grid.map_err(|what| invalid(file.path(), format!("{group}: attribute nside"), what))?;
+    Ok(Attitude::Pixels { grid, pixel: open("pixel")?, psi: open("psi")? })
 }
 
 /// Returns the name of an observation's group.
@@ -187,6 +196,7 @@ fn detectors(file: &H5File) -> Result<(Vec<Detector>, Vec<Option<Fault>>)> {
             fmin: fmin[i],
             quaternion: *quaternion.as_ref().unwrap_or(&Quaternion::IDENTITY),
             efficiency: efficiency[i],
+            origin: (0, i),
         };
         let fault = detector_fault(i, &detector, quaternion.err());
         (detector, fault)
@@ -244,7 +254,8 @@ fn observation(file: &H5File, name: &str, detectors: &[Detector]) -> Result<Obse
     } else {
         std::iter::once(0..samples).collect()
     };
-    Ok(Observation { name: name.to_owned(), sample_rate, samples, intervals })
+    let (name, detectors) = (name.to_owned(), (0..detectors.len()).collect());
+    Ok(Observation { name, file: 0, detectors, sample_rate, samples, intervals })
 }
 
 fn intervals(file: &H5File, name: &str, samples: u64) -> Result<Vec<Range<u64>>> {
@@ -290,7 +301,7 @@ impl<'t> Attitude<'t> {
 }
 
 /// An observation of a Dolmen TOD file opened for reading.
-pub struct DolmenReader<'t> {
+pub(super) struct DolmenReader<'t> {
     tod: &'t DolmenTod,
     signal: Dataset<'t>,
     attitude: Attitude<'t>,
@@ -300,16 +311,16 @@ pub struct DolmenReader<'t> {
 
 impl DolmenReader<'_> {
     fn path(&self) -> &Path {
-        self.tod.file.path()
+        self.tod.path()
     }
 
     pub(super) fn read(
         &self,
         healpix: &Healpix,
-        detectors: Range<usize>,
+        rows: &[usize],
         time: Range<u64>,
     ) -> Result<Vec<Piece>, Located> {
-        let unreadable = |error: Error| Located { time: time.start, detector: detectors.start, error };
+        let unreadable = |error: Error| Located { time: time.start, detector: rows[0], error };
         let len = time.end - time.start;
         let bits = self.tod.flag_bits[0];
         let shared = self.flags.as_ref().map(|flags| flags::read(flags, None, bits, &[time.start], &[len]));
@@ -319,7 +330,7 @@ impl DolmenReader<'_> {
             _ => Ok(Vec::new()),
         };
         let boresight = boresight.map_err(|error| unreadable(error.into()))?;
-        earliest(detectors.clone().map(|detector| {
+        earliest(rows.iter().map(|&detector| {
             let timeline = self.timeline(detector, &time, shared.as_deref()).map_err(unreadable)?;
             self.point(healpix, timeline, &boresight)
         }))

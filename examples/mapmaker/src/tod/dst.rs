@@ -19,9 +19,8 @@ use crate::quaternion::Quaternion;
 
 const TABLE: &str = "data";
 
-/// An open `dst` table.
-pub struct DstTable {
-    pub(super) file: H5File,
+/// A `dst` table.
+pub(super) struct DstTable {
     pub(super) description: Description,
     channels: Vec<(&'static str, f64)>,
     /// Bits of the flags that count.
@@ -29,7 +28,7 @@ pub struct DstTable {
 }
 
 impl DstTable {
-    pub(super) fn new(file: H5File, input: &InputConfig, stokes: Stokes) -> Result<DstTable> {
+    pub(super) fn new(file: &H5File, input: &InputConfig, stokes: Stokes) -> Result<DstTable> {
         let missing = |key: &str| invalid(file.path(), TABLE, format!("a dst table needs {key} in the configuration"));
         let sample_rate = input.sample_rate.ok_or_else(|| missing("input.sample_rate"))?;
         let convention = input.psi_convention.ok_or_else(|| missing("input.psi_convention"))?;
@@ -52,7 +51,7 @@ impl DstTable {
         if samples == 0 {
             return Err(invalid(file.path(), TABLE, "has no rows"));
         }
-        let detector = |(name, _): &(&str, f64)| Detector {
+        let detector = |(row, (name, _)): (usize, &(&str, f64))| Detector {
             name: (*name).to_owned(),
             // One horn: all samples weigh the same, whatever its noise.
             net: sample_rate.sqrt().recip(),
@@ -61,11 +60,15 @@ impl DstTable {
             fmin: 0.0,
             quaternion: Quaternion::IDENTITY,
             efficiency: 1.0,
+            origin: (0, row),
         };
         let description = Description {
-            detectors: channels.iter().map(detector).collect(),
+            files: vec![file.path().to_owned()],
+            detectors: channels.iter().enumerate().map(detector).collect(),
             observations: vec![Observation {
                 name: TABLE.to_owned(),
+                file: 0,
+                detectors: (0..channels.len()).collect(),
                 sample_rate,
                 samples,
                 intervals: std::iter::once(0..samples).collect(),
@@ -74,17 +77,18 @@ impl DstTable {
             frame,
             units: String::new(),
         };
-        Ok(DstTable { file, description, channels, flag_bits })
+        Ok(DstTable { description, channels, flag_bits })
     }
 
-    pub(super) fn reader(&self) -> Result<DstReader<'_>> {
-        let table = self.file.dataset(TABLE)?.with_transfer(Transfer::Independent);
+    /// Opens the table in the open file.
+    pub(super) fn reader<'t>(&'t self, file: &'t H5File) -> Result<DstReader<'t>> {
+        let table = file.dataset(TABLE)?.with_transfer(Transfer::Independent);
         Ok(DstReader { tod: self, table })
     }
 }
 
 /// A `dst` table opened for reading.
-pub struct DstReader<'t> {
+pub(super) struct DstReader<'t> {
     tod: &'t DstTable,
     table: Dataset<'t>,
 }
@@ -93,10 +97,10 @@ impl DstReader<'_> {
     pub(super) fn read(
         &self,
         healpix: &Healpix,
-        detectors: Range<usize>,
+        rows: &[usize],
         time: Range<u64>,
     ) -> Result<Vec<Piece>, Located> {
-        let located = |error: Error| Located { time: time.start, detector: detectors.start, error };
+        let located = |error: Error| Located { time: time.start, detector: rows[0], error };
         let (start, count) = ([time.start], [time.end - time.start]);
         let column = |name: &str| {
             self.table.read_member_slab::<f64>(name, &start, &count).map_err(|error| located(error.into()))
@@ -104,9 +108,9 @@ impl DstReader<'_> {
         let (theta, phi, psi) = (column("THETA")?, column("PHI")?, column("PSI")?);
         let flagged = flags::read(&self.table, Some("FLAG"), self.tod.flag_bits, &start, &count);
         let flagged = flagged.map_err(|error| located(error.into()))?;
-        let path = self.tod.file.path();
+        let path = &self.tod.description.files[0];
         let place = |what: &str, sample: usize| format!("{TABLE}[{}].{what}", time.start + sample as u64);
-        earliest(detectors.clone().map(|detector| {
+        earliest(rows.iter().map(|&detector| {
             let (name, offset) = self.tod.channels[detector];
             let look = |i: usize| {
                 pixel(healpix, theta[i], phi[i], psi[i].to_radians() + offset)

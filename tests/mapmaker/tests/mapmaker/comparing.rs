@@ -112,7 +112,7 @@ pub(crate) fn switches(comm: &Comm) -> TestResult {
         Ok(names)
     };
     let config = Config::parse(CONFIG, &folder.path.join("case.toml"))?;
-    simulate(comm, &config.simulate, None, &config.input.tod)?;
+    simulate(comm, &config.simulate, None, &config.input.tod[0])?;
     let pictures = |names: &[String]| names.iter().filter(|name| name.ends_with(".png")).count();
     let destriped = made("output = { compare = 'tod_sky.fits', binned = false }")?;
     assert!(!destriped.iter().any(|name| name.contains("binned")), "{destriped:?}");
@@ -189,8 +189,8 @@ pub(crate) fn information(comm: &Comm) -> TestResult {
     assert!(error.contains("map.nside = 536870912 needs"), "{error}");
     let long = Config::parse(&crate::oracle::config("IQU", "").replace("25.0", "1e9"), &folder.path.join("case.toml"))?;
     assert!(mapmaker::info::describe_run(comm, &long)?.contains("from 15000 samples"), "all of a short file");
-    let alone = mapmaker::config::InputConfig::of(&folder.path.join("tod.h5"));
-    let alone = mapmaker::info::describe_file(comm, &alone, mapmaker::config::Stokes::IQU)?;
+    let alone = mapmaker::config::InputConfig::of(&[folder.path.join("tod.h5")]);
+    let alone = mapmaker::info::describe_files(comm, &alone, mapmaker::config::Stokes::IQU)?;
     assert!(text.starts_with(&alone) && !alone.contains("nside"), "{alone}");
     Ok(())
 }

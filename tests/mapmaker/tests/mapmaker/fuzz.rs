@@ -36,12 +36,12 @@ fn read(comm: &Comm, config: &Config) -> Result<()> {
     let tod = Tod::open(comm, &config.input, Stokes::I)?;
     let healpix = Healpix::new(config.map.nside, config.map.ordering).expect("validated");
     let mut outcome = Ok(());
-    for (observation, description) in tod.description().observations.iter().enumerate() {
-        let detectors = 0..tod.description().detectors.len();
-        let read = tod.reader(observation)?.read(&healpix, detectors, 0..description.samples.min(SAMPLES));
-        outcome = outcome.and(read.map(drop).map_err(|located| located.error));
-    }
-    tod.close()?;
+    tod.for_each_observation(comm, |number, reader| {
+        let observation = &tod.description().observations[number];
+        let read = reader.read(&healpix, 0..observation.detectors.len(), 0..observation.samples.min(SAMPLES));
+        outcome = std::mem::replace(&mut outcome, Ok(())).and(read.map(drop).map_err(|located| located.error));
+        Ok(())
+    })?;
     comm.agree(outcome)
 }
 

@@ -34,10 +34,10 @@ def sky(name, unit, cards, value):
 ";
 
 /// A folder with simulated timelines, and what a script makes of them.
-fn prepared(comm: &Comm, script: &str) -> TestResult<Folder> {
+pub(crate) fn prepared(comm: &Comm, script: &str) -> TestResult<Folder> {
     let folder = Folder::new(comm)?;
     let config = Config::parse(CONFIG, &folder.path.join("case.toml"))?;
-    simulate(comm, &config.simulate, None, &config.input.tod)?;
+    simulate(comm, &config.simulate, None, &config.input.tod[0])?;
     if comm.rank() == 0 {
         python(&format!("{HELPERS}{script}"), &folder.path)?;
     }

@@ -10,6 +10,7 @@ mod fuzz;
 mod gls;
 mod inputs;
 mod keeping;
+mod many_files;
 mod oracle;
 mod prior;
 mod programs;
@@ -73,6 +74,12 @@ fn main() -> std::process::ExitCode {
         serial("saving_on_the_way_changes_nothing", checkpoints::saved_on_the_way),
         serial("ended_at_its_limit_and_resumed", checkpoints::ended_at_its_limit),
         serial("checkpoints_of_other_runs_are_refused", checkpoints::refused),
+        case("several_files_are_as_one", RANKS, many_files::as_one),
+        case("files_may_have_different_detectors", RANKS, many_files::different_sets),
+        case("files_that_contradict_each_other_are_named", &[1, 3], many_files::contradictions),
+        case("outputs_name_all_inputs", &[1, 3], many_files::provenance),
+        same_bits("outputs_of_several_files", &[1, 2, 3, 4, 7], many_files::outputs),
+        serial("several_files_are_one_input", many_files::programs),
         serial("inputs_are_never_replaced", keeping::inputs),
         serial("timelines_in_other_files_are_refused", untrusted::timelines_in_other_files),
         serial("a_large_configuration_is_refused", untrusted::large_configuration),

@@ -133,7 +133,7 @@ pub(crate) fn residuals(comm: &Comm) -> TestResult {
         );
         let config = Config::parse(&text, &folder.path.join("case.toml"))?;
         if !simulated {
-            simulate(comm, &config.simulate, None, &config.input.tod)?;
+            simulate(comm, &config.simulate, None, &config.input.tod[0])?;
         }
         let maps = make_maps(comm, &config, &mut Phases::default(), &mut |_: &Progress| {}, None)?;
         let destriped = whole(comm, maps.destriped.as_ref().expect("destriping is on"));

@@ -10,7 +10,7 @@ use crate::programs::damage;
 
 /// Runs on one and on three ranks and checks for one and the same line with exit code 2, which
 /// has all of `words` in it, and no output left behind.
-fn refused(folder: &Path, args: &[&str], words: &[&str]) -> TestResult {
+pub(crate) fn refused(folder: &Path, args: &[&str], words: &[&str]) -> TestResult {
     let [one, three] = [1, 3].map(|ranks| mapmaker(ranks, folder, args).and_then(|output| only_error(&output)));
     let (one, three) = (one?, three?);
     for word in words {

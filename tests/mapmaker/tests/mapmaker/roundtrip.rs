@@ -25,7 +25,7 @@ pub(crate) fn noiseless(comm: &Comm) -> TestResult {
             simulate = {{ hours = 1.0, sample_rate = 5.0, spin_period = 30.0, sky_nside = 8, net = 1e-15, fknee = 0.0 }}"
         );
         let config = Config::parse(&text, &folder.path.join("case.toml"))?;
-        let simulated = simulate(comm, &config.simulate, None, &config.input.tod)?;
+        let simulated = simulate(comm, &config.simulate, None, &config.input.tod[0])?;
         let maps = make_maps(comm, &config, &mut Phases::default(), &mut |_: &Progress| {}, None)?;
         let file = MapFile::open(&simulated.sky)?;
         let sky = [0, 1, 2].map(|column| file.read(column, 0..file.header().pixels()));
