@@ -96,7 +96,10 @@ class Result:
 
     @cached_property
     def maps(self) -> dict[str, Map]:
-        """All maps by their short names: ``destriped``, ``gls``, ``binned``, ``hits``, ``rcond``, ``covariance``."""
+        """All maps by their short names: ``destriped``, ``gls``, ``binned``, ``hits``, ``rcond``, ``covariance``.
+
+        Those of the parts of ``output.splits`` have the name of the part behind it, such as ``destriped_half1``.
+        """
         maps = [path for path in self.files if path.endswith(".fits")]
         return {os.path.basename(path)[: -len(".fits")].replace("map_", ""): read_map(path) for path in maps}
 
@@ -294,8 +297,19 @@ def _toml(sections: Mapping[str, Any]) -> list[tuple[str, str]]:
                 value = os.fspath(value)
             if hasattr(value, "item"):
                 value = value.item()
-            if not isinstance(value, (bool, int, float, str, list, tuple)) or (isinstance(value, float) and not math.isfinite(value)):
-                raise ValueError(f"the configuration{place} is {value!r:.60}; expected a finite number, a text or a list")
-            # What JSON writes of these is TOML too.
-            lines.append((f"{json.dumps(key)} = {json.dumps(value)}", place))
+            if isinstance(value, Mapping) and value and all(isinstance(name, str) for name in value):
+                inner = ", ".join(f"{json.dumps(name)} = {_toml_value(entry, f'{place}[{name!r}]')}" for name, entry in value.items())
+                lines.append((f"{json.dumps(key)} = {{ {inner} }}", place))
+                continue
+            lines.append((f"{json.dumps(key)} = {_toml_value(value, place)}", place))
     return lines
+
+
+def _toml_value(value: Any, place: str) -> str:
+    """Return a number, a text or a list of paths and texts in TOML."""
+    if isinstance(value, (list, tuple)):
+        value = [os.fspath(entry) if hasattr(entry, "__fspath__") else entry for entry in value]
+    if not isinstance(value, (bool, int, float, str, list)) or (isinstance(value, float) and not math.isfinite(value)):
+        raise ValueError(f"the configuration{place} is {value!r:.60}; expected a finite number, a text or a list")
+    # What JSON writes of these is TOML too.
+    return json.dumps(value)

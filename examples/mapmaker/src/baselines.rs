@@ -28,6 +28,12 @@ struct Stretches {
     rate: f64,
 }
 
+impl Stretches {
+    fn interval_count(&self) -> usize {
+        self.intervals.len() - 1
+    }
+}
+
 /// All baselines of a run. Every rank knows all of them.
 pub struct Baselines {
     observations: Vec<Stretches>,
@@ -109,9 +115,23 @@ impl Baselines {
         stretches.first_series + before * detectors + within % detectors
     }
 
+    /// Returns the number of the interval that a baseline lies in, counted over all observations.
+    pub(crate) fn interval_of(&self, number: u64) -> u64 {
+        let observation = self.observations.partition_point(|stretches| stretches.first <= number) - 1;
+        let before: usize = self.observations[..observation].iter().map(Stretches::interval_count).sum();
+        let stretches = &self.observations[observation];
+        let stretch = (number - stretches.first) / stretches.detectors.len() as u64;
+        (before + stretches.intervals.partition_point(|&interval| interval as u64 <= stretch)) as u64 - 1
+    }
+
+    /// Returns the number of intervals of all observations.
+    pub(crate) fn interval_count(&self) -> u64 {
+        self.observations.iter().map(|stretches| stretches.interval_count() as u64).sum()
+    }
+
     /// Returns the number of series.
     pub(crate) fn series_count(&self) -> u64 {
-        let count = |stretches: &Stretches| (stretches.intervals.len() - 1) as u64 * stretches.detectors.len() as u64;
+        let count = |stretches: &Stretches| stretches.interval_count() as u64 * stretches.detectors.len() as u64;
         self.observations.iter().map(count).sum()
     }
 
@@ -152,9 +172,9 @@ impl Baselines {
                 let first = stretches.first + bounds[0] as u64 * step;
                 let longest = stretches.times.get(bounds[0]).map_or(1, |time| time.end - time.start);
                 let (length, count) = (stretches.length.min(longest), (bounds[1] - bounds[0]) as u64);
-                (first..).zip(&stretches.detectors).map(move |(first, &detector)| {
-                    Series::new(detector, length, stretches.rate, first, step, count)
-                })
+                (first..)
+                    .zip(&stretches.detectors)
+                    .map(move |(first, &detector)| Series::new(detector, length, stretches.rate, first, step, count))
             })
         })
     }

@@ -15,6 +15,7 @@ use crate::extremes::Extremes;
 use crate::healpix::Healpix;
 use crate::merging::Merger;
 use crate::pairs::PairStore;
+use crate::parts::Part;
 use crate::pixel_sums::{OwnedSums, PixelSums};
 use crate::pixels::{PixelNumbering, Pixels};
 use crate::reading::read_baselines;
@@ -25,6 +26,8 @@ use crate::weight::{inverse_variance, weight};
 pub(crate) struct Compressed<const N: usize, S> {
     /// Sums of the pixels that this rank owns.
     pub(crate) sums: OwnedSums,
+    /// The same of each part, with the number of its samples on this rank.
+    pub(crate) parts: Vec<(OwnedSums, u64)>,
     /// Pairs of pixels and baselines, if they are kept.
     pub(crate) pairs: Option<PairStore<N, S>>,
     /// Weight and signal of each baseline that is not left out.
@@ -41,6 +44,8 @@ pub(crate) struct Selection<'s> {
     pub(crate) pairs: bool,
     /// True if the baselines of a detector are linked by a prior.
     pub(crate) prior: bool,
+    /// Parts that have sums of their own.
+    pub(crate) parts: &'s [Part],
     /// True for each baseline of this rank that is left out; empty if none is.
     pub(crate) left_out: &'s [bool],
 }
@@ -73,7 +78,9 @@ impl<const N: usize, S: Stored> Compressed<N, S> {
         comm.agree(to_lid("baselines of a rank", baselines.layout().local_len()))?;
         let mut merger = Merger::<N>::new(PixelNumbering::new(healpix.pixel_count())?);
         let weight = largest_weight(tod) * baselines.longest();
-        let mut sums = PixelSums::<N>::new(baselines.samples(), weight, healpix.pixel_count());
+        let new_sums = || PixelSums::<N>::new(baselines.samples(), weight, healpix.pixel_count());
+        let mut sums = new_sums();
+        let mut parts: Vec<(PixelSums<N>, u64)> = selection.parts.iter().map(|_| (new_sums(), 0)).collect();
         let mut pairs = selection.pairs.then(|| PairStore::new(healpix.pixel_count()));
         let mut list = Vec::with_capacity(baselines.layout().local_len());
         let mut angles = AngleSpread::default();
@@ -93,7 +100,14 @@ impl<const N: usize, S: Stored> Compressed<N, S> {
                 pairs.add(number, merger.pairs());
             }
             list.push(BaselineSums { weight, signal: merger.pairs().iter().map(|pair| pair.signal).sum() });
-            samples += merger.pairs().iter().map(|pair| u64::from(pair.hits)).sum::<u64>();
+            let hits = merger.pairs().iter().map(|pair| u64::from(pair.hits)).sum::<u64>();
+            samples += hits;
+            for (part, (sums, samples)) in selection.parts.iter().zip(&mut parts) {
+                if part.members[at(number)] {
+                    sums.add(merger.pairs(), weight);
+                    *samples += hits;
+                }
+            }
             let global = first + u64::from(number);
             angles.add(selection.prior.then(|| baselines.series_of(global)), merger.pairs());
             extremes.add(global, merger.pairs(), weight);
@@ -101,7 +115,8 @@ impl<const N: usize, S: Stored> Compressed<N, S> {
         extremes.require_alike(comm, tod, baselines)?;
         let (pixels, order) = Pixels::new(comm, healpix, merger.into_numbering())?;
         let sums = sums.into_owned(&pixels, &order);
-        Ok((Compressed { sums, pairs, baselines: list, samples, angles }, pixels))
+        let parts = parts.into_iter().map(|(sums, samples)| (sums.into_owned(&pixels, &order), samples)).collect();
+        Ok((Compressed { sums, parts, pairs, baselines: list, samples, angles }, pixels))
     }
 }
 

@@ -4,6 +4,7 @@
 //! refused with the nearest one that does.
 
 mod input;
+mod output;
 mod simulation;
 
 use std::io::Read as _;
@@ -20,6 +21,7 @@ use crate::healpix::Healpix;
 
 pub use dolmen_io::fits::Ordering as PixelOrdering;
 pub use input::InputConfig;
+pub use output::{OutputConfig, Split};
 pub use simulation::SimulateConfig;
 
 /// Bytes that the text of a configuration may have.
@@ -132,26 +134,6 @@ pub struct GlsConfig {
 impl Default for GlsConfig {
     fn default() -> Self {
         GlsConfig { enabled: false, tolerance: 1e-6, max_iterations: 1000 }
-    }
-}
-
-/// Output folder, files that are written to it, and the map with which results are compared.
-#[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct OutputConfig {
-    /// Folder of the results; `--output` on the command line wins.
-    pub folder: Option<PathBuf>,
-    /// A HEALPix map of the true sky, which the report sets beside the result.
-    pub compare: Option<PathBuf>,
-    /// True to write pictures of the maps, which are also in the report.
-    pub pictures: bool,
-    /// True to write the map without destriping.
-    pub binned: bool,
-}
-
-impl Default for OutputConfig {
-    fn default() -> Self {
-        OutputConfig { folder: None, compare: None, pictures: true, binned: true }
     }
 }
 
@@ -333,6 +315,12 @@ impl Config {
             }
         }
         self.input.check()?;
+        self.output.check()?;
+        if !self.output.splits.is_empty() && !self.destripe.enabled && !self.output.binned {
+            let what = "output.splits are of the destriped and the binned map, and there is neither; set destripe.enabled or \
+                        output.binned to true, or remove output.splits";
+            return Err(what.into());
+        }
         self.simulate.check()
     }
 }

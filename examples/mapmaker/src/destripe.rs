@@ -107,13 +107,14 @@ impl<'a, const N: usize, S: Stored> Destriper<'a, N, S> {
         Ok(Destriper { baselines: layout, inverse, pairs, masked, weight, energy, signal, components, prior, work })
     }
 
-    /// Computes the map of the signal less the offsets from the map of the signal.
+    /// Computes the map of the signal less the offsets from the map of the signal. Of a part of the timelines, `binned`
+    /// and the inverse blocks are those of the part, and the amplitudes are zero for all other baselines.
     ///
     /// # Collective
     ///
     /// # Errors
     /// None in practice: the layouts fit.
-    pub(crate) fn destriped(&self, binned: &[f64], amplitudes: &Vector<f64>) -> Result<Vec<f64>> {
+    pub(crate) fn destriped(&self, binned: &[f64], inverse: &[f64], amplitudes: &Vector<f64>) -> Result<Vec<f64>> {
         let Work { weighted, map } = &mut *self.work.borrow_mut();
         self.weigh(amplitudes, weighted);
         let mut sum = Vector::zeros(map.layout());
@@ -121,7 +122,7 @@ impl<'a, const N: usize, S: Stored> Destriper<'a, N, S> {
             pairs.apply(weighted, map)?;
             sum.axpy(1.0, map)?;
         }
-        multiply_each::<N>(self.inverse, sum.owned_mut());
+        multiply_each::<N>(inverse, sum.owned_mut());
         Ok(binned.iter().zip(sum.owned()).map(|(signal, offset)| signal - offset).collect())
     }
 

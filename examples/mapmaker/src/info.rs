@@ -105,7 +105,8 @@ pub fn describe_run(comm: &Comm, config: &Config) -> Result<String> {
 fn describe(description: &Description) -> String {
     let Description { files, detectors, observations, convention, frame, units } = description;
     let hours = |samples: u64, rate: f64| samples as f64 / rate / 3600.0;
-    let total: u64 = observations.iter().map(|observation| observation.samples * observation.detectors.len() as u64).sum();
+    let total: u64 =
+        observations.iter().map(|observation| observation.samples * observation.detectors.len() as u64).sum();
     let mut text = String::new();
     let units = if units.is_empty() { "no unit".to_owned() } else { escaped(units).to_string() };
     let _ = writeln!(

@@ -8,6 +8,7 @@
 
 mod angle_spread;
 pub mod baselines;
+mod binning;
 pub mod compare;
 pub mod components;
 mod compressed;
@@ -30,6 +31,7 @@ mod merging;
 mod noise_choice;
 pub mod output;
 mod pairs;
+pub mod parts;
 pub mod phases;
 pub mod picture;
 pub mod pixel_blocks;

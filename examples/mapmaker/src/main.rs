@@ -174,7 +174,8 @@ fn info(comm: &Comm, given: &[PathBuf], tod: &TodArgs, files: &OpenOptions) -> R
                 return refused(file, "is a configuration, which has no other file beside it; give timelines by --tod");
             }
             if !tod.tod.is_empty() {
-                let what = "is not a configuration, whose name ends in .toml, so that --tod has no meaning; leave it out";
+                let what =
+                    "is not a configuration, whose name ends in .toml, so that --tod has no meaning; leave it out";
                 return refused(&given[0], what);
             }
             let input = InputConfig { allow_external, ..InputConfig::of(&resolve(comm, given)?) };

@@ -5,6 +5,7 @@ use dolmen_io::fits::UNSEEN;
 use dolmen_solvers::{Monitor, Progress};
 
 use crate::baselines::Baselines;
+use crate::binning::{Kept, KeptPart, hide_unsolved};
 use crate::compressed::{Compressed, Selection};
 use crate::config::{Config, Stokes};
 use crate::destripe::{Destriper, Offsets};
@@ -14,9 +15,9 @@ use crate::healpix::Healpix;
 use crate::memory::{require_map, require_run};
 use crate::noise_choice::{has_prior, require_noise, warning};
 use crate::pairs::{SINGLE, Use};
+use crate::parts::{Part, PartMaps, parts};
 use crate::phases::Phases;
-use crate::pixel_blocks::{invert, multiply_each, packed_len, rcond};
-use crate::pixel_sums::OwnedSums;
+use crate::pixel_blocks::packed_len;
 use crate::pixels::Pixels;
 use crate::prior::Prior;
 use crate::sky::SkyFile;
@@ -51,6 +52,8 @@ pub struct Maps {
     pub gls: Option<GlsMap>,
     /// The true sky, where the configuration names one.
     pub truth: Option<Vec<f64>>,
+    /// Maps of the parts of the timelines that are asked for.
+    pub parts: Vec<PartMaps>,
     /// Samples on this rank that are in the maps, or in pixels that are not solved.
     pub samples: u64,
     /// Good samples on this rank that are left out, because nothing determines the offsets of their baselines.
@@ -90,6 +93,8 @@ struct Input {
     healpix: Healpix,
     tod: Tod,
     baselines: Baselines,
+    /// Parts of which there are maps beside those of all.
+    parts: Vec<Part>,
     /// True if the offsets have a noise prior.
     prior: bool,
     layout: Layout,
@@ -106,6 +111,7 @@ impl Input {
         let tod = Tod::open(comm, &config.input, config.map.stokes)?;
         let description = tod.description();
         let baselines = Baselines::new(comm, description, config.destripe.baseline)?;
+        let parts = parts(&config.output, description, &baselines)?;
         let prior = has_prior(config, description)?;
         require_alike(description)?;
         if config.gls.enabled {
@@ -115,7 +121,7 @@ impl Input {
         let layout = Layout::uniform(comm, healpix.pixel_count());
         let unmasked = mask(comm, config, description, &healpix, &layout)?;
         let truth = truth(comm, config, description, &healpix, &layout)?;
-        Ok(Input { healpix, tod, baselines, prior, layout, unmasked, truth })
+        Ok(Input { healpix, tod, baselines, parts, prior, layout, unmasked, truth })
     }
 
     /// Reads the samples, but for baselines that are left out.
@@ -128,7 +134,7 @@ impl Input {
         pairs: bool,
         left_out: &[bool],
     ) -> Result<(Compressed<N, S>, Pixels)> {
-        let selection = Selection { pairs, prior: self.prior, left_out };
+        let selection = Selection { pairs, prior: self.prior, parts: &self.parts, left_out };
         Compressed::read(comm, &self.tod, &self.baselines, self.healpix, config.map.polarization, &selection)
     }
 
@@ -164,7 +170,7 @@ impl Input {
         pixels: Pixels,
         width: usize,
         samples: u64,
-        kept: Kept,
+        (kept, parts): (Kept, Vec<KeptPart>),
         destriped: Destriped,
         gls: Option<GlsMap>,
     ) -> Maps {
@@ -184,6 +190,7 @@ impl Input {
             offsets,
             gls,
             truth: self.truth,
+            parts: self.parts.into_iter().zip(parts).map(|(part, kept)| kept.finish(part.name, width)).collect(),
             samples: samples - left_out,
             left_out,
             notes,
@@ -223,10 +230,11 @@ fn make<const N: usize, S: Stored>(
     let input = Input::open(comm, config)?;
     let read = || input.read::<N, S>(comm, config, config.destripe.enabled, &[]);
     let (compressed, pixels) = phases.time("read samples", read)?;
-    let Compressed { sums, pairs, baselines: baseline_sums, samples, angles } = compressed;
+    let Compressed { sums, parts, pairs, baselines: baseline_sums, samples, angles } = compressed;
     check_any_samples(comm, input.tod.description(), &sums.hits)?;
     let mut kept = phases.time("invert pixels", || Kept::new::<N>(config, sums));
     check_any_solved(comm, config, input.tod.description(), &kept.solved)?;
+    let mut parts: Vec<KeptPart> = KeptPart::all::<N>(config, parts, &kept.solved);
     let mut destriped = Destriped::default();
     if let Some(pairs) = pairs {
         let free = angles.free_constants(comm, input.baselines.series_count())?;
@@ -245,6 +253,7 @@ fn make<const N: usize, S: Stored>(
             let (again, _) = phases.time("read again", read)?;
             destriped.left_out = samples - again.samples;
             kept = phases.time("invert again", || Kept::new::<N>(config, again.sums));
+            parts = KeptPart::all::<N>(config, again.parts, &kept.solved);
             let note = undetermined::note(comm, destriped.left_out, &undetermined);
             destriped.note(comm, Some(note));
         }
@@ -257,7 +266,17 @@ fn make<const N: usize, S: Stored>(
         destriped.note(comm, destriper.note());
         let solve = || destriper.solve(&config.destripe, &kept.binned, monitor, resume);
         let mut solution = phases.time("destripe", solve)?;
-        let map = phases.time("bin destriped", || destriper.destriped(&kept.binned, &solution.amplitudes))?;
+        let map = phases
+            .time("bin destriped", || destriper.destriped(&kept.binned, &kept.covariance, &solution.amplitudes))?;
+        phases.time("bin parts", || -> Result<()> {
+            for (part, kept) in input.parts.iter().zip(&mut parts) {
+                let mut amplitudes = solution.amplitudes.clone();
+                let members = amplitudes.owned_mut().iter_mut().zip(&part.members);
+                members.filter(|(_, member)| !**member).for_each(|(amplitude, _)| *amplitude = 0.0);
+                kept.destriped = Some(destriper.destriped(&kept.kept.binned, &kept.kept.covariance, &amplitudes)?);
+            }
+            Ok(())
+        })?;
         destriped.map = Some(hide_unsolved(map, &kept.solved, N));
         destriped.note(comm, solution.limited.then(|| solution.outcome()));
         solution.determined = undetermined.iter().map(|undetermined| !undetermined).collect();
@@ -269,27 +288,7 @@ fn make<const N: usize, S: Stored>(
         (true, true) => Some(input.gls::<N, f32>(comm, config, &kept, phases, monitor, resume)?),
         (true, false) => Some(input.gls::<N, f64>(comm, config, &kept, phases, monitor, resume)?),
     };
-    Ok(input.finish(pixels, N, samples, kept, destriped, gls))
-}
-
-/// Arrays over owned pixels that are made of their sums.
-struct Kept {
-    hits: Vec<i64>,
-    rcond: Vec<f64>,
-    covariance: Vec<f64>,
-    binned: Vec<f64>,
-    solved: Vec<bool>,
-}
-
-impl Kept {
-    fn new<const N: usize>(config: &Config, sums: OwnedSums) -> Kept {
-        let OwnedSums { hits, blocks, signal: mut binned } = sums;
-        let (rcond, covariance) = condition::<N>(config, &hits, &blocks);
-        drop(blocks);
-        let solved = covariance.chunks_exact(packed_len(N)).map(|block| block[0] > 0.0).collect();
-        multiply_each::<N>(&covariance, &mut binned);
-        Kept { hits, rcond, covariance, binned, solved }
-    }
+    Ok(input.finish(pixels, N, samples, (kept, parts), destriped, gls))
 }
 
 /// Refuses a mask that leaves nothing for the solve.
@@ -316,23 +315,6 @@ fn check_any_samples(comm: &Comm, description: &Description, hits: &[i64]) -> Re
         return Err(Error::File { path: description.files[0].clone(), what });
     }
     Ok(())
-}
-
-/// Condition and inverse of each pixel's block; the inverse is zero where the pixel is not solved.
-fn condition<const N: usize>(config: &Config, hits: &[i64], blocks: &[f64]) -> (Vec<f64>, Vec<f64>) {
-    let size = packed_len(N);
-    let mut conditions = Vec::with_capacity(hits.len());
-    let mut inverses = Vec::with_capacity(blocks.len());
-    for (&hits, block) in hits.iter().zip(blocks.chunks_exact(size)) {
-        let rcond = rcond::<N>(block);
-        conditions.push(rcond);
-        let enough = hits.unsigned_abs() >= config.map.min_hits && rcond >= config.map.rcond_min;
-        match invert::<N>(block) {
-            Some(inverse) if enough => inverses.extend_from_slice(&inverse[..size]),
-            _ => inverses.extend(std::iter::repeat_n(0.0, size)),
-        }
-    }
-    (conditions, inverses)
 }
 
 fn check_any_solved(comm: &Comm, config: &Config, description: &Description, solved: &[bool]) -> Result<()> {
@@ -406,15 +388,6 @@ fn seen_uses(pixels: &Pixels, solved: &[bool], unmasked: &[bool]) -> Vec<Use> {
     let owned: Vec<u8> = solved.iter().zip(unmasked).map(|(&s, &u)| u8::from(s) + u8::from(s && u)).collect();
     let uses = [Use::Nothing, Use::Map, Use::Solve];
     pixels.plan.start_import(&owned, 1).finish().iter().map(|&number| uses[usize::from(number)]).collect()
-}
-
-fn hide_unsolved(mut values: Vec<f64>, solved: &[bool], width: usize) -> Vec<f64> {
-    for (values, &solved) in values.chunks_exact_mut(width).zip(solved) {
-        if !solved {
-            values.fill(UNSEEN);
-        }
-    }
-    values
 }
 
 impl Maps {

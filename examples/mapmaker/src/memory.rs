@@ -102,7 +102,9 @@ impl Needed {
         let real = kept(config.destripe.tolerance);
         // Sums in fixed point, in a list that grows; numbers of pixels, and their exchange.
         let seen = 1.5 * number * (1.0 + 2.0 * packed + 3.0 * stokes) + 60.0;
-        let owned = number * (1.0 + packed + stokes + 3.0);
+        let parts = config.output.part_names().len() as f64;
+        let seen = seen + parts * 1.5 * number * (1.0 + 2.0 * packed + 3.0 * stokes);
+        let owned = number * ((1.0 + parts) * (1.0 + packed + stokes) + 3.0);
         let polarized = if width == 1 { 0.0 } else { 2.0 };
         let pair = 1.5 * (4.0 + real * (1.0 + polarized));
         let sorted = 4.0 + real * stokes;
@@ -117,7 +119,7 @@ impl Needed {
         let truth = if config.output.compare.is_some() { number * stokes } else { 0.0 };
         Needed {
             reading: counts.seen * seen + counts.owned * owned + counts.pairs * pair + counts.block * BLOCK_SAMPLE,
-            mapping: counts.owned * (bytes_of_pixel(width) + truth)
+            mapping: counts.owned * (bytes_of_pixel(width) + truth + parts * number * (2.0 + packed + 2.0 * stokes))
                 + counts.pairs * sorted
                 + counts.baselines * 16.0 * number
                 + gls,

@@ -17,9 +17,7 @@ pub(crate) fn has_prior(config: &Config, description: &Description) -> Result<bo
     {
         (PriorChoice::Off, _) | (PriorChoice::Auto, Some(_)) => Ok(false),
         (_, None) => Ok(true),
-        (PriorChoice::On, Some(found)) => {
-            Err(not_known(description, found, "drifts", "destripe.prior = true"))
-        }
+        (PriorChoice::On, Some(found)) => Err(not_known(description, found, "drifts", "destripe.prior = true")),
     }
 }
 

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use dolmen_core::Comm;
-use dolmen_io::fits::{ColumnData, MapColumn, MapHeader, PolarizationConvention};
+use dolmen_io::fits::{ColumnData, MapColumn, MapFile, MapHeader, PolarizationConvention};
 use dolmen_io::hdf5::{H5File, Layout, TableColumn};
 use dolmen_io::require_writable_folder;
 
@@ -24,15 +24,36 @@ pub fn stokes_names(width: usize) -> &'static [(&'static str, &'static str)] {
     }
 }
 
-/// Returns all files that a run may write to a folder, whatever its settings.
-pub fn products(folder: &Path) -> Vec<PathBuf> {
+/// Names of the maps of a part.
+const OF_PARTS: [&str; 4] = ["map_binned", "map_destriped", "hits", "covariance"];
+
+/// Returns all files that a run with these parts may write to a folder, whatever its other settings.
+pub fn products(folder: &Path, parts: &[String]) -> Vec<PathBuf> {
     let maps =
         ["map_binned", "map_destriped", "map_gls", "hits", "rcond", "covariance"].map(|name| format!("{name}.fits"));
     let stokes = ["binned", "destriped", "gls", "input", "residual_destriped", "residual_gls", "residual_binned"];
     let stokes = stokes.iter().flat_map(|name| stokes_names(3).iter().map(move |(_, s)| format!("{name}_{s}.png")));
     let others = ["hits.png", "rcond.png", "baselines.h5", "report.html"].map(str::to_owned);
-    maps.into_iter().chain(stokes).chain(others).map(|name| folder.join(name)).collect()
+    let of_parts = parts.iter().flat_map(|part| OF_PARTS.map(|map| format!("{map}_{part}.fits")));
+    maps.into_iter().chain(stokes).chain(others).chain(of_parts).map(|name| folder.join(name)).collect()
 }
+
+/// Returns maps of parts that a run with other splits has left in a folder: files with such a name that a map-maker wrote.
+/// Not collective.
+pub fn former_parts(folder: &Path) -> Vec<PathBuf> {
+    let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
+    let is_one = |path: &PathBuf| {
+        let name = path.file_name().and_then(|name| name.to_str()).and_then(|name| name.strip_suffix(".fits"));
+        let of_part =
+            |map: &str| name.and_then(|name| name.strip_prefix(map)).is_some_and(|rest| rest.starts_with('_'));
+        let history = || MapFile::open(path).ok().and_then(|file| file.header().history.first().cloned());
+        OF_PARTS.into_iter().any(of_part) && history().is_some_and(|line| line.starts_with(MAKER))
+    };
+    entries.map(|entry| entry.path()).filter(is_one).collect()
+}
+
+/// Beginning of the history of each map.
+pub const MAKER: &str = "Dolmen map-maker ";
 
 /// Creates the folder, removes what a run that was killed has left half-written of the products, and proves
 /// that files can be made in it, before any work is done.
@@ -96,24 +117,31 @@ pub fn write_products(config: &Config, maps: &Maps, history: &[String], folder: 
     };
     let units = maps.description.units.as_str();
     let stokes: Vec<&str> = stokes_names(maps.width).iter().map(|(name, _)| *name).collect();
-    let binned = config.output.binned.then_some(&maps.binned);
-    let gls = maps.gls.as_ref().map(|gls| &gls.map);
-    let named = [("map_binned.fits", binned), ("map_destriped.fits", maps.destriped.as_ref()), ("map_gls.fits", gls)];
-    for (name, values) in named {
-        if let Some(values) = values {
-            let parts = split(&coverage, values, maps.width);
-            write(name, &real_columns(&stokes, units, &parts))?;
-        }
-    }
-    let hits = coverage.component(&maps.hits, 1, 0);
-    write("hits.fits", &[MapColumn { name: "HITS", unit: "", data: ColumnData::I64(&hits) }])?;
-    let rcond = coverage.component(&maps.rcond, 1, 0);
-    write("rcond.fits", &[MapColumn { name: "RCOND", unit: "", data: ColumnData::F64(&rcond) }])?;
     let pairs = covariance_names(maps.width);
-    let names: Vec<&str> = pairs.iter().map(String::as_str).collect();
+    let pairs: Vec<&str> = pairs.iter().map(String::as_str).collect();
     let squared = if units.is_empty() { String::new() } else { format!("{units}^2") };
-    let parts = split(&coverage, &maps.covariance, packed_len(maps.width));
-    write("covariance.fits", &real_columns(&names, &squared, &parts))?;
+    let gls = maps.gls.as_ref().map(|gls| &gls.map);
+    let whole = [(String::new(), &maps.binned, &maps.destriped, &maps.hits, &maps.covariance)];
+    let parts = maps.parts.iter();
+    let parts = parts.map(|p| (format!("_{}", p.name), &p.binned, &p.destriped, &p.hits, &p.covariance));
+    for (part, binned, destriped, hits, covariance) in whole.into_iter().chain(parts) {
+        let binned = config.output.binned.then_some(binned);
+        let gls = gls.filter(|_| part.is_empty());
+        for (name, values) in [("map_binned", binned), ("map_destriped", destriped.as_ref()), ("map_gls", gls)] {
+            if let Some(values) = values {
+                let columns = split(&coverage, values, maps.width);
+                write(&format!("{name}{part}.fits"), &real_columns(&stokes, units, &columns))?;
+            }
+        }
+        let hits = coverage.component(hits, 1, 0);
+        write(&format!("hits{part}.fits"), &[MapColumn { name: "HITS", unit: "", data: ColumnData::I64(&hits) }])?;
+        if part.is_empty() {
+            let rcond = coverage.component(&maps.rcond, 1, 0);
+            write("rcond.fits", &[MapColumn { name: "RCOND", unit: "", data: ColumnData::F64(&rcond) }])?;
+        }
+        let columns = split(&coverage, covariance, packed_len(maps.width));
+        write(&format!("covariance{part}.fits"), &real_columns(&pairs, &squared, &columns))?;
+    }
     if maps.offsets.is_some() {
         files.push(write_offsets(maps, history, folder)?);
     }
@@ -139,7 +167,7 @@ pub fn write_or_rescue(config: &Config, maps: &Maps, history: &[String], folder:
     // Relative to the working folder of each rank, which is one folder if it is to take them.
     for parent in [PathBuf::new(), std::env::temp_dir()] {
         let rescued = parent.join(format!("mapmaker-rescued-{}", number[0]));
-        let written = prepare_folder(comm, &rescued, &products(&rescued))
+        let written = prepare_folder(comm, &rescued, &products(&rescued, &config.output.part_names()))
             .and_then(|()| write_products(config, maps, history, &rescued));
         match written {
             Ok(_) => return Err(Error::Rescued { error, rescued }),

@@ -88,6 +88,8 @@ impl<const N: usize> PixelSums<N> {
     ///
     /// # Collective
     pub(crate) fn into_owned(mut self, pixels: &Pixels, order: &[u32]) -> OwnedSums {
+        // Pixels that these sums do not have.
+        self.sums.resize(order.len() * Self::WIDTH, 0);
         let mut place = [self.digits.place()];
         pixels.layout.comm().all_reduce_max(&mut place);
         let by = self.digits.raise_to(place[0]);

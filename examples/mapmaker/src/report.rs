@@ -32,6 +32,8 @@ pub struct Report {
     pub pixels_seen: u64,
     /// Pixels with a solution.
     pub pixels_solved: u64,
+    /// Parts of the timelines: name, samples and pixels with a solution.
+    pub parts: Vec<(String, [u64; 2])>,
     /// Summary of the iteration; `None` if there was none.
     pub solves: Vec<Solve>,
     /// Wall time of the whole run, in seconds.
@@ -123,6 +125,7 @@ impl Report {
             self.figure_sections(),
             self.solve_sections(),
             self.settings_section(),
+            self.part_section(),
             self.phase_section(),
             self.rank_section(),
             self.provenance_section(),
@@ -200,6 +203,18 @@ impl Report {
             format!("<tr><th scope=\"row\">{}</th><td class=\"text\">{}</td></tr>\n", escape(name), escape(value))
         });
         section("Settings", &table("", rows))
+    }
+
+    fn part_section(&self) -> String {
+        if self.parts.is_empty() {
+            return String::new();
+        }
+        let rows = self.parts.iter().map(|(name, [samples, pixels])| {
+            let (name, samples, pixels) = (escape(name), grouped(*samples), grouped(*pixels));
+            format!("<tr><th scope=\"row\">{name}</th><td>{samples}</td><td>{pixels}</td></tr>\n")
+        });
+        let head = "<tr><th>Part</th><th>Samples</th><th>Pixels solved</th></tr>";
+        section("Splits", &table(head, rows))
     }
 
     fn phase_section(&self) -> String {

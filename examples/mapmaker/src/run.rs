@@ -13,7 +13,7 @@ use crate::config::Config;
 use crate::error::Result;
 use crate::figures::{draw, residuals};
 use crate::maps::{Maps, make_maps};
-use crate::output::{prepare_folder, products, write_file, write_or_rescue};
+use crate::output::{MAKER, former_parts, prepare_folder, products, write_file, write_or_rescue};
 use crate::phases::{PhaseTime, Phases, peak_memory};
 use crate::report::{Phase, Rank, Report, Solve};
 use crate::tod::{require_whole, short_names};
@@ -64,8 +64,9 @@ pub fn run(comm: &Comm, request: &Request<'_>, monitor: &mut dyn Monitor<f64>) -
     let (config, folder) = (&request.config, request.folder.as_path());
     let start = Instant::now();
     let mut phases = Phases::default();
-    keep_inputs(comm, &request.inputs(), &products(folder))?;
-    prepare_folder(comm, folder, &products(folder))?;
+    let products = products(folder, &config.output.part_names());
+    keep_inputs(comm, &request.inputs(), &products)?;
+    prepare_folder(comm, folder, &products)?;
     let maps = make_maps(comm, config, &mut phases, monitor, request.resume)?;
     let inputs = phases.time("checksum input", || inputs(comm, config))?;
     let history = history(request, &inputs);
@@ -75,6 +76,7 @@ pub fn run(comm: &Comm, request: &Request<'_>, monitor: &mut dyn Monitor<f64>) -
     let phases = phases.summary(comm);
     let ranks = ranks(comm, &maps, start);
     let (solved, seen) = maps.pixel_counts();
+    let parts = maps.parts.iter().map(|part| (part.name.clone(), part.counts(comm, maps.width))).collect();
     let report = Report {
         title: format!("Sky map of {}", timelines(&config.input.tod)),
         settings: settings(config, &maps),
@@ -83,6 +85,7 @@ pub fn run(comm: &Comm, request: &Request<'_>, monitor: &mut dyn Monitor<f64>) -
         baselines: maps.offsets.as_ref().map(|_| maps.baselines.layout().global_len()),
         pixels_seen: seen,
         pixels_solved: solved,
+        parts,
         solves: solves(config, &maps),
         wall_time: start.elapsed().as_secs_f64(),
         figures: drawn.groups,
@@ -97,16 +100,18 @@ pub fn run(comm: &Comm, request: &Request<'_>, monitor: &mut dyn Monitor<f64>) -
     comm.agree(written)?;
     files.push(path);
     if comm.rank() == 0 {
-        remove_stale(folder, &files);
+        remove_stale(products.into_iter().chain(former_parts(folder)), &files, &request.inputs());
     }
     let residuals = residuals(&maps);
     Ok(Outcome { maps, files, phases, residuals })
 }
 
 /// Removes what an earlier run with other settings left in the folder and this one did not make, so
-/// that all files in it belong together.
-fn remove_stale(folder: &Path, files: &[PathBuf]) {
-    for path in products(folder).into_iter().filter(|path| !files.contains(path)) {
+/// that all files in it belong together. An input is not of them, whatever its name.
+fn remove_stale(products: impl Iterator<Item = PathBuf>, files: &[PathBuf], inputs: &[&Path]) {
+    let inputs: Vec<PathBuf> = inputs.iter().filter_map(|input| input.canonicalize().ok()).collect();
+    let is_input = |path: &PathBuf| path.canonicalize().is_ok_and(|path| inputs.contains(&path));
+    for path in products.filter(|path| !files.contains(path) && !is_input(path)) {
         // Most are not there.
         let _ = std::fs::remove_file(path);
     }
@@ -130,7 +135,7 @@ fn inputs(comm: &Comm, config: &Config) -> Result<Vec<(String, String)>> {
 
 /// Provenance, the same on any number of ranks.
 fn history(request: &Request<'_>, inputs: &[(String, String)]) -> Vec<String> {
-    let mut lines = vec![format!("Dolmen map-maker {}", env!("CARGO_PKG_VERSION"))];
+    let mut lines = vec![format!("{MAKER}{}", env!("CARGO_PKG_VERSION"))];
     lines.extend(inputs.iter().map(|(name, checksum)| format!("input {name} CRC32 {checksum}")));
     lines.push(format!("configuration {}:", file_name(&request.path)));
     let text = request.text.lines().map(str::trim);

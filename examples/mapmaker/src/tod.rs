@@ -43,7 +43,7 @@ pub struct Tod {
     options: OpenOptions,
 }
 
-/// What is known of a file.
+/// Description of a file of either format.
 enum Format {
     /// The Dolmen TOD format.
     Dolmen(dolmen::DolmenTod),

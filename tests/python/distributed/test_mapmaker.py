@@ -1,3 +1,6 @@
+import pathlib
+
+import h5py
 import numpy as np
 import pytest
 
@@ -32,6 +35,61 @@ def test_maps_as_arrays(in_shared_folder):
     assert best.report is None and best.gls_report.converged
     difference = best.maps["gls"]["I_STOKES"][solved] - list(truth.values())[0][solved]
     assert np.std(difference) < 1.1 * np.std((destriped["I_STOKES"] - list(truth.values())[0])[solved])
+
+
+def halved(name):
+    """Write the halves of the timelines `name` to files of their own, an observation each."""
+    with h5py.File(name) as whole:
+        scan = whole["observations/scan"]
+        samples = scan["signal"].shape[1]
+        for part, time in (("first", slice(0, samples // 2)), ("second", slice(samples // 2, samples))):
+            with h5py.File(f"{part}.h5", "w") as file:
+                file.attrs.update(whole.attrs)
+                file["detectors"] = whole["detectors"][()]
+                group = file.create_group(f"observations/{part}")
+                group.attrs["sample_rate"] = scan.attrs["sample_rate"]
+                group["signal"], group["boresight"] = scan["signal"][:, time], scan["boresight"][time]
+
+
+def test_several_files_and_maps_of_parts(in_shared_folder):
+    dm.mapmaker.simulate(CONFIG, "tod.h5")
+    if dm.world.rank == 0:
+        halved("tod.h5")
+    dm.world.barrier()
+    sets = {"pair": ["A_*"], "rest": ["B_M", "B_S"]}
+    config = {**CONFIG, "output": {"pictures": False, "splits": ["halves", "detectors"], "detector_sets": sets}}
+    result = dm.mapmaker.run(config, tod=["first.h5", pathlib.Path("second.h5")], folder="parts")
+    maps = result.maps
+    for name in ("half1", "half2", "pair", "rest"):
+        assert set(maps[f"destriped_{name}"]) == {"I_STOKES", "Q_STOKES", "U_STOKES"}
+    for one, other in (("half1", "half2"), ("pair", "rest")):
+        np.testing.assert_array_equal(maps[f"hits_{one}"]["HITS"] + maps[f"hits_{other}"]["HITS"], maps["hits"]["HITS"])
+
+    def weighted(part):
+        covariance, values = maps[f"covariance{part}"], maps[f"destriped{part}"]
+        names = [["II", "IQ", "IU"], ["IQ", "QQ", "QU"], ["IU", "QU", "UU"]]
+        blocks = np.moveaxis(np.array([[covariance[name] for name in row] for row in names]), 2, 0)
+        vectors = np.array(list(values.values())).T
+        solved = vectors[:, 0] > -1e30
+        sides = np.zeros_like(vectors)
+        sides[solved] = np.linalg.solve(blocks[solved], vectors[solved][..., None])[..., 0]
+        return sides, solved
+
+    (whole, _), (first, in_first), (second, in_second) = (weighted(part) for part in ("", "_half1", "_half2"))
+    both = in_first & in_second
+    assert both.sum() > 50
+    np.testing.assert_allclose((first + second)[both], whole[both], rtol=1e-9, atol=1e-9 * np.abs(whole).max())
+    again = dm.mapmaker.run({**CONFIG, "input": {"tod": ["first.h5", "sec*.h5"]}}, folder="again")
+    np.testing.assert_array_equal(again.maps["destriped"]["Q_STOKES"], maps["destriped"]["Q_STOKES"])
+    alone = dm.mapmaker.run({**CONFIG, "input": {"observations": ["first"], "detectors": ["A_M", "B_M"]}}, tod=["*t.h5", "second.h5"])
+    assert 0 < alone.maps["hits"]["HITS"].sum() < maps["hits_half1"]["HITS"].sum()
+    with pytest.raises(dm.FileError, match="no file matches this pattern"):
+        dm.mapmaker.run(CONFIG, tod=["third*.h5"], folder="x")
+    with pytest.raises(dm.FileError, match='there is no detector "A_X"'):
+        dm.mapmaker.run({**CONFIG, "input": {"detectors": ["A_X"]}}, tod="first.h5", folder="x")
+    for wrong in ([], ["first.h5", 3], {"first.h5": 1}):
+        with pytest.raises(TypeError, match="^tod="):
+            dm.mapmaker.run(CONFIG, tod=wrong, folder="x")
 
 
 @pytest.mark.parametrize(

@@ -314,12 +314,7 @@ impl DolmenReader<'_> {
         self.tod.path()
     }
 
-    pub(super) fn read(
-        &self,
-        healpix: &Healpix,
-        rows: &[usize],
-        time: Range<u64>,
-    ) -> Result<Vec<Piece>, Located> {
+    pub(super) fn read(&self, healpix: &Healpix, rows: &[usize], time: Range<u64>) -> Result<Vec<Piece>, Located> {
         let unreadable = |error: Error| Located { time: time.start, detector: rows[0], error };
         let len = time.end - time.start;
         let bits = self.tod.flag_bits[0];

@@ -94,12 +94,7 @@ pub(super) struct DstReader<'t> {
 }
 
 impl DstReader<'_> {
-    pub(super) fn read(
-        &self,
-        healpix: &Healpix,
-        rows: &[usize],
-        time: Range<u64>,
-    ) -> Result<Vec<Piece>, Located> {
+    pub(super) fn read(&self, healpix: &Healpix, rows: &[usize], time: Range<u64>) -> Result<Vec<Piece>, Located> {
         let located = |error: Error| Located { time: time.start, detector: rows[0], error };
         let (start, count) = ([time.start], [time.end - time.start]);
         let column = |name: &str| {

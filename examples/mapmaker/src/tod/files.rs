@@ -45,13 +45,13 @@ fn look(given: &[PathBuf]) -> Result<Vec<PathBuf>> {
         // A file that is not there is told of when it is opened.
         let Ok(metadata) = file.metadata() else { continue };
         if let Some(first) = seen.insert((metadata.dev(), metadata.ino()), file) {
-            let by = if file == *given { String::new() } else { format!(", found by {},", shown(*given)) };
+            let by = if file == *given { String::new() } else { format!(" (found by {})", shown(*given)) };
             let what = format!(
-                "{by} is the file {} that is in the list of timelines before; its samples would count twice: name each \
-                 file once",
+                "is the same file as {}, which is in the list of timelines already{by}; its samples would count twice: name \
+                 each file once",
                 shown(first)
             );
-            return Err(Error::File { path: file.clone(), what: what.trim_start_matches(", ").to_owned() });
+            return Err(Error::File { path: file.clone(), what });
         }
     }
     Ok(found.into_iter().map(|(file, _)| file).collect())
@@ -122,8 +122,8 @@ mod tests {
         assert!(found(&["**/*.h5"]).unwrap_err().contains("write a * for each folder"));
         assert!(found(&["day1/[a.h5"]).unwrap_err().contains("is not a pattern"));
         let twice = found(&["day1/a.h5", "day1/*.h5"]).unwrap_err();
-        assert!(twice.contains("a.h5: found by ") && twice.contains("name each file once"), "{twice}");
-        assert!(found(&["day1/a.h5", "day1/a.h5"]).unwrap_err().contains("a.h5: is the file "));
+        assert!(twice.contains("a.h5: is the same file as ") && twice.contains("(found by "), "{twice}");
+        assert!(found(&["day1/a.h5", "day1/a.h5"]).unwrap_err().contains("in the list of timelines already; its"));
         fs::remove_dir_all(folder).unwrap();
     }
 }

@@ -38,7 +38,8 @@ pub(super) fn merge(files: &[&Description], input: &InputConfig) -> Result<(Desc
     let refused = |place: &str, what| invalid(path, place, what);
     let is_chosen = choose("input.detectors", "detector", input.detectors.as_deref(), &names)
         .map_err(|what| refused("detectors", what))?;
-    let all: Vec<(usize, usize)> = (0..).zip(files).flat_map(|(f, file)| (0..file.observations.len()).map(move |o| (f, o))).collect();
+    let all: Vec<(usize, usize)> =
+        (0..).zip(files).flat_map(|(f, file)| (0..file.observations.len()).map(move |o| (f, o))).collect();
     let names: Vec<&str> = all.iter().map(|&(f, o)| files[f].observations[o].name.as_str()).collect();
     let are_chosen = choose("input.observations", "observation", input.observations.as_deref(), &names)
         .map_err(|what| refused("observations", what))?;
@@ -56,12 +57,16 @@ pub(super) fn merge(files: &[&Description], input: &InputConfig) -> Result<(Desc
         places.push(Place { file: f, observation: o, rows });
     }
     if observations.is_empty() {
-        let what = "input.observations chooses none in which a detector of input.detectors has samples; change one of them";
+        let what =
+            "input.observations chooses none in which a detector of input.detectors has samples; change one of them";
         return Err(refused("observations", what.to_owned()));
     }
     // Detectors without an observation have nothing to say.
     let mut numbers = vec![None; union.detectors.len()];
-    observations.iter().flat_map(|observation| &observation.detectors).for_each(|&detector| numbers[detector] = Some(0));
+    observations
+        .iter()
+        .flat_map(|observation| &observation.detectors)
+        .for_each(|&detector| numbers[detector] = Some(0));
     numbers.iter_mut().flatten().enumerate().for_each(|(new, number)| *number = new);
     for detector in observations.iter_mut().flat_map(|observation| &mut observation.detectors) {
         *detector = numbers[*detector].expect("invariant: it is in an observation");
@@ -89,7 +94,8 @@ fn require_same_meaning(first: &Description, other: &Description) -> Result<()> 
     };
     let pairs = words(first).into_iter().zip(words(other));
     pairs.into_iter().find(|(a, b)| a != b).map_or(Ok(()), |((name, expected), (_, found))| {
-        let what = format!("is {found:?}, but {expected:?} in {}; make maps of such files one by one", shown(&first.files[0]));
+        let what =
+            format!("is {found:?}, but {expected:?} in {}; make maps of such files one by one", shown(&first.files[0]));
         Err(invalid(&other.files[0], format!("/: attribute {name}"), what))
     })
 }

@@ -62,7 +62,7 @@ pub(crate) fn outputs_of(comm: &Comm, folder: &Folder, text: &str) -> TestResult
     };
     let mut norms = Vec::new();
     let outcome = run(comm, &request, &mut |progress: &Progress| norms.push(progress.residual.to_bits()))?;
-    let known = products(&folder.path.join("out"));
+    let known = products(&folder.path.join("out"), &request.config.output.part_names());
     let unknown = outcome.files.iter().find(|path| !known.contains(path));
     assert_eq!(unknown, None, "the name of each product is known");
     let mut sums = vec![("residual history".to_owned(), checksum(norms))];

@@ -17,6 +17,7 @@ mod programs;
 mod references;
 mod refusals;
 mod roundtrip;
+mod splits;
 mod undetermined;
 mod untrusted;
 
@@ -74,6 +75,12 @@ fn main() -> std::process::ExitCode {
         serial("saving_on_the_way_changes_nothing", checkpoints::saved_on_the_way),
         serial("ended_at_its_limit_and_resumed", checkpoints::ended_at_its_limit),
         serial("checkpoints_of_other_runs_are_refused", checkpoints::refused),
+        case("maps_of_parts_equal_a_dense_solve", RANKS, splits::oracle),
+        case("halves_add_up_to_the_whole", RANKS, splits::sums),
+        case("samples_without_offsets_are_in_no_part", &[1, 3], splits::left_out),
+        case("maps_of_parts_are_files", &[1, 3], splits::files),
+        same_bits("outputs_of_parts", &[1, 2, 3, 4, 7], splits::outputs),
+        serial("splits_that_are_not_possible_are_named", splits::bad),
         case("several_files_are_as_one", RANKS, many_files::as_one),
         case("files_may_have_different_detectors", RANKS, many_files::different_sets),
         case("files_that_contradict_each_other_are_named", &[1, 3], many_files::contradictions),

@@ -147,7 +147,7 @@ fn share(comm: &Comm, samples: u64) -> u64 {
     layout.local_len() as u64 * 100 / 2
 }
 
-/// What one file of a list has otherwise than the first, and names that are nowhere.
+/// Files that contradict the first of a list, and names that are nowhere.
 pub(crate) fn contradictions(comm: &Comm) -> TestResult {
     let folder = prepared(
         comm,
@@ -172,7 +172,8 @@ other('dead', lambda f: (column('net', 1, numpy.nan)(f), f['observations/b/detec
         ),
     )?;
     let refused = |tod: &str, more: &str, words: &[&str]| -> TestResult {
-        let error = maps(comm, &folder, tod, more)?.err().ok_or_else(|| format!("{tod} {more} is accepted"))?.to_string();
+        let error =
+            maps(comm, &folder, tod, more)?.err().ok_or_else(|| format!("{tod} {more} is accepted"))?.to_string();
         words.iter().for_each(|word| assert!(error.contains(word), "{error:?} does not say {word:?}"));
         Ok(())
     };
@@ -183,7 +184,7 @@ other('dead', lambda f: (column('net', 1, numpy.nan)(f), f['observations/b/detec
     refused(&both("unit"), "", &["unit.h5: /: attribute units: is \"uK\", but \"K_CMB\" in "])?;
     refused(&both("none"), "", &["none.h5", "No such file"])?;
     refused("'part3*.h5'", "", &["part3*.h5: no file matches this pattern"])?;
-    refused("['part*.h5', './part2.h5']", "", &["part2.h5: is the file ", "would count twice"])?;
+    refused("['part*.h5', './part2.h5']", "", &["part2.h5: is the same file as ", "would count twice"])?;
     let known = maps(comm, &folder, "'part*.h5'", "")??;
     let name = known.description.detectors[1].name.clone();
     let wrong = format!("{}x", &name[..name.len() - 1]);
@@ -192,9 +193,11 @@ other('dead', lambda f: (column('net', 1, numpy.nan)(f), f['observations/b/detec
     refused("'part*.h5'", &choice(&wrong), &["part1.h5: detectors: ", &words])?;
     refused("'part*.h5'", &choice("nothing*"), &["no detector matches \"nothing*\" of input.detectors (known: "])?;
     refused("'part*.h5'", "\n    input.observations = 'c'", &["there is no observation \"c\"", "did you mean"])?;
-    refused("'few?.h5'", &format!("{}\n    input.observations = 'a'", choice(&known.description.detectors[3].name)), &[
-        "chooses none in which a detector",
-    ])?;
+    refused(
+        "'few?.h5'",
+        &format!("{}\n    input.observations = 'a'", choice(&known.description.detectors[3].name)),
+        &["chooses none in which a detector"],
+    )?;
     // A detector without noise level is flagged in one file, and good in the other.
     let dead = maps(comm, &folder, &both("dead"), "")??;
     assert!(dead.description.detectors[1].net.is_finite());
@@ -264,7 +267,7 @@ with h5py.File(sys.argv[1] + '/part2.h5', 'r+') as f:
     refused(folder, &["run", "good.toml", "--tod", "part?.h5"], &["part2.h5: observations/b/signal[3, 1500]", "NaN"])?;
     python(&script, folder)?;
 
-    fs::create_dir(folder.join("out"))?;
+    fs::create_dir_all(folder.join("out"))?;
     fs::copy(folder.join("part2.h5"), folder.join("out/baselines.h5"))?;
     let args = ["run", "good.toml", "--tod", "part1.h5", "--tod", "out/*.h5"];
     let error = only_error(&mapmaker(2, folder, &args)?)?;

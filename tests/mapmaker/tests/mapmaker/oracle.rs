@@ -134,7 +134,7 @@ pub(crate) fn solve(mut a: Vec<Vec<f64>>, mut b: Vec<f64>) -> Vec<f64> {
 }
 
 /// `(P^T W P)^-1 P^T W v` for each pixel with samples.
-fn bin(samples: &[Sample], value: impl Fn(&Sample) -> f64) -> BTreeMap<usize, Vec<f64>> {
+pub(crate) fn bin(samples: &[Sample], value: impl Fn(&Sample) -> f64) -> BTreeMap<usize, Vec<f64>> {
     let width = samples[0].weights.len();
     let mut systems: BTreeMap<usize, (Vec<Vec<f64>>, Vec<f64>)> = BTreeMap::new();
     for sample in samples {
@@ -215,7 +215,7 @@ pub(crate) fn compare_with(
 }
 
 impl Sample {
-    fn copy(&self) -> Sample {
+    pub(crate) fn copy(&self) -> Sample {
         Sample { weights: self.weights.clone(), ..*self }
     }
 }
