@@ -1,6 +1,6 @@
 //! Index maps, exchange between owners and copies, and moves between layouts.
 
-use dolmen::core::{Combine, ExchangePlan, IndexMap as CoreMap, Redistribute as CorePlan};
+use dolmen::core::{Combine, ExchangePlan, IndexMap as CoreMap, Redistribute as CorePlan, Scatter as CoreScatter};
 use numpy::{PyArray1, PyReadonlyArray1};
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
@@ -72,20 +72,25 @@ impl Exchange {
 
     /// Combines copies into the owners' values.
     fn export(&self, py: Python<'_>, copies: &Bound<'_, PyAny>, combine: &str, y: &mut Vector) -> PyResult<()> {
-        let combine = match combine {
-            "add" => Combine::Add,
-            "insert" => Combine::Insert,
-            "max" => Combine::Max,
-            "min" => Combine::Min,
-            other => {
-                let text = format!("combine={other:?} is not known; use \"add\", \"insert\", \"max\" or \"min\"");
-                return Err(PyValueError::new_err(text));
-            }
-        };
+        let combine = combination(combine)?;
         each!(&mut y.any, y => {
             let copies = agree(py, self.plan.layout().comm(), values_like(y, copies))?;
             local(py, released(py, || self.plan.export(&copies, combine, y)))
         })
+    }
+}
+
+/// Returns the combination of a name.
+fn combination(name: &str) -> PyResult<Combine> {
+    match name {
+        "add" => Ok(Combine::Add),
+        "insert" => Ok(Combine::Insert),
+        "max" => Ok(Combine::Max),
+        "min" => Ok(Combine::Min),
+        other => {
+            let text = format!("combine={other:?} is not known; use \"add\", \"insert\", \"max\" or \"min\"");
+            Err(PyValueError::new_err(text))
+        }
     }
 }
 
@@ -116,6 +121,54 @@ impl Redistribute {
     fn apply_reverse(&self, py: Python<'_>, y: &Vector) -> PyResult<Vector> {
         each!(&y.any, y => moved(py, y, |x| self.plan.apply_reverse(y, x), self.plan.from()))
     }
+}
+
+/// A plan that moves entries between two lists of global indices.
+#[pyclass(unsendable, frozen, module = "dolmen._dolmen")]
+pub(crate) struct Scatter {
+    plan: CoreScatter,
+}
+
+#[pymethods]
+impl Scatter {
+    #[new]
+    fn new(
+        py: Python<'_>,
+        source: &Layout,
+        from: PyReadonlyArray1<'_, u64>,
+        target: &Layout,
+        to: PyReadonlyArray1<'_, u64>,
+    ) -> PyResult<Scatter> {
+        let (from, to) = (from.as_array().to_vec(), to.as_array().to_vec());
+        let made = released(py, || CoreScatter::new(&source.layout, &from, &target.layout, &to));
+        Ok(Scatter { plan: local(py, made)? })
+    }
+
+    fn reversed(&self, py: Python<'_>) -> PyResult<Scatter> {
+        Ok(Scatter { plan: local(py, released(py, || self.plan.reversed()))? })
+    }
+
+    #[getter]
+    fn source(&self) -> Layout {
+        self.plan.source().clone().into()
+    }
+
+    #[getter]
+    fn target(&self) -> Layout {
+        self.plan.target().clone().into()
+    }
+
+    fn apply(&self, py: Python<'_>, x: &Vector, combine: &str, y: &mut Vector) -> PyResult<()> {
+        let combine = combination(combine)?;
+        each!(&mut y.any, y => {
+            let x = like(y, x)?;
+            local(py, released(py, || self.plan.apply(x, combine, y)))
+        })
+    }
+}
+
+fn like<'v, T: Element>(_: &dolmen::core::Vector<T>, x: &'v Vector) -> PyResult<&'v dolmen::core::Vector<T>> {
+    T::expect(&x.any, "the source")
 }
 
 fn moved<T: Element>(

@@ -52,7 +52,7 @@ mod _dolmen {
     #[pymodule_export]
     use super::eigen::{automatic_eigen, general_eigen, hermitian_eigen, singular_values};
     #[pymodule_export]
-    use super::exchange::{Exchange, IndexMap, Redistribute};
+    use super::exchange::{Exchange, IndexMap, Redistribute, Scatter};
     #[pymodule_export]
     use super::files::{describe, read_matrix, read_vectors, write_matrix, write_vectors};
     #[pymodule_export]

@@ -233,6 +233,57 @@ impl Matrix {
         })
     }
 
+    /// Columns and values of a row; nothing if another rank owns it.
+    fn row<'py>(&self, py: Python<'py>, row: u64) -> PyResult<Option<Bound<'py, PyTuple>>> {
+        each!(&self.any, a => {
+            let Some(row) = a.row(row) else { return Ok(None) };
+            let columns = PyArray1::from_iter(py, row.columns());
+            (columns, PyArray1::from_slice(py, row.values())).into_pyobject(py).map(Some)
+        })
+    }
+
+    /// Replaces rows, and columns of the same numbers if `both` says so, by `diagonal` on the main diagonal. `boundary`
+    /// is a vector of known values, and the right-hand side that they correct.
+    fn zero_rows(
+        &mut self,
+        py: Python<'_>,
+        rows: PyReadonlyArray1<'_, u64>,
+        both: bool,
+        diagonal: &Bound<'_, PyAny>,
+        boundary: Option<(PyRef<'_, Vector>, PyRefMut<'_, Vector>)>,
+    ) -> PyResult<()> {
+        let rows = rows.as_array().to_vec();
+        each!(&mut self.any, a => {
+            let diagonal = agree(py, a.range().comm(), number(diagonal))?;
+            let mut boundary = boundary;
+            let known = boundary.as_mut().map(|(x, b)| known_values(a, x, b)).transpose();
+            let known = agree(py, a.range().comm(), known)?;
+            let a = Rc::make_mut(a);
+            local(py, released(py, || match both {
+                true => a.zero_rows_columns(&rows, diagonal, known),
+                false => a.zero_rows(&rows, diagonal, known),
+            }))
+        })
+    }
+
+    fn shift(&mut self, py: Python<'_>, sigma: &Bound<'_, PyAny>) -> PyResult<()> {
+        each!(&mut self.any, a => {
+            let sigma = agree(py, a.range().comm(), number(sigma))?;
+            local(py, released(py, || Rc::make_mut(a).shift(sigma)))
+        })
+    }
+
+    /// Adds to stored entries, given on any rank.
+    fn add_entries(&mut self, py: Python<'_>, entries: Triplets<'_>) -> PyResult<()> {
+        let (rows, columns, values) = entries;
+        each!(&mut self.any, a => {
+            let values = agree(py, a.range().comm(), values_of(a, &values))?;
+            let (rows, columns, values) = (rows.as_array(), columns.as_array(), values.as_array());
+            let triplets = rows.iter().zip(columns.iter()).zip(values.iter()).map(|((row, column), value)| (*row, *column, *value));
+            local(py, released(py, || Rc::make_mut(a).add_entries(triplets)))
+        })
+    }
+
     fn plan_refill(
         &self,
         py: Python<'_>,
@@ -321,6 +372,13 @@ fn alike<'m, T: Element>(_: &CsrMatrix<T>, other: &'m Matrix) -> PyResult<&'m Cs
 
 fn factors_of<'v, T: Element>(_: &CsrMatrix<T>, factors: &'v Vector) -> PyResult<&'v CoreVector<T>> {
     T::expect(&factors.any, "the vector of factors")
+}
+
+/// Values of `x`, and the right-hand side that they correct.
+type Known<'v, T> = (&'v CoreVector<T>, &'v mut CoreVector<T>);
+
+fn known_values<'v, T: Element>(_: &CsrMatrix<T>, x: &'v Vector, b: &'v mut Vector) -> PyResult<Known<'v, T>> {
+    Ok((T::expect(&x.any, "the known values")?, T::expect_mut(&mut b.any, "the right-hand side")?))
 }
 
 fn values_of<'py, T: Element>(_: &CsrMatrix<T>, values: &Bound<'py, PyAny>) -> PyResult<PyReadonlyArray1<'py, T>> {

@@ -25,12 +25,13 @@ mod parts;
 mod product;
 mod transpose;
 mod values;
+mod zero_rows;
 
 pub use add::AddPlan;
 pub use assembly::builder::{CsrBuilder, RowBuilder};
 pub use assembly::refill::RefillPlan;
 pub use assembly::sorted_rows::Duplicates;
-pub use matrix::{CsrMatrix, MatrixRow};
+pub use matrix::{CsrMatrix, MatrixRow, RowEntries};
 pub use parts::serial::SerialCsr;
 pub use product::{MultiplyPlan, TriplePlan};
 pub use transpose::TransposePlan;

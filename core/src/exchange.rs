@@ -17,6 +17,7 @@
 mod combine;
 mod plan;
 mod rows;
+mod scatter;
 
 use std::cell::RefCell;
 use std::marker::PhantomData;
@@ -34,6 +35,7 @@ use crate::vector::Vector;
 pub use combine::{Combinable, Combine};
 use plan::{Routes, Share};
 pub(crate) use rows::ImportedRows;
+pub use scatter::Scatter;
 
 /// Communication plan between the owners of a [`Layout`] and the copies of an [`IndexMap`].
 pub struct ExchangePlan {

@@ -72,11 +72,11 @@ pub use block_csr::{BlockCsrBuilder, BlockCsrMatrix, BlockRow, BlockRowBuilder};
 pub use column_blocks::{ColumnBlockMatrix, Stored};
 pub use comm::{Comm, Failed, Merge, Portable, Reducible, SharedError};
 pub use csr::{
-    AddPlan, CsrBuilder, CsrMatrix, Duplicates, MatrixRow, MultiplyPlan, RefillPlan, RowBuilder, SerialCsr,
+    AddPlan, CsrBuilder, CsrMatrix, Duplicates, MatrixRow, MultiplyPlan, RefillPlan, RowBuilder, RowEntries, SerialCsr,
     TransposePlan, TriplePlan,
 };
 pub use error::{Error, Result};
-pub use exchange::{Combinable, Combine, ExchangePlan, Export, Import, Imported};
+pub use exchange::{Combinable, Combine, ExchangePlan, Export, Import, Imported, Scatter};
 #[cfg(feature = "metis")]
 pub use graph::Partitioner;
 pub use graph::{Balance, Coloring, Graph, Partition, Renumbering};

@@ -23,7 +23,7 @@ mod reductions;
 mod transfer;
 mod update;
 
-pub(crate) use entries::{fill_normal, fill_uniform};
+pub(crate) use entries::{exact_sum, fill_normal, fill_uniform};
 pub use reductions::dots;
 pub(crate) use reductions::{abs_sqr, larger, largest_of};
 pub use update::{update, update_dots};

@@ -57,6 +57,7 @@ _HOME = {
     "RanksDisagreeError": "_errors",
     "Redistribute": "_exchange",
     "RefillPlan": "_matrix",
+    "Scatter": "_exchange",
     "SettingError": "_errors",
     "SingularError": "_errors",
     "Snapshot": "_report",
@@ -128,6 +129,7 @@ if TYPE_CHECKING:
         Exchange as Exchange,
         IndexMap as IndexMap,
         Redistribute as Redistribute,
+        Scatter as Scatter,
     )
     from ._files import (
         describe as describe,

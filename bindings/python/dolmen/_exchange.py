@@ -154,3 +154,79 @@ class Redistribute(_dolmen.Owned):
 
     def __repr__(self) -> str:
         return f"Redistribute({self.source.size} rows)"
+
+
+class Scatter(_dolmen.Owned):
+    """A plan that moves entries ``x[from_[k]]`` to ``y[to[k]]``; PETSc's `Scatter` between two index sets.
+
+    Parameters
+    ----------
+    source : Layout
+        The layout of `x`.
+    from_ : array_like of int
+        Global indices in `x`. Each rank gives any, wherever the entries live and however often.
+    target : Layout
+        The layout of `y`.
+    to : array_like of int
+        Global indices in `y`, one for each of `from_`.
+
+    Notes
+    -----
+    Collective, as are all methods.
+
+    Examples
+    --------
+    >>> import dolmen as dm
+    >>> layout, half = dm.Layout(6), dm.Layout(3)
+    >>> x = dm.Vector(layout)
+    >>> x.local[:] = layout.rows()
+    >>> every_second = dm.Scatter(layout, 2 * half.rows(), half, half.rows())
+    >>> y = dm.zeros(half)
+    >>> every_second.apply(x, y)
+    >>> y.gather()
+    array([0., 2., 4.])
+    """
+
+    __slots__ = ()
+    _native: _dolmen.Scatter
+
+    def __init__(self, source: Layout, from_: ArrayLike, target: Layout, to: ArrayLike) -> None:
+        with source.comm.agreeing():
+            sources, targets = indices(from_, "from_"), indices(to, "to")
+        self._native = _dolmen.Scatter(source._native, sources, target._native, targets)
+
+    @classmethod
+    def _wrap(cls, native: _dolmen.Scatter) -> Scatter:
+        self = cls.__new__(cls)
+        self._native = native
+        return self
+
+    @property
+    def source(self) -> Layout:
+        """The layout of the vectors that entries are taken from."""
+        return Layout._wrap(self._native.source)
+
+    @property
+    def target(self) -> Layout:
+        """The layout of the vectors that entries are moved to."""
+        return Layout._wrap(self._native.target)
+
+    def apply(self, x: Vector, y: Vector, combine: str = "insert") -> None:
+        """Combine the entries of `x` into those of `y`, in place.
+
+        Parameters
+        ----------
+        x, y : Vector
+            Of one dtype.
+        combine : {"insert", "add", "max", "min"}
+            ``"insert"`` takes the last source of the highest rank that gave one, and ``"add"`` sums with bits that do not
+            depend on the ranks.
+        """
+        self._native.apply(x._native, combine, y._native)
+
+    def reversed(self) -> Scatter:
+        """Return the plan in the other direction, along the same pairs."""
+        return Scatter._wrap(self._native.reversed())
+
+    def __repr__(self) -> str:
+        return f"Scatter({self.source.size} entries to {self.target.size})"

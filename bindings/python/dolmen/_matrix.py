@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from . import _dolmen
-from ._comm import Comm, indices
+from ._comm import Comm, count, indices
 from ._layout import Layout, as_layout
 from ._multi_vector import MultiVector
 from ._operator import Adjoint, LinearOperator
@@ -354,6 +354,86 @@ class CsrMatrix(_dolmen.MatrixBase, LinearOperator):
         return CsrMatrix._wrap(self._matrix.submatrix(i, j))
 
     # Values.
+
+    def row(self, index: int) -> tuple[NDArray[np.int64], NDArray[Any]]:
+        """Return the columns, ascending, and the values of a row that this rank owns, by its global index.
+
+        Examples
+        --------
+        >>> import dolmen as dm
+        >>> A = dm.CsrMatrix.from_diagonals([-1, 2, -1], [-1, 0, 1], dm.Layout(4, dm.self_))
+        >>> for column, value in zip(*A.row(3)):
+        ...     print(column, value)
+        2 -1.0
+        3 2.0
+        """
+        found = self._matrix.row(count(index, "row"))
+        if found is None:
+            raise IndexError(f"row {index} of the matrix belongs to another rank, or there is none; this one owns {self.range.range}")
+        columns, values = found
+        return columns.astype(np.int64), values
+
+    def zero_rows(
+        self, rows: ArrayLike, diagonal: complex = 1.0, x: Vector | None = None, b: Vector | None = None
+    ) -> None:
+        """Replace rows by `diagonal` on the main diagonal and zeros beside it, in place. Collective.
+
+        Parameters
+        ----------
+        rows : array_like of int
+            Global rows; each rank names any, wherever they live and however often.
+        diagonal : number
+            If it is not zero, each of the rows has to store an entry on the diagonal.
+        x, b : Vector, optional
+            Known values and the right-hand side, whose entries become ``diagonal * x[i]`` in these rows, in place.
+
+        Examples
+        --------
+        >>> import dolmen as dm
+        >>> A = dm.CsrMatrix.from_diagonals([-1, 2, -1], [-1, 0, 1], 5)
+        >>> x, b = dm.full(5, 3.0), dm.zeros(5)
+        >>> A.zero_rows([0, 4], 1.0, x, b)
+        >>> dm.solve(A, b, method="gmres")[0].gather().round(6)
+        array([3., 3., 3., 3., 3.])
+        """
+        self._zero_rows(rows, False, diagonal, x, b)
+
+    def zero_rows_columns(
+        self, rows: ArrayLike, diagonal: complex = 1.0, x: Vector | None = None, b: Vector | None = None
+    ) -> None:
+        """Replace rows, and columns of the same numbers, by `diagonal` on the main diagonal, in place. Collective.
+
+        A symmetric matrix stays symmetric. Parameters are those of `zero_rows`; what the known values contribute to the other
+        equations is subtracted from `b`.
+        """
+        self._zero_rows(rows, True, diagonal, x, b)
+
+    def _zero_rows(self, rows: ArrayLike, both: bool, diagonal: complex, x: Vector | None, b: Vector | None) -> None:
+        with self.comm.agreeing():
+            named = indices(rows, "rows")
+            if (x is None) != (b is None):
+                raise ValueError("x and b belong together: give the known values and the right-hand side, or neither")
+            if x is not None and x is b:
+                raise ValueError("x and b are one vector; give the known values in a vector of their own")
+            boundary = None if x is None or b is None else (native_of(x, "x"), native_of(b, "b"))
+        self._matrix.zero_rows(named, both, diagonal, boundary)
+
+    def shift(self, sigma: complex) -> None:
+        """Add `sigma` to each entry of the main diagonal, in place; all of them have to be stored. Collective."""
+        self._matrix.shift(sigma)
+
+    def add_entries(self, rows: ArrayLike, columns: ArrayLike, values: ArrayLike) -> None:
+        """Add to stored entries, in place; each rank gives any, wherever they live. Collective.
+
+        Several values for one entry are summed first, with bits that do not depend on the ranks.
+        """
+        with self.comm.agreeing():
+            i, j = indices(rows, "rows"), indices(columns, "columns")
+            given = np.asarray(values)
+            given = np.full(len(i), given, dtype=self.dtype) if given.ndim == 0 else given.astype(self.dtype, casting="same_kind")
+            if not len(i) == len(j) == given.size:
+                raise ValueError(f"{len(i)} rows, {len(j)} columns and {given.size} values; give equal numbers of them")
+        self._matrix.add_entries((i, j, np.ascontiguousarray(given).reshape(-1)))
 
     def diagonal(self) -> Vector:
         """Return the entries of the main diagonal of a square matrix. Collective."""

@@ -216,7 +216,37 @@ impl<'a, T: Scalar> MatrixRow<'a, T> {
     }
 
     /// Returns the global columns with their values.
-    pub fn entries(&self) -> impl ExactSizeIterator<Item = (Gid, T)> + use<'a, T> {
-        self.columns().zip(self.values.iter().copied())
+    pub fn entries(&self) -> RowEntries<'a, T> {
+        (*self).into_iter()
     }
 }
+
+/// Iterates over global columns, ascending, with their values: `for (column, value) in row`.
+impl<'a, T: Scalar> IntoIterator for MatrixRow<'a, T> {
+    type Item = (Gid, T);
+    type IntoIter = RowEntries<'a, T>;
+
+    fn into_iter(self) -> RowEntries<'a, T> {
+        RowEntries { columns: self.columns, entries: self.numbers.iter().zip(self.values) }
+    }
+}
+
+/// Entries of a [`MatrixRow`]: global columns with their values.
+pub struct RowEntries<'a, T> {
+    columns: &'a Columns,
+    entries: std::iter::Zip<std::slice::Iter<'a, Lid>, std::slice::Iter<'a, T>>,
+}
+
+impl<T: Scalar> Iterator for RowEntries<'_, T> {
+    type Item = (Gid, T);
+
+    fn next(&mut self) -> Option<(Gid, T)> {
+        self.entries.next().map(|(&number, &value)| (self.columns.to_global(number), value))
+    }
+
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        self.entries.size_hint()
+    }
+}
+
+impl<T: Scalar> ExactSizeIterator for RowEntries<'_, T> {}

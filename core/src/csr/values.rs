@@ -2,9 +2,11 @@
 
 use std::rc::Rc;
 
+use crate::csr::assembly::sorted_rows::Duplicates;
 use crate::csr::matrix::CsrMatrix;
 use crate::error::{Error, Result};
 use crate::index::{Gid, at};
+use crate::memory;
 use crate::scalar::Scalar;
 use crate::vector::Vector;
 
@@ -32,6 +34,30 @@ impl<T: Scalar> CsrMatrix<T> {
             .collect();
         let found = self.shape.range.comm().agree(found)?;
         self.local_mut().update_values(|values| found.into_iter().for_each(|(slot, value)| values[slot] = value));
+        Ok(())
+    }
+
+    /// Adds to stored entries by triplets (global row, global column, value), given on any rank. Several values for one
+    /// entry are summed first, independently of their order and rank. For many additions at the same places
+    /// [`CsrMatrix::plan_refill`] is faster.
+    ///
+    /// # Collective
+    /// A sparse exchange of the triplets for other ranks' rows.
+    ///
+    /// # Errors
+    /// A triplet outside the matrix or not in its pattern; the matrix is then unchanged.
+    pub fn add_entries(&mut self, entries: impl IntoIterator<Item = (Gid, Gid, T)>) -> Result<()> {
+        let (places, values): (Vec<_>, Vec<T>) =
+            entries.into_iter().map(|(row, column, value)| ((row, column), value)).unzip();
+        let plan = self.plan_refill(places, Duplicates::Add)?;
+        let received = plan.exchange(&self.shape, &values, 1)?;
+        let mut sums = memory::zeros::<T>(self.local_entries());
+        plan.contributions().fill([&values, &received], 1, 0, &mut sums);
+        self.local_mut().update_values(|values| {
+            // Adding zero would change the sign of a negative one.
+            let added = values.iter_mut().zip(&sums).filter(|(_, sum)| **sum != T::ZERO);
+            added.for_each(|(value, &sum)| *value += sum);
+        });
         Ok(())
     }
 

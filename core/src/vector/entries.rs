@@ -82,7 +82,7 @@ impl<T: Scalar> Vector<T> {
         let [lower, mut entries, higher] = self.to_owners("add_entries", entries)?;
         entries.extend([lower, higher].iter().flatten());
         let mut parts = Vec::new();
-        by_position(entries, self.owned.len(), |position, same| self.owned[position] += sum(same, &mut parts));
+        by_position(entries, self.owned.len(), |position, same| self.owned[position] += exact_sum(same, &mut parts));
         Ok(())
     }
 
@@ -196,7 +196,7 @@ fn by_position<T: Scalar>(mut entries: Vec<(usize, T)>, len: usize, mut f: impl 
 }
 
 /// Computes the sum of some numbers, which does not depend on their order. `parts` is memory for the work.
-fn sum<T: Scalar>(values: &[T], parts: &mut Vec<f64>) -> T {
+pub(crate) fn exact_sum<T: Scalar>(values: &[T], parts: &mut Vec<f64>) -> T {
     let mut of = |part: fn(&T) -> f64| {
         if let [one] = values
             && BinnedSum::keeps(part(one))
@@ -306,9 +306,9 @@ mod tests {
         };
         let tiny = f64::from_bits(3);
         for values in [&[1.5][..], &[-0.0], &[tiny], &[1e300], &[1e16, 1.0, -1e16], &[0.1, 0.2], &[f64::INFINITY]] {
-            assert_eq!(sum(values, &mut Vec::new()).to_bits(), exact(values), "{values:?}");
+            assert_eq!(exact_sum(values, &mut Vec::new()).to_bits(), exact(values), "{values:?}");
             let parts: Vec<Complex64> = values.iter().map(|&value| Complex64::new(value, -value)).collect();
-            assert_eq!(sum(&parts, &mut Vec::new()).re.to_bits(), exact(values), "{values:?}");
+            assert_eq!(exact_sum(&parts, &mut Vec::new()).re.to_bits(), exact(values), "{values:?}");
         }
     }
 

@@ -120,3 +120,57 @@ def test_pickle_of_small_objects():
             pickle.dumps(dm.ones(4))
         with pytest.raises(TypeError, match="file"):
             pickle.dumps(laplace(5))
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_dirichlet_rows_against_numpy(dtype):
+    dense = sparse(18, 18, dtype) + 20 * np.eye(18, dtype=dtype)
+    rows, known, right = [0, 7, 17], numbers(18, dtype, 1), numbers(18, dtype, 2)
+    others = np.setdiff1d(np.arange(18), rows)
+    inner = dense[np.ix_(others, others)]
+    expected = known.astype("c16")
+    expected[others] = np.linalg.solve(inner.astype("c16"), right[others] - dense[np.ix_(others, rows)] @ known[rows])
+    for layout in layouts(18):
+        for name in ("zero_rows", "zero_rows_columns"):
+            A, x, b = matrix_of(dense, layout), spread(known, layout), spread(right, layout)
+            getattr(A, name)(rows if dm.world.rank == 0 else [7], 2.0, x, b)
+            np.testing.assert_allclose(np.linalg.solve(whole(A), b.gather()), expected, rtol=2e-3 if dtype in ("f4", "c8") else 1e-10)
+            np.testing.assert_array_equal(np.diag(whole(A))[rows], 2.0)
+            assert (A.diagonal().norm() > 0) and (whole(A)[rows] != 0).sum() == 3
+        assert (whole(A)[:, rows] != 0).sum() == 3
+
+
+def whole(A):
+    """Return the dense matrix on every rank. Collective."""
+    return np.vstack(dm.world.all_gather(A.to_scipy().toarray()))
+
+
+def test_stored_entries_change():
+    A = laplace(9)
+    A.shift(0.5)
+    assert (A.diagonal() - dm.full(9, 2.5)).norm() == 0
+    A.add_entries([0, 8], [1, 8], [3.0, 2.0])
+    dense = whole(A)
+    assert dense[0, 1] == 3 * dm.world.size - 1 and dense[8, 8] == 2.5 + 2 * dm.world.size
+    own = A.range.rows()
+    if len(own):
+        columns, values = A.row(own[0])
+        np.testing.assert_array_equal(dense[own[0]][columns], values)
+        assert np.count_nonzero(dense[own[0]]) == len(columns)
+    with pytest.raises(IndexError, match="belongs to another rank"):
+        A.row(9)
+    last = dm.world.rank == dm.world.size - 1
+    with pytest.raises(dm.GlobalIndexError, match="zero_rows: global index 9"):
+        A.zero_rows([9] if last else [])
+    with pytest.raises(ValueError, match="belong together"):
+        A.zero_rows([0], x=dm.ones(9))
+    with pytest.raises(dm.Error, match="not in the pattern"):
+        A.add_entries([0] if last else [], [5] if last else [], 1.0)
+    with pytest.raises(TypeError):
+        A.add_entries([0], [0], [1j] if last else [1.0])
+    with pytest.raises(TypeError):
+        A.zero_rows([0], "one" if last else 1.0)
+    if dm.world.size > 1:
+        with pytest.raises(dm.RanksDisagreeError, match="sigma"):
+            A.shift(1.0 if last else 2.0)
+    np.testing.assert_array_equal(whole(A), dense)

@@ -3,6 +3,7 @@
 mod bits;
 mod cases;
 mod dense;
+mod dirichlet;
 mod errors;
 mod matrices;
 mod oracle;
@@ -22,6 +23,13 @@ fn main() -> std::process::ExitCode {
         same_bits("f64_has_the_same_bits", RANKS, bits::checksums::<f64>),
         same_bits("c32_has_the_same_bits", RANKS, bits::checksums::<Complex32>),
         same_bits("c64_has_the_same_bits", RANKS, bits::checksums::<Complex64>),
+        case("f32_dirichlet_rows", RANKS, dirichlet::agrees::<f32>),
+        case("f64_dirichlet_rows", RANKS, dirichlet::agrees::<f64>),
+        case("c32_dirichlet_rows", RANKS, dirichlet::agrees::<Complex32>),
+        case("c64_dirichlet_rows", RANKS, dirichlet::agrees::<Complex64>),
+        case("dirichlet_mistakes", &[1, 2, 3], dirichlet::mistakes),
+        same_bits("f32_dirichlet_has_the_same_bits", RANKS, dirichlet::checksums::<f32>),
+        same_bits("c64_dirichlet_has_the_same_bits", RANKS, dirichlet::checksums::<Complex64>),
         case("bad_triplets", &[1, 2, 3], errors::bad_triplets),
         case("bad_parts", &[1, 2, 3], errors::bad_parts),
         case("bad_operands", &[1, 2, 3], errors::bad_operands),
