@@ -1,9 +1,8 @@
 //! Preconditioners by their text, and the lists of what there is.
-#![allow(unsafe_code)]
 
 use std::rc::Rc;
 
-use dolmen::core::{AdjointOperator, CsrMatrix, Layout, LinearOperator, MultiVector, Result, Vector};
+use dolmen::core::{CsrMatrix, LinearOperator};
 use dolmen::solvers::{Key, Method, MethodSettings, Multigrid, PreconditionerKind, PreconditionerSettings};
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
@@ -15,63 +14,12 @@ use crate::multi_vector::MultiVector as Vectors;
 use crate::operator::Operator;
 use crate::typed::Element;
 
-/// A preconditioner together with the matrix from which it was made.
-struct Kept<T: Element> {
-    // Dropped first: it may borrow from the matrix.
-    made: Box<dyn AdjointOperator<T>>,
-    _matrix: Rc<CsrMatrix<T>>,
-}
-
-impl<T: Element> Kept<T> {
-    /// Makes a preconditioner; `None` where the settings say that there is none.
-    ///
-    /// # Collective
-    fn new(settings: &PreconditionerSettings, matrix: &Rc<CsrMatrix<T>>) -> dolmen::solvers::Result<Option<Kept<T>>> {
-        // SAFETY: the matrix is on the heap and stays there, unchanged, as long as `_matrix` shares it: whoever changes
-        // values does so through `Rc::make_mut`, in a copy. The fields drop in the order of their declaration.
-        let lent: &'static CsrMatrix<T> = unsafe { &*Rc::as_ptr(matrix) };
-        Ok(settings.make(lent)?.map(|made| Kept { made, _matrix: Rc::clone(matrix) }))
-    }
-}
-
-impl<T: Element> LinearOperator<T> for Kept<T> {
-    fn domain(&self) -> &Layout {
-        self.made.domain()
-    }
-
-    fn range(&self) -> &Layout {
-        self.made.range()
-    }
-
-    fn compute(&self, x: &Vector<T>, y: &mut Vector<T>) -> Result<()> {
-        self.made.compute(x, y)
-    }
-
-    fn compute_many(&self, x: &MultiVector<T>, y: &mut MultiVector<T>) -> Result<()> {
-        self.made.compute_many(x, y)
-    }
-
-    fn diagonal(&self) -> Option<Vector<T>> {
-        self.made.diagonal()
-    }
-
-    fn as_diagonal(&self) -> Option<&Vector<T>> {
-        self.made.as_diagonal()
-    }
-}
-
-impl<T: Element> AdjointOperator<T> for Kept<T> {
-    fn compute_adjoint(&self, x: &Vector<T>, y: &mut Vector<T>) -> Result<()> {
-        self.made.compute_adjoint(x, y)
-    }
-}
-
 /// Makes a preconditioner of a matrix from a text such as `schwarz(overlap=1, ilu(2))`; nothing for `none`.
 #[pyfunction]
 pub(crate) fn precondition(py: Python<'_>, matrix: &Matrix, settings: &str) -> PyResult<Option<Operator>> {
     let settings: PyResult<PreconditionerSettings> = local(py, settings.parse());
     let settings = each!(&matrix.any, a => agree(py, a.range().comm(), settings))?;
-    each!(&matrix.any, a => Ok(local(py, released(py, || Kept::new(&settings, a)))?.map(Operator::new)))
+    each!(&matrix.any, a => Ok(local(py, released(py, || settings.make_shared(a)))?.map(Operator::new)))
 }
 
 /// Makes multigrid of a matrix from a text such as `multigrid(block=3)`, perhaps with near-null-space vectors. Gives the

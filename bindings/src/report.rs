@@ -54,6 +54,8 @@ impl Report {
         fields.set_item("true_residual", report.true_residual)?;
         fields.set_item("relative_residual", report.relative_residual())?;
         fields.set_item("normal_residual", report.normal_residual)?;
+        fields.set_item("damp", report.damp)?;
+        fields.set_item("weighted", report.weighted)?;
         fields.set_item("applications", report.applications)?;
         fields.set_item("preconditionings", report.preconditionings)?;
         fields.set_item("time", report.time.as_secs_f64())?;

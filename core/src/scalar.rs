@@ -49,7 +49,9 @@ pub trait Scalar:
     /// The real type of the same precision.
     type Real: Real;
     /// The same kind of number in double precision: what sums over vectors are given in.
-    type Double: Scalar<Real = f64, Double = Self::Double>;
+    type Double: Scalar<Real = f64, Double = Self::Double, Single = Self::Single>;
+    /// The same kind of number in single precision.
+    type Single: Scalar<Real = f32, Double = Self::Double, Single = Self::Single>;
     /// The name used in files and messages: `f32`, `f64`, `c32`, `c64`.
     const NAME: &'static str;
     /// True if the type has an imaginary part.
@@ -111,6 +113,7 @@ macro_rules! real {
         impl Scalar for $t {
             type Real = $t;
             type Double = f64;
+            type Single = f32;
             const NAME: &'static str = $name;
             const COMPLEX: bool = false;
             const ZERO: $t = 0.0;
@@ -177,6 +180,7 @@ macro_rules! complex {
         impl Scalar for $t {
             type Real = $re;
             type Double = Complex64;
+            type Single = Complex32;
             const NAME: &'static str = $name;
             const COMPLEX: bool = true;
             const ZERO: $t = $t { re: 0.0, im: 0.0 };

@@ -260,7 +260,7 @@ impl<'a, T: Scalar> Automatic<'a, T> {
             setup,
             true_relative_residual: if system.size > 0.0 { residual / system.size } else { residual },
             unsolvable_rows: system.unsolvable_rows,
-            solved: converged && (residual <= system.target || is_tall),
+            solved: converged && (residual <= system.target || is_tall || plan.method.damp() != 0.0),
             outcome,
         })
     }

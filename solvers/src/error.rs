@@ -101,6 +101,16 @@ pub enum Error {
         /// The global row.
         row: u64,
     },
+    /// A weight of least squares that is negative or no real number.
+    #[error("{method}: the weight of row {row} is {weight}, expected a real number of zero or more")]
+    Weight {
+        /// The method.
+        method: &'static str,
+        /// The global row.
+        row: u64,
+        /// The weight.
+        weight: String,
+    },
     /// A level of a multigrid hierarchy that the method cannot use.
     #[error("{method}: level {level} of the hierarchy {fault}")]
     Level {
@@ -301,6 +311,7 @@ dolmen_core::shared_error!(Error {
     Snapshot { method, name },
     Unfit { method, row, defect },
     NotFinite { method, what, column, row },
+    Weight { method, row, weight },
     Level { method, level, fault },
     NotSquare { method, rows, columns },
     NoDiagonal { method },

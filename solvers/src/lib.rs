@@ -68,7 +68,8 @@ pub use norm::Norm;
 pub use null_space::NullSpace;
 pub use precond::{
     Additive, AdditiveSchwarz, BlockJacobi, ChebyshevPolynomial, Cholesky, ColumnScaling, Direct, Equilibrated, Ic,
-    Ilu, Ilut, Jacobi, Ldlt, LocalSolver, Lu, Multiplicative, Permuted, PointBlockJacobi, Schwarz, Sor, Sweep,
+    Ilu, Ilut, Jacobi, Ldlt, LocalSolver, Lu, Multiplicative, Permuted, PointBlockJacobi, Schwarz, SinglePrecision,
+    Sor, Sweep,
 };
 pub use report::SolveReport;
 pub use settings::Settings;

@@ -27,6 +27,7 @@ mod permuted;
 pub(crate) mod point_block_jacobi;
 mod scattered;
 mod schwarz;
+mod single_precision;
 pub(crate) mod sor;
 mod triangular;
 
@@ -46,4 +47,5 @@ pub use lu::{Cholesky, Ldlt, Lu};
 pub use permuted::Permuted;
 pub use point_block_jacobi::PointBlockJacobi;
 pub use schwarz::{AdditiveSchwarz, Schwarz};
+pub use single_precision::SinglePrecision;
 pub use sor::{Sor, Sweep};

@@ -31,6 +31,11 @@ pub struct SolveReport {
     /// In least squares, `|A^H (b - A x)|`, computed afresh at the end; with a preconditioner that of
     /// the preconditioned problem, `|M^H A^H (b - A x)|`.
     pub normal_residual: Option<f64>,
+    /// In least squares, the damping: `true_residual` is then `(|b - A x|^2 + damp^2 |x|^2)^(1/2)`, and `normal_residual`
+    /// `|A^H (b - A x) - damp^2 x|`. Zero otherwise.
+    pub damp: f64,
+    /// True if equations of least squares had weights: `b - A x` and `b` are then `W^(1/2) (b - A x)` and `W^(1/2) b`.
+    pub weighted: bool,
     /// Applications of the operator, and of its adjoint.
     pub applications: usize,
     /// Applications of the preconditioner, and of its adjoint.
@@ -45,7 +50,7 @@ impl SolveReport {
         self.reason == StopReason::Converged
     }
 
-    /// Returns `|b - A x| / |b|`, or `|b - A x|` where `b` is zero.
+    /// Returns `|b - A x| / |b|`, with the terms of least squares in both, or `|b - A x|` where `b` is zero.
     pub fn relative_residual(&self) -> f64 {
         if self.rhs_norm > 0.0 { self.true_residual / self.rhs_norm } else { self.true_residual }
     }
@@ -59,27 +64,54 @@ impl SolveReport {
     pub fn outcome(&self) -> String {
         let (method, iterations) = (self.method, self.iterations);
         let residual = self.relative_residual();
+        let (objective, legend) = (self.objective(), self.legend());
         let least_squares = self.normal_residual.is_some() && self.true_residual > self.target;
         let explanation = match (self.converged(), self.norm) {
             (true, _) if least_squares => {
                 let (gradient, operator) = self.normal_equations();
                 let distance = self.distance_to_half().map(|distance| format!("; {distance}")).unwrap_or_default();
                 &format!(
-                    "converged: |{gradient}| <= rtol |{operator}| |r|, so x minimizes |b - Ax| with {operator} \
-                     changed by at most rtol |{operator}|{distance}"
+                    "converged: |{gradient}| <= rtol |{operator}| |r|, so x minimizes {objective} with {operator} \
+                     changed by at most rtol |{operator}|{legend}{distance}"
                 )
             }
             (true, Norm::Preconditioned) => "converged: the true residual, preconditioned, meets the tolerance",
             (true, Norm::Natural) => "converged: the true residual meets the tolerance in the preconditioner's norm",
             _ => self.explain(),
         };
-        format!("{method}: {iterations} iterations; |b - Ax| / |b| = {residual:.2e}; {explanation}")
+        let size = if self.weighted { "|W^(1/2) b|" } else { "|b|" };
+        format!("{method}: {iterations} iterations; {objective} / {size} = {residual:.2e}; {explanation}")
     }
 
-    /// Returns the names of the expression that vanishes where `|b - A x|` is least, and of the operator; in least
-    /// squares preconditioned from the right.
+    /// Returns the expression that is minimized.
+    fn objective(&self) -> &'static str {
+        match (self.weighted, self.damp != 0.0) {
+            (false, false) => "|b - Ax|",
+            (true, false) => "|W^(1/2) (b - Ax)|",
+            (false, true) => "(|b - Ax|^2 + damp^2 |x|^2)^(1/2)",
+            (true, true) => "(|W^(1/2) (b - Ax)|^2 + damp^2 |x|^2)^(1/2)",
+        }
+    }
+
+    /// Returns the names of the expression that vanishes where the objective is least, and of the operator; in least
+    /// squares preconditioned from the right. With damping and weights `A` is `[W^(1/2) A; damp I]`.
     fn normal_equations(&self) -> (&'static str, &'static str) {
-        if self.preconditionings > 0 { ("M*A*r", "AM") } else { ("A*r", "A") }
+        match (self.preconditionings > 0, self.weighted || self.damp != 0.0) {
+            (false, false) => ("A*r", "A"),
+            (true, false) => ("M*A*r", "AM"),
+            (false, true) => ("B*r", "B"),
+            (true, true) => ("M*B*r", "BM"),
+        }
+    }
+
+    /// Says what `B` is, where [`SolveReport::normal_equations`] has it.
+    fn legend(&self) -> &'static str {
+        match (self.weighted, self.damp != 0.0) {
+            (false, false) => "",
+            (true, false) => ", B = W^(1/2) A",
+            (false, true) => ", B = [A; damp I]",
+            (true, true) => ", B = [W^(1/2) A; damp I]",
+        }
     }
 
     /// Bounds from below the distance to an `x'` that halves the residual of least squares: for any other `x'`,
@@ -88,7 +120,8 @@ impl SolveReport {
         let normal = self.normal_residual.filter(|normal| *normal > 0.0)?;
         let distance = self.true_residual / normal * self.true_residual / 2.0;
         let measure = if self.preconditionings > 0 { ", of the preconditioned problem" } else { "" };
-        Some(format!("an x that halves |b - Ax| is at least {distance:.0e} away{measure}"))
+        let objective = self.objective();
+        Some(format!("an x that halves {objective} is at least {distance:.0e} away{measure}"))
     }
 
     /// Returns the report, or an error if the solve did not converge.
@@ -137,6 +170,8 @@ mod tests {
             target: 2e-8,
             true_residual: 1e-9,
             normal_residual: None,
+            damp: 0.0,
+            weighted: false,
             applications: 14,
             preconditionings: 13,
             time: Duration::from_millis(1500),

@@ -57,6 +57,11 @@ class SolveReport:
     relative_residual: float
     #: ``|A.H (b - A x)|``, in least squares.
     normal_residual: float | None
+    #: In least squares, the damping: residuals are then ``(|b - A x|^2 + damp^2 |x|^2)^(1/2)``, and `normal_residual` is
+    #: ``|A.H (b - A x) - damp^2 x|``. Zero otherwise.
+    damp: float
+    #: True if equations had weights: ``b - A x`` and ``b`` are then ``W^(1/2) (b - A x)`` and ``W^(1/2) b``.
+    weighted: bool
     #: Products with the operator, and with the preconditioner.
     applications: int
     preconditionings: int
@@ -81,7 +86,7 @@ class SolveReport:
         return "\n".join([*lines[:-1], self.text]) if len(lines) > 1 else self.text
 
     def _repr_html_(self) -> str:
-        return _table(
+        return table(
             {
                 "method": self.method,
                 "outcome": self.outcome,
@@ -132,7 +137,7 @@ class EigenReport:
         return self.text
 
     def _repr_html_(self) -> str:
-        return _table(
+        return table(
             {
                 "method": self.why,
                 "outcome": self.outcome,
@@ -143,7 +148,7 @@ class EigenReport:
         )
 
 
-def _table(rows: dict[str, Any]) -> str:
+def table(rows: dict[str, Any]) -> str:
     """Return names and values as a table in HTML."""
     cells = "".join(f"<tr><th>{html.escape(name)}</th><td>{html.escape(str(value))}</td></tr>" for name, value in rows.items())
     return f"<table>{cells}</table>"

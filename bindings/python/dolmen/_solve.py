@@ -7,6 +7,7 @@ import os
 import re
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
+from dataclasses import replace
 from numbers import Real
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -19,7 +20,7 @@ from ._multi_vector import MultiVector
 from ._operator import LinearOperator, aslinearoperator
 from ._preconditioner import Preconditioner
 from ._report import Attempt, Snapshot, SolveReport, report_of
-from ._vector import Vector, random
+from ._vector import Vector, native_of, random
 
 if TYPE_CHECKING:
     from ._checkpoint import CheckpointStore
@@ -47,6 +48,7 @@ def solve(
     dtol: float = 1e5,
     norm: str = "true",
     null_space: str | Sequence[Vector] | None = None,
+    weights: Vector | None = None,
     fast: bool = False,
     monitor: Callable[[_dolmen.Progress], Any] | None = None,
     snapshots: Callable[[Snapshot], None] | None = None,
@@ -66,7 +68,8 @@ def solve(
     x0 : Vector or MultiVector, optional
         Initial guess, zero by default. It is not changed.
     method : str, optional
-        A name, with settings in parentheses: ``"cg"``, ``"gmres(restart=50)"``; `methods` lists them. If it is None, or the
+        A name, with settings in parentheses: ``"cg"``, ``"gmres(restart=50)"``, ``"lsqr(damp=0.1)"`` for
+        ``min |b - A x|^2 + damp^2 |x|^2``; `methods` lists them. If it is None, or the
         preconditioner ``"auto"``, that is chosen from the matrix. If the choice fails, others are tried; ``report.attempts``
         lists them.
     preconditioner : str or LinearOperator or callable
@@ -82,6 +85,8 @@ def solve(
         The norm of residuals in all of these.
     null_space : "constants" or sequence of Vector, optional
         The null space of a singular A, which is projected out.
+    weights : Vector, optional
+        Weights of the equations, real and not negative: minimizes ``|W^(1/2) (b - A x)|``, of which all norms are then.
     fast : bool
         Sum inner products in the order of the hardware: the last bits then depend on the number of ranks.
     monitor : callable, optional
@@ -118,6 +123,8 @@ def solve(
     """
     operator = A if isinstance(A, LinearOperator) else aslinearoperator(A, b.layout)
     operator, b = _promoted(operator, b)
+    if weights is not None:
+        operator, b = _weighted(operator, b, weights)
     if not isinstance(resume, (bool, np.bool_, Snapshot)):
         raise TypeError(f"resume={resume!r}: expected True, False or a Snapshot")
     if snapshot_every and snapshots is None:
@@ -139,7 +146,7 @@ def solve(
         "snapshot_every": snapshot_every if snapshots is not None else 0,
         "resume": resume._native if isinstance(resume, Snapshot) else None,
         "checkpoint": _checkpoint(checkpoint, every, not isinstance(resume, Snapshot) and bool(resume)),
-        "projection": _projection(operator, null_space),
+        "projection": projection_of(operator, null_space),
         "preconditioner": None,
     }
     if options["checkpoint"] is not None:
@@ -147,7 +154,8 @@ def solve(
         options["checkpoint"]["config"] = _config(operator, b, {**of_call, "rtol": rtol, "atol": atol, "norm": norm}, config)
     python = monitor is not None or snapshots is not None or is_python(operator) or is_python(preconditioner)
     with delayed(monitor) if python and operator.comm.size > 1 else nullcontext(monitor) as options["monitor"]:
-        return _dispatch(operator, b, x, method, preconditioner, max_iterations, options)
+        x, report = _dispatch(operator, b, x, method, preconditioner, max_iterations, options)
+    return (x, report) if weights is None else (x, replace(report, weighted=True))
 
 
 def is_python(operator: Any) -> bool:
@@ -211,6 +219,25 @@ def _promoted(operator: LinearOperator, b: Any) -> tuple[LinearOperator, Any]:
     return operator, b
 
 
+def _weighted(operator: LinearOperator, b: Any, weights: Vector) -> tuple[LinearOperator, Any]:
+    """Return operator and right-hand side times the square roots of the weights. Collective."""
+    with operator.comm.agreeing():
+        if not isinstance(b, Vector):
+            raise TypeError("weights go with one right-hand side, not several; solve for them one by one")
+        local = native_of(weights, "weights").local
+        bad = np.flatnonzero(~((np.real(local) >= 0) & np.isfinite(local) & (np.imag(local) == 0)))
+        if len(bad):
+            raise ValueError(f"the weight of row {weights.layout.rows()[bad[0]]} is {local[bad[0]]}, expected a real number of 0 or more")
+    roots = Vector(weights.layout, b.dtype)
+    roots.local[:] = np.sqrt(np.real(local))
+    if isinstance(operator, CsrMatrix):
+        operator = operator.copy()
+        operator.scale_rows(roots)
+    else:
+        operator = LinearOperator.diagonal_of(roots) @ operator
+    return operator, b * roots
+
+
 def _guess(operator: LinearOperator, b: Any, x0: Any) -> Any:
     if x0 is None:
         if isinstance(b, MultiVector):
@@ -235,7 +262,8 @@ def preconditioner_of(operator: LinearOperator, given: Any) -> LinearOperator | 
     return aslinearoperator(given, operator.domain)
 
 
-def _projection(operator: LinearOperator, null_space: Any) -> Any:
+def projection_of(operator: LinearOperator, null_space: Any) -> Any:
+    """Return the native projection onto the complement of a null space, if one is given. Collective."""
     if null_space is None:
         return None
     if isinstance(null_space, str):

@@ -126,6 +126,8 @@ fn restore<T: Scalar>(plan: &Plan, name: &str, snapshot: &Snapshot<T>, unsolvabl
                 target,
                 true_residual,
                 normal_residual: (!normal.is_nan()).then_some(normal),
+                damp: 0.0,
+                weighted: false,
                 applications: count("applications")?,
                 preconditionings: count("preconditionings")?,
                 time: duration(seconds),

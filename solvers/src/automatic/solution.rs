@@ -27,7 +27,7 @@ pub struct Attempt {
     /// Rows in which `A` is zero and `b` is not: no `x` solves these.
     pub unsolvable_rows: u64,
     /// True if the solution is as good as requested: the report says converged, and the true residual
-    /// meets the tolerance. With more rows than columns no `x` need do that, and the report is enough: then
+    /// meets the tolerance. With more rows than columns, or damping, no `x` need do that, and the report is enough: then
     /// `|A^H r| <= rtol |A| |r|`, of the columns scaled to one length where they were.
     pub solved: bool,
 }

@@ -14,7 +14,7 @@ use crate::krylov::flexible_cg::FlexibleCg;
 use crate::krylov::gcr::Gcr;
 use crate::krylov::gmres::{self, Gmres, Side};
 use crate::krylov::idr::{self, Idr};
-use crate::krylov::least_squares::LeastSquaresSolver;
+use crate::krylov::least_squares::{self, LeastSquaresSolver};
 use crate::krylov::lsmr::Lsmr;
 use crate::krylov::lsqr::Lsqr;
 use crate::krylov::minres::Minres;
@@ -61,6 +61,13 @@ pub enum MethodSettings {
         /// Steps of Lanczos' process for the estimate.
         estimate_steps: usize,
     },
+    /// [`Lsqr`], [`Lsmr`] or [`Cgls`].
+    LeastSquares {
+        /// The method.
+        method: Method,
+        /// The weight of `|x|` beside `|b - A x|`.
+        damp: f64,
+    },
     /// [`Richardson`].
     Richardson {
         /// The factor of each correction.
@@ -101,6 +108,7 @@ impl From<Method> for MethodSettings {
             Method::Idr => MethodSettings::Idr { shadow_dimension: idr::SHADOW_DIMENSION },
             Method::Chebyshev => MethodSettings::Chebyshev { bounds: None, estimate_steps: chebyshev::ESTIMATE_STEPS },
             Method::Richardson => MethodSettings::Richardson { damping: richardson::DAMPING },
+            method if method.is_least_squares() => MethodSettings::LeastSquares { method, damp: 0.0 },
             plain => MethodSettings::Plain(plain),
         }
     }
@@ -110,7 +118,7 @@ impl MethodSettings {
     /// Returns the method.
     pub const fn method(&self) -> Method {
         match self {
-            MethodSettings::Plain(method) => *method,
+            MethodSettings::Plain(method) | MethodSettings::LeastSquares { method, .. } => *method,
             MethodSettings::Gmres { .. } => Method::Gmres,
             MethodSettings::Fgmres { .. } => Method::Fgmres,
             MethodSettings::Gcr { .. } => Method::Gcr,
@@ -142,6 +150,7 @@ impl MethodSettings {
                 Box::new(bounds.into_iter().fold(solver, |solver, [lower, upper]| solver.bounds(lower, upper)))
             }
             MethodSettings::Richardson { damping } => Box::new(Richardson::from(settings).damping(damping)),
+            MethodSettings::LeastSquares { method, .. } => return Err(Error::OtherProblem { method }),
             MethodSettings::Plain(method) => match method {
                 Method::Cg => Box::new(Cg::from(settings)),
                 Method::PipelinedCg => Box::new(PipelinedCg::from(settings)),
@@ -149,7 +158,6 @@ impl MethodSettings {
                 Method::Minres => Box::new(Minres::from(settings)),
                 Method::Symmlq => Box::new(Symmlq::from(settings)),
                 Method::BiCgStab => Box::new(BiCgStab::from(settings)),
-                Method::Lsqr | Method::Lsmr | Method::Cgls => return Err(Error::OtherProblem { method }),
                 with_settings => return MethodSettings::from(with_settings).solver(settings),
             },
         })
@@ -164,13 +172,21 @@ impl MethodSettings {
         settings: Settings<'a, T>,
         preconditioner: Option<&'a dyn AdjointOperator<T>>,
     ) -> Result<Box<dyn LeastSquaresSolver<T> + 'a>> {
-        let m = preconditioner;
+        let (m, damp) = (preconditioner, self.damp());
         Ok(match self.method() {
-            Method::Lsqr => boxed(m, Lsqr::from(settings), Lsqr::preconditioner),
-            Method::Lsmr => boxed(m, Lsmr::from(settings), Lsmr::preconditioner),
-            Method::Cgls => boxed(m, Cgls::from(settings), Cgls::preconditioner),
+            Method::Lsqr => boxed(m, Lsqr::from(settings).damp(damp), Lsqr::preconditioner),
+            Method::Lsmr => boxed(m, Lsmr::from(settings).damp(damp), Lsmr::preconditioner),
+            Method::Cgls => boxed(m, Cgls::from(settings).damp(damp), Cgls::preconditioner),
             method => return Err(Error::OtherProblem { method }),
         })
+    }
+
+    /// Returns the weight of `|x|` beside `|b - A x|`, of a method of least squares.
+    pub const fn damp(&self) -> f64 {
+        match self {
+            MethodSettings::LeastSquares { damp, .. } => *damp,
+            _ => 0.0,
+        }
     }
 }
 
@@ -205,6 +221,7 @@ impl Named for MethodSettings {
                 fields.interval(["lower", "upper"], bounds);
                 fields.count("estimate_steps", estimate_steps);
             }
+            MethodSettings::LeastSquares { damp, .. } => fields.real("damp", damp),
             MethodSettings::Richardson { damping } => fields.real("damping", damping),
         }
     }
@@ -221,6 +238,7 @@ impl Named for MethodSettings {
                 chebyshev::require_estimate_steps(title, *estimate_steps)?;
                 bounds.map_or(Ok(()), |bounds| chebyshev::require_bounds(title, bounds))
             }
+            MethodSettings::LeastSquares { damp, .. } => least_squares::require_damp(title, *damp),
             MethodSettings::Richardson { damping } => richardson::require_damping(title, *damping),
         }
     }

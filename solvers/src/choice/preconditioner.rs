@@ -31,6 +31,8 @@ names! {
     Multigrid = "multigrid",
     /// A complete factorization on one rank: [`Direct`](crate::Direct).
     Direct = "direct",
+    /// Another one in single precision: [`SinglePrecision`](crate::SinglePrecision).
+    Single = "single",
     /// The sum of several: [`Additive`](crate::Additive).
     Additive = "additive",
     /// Several, one after the other: [`Multiplicative`](crate::Multiplicative).

@@ -1,15 +1,18 @@
 //! A preconditioner with its settings, as a value and as a text.
 
+use std::borrow::Borrow;
+use std::rc::Rc;
+
 use dolmen_core::{AdjointOperator, CsrMatrix, Identity, LinearOperator, Scalar};
 
 use crate::choice::fields::{self, Fields, Key, Named, text};
 use crate::choice::local::{Factorization, LocalKind, LocalSettings};
 use crate::choice::preconditioner::PreconditionerKind;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::multigrid::{Cycle, Multigrid, MultigridSettings};
 use crate::precond::{
     Additive, AdditiveSchwarz, BlockJacobi, ChebyshevPolynomial, ColumnScaling, Direct, Jacobi, Multiplicative,
-    PointBlockJacobi, Schwarz, chebyshev, composite, point_block_jacobi,
+    PointBlockJacobi, Schwarz, SinglePrecision, chebyshev, composite, point_block_jacobi,
 };
 
 /// A preconditioner with its settings.
@@ -56,6 +59,8 @@ pub enum PreconditionerSettings {
         /// The factorization on rank 0.
         factorization: Factorization,
     },
+    /// [`SinglePrecision`].
+    Single(Box<PreconditionerSettings>),
     /// [`Additive`].
     Additive(Vec<PreconditionerSettings>),
     /// [`Multiplicative`].
@@ -84,12 +89,16 @@ impl From<PreconditionerKind> for PreconditionerSettings {
             PreconditionerKind::Chebyshev => PreconditionerSettings::Chebyshev { degree: 4, interval: None },
             PreconditionerKind::Multigrid => PreconditionerSettings::Multigrid(MultigridSettings::default()),
             PreconditionerKind::Direct => PreconditionerSettings::Direct { factorization: Factorization::Lu },
+            PreconditionerKind::Single => PreconditionerSettings::Single(Box::new(PreconditionerSettings::None)),
             PreconditionerKind::Additive => PreconditionerSettings::Additive(Vec::new()),
             PreconditionerKind::Multiplicative => PreconditionerSettings::Multiplicative(Vec::new()),
             PreconditionerKind::ColumnScaling => PreconditionerSettings::ColumnScaling,
         }
     }
 }
+
+/// The value that `single` takes, in words.
+const INNER: &str = "a preconditioner, with its settings";
 
 /// A preconditioner, its adjoint included.
 type Made<'a, T> = Box<dyn AdjointOperator<T> + 'a>;
@@ -113,6 +122,7 @@ impl PreconditionerSettings {
             PreconditionerSettings::Chebyshev { .. } => PreconditionerKind::Chebyshev,
             PreconditionerSettings::Multigrid(_) => PreconditionerKind::Multigrid,
             PreconditionerSettings::Direct { .. } => PreconditionerKind::Direct,
+            PreconditionerSettings::Single(_) => PreconditionerKind::Single,
             PreconditionerSettings::Additive(_) => PreconditionerKind::Additive,
             PreconditionerSettings::Multiplicative(_) => PreconditionerKind::Multiplicative,
             PreconditionerSettings::ColumnScaling => PreconditionerKind::ColumnScaling,
@@ -128,6 +138,7 @@ impl PreconditionerSettings {
     pub fn is_same_on_any_ranks(&self) -> bool {
         match self {
             PreconditionerSettings::BlockJacobi { .. } | PreconditionerSettings::Schwarz { .. } => false,
+            PreconditionerSettings::Single(inner) => inner.is_same_on_any_ranks(),
             PreconditionerSettings::Additive(parts) | PreconditionerSettings::Multiplicative(parts) => {
                 parts.iter().all(PreconditionerSettings::is_same_on_any_ranks)
             }
@@ -135,12 +146,14 @@ impl PreconditionerSettings {
         }
     }
 
-    /// Returns whether it is Hermitian where the matrix is, by its construction.
+    /// Returns whether it is Hermitian where the matrix is, by its construction. What is rounded to single precision is
+    /// not, to double precision.
     pub fn is_hermitian(&self) -> bool {
         match self {
             PreconditionerSettings::BlockJacobi { local } => local.is_hermitian(),
             PreconditionerSettings::Direct { factorization } => *factorization != Factorization::Lu,
             PreconditionerSettings::Schwarz { form, local, .. } => *form == Schwarz::Symmetric && local.is_hermitian(),
+            PreconditionerSettings::Single(_) => false,
             PreconditionerSettings::Additive(parts) => parts.iter().all(PreconditionerSettings::is_hermitian),
             PreconditionerSettings::Multiplicative(parts) => {
                 parts.iter().eq(parts.iter().rev()) && parts.iter().all(PreconditionerSettings::is_hermitian)
@@ -172,6 +185,9 @@ impl PreconditionerSettings {
             PreconditionerSettings::Direct { factorization } => {
                 format!("{} factorization of the whole matrix on one rank", factorization.title())
             }
+            PreconditionerSettings::Single(inner) => {
+                format!("{} in single precision", inner.title().unwrap_or_else(|| inner.to_string()))
+            }
             _ => return None,
         })
     }
@@ -185,6 +201,26 @@ impl PreconditionerSettings {
     /// As the constructor of the preconditioner: a setting out of range, a row that it cannot deal with; the same on
     /// all ranks.
     pub fn make<'a, T: Scalar>(&self, a: &'a CsrMatrix<T>) -> Result<Option<Made<'a, T>>> {
+        self.make_of(a)
+    }
+
+    /// Works like [`PreconditionerSettings::make`], and shares the matrix where the preconditioner keeps it.
+    ///
+    /// # Collective
+    /// All ranks have the same settings.
+    ///
+    /// # Errors
+    /// As [`PreconditionerSettings::make`].
+    pub fn make_shared<T: Scalar>(&self, a: &Rc<CsrMatrix<T>>) -> Result<Option<Made<'static, T>>> {
+        self.make_of(Rc::clone(a))
+    }
+
+    fn make_of<'a, T, A>(&self, shared: A) -> Result<Option<Made<'a, T>>>
+    where
+        T: Scalar,
+        A: AdjointOperator<T> + Borrow<CsrMatrix<T>> + Clone + 'a,
+    {
+        let a: &CsrMatrix<T> = shared.borrow();
         Ok(Some(match self {
             PreconditionerSettings::None => return Ok(None),
             PreconditionerSettings::Jacobi => Box::new(Jacobi::new(a)?),
@@ -194,26 +230,36 @@ impl PreconditionerSettings {
                 Box::new(AdditiveSchwarz::new(a, *overlap, *form, |block| local.make(block))?)
             }
             PreconditionerSettings::Chebyshev { degree, interval: None } => {
-                Box::new(ChebyshevPolynomial::new(a, *degree)?)
+                Box::new(ChebyshevPolynomial::new(shared, *degree)?)
             }
             PreconditionerSettings::Chebyshev { degree, interval: Some(interval) } => {
-                Box::new(ChebyshevPolynomial::on_interval(a, *degree, *interval)?)
+                Box::new(ChebyshevPolynomial::on_interval(shared, *degree, *interval)?)
             }
             PreconditionerSettings::Multigrid(settings) => Box::new(Multigrid::with_settings(a, settings.clone())?),
             PreconditionerSettings::Direct { factorization } => {
                 Box::new(Direct::factor_with(a, |whole| factorization.make(whole))?)
             }
-            PreconditionerSettings::Additive(parts) => Box::new(Additive::new(made(parts, a)?)?),
-            PreconditionerSettings::Multiplicative(parts) => Box::new(Multiplicative::new(a, made(parts, a)?)?),
+            PreconditionerSettings::Single(inner) => Box::new(SinglePrecision::new(a, |single| {
+                Ok(inner.make_of(Rc::clone(&single))?.unwrap_or_else(|| Box::new(Identity::new(single.domain()))))
+            })?),
+            PreconditionerSettings::Additive(parts) => Box::new(Additive::new(made(parts, &shared)?)?),
+            PreconditionerSettings::Multiplicative(parts) => {
+                let parts = made(parts, &shared)?;
+                Box::new(Multiplicative::new(shared, parts)?)
+            }
             PreconditionerSettings::ColumnScaling => Box::new(ColumnScaling::new(a)?),
         }))
     }
 }
 
 /// Makes the parts of a preconditioner.
-fn made<'a, T: Scalar>(parts: &[PreconditionerSettings], a: &'a CsrMatrix<T>) -> Result<Vec<Made<'a, T>>> {
+fn made<'a, T, A>(parts: &[PreconditionerSettings], a: &A) -> Result<Vec<Made<'a, T>>>
+where
+    T: Scalar,
+    A: AdjointOperator<T> + Borrow<CsrMatrix<T>> + Clone + 'a,
+{
     let identity = || -> Made<'a, T> { Box::new(Identity::new(a.domain())) };
-    parts.iter().map(|part| Ok(part.make(a)?.unwrap_or_else(identity))).collect()
+    parts.iter().map(|part| Ok(part.make_of(a.clone())?.unwrap_or_else(identity))).collect()
 }
 
 impl Named for PreconditionerSettings {
@@ -254,6 +300,9 @@ impl Named for PreconditionerSettings {
             PreconditionerSettings::Direct { factorization } => {
                 fields.word("factorization", factorization, &Factorization::WORDS);
             }
+            PreconditionerSettings::Single(inner) => {
+                fields.nested("preconditioner", INNER.to_owned(), &mut **inner);
+            }
             PreconditionerSettings::Additive(parts) | PreconditionerSettings::Multiplicative(parts) => {
                 fields.parts("preconditioners, with their settings", parts);
             }
@@ -272,6 +321,15 @@ impl Named for PreconditionerSettings {
                 interval.map_or(Ok(()), chebyshev::require_interval)
             }
             PreconditionerSettings::Multigrid(settings) => settings.check(),
+            PreconditionerSettings::Single(inner) => match **inner {
+                PreconditionerSettings::None => Err(Error::BadValue {
+                    name: self.kind().name(),
+                    key: "preconditioner".to_owned(),
+                    value: inner.to_string(),
+                    expected: INNER.to_owned(),
+                }),
+                _ => inner.check(),
+            },
             PreconditionerSettings::Additive(parts) => composite::first_of(composite::ADDITIVE, parts).map(|_| ()),
             PreconditionerSettings::Multiplicative(parts) => {
                 composite::first_of(composite::MULTIPLICATIVE, parts).map(|_| ())

@@ -36,6 +36,8 @@ impl Column {
             target: (settings.rtol * rhs_norm).max(atol),
             true_residual: f64::INFINITY,
             normal_residual: None,
+            damp: 0.0,
+            weighted: false,
             applications: 0,
             preconditionings: 0,
             time: std::time::Duration::ZERO,

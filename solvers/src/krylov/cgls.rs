@@ -10,7 +10,7 @@
 use dolmen_core::{AdjointOperator, Scalar, Vector};
 
 use crate::error::Result;
-use crate::krylov::least_squares::least_squares_solver;
+use crate::krylov::least_squares::{Terms, least_squares_solver};
 use crate::krylov::method::{Estimate, Iteration, Step};
 use crate::krylov::problem::Problem;
 use crate::krylov::snapshot_state::Archive;
@@ -20,6 +20,7 @@ use crate::settings::Settings;
 pub struct Cgls<'a, T> {
     settings: Settings<'a, T>,
     preconditioner: Option<&'a dyn AdjointOperator<T>>,
+    terms: Terms<'a, T>,
 }
 
 least_squares_solver!(Cgls, "CGLS");

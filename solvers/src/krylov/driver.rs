@@ -84,6 +84,8 @@ impl<'s, 'a, T: Scalar, I: Iteration<T>> Drive<'s, 'a, T, I> {
             target: (settings.rtol * size).max(atol),
             true_residual: f64::INFINITY,
             normal_residual: None,
+            damp: 0.0,
+            weighted: false,
             applications: 0,
             preconditionings: 0,
             time: std::time::Duration::ZERO,

@@ -11,7 +11,7 @@
 use dolmen_core::{AdjointOperator, Scalar, Vector};
 
 use crate::error::Result;
-use crate::krylov::least_squares::{GolubKahan, least_squares_solver};
+use crate::krylov::least_squares::{GolubKahan, Terms, least_squares_solver};
 use crate::krylov::method::{Estimate, Iteration, Step};
 use crate::krylov::problem::Problem;
 use crate::krylov::snapshot_state::Archive;
@@ -21,6 +21,7 @@ use crate::settings::Settings;
 pub struct Lsmr<'a, T> {
     settings: Settings<'a, T>,
     preconditioner: Option<&'a dyn AdjointOperator<T>>,
+    terms: Terms<'a, T>,
 }
 
 least_squares_solver!(Lsmr, "LSMR");

@@ -12,7 +12,7 @@
 use dolmen_core::{AdjointOperator, Scalar, Vector};
 
 use crate::error::Result;
-use crate::krylov::least_squares::{GolubKahan, least_squares_solver};
+use crate::krylov::least_squares::{GolubKahan, Terms, least_squares_solver};
 use crate::krylov::method::{Estimate, Iteration, Step};
 use crate::krylov::problem::Problem;
 use crate::krylov::snapshot_state::Archive;
@@ -22,6 +22,7 @@ use crate::settings::Settings;
 pub struct Lsqr<'a, T> {
     settings: Settings<'a, T>,
     preconditioner: Option<&'a dyn AdjointOperator<T>>,
+    terms: Terms<'a, T>,
 }
 
 least_squares_solver!(Lsqr, "LSQR");

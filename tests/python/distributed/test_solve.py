@@ -191,3 +191,57 @@ def test_any_units(power):
     y, second = dm.solve(A, b * 2.0**power, method="cg", preconditioner="none", rtol=1e-10)
     np.testing.assert_array_equal(y.gather(), x.gather() * 2.0**power)
     assert first.iterations == second.iterations
+
+
+@pytest.mark.parametrize("method", LEAST_SQUARES)
+@pytest.mark.parametrize("shape", [(30, 8), (9, 14), (12, 12)])
+def test_damped_and_weighted_least_squares_against_numpy(method, shape):
+    rows, columns = shape
+    dense = sparse(rows, columns, density=0.7)
+    A, b = matrix_of(dense), spread(numbers(rows))
+    x, report = dm.solve(A, b, method=f"{method}(damp=0.5)", preconditioner="none", rtol=1e-12)
+    stacked = np.vstack([dense, 0.5 * np.eye(columns)])
+    exact = np.linalg.lstsq(stacked, np.append(b.gather(), np.zeros(columns)), rcond=None)[0]
+    np.testing.assert_allclose(x.gather(), exact, rtol=1e-7, atol=1e-9)
+    size = np.hypot(np.linalg.norm(b.gather() - dense @ exact), 0.5 * np.linalg.norm(exact))
+    assert report.damp == 0.5 and report.true_residual == pytest.approx(size, rel=1e-9)
+    assert report.converged and "damp^2 |x|^2" in report.outcome
+    # The choice of the preconditioner does not take a damped solution for none.
+    y, report = dm.solve(A, b, method=f"{method}(damp=0.5)", rtol=1e-12)
+    assert report.converged and len(report.attempts) == 1
+    np.testing.assert_allclose(y.gather(), exact, rtol=1e-6, atol=1e-8)
+    if rows > columns:
+        weights = np.arange(rows) % 4 + 0.5
+        roots = np.sqrt(weights)[:, None]
+        exact = np.linalg.lstsq(roots * dense, roots[:, 0] * b.gather(), rcond=None)[0]
+        functions = dm.LinearOperator(A.domain, lambda x: A @ x, lambda x: A.H @ x, A.range)
+        for operator, named in ((A, None), (A, method), (functions, method)):
+            x, report = dm.solve(operator, b, method=named, weights=spread(weights), rtol=1e-12)
+            np.testing.assert_allclose(x.gather(), exact, rtol=1e-6)
+            assert report.weighted and report.converged
+
+
+def test_bad_weights_are_the_same_error_everywhere():
+    A, b = matrix_of(sparse(9, 5, density=0.7)), dm.ones(9)
+    bad = dm.ones(9)
+    if 8 in bad.layout.range:
+        bad.local[8 - bad.layout.range.start] = -1.0
+    with pytest.raises(ValueError, match="weight of row 8 is -1"):
+        dm.solve(A, b, weights=bad)
+    with pytest.raises(dm.LayoutError):
+        dm.solve(A, b, weights=dm.ones(5))
+    with pytest.raises(TypeError, match="weights is a"):
+        dm.solve(A, b, weights=[1.0] * 9)
+    with pytest.raises(dm.SettingError, match="damp"):
+        dm.solve(A, b, method="lsqr(damp=-1)")
+
+
+def test_preconditioners_in_single_precision():
+    A, b = laplace(400, shift=1e-3), dm.random(400, 1)
+    for text in ("single(multigrid)", "single(ilu(1))"):
+        x, report = dm.solve(A, b, method="fgmres", preconditioner=text, rtol=1e-12)
+        assert report.converged, report
+        np.testing.assert_allclose(x.gather(), np.linalg.solve(dense_laplace(400, 1e-3), b.gather()), rtol=1e-6)
+    assert dm.Preconditioner(A, "single(multigrid)").settings == "single(multigrid)"
+    with pytest.raises(dm.SettingError, match="single"):
+        dm.Preconditioner(A, "single")

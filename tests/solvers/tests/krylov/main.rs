@@ -6,6 +6,7 @@ mod bits;
 mod block;
 mod causes;
 mod cg;
+mod damped;
 mod endings;
 mod honesty;
 mod meeting;
@@ -49,6 +50,15 @@ fn main() -> ExitCode {
         case("honest_least_squares", &[1, 2], honesty::least_squares_methods).deadline(Duration::from_secs(300)),
         case("square_methods_against_a_dense_solve", &[1, 2, 3], table::square_methods),
         case("least_squares_against_a_dense_solve", &[1, 2, 3], table::least_squares_methods),
+        case("damped_and_weighted_f32", SOME, damped::agrees::<f32>),
+        case("damped_and_weighted_f64", SOME, damped::agrees::<f64>),
+        case("damped_and_weighted_c32", SOME, damped::agrees::<Complex32>),
+        case("damped_and_weighted_c64", SOME, damped::agrees::<Complex64>),
+        case("reports_of_damped_solves", &[1, 3], damped::reports),
+        case("damped_solves_resume", &[1, 2, 3], damped::resumes),
+        case("mistakes_in_damping", &[1, 2, 3], damped::mistakes),
+        same_bits("damped_f64", MANY, damped::checksums::<f64>),
+        same_bits("damped_c64", MANY, damped::checksums::<Complex64>),
         case("methods_with_preconditioners_f32", &[1, 2, 3], preconditioned::table::<f32>),
         case("methods_with_preconditioners_f64", &[1, 2, 3], preconditioned::table::<f64>),
         case("methods_with_preconditioners_c32", &[1, 2, 3], preconditioned::table::<Complex32>),

@@ -9,6 +9,7 @@ mod multigrid;
 mod references;
 mod refusals;
 mod scaled;
+mod single;
 
 use std::process::ExitCode;
 use std::time::Duration;
@@ -45,6 +46,13 @@ fn main() -> ExitCode {
         case("f64_distributed_scales", &[1, 2, 3, 4], scaled::distributed_scales::<f64>),
         case("c32_distributed_scales", &[1, 2, 3, 4], scaled::distributed_scales::<Complex32>),
         case("c64_distributed_scales", &[1, 3], scaled::distributed_scales::<Complex64>),
+        case("f64_in_single_precision_solves", &[1, 2, 3, 4], single::solves::<f64>),
+        case("c64_in_single_precision_solves", &[1, 3], single::solves::<Complex64>),
+        case("f64_in_single_precision_agrees", RANKS, single::agrees::<f64>),
+        case("c64_in_single_precision_agrees", &[1, 3], single::agrees::<Complex64>),
+        case("f32_in_single_precision_agrees", &[1, 3], single::agrees::<f32>),
+        case("single_by_its_text", &[1, 2, 3], single::settings),
+        same_bits("f64_in_single_precision", RANKS, single::bits::<f64>),
         case("reordered_blocks", RANKS, local::reordered_blocks),
         case("shifts_of_blocks", RANKS, distributed::shifts_of_blocks),
         case("rows_are_named", RANKS, refusals::rows_are_named),
