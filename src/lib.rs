@@ -79,6 +79,8 @@ mod guide {
     struct Eigenvalues;
     #[doc = include_str!("../docs/multigrid.md")]
     struct Multigrid;
+    #[doc = include_str!("../docs/nonlinear.md")]
+    struct Nonlinear;
     #[doc = include_str!("../docs/tutorial.md")]
     struct Tutorial;
     #[doc = include_str!("../docs/write-your-own.md")]

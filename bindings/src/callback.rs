@@ -12,7 +12,7 @@ use crate::typed::Element;
 use crate::vector::Vector;
 
 /// A function `f(x, y)` that fills `y`, with its vectors.
-struct Function {
+pub(crate) struct Function {
     call: Py<PyAny>,
     x: Py<Vector>,
     y: Py<Vector>,
@@ -28,13 +28,15 @@ pub(crate) struct PythonOperator<T> {
 }
 
 impl Function {
-    fn new<T: Element>(py: Python<'_>, call: Py<PyAny>, from: &Layout, to: &Layout) -> PyResult<Function> {
+    pub(crate) fn new<T: Element>(py: Python<'_>, call: Py<PyAny>, from: &Layout, to: &Layout) -> PyResult<Function> {
         let zeros = |layout| Py::new(py, Vector::from(CoreVector::<T>::zeros(layout)));
         Ok(Function { call, x: zeros(from)?, y: zeros(to)? })
     }
 
+    /// Computes `y`; all ranks return the same outcome.
+    ///
     /// # Collective
-    fn apply<T: Element>(&self, x: &CoreVector<T>, y: &mut CoreVector<T>) -> Result<()> {
+    pub(crate) fn apply<T: Element>(&self, x: &CoreVector<T>, y: &mut CoreVector<T>) -> Result<()> {
         let called = Python::attach(|py| -> PyResult<()> {
             T::expect_mut(&mut self.x.try_borrow_mut(py)?.any, "x")?.owned_mut().copy_from_slice(x.owned());
             self.call.call1(py, (&self.x, &self.y))?;

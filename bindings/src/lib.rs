@@ -26,6 +26,7 @@ mod map_making;
 mod matrix;
 mod monitor;
 mod multi_vector;
+mod nonlinear;
 mod operator;
 mod owner;
 mod preconditioner;
@@ -65,6 +66,8 @@ mod _dolmen {
     use super::matrix::{Matrix, RefillPlan};
     #[pymodule_export]
     use super::multi_vector::MultiVector;
+    #[pymodule_export]
+    use super::nonlinear::{NonlinearReport, anderson, newton, nonlinear_cg};
     #[pymodule_export]
     use super::operator::Operator;
     #[pymodule_export]

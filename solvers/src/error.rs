@@ -111,6 +111,14 @@ pub enum Error {
         /// The weight.
         weight: String,
     },
+    /// A matrix of the Jacobian is needed, and there is none.
+    #[error(
+        "{method}: a matrix of the Jacobian is needed, and it is an operator or by differences; give Jacobian::matrix or Jacobian::colored (for preconditioners by preconditioned_by), or use a line search without preconditioner"
+    )]
+    NoMatrix {
+        /// The method.
+        method: &'static str,
+    },
     /// A level of a multigrid hierarchy that the method cannot use.
     #[error("{method}: level {level} of the hierarchy {fault}")]
     Level {
@@ -312,6 +320,7 @@ dolmen_core::shared_error!(Error {
     Unfit { method, row, defect },
     NotFinite { method, what, column, row },
     Weight { method, row, weight },
+    NoMatrix { method },
     Level { method, level, fault },
     NotSquare { method, rows, columns },
     NoDiagonal { method },

@@ -25,6 +25,7 @@ mod instances;
 mod krylov;
 mod monitor;
 mod multigrid;
+mod nonlinear;
 mod norm;
 mod null_space;
 mod precond;
@@ -64,6 +65,9 @@ pub use krylov::spectrum::estimate_spectrum;
 pub use krylov::symmlq::Symmlq;
 pub use monitor::{Monitor, Progress, Request};
 pub use multigrid::{Cycle, Multigrid, MultigridSettings, rigid_body_modes};
+pub use nonlinear::{
+    Anderson, ColoredDifferences, Forcing, Jacobian, LineSearch, Newton, NonlinearCg, NonlinearReason, NonlinearReport,
+};
 pub use norm::Norm;
 pub use null_space::NullSpace;
 pub use precond::{

@@ -49,6 +49,7 @@ _HOME = {
     "LinearOperator": "_operator",
     "MultiVector": "_multi_vector",
     "Multigrid": "_multigrid",
+    "NonlinearReport": "_nonlinear",
     "NotConvergedError": "_errors",
     "Preconditioner": "_preconditioner",
     "Profile": "_profile",
@@ -65,6 +66,7 @@ _HOME = {
     "ThreadError": "_errors",
     "TooLargeError": "_errors",
     "Vector": "_vector",
+    "anderson": "_nonlinear",
     "array": "_vector",
     "aslinearoperator": "_operator",
     "describe": "_files",
@@ -73,6 +75,8 @@ _HOME = {
     "environment": "_session",
     "full": "_vector",
     "methods": "_preconditioner",
+    "newton": "_nonlinear",
+    "nonlinear_cg": "_nonlinear",
     "norm": "_vector",
     "ones": "_vector",
     "preconditioners": "_preconditioner",
@@ -153,6 +157,12 @@ if TYPE_CHECKING:
     from ._multigrid import (
         Multigrid as Multigrid,
         rigid_body_modes as rigid_body_modes,
+    )
+    from ._nonlinear import (
+        NonlinearReport as NonlinearReport,
+        anderson as anderson,
+        newton as newton,
+        nonlinear_cg as nonlinear_cg,
     )
     from ._operator import (
         LinearOperator as LinearOperator,

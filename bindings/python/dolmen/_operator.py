@@ -69,14 +69,14 @@ class LinearOperator:
     ) -> None:
         if (matvec is None) == (mult is None):
             raise TypeError("give either matvec or mult, and not both")
-        forward = _filled(matvec) if matvec is not None else _filling(mult)
+        forward = filled(matvec) if matvec is not None else _filling(mult)
         domain = as_layout(layout)
         self._operator = _dolmen.Operator.from_functions(
             domain._native,
             (domain if range is None else range)._native,
             dtype_name(dtype),
             forward,
-            None if rmatvec is None else _filled(rmatvec),
+            None if rmatvec is None else filled(rmatvec),
         )
 
     @classmethod
@@ -287,7 +287,7 @@ def aslinearoperator(operator: Any, layout: Layout | None = None) -> LinearOpera
     raise TypeError(f"{type(operator).__name__} is not an operator: it has neither matvec nor mult and cannot be called")
 
 
-def _filled(function: Callable[[Vector], Any]) -> Callable[[_dolmen.Vector, _dolmen.Vector], None]:
+def filled(function: Callable[[Vector], Any]) -> Callable[[_dolmen.Vector, _dolmen.Vector], None]:
     """Return a function that fills the second vector with what `function` returns."""
 
     def fill(native_x: _dolmen.Vector, native_y: _dolmen.Vector) -> None:
