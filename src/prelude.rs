@@ -4,8 +4,8 @@
 pub use crate::core::Partitioner;
 pub use crate::core::{
     AdjointOperator, BlockCsrMatrix, Combine, Comm, Complex32, Complex64, CsrBuilder, CsrMatrix, Diagonal,
-    ExchangePlan, FnOperator, Gid, Graph, IndexMap, Layout, Lid, LinearOperator, MultiVector, Real, Scalar, Scatter,
-    Vector,
+    ExchangePlan, FnOperator, Gid, Graph, Grid, GridSettings, IndexMap, Layout, Lid, LinearOperator, MultiVector, Real,
+    Scalar, Scatter, Vector,
 };
 pub use crate::io::{Location, read_matrix, read_vector, read_vectors, write_matrix, write_vector, write_vectors};
 pub use crate::solvers::{

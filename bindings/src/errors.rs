@@ -187,7 +187,7 @@ pub(crate) fn core_class(error: &CoreError) -> &'static str {
         | CoreError::NoConvergence { .. }
         | CoreError::NotFinite { .. } => "SingularError",
         CoreError::TooLarge { .. } | CoreError::GraphTooLarge { .. } => "TooLargeError",
-        CoreError::Environment { .. } | CoreError::Threads { .. } => "SettingError",
+        CoreError::Environment { .. } | CoreError::Threads { .. } | CoreError::Grid { .. } => "SettingError",
         _ => "Error",
     }
 }

@@ -20,6 +20,7 @@ mod exchange;
 mod files;
 mod foreign;
 mod gil;
+mod grid;
 mod hdf5;
 mod layout;
 mod map_making;
@@ -56,6 +57,8 @@ mod _dolmen {
     use super::exchange::{Exchange, IndexMap, Redistribute, Scatter};
     #[pymodule_export]
     use super::files::{describe, read_matrix, read_vectors, write_matrix, write_vectors};
+    #[pymodule_export]
+    use super::grid::{Ghosted, Grid, Natural};
     #[pymodule_export]
     use super::hdf5::{Dataset, File};
     #[pymodule_export]

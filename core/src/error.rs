@@ -241,6 +241,12 @@ pub enum Error {
         /// Fault, in words.
         reason: String,
     },
+    /// A structured grid that cannot be, or cannot be cut as was asked.
+    #[error("grid: {reason}")]
+    Grid {
+        /// Fault and remedy, in words.
+        reason: String,
+    },
     /// New numbers of rows that are not a permutation of them.
     #[error("renumbering: new row {row} is given to {times} rows, not to one")]
     NotAPermutation {
@@ -320,6 +326,7 @@ crate::shared_error!(Error {
     NoSuchRank { operation, rank, size },
     NoSuchComm { handle },
     Offsets { reason },
+    Grid { reason },
     NotAPermutation { row, times },
     GraphTooLarge { operation, size, limit },
     Partition { parts, reason },

@@ -44,6 +44,7 @@ pub mod environment;
 mod error;
 mod exchange;
 mod graph;
+mod grid;
 pub mod index;
 mod index_map;
 #[cfg(all(feature = "instances", not(test)))]
@@ -80,6 +81,7 @@ pub use exchange::{Combinable, Combine, ExchangePlan, Export, Import, Imported, 
 #[cfg(feature = "metis")]
 pub use graph::Partitioner;
 pub use graph::{Balance, Coloring, Graph, Partition, Renumbering};
+pub use grid::{Cut, Ghosted, Grid, GridSettings, NaturalOrder, Stencil, StencilRow};
 pub use index::{Gid, Lid};
 pub use index_map::IndexMap;
 pub use layout::{Blocks, Layout, Run};

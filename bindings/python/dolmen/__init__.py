@@ -43,6 +43,7 @@ _HOME = {
     "File": "_hdf5",
     "FileError": "_errors",
     "GlobalIndexError": "_errors",
+    "Grid": "_grid",
     "IndexMap": "_exchange",
     "Layout": "_layout",
     "LayoutError": "_errors",
@@ -144,6 +145,7 @@ if TYPE_CHECKING:
         write_vector as write_vector,
         write_vectors as write_vectors,
     )
+    from ._grid import Grid as Grid
     from ._hdf5 import (
         Dataset as Dataset,
         File as File,
