@@ -23,7 +23,7 @@ mod gathering;
 mod group;
 mod operation;
 mod packet_size;
-mod reductions;
+pub(crate) mod reductions;
 pub(crate) mod report;
 mod transfers;
 

@@ -9,7 +9,7 @@ use mpi::Threading;
 use mpi::environment::Universe;
 
 use crate::comm::report::{FAILURE, report};
-use crate::comm::{Comm, RawComm, compare_calls, end_of_program};
+use crate::comm::{Comm, RawComm, compare_calls, end_of_program, reductions};
 use crate::environment;
 use crate::error::{Error, Result};
 use crate::threads;
@@ -156,6 +156,7 @@ impl Session {
     fn give_back(&self) {
         self.comm.give_back();
         self.control.free();
+        reductions::give_back();
         environment::ffi::keep_libraries();
     }
 }

@@ -17,6 +17,7 @@ use crate::comm::group::Comm;
 use crate::comm::operation::{Alike, Operation};
 use crate::comm::packet_size::LARGEST;
 use crate::record;
+pub(crate) use ffi::give_back;
 use ffi::{CALLS, CLAIMS, Header, known, reduce_packet, reduce_values};
 
 impl Comm {

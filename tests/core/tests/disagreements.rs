@@ -226,7 +226,9 @@ fn run(name: &str, ranks: usize, check: &str) -> TestResult<Output> {
 /// Ends with exit code 2 and a line that says so.
 fn ends_with(name: &str, ranks: usize, check: &str, message: &str) -> TestResult {
     let output = run(name, ranks, check)?;
-    assert_eq!(output.status.code(), Some(2), "{name}: {}", output.stderr);
+    // MPICH's launcher may return what became of a rank that it killed.
+    let expected = if output.stderr.contains("Abort(2) on node") { &[2, 9][..] } else { &[2] };
+    assert!(output.status.code().is_some_and(|code| expected.contains(&code)), "{name}: {}", output.stderr);
     assert!(output.elapsed < Duration::from_secs(20), "{name} took {:?}", output.elapsed);
     let said =
         output.stderr.lines().any(|line| line.starts_with("error: the ranks disagree: ") && line.contains(message));
@@ -245,7 +247,7 @@ fn other_sizes_end_the_job() -> TestResult {
         ("export", 2, "export of 2 values of 8 bytes for each id (rank 0), export of 3 values of 8 bytes"),
         ("gathered types", 2, "all_gather of 1 bytes (rank 0), all_gather of 72 bytes (rank 1)"),
         ("gathering roots", 2, "gather to rank 0 of values of 1 bytes (rank 0), gather to rank 1"),
-        ("roots", 2, "from rank 0, of values of 1 bytes (rank 1)"),
+        ("roots", 2, "broadcast 0 of this communicator, from rank "),
     ] {
         ends_with(name, ranks, "", message)?;
     }

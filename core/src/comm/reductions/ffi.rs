@@ -4,6 +4,7 @@
 use std::any::{TypeId, type_name};
 use std::cell::RefCell;
 use std::ffi::{c_int, c_void};
+use std::mem::{ManuallyDrop, take};
 
 use bytemuck::{Pod, Zeroable};
 use mpi::ffi;
@@ -52,11 +53,20 @@ pub(super) struct Known {
     values: ffi::MPI_Op,
 }
 
+/// What is made once per thread. It is not dropped with the thread: MPI may be finalized after that.
+type List<K, V> = ManuallyDrop<RefCell<Vec<(K, V)>>>;
+
+thread_local! {
+    static OPERATIONS: List<TypeId, Known> = const { ManuallyDrop::new(RefCell::new(Vec::new())) };
+    /// By their number of bytes.
+    static DATATYPES: List<usize, ffi::MPI_Datatype> = const { ManuallyDrop::new(RefCell::new(Vec::new())) };
+}
+
 /// Makes an operation known to MPI, once per thread.
 pub(super) fn known<O: Operation>() -> Known {
-    thread_local!(static KNOWN: RefCell<Vec<(TypeId, Known)>> = const { RefCell::new(Vec::new()) });
     let id = TypeId::of::<O>();
-    KNOWN.with_borrow_mut(|list| {
+    OPERATIONS.with(|list| {
+        let mut list = list.borrow_mut();
         if let Some((_, known)) = list.iter().find(|(of, _)| *of == id) {
             return *known;
         }
@@ -81,8 +91,8 @@ fn operation(function: Function) -> ffi::MPI_Op {
 
 /// Returns the datatype of a number of bytes, made once per thread.
 fn datatype(bytes: usize) -> ffi::MPI_Datatype {
-    thread_local!(static KNOWN: RefCell<Vec<(usize, ffi::MPI_Datatype)>> = const { RefCell::new(Vec::new()) });
-    KNOWN.with_borrow_mut(|list| {
+    DATATYPES.with(|list| {
+        let mut list = list.borrow_mut();
         if let Some((_, known)) = list.iter().find(|(of, _)| *of == bytes) {
             return *known;
         }
@@ -100,6 +110,20 @@ fn datatype(bytes: usize) -> ffi::MPI_Datatype {
         list.push((bytes, made));
         made
     })
+}
+
+/// Frees the operations and datatypes of this thread before MPI is finalized: MPICH warns of datatypes that are left.
+pub(crate) fn give_back() {
+    for (_, mut datatype) in DATATYPES.with(|list| take(&mut *list.borrow_mut())) {
+        // SAFETY: made by `datatype`, and no longer in the list.
+        unsafe { require_success(ffi::MPI_Type_free(&raw mut datatype)) };
+    }
+    for (_, Known { packets, values, .. }) in OPERATIONS.with(|list| take(&mut *list.borrow_mut())) {
+        for mut operation in [packets, values] {
+            // SAFETY: made by `operation`, and no longer in the list.
+            unsafe { require_success(ffi::MPI_Op_free(&raw mut operation)) };
+        }
+    }
 }
 
 /// Merges one packet into another. Values are merged only where both have as many, of the same kind.
