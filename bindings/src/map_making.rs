@@ -7,6 +7,7 @@ use dolmen::core::Comm as CoreComm;
 use dolmen::io::fits::MapFile;
 use dolmen::solvers::{Monitor, Progress, Request as Wish};
 use mapmaker::config::Config;
+use mapmaker::noise_estimate::{Request as NoiseRequest, Sky, estimate};
 use mapmaker::run::{Outcome, Request, checkpoint_config, run};
 use mapmaker::simulate::simulate;
 use mapmaker::tod::resolve;
@@ -76,6 +77,50 @@ impl Job {
         keeper.finish()?;
         Ok(outcome)
     }
+}
+
+/// A configuration of timelines whose noise is estimated.
+#[derive(FromPyObject)]
+#[pyo3(from_item_all)]
+pub(crate) struct NoiseJob {
+    text: String,
+    path: PathBuf,
+    tod: Option<Vec<PathBuf>>,
+    allow_external: bool,
+    sky: Option<PathBuf>,
+    without_sky: bool,
+    folder: Option<PathBuf>,
+    write: Option<PathBuf>,
+    plot: Option<PathBuf>,
+}
+
+/// Estimates the noise of timelines; returns everything as JSON, a table, and the files that were written.
+#[pyfunction]
+pub(crate) fn estimate_noise(py: Python<'_>, comm: &Comm, job: NoiseJob) -> PyResult<(String, String, Vec<PathBuf>)> {
+    let comm = &comm.comm;
+    let noise = released(py, || {
+        let config = comm.agree(Config::parse(&job.text, &job.path))?;
+        let mut input = config.input;
+        input.tod = resolve(comm, &job.tod.unwrap_or(input.tod))?;
+        input.allow_external = job.allow_external;
+        let folder = job.folder.or(config.output.folder);
+        let sky = match job.sky {
+            Some(map) => Sky::Map(map),
+            None if job.without_sky => Sky::None,
+            None => Sky::of_run(comm, &job.path, folder.as_deref())?,
+        };
+        let request = NoiseRequest {
+            input,
+            stokes: config.map.stokes,
+            sky,
+            inputs: vec![job.path],
+            write: job.write,
+            plot: job.plot,
+        };
+        estimate(comm, &request)
+    });
+    let noise = noise.map_err(|error| raised(py, &error))?;
+    Ok((noise.json().to_string(), noise.table(), noise.files))
 }
 
 fn described(py: Python<'_>, outcome: Outcome) -> PyResult<Bound<'_, PyDict>> {

@@ -231,6 +231,138 @@ def simulate(
     return samples, os.fspath(seen)
 
 
+@dataclass(frozen=True)
+class NoiseFit:
+    """White and 1/f noise that was fitted, with standard errors."""
+
+    #: White noise, in the unit of the signal times sqrt(s).
+    net: float
+    net_error: float
+    #: Knee frequency in Hz; 0 without drifts.
+    fknee: float
+    fknee_error: float
+    #: Slope; 0 without drifts.
+    alpha: float
+    alpha_error: float
+    #: Mean square deviation of the spectrum's bins from the fit, in units of what is expected; near 1 for a good fit.
+    chi_square: float
+
+
+@dataclass(frozen=True)
+class NoiseInterval:
+    """Noise of a detector in an interval."""
+
+    file: str
+    observation: str
+    #: Number of the interval in the observation.
+    interval: int
+    first_sample: int
+    samples: int
+    detector: str
+    good_samples: int
+    #: None if there are too few good samples.
+    fit: NoiseFit | None
+
+
+@dataclass(frozen=True)
+class Noise:
+    """Noise of timelines."""
+
+    #: Unit of the signal.
+    units: str
+    #: Fits to all intervals, by the names of the detectors; None where there are too few good samples.
+    detectors: dict[str, NoiseFit | None]
+    #: Detectors in intervals.
+    intervals: tuple[NoiseInterval, ...]
+    #: By detector: ``frequency`` in Hz, ``power`` and ``fit``, two-sided, in the square of the unit times s.
+    spectra: dict[str, dict[str, NDArray[np.float64]]] = field(repr=False)
+    #: Files that were written.
+    files: tuple[str, ...]
+    #: The table that the command prints.
+    table: str = field(repr=False)
+
+
+def noise(
+    config: Config,
+    *,
+    tod: Files | None = None,
+    sky: str | os.PathLike[str] | bool = True,
+    folder: str | os.PathLike[str] | None = None,
+    write: str | os.PathLike[str] | None = None,
+    plot: str | os.PathLike[str] | None = None,
+    comm: Any = None,
+    allow_external: bool = False,
+) -> Noise:
+    """Estimate the noise of each detector and interval, as ``mapmaker noise`` does. Collective.
+
+    Parameters
+    ----------
+    config : path or mapping
+        As that of `run`.
+    tod : path or sequence of paths, optional
+        The timelines, files or patterns; replaces ``input.tod``.
+    sky : path or bool
+        A map of the sky; True, the default, for the map of the run in `folder`, which has taken a part of the noise;
+        False for timelines that are noise alone.
+    folder : path, optional
+        Folder of a run; replaces ``output.folder``.
+    write : path, optional
+        HDF5 file for the table of detectors with their fitted noise, for ``input.noise``, and a table of all intervals.
+    plot : path, optional
+        PNG picture of the spectra and their fits.
+    comm : Comm, optional
+        The ranks that share the work; all by default.
+    allow_external : bool
+        Read timelines that lie in other files than those that are named.
+
+    Returns
+    -------
+    Noise
+    """
+    import numpy as np
+
+    group = as_comm(comm)
+    with group.agreeing():
+        if not isinstance(allow_external, bool):
+            raise TypeError(f"allow_external={allow_external!r}: expected True or False")
+        for name, given in (("folder", folder), ("write", write), ("plot", plot)):
+            _require_path(given, name)
+        if not isinstance(sky, (bool, str)) and not hasattr(sky, "__fspath__"):
+            raise TypeError(f"sky={sky!r}: expected a path, True or False")
+        files = None if tod is None else _files(tod, "tod")
+    text, path, places = _text(config, group)
+    job = {
+        "text": text,
+        "path": path,
+        "tod": files,
+        "allow_external": allow_external,
+        "sky": None if isinstance(sky, bool) else os.fspath(sky),
+        "without_sky": sky is False,
+        "folder": None if folder is None else os.fspath(folder),
+        "write": None if write is None else os.fspath(write),
+        "plot": None if plot is None else os.fspath(plot),
+    }
+    with _named(path, places):
+        found, table, written = _dolmen.estimate_noise(group._native, job)
+    facts = json.loads(found)
+
+    def fit(values: dict[str, float] | None) -> NoiseFit | None:
+        return None if values is None else NoiseFit(**values)
+
+    spectra = {
+        detector["name"]: {name: np.array(values, dtype=float) for name, values in detector["spectrum"].items()}
+        for detector in facts["detectors"]
+    }
+    return Noise(
+        units=facts["units"],
+        detectors={detector["name"]: fit(detector["fit"]) for detector in facts["detectors"]},
+        intervals=tuple(NoiseInterval(**{**interval, "fit": fit(interval["fit"])}) for interval in facts["intervals"]),
+        spectra=spectra,
+        files=tuple(os.fspath(file) for file in written),
+        table=table,
+    )
+
+
 def _require_path(given: Any, name: str) -> None:
     if not (given is None or isinstance(given, str) or hasattr(given, "__fspath__")):
         raise TypeError(f"{name}={given!r}: expected a path")

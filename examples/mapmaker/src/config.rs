@@ -264,8 +264,9 @@ impl Config {
         })?;
         config.validate().map_err(|what| Error::Config { path: path.to_owned(), line: None, what })?;
         let folder = path.parent().unwrap_or(Path::new(""));
-        let others = [&mut config.destripe.mask, &mut config.output.folder, &mut config.output.compare];
-        for path in config.input.tod.iter_mut().chain(others.into_iter().flatten()) {
+        let Config { input, destripe, output, .. } = &mut config;
+        let others = [&mut input.noise, &mut destripe.mask, &mut output.folder, &mut output.compare];
+        for path in input.tod.iter_mut().chain(others.into_iter().flatten()) {
             *path = folder.join(&*path);
         }
         Ok(config)

@@ -29,6 +29,7 @@ mod marked_snapshots;
 pub mod memory;
 mod merging;
 mod noise_choice;
+pub mod noise_estimate;
 pub mod output;
 mod pairs;
 pub mod parts;

@@ -1,5 +1,5 @@
 //! The map-maker's command line: `mapmaker run CONFIG`, `mapmaker simulate CONFIG`, `mapmaker info FILE`,
-//! `mapmaker compare MAP REFERENCE`.
+//! `mapmaker noise FILE`, `mapmaker compare MAP REFERENCE`.
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 use dolmen_common::STOPPED;
 use dolmen_common::checkpoint_args::CheckpointArgs;
-use dolmen_common::command_line::{self, say};
+use dolmen_common::command_line::{self, say, say_json};
 use dolmen_common::file_args::FileArgs;
 use dolmen_common::files::keep_inputs;
 use dolmen_common::progress::{Iterations, ProgressArgs};
@@ -18,6 +18,7 @@ use dolmen_solvers::{Progress, Request as Wish};
 use mapmaker::compare::{Comparison, compare};
 use mapmaker::config::{Config, InputConfig, Stokes};
 use mapmaker::info::{describe_files, describe_run};
+use mapmaker::noise_estimate::{self, Sky, estimate};
 use mapmaker::run::{Outcome, Request, checkpoint_config, run, timelines};
 use mapmaker::simulate::{self, simulate};
 use mapmaker::tod::resolve;
@@ -58,6 +59,8 @@ enum Command {
         #[command(flatten)]
         tod: TodArgs,
     },
+    /// Estimate the noise of each detector and interval from timelines, less their sky.
+    Noise(NoiseArgs),
     /// Subtract one map from another, and show how large the differences are in parts of the sky.
     Compare(Compare),
 }
@@ -68,6 +71,31 @@ struct TodArgs {
     /// File of timelines, or a pattern such as 'day*.h5'; may be repeated. Replaces input.tod of the configuration.
     #[arg(long = "tod", value_name = "FILE")]
     tod: Vec<PathBuf>,
+}
+
+/// The arguments of `mapmaker noise`.
+#[derive(clap::Args)]
+struct NoiseArgs {
+    /// Configuration file (NAME.toml), or files of timelines and patterns of their names.
+    #[arg(required = true, value_name = "FILE")]
+    files: Vec<PathBuf>,
+    #[command(flatten)]
+    tod: TodArgs,
+    /// HEALPix map of the sky [default: the map of the configuration's run].
+    #[arg(long, value_name = "FILE", conflicts_with = "no_sky")]
+    sky: Option<PathBuf>,
+    /// Subtract no sky: the timelines are noise.
+    #[arg(long)]
+    no_sky: bool,
+    /// Print one JSON object, with spectra.
+    #[arg(long)]
+    json: bool,
+    /// HDF5 file for the table of detectors with their fitted noise, for input.noise, and a table of all intervals.
+    #[arg(long, value_name = "FILE")]
+    write: Option<PathBuf>,
+    /// PNG picture of the spectra and their fits.
+    #[arg(long, value_name = "FILE")]
+    plot: Option<PathBuf>,
 }
 
 /// The arguments of `mapmaker compare`.
@@ -130,6 +158,7 @@ fn execute(comm: &Comm, command: Command, files: &OpenOptions) -> Result<ExitCod
     match command {
         Command::Run(arguments) => return arguments.execute(comm, files),
         Command::Info { files: given, tod } => say(info(comm, &given, &tod, files)?.trim_end()),
+        Command::Noise(arguments) => arguments.execute(comm, files)?,
         Command::Compare(Compare { map, reference, masks, latitudes, output }) => {
             let request = Comparison { map, reference, masks, latitudes, folder: output };
             let compared = compare(comm, &request)?;
@@ -158,16 +187,23 @@ fn execute(comm: &Comm, command: Command, files: &OpenOptions) -> Result<ExitCod
     Ok(ExitCode::SUCCESS)
 }
 
-/// Describes the timelines of a configuration and the run, or those of files.
-fn info(comm: &Comm, given: &[PathBuf], tod: &TodArgs, files: &OpenOptions) -> Result<String> {
-    let allow_external = files.allows_external();
+/// Input of a command that does not need a configuration.
+enum Given {
+    /// A configuration, and its file.
+    Config(Box<Config>, PathBuf),
+    /// Timelines alone.
+    Timelines(InputConfig),
+}
+
+/// Reads the configuration that is the only one of the files, or takes them as timelines.
+fn given(comm: &Comm, given: &[PathBuf], tod: &TodArgs, files: &OpenOptions) -> Result<Given> {
     let is_config = |file: &Path| file.extension().is_some_and(|extension| extension == "toml");
     let refused = |file: &Path, what: &str| Err(Error::File { path: file.to_owned(), what: what.into() });
     match given {
         [file] if is_config(file) => {
             let (mut config, _) = load(comm, file)?;
             tod.apply(comm, &mut config, file, files)?;
-            describe_run(comm, &config)
+            Ok(Given::Config(Box::new(config), file.clone()))
         }
         _ => {
             if let Some(file) = given.iter().find(|file| is_config(file)) {
@@ -178,9 +214,52 @@ fn info(comm: &Comm, given: &[PathBuf], tod: &TodArgs, files: &OpenOptions) -> R
                     "is not a configuration, whose name ends in .toml, so that --tod has no meaning; leave it out";
                 return refused(&given[0], what);
             }
-            let input = InputConfig { allow_external, ..InputConfig::of(&resolve(comm, given)?) };
-            describe_files(comm, &input, Stokes::IQU)
+            let allow_external = files.allows_external();
+            Ok(Given::Timelines(InputConfig { allow_external, ..InputConfig::of(&resolve(comm, given)?) }))
         }
+    }
+}
+
+/// Describes the timelines of a configuration and the run, or those of files.
+fn info(comm: &Comm, files: &[PathBuf], tod: &TodArgs, options: &OpenOptions) -> Result<String> {
+    match given(comm, files, tod, options)? {
+        Given::Config(config, _) => describe_run(comm, &config),
+        Given::Timelines(input) => describe_files(comm, &input, Stokes::IQU),
+    }
+}
+
+impl NoiseArgs {
+    /// Estimates the noise, and prints it.
+    fn execute(self, comm: &Comm, options: &OpenOptions) -> Result<()> {
+        let found = given(comm, &self.files, &self.tod, options)?;
+        let sky = match (self.sky, &found) {
+            (Some(map), _) => Sky::Map(map),
+            _ if self.no_sky => Sky::None,
+            (None, Given::Config(config, path)) => Sky::of_run(comm, path, config.output.folder.as_deref())?,
+            (None, Given::Timelines(input)) => {
+                let what = "needs the sky that these timelines see: give --sky FILE, or a configuration in place of timelines, or \
+                            --no-sky where the sky is negligible";
+                return Err(Error::File { path: input.tod[0].clone(), what: what.into() });
+            }
+        };
+        let (input, stokes, inputs) = match found {
+            Given::Config(config, path) => (config.input, config.map.stokes, vec![path]),
+            Given::Timelines(input) => (input, Stokes::IQU, Vec::new()),
+        };
+        let without = match &sky {
+            Sky::None => "no sky".to_owned(),
+            Sky::Map(map) => shown(map),
+        };
+        let request = noise_estimate::Request { input, stokes, sky, inputs, write: self.write, plot: self.plot };
+        let noise = estimate(comm, &request)?;
+        if self.json {
+            say_json(comm, &noise.json().to_string());
+            return Ok(());
+        }
+        say(comm, &format!("noise of {} less {without}", timelines(&request.input.tod)));
+        say(comm, noise.table().trim_end());
+        noise.files.iter().for_each(|file| say(comm, &format!("wrote {}", shown(file))));
+        Ok(())
     }
 }
 

@@ -36,7 +36,7 @@ impl Request<'_> {
     /// Returns all files that are read.
     pub fn inputs(&self) -> Vec<&Path> {
         let Config { input, destripe, output, .. } = &self.config;
-        let others = destripe.mask.iter().chain(&output.compare);
+        let others = input.noise.iter().chain(&destripe.mask).chain(&output.compare);
         std::iter::once(&self.path).chain(&input.tod).chain(others).map(PathBuf::as_path).collect()
     }
 }
@@ -126,11 +126,12 @@ pub fn timelines(files: &[PathBuf]) -> String {
     if let [file] = files { file_name(file) } else { format!("{} files of timelines", files.len()) }
 }
 
-/// Returns the names and checksums of the timelines.
+/// Returns the names and checksums of the timelines, and of the file of their noise.
 fn inputs(comm: &Comm, config: &Config) -> Result<Vec<(String, String)>> {
     let files = &config.input.tod;
+    let noise = config.input.noise.iter().map(|file| (file_name(file), file));
     let checked = |(name, file): (String, &PathBuf)| Ok((name, checksum(comm, file)?));
-    short_names(files).into_iter().zip(files).map(checked).collect()
+    short_names(files).into_iter().zip(files).chain(noise).map(checked).collect()
 }
 
 /// Provenance, the same on any number of ranks.
@@ -233,7 +234,8 @@ pub fn checkpoint_config(comm: &Comm, config: &Config) -> Result<String> {
     }
     let mut input = config.input.clone();
     let (mut destripe, mut gls) = (config.destripe.clone(), config.gls.clone());
-    let files = std::mem::take(&mut input.tod);
+    let (mut files, noise) = (std::mem::take(&mut input.tod), input.noise.take());
+    files.extend(noise);
     let timelines = files.iter().map(|file| checksum(comm, file)).collect::<Result<Vec<_>, _>>()?.join(" ");
     let mask = destripe.mask.take().map(|mask| checksum(comm, &mask)).transpose()?;
     // A run that has reached its limit may resume with a higher one.

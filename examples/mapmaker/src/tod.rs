@@ -12,6 +12,7 @@ mod dst;
 mod files;
 mod flags;
 mod merge;
+mod noise_file;
 mod piece;
 pub(crate) mod selection;
 mod timeline;
@@ -32,6 +33,7 @@ use merge::Place;
 pub use description::{Description, Detector, Observation, short_names};
 pub use files::resolve;
 pub use piece::{Piece, Pointing};
+pub(crate) use writer::detector_table;
 pub use writer::{ObservationWriter, TodWriter};
 
 /// Files of timelines that were looked at.
@@ -94,7 +96,10 @@ impl Tod {
             file.close()?;
         }
         let descriptions: Vec<&Description> = files.iter().map(Format::description).collect();
-        let (description, places) = merge::merge(&descriptions, input)?;
+        let (mut description, places) = merge::merge(&descriptions, input)?;
+        if let Some(path) = &input.noise {
+            noise_file::replace_noise(comm, path, &mut description)?;
+        }
         Ok(Tod { files, description, places, options })
     }
 

@@ -92,6 +92,43 @@ def test_several_files_and_maps_of_parts(in_shared_folder):
             dm.mapmaker.run(CONFIG, tod=wrong, folder="x")
 
 
+def test_noise_of_timelines(in_shared_folder):
+    noisy = {"hours": 2.0, "interval": 0.5, "sample_rate": 8.0, "sky_nside": 8, "net": 2e-5, "fknee": 0.2, "alpha": 1.5, "fmin": 1e-3}
+    config = {**CONFIG, "simulate": noisy}
+    _, sky = dm.mapmaker.simulate(config, "tod.h5")
+    noise = dm.mapmaker.noise(config, tod="tod.h5", sky=sky, write="noise.h5", plot="noise.png")
+    assert noise.units == "K_CMB" and list(noise.detectors) == ["A_M", "A_S", "B_M", "B_S"] and len(noise.intervals) == 16
+    for name, fit in noise.detectors.items():
+        for found, error, expected in ((fit.net, fit.net_error, 2e-5), (fit.fknee, fit.fknee_error, 0.2), (fit.alpha, fit.alpha_error, 1.5)):
+            assert abs(found - expected) < 4.5 * error < expected, name
+        spectrum = noise.spectra[name]
+        high = spectrum["frequency"] > 2.0
+        np.testing.assert_allclose(spectrum["power"][high].mean(), 4e-10, rtol=0.1)
+        np.testing.assert_allclose(spectrum["fit"][high].mean(), 4e-10, rtol=0.1)
+    assert {interval.observation for interval in noise.intervals} == {"scan"} and "A_M" in noise.table
+    with h5py.File("noise.h5") as written, h5py.File("tod.h5") as timelines:
+        assert list(written["detectors"]["net"]) == [fit.net for fit in noise.detectors.values()]
+        assert written["detectors"].dtype.names == timelines["detectors"].dtype.names
+        assert len(written["intervals"]) == 16
+    mapped = {**config, "input": {"noise": "noise.h5"}, "output": {"pictures": False}}
+    fitted = dm.mapmaker.run(mapped, tod="tod.h5", folder="fitted")
+    given = dm.mapmaker.run({**config, "output": {"pictures": False}}, tod="tod.h5", folder="given")
+    ratio = fitted.maps["covariance"]["II"] / given.maps["covariance"]["II"]
+    seen = given.maps["covariance"]["II"] > -1e30
+    assert (ratio[seen] != 1.0).all() and abs(ratio[seen] - 1.0).max() < 0.1
+    own = dm.mapmaker.noise(config, tod="tod.h5", folder="given")
+    assert all(abs(fit.net / 2e-5 - 1) < 0.05 for fit in own.detectors.values())
+    alone = dm.mapmaker.noise(config, tod=["tod.h5"], sky=False)
+    assert all(fit.chi_square < 2 and alone.detectors[name].chi_square > 10 for name, fit in noise.detectors.items())
+    with pytest.raises(dm.SettingError, match="there is no map of a run"):
+        dm.mapmaker.noise(config, tod="tod.h5")
+    with pytest.raises(dm.Error, match="is the input tod.h5"):
+        dm.mapmaker.noise(config, tod="tod.h5", sky=False, write="tod.h5")
+    for wrong in ({"sky": 3}, {"write": 3}, {"allow_external": 1}):
+        with pytest.raises(TypeError, match=f"^{next(iter(wrong))}="):
+            dm.mapmaker.noise(config, tod="tod.h5", **wrong)
+
+
 @pytest.mark.parametrize(
     ("section", "settings", "text"),
     [

@@ -21,6 +21,8 @@ pub struct InputConfig {
     /// Names of the observations that are used, and patterns of them; all if there is no list.
     #[serde(default, deserialize_with = "names")]
     pub observations: Option<Vec<String>>,
+    /// A file whose table of detectors has the noise, in place of those of the timelines.
+    pub noise: Option<PathBuf>,
     /// `dst` only: sampling rate, in Hz.
     pub sample_rate: Option<f64>,
     /// `dst` only: the convention of the column PSI.

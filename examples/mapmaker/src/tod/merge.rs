@@ -30,7 +30,7 @@ pub(super) fn merge(files: &[&Description], input: &InputConfig) -> Result<(Desc
     let first = files[0];
     let path = &first.files[0];
     files.iter().try_for_each(|file| require_same_meaning(first, file))?;
-    let mut union = Union::default();
+    let mut union = Union { has_noise: input.noise.is_none(), ..Union::default() };
     for (number, file) in files.iter().enumerate() {
         union.add(number, file)?;
     }
@@ -103,6 +103,8 @@ fn require_same_meaning(first: &Description, other: &Description) -> Result<()> 
 /// The detectors of several files, by name.
 #[derive(Default)]
 struct Union {
+    /// True if the noise of detectors is that of their files.
+    has_noise: bool,
     detectors: Vec<Detector>,
     by_name: HashMap<String, usize>,
     /// For each file the numbers of its detectors.
@@ -143,11 +145,12 @@ impl Union {
             return Ok(());
         }
         let values = |d: &Detector| {
-            [("net", d.net), ("fknee", d.fknee), ("alpha", d.alpha), ("fmin", d.fmin), ("pol_efficiency", d.efficiency)]
+            [("pol_efficiency", d.efficiency), ("net", d.net), ("fknee", d.fknee), ("alpha", d.alpha), ("fmin", d.fmin)]
         };
+        let count = if self.has_noise { 5 } else { 1 };
         let same = |a: f64, b: f64| a == b || (a.is_nan() && b.is_nan());
-        let pairs = values(first).into_iter().zip(values(other));
-        pairs.into_iter().find(|((_, a), (_, b))| !same(*a, *b)).map_or(Ok(()), |((column, expected), (_, found))| {
+        let mut pairs = values(first).into_iter().zip(values(other)).take(count);
+        pairs.find(|((_, a), (_, b))| !same(*a, *b)).map_or(Ok(()), |((column, expected), (_, found))| {
             let (name, file) = (&first.name, shown(&self.files[first.origin.0]));
             let what = format!(
                 "is {found:?} for {name}, but {expected:?} in {file}; a detector has one row: make the tables agree, or give \

@@ -11,7 +11,7 @@ use crate::config::{Convention, Frame};
 use crate::error::Result;
 use crate::quaternion::Quaternion;
 
-/// Bytes of a detector's name in the file.
+/// Bytes of a detector's name in the file, unless one is longer.
 const NAME_BYTES: usize = 16;
 
 /// A Dolmen TOD file being written. It appears under its name when it is closed.
@@ -121,13 +121,15 @@ impl ObservationWriter<'_> {
     }
 }
 
-fn detector_table(description: &Description) -> Vec<(String, TableColumn)> {
+/// Returns the table of detectors as it is in a file.
+pub(crate) fn detector_table(description: &Description) -> Vec<(String, TableColumn)> {
     let detectors = &description.detectors;
     let reals = |value: fn(&super::Detector) -> f64| TableColumn::Real(detectors.iter().map(value).collect());
-    let names = detectors.iter().map(|detector| detector.name.clone()).collect();
+    let names: Vec<String> = detectors.iter().map(|detector| detector.name.clone()).collect();
+    let bytes = names.iter().map(String::len).fold(NAME_BYTES, usize::max);
     let quaternions = detectors.iter().flat_map(|d| [d.quaternion.x, d.quaternion.y, d.quaternion.z, d.quaternion.w]);
     [
-        ("name", TableColumn::Text { bytes: NAME_BYTES, values: names }),
+        ("name", TableColumn::Text { bytes, values: names }),
         ("net", reals(|d| d.net)),
         ("fknee", reals(|d| d.fknee)),
         ("alpha", reals(|d| d.alpha)),

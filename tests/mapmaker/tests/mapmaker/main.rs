@@ -11,6 +11,7 @@ mod gls;
 mod inputs;
 mod keeping;
 mod many_files;
+mod noise;
 mod oracle;
 mod prior;
 mod programs;
@@ -75,6 +76,11 @@ fn main() -> std::process::ExitCode {
         serial("saving_on_the_way_changes_nothing", checkpoints::saved_on_the_way),
         serial("ended_at_its_limit_and_resumed", checkpoints::ended_at_its_limit),
         serial("checkpoints_of_other_runs_are_refused", checkpoints::refused),
+        case("noise_is_found_again", RANKS, noise::recovered).deadline(minute),
+        case("a_map_of_the_same_timelines_takes_noise", &[1, 2], noise::own_map).deadline(minute),
+        same_bits("estimates_of_noise", &[1, 2, 3, 4, 7], noise::bits).deadline(minute),
+        case("noise_may_come_from_a_file", &[1, 3], noise::from_file),
+        serial("the_noise_of_timelines_is_shown", noise::command),
         case("maps_of_parts_equal_a_dense_solve", RANKS, splits::oracle),
         case("halves_add_up_to_the_whole", RANKS, splits::sums),
         case("samples_without_offsets_are_in_no_part", &[1, 3], splits::left_out),
