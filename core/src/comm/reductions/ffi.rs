@@ -53,7 +53,7 @@ pub(super) struct Known {
     values: ffi::MPI_Op,
 }
 
-/// What is made once per thread. It is not dropped with the thread: MPI may be finalized after that.
+/// Handles that are made once per thread. They are not dropped with the thread: MPI may be finalized after that.
 type List<K, V> = ManuallyDrop<RefCell<Vec<(K, V)>>>;
 
 thread_local! {
