@@ -53,10 +53,18 @@ int sched_yield(void) {
 
 typedef unsigned progress_function(void *worker);
 
+/* A module of Python keeps its libraries to itself, where RTLD_NEXT does not look. */
+static progress_function *ucx_progress(void) {
+    void *found = dlsym(RTLD_NEXT, "ucp_worker_progress");
+    if (!found)
+        found = dlsym(dlopen("libucp.so.0", RTLD_LAZY | RTLD_NOLOAD), "ucp_worker_progress");
+    return (progress_function *)found;
+}
+
 unsigned ucp_worker_progress(void *worker) {
     static progress_function *progress;
     if (!progress)
-        progress = (progress_function *)dlsym(RTLD_NEXT, "ucp_worker_progress");
+        progress = ucx_progress();
     unsigned events = progress(worker);
     if (!events)
         sched_yield();
