@@ -1,17 +1,21 @@
 //! The map-maker as functions, and HEALPix maps in FITS.
 
 use std::path::{Path, PathBuf};
+use std::str::FromStr;
 
 use dolmen::Checkpointer;
 use dolmen::core::Comm as CoreComm;
 use dolmen::io::fits::MapFile;
+use dolmen::io::hdf5::OpenOptions;
 use dolmen::solvers::{Monitor, Progress, Request as Wish};
 use mapmaker::config::Config;
+use mapmaker::import::{ByDetector, Given, OfDetectors, Request as ImportRequest, import};
 use mapmaker::noise_estimate::{Request as NoiseRequest, Sky, estimate};
 use mapmaker::run::{Outcome, Request, checkpoint_config, run};
 use mapmaker::simulate::simulate;
 use mapmaker::tod::resolve;
 use numpy::PyArray1;
+use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 
@@ -155,6 +159,72 @@ pub(crate) fn simulate_timelines(
     });
     let simulated = simulated.map_err(|error| raised(py, &error))?;
     Ok((simulated.samples, simulated.sky))
+}
+
+/// Files of other programs, and values that they lack. Those of detectors are texts, as the command line has them.
+#[derive(FromPyObject)]
+#[pyo3(from_item_all)]
+pub(crate) struct ImportJob {
+    files: Vec<PathBuf>,
+    output: PathBuf,
+    net: Vec<String>,
+    fknee: Vec<String>,
+    alpha: Vec<String>,
+    fmin: Vec<String>,
+    pol_efficiency: Vec<String>,
+    sample_rate: Option<f64>,
+    coordinates: Option<String>,
+    psi_convention: Option<String>,
+    units: Option<String>,
+    angle_unit: Option<String>,
+    signal: Option<String>,
+    observation: Option<String>,
+    boresight: Option<String>,
+    intervals: Option<String>,
+    allow_external: bool,
+}
+
+impl ImportJob {
+    fn given(&self) -> Result<Given, String> {
+        fn values(name: &str, texts: &[String]) -> Result<ByDetector, String> {
+            let value = |text: &String| text.parse::<OfDetectors>().map_err(|what| format!("{name}={text:?}: {what}"));
+            texts.iter().map(value).collect::<Result<Vec<_>, _>>().map(Into::into)
+        }
+        fn word<T: FromStr<Err = String>>(name: &str, text: Option<&String>) -> Result<Option<T>, String> {
+            text.map(|text| text.parse().map_err(|what| format!("{name}={text:?}: {what}"))).transpose()
+        }
+        Ok(Given {
+            net: values("net", &self.net)?,
+            fknee: values("fknee", &self.fknee)?,
+            alpha: values("alpha", &self.alpha)?,
+            fmin: values("fmin", &self.fmin)?,
+            pol_efficiency: values("pol_efficiency", &self.pol_efficiency)?,
+            sample_rate: self.sample_rate,
+            coordinates: word("coordinates", self.coordinates.as_ref())?,
+            psi_convention: word("psi_convention", self.psi_convention.as_ref())?,
+            units: self.units.clone(),
+            angle_unit: word("angle_unit", self.angle_unit.as_ref())?,
+            signal: self.signal.clone(),
+            observation: self.observation.clone(),
+            boresight: self.boresight.clone(),
+            intervals: self.intervals.clone(),
+        })
+    }
+}
+
+/// Imports timelines of other programs; returns the number of samples.
+#[pyfunction]
+pub(crate) fn import_timelines(py: Python<'_>, comm: &Comm, job: ImportJob) -> PyResult<u64> {
+    let comm = &comm.comm;
+    let given = agree(py, comm, job.given().map_err(PyValueError::new_err))?;
+    let imported = released(py, || {
+        let files = resolve(comm, &job.files)?;
+        let options = OpenOptions::new().allow_external(job.allow_external);
+        import(comm, &ImportRequest { files, output: job.output, given, options })
+    });
+    let description = imported.map_err(|error| raised(py, &error))?;
+    let samples = description.observations.iter().map(|observation| observation.samples);
+    Ok(samples.sum::<u64>() * description.detectors.len() as u64)
 }
 
 /// Returns the exception of an error of the map-maker, which all ranks have.

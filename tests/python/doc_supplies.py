@@ -94,6 +94,34 @@ def make_timelines(folder):
         shutil.copy(folder / name, folder / "out" / "demo")
 
 
+def make_tables_of_timelines(folder):
+    """FITS tables of two days of two detectors, and an observation as TOAST saves it."""
+    from astropy import units
+    from astropy.io import fits
+    from astropy.io.misc.hdf5 import write_table_hdf5
+    from astropy.table import QTable
+
+    random = np.random.default_rng(1)
+    for name in ("day1.fits", "day2.fits"):
+        tables = [fits.PrimaryHDU()]
+        for detector in ("LFI-27M", "LFI-28M"):
+            values = {"THETA": random.uniform(0, 3, 100), "PHI": random.uniform(0, 6, 100), "PSI": random.uniform(0, 3, 100), "TSKY": random.normal(size=100)}
+            columns = [fits.Column(name=column, format="E", unit="mK" if column == "TSKY" else "rad", array=array) for column, array in values.items()]
+            tables.append(fits.BinTableHDU.from_columns(columns, name=detector))
+            tables[-1].header.update({"FSAMP": 32.5, "FKNEE": 0.05, "ALPHA": 1.7})
+        fits.HDUList(tables).writeto(folder / name)
+    (folder / "toast").mkdir()
+    noise = {"psd_net": [1e-3] * units.K * units.s**0.5, "psd_fknee": [0.1] * units.Hz, "psd_fmin": [1e-5] * units.Hz, "psd_alpha": [1.0]}
+    with h5py.File(folder / "toast" / "scan.h5", "w") as file:
+        file.attrs.update({"toast_format_version": 2, "observation_name": "scan", "observation_detectors": '["D0"]'})
+        table = QTable({"name": ["D0"], "quat": [[0.0, 0.0, 0.0, 1.0]], **noise})
+        write_table_hdf5(table, file.create_group("instrument"), path="focalplane", serialize_meta=True)
+        file["shared/times"] = np.arange(100) / 10.0
+        file["shared/boresight_radec"] = np.tile([0.0, 0.0, 0.0, 1.0], (100, 1))
+        file["detdata/signal"] = random.normal(size=(1, 100))
+        file["detdata/signal"].attrs["units"] = "K"
+
+
 def make_programs(folder):
     """The programs where the pages look for them: in `bin`, which is on PATH, and in the folders of builds."""
     for place in ("bin", "target/release"):
@@ -116,4 +144,5 @@ def make(folder: pathlib.Path):
     make_matrices(folder)
     make_tables(folder)
     make_timelines(folder)
+    make_tables_of_timelines(folder)
     make_programs(folder)

@@ -9,6 +9,7 @@ mod simulation;
 
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
+use std::str::FromStr;
 
 use dolmen_core::Comm;
 use dolmen_core::text::most_alike;
@@ -161,6 +162,18 @@ pub enum Convention {
     Iau,
 }
 
+impl FromStr for Convention {
+    type Err = String;
+
+    fn from_str(text: &str) -> std::result::Result<Convention, String> {
+        match text {
+            "COSMO" => Ok(Convention::Cosmo),
+            "IAU" => Ok(Convention::Iau),
+            _ => Err("expected COSMO or IAU".into()),
+        }
+    }
+}
+
 /// The coordinate frame of pointing and map.
 #[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq)]
 pub enum Frame {
@@ -170,6 +183,19 @@ pub enum Frame {
     G,
     /// Ecliptic.
     E,
+}
+
+impl FromStr for Frame {
+    type Err = String;
+
+    fn from_str(text: &str) -> std::result::Result<Frame, String> {
+        match text {
+            "C" => Ok(Frame::C),
+            "G" => Ok(Frame::G),
+            "E" => Ok(Frame::E),
+            _ => Err("expected C, G or E".into()),
+        }
+    }
 }
 
 impl Frame {

@@ -102,7 +102,7 @@ pub fn describe_run(comm: &Comm, config: &Config) -> Result<String> {
 }
 
 /// Describes timelines.
-fn describe(description: &Description) -> String {
+pub fn describe(description: &Description) -> String {
     let Description { files, detectors, observations, convention, frame, units } = description;
     let hours = |samples: u64, rate: f64| samples as f64 / rate / 3600.0;
     let total: u64 =

@@ -23,6 +23,7 @@ mod fixed_point;
 mod gallery;
 pub mod gls;
 pub mod healpix;
+pub mod import;
 pub mod info;
 pub mod maps;
 mod marked_snapshots;

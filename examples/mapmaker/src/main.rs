@@ -1,5 +1,5 @@
-//! The map-maker's command line: `mapmaker run CONFIG`, `mapmaker simulate CONFIG`, `mapmaker info FILE`,
-//! `mapmaker noise FILE`, `mapmaker compare MAP REFERENCE`.
+//! The map-maker's command line: `mapmaker run CONFIG`, `mapmaker simulate CONFIG`, `mapmaker import FILE`,
+//! `mapmaker info FILE`, `mapmaker noise FILE`, `mapmaker compare MAP REFERENCE`.
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -16,8 +16,9 @@ use dolmen_core::text::shown;
 use dolmen_io::hdf5::OpenOptions;
 use dolmen_solvers::{Progress, Request as Wish};
 use mapmaker::compare::{Comparison, compare};
-use mapmaker::config::{Config, InputConfig, Stokes};
-use mapmaker::info::{describe_files, describe_run};
+use mapmaker::config::{Config, Convention, Frame, InputConfig, Stokes};
+use mapmaker::import::{self, AngleUnit, OfDetectors};
+use mapmaker::info::{describe, describe_files, describe_run};
 use mapmaker::noise_estimate::{self, Sky, estimate};
 use mapmaker::run::{Outcome, Request, checkpoint_config, run, timelines};
 use mapmaker::simulate::{self, simulate};
@@ -51,6 +52,8 @@ enum Command {
         #[arg(long, value_name = "FILE")]
         output: Option<PathBuf>,
     },
+    /// Convert timelines of other programs: FITS tables, and observations that TOAST 3 has saved.
+    Import(ImportArgs),
     /// Show what timelines hold; with a configuration, also how much memory and time a run takes.
     Info {
         /// Configuration file (NAME.toml), or files of timelines and patterns of their names.
@@ -71,6 +74,60 @@ struct TodArgs {
     /// File of timelines, or a pattern such as 'day*.h5'; may be repeated. Replaces input.tod of the configuration.
     #[arg(long = "tod", value_name = "FILE")]
     tod: Vec<PathBuf>,
+}
+
+/// The arguments of `mapmaker import`.
+#[derive(clap::Args)]
+struct ImportArgs {
+    /// FITS files with a table for each detector, or HDF5 files of TOAST 3, and patterns of their names.
+    #[arg(required = true, value_name = "FILE")]
+    files: Vec<PathBuf>,
+    /// File of timelines to write, over an older file of that name.
+    #[arg(long, value_name = "FILE")]
+    output: PathBuf,
+    /// White noise of all detectors, in the unit of the signal times sqrt(s), or of some, as 'LFI-27*=3e-4'; may be
+    /// repeated, and the last that fits a detector counts. This and the options below replace what the files say.
+    #[arg(long, value_name = "NET")]
+    net: Vec<OfDetectors>,
+    /// Knee frequency of the 1/f noise, for all or some detectors; 0 for white noise, nan if it is not known.
+    #[arg(long, value_name = "HZ")]
+    fknee: Vec<OfDetectors>,
+    /// Slope of the 1/f noise, for all or some detectors.
+    #[arg(long, value_name = "ALPHA")]
+    alpha: Vec<OfDetectors>,
+    /// Frequency below which the 1/f noise is flat, for all or some detectors.
+    #[arg(long, value_name = "HZ")]
+    fmin: Vec<OfDetectors>,
+    /// Polarization efficiency, 0 to 1, for all or some detectors [default: what the files say, or 1].
+    #[arg(long, value_name = "ETA")]
+    pol_efficiency: Vec<OfDetectors>,
+    /// Sampling rate.
+    #[arg(long, value_name = "HZ")]
+    sample_rate: Option<f64>,
+    /// Frame of the pointing: C (equatorial), G (galactic) or E (ecliptic).
+    #[arg(long, value_name = "FRAME")]
+    coordinates: Option<Frame>,
+    /// Convention of polarization angles in FITS tables: COSMO (from south toward east) or IAU (from north toward east).
+    #[arg(long, value_name = "CONVENTION")]
+    psi_convention: Option<Convention>,
+    /// Unit of the signal, such as K_CMB. Nothing is converted.
+    #[arg(long, value_name = "UNIT")]
+    units: Option<String>,
+    /// Unit of the angles in FITS tables: rad or deg.
+    #[arg(long, value_name = "UNIT")]
+    angle_unit: Option<AngleUnit>,
+    /// FITS column of the signal, or TOAST's detector data that have it [default: TSKY, SIGNAL, TOD or TEMP; signal].
+    #[arg(long, value_name = "NAME")]
+    signal: Option<String>,
+    /// Take all FITS tables as detectors of one observation of this name [default: each file is an observation].
+    #[arg(long, value_name = "NAME")]
+    observation: Option<String>,
+    /// Shared data of TOAST with the quaternions of the boresight [default: boresight_radec].
+    #[arg(long, value_name = "NAME")]
+    boresight: Option<String>,
+    /// Intervals of TOAST that are the stationary ranges of samples; others are left out of maps [default: all samples].
+    #[arg(long, value_name = "NAME")]
+    intervals: Option<String>,
 }
 
 /// The arguments of `mapmaker noise`.
@@ -158,6 +215,7 @@ fn execute(comm: &Comm, command: Command, files: &OpenOptions) -> Result<ExitCod
     match command {
         Command::Run(arguments) => return arguments.execute(comm, files),
         Command::Info { files: given, tod } => say(info(comm, &given, &tod, files)?.trim_end()),
+        Command::Import(arguments) => arguments.execute(comm, files)?,
         Command::Noise(arguments) => arguments.execute(comm, files)?,
         Command::Compare(Compare { map, reference, masks, latitudes, output }) => {
             let request = Comparison { map, reference, masks, latitudes, folder: output };
@@ -225,6 +283,34 @@ fn info(comm: &Comm, files: &[PathBuf], tod: &TodArgs, options: &OpenOptions) ->
     match given(comm, files, tod, options)? {
         Given::Config(config, _) => describe_run(comm, &config),
         Given::Timelines(input) => describe_files(comm, &input, Stokes::IQU),
+    }
+}
+
+impl ImportArgs {
+    /// Writes the file of timelines, and says what it has.
+    fn execute(self, comm: &Comm, options: &OpenOptions) -> Result<()> {
+        let given = import::Given {
+            net: self.net.into(),
+            fknee: self.fknee.into(),
+            alpha: self.alpha.into(),
+            fmin: self.fmin.into(),
+            pol_efficiency: self.pol_efficiency.into(),
+            sample_rate: self.sample_rate,
+            coordinates: self.coordinates,
+            psi_convention: self.psi_convention,
+            units: self.units,
+            angle_unit: self.angle_unit,
+            signal: self.signal,
+            observation: self.observation,
+            boresight: self.boresight,
+            intervals: self.intervals,
+        };
+        let files = resolve(comm, &self.files)?;
+        say(comm, &format!("importing {}", timelines(&files)));
+        let request = import::Request { files, output: self.output, given, options: options.clone() };
+        let description = import::import(comm, &request)?;
+        say(comm, describe(&description).trim_end());
+        Ok(())
     }
 }
 

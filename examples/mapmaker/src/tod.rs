@@ -23,9 +23,10 @@ use std::path::Path;
 
 use dolmen_core::Comm;
 use dolmen_io::hdf5::{H5File, Link, Object, OpenOptions};
+use dolmen_io::open_on_all_ranks;
 
 use crate::config::{InputConfig, Stokes};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::healpix::Healpix;
 use check::{Located, invalid};
 use merge::Place;
@@ -86,6 +87,7 @@ impl Tod {
         let options = OpenOptions::new().allow_external(input.allow_external);
         let mut files = Vec::with_capacity(input.tod.len());
         for path in &input.tod {
+            refuse_fits(comm, path)?;
             let file = H5File::open_with(comm, path, &options)?;
             let is_dst = file.attribute("/", "format")?.is_none() && file.exists("data");
             files.push(if is_dst {
@@ -154,6 +156,16 @@ impl Reader<'_> {
         };
         pieces.map_err(|found| Located { detector: self.rows.partition_point(|&row| row < found.detector), ..found })
     }
+}
+
+/// Refuses a FITS file, and tells how to import it.
+fn refuse_fits(comm: &Comm, path: &Path) -> Result<()> {
+    if dolmen_io::Format::of(comm, path) != Some(dolmen_io::Format::Fits) {
+        return Ok(());
+    }
+    open_on_all_ranks(comm, path)?;
+    let what = "is FITS; import its timelines: mapmaker import FILE --output FILE.h5";
+    Err(Error::File { path: path.to_owned(), what: what.into() })
 }
 
 /// Refuses a file whose data lie partly in others, which a checkpoint cannot compare.

@@ -48,7 +48,9 @@ impl Coordinates {
         }
     }
 
-    fn parse(text: &str) -> Option<Self> {
+    /// Returns the frame that COORDSYS, or a word of other programs for it, names; the case of letters does not matter.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
         match text.to_ascii_uppercase().as_str() {
             "C" | "Q" | "CEL" | "CELESTIAL" | "CELESTIAL2000" | "EQU" | "EQUATORIAL" | "ICRS" | "FK5" | "J2000" => {
                 Some(Self::Celestial)
@@ -77,7 +79,9 @@ impl PolarizationConvention {
         }
     }
 
-    fn parse(text: &str) -> Option<Self> {
+    /// Returns the convention that POLCCONV names; the case of letters does not matter.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
         match text.to_ascii_uppercase().as_str() {
             "COSMO" => Some(Self::Cosmo),
             "IAU" => Some(Self::Iau),

@@ -126,9 +126,24 @@ impl H5File {
     /// There is no such dataset, it is not a table of one dimension, or a column is
     /// neither number, string nor one-dimensional array of floats.
     pub fn read_table(&self, name: &str) -> Result<Vec<(String, TableColumn)>> {
+        self.read_table_where(name, |_| true)
+    }
+
+    /// Reads those columns of a table that are wanted, as [`H5File::read_table`] does. Others may be of any type.
+    ///
+    /// # Collective
+    ///
+    /// # Errors
+    ///
+    /// As [`H5File::read_table`]. A column that is not there is none.
+    pub fn read_table_columns(&self, name: &str, wanted: &[&str]) -> Result<Vec<(String, TableColumn)>> {
+        self.read_table_where(name, |column| wanted.contains(&column))
+    }
+
+    fn read_table_where(&self, name: &str, wanted: impl Fn(&str) -> bool) -> Result<Vec<(String, TableColumn)>> {
         let table = self.dataset(name)?;
         let [rows] = table.dimensions::<1>()?;
-        let Form { mut columns, packed, loose } = self.comm().agree(Form::of(&table))?;
+        let Form { mut columns, packed, loose } = self.comm().agree(Form::of(&table, wanted))?;
         let slab = Slab { start: vec![0], count: vec![rows] };
         if !packed.is_empty() {
             let types = packed.iter().map(|(position, ty)| (columns[*position].0.clone(), ty.clone()));
@@ -231,12 +246,12 @@ struct Form {
 }
 
 impl Form {
-    fn of(table: &Dataset<'_>) -> Result<Form> {
+    fn of(table: &Dataset<'_>, wanted: impl Fn(&str) -> bool) -> Result<Form> {
         let ElementType::Compound { members, .. } = table.element_type() else {
             return Err(table.error(format!("expected a table, found elements that are {}", table.element_type())));
         };
         let mut form = Form { columns: Vec::new(), packed: Vec::new(), loose: Vec::new() };
-        for (position, member) in members.iter().enumerate() {
+        for (position, member) in members.iter().filter(|member| wanted(&member.name)).enumerate() {
             let column = if let ElementType::Text { bytes: None, utf8 } = &member.element {
                 let ty = if *utf8 { TypeDescriptor::VarLenUnicode } else { TypeDescriptor::VarLenAscii };
                 form.loose.push((position, ty));

@@ -129,6 +129,47 @@ def test_noise_of_timelines(in_shared_folder):
             dm.mapmaker.noise(config, tod="tod.h5", **wrong)
 
 
+def tables(name, detectors, **cards):
+    """Write a FITS file with a table of random samples for each detector, and return the samples."""
+    fits = pytest.importorskip("astropy.io.fits")
+    random = np.random.default_rng(len(name))
+    hdus, written = [fits.PrimaryHDU()], {}
+    for detector in detectors:
+        values = {"THETA": random.uniform(0, 3, 500), "PHI": random.uniform(0, 6, 500), "PSI": random.uniform(0, 3, 500), "TSKY": random.normal(size=500)}
+        columns = [fits.Column(name=column, format="D", unit="K_CMB" if column == "TSKY" else "rad", array=array) for column, array in values.items()]
+        hdus.append(fits.BinTableHDU.from_columns(columns, name=detector))
+        hdus[-1].header.update(cards)
+        written[detector] = values
+    if dm.world.rank == 0:
+        fits.HDUList(hdus).writeto(name)
+    dm.world.barrier()
+    return written
+
+
+def test_timelines_of_other_programs(in_shared_folder):
+    written = tables("scan.fits", ["a1", "a2", "b"], FSAMP=10.0)
+    given = {"net": {"*": 1.0, "b": 2.0}, "fknee": 0.0, "coordinates": "G", "psi_convention": "COSMO"}
+    assert dm.mapmaker.import_tod("scan.fits", "tod.h5", **given) == 1500
+    with h5py.File("tod.h5") as file:
+        assert file["detectors"]["net"].tolist() == [1.0, 1.0, 2.0] and file.attrs["coordinates"] == "G"
+        for name, column in (("theta", "THETA"), ("phi", "PHI"), ("psi", "PSI"), ("signal", "TSKY")):
+            np.testing.assert_array_equal(file[f"observations/scan/{name}"][()], [values[column] for values in written.values()])
+    dm.world.barrier()
+    assert dm.mapmaker.run({"map": {"nside": 1}}, tod="tod.h5").maps["hits"]["HITS"].sum() == 1500
+    assert dm.mapmaker.import_tod([pathlib.Path("scan.fits")], "again.h5", **{**given, "fknee": float("nan")}, pol_efficiency=0.5) == 1500
+    needs = r"scan.fits: HDU 1 \(a1\): does not say all that timelines need; add fknee=HZ .*, coordinates=FRAME .*psi_convention=CONVENTION"
+    with pytest.raises(dm.FileError, match=needs) as raised:
+        dm.mapmaker.import_tod("scan.fits", "new.h5", net=1.0)
+    assert raised.value.filename.endswith("scan.fits") and not pathlib.Path("new.h5").exists()
+    with pytest.raises(dm.Error, match="is the input scan.fits"):
+        dm.mapmaker.import_tod("scan.fits", "scan.fits", **given)
+    for wrong, kind in [({"net": "1"}, TypeError), ({"net": {"b": None}}, TypeError), ({"units": 3}, TypeError), ({"allow_external": 1}, TypeError),
+                        ({"sample_rate": "10"}, TypeError), ({"coordinates": "H"}, ValueError), ({"net": {"[": 1.0}}, ValueError)]:
+        ((name, _),) = wrong.items()
+        with pytest.raises(kind, match=f"^{name}"):
+            dm.mapmaker.import_tod("scan.fits", "new.h5", **{**given, **(wrong if dm.world.rank == 0 or kind is ValueError else {})})
+
+
 @pytest.mark.parametrize(
     ("section", "settings", "text"),
     [

@@ -2,6 +2,7 @@
 
 use std::ops::Range;
 use std::path::Path;
+use std::str::FromStr;
 
 use dolmen_io::fits::Ordering;
 use dolmen_io::hdf5::{Attribute, Dataset, H5File, TableColumn, Transfer};
@@ -36,7 +37,10 @@ impl DolmenTod {
         let path = file.path();
         let text = |name: &str| file.attribute_text("/", name);
         if file.attribute("/", "format")? != Some(Attribute::Text("dolmen-tod".into())) {
-            let what = "attribute format is not \"dolmen-tod\", and there is no dst table \"data\"";
+            let what = match file.attribute("/", "toast_format_version")? {
+                Some(_) => "is an observation that TOAST has saved; import it: mapmaker import FILE --output FILE.h5",
+                None => "attribute format is not \"dolmen-tod\", and there is no dst table \"data\"",
+            };
             return Err(invalid(path, "/", what));
         }
         let version = file.attribute_i64("/", "version")?;
@@ -44,17 +48,8 @@ impl DolmenTod {
             let what = format!("is {version}, but this program reads version {VERSION}");
             return Err(invalid(path, "/: attribute version", what));
         }
-        let convention = match text("psi_convention")?.as_str() {
-            "COSMO" => Convention::Cosmo,
-            "IAU" => Convention::Iau,
-            other => return Err(invalid(path, "psi_convention", format!("is {other:?}, expected COSMO or IAU"))),
-        };
-        let frame = match text("coordinates")?.as_str() {
-            "C" => Frame::C,
-            "G" => Frame::G,
-            "E" => Frame::E,
-            other => return Err(invalid(path, "coordinates", format!("is {other:?}, expected C, G or E"))),
-        };
+        let convention: Convention = parsed(path, "psi_convention", &text("psi_convention")?)?;
+        let frame: Frame = parsed(path, "coordinates", &text("coordinates")?)?;
         let units = text("units")?;
         let (mut detectors, mut faults) = detectors(file)?;
         let names = file.children("observations")?;
@@ -126,6 +121,11 @@ impl DolmenTod {
         }
         Ok(reader)
     }
+}
+
+/// Returns the value of a text attribute of the file.
+fn parsed<T: FromStr<Err = String>>(path: &Path, name: &str, text: &str) -> Result<T> {
+    text.parse().map_err(|what| invalid(path, name, format!("is {text:?}, {what}")))
 }
 
 /// Opens the datasets that say where the detectors of an observation look.

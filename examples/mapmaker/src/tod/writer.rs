@@ -1,12 +1,12 @@
-//! Writing a Dolmen TOD file whose pointing is a boresight attitude.
+//! Writing a Dolmen TOD file.
 
 use std::ops::Range;
 use std::path::Path;
 
 use dolmen_core::Comm;
-use dolmen_io::hdf5::{Dataset, H5File, Layout, TableColumn, Transfer};
+use dolmen_io::hdf5::{Dataset, Element, H5File, Layout, TableColumn, Transfer};
 
-use super::description::Description;
+use super::description::{Description, Observation};
 use crate::config::{Convention, Frame};
 use crate::error::Result;
 use crate::quaternion::Quaternion;
@@ -72,21 +72,23 @@ impl TodWriter {
     /// # Errors
     /// The file cannot be extended.
     pub fn observation(&self, description: &Description, observation: usize) -> Result<ObservationWriter<'_>> {
-        let observation_ = &description.observations[observation];
-        let group = format!("observations/{}", observation_.name);
-        let create = |name: &str, shape: [u64; 2], single: bool| -> Result<Dataset<'_>> {
-            let name = format!("{group}/{name}");
-            let dataset = if single {
-                self.file.create_dataset::<f32>(&name, &shape, &Layout::Contiguous)
-            } else {
-                self.file.create_dataset::<f64>(&name, &shape, &Layout::Contiguous)
-            };
-            Ok(dataset?.with_transfer(Transfer::Independent))
-        };
+        let Observation { name, samples, .. } = &description.observations[observation];
         Ok(ObservationWriter {
-            boresight: create("boresight", [observation_.samples, 4], false)?,
-            signal: create("signal", [description.detectors.len() as u64, observation_.samples], true)?,
+            boresight: self.dataset::<f64>(name, "boresight", &[*samples, 4])?,
+            signal: self.dataset::<f32>(name, "signal", &[description.detectors.len() as u64, *samples])?,
         })
+    }
+
+    /// Creates a dataset of an observation, whose slabs ranks write independently of each other.
+    ///
+    /// # Collective
+    ///
+    /// # Errors
+    /// The file cannot be extended.
+    pub fn dataset<T: Element>(&self, observation: &str, name: &str, shape: &[u64]) -> Result<Dataset<'_>> {
+        let name = format!("observations/{observation}/{name}");
+        let dataset = self.file.create_dataset::<T>(&name, shape, &Layout::Contiguous)?;
+        Ok(dataset.with_transfer(Transfer::Independent))
     }
 
     /// Brings everything to disk and gives the file its name.

@@ -24,7 +24,7 @@ const CONFIG: &str = "
     simulate = { hours = 0.5, sample_rate = 5.0, spin_period = 30.0, interval = 0.04, sky_nside = 8, fknee = 0.3 }";
 
 /// FNV-1a of the bits.
-fn checksum(bits: impl IntoIterator<Item = u64>) -> u64 {
+pub(crate) fn checksum(bits: impl IntoIterator<Item = u64>) -> u64 {
     bits.into_iter()
         .flat_map(u64::to_le_bytes)
         .fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3))

@@ -8,6 +8,7 @@ mod comparing;
 mod fixture;
 mod fuzz;
 mod gls;
+mod importing;
 mod inputs;
 mod keeping;
 mod many_files;
@@ -19,6 +20,7 @@ mod references;
 mod refusals;
 mod roundtrip;
 mod splits;
+mod toast;
 mod undetermined;
 mod untrusted;
 
@@ -33,6 +35,7 @@ fn main() -> std::process::ExitCode {
     dolmen_tests::main(&[
         case("planck_scan_equals_dense_reference", RANKS, references::planck_data).deadline(minute),
         case("planck_sky_alone_equals_dense_reference", RANKS, references::planck_sky_only).deadline(minute),
+        case("imported_planck_scan_equals_dense_reference", RANKS, references::planck_imported).deadline(minute),
         case("midapack_timelines_equal_dense_reference", RANKS, references::midapack_data),
         case("midapack_signal_alone_equals_dense_reference", RANKS, references::midapack_signal_only),
         case("every_kind_of_map_equals_a_dense_solve", RANKS, oracle::all_kinds),
@@ -93,6 +96,14 @@ fn main() -> std::process::ExitCode {
         case("outputs_name_all_inputs", &[1, 3], many_files::provenance),
         same_bits("outputs_of_several_files", &[1, 2, 3, 4, 7], many_files::outputs),
         serial("several_files_are_one_input", many_files::programs),
+        case("fits_tables_are_imported", RANKS, importing::forms),
+        same_bits("imports_of_fits_tables", &[1, 2, 3, 4, 7], importing::bits),
+        case("fits_tables_that_are_not_imported_are_named", &[1, 3], importing::bad),
+        serial("imported_timelines_are_mapped", importing::program),
+        case("observations_of_toast_are_imported", RANKS, toast::layouts),
+        same_bits("imports_of_toast", &[1, 2, 3, 4, 7], toast::bits),
+        serial("imported_observations_are_mapped", toast::program),
+        case("observations_of_toast_that_are_not_imported_are_named", &[1, 3], toast::bad),
         serial("inputs_are_never_replaced", keeping::inputs),
         serial("timelines_in_other_files_are_refused", untrusted::timelines_in_other_files),
         serial("a_large_configuration_is_refused", untrusted::large_configuration),

@@ -4,14 +4,25 @@ use std::path::Path;
 
 use dolmen_core::Comm;
 use dolmen_io::fits::{FitsFile, MapFile};
-use dolmen_io::hdf5::H5File;
+use dolmen_io::hdf5::{H5File, OpenOptions};
+use dolmen_solvers::Progress;
 use dolmen_tests::{TestResult, shared};
+use mapmaker::config::{Config, Convention, Frame};
 use mapmaker::healpix::{Healpix, Ordering};
-use mapmaker::maps::Maps;
+use mapmaker::import::{Given, Request, import};
+use mapmaker::maps::{Maps, make_maps};
+use mapmaker::phases::Phases;
 
 use crate::fixture::{Folder, Looks, Timeline, assert_close, map, whole};
+use crate::importing::values;
 
 const TOLERANCE: f64 = 1e-9;
+
+/// The configuration of the reference maps of the Planck-like scan.
+const PLANCK: &str = "
+    input.tod = 'tod.h5'
+    map = { nside = 16, ordering = 'ring', rcond_min = 1e-2, min_hits = 4 }
+    destripe = { baseline = 60.0, tolerance = 1e-12 }";
 
 /// The reference maps of one case.
 struct Reference {
@@ -109,12 +120,33 @@ fn planck(comm: &Comm, reference: &str, change: impl FnOnce(&mut Timeline, &Path
     let cmb = shared.join("data/cmb");
     let mut timeline = planck_scan(&cmb.join("sim_planck30_tod.fits.gz"))?;
     change(&mut timeline, &cmb)?;
-    let config = "
-        input.tod = 'tod.h5'
-        map = { nside = 16, ordering = 'ring', rcond_min = 1e-2, min_hits = 4 }
-        destripe = { baseline = 60.0, tolerance = 1e-12 }";
-    let maps = map(comm, &Folder::new(comm)?, &timeline, config)?;
+    let maps = map(comm, &Folder::new(comm)?, &timeline, PLANCK)?;
     Reference::read(comm, &cmb.join(reference))?.compare(comm, &maps, false);
+    Ok(())
+}
+
+/// The same scan, imported.
+pub(crate) fn planck_imported(comm: &Comm) -> TestResult {
+    let Some(shared) = shared() else { return Ok(()) };
+    let cmb = shared.join("data/cmb");
+    let folder = Folder::new(comm)?;
+    let given = Given {
+        net: values(&["1"]),
+        fmin: values(&["1e-5"]),
+        coordinates: Some(Frame::G),
+        psi_convention: Some(Convention::Cosmo),
+        ..Given::default()
+    };
+    let (files, output) = (vec![cmb.join("sim_planck30_tod.fits.gz")], folder.path.join("tod.h5"));
+    let description = import(comm, &Request { files, output, given, options: OpenOptions::new() })?;
+    let names: Vec<&str> = description.detectors.iter().map(|detector| detector.name.as_str()).collect();
+    assert_eq!(names, ["LFI-27M", "LFI-27S", "LFI-28M", "LFI-28S"]);
+    assert!(description.detectors.iter().all(|detector| (detector.fknee, detector.alpha) == (0.05, 1.7)));
+    assert_eq!((description.units.as_str(), description.observations[0].sample_rate), ("mK", 32.5));
+    let config = PLANCK.replace("baseline = 60.0", "baseline = 60.0, prior = false");
+    let config = Config::parse(&config, &folder.path.join("case.toml"))?;
+    let maps = make_maps(comm, &config, &mut Phases::default(), &mut |_: &Progress| {}, None)?;
+    Reference::read(comm, &cmb.join("sim_planck30_ref_nside16_data.h5"))?.compare(comm, &maps, false);
     Ok(())
 }
 
