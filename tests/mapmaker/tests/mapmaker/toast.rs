@@ -168,7 +168,9 @@ pub(crate) fn bits(comm: &Comm) -> TestResult<Checksums> {
     let sum = |name: &str| -> TestResult<(String, u64)> {
         Ok((name.to_owned(), checksum(fs::read(folder.path.join(name))?.into_iter().map(u64::from))))
     };
-    ["both.h5", "new_old.h5", "new_plate.h5"].into_iter().map(sum).collect()
+    let sums = ["both.h5", "new_old.h5", "new_plate.h5"].into_iter().map(sum).collect();
+    comm.barrier();
+    sums
 }
 
 const BAD: &str = "
