@@ -64,9 +64,7 @@ mod _dolmen {
     #[pymodule_export]
     use super::layout::Layout;
     #[pymodule_export]
-    use super::map_making::{
-        estimate_noise, import_timelines, make_maps, output_folder, read_map, simulate_timelines,
-    };
+    use super::map_making::{estimate_noise, import_timelines, make_maps, output_folder, read_map, simulate_timelines};
     #[pymodule_export]
     use super::matrix::{Matrix, RefillPlan};
     #[pymodule_export]

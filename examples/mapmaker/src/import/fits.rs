@@ -214,23 +214,10 @@ impl Look<'_> {
     }
 
     fn table(&self, file: usize, alone: bool) -> Result<Found> {
-        let detector = self.name(alone)?;
-        let place = format!("HDU {} ({detector})", self.hdu.index());
-        let mut missing = Missing::default();
-        let signal = self.signal()?;
-        let mut columns = Vec::with_capacity(4);
-        for name in ANGLES {
-            let missing = || self.refused("", format!("has a column THETA, but no {name}"));
-            columns.push(column(self.hdu, name).ok_or_else(missing)?);
-        }
-        columns.push(signal);
-        let flags = FLAGS.into_iter().find_map(|name| column(self.hdu, name));
-        let repeat = self.repeat(&columns, flags)?;
-        let mut angles = [AngleUnit::Radian; 3];
-        for (unit, column) in angles.iter_mut().zip(&columns) {
-            *unit = missing.require_or(self.angle_unit(column)?, AngleUnit::Radian, ANGLE_UNIT);
-        }
-        let given = self.given;
+        let (given, mut missing) = (self.given, Missing::default());
+        let name = self.name(alone)?;
+        let place = format!("HDU {} ({name})", self.hdu.index());
+        let table = self.samples(file, &mut missing)?;
         let said = Said {
             net: self.real(NET),
             fknee: self.real(FKNEE),
@@ -238,28 +225,47 @@ impl Look<'_> {
             fmin: self.real(FMIN),
             efficiency: self.real(EFFICIENCY),
         };
-        let detector = given.detector(&detector, Quaternion::IDENTITY, &said, 0, &mut missing);
-        let sample_rate = missing.require(given.sample_rate.or(self.real(RATE)), SAMPLE_RATE);
-        let frame = missing.require_or(self.frame()?, Frame::G, COORDINATES);
-        let convention = missing.require(self.convention()?, PSI_CONVENTION);
-        let unit = Some(signal.unit.trim().to_owned()).filter(|unit| !unit.is_empty());
-        let units = missing.require(given.units.clone().or(unit).or_else(|| self.text(UNIT)), UNITS);
-        missing.require_none(self.file.path(), &place)?;
-        let is_single = |position: usize| {
-            let is_angle_in_degrees = angles.get(position) == Some(&AngleUnit::Degree);
-            columns[position].kind == ColumnType::Float32 && !self.is_scaled(columns[position]) && !is_angle_in_degrees
+        let unit = Some(self.signal()?.unit.trim().to_owned()).filter(|unit| !unit.is_empty());
+        let found = Found {
+            table,
+            detector: given.detector(&name, Quaternion::IDENTITY, &said, 0, &mut missing),
+            sample_rate: missing.require(given.sample_rate.or(self.real(RATE)), SAMPLE_RATE),
+            frame: missing.require_or(self.frame()?, Frame::G, COORDINATES),
+            convention: missing.require(self.convention()?, PSI_CONVENTION),
+            units: missing.require(given.units.clone().or(unit).or_else(|| self.text(UNIT)), UNITS),
+            place,
         };
-        let table = Table {
+        missing.require_none(self.file.path(), &found.place)?;
+        Ok(found)
+    }
+
+    /// Looks at the columns.
+    fn samples(&self, file: usize, missing: &mut Missing) -> Result<Table> {
+        let mut columns = Vec::with_capacity(4);
+        for name in ANGLES {
+            let absent = || self.refused("", format!("has a column THETA, but no {name}"));
+            columns.push(column(self.hdu, name).ok_or_else(absent)?);
+        }
+        columns.push(self.signal()?);
+        let flags = FLAGS.into_iter().find_map(|name| column(self.hdu, name));
+        let mut angles = [AngleUnit::Radian; 3];
+        for (unit, column) in angles.iter_mut().zip(&columns) {
+            *unit = missing.require_or(self.angle_unit(column)?, AngleUnit::Radian, ANGLE_UNIT);
+        }
+        let is_single = |position: usize| {
+            let is_converted = self.is_scaled(columns[position]) || angles.get(position) == Some(&AngleUnit::Degree);
+            columns[position].kind == ColumnType::Float32 && !is_converted
+        };
+        Ok(Table {
             file,
             hdu: self.hdu.index(),
             rows: self.hdu.rows(),
-            repeat,
+            repeat: self.repeat(&columns, flags)?,
             columns: [0, 1, 2, 3].map(|position| columns[position].name.clone()),
             single: [0, 1, 2, 3].map(is_single),
             flags: flags.map(|column| self.flag(column)),
             angles,
-        };
-        Ok(Found { table, detector, frame, convention, units, sample_rate, place })
+        })
     }
 
     /// Returns the name of the detector: that of the file if the only table has none.

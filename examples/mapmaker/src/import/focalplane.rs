@@ -34,50 +34,84 @@ pub(super) struct Pixel {
 /// # Errors
 /// The table cannot be read, or lacks a detector or its attitude.
 pub(super) fn read(file: &H5File, detectors: &[String], units: Option<&str>) -> Result<Vec<Pixel>> {
-    let wanted = ["psd_net", "psd_fknee", "psd_alpha", "psd_fmin", "pol_efficiency", "pol_leakage", "gamma"];
-    let columns = file.read_table_columns(TABLE, &[&["name", "quat"], &wanted[..]].concat())?;
-    let column = |name: &str| columns.iter().find(|(column, _)| column == name).map(|(_, values)| values);
+    let table = Table { columns: file.read_table_columns(TABLE, &COLUMNS)?, units: stored_units(file)? };
     let refused = |what: &str| Err(invalid(file.path(), TABLE, what));
-    let Some(TableColumn::Text { values: names, .. }) = column("name") else {
+    let Some(TableColumn::Text { values: names, .. }) = table.column("name") else {
         return refused("has no column name of strings");
     };
-    let Some(TableColumn::Reals { length: 4, values: quaternions }) = column("quat") else {
+    let Some(TableColumn::Reals { length: 4, values: quaternions }) = table.column("quat") else {
         return refused("has no column quat of four numbers");
     };
-    let stored_units = stored_units(file)?;
-    let unit = |name: &str| stored_units.get(name).map_or("", String::as_str);
-    let real = |name: &str, row: usize| match column(name) {
-        Some(TableColumn::Real(values)) => Some(values[row]),
-        #[expect(clippy::cast_precision_loss, reason = "HDF5 rounds integers that are read as floats in the same way")]
-        Some(TableColumn::Integer(values)) => Some(values[row] as f64),
-        _ => None,
-    };
-    let net = units.and_then(|units| factor(temperature(unit("psd_net"))?, units));
-    let frequency = |name: &str, row| Some(real(name, row)? * hertz(unit(name))?);
-    let angle: Option<AngleUnit> = unit("gamma").parse().ok();
+    let rows: HashMap<&str, usize> = names.iter().map(String::as_str).zip(0..).collect();
     let analytic = analytic(file, units)?;
     let pixel = |name: &String| {
-        let Some(row) = names.iter().position(|other| other == name) else {
+        let Some(&row) = rows.get(name.as_str()) else {
             return Err(invalid(file.path(), TABLE, format!("has no row for {name:?}, a detector of the observation")));
         };
-        let leakage = |epsilon: f64| (1.0 - epsilon) / (1.0 + epsilon);
-        let said = Said {
-            net: real("psd_net", row).zip(net).map(|(value, factor)| value * factor),
-            fknee: frequency("psd_fknee", row),
-            alpha: real("psd_alpha", row),
-            fmin: frequency("psd_fmin", row),
-            efficiency: None,
-        };
-        let said = analytic.get(name).cloned().unwrap_or(said);
-        let efficiency = real("pol_efficiency", row).or(real("pol_leakage", row).map(leakage));
-        let components = [0, 1, 2, 3].map(|i| quaternions[4 * row + i]);
+        let noise = analytic.get(name).cloned().unwrap_or_else(|| table.noise(row, units));
         Ok(Pixel {
-            quaternion: Quaternion::from(components),
-            gamma: real("gamma", row).zip(angle).map(|(value, unit)| unit.radians(value)),
-            said: Said { efficiency, ..said },
+            quaternion: Quaternion::from([0, 1, 2, 3].map(|i| quaternions[4 * row + i])),
+            gamma: table.angle("gamma", row),
+            said: Said { efficiency: table.efficiency(row), ..noise },
         })
     };
     detectors.iter().map(pixel).collect()
+}
+
+/// Columns that are read.
+const COLUMNS: [&str; 9] =
+    ["name", "quat", "gamma", "pol_efficiency", "pol_leakage", "psd_net", "psd_fknee", "psd_alpha", "psd_fmin"];
+
+struct Table {
+    columns: Vec<(String, TableColumn)>,
+    units: HashMap<String, String>,
+}
+
+impl Table {
+    fn column(&self, name: &str) -> Option<&TableColumn> {
+        self.columns.iter().find(|(column, _)| column == name).map(|(_, values)| values)
+    }
+
+    /// Returns the unit of a column, or nothing.
+    fn unit(&self, name: &str) -> &str {
+        self.units.get(name).map_or("", String::as_str)
+    }
+
+    fn real(&self, name: &str, row: usize) -> Option<f64> {
+        match self.column(name)? {
+            TableColumn::Real(values) => Some(values[row]),
+            #[expect(
+                clippy::cast_precision_loss,
+                reason = "HDF5 rounds integers that are read as floats in the same way"
+            )]
+            TableColumn::Integer(values) => Some(values[row] as f64),
+            _ => None,
+        }
+    }
+
+    /// Returns an angle in rad, if its unit is known.
+    fn angle(&self, name: &str, row: usize) -> Option<f64> {
+        let unit: AngleUnit = self.unit(name).parse().ok()?;
+        self.real(name, row).map(|angle| unit.radians(angle))
+    }
+
+    fn efficiency(&self, row: usize) -> Option<f64> {
+        let leakage = self.real("pol_leakage", row);
+        self.real("pol_efficiency", row).or(leakage.map(|epsilon| (1.0 - epsilon) / (1.0 + epsilon)))
+    }
+
+    /// Returns those parameters of the noise whose units are known.
+    fn noise(&self, row: usize, units: Option<&str>) -> Said {
+        let net = || Some(self.real("psd_net", row)? * factor(temperature(self.unit("psd_net"))?, units?)?);
+        let frequency = |name: &str| Some(self.real(name, row)? * hertz(self.unit(name))?);
+        Said {
+            net: net(),
+            fknee: frequency("psd_fknee"),
+            alpha: self.real("psd_alpha", row),
+            fmin: frequency("psd_fmin"),
+            efficiency: None,
+        }
+    }
 }
 
 /// Reads the noise of detectors from the observation's model, if it has one with parameters.

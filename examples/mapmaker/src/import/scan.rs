@@ -1,5 +1,6 @@
 //! Observations as the files of other programs have them, and what they have to have in common.
 
+use std::collections::{HashMap, HashSet};
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
@@ -79,12 +80,13 @@ impl Scan {
             let what = format!("is {:?}, expected a positive rate in Hz; give --sample-rate HZ", self.sample_rate);
             return Err(self.refused("sampling rate", what));
         }
+        let mut names = HashSet::with_capacity(self.detectors.len());
         for (number, detector) in self.detectors.iter().enumerate() {
             let wrong = |what: String| Err(self.refused(format!("detector {}", detector.name), what));
             if detector.name.is_empty() {
                 return Err(self.refused(format!("detector {number}"), "has no name".into()));
             }
-            if self.detectors[..number].iter().any(|other| other.name == detector.name) {
+            if !names.insert(&detector.name) {
                 return wrong("is there twice; names of detectors have to differ".into());
             }
             let Detector { net, fknee, alpha, fmin, efficiency, .. } = *detector;
@@ -132,8 +134,9 @@ impl Scan {
     /// Returns the places of the first scan's detectors in this one.
     fn order(&self, first: &Scan) -> Result<Vec<usize>> {
         let names = |scan: &Scan| scan.detectors.iter().map(|detector| detector.name.clone()).collect::<Vec<_>>();
-        let place = |detector: &Detector| self.detectors.iter().position(|other| other.name == detector.name);
-        let order: Option<Vec<usize>> = first.detectors.iter().map(place).collect();
+        let places: HashMap<&str, usize> =
+            self.detectors.iter().map(|detector| detector.name.as_str()).zip(0..).collect();
+        let order: Option<Vec<usize>> = first.detectors.iter().map(|d| places.get(d.name.as_str()).copied()).collect();
         let Some(order) = order.filter(|order| order.len() == self.detectors.len()) else {
             let what = format!(
                 "are {}, but {} in {}; an observation has all detectors of a file of timelines: import such files into files of \

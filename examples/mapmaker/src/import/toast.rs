@@ -91,29 +91,16 @@ fn look(file: &H5File, given: &Given) -> Result<(Scan, Source)> {
     require_version(file)?;
     let path = file.path();
     let detectors: Vec<String> = json(file, "observation_detectors")?;
-    let signal = signal(file, given)?;
-    let dataset = file.dataset(&signal)?;
-    let [rows, samples] = dataset.dimensions()?;
-    if rows != detectors.len() as u64 || samples == 0 {
-        let what = format!("has shape ({rows}, {samples}), expected ({} detectors, samples)", detectors.len());
-        return Err(invalid(path, signal, what));
-    }
-    let is_single = matches!(dataset.element_type(), ElementType::Float { bytes: 4, .. });
-    let boresight = boresight(file, given)?;
-    for shared in [TIMES, SHARED_FLAGS, HWP] {
-        require_shape(file, shared, &[samples])?;
-    }
-    require_shape(file, &boresight, &[samples, 4])?;
-    require_shape(file, DETECTOR_FLAGS, &[rows, samples])?;
-    let mut missing = Missing::default();
+    let (signal, boresight) = (signal(file, given)?, boresight(file, given)?);
+    let samples = samples(file, &signal, detectors.len())?;
+    require_shapes(file, &boresight, detectors.len() as u64, samples)?;
     let units = match file.attribute(&signal, "units")? {
         Some(Attribute::Text(text)) if !text.trim().is_empty() => Some(text),
         _ => None,
     };
     let units = given.units.clone().or(units);
     let pixels = focalplane::read(file, &detectors, units.as_deref())?;
-    let has_hwp = file.exists(HWP);
-    let gamma = has_hwp.then(|| gamma(path, &detectors, &pixels)).transpose()?;
+    let mut missing = Missing::default();
     let detector = |(row, (name, pixel)): (usize, (&String, &Pixel))| {
         given.detector(name, pixel.quaternion, &pixel.said, row, &mut missing)
     };
@@ -131,13 +118,16 @@ fn look(file: &H5File, given: &Given) -> Result<(Scan, Source)> {
         detectors: described,
     };
     missing.require_none(path, &scan.name)?;
-    let cut: HashMap<String, i64> = match file.attribute("/", "observation_detector_flags")? {
-        Some(_) => json(file, "observation_detector_flags")?,
-        None => HashMap::new(),
+    let source = Source {
+        is_single: matches!(file.dataset(&signal)?.element_type(), ElementType::Float { bytes: 4, .. }),
+        signal,
+        boresight,
+        gamma: file.exists(HWP).then(|| gamma(path, &detectors, &pixels)).transpose()?,
+        has_flags: file.exists(SHARED_FLAGS),
+        has_detector_flags: file.exists(DETECTOR_FLAGS),
+        cut: cuts(file, &detectors)?,
     };
-    let cut = detectors.iter().map(|name| cut.get(name).copied().unwrap_or(0)).collect();
-    let (has_flags, has_detector_flags) = (file.exists(SHARED_FLAGS), file.exists(DETECTOR_FLAGS));
-    Ok((scan, Source { signal, is_single, boresight, gamma, has_flags, has_detector_flags, cut }))
+    Ok((scan, source))
 }
 
 fn require_version(file: &H5File) -> Result<()> {
@@ -195,6 +185,34 @@ fn boresight(file: &H5File, given: &Given) -> Result<String> {
     let what =
         format!("does not exist; give --boresight NAME of quaternions in the frame of the map (there are: {there})");
     Err(invalid(file.path(), place, what))
+}
+
+/// Returns the number of samples of each detector.
+fn samples(file: &H5File, signal: &str, detectors: usize) -> Result<u64> {
+    let [rows, samples] = file.dataset(signal)?.dimensions()?;
+    if rows == detectors as u64 && samples > 0 {
+        return Ok(samples);
+    }
+    let what = format!("has shape ({rows}, {samples}), expected ({detectors} detectors, samples)");
+    Err(invalid(file.path(), signal, what))
+}
+
+/// Refuses data that do not have the signal's samples.
+fn require_shapes(file: &H5File, boresight: &str, detectors: u64, samples: u64) -> Result<()> {
+    for shared in [TIMES, SHARED_FLAGS, HWP] {
+        require_shape(file, shared, &[samples])?;
+    }
+    require_shape(file, boresight, &[samples, 4])?;
+    require_shape(file, DETECTOR_FLAGS, &[detectors, samples])
+}
+
+/// Returns the flags of detectors that hold for all their samples. Version 1 of the layout has none.
+fn cuts(file: &H5File, detectors: &[String]) -> Result<Vec<i64>> {
+    let cuts: HashMap<String, i64> = match file.attribute("/", "observation_detector_flags")? {
+        Some(_) => json(file, "observation_detector_flags")?,
+        None => HashMap::new(),
+    };
+    Ok(detectors.iter().map(|name| cuts.get(name).copied().unwrap_or(0)).collect())
 }
 
 fn require_shape(file: &H5File, name: &str, expected: &[u64]) -> Result<()> {
@@ -310,12 +328,24 @@ struct Copier<'s> {
     order: &'s [usize],
 }
 
-/// Where a detector looks, as it is written.
+/// Flags of each detector: those of the file, if it has them, and the new ones.
+type OwnFlags<'s, 'w> = (Option<Dataset<'s>>, Flags<'w>);
+
+/// Datasets of an observation that are open, and those to which they are copied.
+struct Streams<'w> {
+    boresight: Dataset<'w>,
+    looks: Looks<'w>,
+    signal: (Dataset<'w>, Reals<'w>),
+    flags: Option<(Dataset<'w>, Flags<'w>)>,
+    own: Option<OwnFlags<'w, 'w>>,
+}
+
+/// Pointing as it is written.
 enum Looks<'w> {
     /// One attitude for all detectors.
     Boresight(Dataset<'w>),
     /// Theta, phi and psi of each detector, behind a half-wave plate.
-    Angles { datasets: [Reals<'w>; 3], plate: Dataset<'w>, gamma: &'w [f64] },
+    Angles { datasets: Box<[Reals<'w>; 3]>, plate: Dataset<'w>, gamma: &'w [f64] },
 }
 
 impl<'s> Copier<'s> {
@@ -325,78 +355,77 @@ impl<'s> Copier<'s> {
 
     /// # Collective
     fn observation(&self, comm: &Comm, writer: &TodWriter, description: &Description, number: usize) -> Result<()> {
-        let observation = &description.observations[number];
+        let (source, observation) = (self.source, &description.observations[number]);
         let (name, samples) = (observation.name.as_str(), observation.samples);
         let shape = [self.order.len() as u64, samples];
-        let signal =
-            (self.open(&self.source.signal)?, Reals::create(writer, name, "signal", &shape, self.source.is_single)?);
-        let boresight = self.open(&self.source.boresight)?;
-        let looks = match &self.source.gamma {
+        let looks = match &source.gamma {
             None => Looks::Boresight(writer.dataset::<f64>(name, "boresight", &[samples, 4])?),
             Some(gamma) => {
                 let create = |dataset: &str| Reals::create(writer, name, dataset, &shape, false);
-                let datasets = [create("theta")?, create("phi")?, create("psi")?];
+                let datasets = Box::new([create("theta")?, create("phi")?, create("psi")?]);
                 Looks::Angles { datasets, plate: self.open(HWP)?, gamma }
             }
         };
-        let flags =
-            self.source.has_flags.then(|| self.flags(writer, name, SHARED_FLAGS, "flags", &[samples])).transpose()?;
-        let own = self.detector_flags(writer, name, &shape)?;
-        let copied = || -> Result<()> {
-            for time in pieces(comm, samples, AT_ONCE) {
-                let count = time.end - time.start;
-                if let Some((from, to)) = &flags {
-                    to.write(&[time.start], &[count], &read_flags(from, &[time.start], &[count])?)?;
-                }
-                let attitudes = boresight.read_slab::<f64>(&[time.start, 0], &[count, 4])?;
-                if let Looks::Boresight(dataset) = &looks {
-                    dataset.write_slab(&[time.start, 0], &[count, 4], &attitudes)?;
-                }
-                for (row, &place) in self.order.iter().enumerate() {
-                    let (start, size) = ([place as u64, time.start], [1, count]);
-                    signal.1.write(row, time.start, &signal.0.read_slab::<f64>(&start, &size)?)?;
-                    if let Some((from, to)) = &own {
-                        let cut = self.source.cut[place];
-                        let values = match from {
-                            Some(from) => read_flags(from, &start, &size)?.into_iter().map(|flag| flag | cut).collect(),
-                            None => vec![cut; attitudes.len() / 4],
-                        };
-                        to.write(&[row as u64, time.start], &size, &values)?;
-                    }
-                    if let Looks::Angles { datasets, plate, gamma } = &looks {
-                        let plate = plate.read_slab::<f64>(&[time.start], &[count])?;
-                        let mount = description.detectors[row].quaternion;
-                        let angles = behind_plate(&attitudes, mount, &plate, gamma[place]);
-                        datasets.iter().zip(&angles).try_for_each(|(to, angles)| to.write(row, time.start, angles))?;
-                    }
-                }
-            }
-            Ok(())
+        let streams = Streams {
+            boresight: self.open(&source.boresight)?,
+            looks,
+            signal: (self.open(&source.signal)?, Reals::create(writer, name, "signal", &shape, source.is_single)?),
+            flags: source.has_flags.then(|| self.flags(writer, name, samples)).transpose()?,
+            own: self.detector_flags(writer, name, &shape)?,
         };
-        comm.agree(copied())
+        let mounts: Vec<Quaternion> = description.detectors.iter().map(|detector| detector.quaternion).collect();
+        let mut times = pieces(comm, samples, AT_ONCE);
+        comm.agree(times.try_for_each(|time| self.piece(&streams, &mounts, &time)))
     }
 
-    /// Opens flags, and creates those to which they are copied.
-    fn flags<'w>(
-        &self,
-        writer: &'w TodWriter,
-        observation: &str,
-        from: &str,
-        to: &str,
-        shape: &[u64],
-    ) -> Result<(Dataset<'s>, Flags<'w>)> {
-        let from = self.open(from)?;
+    /// Copies a stretch of time.
+    fn piece(&self, streams: &Streams<'_>, mounts: &[Quaternion], time: &Range<u64>) -> Result<()> {
+        let count = time.end - time.start;
+        if let Some((from, to)) = &streams.flags {
+            to.write(&[time.start], &[count], &read_flags(from, &[time.start], &[count])?)?;
+        }
+        let attitudes = streams.boresight.read_slab::<f64>(&[time.start, 0], &[count, 4])?;
+        let plate = match &streams.looks {
+            Looks::Boresight(dataset) => {
+                dataset.write_slab(&[time.start, 0], &[count, 4], &attitudes)?;
+                Vec::new()
+            }
+            Looks::Angles { plate, .. } => plate.read_slab::<f64>(&[time.start], &[count])?,
+        };
+        for (row, &place) in self.order.iter().enumerate() {
+            let (start, size) = ([place as u64, time.start], [1, count]);
+            let (from, to) = &streams.signal;
+            to.write(row, time.start, &from.read_slab::<f64>(&start, &size)?)?;
+            if let Some((from, to)) = &streams.own {
+                let cut = self.source.cut[place];
+                let flags = match from {
+                    Some(from) => read_flags(from, &start, &size)?.into_iter().map(|flag| flag | cut).collect(),
+                    None => vec![cut; attitudes.len() / 4],
+                };
+                to.write(&[row as u64, time.start], &size, &flags)?;
+            }
+            if let Looks::Angles { datasets, gamma, .. } = &streams.looks {
+                let angles = behind_plate(&attitudes, mounts[row], &plate, gamma[place]);
+                datasets.iter().zip(&angles).try_for_each(|(to, angles)| to.write(row, time.start, angles))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Opens the flags of all detectors, and creates those to which they are copied.
+    fn flags<'w>(&self, writer: &'w TodWriter, observation: &str, samples: u64) -> Result<(Dataset<'s>, Flags<'w>)> {
+        let from = self.open(SHARED_FLAGS)?;
         let are_bytes = are_bytes(&from);
-        Ok((from, Flags::create(writer, observation, to, shape, are_bytes)?))
+        Ok((from, Flags::create(writer, observation, "flags", &[samples], are_bytes)?))
     }
 
-    /// The same of the flags of detectors, which may be flagged as a whole.
+    /// Works like [`Copier::flags`] for those of each detector, which may be flagged as a whole.
     fn detector_flags<'w>(
         &self,
         writer: &'w TodWriter,
         observation: &str,
         shape: &[u64],
-    ) -> Result<Option<(Option<Dataset<'s>>, Flags<'w>)>> {
+    ) -> Result<Option<OwnFlags<'s, 'w>>> {
         let cut = &self.source.cut;
         if !self.source.has_detector_flags && cut.iter().all(|&flag| flag == 0) {
             return Ok(None);
