@@ -15,7 +15,7 @@ import pytest
 from launch import ROOT
 
 #: A subcommand with its options, in a block or a line.
-SYNOPSIS = re.compile(r"\b(dolmen|mapmaker) (solve|info|convert|check|run|simulate|import|noise|compare)\b([^`\n]*(?:\n {7,}.*)*)")
+SYNOPSIS = re.compile(r"\b(dolmen|mapmaker) (solve|info|convert|check|run|simulate|(?<=mapmaker )import|noise|compare)\b([^`\n]*(?:\n {7,}.*)*)")
 OPTION = re.compile(r"(?<![\w-])--[a-z][a-z-]*")
 FENCE = re.compile(r"^```(.*)\n((?:.*\n)*?)```$", re.MULTILINE)
 #: Words that begin a line of a script and start nothing but programs of the project.

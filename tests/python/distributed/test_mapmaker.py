@@ -147,8 +147,8 @@ def tables(name, detectors, **cards):
 
 
 def test_timelines_of_other_programs(in_shared_folder):
-    written = tables("scan.fits", ["a1", "a2", "b"], FSAMP=10.0)
-    given = {"net": {"*": 1.0, "b": 2.0}, "fknee": 0.0, "coordinates": "G", "psi_convention": "COSMO"}
+    written = tables("scan.fits", ["A1", "A2", "B"], FSAMP=10.0)
+    given = {"net": {"*": 1.0, "B": 2.0}, "fknee": 0.0, "coordinates": "G", "psi_convention": "COSMO"}
     assert dm.mapmaker.import_tod("scan.fits", "tod.h5", **given) == 1500
     with h5py.File("tod.h5") as file:
         assert file["detectors"]["net"].tolist() == [1.0, 1.0, 2.0] and file.attrs["coordinates"] == "G"
@@ -157,13 +157,13 @@ def test_timelines_of_other_programs(in_shared_folder):
     dm.world.barrier()
     assert dm.mapmaker.run({"map": {"nside": 1}}, tod="tod.h5").maps["hits"]["HITS"].sum() == 1500
     assert dm.mapmaker.import_tod([pathlib.Path("scan.fits")], "again.h5", **{**given, "fknee": float("nan")}, pol_efficiency=0.5) == 1500
-    needs = r"scan.fits: HDU 1 \(a1\): does not say all that timelines need; add fknee=HZ .*, coordinates=FRAME .*psi_convention=CONVENTION"
+    needs = r"scan.fits: HDU 1 \(A1\): does not say all that timelines need; add fknee=HZ .*, coordinates=FRAME .*psi_convention=CONVENTION"
     with pytest.raises(dm.FileError, match=needs) as raised:
         dm.mapmaker.import_tod("scan.fits", "new.h5", net=1.0)
     assert raised.value.filename.endswith("scan.fits") and not pathlib.Path("new.h5").exists()
     with pytest.raises(dm.Error, match="is the input scan.fits"):
         dm.mapmaker.import_tod("scan.fits", "scan.fits", **given)
-    for wrong, kind in [({"net": "1"}, TypeError), ({"net": {"b": None}}, TypeError), ({"units": 3}, TypeError), ({"allow_external": 1}, TypeError),
+    for wrong, kind in [({"net": "1"}, TypeError), ({"net": {"B": None}}, TypeError), ({"units": 3}, TypeError), ({"allow_external": 1}, TypeError),
                         ({"sample_rate": "10"}, TypeError), ({"coordinates": "H"}, ValueError), ({"net": {"[": 1.0}}, ValueError)]:
         ((name, _),) = wrong.items()
         with pytest.raises(kind, match=f"^{name}"):
