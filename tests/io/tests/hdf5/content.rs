@@ -66,6 +66,9 @@ pub(crate) fn tables_come_back(comm: &Comm) -> TestResult {
     let file = H5File::open(comm, &path)?;
     assert_eq!(file.read_table("detectors")?, columns);
     assert_eq!(file.read_table("odd")?, odd);
+    let some = file.read_table_columns("detectors", &["order", "name", "absent"])?;
+    assert_eq!(some, [columns[0].clone(), columns[3].clone()]);
+    assert_eq!(file.read_table_columns("detectors", &["absent"])?, []);
     let detectors = file.dataset("detectors")?;
     assert_eq!(detectors.read_member_slab::<f64>("net", &[1], &[1])?, [7.5e-5]);
     let quaternions = detectors.read_member_slab::<[f64; 4]>("quaternion", &[0], &[2])?;
