@@ -255,7 +255,7 @@ pub(crate) fn refuse(comm: &Comm, folder: &Folder, command: &str, words: &[&str]
     Ok(())
 }
 
-/// What cannot be imported is named, and leaves no file.
+/// Files that cannot be imported are named, and leave no file.
 pub(crate) fn bad(comm: &Comm) -> TestResult {
     let folder = made(comm, &format!("{HELPERS}{FORMS}{BAD}"))?;
     for (command, words) in [

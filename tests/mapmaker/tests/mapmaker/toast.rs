@@ -148,7 +148,7 @@ fn import_all(comm: &Comm, folder: &Folder) -> TestResult {
     Ok(())
 }
 
-/// What the files hold is in the new files, also the angles behind a half-wave plate.
+/// All that the files hold is in the new files, also the angles behind a half-wave plate.
 pub(crate) fn layouts(comm: &Comm) -> TestResult {
     let folder = made(comm, &format!("{HELPERS}{MADE}"))?;
     import_all(comm, &folder)?;
@@ -216,7 +216,7 @@ with h5py.File(folder + 'tod.h5', 'w') as f:
     f.attrs['format'] = 'dolmen-tod'
 ";
 
-/// What cannot be imported is named, and leaves no file.
+/// Files that cannot be imported are named, and leave no file.
 pub(crate) fn bad(comm: &Comm) -> TestResult {
     let folder = made(comm, &format!("{HELPERS}{MADE}{BAD}"))?;
     for (command, words) in [
