@@ -16,9 +16,13 @@ use super::given::{
 use super::scan::{Scan, describe, group_name};
 use crate::config::{Convention, Frame};
 use crate::error::{Error, Result};
+use crate::memory::{amount, require};
 use crate::quaternion::Quaternion;
 use crate::tod::check::invalid;
 use crate::tod::{Description, Detector, TodWriter, short_names};
+
+/// Bytes of a sample in memory: as it is in the file, and one column of it in double precision and as it is written.
+const BYTES: f64 = 64.0;
 
 /// Columns of a table, beside that of the signal.
 const ANGLES: [&str; 3] = ["THETA", "PHI", "PSI"];
@@ -99,6 +103,7 @@ pub(super) fn import(comm: &Comm, files: &[PathBuf], output: &Path, given: &Give
     }
     comm.agree(require_matches(&files[0], given, &scans))?;
     let (description, orders) = comm.agree(describe(output, &scans))?;
+    require_rows(comm, &tables)?;
     let writer = TodWriter::create(comm, output, &description)?;
     for (number, order) in orders.iter().enumerate() {
         let tables: Vec<&Table> = order.iter().map(|&place| &tables[number][place]).collect();
@@ -106,6 +111,14 @@ pub(super) fn import(comm: &Comm, files: &[PathBuf], output: &Path, given: &Give
     }
     writer.close()?;
     Ok(description)
+}
+
+/// Refuses rows of more samples than the memory holds: a row is not divided.
+fn require_rows(comm: &Comm, tables: &[Vec<Table>]) -> Result<()> {
+    let longest = tables.iter().flatten().map(|table| table.repeat).max().unwrap_or(0);
+    #[expect(clippy::cast_precision_loss, reason = "an estimate")]
+    let needed = BYTES * longest.max(AT_ONCE) as f64;
+    require(comm, needed, &format!("importing a row of {longest} samples needs {}", amount(needed)))
 }
 
 fn require_matches(path: &Path, given: &Given, scans: &[Scan]) -> Result<()> {

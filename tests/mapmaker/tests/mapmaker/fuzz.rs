@@ -4,13 +4,17 @@
 use std::fs;
 
 use dolmen_core::Comm;
+use dolmen_io::hdf5::OpenOptions;
 use dolmen_tests::{Random, TestResult, damage, fuzz};
 use mapmaker::Result;
 use mapmaker::config::{Config, Stokes};
 use mapmaker::healpix::Healpix;
+use mapmaker::import::{Given, Request, import};
 use mapmaker::tod::Tod;
 
 use crate::fixture::{Folder, Looks, Timeline};
+use crate::importing::made;
+use crate::{importing, toast};
 
 /// Samples that are read.
 const SAMPLES: u64 = 1000;
@@ -64,5 +68,36 @@ pub(crate) fn timelines(comm: &Comm) -> TestResult {
     };
     let counts = fuzz(comm, &path, 30, make, |_| read(comm, &config))?;
     assert!(counts[1] > 10, "{counts:?}");
+    Ok(())
+}
+
+/// The same of files of other programs, which are imported.
+pub(crate) fn imports(comm: &Comm) -> TestResult {
+    let fits = format!("{}n = 40\nwrite('seed', table('D1', samples(1)), table('D2', samples(2)))", importing::HELPERS);
+    let toast = "observation('seed', 1, detectors=ALL[:2], plate=True)";
+    let toast = format!("{}n = 40\nnumpy.seterr(all='ignore')\n{toast}", toast::HELPERS.replace("[400]", "[4]"));
+    let toast = toast.replace("[500]", "[5]").replace("[700]", "[7]");
+    for (script, name, words) in [
+        (fits, "seed", &[b"TFORM".as_slice(), b"TUNIT", b"NAXIS2", b"99999999", b"'1X", b"'D  ", b"G ", b"deg"][..]),
+        (toast, "seed.h5", &[b"GCOL", b"TREE", b"SNOD", b"HEAP", b"\xff\xff\xff\xff", b"\0\0\0\0", b"K s", b"[\"D0"]),
+    ] {
+        let folder = made(comm, &script)?;
+        let (path, output) = (folder.path.join(name), folder.path.join("tod.h5"));
+        let read = || {
+            let given = Given { intervals: (name == "seed.h5").then(|| "scanning".into()), ..Given::default() };
+            let request =
+                Request { files: vec![path.clone()], output: output.clone(), given, options: OpenOptions::new() };
+            import(comm, &request).map(drop)
+        };
+        read()?;
+        let seed = fs::read(&path)?;
+        let make = |random: &mut Random| {
+            let mut bytes = seed.clone();
+            damage(&mut bytes, words, random);
+            bytes
+        };
+        let counts = fuzz(comm, &path, 30, make, |_| read())?;
+        assert!(counts[1] > 5, "{name}: {counts:?}");
+    }
     Ok(())
 }

@@ -18,7 +18,7 @@ use crate::refusals::refused;
 
 /// Beginning of a script that has the folder in `folder`: `samples(seed)` are random columns of a detector, `table` makes
 /// a table of them, and `write` a file of tables.
-const HELPERS: &str = "
+pub(crate) const HELPERS: &str = "
 import sys, numpy, h5py
 from astropy.io import fits
 folder = sys.argv[1] + '/'

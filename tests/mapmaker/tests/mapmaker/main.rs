@@ -52,6 +52,7 @@ fn main() -> std::process::ExitCode {
         case("a_prior_lets_short_baselines_help", &[2], prior::residuals),
         case("pixels_equal_healpy", &[1], references::healpix),
         case("fuzz_timelines", &[1, 2], fuzz::timelines).deadline(fuzz_deadline()).alone(),
+        case("fuzz_imports", &[1, 2], fuzz::imports).deadline(fuzz_deadline()).alone(),
         same_bits("outputs", &[1, 2, 3, 4, 7], bits::outputs),
         same_bits("outputs_without_a_prior", &[1, 2, 3, 4, 7], bits::outputs_without_a_prior),
         same_bits("simulation", &[1, 2, 3, 4, 7], bits::simulation),

@@ -14,7 +14,7 @@ use crate::importing::{imported, made, refuse, values};
 use crate::programs::python;
 
 /// Beginning of a script that has the folder in `folder`: `observation` makes a file of random samples, and gives them back.
-const HELPERS: &str = "
+pub(crate) const HELPERS: &str = "
 import sys, json, numpy, h5py
 from astropy import units as u
 from astropy.io.misc.hdf5 import write_table_hdf5
