@@ -15,6 +15,14 @@ const SMALL: u64 = 20_000;
 /// Up to this size a complete factorization on one rank is tried after everything else.
 const FACTORABLE: u64 = 200_000;
 
+/// From this size on multigrid is tried where it fits. On one rank a solve by CG with IC(0) took 0.9 of its time on a mesh in
+/// the plane of 600 000 rows, 0.5 on one in space of 200 000 (docs/multigrid.md), and its iterations grow.
+const LARGE: u64 = 1_000_000;
+/// Iterations of multigrid, which needs some tens where it fits.
+const CYCLES: usize = 200;
+/// Entries of the longest row, for multigrid: the coarse levels of denser matrices fill up.
+const LONGEST_ROW: u64 = 200;
+
 /// Iterations of an attempt that a factorization of a small matrix follows, which takes less time than more of
 /// them, and of GMRES without a preconditioner.
 const FEW: usize = 1000;
@@ -56,6 +64,11 @@ pub(super) fn plans(facts: &Analysis, independence: Independence) -> Vec<Plan> {
     for plan in &mut plans[..factored] {
         let limit = affordable(facts, plan.method.method(), plan.preconditioner.kind(), AFFORDABLE);
         plan.limit = if facts.rows <= SMALL { limit.min(FEW) } else { limit };
+    }
+    for plan in &mut plans {
+        if plan.preconditioner.kind() == PreconditionerKind::Multigrid {
+            plan.limit = CYCLES;
+        }
     }
     plans
 }
@@ -188,10 +201,17 @@ fn hermitian(facts: &Analysis) -> Vec<Plan> {
         };
         let solved = if negated { "; CG solves -A x = -b" } else { "" };
         let null = if constants_are_null(facts) { "; rows sum to zero: constants are projected out" } else { "" };
-        plans.push(Plan {
+        let cg = |preconditioner, why: &str| Plan {
             negated,
-            ..plan(facts, Method::Cg, PreconditionerKind::Ic, format!("{definite}{solved}{null}"))
-        });
+            ..plan(facts, Method::Cg, preconditioner, format!("{definite}{solved}{null}{why}"))
+        };
+        if is_for_multigrid(facts) {
+            plans.push(cg(
+                PreconditionerKind::Multigrid,
+                "; it is large: multigrid needs as many iterations on any size",
+            ));
+        }
+        plans.push(cg(PreconditionerKind::Ic, if plans.is_empty() { "" } else { "; multigrid has failed" }));
     }
     let minres = "solves indefinite and singular systems";
     let minres = plan(facts, Method::Minres, PreconditionerKind::None, format!("A is {name}, and MINRES {minres}"));
@@ -208,6 +228,12 @@ fn hermitian(facts: &Analysis) -> Vec<Plan> {
     }
     plans.push(least_squares(facts));
     plans
+}
+
+/// Returns true for a large sparse matrix most of whose rows are diagonally dominant, as those of diffusion are. That
+/// what it nearly sends to zero is close to constant shows in the iterations only.
+fn is_for_multigrid(facts: &Analysis) -> bool {
+    facts.rows >= LARGE && facts.longest_row <= LONGEST_ROW && facts.dominant_rows >= facts.rows - facts.rows / 10
 }
 
 fn indefinite_diagonal(facts: &Analysis, name: &str) -> String {
@@ -276,6 +302,26 @@ mod tests {
         assert_eq!(names(&facts(5000, 20_000)), expected);
         let large = facts(1_000_000, 5_000_000);
         assert_eq!(names(&large), ["gmres+schwarz", "gmres+ilut", "bicgstab+ilu", "lsmr+none"]);
+    }
+
+    #[test]
+    fn multigrid_is_for_large_matrices_of_diffusion() {
+        let diffusion = |rows: u64| Analysis {
+            hermitian: true,
+            symmetric: true,
+            dominant_rows: rows,
+            longest_row: 7,
+            ..facts(rows, 7 * rows)
+        };
+        let large = diffusion(1_000_000);
+        assert_eq!(names(&large)[..3], ["cg+multigrid", "cg+ic", "minres+none"]);
+        assert_eq!(plans(&large, Independence::Unknown)[0].limit, CYCLES);
+        assert_eq!(names(&diffusion(999_999))[0], "cg+ic");
+        assert_eq!(names(&Analysis { longest_row: 201, ..large.clone() })[0], "cg+ic");
+        assert_eq!(names(&Analysis { dominant_rows: 800_000, ..large.clone() })[0], "cg+ic");
+        let negative =
+            plans(&Analysis { positive_diagonal: 0, negative_diagonal: 1_000_000, ..large }, Independence::Unknown);
+        assert!(negative[..2].iter().all(|plan| plan.negated));
     }
 
     #[test]

@@ -105,6 +105,33 @@ pub(crate) fn kinds<T: Scalar>(comm: &Comm) -> TestResult {
     Ok(())
 }
 
+/// A five-point matrix on a grid of `side` by `side` points.
+fn five_points(comm: &Comm, side: u64, diagonal: f64, neighbor: f64) -> TestResult<CsrMatrix<f64>> {
+    let layout = Layout::uniform(comm, side * side);
+    Ok(CsrMatrix::from_rows(&layout, &layout, |row, entries| {
+        let (i, j) = (row % side, row / side);
+        entries.push(row, diagonal);
+        (i > 0).then(|| entries.push(row - 1, neighbor));
+        (i + 1 < side).then(|| entries.push(row + 1, neighbor));
+        (j > 0).then(|| entries.push(row - side, neighbor));
+        (j + 1 < side).then(|| entries.push(row + side, neighbor));
+    })?)
+}
+
+/// Large matrices of diffusion are solved by multigrid; what is simpler follows.
+pub(crate) fn large(comm: &Comm) -> TestResult {
+    let negative = five_points(comm, 1000, -4.0, 1.0)?;
+    let solution = expect(&negative, &["cg+multigrid"], "CG solves -A x = -b; it is large: multigrid")?;
+    let iterations = solution.kept().outcome.as_ref().map(|report| report.iterations);
+    assert!(iterations.as_ref().is_ok_and(|&iterations| iterations < 25), "{iterations:?}");
+    // What this matrix nearly sends to zero alternates from point to point.
+    let alternating = five_points(comm, 1000, 4.0, 1.0)?;
+    let (solution, _) = solve(&alternating, &right_hand_side(&alternating)?, Automatic::new().max_iterations(2))?;
+    assert_eq!(attempts(&solution)[..2], ["cg+multigrid", "cg+ic"], "{solution:#?}");
+    assert!(solution.attempts[1].reason.contains("multigrid has failed"), "{}", solution.attempts[1].reason);
+    Ok(())
+}
+
 pub(crate) fn singular(comm: &Comm) -> TestResult {
     let ends = |i| if i == 0 || i == 29 { 1.0 } else { 2.0 };
     let neumann = tridiagonal(comm, 30, -1.0, ends, -1.0)?;

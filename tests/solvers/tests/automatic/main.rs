@@ -25,6 +25,7 @@ fn main() -> ExitCode {
         case("f64_kinds", RANKS, choices::kinds::<f64>),
         case("c32_kinds", RANKS, choices::kinds::<Complex32>),
         case("c64_kinds", RANKS, choices::kinds::<Complex64>),
+        case("large", &[1, 2], choices::large),
         case("singular", RANKS, choices::singular),
         case("rectangular", RANKS, choices::rectangular),
         case("empty_rows_and_columns", &[1, 2, 3], shapes::empty_rows_and_columns),
