@@ -19,7 +19,7 @@ mod forward;
 mod ic;
 mod ilu;
 pub(crate) mod ilut;
-mod jacobi;
+pub(crate) mod jacobi;
 mod local;
 mod lu;
 mod matching;

@@ -43,18 +43,23 @@ pub(super) fn inverse_diagonal<T: Scalar>(
     a: &(impl LinearOperator<T> + ?Sized),
 ) -> Result<Vector<T>> {
     let mut diagonal = a.diagonal().ok_or(Error::NoDiagonal { method })?;
-    let unfit = (diagonal.layout().owned_rows()).zip(diagonal.owned()).find_map(|(row, &value)| {
-        let defect = match value.is_finite() {
-            true if value == T::ZERO => Defect::ZeroDiagonal,
-            true => Defect::TinyDiagonal,
-            false => Defect::NotFinite,
-        };
-        let good = value.is_finite() && T::ONE.quotient(value).is_finite();
-        (!good).then_some(Error::Unfit { method, row, defect })
-    });
+    let unfit = (diagonal.layout().owned_rows())
+        .zip(diagonal.owned())
+        .find_map(|(row, &value)| invert(value).err().map(|defect| Error::Unfit { method, row, defect }));
     diagonal.comm().agree(unfit.map_or(Ok(()), Err))?;
     diagonal.reciprocal();
     Ok(diagonal)
+}
+
+/// Returns one over an entry of a diagonal.
+pub(crate) fn invert<T: Scalar>(value: T) -> std::result::Result<T, Defect> {
+    let inverse = T::ONE.quotient(value);
+    match (value.is_finite(), inverse.is_finite()) {
+        (false, _) => Err(Defect::NotFinite),
+        (true, true) => Ok(inverse),
+        (true, false) if value == T::ZERO => Err(Defect::ZeroDiagonal),
+        (true, false) => Err(Defect::TinyDiagonal),
+    }
 }
 
 forward!(Jacobi to inverse);

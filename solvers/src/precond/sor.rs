@@ -11,7 +11,8 @@ use std::cell::RefCell;
 use dolmen_core::index::at;
 use dolmen_core::{Lid, Scalar, SerialCsr};
 
-use crate::error::{Defect, Result};
+use crate::error::Result;
+use crate::precond::jacobi::invert;
 use crate::precond::local::{LocalSolver, check, diagonal, unfit};
 use crate::precond::triangular::Ldu;
 use crate::settings;
@@ -127,8 +128,7 @@ fn factors<T: Scalar>(a: &SerialCsr<T>, sweep: Sweep, omega: f64) -> Result<Ldu<
 
 fn inverse_diagonal<T: Scalar>(a: &SerialCsr<T>, row: usize) -> Result<T> {
     let (columns, values) = a.row(row);
-    let inverse = T::ONE.quotient(values[diagonal(METHOD, row, columns)?]);
-    if inverse.is_finite() { Ok(inverse) } else { Err(unfit(METHOD, row, Defect::ZeroDiagonal)) }
+    invert(values[diagonal(METHOD, row, columns)?]).map_err(|defect| unfit(METHOD, row, defect))
 }
 
 /// Computes `r = r - A x`.

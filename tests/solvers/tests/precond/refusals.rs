@@ -51,6 +51,9 @@ pub(crate) fn rows_are_fields(comm: &Comm) -> TestResult {
     let missing = with(ROW, ROW, 0.0);
     unfit(block_jacobi(comm, &missing, Ic::new)?.err(), Defect::MissingDiagonal)?;
     unfit(Jacobi::new(&matrix(&layout(comm)?, &missing)?).err(), Defect::ZeroDiagonal)?;
+    let tiny = with(ROW, ROW, 1e-310);
+    unfit(Jacobi::new(&matrix(&layout(comm)?, &tiny)?).err(), Defect::TinyDiagonal)?;
+    unfit(block_jacobi(comm, &tiny, |a| Sor::new(a, Sweep::Symmetric, 1.0, 1))?.err(), Defect::TinyDiagonal)?;
     let made =
         "schwarz(2, ilu(1))".parse::<PreconditionerSettings>()?.make(&matrix(&layout(comm)?, &missing)?).map(drop);
     unfit(made.err(), Defect::MissingDiagonal)?;
