@@ -20,7 +20,7 @@ run() {
 
 # Tests that start a program for every check wait most of the time: they run beside each other and all others, and so
 # does Python.
-programs=(dolmen mapmaker faults)
+programs=(dolmen mapmaker faults disagreements)
 others=$(cargo metadata --no-deps --format-version 1 | "$python" -c '
 import json, sys
 targets = [target for package in json.load(sys.stdin)["packages"] for target in package["targets"]]

@@ -5,10 +5,13 @@ one.
 """
 
 import pathlib
+import signal
 import sys
 
 import pytest
 
+# Where the tests run in the background of a shell, Ctrl-C is ignored, also by the programs that they start.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 sys.path.insert(0, str(pathlib.Path(__file__).parent))
 
 
