@@ -2,6 +2,7 @@
 
 Blocks ``sh`` are scripts. Blocks ``console`` have commands after ``$`` and what they print, of which the words are compared:
 numbers may differ, and a line ``...`` stands for any lines. Blocks ``text`` that begin with a program are its options.
+Blocks ``python`` and ``toml`` whose first line is a comment such as ``# survey.toml`` are files.
 """
 
 import os
@@ -67,6 +68,14 @@ def commands_of(text):
     return found
 
 
+def files_of(text):
+    """Return the files that a page shows: blocks whose first line is a comment with their name, and the first of Python as script.py."""
+    blocks = [(language, block) for language, block in FENCE.findall(text) if language in ("python", "toml")]
+    named = [(match[1], block) for _, block in blocks if (match := re.match(r"# (\w+\.(?:py|toml))\n", block))]
+    scripts = [("script.py", block) for language, block in blocks if language == "python"]
+    return [*scripts[:1], *named]
+
+
 def runnable(script):
     """Return a script without the lines that do not run here."""
     return "".join(line for line in script.splitlines(keepends=True) if line.strip() not in NOT_RUN and not line.startswith("#"))
@@ -128,9 +137,8 @@ def test_the_commands_of_a_page_run(name, supplies, tmp_path):
     assert not unknown, f"{name} has commands that are neither known nor in NOT_RUN: {unknown}"
     folder = tmp_path / "page"
     shutil.copytree(supplies, folder, symlinks=True)
-    block = re.search(r"^```python\n((?:.*\n)*?)```$", (ROOT / name).read_text(), re.MULTILINE)
-    if block:
-        (folder / "script.py").write_text(block[1])
+    for file, text in files_of((ROOT / name).read_text()):
+        (folder / file).write_text(text)
     for script, shown in PAGES[name]:
         if script := runnable(script):
             printed = run(script, folder)
