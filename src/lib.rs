@@ -77,6 +77,8 @@ mod guide {
     struct Concepts;
     #[doc = include_str!("../docs/eigenvalues.md")]
     struct Eigenvalues;
+    #[doc = include_str!("../docs/field-split.md")]
+    struct FieldSplit;
     #[doc = include_str!("../docs/multigrid.md")]
     struct Multigrid;
     #[doc = include_str!("../docs/nonlinear.md")]

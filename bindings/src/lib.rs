@@ -13,10 +13,12 @@ mod typed;
 mod base;
 mod callback;
 mod checkpoint;
+mod column_blocks;
 mod comm;
 mod eigen;
 mod errors;
 mod exchange;
+mod fields;
 mod files;
 mod foreign;
 mod gil;
@@ -50,11 +52,15 @@ mod _dolmen {
     #[pymodule_export]
     use super::checkpoint::{CheckpointStore, Restored};
     #[pymodule_export]
+    use super::column_blocks::column_blocks;
+    #[pymodule_export]
     use super::comm::{Comm, environment, start};
     #[pymodule_export]
     use super::eigen::{automatic_eigen, general_eigen, hermitian_eigen, singular_values};
     #[pymodule_export]
     use super::exchange::{Exchange, IndexMap, Redistribute, Scatter};
+    #[pymodule_export]
+    use super::fields::{Fields, additive, multiplicative};
     #[pymodule_export]
     use super::files::{describe, read_matrix, read_vectors, write_matrix, write_vectors};
     #[pymodule_export]

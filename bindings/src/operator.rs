@@ -32,7 +32,7 @@ pub(crate) struct Operator {
     pub(crate) any: Any<Operators>,
 }
 
-type Shared<T> = Rc<dyn AdjointOperator<T>>;
+pub(crate) type Shared<T> = Rc<dyn AdjointOperator<T>>;
 
 impl<T: Element> From<Shared<T>> for Operator {
     fn from(operator: Shared<T>) -> Operator {

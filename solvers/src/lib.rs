@@ -20,6 +20,7 @@ mod automatic;
 mod choice;
 mod eigen;
 mod error;
+mod fields;
 #[cfg(all(feature = "instances", not(test)))]
 mod instances;
 mod krylov;
@@ -44,6 +45,7 @@ pub use eigen::{
     Lobpcg, Region, SingularTriplets, Which,
 };
 pub use error::{Defect, Error, LevelFault, NoSpectrum, Result};
+pub use fields::{Fields, LeastSquaresCommutator, OnField, SchurComplement, SchurForm, SchurPreconditioner};
 pub use krylov::bicgstab::BiCgStab;
 pub use krylov::block_cg::BlockCg;
 pub use krylov::cg::Cg;

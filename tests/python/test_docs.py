@@ -13,7 +13,7 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 # These have no Python of their own.
 WITHOUT = ("README.md", "install.md", "performance.md")
 PAGES = sorted(page for page in (ROOT / "docs/python").glob("*.md") if page.name not in WITHOUT)
-PAGES.append(ROOT / "docs/nonlinear.md")
+PAGES += [ROOT / "docs/nonlinear.md", ROOT / "docs/field-split.md"]
 BLOCK = re.compile(r"^```python\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 DEFINITIONS = (ast.FunctionDef, ast.ClassDef, ast.Import, ast.ImportFrom)
 

@@ -31,6 +31,8 @@ except ImportError as error:
 
 #: Module of each name of the package.
 _HOME = {
+    "Additive": "_fields",
+    "ColumnBlockMatrix": "_column_blocks",
     "Comm": "_comm",
     "CsrMatrix": "_matrix",
     "CheckpointStore": "_checkpoint",
@@ -40,6 +42,7 @@ _HOME = {
     "EndedError": "_errors",
     "Error": "_errors",
     "Exchange": "_exchange",
+    "Fields": "_fields",
     "File": "_hdf5",
     "FileError": "_errors",
     "GlobalIndexError": "_errors",
@@ -47,9 +50,11 @@ _HOME = {
     "IndexMap": "_exchange",
     "Layout": "_layout",
     "LayoutError": "_errors",
+    "LeastSquaresCommutator": "_fields",
     "LinearOperator": "_operator",
     "MultiVector": "_multi_vector",
     "Multigrid": "_multigrid",
+    "Multiplicative": "_fields",
     "NonlinearReport": "_nonlinear",
     "NotConvergedError": "_errors",
     "Preconditioner": "_preconditioner",
@@ -60,6 +65,8 @@ _HOME = {
     "Redistribute": "_exchange",
     "RefillPlan": "_matrix",
     "Scatter": "_exchange",
+    "SchurComplement": "_fields",
+    "SchurPreconditioner": "_fields",
     "SettingError": "_errors",
     "SingularError": "_errors",
     "Snapshot": "_report",
@@ -108,6 +115,7 @@ if TYPE_CHECKING:
         mapmaker as mapmaker,
     )
     from ._checkpoint import CheckpointStore as CheckpointStore
+    from ._column_blocks import ColumnBlockMatrix as ColumnBlockMatrix
     from ._comm import Comm as Comm
     from ._dolmen import Progress as Progress
     from ._eigen import (
@@ -135,6 +143,14 @@ if TYPE_CHECKING:
         IndexMap as IndexMap,
         Redistribute as Redistribute,
         Scatter as Scatter,
+    )
+    from ._fields import (
+        Additive as Additive,
+        Fields as Fields,
+        LeastSquaresCommutator as LeastSquaresCommutator,
+        Multiplicative as Multiplicative,
+        SchurComplement as SchurComplement,
+        SchurPreconditioner as SchurPreconditioner,
     )
     from ._files import (
         describe as describe,

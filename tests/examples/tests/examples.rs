@@ -12,6 +12,7 @@ fn main() -> std::process::ExitCode {
         serial("overlapping_maps", || run("04_overlapping_maps", 3, "the map is within")),
         serial("block_and_dense", || run("05_block_and_dense", 2, "relative difference from three banded solves")),
         serial("elasticity", || run("06_elasticity", 2, "the last level is solved exactly")),
+        serial("stokes", || run("08_stokes", 2, "64 x 64 cells")),
         serial("bratu", || run("07_bratu", 2, "the hottest one is at")),
     ])
 }
