@@ -8,8 +8,10 @@ use std::ops::Range;
 
 use dolmen_core::{Comm, Layout, index::to_len};
 
+use crate::config::Per;
 use crate::error::Result;
 use crate::prior::Series;
+use crate::templates::Group;
 use crate::tod::Description;
 
 /// Stretches of time of one observation, and the number of its first baseline.
@@ -22,6 +24,8 @@ struct Stretches {
     first: u64,
     /// Number of its first series.
     first_series: u64,
+    /// Number of detectors in the observations before that have baselines.
+    detectors_before: u64,
     /// Samples of a stretch, unless it is the last of its interval.
     length: u64,
     /// Samples a second, in Hz.
@@ -69,7 +73,7 @@ impl Baselines {
     /// None in practice: a count beyond the address space.
     pub fn new(comm: &Comm, description: &Description, seconds: f64) -> Result<Baselines> {
         let mut observations = Vec::new();
-        let (mut first, mut first_series) = (0, 0);
+        let (mut first, mut first_series, mut detectors_before) = (0, 0, 0);
         for observation in &description.observations {
             let rate = observation.sample_rate;
             let length = samples(seconds * rate);
@@ -83,7 +87,17 @@ impl Baselines {
             let detectors = observation.detectors.clone();
             let each = detectors.len() as u64;
             let count = times.len() as u64 * each;
-            observations.push(Stretches { times, detectors, intervals, first, first_series, length, rate });
+            observations.push(Stretches {
+                times,
+                detectors,
+                intervals,
+                first,
+                first_series,
+                detectors_before,
+                length,
+                rate,
+            });
+            detectors_before += if count > 0 { each } else { 0 };
             first += count;
             first_series += observation.intervals.len() as u64 * each;
         }
@@ -113,6 +127,62 @@ impl Baselines {
         let (within, detectors) = (number - stretches.first, stretches.detectors.len() as u64);
         let before = stretches.intervals.partition_point(|&interval| interval as u64 <= within / detectors) as u64 - 1;
         stretches.first_series + before * detectors + within % detectors
+    }
+
+    /// Returns the group of a baseline.
+    pub(crate) fn group_of(&self, number: u64, per: Per) -> Group {
+        let observation = self.observations.partition_point(|stretches| stretches.first <= number) - 1;
+        let stretches = &self.observations[observation];
+        let within = to_len("baseline", number - stretches.first).expect("invariant: checked at construction");
+        let (stretch, place) = (within / stretches.detectors.len(), within % stretches.detectors.len());
+        let interval = stretches.intervals.partition_point(|&interval| interval <= stretch) - 1;
+        self.group(observation, interval, place, per)
+    }
+
+    /// Returns all groups, by their numbers.
+    pub(crate) fn groups(&self, per: Per) -> impl Iterator<Item = Group> {
+        let with_baselines = |(_, stretches): &(usize, &Stretches)| !stretches.times.is_empty();
+        self.observations.iter().enumerate().filter(with_baselines).flat_map(move |(observation, stretches)| {
+            let times = if per == Per::Interval { stretches.interval_count() } else { 1 };
+            (0..times).flat_map(move |interval| {
+                (0..stretches.detectors.len()).map(move |place| self.group(observation, interval, place, per))
+            })
+        })
+    }
+
+    /// Returns the number of groups that this rank owns, and the largest of those of one time.
+    pub(crate) fn owned_groups(&self, per: Per) -> [f64; 2] {
+        let range = self.layout.range();
+        let (mut groups, mut most) = (0u32, 0);
+        for group in self.groups(per).filter(|group| range.contains(&group.middle())) {
+            groups = groups.saturating_add(1);
+            most = most.max(self.observations[group.observation].detectors.len());
+        }
+        [f64::from(groups), most as f64]
+    }
+
+    /// Returns the group of the detector at a place of the list of an observation, in an interval or in all.
+    fn group(&self, observation: usize, interval: usize, place: usize, per: Per) -> Group {
+        let stretches = &self.observations[observation];
+        let (step, place) = (stretches.detectors.len() as u64, place as u64);
+        let (bounds, first_of_time) = match per {
+            Per::Interval => {
+                let bounds = stretches.intervals[interval]..stretches.intervals[interval + 1];
+                (bounds, stretches.first_series + interval as u64 * step)
+            }
+            Per::Observation => (0..stretches.times.len(), stretches.detectors_before),
+        };
+        let times = &stretches.times[bounds.clone()];
+        Group {
+            number: first_of_time + place,
+            first_of_time,
+            observation,
+            detector: stretches.detectors[to_len("detector", place).expect("invariant: a place of a list")],
+            samples: times[0].start..times[times.len() - 1].end,
+            first: stretches.first + bounds.start as u64 * step + place,
+            step,
+            count: times.len() as u64,
+        }
     }
 
     /// Returns the number of the interval that a baseline lies in, counted over all observations.

@@ -6,6 +6,7 @@
 mod input;
 mod output;
 mod simulation;
+mod templates;
 
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
@@ -24,6 +25,7 @@ pub use dolmen_io::fits::Ordering as PixelOrdering;
 pub use input::InputConfig;
 pub use output::{OutputConfig, Split};
 pub use simulation::SimulateConfig;
+pub use templates::{Per, TemplateConfig};
 
 /// Bytes that the text of a configuration may have.
 const LARGEST: u64 = 1 << 20;
@@ -41,6 +43,9 @@ pub struct Config {
     /// Baseline offsets and their solve.
     #[serde(default)]
     pub destripe: DestripeConfig,
+    /// Templates beside the offsets.
+    #[serde(default)]
+    pub templates: Vec<TemplateConfig>,
     /// Generalized least squares.
     #[serde(default)]
     pub gls: GlsConfig,
@@ -343,12 +348,36 @@ impl Config {
         }
         self.input.check()?;
         self.output.check()?;
+        self.check_templates()?;
         if !self.output.splits.is_empty() && !self.destripe.enabled && !self.output.binned {
             let what = "output.splits are of the destriped and the binned map, and there is neither; set destripe.enabled or \
                         output.binned to true, or remove output.splits";
             return Err(what.into());
         }
         self.simulate.check()
+    }
+
+    /// Refuses templates that are out of range, or beside which other settings mean nothing.
+    fn check_templates(&self) -> std::result::Result<(), String> {
+        templates::check(&self.templates)?;
+        let Some(first) = self.templates.first() else { return Ok(()) };
+        if !self.destripe.enabled {
+            let what = "templates are solved for with the offsets, and destripe.enabled is false; set it to true, or remove \
+                        the templates";
+            return Err(what.into());
+        }
+        if self.gls.enabled {
+            let what = "generalized least squares with templates is not supported; set gls.enabled to false, or remove the \
+                        templates";
+            return Err(what.into());
+        }
+        let cuts = self.output.splits.iter().any(|split| matches!(split, Split::Halves | Split::OddEven));
+        if first.per() == Per::Observation && cuts {
+            let what = "output.splits divide observations, over which templates with per = \"observation\" are constant; use \
+                        per = \"interval\", or the splits \"detectors\" and \"observations\" only";
+            return Err(what.into());
+        }
+        Ok(())
     }
 }
 
@@ -413,6 +442,45 @@ mod tests {
         assert!(simulate("hours = 1e5\ninterval = 1e-9").contains("simulate.interval = 1e-9"));
         assert!(simulate("sample_rate = 1e-300").contains("simulate.net: "));
         assert!(simulate("spin_period = 1e-320").contains("simulate.spin_period is 1e-320 s"));
+    }
+
+    #[test]
+    fn templates_are_validated() {
+        let with = |text: &str| format!("{MINIMAL}[[templates]]\n{text}\n");
+        let config = Config::parse(
+            &with("kind = \"legendre\"\norder = 3\n[[templates]]\nkind = \"fourier\"\nharmonics = 2"),
+            Path::new("a.toml"),
+        );
+        let amplitudes: Vec<usize> = config.unwrap().templates.iter().map(TemplateConfig::amplitudes).collect();
+        assert_eq!(amplitudes, [3, 4]);
+        for (text, words) in [
+            ("kind = \"legndre\"\norder = 3", "unknown value \"legndre\"; did you mean \"legendre\"?"),
+            ("kind = \"legendre\"\nordr = 3", "unknown key \"ordr\"; did you mean \"order\"?"),
+            ("kind = \"fourier\"\nharmonics = 3\nper = \"intervals\"", "did you mean \"interval\"?"),
+            ("order = 3", "missing field `kind`"),
+            ("kind = \"legendre\"", "missing field `order`"),
+            ("kind = \"legendre\"\norder = 0", "templates[0].order is 0"),
+            ("kind = \"legendre\"\norder = 65", "templates have 65 amplitudes"),
+            ("kind = \"fourier\"\nharmonics = 18446744073709551615", "expected"),
+            ("kind = \"fourier\"\nharmonics = 9223372036854775807", "templates have 18446744073709551614 amplitudes"),
+            (
+                "kind = \"legendre\"\norder = 2\n[[templates]]\nkind = \"legendre\"\norder = 3",
+                "templates[0] and templates[1] are both of kind \"legendre\"",
+            ),
+            (
+                "kind = \"legendre\"\norder = 2\n[[templates]]\nkind = \"fourier\"\nharmonics = 3\nper = \"observation\"",
+                "templates[0].per and templates[1].per differ",
+            ),
+            ("kind = \"legendre\"\norder = 2\n[destripe]\nenabled = false", "destripe.enabled is false"),
+            ("kind = \"legendre\"\norder = 2\n[gls]\nenabled = true", "set gls.enabled to false"),
+            (
+                "kind = \"legendre\"\norder = 2\nper = \"observation\"\n[output]\nsplits = [\"halves\"]",
+                "output.splits divide observations",
+            ),
+        ] {
+            let found = refused(&with(text));
+            assert!(found.contains(words), "{found}");
+        }
     }
 
     #[test]

@@ -13,6 +13,7 @@ use crate::healpix::Healpix;
 use crate::memory::{amount, needed, require_map};
 use crate::noise_choice::has_prior;
 use crate::survey::{gather, survey};
+use crate::templates::Basis;
 use crate::tod::{Description, Tod, short_names};
 
 /// Iterations of a solve for which times are estimated.
@@ -52,6 +53,8 @@ pub fn describe_run(comm: &Comm, config: &Config) -> Result<String> {
     let mut text = describe(tod.description());
     let baselines = Baselines::new(comm, tod.description(), config.destripe.baseline)?;
     let prior = config.destripe.enabled && has_prior(config, tod.description())?;
+    let basis = Basis::new(&config.templates);
+    basis.require_angles(comm, &tod)?;
     let (found, fault) = survey(comm, &tod, &baselines, &healpix)?;
     if let Err(error) = comm.agree(fault.map_or(Ok(()), Err)) {
         let _ = writeln!(text, "a run ends with an error: {error}");
@@ -70,9 +73,21 @@ pub fn describe_run(comm: &Comm, config: &Config) -> Result<String> {
     } else {
         "no destriping".to_owned()
     };
+    let templates = match (config.templates.first(), basis.len()) {
+        (Some(first), amplitudes) => {
+            let groups = baselines.groups(first.per()).count();
+            format!(", {amplitudes} amplitudes of templates for each of {groups} {}", first.per().of_a_detector())
+        }
+        (None, _) => String::new(),
+    };
     let gls = if config.gls.enabled { ", a map by generalized least squares" } else { "" };
     let stokes = format!("{:?}", config.map.stokes);
-    let _ = writeln!(text, "run on {} rank(s): {stokes} at nside {}, {destripe}{gls}", ranks.len(), config.map.nside);
+    let _ = writeln!(
+        text,
+        "run on {} rank(s): {stokes} at nside {}, {destripe}{templates}{gls}",
+        ranks.len(),
+        config.map.nside
+    );
     let _ = writeln!(
         text,
         "  about {} pixels seen by a rank at most, {} pairs of pixels and baselines; from {} samples",
@@ -88,7 +103,8 @@ pub fn describe_run(comm: &Comm, config: &Config) -> Result<String> {
         amount(reading),
         amount(mapping)
     );
-    let _ = write!(text, "  roughly {:.1} s to read and merge", samples * SECONDS_A_SAMPLE);
+    let readings = if config.templates.is_empty() { 1.0 } else { 2.0 };
+    let _ = write!(text, "  roughly {:.1} s to read and merge", readings * samples * SECONDS_A_SAMPLE);
     if config.destripe.enabled {
         let vectors = if prior { baselines.layout().local_len() as f64 * SECONDS_A_BASELINE } else { 0.0 };
         let solve = ITERATIONS * (pairs * SECONDS_A_PAIR + vectors);

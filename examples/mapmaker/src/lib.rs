@@ -1,8 +1,8 @@
 //! Planck-style map-making: detector timelines to maps of the sky.
 //!
 //! `d = P m + F a + n`: samples `d`, sky map `m` seen through the pointing `P`, baseline offsets
-//! `F a`, noise `n`. The offsets are solved for by conjugate gradients, subtracted, and what is
-//! left is binned. Every matrix here is a [`dolmen_core::LinearOperator`], every solve one of
+//! `F a` (and templates of drifts beside them), noise `n`. The offsets are solved for by conjugate gradients,
+//! subtracted, and what is left is binned. Every matrix here is a [`dolmen_core::LinearOperator`], every solve one of
 //! [`dolmen_solvers`], every file one of [`dolmen_io`], and no output depends on the number of
 //! ranks.
 
@@ -49,6 +49,7 @@ pub mod sky;
 mod solved;
 mod statistics;
 pub mod survey;
+pub mod templates;
 pub mod tod;
 mod undetermined;
 pub mod units;

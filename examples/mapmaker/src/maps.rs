@@ -21,6 +21,7 @@ use crate::pixel_blocks::packed_len;
 use crate::pixels::Pixels;
 use crate::prior::Prior;
 use crate::sky::SkyFile;
+use crate::templates::{Basis, Columns, Groups, Kept as KeptSamples, Sums, TemplateAmplitudes, Templates};
 use crate::tod::{Description, Tod};
 use crate::weight::require_alike;
 use crate::{angle_spread, undetermined};
@@ -117,6 +118,7 @@ impl Input {
         if config.gls.enabled {
             require_noise(description)?;
         }
+        Basis::new(&config.templates).require_angles(comm, &tod)?;
         require_run(comm, config, &tod, &baselines, &healpix)?;
         let layout = Layout::uniform(comm, healpix.pixel_count());
         let unmasked = mask(comm, config, description, &healpix, &layout)?;
@@ -136,6 +138,29 @@ impl Input {
     ) -> Result<(Compressed<N, S>, Pixels)> {
         let selection = Selection { pairs, prior: self.prior, parts: &self.parts, left_out };
         Compressed::read(comm, &self.tod, &self.baselines, self.healpix, config.map.polarization, &selection)
+    }
+
+    /// Sums up the templates over the samples, if there are any, for which it reads them again; `uses` are those of the
+    /// pixels that are seen.
+    ///
+    /// # Collective
+    fn templates<const N: usize>(
+        &self,
+        comm: &Comm,
+        config: &Config,
+        pixels: &Pixels,
+        uses: Vec<Use>,
+        left_out: &[bool],
+    ) -> Result<Option<Templates>> {
+        let Some(first) = config.templates.first() else { return Ok(None) };
+        let (basis, baselines) = (Basis::new(&config.templates), self.baselines.layout());
+        let groups = Groups::new(comm, &self.baselines, first.per())?;
+        let kept = KeptSamples { pixels: pixels.seen.gids(), uses, left_out };
+        let (healpix, convention) = (self.healpix, config.map.polarization);
+        let what = (&basis, first.per());
+        let sums = Sums::read::<N>(comm, &self.tod, &self.baselines, healpix, convention, what, kept)?;
+        let columns = Columns::new(comm, &self.layout, baselines, &groups, basis.len(), N, sums)?;
+        Templates::new(self.tod.description(), baselines, &basis, groups, columns).map(Some)
     }
 
     /// Makes the map by generalized least squares. Checkpoints are of its solve if it is the only one.
@@ -244,8 +269,9 @@ fn make<const N: usize, S: Stored>(
         }
         destriped.note(comm, warning(config, input.tod.description()).filter(|_| !input.prior));
         destriped.note(comm, angle_spread::note(free));
-        let uses = || seen_uses(&pixels, &kept.solved, &input.unmasked);
-        let sorted = phases.time("sort pairs", || pairs.sort(input.baselines.layout().local_len(), uses()));
+        let uses = seen_uses(&pixels, &kept.solved, &input.unmasked);
+        let of_pairs = uses.iter().copied();
+        let sorted = phases.time("sort pairs", || pairs.sort(input.baselines.layout().local_len(), of_pairs));
         check_any_in_solve(comm, config, &sorted.hits)?;
         let undetermined = undetermined::find(&input.baselines, &sorted.hits, input.prior);
         if undetermined::are_in_map(comm, &undetermined, &sorted.map.columns) {
@@ -257,28 +283,31 @@ fn make<const N: usize, S: Stored>(
             let note = undetermined::note(comm, destriped.left_out, &undetermined);
             destriped.note(comm, Some(note));
         }
+        let read = || input.templates::<N>(comm, config, &pixels, uses, &undetermined);
+        let templates = if config.templates.is_empty() { None } else { phases.time("sum templates", read)? };
         let create = || {
             let description = input.tod.description();
             let prior = input.prior.then(|| Prior::new(comm, description, &input.baselines)).transpose()?;
-            Destriper::<N, S>::new(&input.layout, &input.baselines, &baseline_sums, sorted, &kept.covariance, prior)
+            let beside = (prior, templates);
+            Destriper::<N, S>::new(&input.layout, &input.baselines, &baseline_sums, sorted, &kept.covariance, beside)
         };
         let destriper = phases.time("build system", create)?;
         destriped.note(comm, destriper.note());
         let solve = || destriper.solve(&config.destripe, &kept.binned, monitor, resume);
         let mut solution = phases.time("destripe", solve)?;
-        let map = phases
-            .time("bin destriped", || destriper.destriped(&kept.binned, &kept.covariance, &solution.amplitudes))?;
+        let bin = |kept: &Kept, members: Option<&[bool]>| {
+            destriper.destriped(&kept.binned, &kept.covariance, &solution, members)
+        };
+        let map = phases.time("bin destriped", || bin(&kept, None))?;
         phases.time("bin parts", || -> Result<()> {
-            for (part, kept) in input.parts.iter().zip(&mut parts) {
-                let mut amplitudes = solution.amplitudes.clone();
-                let members = amplitudes.owned_mut().iter_mut().zip(&part.members);
-                members.filter(|(_, member)| !**member).for_each(|(amplitude, _)| *amplitude = 0.0);
-                kept.destriped = Some(destriper.destriped(&kept.kept.binned, &kept.kept.covariance, &amplitudes)?);
+            for (part, of_part) in input.parts.iter().zip(&mut parts) {
+                of_part.destriped = Some(bin(&of_part.kept, Some(&part.members))?);
             }
             Ok(())
         })?;
         destriped.map = Some(hide_unsolved(map, &kept.solved, N));
         destriped.note(comm, solution.limited.then(|| solution.outcome()));
+        destriped.note(comm, solution.templates.as_ref().and_then(TemplateAmplitudes::note));
         solution.determined = undetermined.iter().map(|undetermined| !undetermined).collect();
         destriped.offsets = Some(solution);
     }

@@ -8,7 +8,7 @@ use dolmen_core::Comm;
 use dolmen_io::budget::available;
 
 use crate::baselines::Baselines;
-use crate::config::{Config, MapConfig, Stokes};
+use crate::config::{Config, MapConfig, Stokes, TemplateConfig};
 use crate::error::{Error, Result};
 use crate::healpix::Healpix;
 use crate::pairs::SINGLE;
@@ -82,6 +82,10 @@ pub struct Counts {
     pub block: f64,
     /// All samples.
     pub samples: f64,
+    /// Groups of baselines with amplitudes of templates, and those that are open at once while samples are read.
+    pub groups: [f64; 2],
+    /// Pairs of a pixel and a group, at most.
+    pub group_pairs: f64,
 }
 
 /// Memory of a rank, in bytes.
@@ -116,12 +120,14 @@ impl Needed {
         } else {
             0.0
         };
+        let templates = templates(config, counts, stokes);
         let truth = if config.output.compare.is_some() { number * stokes } else { 0.0 };
         Needed {
             reading: counts.seen * seen + counts.owned * owned + counts.pairs * pair + counts.block * BLOCK_SAMPLE,
             mapping: counts.owned * (bytes_of_pixel(width) + truth + parts * number * (2.0 + packed + 2.0 * stokes))
                 + counts.pairs * sorted
                 + counts.baselines * 16.0 * number
+                + templates
                 + gls,
         }
     }
@@ -130,6 +136,20 @@ impl Needed {
     pub fn most(&self) -> f64 {
         self.reading.max(self.mapping)
     }
+}
+
+/// Returns the bytes that templates need: sums in pixels before and after they are sorted, digits of those of groups that are
+/// open, products with offsets and with each other, and the samples that are read again.
+fn templates(config: &Config, counts: &Counts, stokes: f64) -> f64 {
+    let columns = config.templates.iter().map(TemplateConfig::amplitudes).sum::<usize>() as f64;
+    if columns == 0.0 {
+        return 0.0;
+    }
+    let [groups, open] = counts.groups;
+    let digits = 1.5 * 16.0 * stokes * counts.group_pairs * (open / groups.max(1.0)).min(1.0);
+    let pairs = counts.group_pairs * (4.0 + 16.0 * stokes) + digits;
+    let vectors = counts.baselines * 48.0 + groups * columns * 24.0;
+    columns * (pairs + vectors) + 16.0 * counts.group_pairs + counts.block * BLOCK_SAMPLE
 }
 
 /// Refuses a run whose pixels and pairs cannot be held. The timelines are looked at only where the most that samples
@@ -177,6 +197,7 @@ pub(crate) fn require_run(
 /// Computes what this rank needs for what was found in its samples.
 pub(crate) fn needed(config: &Config, baselines: &Baselines, healpix: &Healpix, found: &Survey) -> Needed {
     let layout = baselines.layout();
+    let groups = config.templates.first().map_or([0.0; 2], |first| baselines.owned_groups(first.per()));
     let counts = Counts {
         owned: healpix.pixel_count() as f64 / layout.comm().size() as f64,
         seen: found.seen,
@@ -184,6 +205,8 @@ pub(crate) fn needed(config: &Config, baselines: &Baselines, healpix: &Healpix, 
         baselines: if config.destripe.enabled { layout.local_len() as f64 } else { 0.0 },
         block: read_at_once(if config.gls.enabled { baselines.longest_interval() } else { baselines.longest() }),
         samples: found.samples as f64,
+        groups,
+        group_pairs: found.pairs.min(groups[0] * found.seen),
     };
     Needed::new(config, &counts)
 }

@@ -12,6 +12,7 @@ use crate::coverage::Coverage;
 use crate::error::{Error, Result};
 use crate::maps::Maps;
 use crate::pixel_blocks::packed_len;
+use crate::templates::{Group, TemplateAmplitudes};
 use crate::tod::{Description, short_names};
 
 /// Returns the names of the Stokes columns of a map with `width` of them, and their short forms.
@@ -194,7 +195,7 @@ fn covariance_names(width: usize) -> Vec<String> {
 }
 
 /// Writes `baselines.h5`: for each baseline its offset, 1 if it is determined, observation, detector, first sample and
-/// length; and tables of the names of observations, with their files, and of detectors.
+/// length; tables of the names of observations, with their files, and of detectors; and the group of templates.
 fn write_offsets(maps: &Maps, history: &[String], folder: &Path) -> Result<PathBuf> {
     let offsets = maps.offsets.as_ref().expect("invariant: checked by the caller");
     let path = folder.join("baselines.h5");
@@ -234,6 +235,41 @@ fn write_offsets(maps: &Maps, history: &[String], folder: &Path) -> Result<PathB
         let dataset = file.create_dataset::<u64>(name, &shape, &Layout::Contiguous)?;
         dataset.write_slab(&start, &count, values)?;
     }
+    if let Some(templates) = &offsets.templates {
+        write_templates(&file, templates)?;
+    }
     file.close()?;
     Ok(path)
+}
+
+/// Writes the group `templates`: for each detector and time the amplitude of each template, 1 if it is determined, the
+/// observation, the detector, the first sample and the number of samples; and a table of the names of the templates.
+fn write_templates(file: &H5File, templates: &TemplateAmplitudes) -> Result<()> {
+    let TemplateAmplitudes { names, groups, values, determined } = templates;
+    let (columns, layout) = (names.len() as u64, values.layout());
+    let (first, len) = (layout.range().start / columns, groups.len() as u64);
+    file.create_group("templates")?;
+    let (shape, start, count) = ([layout.global_len() / columns, columns], [first, 0], [len, columns]);
+    file.create_dataset::<f64>("templates/amplitude", &shape, &Layout::Contiguous)?.write_slab(
+        &start,
+        &count,
+        values.owned(),
+    )?;
+    let determined: Vec<u8> = determined.iter().map(|&determined| u8::from(determined)).collect();
+    let dataset = file.create_dataset::<u8>("templates/determined", &shape, &Layout::Contiguous)?;
+    dataset.write_slab(&start, &count, &determined)?;
+    let of_groups = |value: fn(&Group) -> u64| groups.iter().map(value).collect::<Vec<u64>>();
+    let columns = [
+        ("observation", of_groups(|group| group.observation as u64)),
+        ("detector", of_groups(|group| group.detector as u64)),
+        ("first_sample", of_groups(|group| group.samples.start)),
+        ("samples", of_groups(|group| group.samples.end - group.samples.start)),
+    ];
+    for (name, values) in columns {
+        let dataset = file.create_dataset::<u64>(&format!("templates/{name}"), &shape[..1], &Layout::Contiguous)?;
+        dataset.write_slab(&start[..1], &count[..1], &values)?;
+    }
+    let bytes = names.iter().map(String::len).max().unwrap_or(1);
+    let names = TableColumn::Text { bytes, values: names.clone() };
+    Ok(file.write_table("templates/names", &[("name".into(), names)])?)
 }

@@ -9,7 +9,7 @@ use crate::config::Convention;
 use crate::error::Result;
 use crate::healpix::Healpix;
 use crate::tod::check::{Located, agree_on_earliest};
-use crate::tod::{Detector, Piece, Tod};
+use crate::tod::{Angle, Detector, Piece, Tod};
 
 /// Samples of all detectors read at once, beside at least one stretch of one detector.
 const READ_SAMPLES: u64 = 1 << 18;
@@ -23,12 +23,16 @@ pub(crate) fn read_at_once(longest: f64) -> f64 {
 pub(crate) struct Stretch<'p> {
     piece: &'p Piece,
     within: Range<usize>,
+    /// Number of the first sample in its observation.
+    pub(crate) first: u64,
     /// The detector that took them.
     pub(crate) detector: &'p Detector,
     /// Samples a second, in Hz.
     pub(crate) rate: f64,
     /// The sign of `sin 2 psi` in the convention of the map.
     turn: f64,
+    /// Angles that were asked for, over the piece.
+    angles: &'p [Vec<f64>],
 }
 
 impl Stretch<'_> {
@@ -57,6 +61,11 @@ impl Stretch<'_> {
         }
     }
 
+    /// Returns the angles that were asked for, over all samples.
+    pub(crate) fn angles(&self) -> impl Iterator<Item = &[f64]> {
+        self.angles.iter().map(|values| &values[self.within.clone()])
+    }
+
     /// Returns the number of samples that are not flagged.
     pub(crate) fn good(&self) -> usize {
         self.piece.flagged[self.within.clone()].iter().filter(|flagged| !**flagged).count()
@@ -75,6 +84,24 @@ pub(crate) fn read_baselines(
     baselines: &Baselines,
     healpix: &Healpix,
     convention: Convention,
+    visit: impl FnMut(Stretch<'_>),
+) -> Result<()> {
+    read_with_angles(comm, tod, baselines, healpix, convention, &[], visit)
+}
+
+/// Reads this rank's share of all observations, as [`read_baselines`] does, with some of their angles.
+///
+/// # Collective
+///
+/// # Errors
+/// Those of [`read_baselines`], and the first angle that is bad.
+pub(crate) fn read_with_angles(
+    comm: &Comm,
+    tod: &Tod,
+    baselines: &Baselines,
+    healpix: &Healpix,
+    convention: Convention,
+    angles: &[Angle],
     mut visit: impl FnMut(Stretch<'_>),
 ) -> Result<()> {
     let description = tod.description();
@@ -95,13 +122,23 @@ pub(crate) fn read_baselines(
                     continue;
                 }
             };
+            let good = |sample: usize| pieces.iter().any(|piece| !piece.flagged[sample]);
+            let read = |&angle: &Angle| reader.angle(angle, time.clone(), good);
+            let angles = match angles.iter().map(read).collect::<std::result::Result<Vec<_>, _>>() {
+                Ok(angles) => angles,
+                Err(found) => {
+                    earliest = Some(found.or_earlier(earliest));
+                    continue;
+                }
+            };
             let position = |sample: u64| usize::try_from(sample - time.start).expect("invariant: in memory");
             for (stretch, owned) in &stretches {
                 for place in owned.clone() {
                     let piece = &pieces[place - detectors.start];
                     let detector = &description.detectors[observation.detectors[place]];
                     let within = position(stretch.start)..position(stretch.end);
-                    visit(Stretch { piece, within, detector, rate, turn });
+                    let (first, angles) = (stretch.start, &angles[..]);
+                    visit(Stretch { piece, within, first, detector, rate, turn, angles });
                 }
             }
         }

@@ -159,6 +159,11 @@ fn settings(config: &Config, maps: &Maps) -> Vec<(String, String)> {
         settings.push(("baseline", format!("{} s", config.destripe.baseline)));
         settings.push(("noise prior", if offsets.prior { "yes".into() } else { "none".into() }));
         settings.push(("null space", format!("{} constant(s) projected out", offsets.components)));
+        if let (Some(found), Some(first)) = (&offsets.templates, config.templates.first()) {
+            let groups = found.values.layout().global_len() / found.names.len() as u64;
+            let names = found.names.join(", ");
+            settings.push(("templates", format!("{names}, for each of {groups} {}", first.per().of_a_detector())));
+        }
         let mask = config.destripe.mask.as_deref().map_or("none".into(), file_name);
         settings.push(("destriping mask", mask));
     }
@@ -244,7 +249,8 @@ pub fn checkpoint_config(comm: &Comm, config: &Config) -> Result<String> {
     let solve = if destripe.enabled { format!("{destripe:?}") } else { format!("{destripe:?}\n{gls:?}") };
     let mask = mask.unwrap_or_else(|| "none".into());
     let (input, map) = (format!("{input:?}"), format!("{:?}", config.map));
-    Ok(format!("mapmaker\ntimelines CRC32 {timelines}\nmask CRC32 {mask}\n{input}\n{map}\n{solve}\n"))
+    let templates = if config.templates.is_empty() { String::new() } else { format!("{:?}\n", config.templates) };
+    Ok(format!("mapmaker\ntimelines CRC32 {timelines}\nmask CRC32 {mask}\n{input}\n{map}\n{solve}\n{templates}"))
 }
 
 impl Outcome {

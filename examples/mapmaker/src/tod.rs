@@ -5,6 +5,7 @@
 //! numbers of stretches, and for slabs independent reads are level with collective ones.
 //! Files are open one at a time, so that thousands of them are no burden.
 
+mod angle;
 pub mod check;
 mod description;
 mod dolmen;
@@ -31,6 +32,7 @@ use crate::healpix::Healpix;
 use check::{Located, invalid};
 use merge::Place;
 
+pub use angle::Angle;
 pub use description::{Description, Detector, Observation, short_names};
 pub use files::resolve;
 pub use piece::{Piece, Pointing};
@@ -155,6 +157,29 @@ impl Reader<'_> {
             Source::Dst(reader) => reader.read(healpix, rows, time),
         };
         pieces.map_err(|found| Located { detector: self.rows.partition_point(|&row| row < found.detector), ..found })
+    }
+
+    /// Refuses an observation without an angle.
+    ///
+    /// # Errors
+    /// There is no such dataset.
+    pub fn require_angle(&self, angle: Angle) -> Result<()> {
+        match &self.source {
+            Source::Dolmen(reader) => reader.require_angle(angle),
+            Source::Dst(reader) => reader.require_angle(angle),
+        }
+    }
+
+    /// Reads an angle over a stretch of time, in rad; it was required before. Not collective.
+    ///
+    /// # Errors
+    /// The file cannot be read, or a sample for which `good` is true has a value that is not an angle: the first such
+    /// sample.
+    pub fn angle(&self, angle: Angle, time: Range<u64>, good: impl Fn(usize) -> bool) -> Result<Vec<f64>, Located> {
+        match &self.source {
+            Source::Dolmen(reader) => reader.angle(angle, &time, &good),
+            Source::Dst(_) => unreachable!("tables without angles were refused"),
+        }
     }
 }
 

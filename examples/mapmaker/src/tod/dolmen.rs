@@ -7,6 +7,7 @@ use std::str::FromStr;
 use dolmen_io::fits::Ordering;
 use dolmen_io::hdf5::{Attribute, Dataset, H5File, TableColumn, Transfer};
 
+use super::angle::{Angle, Angles};
 use super::check::{self, Fault, Located, invalid};
 use super::description::{Description, Detector, Observation};
 use super::flags;
@@ -93,14 +94,16 @@ impl DolmenTod {
             true => open(name).map(Some),
             false => Ok(None),
         };
+        let samples = self.description.observations[observation].samples;
         let reader = DolmenReader {
             tod: self,
             signal: open("signal")?,
             attitude: attitude(file, &group, &open)?,
             flags: optional("flags")?,
             detector_flags: optional("detector_flags")?,
+            angles: Angles::open(file, &group, samples)?,
+            group: group.clone(),
         };
-        let samples = self.description.observations[observation].samples;
         let whole = [self.description.detectors.len() as u64, samples];
         let path = self.path();
         let [shared, own] = self.flag_bits;
@@ -307,9 +310,36 @@ pub(super) struct DolmenReader<'t> {
     attitude: Attitude<'t>,
     flags: Option<Dataset<'t>>,
     detector_flags: Option<Dataset<'t>>,
+    angles: Angles<'t>,
+    /// Name of the observation's group.
+    group: String,
 }
 
 impl DolmenReader<'_> {
+    /// Refuses an observation without an angle.
+    pub(super) fn require_angle(&self, angle: Angle) -> Result<()> {
+        self.angles.require(self.path(), &self.group, angle)
+    }
+
+    /// Reads an angle over a stretch of time, and checks it where `good` is true.
+    pub(super) fn angle(
+        &self,
+        angle: Angle,
+        time: &Range<u64>,
+        good: &dyn Fn(usize) -> bool,
+    ) -> Result<Vec<f64>, Located> {
+        let located = |time, error| Located { time, detector: 0, error };
+        let values = self.angles.read(angle, time).map_err(|error| located(time.start, error))?;
+        for (i, &value) in values.iter().enumerate() {
+            if let Some(what) = check::angle(value).err().filter(|_| good(i)) {
+                let sample = time.start + i as u64;
+                let place = format!("{}/{}[{sample}]", self.group, angle.dataset());
+                return Err(located(sample, invalid(self.path(), place, what)));
+            }
+        }
+        Ok(values)
+    }
+
     fn path(&self) -> &Path {
         self.tod.path()
     }

@@ -7,6 +7,7 @@ use std::ops::Range;
 
 use dolmen_io::hdf5::{Dataset, H5File, Transfer};
 
+use super::angle::Angle;
 use super::check::{Located, invalid, pixel};
 use super::description::{Description, Detector, Observation};
 use super::flags;
@@ -94,6 +95,16 @@ pub(super) struct DstReader<'t> {
 }
 
 impl DstReader<'_> {
+    /// Refuses the table, which has no angles of this kind.
+    pub(super) fn require_angle(&self, angle: Angle) -> Result<()> {
+        let name = angle.dataset();
+        let what = format!(
+            "has no column of the angle {name}, which templates of kind {name:?} are made of; use the Dolmen TOD format, or \
+             remove them"
+        );
+        Err(invalid(&self.tod.description.files[0], TABLE, what))
+    }
+
     pub(super) fn read(&self, healpix: &Healpix, rows: &[usize], time: Range<u64>) -> Result<Vec<Piece>, Located> {
         let located = |error: Error| Located { time: time.start, detector: rows[0], error };
         let (start, count) = ([time.start], [time.end - time.start]);

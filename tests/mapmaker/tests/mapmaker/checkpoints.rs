@@ -17,7 +17,7 @@ const LONG: &str = "baseline = 2.0, tolerance = 1e-11, prior = false";
 const SHORT: &str = "baseline = 20.0, tolerance = 1e-6";
 
 /// Simulates, and makes the maps that are compared with.
-fn prepare(folder: &Path, destripe: &str) -> TestResult {
+pub(crate) fn prepare(folder: &Path, destripe: &str) -> TestResult {
     fs::write(folder.join("case.toml"), CONFIG.replace("baseline = 20.0", destripe))?;
     let made = mapmaker(1, folder, &["simulate", "case.toml"])?;
     assert!(made.status.success(), "{}", made.stderr);
@@ -39,7 +39,7 @@ fn checkpoints(folder: &Path) -> TestResult<Vec<PathBuf>> {
 }
 
 /// Every map and the offsets have the bytes of the undisturbed run.
-fn assert_undisturbed(folder: &Path, output: &str) -> TestResult {
+pub(crate) fn assert_undisturbed(folder: &Path, output: &str) -> TestResult {
     for name in ["map_binned.fits", "map_destriped.fits", "hits.fits", "rcond.fits", "covariance.fits", "baselines.h5"]
     {
         let (found, expected) =

@@ -37,6 +37,8 @@ pub(crate) struct Timeline {
     /// Stationary ranges, first and one past the last; one range if empty.
     pub(crate) intervals: Vec<[i64; 2]>,
     pub(crate) psi_convention: &'static str,
+    /// Angles of all detectors, by the names of their datasets.
+    pub(crate) angles: Vec<(&'static str, Vec<f64>)>,
 }
 
 /// A folder that all ranks know, made by rank 0 and removed when its handle is dropped.
@@ -96,6 +98,9 @@ impl Timeline {
         put(&file, "detector_flags", shape, &self.flags)?;
         if !self.shared_flags.is_empty() {
             put(&file, "flags", [shape[1]], &self.shared_flags)?;
+        }
+        for (name, values) in &self.angles {
+            put(&file, name, [shape[1]], values)?;
         }
         if !self.intervals.is_empty() {
             put(&file, "intervals", [self.intervals.len() as u64, 2], self.intervals.as_flattened())?;

@@ -32,6 +32,7 @@ fn timeline(looks: Looks) -> Timeline {
         drifts: Vec::new(),
         intervals: vec![[0, 10], [12, 20]],
         psi_convention: "COSMO",
+        angles: Vec::new(),
     }
 }
 

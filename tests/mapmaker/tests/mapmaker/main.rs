@@ -20,6 +20,7 @@ mod references;
 mod refusals;
 mod roundtrip;
 mod splits;
+mod templates;
 mod toast;
 mod undetermined;
 mod untrusted;
@@ -91,6 +92,18 @@ fn main() -> std::process::ExitCode {
         case("maps_of_parts_are_files", &[1, 3], splits::files),
         same_bits("outputs_of_parts", &[1, 2, 3, 4, 7], splits::outputs),
         serial("splits_that_are_not_possible_are_named", splits::bad),
+        case("drifts_of_templates_come_back", RANKS, templates::recovered),
+        case("templates_equal_a_dense_solve", RANKS, templates::oracle),
+        case("templates_of_observations_equal_a_dense_solve", RANKS, templates::whole_observations),
+        case("masked_samples_of_templates_equal_a_dense_solve", RANKS, templates::masked),
+        case("dependent_templates_are_left_out", RANKS, templates::dependent),
+        case("nearly_dependent_templates_are_no_trouble", &[1, 3], templates::nearly_dependent),
+        case("templates_of_angles_equal_a_dense_solve", RANKS, templates::angles),
+        case("maps_of_parts_are_without_templates", &[1, 3], templates::parts),
+        case("amplitudes_of_templates_are_written", &[1, 3], templates::written),
+        same_bits("outputs_with_templates", &[1, 2, 3, 4, 7], templates::outputs),
+        same_bits("outputs_with_templates_without_a_prior", &[1, 2, 3, 4, 7], templates::outputs_without_a_prior),
+        serial("runs_with_templates_resume", templates::resumed),
         case("several_files_are_as_one", RANKS, many_files::as_one),
         case("files_may_have_different_detectors", RANKS, many_files::different_sets),
         case("files_that_contradict_each_other_are_named", &[1, 3], many_files::contradictions),

@@ -16,7 +16,7 @@ use mapmaker::phases::Phases;
 use crate::fixture::{Folder, Looks, Timeline, assert_close, map, whole};
 
 const NSIDE: i64 = 8;
-const PIXELS: usize = 768;
+pub(crate) const PIXELS: usize = 768;
 /// Samples of a baseline in all of these tests, at one a second.
 pub(crate) const LENGTH: usize = 25;
 
@@ -27,7 +27,7 @@ pub(crate) struct Sample {
     pub(crate) detector: usize,
     pub(crate) time: usize,
     pub(crate) baseline: usize,
-    weight: f64,
+    pub(crate) weight: f64,
     pub(crate) signal: f64,
 }
 
@@ -61,6 +61,7 @@ pub(crate) fn random_timeline(
         drifts: Vec::new(),
         intervals: Vec::new(),
         psi_convention: "COSMO",
+        angles: Vec::new(),
     }
 }
 
@@ -344,6 +345,7 @@ pub(crate) fn dst_table(comm: &Comm) -> TestResult {
             drifts: Vec::new(),
             intervals: Vec::new(),
             psi_convention: "COSMO",
+            angles: Vec::new(),
         };
         let components: Vec<Vec<usize>> = if channels == 1 { vec![(0..6).collect()] } else { Vec::new() };
         compare(comm, &maps, &samples(&expected, channels), &components, |_| true);

@@ -59,7 +59,7 @@ fn inverse_covariance(n: usize, power: impl Fn(f64) -> f64) -> Vec<Vec<f64>> {
 }
 
 /// The inverse covariance of all offsets of a timeline.
-fn dense_prior(timeline: &Timeline) -> Vec<Vec<f64>> {
+pub(crate) fn dense_prior(timeline: &Timeline) -> Vec<Vec<f64>> {
     let detectors = timeline.net.len();
     let lengths: Vec<usize> = timeline
         .intervals

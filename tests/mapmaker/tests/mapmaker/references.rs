@@ -101,6 +101,7 @@ fn planck_scan(path: &Path) -> TestResult<Timeline> {
         drifts: Vec::new(),
         intervals: Vec::new(),
         psi_convention: "COSMO",
+        angles: Vec::new(),
     };
     for hdu in &file.hdus()[1..] {
         let column = |name: &str| file.read_column_f64(hdu, name, 0..hdu.rows());
@@ -200,6 +201,7 @@ fn midapack(comm: &Comm, with_noise: bool, reference: &str) -> TestResult {
         drifts: Vec::new(),
         intervals: Vec::new(),
         psi_convention: "COSMO",
+        angles: Vec::new(),
     };
     let config = "
         input.tod = 'tod.h5'

@@ -89,7 +89,7 @@ fn weighted(comm: &Comm, map: &[f64], covariance: &[f64]) -> Vec<Option<Vec<f64>
 }
 
 /// Maps of two complementary parts, weighted, have the sum of the whole map; hits too.
-fn assert_sum(comm: &Comm, maps: &Maps, [first, second]: [&PartMaps; 2], least: usize) {
+pub(crate) fn assert_sum(comm: &Comm, maps: &Maps, [first, second]: [&PartMaps; 2], least: usize) {
     let both = whole(comm, &first.hits).into_iter().zip(whole(comm, &second.hits));
     assert_eq!(both.map(|(a, b)| a + b).collect::<Vec<_>>(), whole(comm, &maps.hits));
     let destriped = |map: &Option<Vec<f64>>| map.clone().expect("destriping is on");

@@ -12,7 +12,7 @@ use crate::oracle::{LENGTH, compare_with, config, patch, random_timeline, sample
 const MASKED: std::ops::Range<u64> = 42..45;
 
 /// Writes `mask.fits`, zero at the pixels that are given.
-fn write_mask(comm: &Comm, folder: &Folder, zero: impl Fn(u64) -> bool) -> TestResult {
+pub(crate) fn write_mask(comm: &Comm, folder: &Folder, zero: impl Fn(u64) -> bool) -> TestResult {
     let layout = dolmen_core::Layout::uniform(comm, 768);
     let values: Vec<f64> = layout.range().map(|pixel| f64::from(u8::from(!zero(pixel)))).collect();
     let (ordering, history) = (Ordering::Ring, Vec::new());
