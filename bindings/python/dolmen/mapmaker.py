@@ -531,23 +531,33 @@ def _named(path: str, places: list[str]) -> Iterator[None]:
 def _toml(sections: Mapping[str, Any]) -> list[tuple[str, str]]:
     """Return the lines of sections of numbers, texts and lists in TOML, with the keys that each line is of."""
     lines = []
-    for section, entries in sections.items():
-        if not isinstance(entries, Mapping):
-            raise TypeError(f"the configuration[{section!r}] is {entries!r:.60}; expected a dictionary of settings")
-        lines.append((f"[{json.dumps(section)}]", f"[{section!r}]"))
-        for key, value in entries.items():
-            place = f"[{section!r}][{key!r}]"
-            if not isinstance(key, str):
-                raise TypeError(f"the configuration{place}: expected the name of a setting as a text")
-            if hasattr(value, "__fspath__"):
-                value = os.fspath(value)
-            if hasattr(value, "item"):
-                value = value.item()
-            if isinstance(value, Mapping) and value and all(isinstance(name, str) for name in value):
-                inner = ", ".join(f"{json.dumps(name)} = {_toml_value(entry, f'{place}[{name!r}]')}" for name, entry in value.items())
-                lines.append((f"{json.dumps(key)} = {{ {inner} }}", place))
-                continue
-            lines.append((f"{json.dumps(key)} = {_toml_value(value, place)}", place))
+    for section, content in sections.items():
+        # A list of templates is one of sections.
+        several = isinstance(content, (list, tuple))
+        for number, entries in enumerate(content if several else [content]):
+            header, place = f"[{json.dumps(section)}]", f"[{section!r}]"
+            lines += _section(f"[{header}]", f"{place}[{number}]", entries) if several else _section(header, place, entries)
+    return lines
+
+
+def _section(header: str, of: str, entries: Any) -> list[tuple[str, str]]:
+    """Return the lines of one section; `of` has the keys that lead to it."""
+    if not isinstance(entries, Mapping):
+        raise TypeError(f"the configuration{of} is {entries!r:.60}; expected a dictionary of settings")
+    lines = [(header, of)]
+    for key, value in entries.items():
+        place = f"{of}[{key!r}]"
+        if not isinstance(key, str):
+            raise TypeError(f"the configuration{place}: expected the name of a setting as a text")
+        if hasattr(value, "__fspath__"):
+            value = os.fspath(value)
+        if hasattr(value, "item"):
+            value = value.item()
+        if isinstance(value, Mapping) and value and all(isinstance(name, str) for name in value):
+            inner = ", ".join(f"{json.dumps(name)} = {_toml_value(entry, f'{place}[{name!r}]')}" for name, entry in value.items())
+            lines.append((f"{json.dumps(key)} = {{ {inner} }}", place))
+            continue
+        lines.append((f"{json.dumps(key)} = {_toml_value(value, place)}", place))
     return lines
 
 

@@ -92,6 +92,35 @@ def test_several_files_and_maps_of_parts(in_shared_folder):
             dm.mapmaker.run(CONFIG, tod=wrong, folder="x")
 
 
+def test_templates_take_drifts_away(in_shared_folder):
+    dm.mapmaker.simulate(CONFIG, "tod.h5")
+    config = {
+        **CONFIG,
+        "destripe": {"baseline": 30.0, "tolerance": 1e-9},
+        "templates": [{"kind": "legendre", "order": 2}, {"kind": "fourier", "harmonics": 1}],
+        "output": {"pictures": False},
+    }
+    plain = dm.mapmaker.run(config, tod="tod.h5", folder="plain")
+    drift = np.array([[1.0, -2.0], [0.5, 3.0], [-1.5, 0.0], [4.0, 1.0]]) * 1e-3
+    if dm.world.rank == 0:
+        with h5py.File("tod.h5", "r+") as file:
+            signal = file["observations/scan/signal"]
+            place = (2 * np.arange(signal.shape[1]) + 1) / signal.shape[1] - 1
+            signal[...] += np.array([np.polynomial.legendre.legval(place, [0, *row]) for row in drift])
+    dm.world.barrier()
+    drifting = dm.mapmaker.run(config, tod="tod.h5", folder="drifting")
+    for name, values in plain.maps["destriped"].items():
+        np.testing.assert_allclose(drifting.maps["destriped"][name], values, rtol=1e-6, atol=1e-8)
+    with h5py.File("plain/baselines.h5") as before, h5py.File("drifting/baselines.h5") as after:
+        found = after["templates/amplitude"][()] - before["templates/amplitude"][()]
+        assert list(after["templates/names"]["name"]) == [b"legendre 1", b"legendre 2", b"cos 1", b"sin 1"]
+    np.testing.assert_allclose(found, np.hstack([drift, np.zeros((4, 2))]), atol=1e-7)
+    with pytest.raises(dm.SettingError, match=r"^the configuration.*unknown value \"legndre\"; did you mean \"legendre\"\?"):
+        dm.mapmaker.run({**CONFIG, "templates": [{"kind": "legndre", "order": 2}]}, tod="tod.h5", folder="x")
+    with pytest.raises(TypeError, match=r"^the configuration\['templates'\]\[0\] is 3"):
+        dm.mapmaker.run({**CONFIG, "templates": [3]}, tod="tod.h5", folder="x")
+
+
 def test_noise_of_timelines(in_shared_folder):
     noisy = {"hours": 2.0, "interval": 0.5, "sample_rate": 8.0, "sky_nside": 8, "net": 2e-5, "fknee": 0.2, "alpha": 1.5, "fmin": 1e-3}
     config = {**CONFIG, "simulate": noisy}
