@@ -31,7 +31,10 @@ impl Angle {
 }
 
 /// Datasets of the angles of an observation.
-pub(super) struct Angles<'t>([Option<Dataset<'t>>; 2]);
+pub(super) struct Angles<'t> {
+    found: [Option<Dataset<'t>>; 2],
+    samples: u64,
+}
 
 impl<'t> Angles<'t> {
     /// Opens those that there are.
@@ -40,22 +43,20 @@ impl<'t> Angles<'t> {
         for (angle, found) in Angle::ALL.into_iter().zip(&mut found) {
             let name = format!("{group}/{}", angle.dataset());
             if file.exists(&name) {
-                let dataset = file.dataset(&name)?.with_transfer(Transfer::Independent);
-                check::shape(file.path(), &dataset, &[samples])?;
-                *found = Some(dataset);
+                *found = Some(file.dataset(&name)?.with_transfer(Transfer::Independent));
             }
         }
-        Ok(Angles(found))
+        Ok(Angles { found, samples })
     }
 
     fn get(&self, angle: Angle) -> Option<&Dataset<'t>> {
-        Angle::ALL.iter().position(|&other| other == angle).and_then(|position| self.0[position].as_ref())
+        Angle::ALL.iter().position(|&other| other == angle).and_then(|position| self.found[position].as_ref())
     }
 
-    /// Refuses an observation without an angle.
+    /// Refuses an observation without an angle of each sample.
     pub(super) fn require(&self, path: &Path, group: &str, angle: Angle) -> Result<()> {
-        if self.get(angle).is_some() {
-            return Ok(());
+        if let Some(dataset) = self.get(angle) {
+            return check::shape(path, dataset, &[self.samples]);
         }
         let name = angle.dataset();
         let what =

@@ -100,7 +100,7 @@ impl Timeline {
             put(&file, "flags", [shape[1]], &self.shared_flags)?;
         }
         for (name, values) in &self.angles {
-            put(&file, name, [shape[1]], values)?;
+            put(&file, name, [values.len() as u64], values)?;
         }
         if !self.intervals.is_empty() {
             put(&file, "intervals", [self.intervals.len() as u64, 2], self.intervals.as_flattened())?;

@@ -287,6 +287,10 @@ pub(crate) fn angles(comm: &Comm) -> TestResult {
         error.contains("observations/scan: has no dataset azimuth, which templates of kind \"azimuth\""),
         "{error}"
     );
+    timeline.angles.push(("azimuth", azimuth[1..].to_vec()));
+    let error = refused(&timeline)?;
+    assert!(error.contains("observations/scan/azimuth: has shape [499], expected [500] as the signal has"), "{error}");
+    map(comm, &folder, &timeline, &config("I", ""))?;
     timeline.angles = vec![("hwp", plate.clone()), ("azimuth", azimuth.clone())];
     timeline.angles[1].1[299] = 1e7;
     timeline.flags[299] = 0;
