@@ -239,7 +239,7 @@ impl<'a, T: Scalar> Automatic<'a, T> {
             unknowns.copy_from(resume::reached(snapshot, &unknowns)?)?;
         }
         let (rtol, atol) = (self.rtol * system.share, self.atol * system.share);
-        let limit = self.max_iterations.unwrap_or(plan.limit);
+        let limit = self.max_iterations.unwrap_or(plan.limit).min(plan.cap);
         let (monitor, reduced) = (self.monitor.as_ref(), system.reduced());
         let run = Run { plan, rtol, atol, limit, monitor, resume, progressed, reduced };
         let (a, b) = system.solved();

@@ -64,6 +64,7 @@ impl Named {
         Ok(Plan {
             method: settings,
             limit: patience(facts, method, kind),
+            cap: usize::MAX,
             preconditioner,
             negated,
             projected,

@@ -22,6 +22,8 @@ const LARGE: u64 = 1_000_000;
 const CYCLES: usize = 200;
 /// Entries of the longest row, for multigrid: the coarse levels of denser matrices fill up.
 const LONGEST_ROW: u64 = 200;
+/// Least ratio of a diagonal entry to the sum of the others with which CG needs few iterations anyway.
+const STRONG: f64 = 1.001;
 
 /// Iterations of an attempt that a factorization of a small matrix follows, which takes less time than more of
 /// them, and of GMRES without a preconditioner.
@@ -46,6 +48,8 @@ pub(crate) struct Plan {
     pub(crate) projected: bool,
     /// Maximum number of iterations, unless the user gives one.
     pub(crate) limit: usize,
+    /// Iterations after which the next plan is more promising, however many the user allows.
+    pub(crate) cap: usize,
     pub(crate) reason: String,
 }
 
@@ -67,7 +71,7 @@ pub(super) fn plans(facts: &Analysis, independence: Independence) -> Vec<Plan> {
     }
     for plan in &mut plans {
         if plan.preconditioner.kind() == PreconditionerKind::Multigrid {
-            plan.limit = CYCLES;
+            plan.cap = CYCLES;
         }
     }
     plans
@@ -111,7 +115,7 @@ fn plan(facts: &Analysis, method: Method, preconditioner: PreconditionerKind, re
     let projected = constants_are_null(facts) && !method.is_least_squares();
     let limit = patience(facts, method, preconditioner);
     let (method, preconditioner) = (method.into(), preconditioner.into());
-    Plan { method, preconditioner, negated: false, projected, limit, reason: reason.into() }
+    Plan { method, preconditioner, negated: false, projected, limit, cap: usize::MAX, reason: reason.into() }
 }
 
 /// Returns true if `A 1 = 0` and `A^H 1 = 0`.
@@ -233,7 +237,10 @@ fn hermitian(facts: &Analysis) -> Vec<Plan> {
 /// Returns true for a large sparse matrix most of whose rows are diagonally dominant, as those of diffusion are. That
 /// what it nearly sends to zero is close to constant shows in the iterations only.
 fn is_for_multigrid(facts: &Analysis) -> bool {
-    facts.rows >= LARGE && facts.longest_row <= LONGEST_ROW && facts.dominant_rows >= facts.rows - facts.rows / 10
+    facts.rows >= LARGE
+        && facts.longest_row <= LONGEST_ROW
+        && facts.dominant_rows >= facts.rows - facts.rows / 10
+        && facts.dominance < STRONG
 }
 
 fn indefinite_diagonal(facts: &Analysis, name: &str) -> String {
@@ -315,7 +322,9 @@ mod tests {
         };
         let large = diffusion(1_000_000);
         assert_eq!(names(&large)[..3], ["cg+multigrid", "cg+ic", "minres+none"]);
-        assert_eq!(plans(&large, Independence::Unknown)[0].limit, CYCLES);
+        let caps: Vec<_> = plans(&large, Independence::Unknown).iter().map(|plan| plan.cap).collect();
+        assert_eq!(caps[..2], [CYCLES, usize::MAX]);
+        assert_eq!(names(&Analysis { dominance: 1.01, ..large.clone() })[0], "cg+ic");
         assert_eq!(names(&diffusion(999_999))[0], "cg+ic");
         assert_eq!(names(&Analysis { longest_row: 201, ..large.clone() })[0], "cg+ic");
         assert_eq!(names(&Analysis { dominant_rows: 800_000, ..large.clone() })[0], "cg+ic");
