@@ -64,7 +64,7 @@ pub fn import(comm: &Comm, request: &Request) -> Result<Description> {
     }
 }
 
-/// Returns whether a file is FITS or HDF5.
+/// Returns the format of a file, which is FITS or HDF5.
 fn kind(comm: &Comm, path: &Path) -> Result<Format> {
     open_on_all_ranks(comm, path)?;
     match Format::of(comm, path) {

@@ -135,7 +135,7 @@ impl H5File {
     ///
     /// # Errors
     ///
-    /// As [`H5File::read_table`]. A column that is not there is none.
+    /// As [`H5File::read_table`]. Names that the table has not are left out.
     pub fn read_table_columns(&self, name: &str, wanted: &[&str]) -> Result<Vec<(String, TableColumn)>> {
         self.read_table_where(name, |column| wanted.contains(&column))
     }

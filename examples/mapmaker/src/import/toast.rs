@@ -295,7 +295,7 @@ fn intervals(file: &H5File, given: &Given, samples: u64) -> Result<Vec<Range<u64
 }
 
 /// Returns the samples between each pair of times: from the first on that is not before the one, to the last before the
-/// other. As in TOAST, the last sample of all belongs to the interval that ends there.
+/// other. As in TOAST, the last sample of all belongs to the interval that ends there, or to the first of two that do.
 fn ranges(file: &H5File, bounds: &[f64], samples: u64) -> Result<Vec<Range<u64>>> {
     let times = file.dataset(TIMES)?;
     let mut positions = Vec::with_capacity(bounds.len());
@@ -317,7 +317,13 @@ fn ranges(file: &H5File, bounds: &[f64], samples: u64) -> Result<Vec<Range<u64>>
     let pairs = bounds.as_chunks::<2>().0.iter().zip(positions.as_chunks::<2>().0);
     let overlapping = pairs.filter(|([start, stop], _)| *start < last && *stop > first);
     let range = |(_, &[start, end]): (_, &[u64; 2])| start..if end + 1 == samples { samples } else { end };
-    Ok(overlapping.map(range).filter(|range| range.start < range.end).collect())
+    let mut end = 0;
+    let apart = overlapping.map(range).map(|range| {
+        let start = range.start.max(end);
+        end = end.max(range.end);
+        start..range.end
+    });
+    Ok(apart.filter(|range| range.start < range.end).collect())
 }
 
 /// Copying of an observation.

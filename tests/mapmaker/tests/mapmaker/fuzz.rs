@@ -99,6 +99,7 @@ pub(crate) fn imports(comm: &Comm) -> TestResult {
         };
         let counts = fuzz(comm, &path, 30, make, |_| read())?;
         assert!(counts[1] > 5, "{name}: {counts:?}");
+        assert!(!folder.path.join("tod.h5.tmp").exists(), "{name}: an import that failed leaves tod.h5.tmp");
     }
     Ok(())
 }
