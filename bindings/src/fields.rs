@@ -11,7 +11,7 @@ use numpy::{PyArray1, PyReadonlyArray1};
 use pyo3::exceptions::{PyIndexError, PyValueError};
 use pyo3::prelude::*;
 
-use crate::errors::local;
+use crate::errors::{agree, local};
 use crate::gil::released;
 use crate::layout::Layout;
 use crate::matrix::Matrix;
@@ -26,6 +26,13 @@ pub(crate) struct Fields {
 }
 
 impl Fields {
+    /// Returns the result of a check, the same on all ranks.
+    ///
+    /// # Collective
+    fn agreed<R>(&self, py: Python<'_>, result: PyResult<R>) -> PyResult<R> {
+        agree(py, self.fields.layout().comm(), result)
+    }
+
     /// Refuses the number of a field that there is not.
     fn require(&self, field: usize) -> PyResult<usize> {
         let count = self.fields.count();
@@ -99,7 +106,7 @@ impl Fields {
     }
 
     fn block(&self, py: Python<'_>, matrix: &Matrix, row: usize, column: usize) -> PyResult<Matrix> {
-        let (row, column) = (self.require(row)?, self.require(column)?);
+        self.agreed(py, self.require(row).and(self.require(column)))?;
         each!(&matrix.any, a => Ok(local(py, released(py, || self.fields.block(a, row, column)))?.into()))
     }
 
@@ -112,7 +119,7 @@ impl Fields {
     }
 
     fn on_field(&self, py: Python<'_>, field: usize, part: &Operator) -> PyResult<Operator> {
-        let field = self.require(field)?;
+        self.agreed(py, self.require(field))?;
         each!(&part.any, m => Ok(Operator::new(local(py, OnField::new(&self.fields, field, Rc::clone(m)))?)))
     }
 
@@ -125,17 +132,20 @@ impl Fields {
         complement: &Operator,
     ) -> PyResult<Operator> {
         let form = match form {
-            "diagonal" => SchurForm::Diagonal,
-            "lower" => SchurForm::Lower,
-            "upper" => SchurForm::Upper,
-            "full" => SchurForm::Full,
+            "diagonal" => Ok(SchurForm::Diagonal),
+            "lower" => Ok(SchurForm::Lower),
+            "upper" => Ok(SchurForm::Upper),
+            "full" => Ok(SchurForm::Full),
             other => {
                 let text = format!("form={other:?} is not known; use \"diagonal\", \"lower\", \"upper\" or \"full\"");
-                return Err(PyValueError::new_err(text));
+                Err(PyValueError::new_err(text))
             }
         };
         each!(&matrix.any, a => {
-            let (inverse, complement) = (operator(a, inverse, "the inverse")?, operator(a, complement, "the complement")?);
+            let operators = operator(a, inverse, "the inverse").and_then(|inverse| {
+                Ok((inverse, operator(a, complement, "the complement")?))
+            });
+            let (form, (inverse, complement)) = self.agreed(py, form.and_then(|form| Ok((form, operators?))))?;
             let made = released(py, || SchurPreconditioner::new(a, &self.fields, form, inverse, complement));
             Ok(Operator::new(local(py, made)?))
         })
@@ -143,14 +153,14 @@ impl Fields {
 
     fn complement(&self, py: Python<'_>, matrix: &Matrix, inverse: &Operator) -> PyResult<Operator> {
         each!(&matrix.any, a => {
-            let inverse = operator(a, inverse, "the inverse")?;
+            let inverse = self.agreed(py, operator(a, inverse, "the inverse"))?;
             Ok(Operator::new(local(py, released(py, || SchurComplement::new(a, &self.fields, inverse)))?))
         })
     }
 
     fn commutator(&self, py: Python<'_>, matrix: &Matrix, inverse: &Operator) -> PyResult<Operator> {
         each!(&matrix.any, a => {
-            let inverse = operator(a, inverse, "the inverse")?;
+            let inverse = self.agreed(py, operator(a, inverse, "the inverse"))?;
             Ok(Operator::new(local(py, released(py, || LeastSquaresCommutator::new(a, &self.fields, inverse)))?))
         })
     }

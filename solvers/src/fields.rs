@@ -16,12 +16,15 @@ mod schur;
 use dolmen_core::{CsrMatrix, Gid, Layout, LinearOperator, Scalar, Vector};
 
 use crate::error::{Error, Result};
+use crate::settings;
 
 pub use commutator::LeastSquaresCommutator;
 pub use on_field::OnField;
 pub use schur::{SchurComplement, SchurForm, SchurPreconditioner};
 
 const METHOD: &str = "fields";
+/// Largest number of fields, each of which has a layout and a list.
+const MOST: usize = 1000;
 
 /// A division of the rows of a system.
 #[derive(Clone, Debug)]
@@ -54,11 +57,13 @@ impl Fields {
     /// # Collective
     ///
     /// # Errors
-    /// [`Error::Setting`] if the number of a field is not less than `count`; `RanksDisagree` of the core if the ranks give
-    /// different counts.
+    /// [`Error::Setting`] if `count` is not from 1 to 1000, or the number of a field is not less than it; `RanksDisagree` of the
+    /// core if the ranks give different counts.
     pub fn new(layout: &Layout, count: usize, field: impl Fn(Gid) -> usize) -> Result<Fields> {
         let comm = layout.comm();
         comm.compare(|| format!("{count} fields"));
+        let few = (1..=MOST).contains(&count);
+        comm.agree(settings::require(METHOD, "number of fields", count as f64, few, "1 to 1000"))?;
         let mut positions = vec![Vec::new(); count];
         let mut valid = Ok(());
         for (position, row) in layout.owned_rows().enumerate() {
@@ -99,8 +104,8 @@ impl Fields {
     /// # Panics
     /// As [`Fields::layout_of`].
     pub fn rows_of(&self, field: usize) -> Vec<Gid> {
-        let first = self.layout.range().start;
-        self.fields[field].positions.iter().map(|&position| first + position as Gid).collect()
+        let rows: Vec<Gid> = self.layout.owned_rows().collect();
+        self.fields[field].positions.iter().map(|&position| rows[position]).collect()
     }
 
     /// Copies one field of `x` to `part`.
@@ -134,13 +139,14 @@ impl Fields {
     /// # Collective
     ///
     /// # Errors
-    /// Mismatched layouts.
+    /// Mismatched layouts; `RanksDisagree` of the core if the ranks give different fields.
     ///
     /// # Panics
     /// As [`Fields::layout_of`].
     pub fn block<T: Scalar>(&self, a: &CsrMatrix<T>, row: usize, column: usize) -> Result<CsrMatrix<T>> {
         self.layout.require_same(a.range(), METHOD)?;
         self.layout.require_same(a.domain(), METHOD)?;
+        self.layout.comm().compare(|| format!("block {row}, {column} of fields"));
         Ok(a.submatrix(&self.rows_of(row), &self.rows_of(column))?)
     }
 
@@ -156,6 +162,18 @@ impl Fields {
         let wrong = Error::Setting { method, setting: "number of fields", value, expected: "two" };
         if self.count() == 2 { Ok(()) } else { Err(wrong) }
     }
+}
+
+/// Refuses operators on other layouts than those that are given with them, on all ranks.
+///
+/// # Collective
+fn require_on<T: Scalar>(method: &'static str, wanted: &[(&Layout, &dyn LinearOperator<T>)]) -> Result<()> {
+    let fit = wanted.iter().try_for_each(|(layout, operator)| {
+        layout.require_same(operator.domain(), method)?;
+        layout.require_same(operator.range(), method)
+    });
+    let comm = wanted.first().map(|(layout, _)| layout.comm());
+    Ok(comm.map_or(Ok(()), |comm| comm.agree(fit))?)
 }
 
 fn past_the_last(field: usize) -> Error {

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from . import _dolmen
+from ._comm import indices
 from ._layout import Layout, as_layout
 from ._operator import LinearOperator
 
@@ -27,7 +28,7 @@ class ColumnBlockMatrix(LinearOperator):
     row_ids, column_ids : array_like of int
         Global block row and block column of each block in the columns that this rank owns. Blocks at the same place add up.
     blocks : array_like
-        The blocks, of shape ``(blocks, r, c)``. In single precision (``f4``) they take half the memory; vectors are
+        The blocks, of shape ``(blocks, r, c)``, also on a rank that has none. In single precision (``f4``) they take half the memory; vectors are
         in double precision always.
 
     Notes
@@ -56,12 +57,6 @@ class ColumnBlockMatrix(LinearOperator):
             if values.dtype not in (np.dtype("f4"), np.dtype("f8")) or values.ndim != 3:
                 found = f"{values.ndim} dimensions of {values.dtype}"
                 raise ValueError(f"blocks: expected three dimensions of f4 or f8, got {found}")
-            i, j = _ids(row_ids, "row_ids"), _ids(column_ids, "column_ids")
+            i, j = indices(row_ids, "row_ids"), indices(column_ids, "column_ids")
         self._operator = _dolmen.column_blocks(range_._native, domain._native, i, j, values)
 
-
-def _ids(given: ArrayLike, name: str) -> np.ndarray[tuple[int], np.dtype[np.uint64]]:
-    array = np.asarray(given)
-    if (array.size and array.dtype.kind not in "iu") or array.ndim != 1 or (array.size and int(array.min()) < 0):
-        raise ValueError(f"{name}: expected a list of integers from 0 on, got {array.ndim} dimensions of {array.dtype}")
-    return np.ascontiguousarray(array, dtype=np.uint64)

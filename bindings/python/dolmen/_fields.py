@@ -11,7 +11,7 @@ from . import _dolmen
 from ._comm import count as _count
 from ._layout import Layout, as_layout
 from ._matrix import CsrMatrix
-from ._operator import LinearOperator
+from ._operator import LinearOperator, aslinearoperator
 from ._vector import Vector, native_of
 
 if TYPE_CHECKING:
@@ -86,19 +86,30 @@ class Fields(_dolmen.Owned):
 
     def block(self, A: CsrMatrix, row: int, column: int) -> CsrMatrix:
         """Return the block of a matrix with the rows of one field and the columns of another."""
-        return CsrMatrix._wrap(self._native.block(A._matrix, row, column))
+        return CsrMatrix._wrap(self._native.block(self._matrix(A), row, column))
 
-    def on_field(self, field: int, M: LinearOperator) -> LinearOperator:
+    def on_field(self, field: int, M: Any) -> LinearOperator:
         """Return an operator on one field as one on the whole system, which gives zeros in the other fields."""
-        return LinearOperator._wrap(self._native.on_field(field, M._native))
+        return LinearOperator._wrap(self._native.on_field(field, self._operator(field, M)))
 
     def schur_of_diagonal(self, A: CsrMatrix) -> CsrMatrix:
         """Return ``A11 - A10 diag(A00)^-1 A01``, a matrix near the Schur complement of two fields."""
-        return CsrMatrix._wrap(self._native.schur_of_diagonal(A._matrix))
+        return CsrMatrix._wrap(self._native.schur_of_diagonal(self._matrix(A)))
 
     def product_of_couplings(self, A: CsrMatrix) -> CsrMatrix:
         """Return ``A10 A01``, of whose inverse `LeastSquaresCommutator` needs an approximation."""
-        return CsrMatrix._wrap(self._native.product_of_couplings(A._matrix))
+        return CsrMatrix._wrap(self._native.product_of_couplings(self._matrix(A)))
+
+    def _matrix(self, A: Any) -> _dolmen.Matrix:
+        with self.layout.comm.agreeing():
+            if not isinstance(A, CsrMatrix):
+                raise TypeError(f"expected a CsrMatrix, got {type(A).__name__}")
+        return A._matrix
+
+    def _operator(self, field: int, M: Any) -> _dolmen.Operator:
+        with self.layout.comm.agreeing():
+            operator = M if isinstance(M, LinearOperator) else aslinearoperator(M, self.layout_of(field))
+        return operator._native
 
     def __repr__(self) -> str:
         sizes = ", ".join(str(self.layout_of(field).size) for field in range(len(self)))
@@ -112,9 +123,9 @@ class SchurPreconditioner(LinearOperator):
     ----------
     A : CsrMatrix
     fields : Fields
-    inverse : LinearOperator
+    inverse : LinearOperator or callable
         Near the inverse of ``A00``.
-    complement : LinearOperator
+    complement : LinearOperator or callable
         Near the inverse of ``S = A11 - A10 A00^-1 A01``.
     form : {"full", "lower", "upper", "diagonal"}
         Factors of the block factorization that are inverted. For ``"diagonal"`` and `minres`, give the inverse of ``-S``.
@@ -127,10 +138,11 @@ class SchurPreconditioner(LinearOperator):
     __slots__ = ("form",)
 
     def __init__(
-        self, A: CsrMatrix, fields: Fields, inverse: LinearOperator, complement: LinearOperator, form: str = "full"
+        self, A: CsrMatrix, fields: Fields, inverse: Any, complement: Any, form: str = "full"
     ) -> None:
         self.form = form
-        self._operator = fields._native.preconditioner(A._matrix, form, inverse._native, complement._native)
+        parts = fields._operator(0, inverse), fields._operator(1, complement)
+        self._operator = fields._native.preconditioner(fields._matrix(A), form, *parts)
 
 
 class SchurComplement(LinearOperator):
@@ -140,7 +152,7 @@ class SchurComplement(LinearOperator):
     ----------
     A : CsrMatrix
     fields : Fields
-    inverse : LinearOperator
+    inverse : LinearOperator or callable
         The inverse of ``A00``, or near it.
 
     Notes
@@ -150,20 +162,20 @@ class SchurComplement(LinearOperator):
 
     __slots__ = ()
 
-    def __init__(self, A: CsrMatrix, fields: Fields, inverse: LinearOperator) -> None:
-        self._operator = fields._native.complement(A._matrix, inverse._native)
+    def __init__(self, A: CsrMatrix, fields: Fields, inverse: Any) -> None:
+        self._operator = fields._native.complement(fields._matrix(A), fields._operator(0, inverse))
 
 
 class LeastSquaresCommutator(LinearOperator):
     """An approximation of the inverse of the Schur complement of a flow.
 
-    It is ``-(A10 A01)^-1 A10 A00 A01 (A10 A01)^-1`` (Elman et al. 2006).
+    It is ``-(A10 A01)^-1 A10 A00 A01 (A10 A01)^-1`` (Elman et al. 2006), which takes ``A11`` for zero.
 
     Parameters
     ----------
     A : CsrMatrix
     fields : Fields
-    inverse : LinearOperator
+    inverse : LinearOperator or callable
         Near the inverse of ``fields.product_of_couplings(A)``.
 
     Notes
@@ -173,8 +185,8 @@ class LeastSquaresCommutator(LinearOperator):
 
     __slots__ = ()
 
-    def __init__(self, A: CsrMatrix, fields: Fields, inverse: LinearOperator) -> None:
-        self._operator = fields._native.commutator(A._matrix, inverse._native)
+    def __init__(self, A: CsrMatrix, fields: Fields, inverse: Any) -> None:
+        self._operator = fields._native.commutator(fields._matrix(A), fields._operator(1, inverse))
 
 
 class Additive(LinearOperator):

@@ -6,12 +6,12 @@ use std::cell::RefCell;
 use dolmen_core::{AdjointOperator, CsrMatrix, Layout, LinearOperator, Result as CoreResult, Scalar, Vector};
 
 use crate::error::Result;
-use crate::fields::Fields;
+use crate::fields::{Fields, require_on};
 
 const METHOD: &str = "least-squares commutator";
 
 /// `-(A10 A01)^-1 A10 A00 A01 (A10 A01)^-1`, near the inverse of `-A10 A00^-1 A01` where `A00` nearly commutes with `A01`, as
-/// convection and diffusion do with the gradient.
+/// convection and diffusion do with the gradient. `A11` is taken to be zero.
 pub struct LeastSquaresCommutator<T, M> {
     /// `A00`.
     block: CsrMatrix<T>,
@@ -46,8 +46,7 @@ impl<T: Scalar, M: LinearOperator<T>> LeastSquaresCommutator<T, M> {
     pub fn new(a: &CsrMatrix<T>, fields: &Fields, inverse: M) -> Result<LeastSquaresCommutator<T, M>> {
         fields.require_two(METHOD)?;
         let [first, second] = [fields.layout_of(0), fields.layout_of(1)];
-        second.require_same(inverse.domain(), METHOD)?;
-        second.require_same(inverse.range(), METHOD)?;
+        require_on(METHOD, &[(second, &inverse)])?;
         let couplings = [fields.block(a, 0, 1)?, fields.block(a, 1, 0)?];
         let work = RefCell::new([Vector::zeros(first), Vector::zeros(first), Vector::zeros(second)]);
         Ok(LeastSquaresCommutator { block: fields.block(a, 0, 0)?, couplings, inverse, work })

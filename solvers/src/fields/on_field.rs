@@ -5,7 +5,7 @@ use std::cell::RefCell;
 use dolmen_core::{AdjointOperator, Layout, LinearOperator, Result as CoreResult, Scalar, Vector};
 
 use crate::error::Result;
-use crate::fields::{Fields, METHOD};
+use crate::fields::{Fields, METHOD, require_on};
 
 /// An operator on one field, as one on the whole system that gives zeros in the other fields.
 pub struct OnField<T, M> {
@@ -19,6 +19,8 @@ pub struct OnField<T, M> {
 impl<T: Scalar, M: LinearOperator<T>> OnField<T, M> {
     /// Creates the operator.
     ///
+    /// # Collective
+    ///
     /// # Errors
     /// Mismatched layouts.
     ///
@@ -26,8 +28,8 @@ impl<T: Scalar, M: LinearOperator<T>> OnField<T, M> {
     /// As [`Fields::layout_of`].
     pub fn new(fields: &Fields, field: usize, operator: M) -> Result<OnField<T, M>> {
         let layout = fields.layout_of(field);
-        layout.require_same(operator.domain(), METHOD)?;
-        layout.require_same(operator.range(), METHOD)?;
+        layout.comm().compare(|| format!("operator on field {field}"));
+        require_on(METHOD, &[(layout, &operator)])?;
         let work = RefCell::new([Vector::zeros(layout), Vector::zeros(layout)]);
         Ok(OnField { fields: fields.clone(), field, operator, work })
     }

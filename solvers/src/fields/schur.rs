@@ -16,7 +16,7 @@ use std::cell::RefCell;
 use dolmen_core::{AdjointOperator, CsrMatrix, Layout, LinearOperator, Result as CoreResult, Scalar, Vector};
 
 use crate::error::{Error, Result};
-use crate::fields::Fields;
+use crate::fields::{Fields, require_on};
 use crate::precond::jacobi::invert;
 
 const METHOD: &str = "Schur complement";
@@ -65,11 +65,12 @@ impl<T: Scalar, K: LinearOperator<T>, S: LinearOperator<T>> SchurPreconditioner<
     /// # Collective
     ///
     /// # Errors
-    /// [`Error::Setting`] if there are not two fields; mismatched layouts.
+    /// [`Error::Setting`] if there are not two fields; mismatched layouts; `RanksDisagree` of the core if the ranks give
+    /// different forms.
     pub fn new(a: &CsrMatrix<T>, fields: &Fields, form: SchurForm, inverse: K, complement: S) -> Result<Self> {
         fields.require_two(METHOD)?;
-        require_on(fields.layout_of(0), &inverse)?;
-        require_on(fields.layout_of(1), &complement)?;
+        fields.layout().comm().compare(|| format!("Schur complement, form {form:?}"));
+        require_on(METHOD, &[(fields.layout_of(0), &inverse), (fields.layout_of(1), &complement)])?;
         let couplings = [fields.block(a, 0, 1)?, fields.block(a, 1, 0)?];
         let pair = || [Vector::zeros(fields.layout_of(0)), Vector::zeros(fields.layout_of(1))];
         let work = RefCell::new(Work { input: pair(), output: pair(), rest: pair() });
@@ -119,11 +120,6 @@ enum Part {
     Lower,
     /// From the second field to the first.
     Upper,
-}
-
-fn require_on<T: Scalar>(layout: &Layout, operator: &impl LinearOperator<T>) -> CoreResult<()> {
-    layout.require_same(operator.domain(), METHOD)?;
-    layout.require_same(operator.range(), METHOD)
 }
 
 impl<T: Scalar, K: LinearOperator<T>, S: LinearOperator<T>> LinearOperator<T> for SchurPreconditioner<T, K, S> {
@@ -182,7 +178,7 @@ impl<T: Scalar, K: LinearOperator<T>> SchurComplement<T, K> {
     pub fn new(a: &CsrMatrix<T>, fields: &Fields, inverse: K) -> Result<SchurComplement<T, K>> {
         fields.require_two(METHOD)?;
         let [first, second] = [fields.layout_of(0), fields.layout_of(1)];
-        require_on(first, &inverse)?;
+        require_on(METHOD, &[(first, &inverse)])?;
         let couplings = [fields.block(a, 0, 1)?, fields.block(a, 1, 0)?];
         let work = RefCell::new([Vector::zeros(first), Vector::zeros(first), Vector::zeros(second)]);
         Ok(SchurComplement { block: fields.block(a, 1, 1)?, couplings, inverse, work })

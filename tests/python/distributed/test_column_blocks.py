@@ -41,7 +41,7 @@ def test_mistakes():
     columns = dm.Layout(COLUMNS)
     with pytest.raises(ValueError, match="three dimensions"):
         dm.ColumnBlockMatrix(ROWS, columns, [0], [0], [1.0])
-    with pytest.raises(ValueError, match="row_ids: expected a list of integers"):
+    with pytest.raises(IndexError, match="row_ids: global index -1 is negative"):
         dm.ColumnBlockMatrix(ROWS, columns, [-1], [0], np.zeros((1, 1, 1)))
     own = columns.rows()[:1]
     many = np.zeros((len(own), 7, 1))

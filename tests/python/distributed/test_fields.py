@@ -113,5 +113,43 @@ def test_mistakes():
         dm.SchurPreconditioner(A, fields, A, A, form="middle")
     with pytest.raises(dm.LayoutError):
         dm.SchurPreconditioner(A, fields, A, A)
+    with pytest.raises(TypeError, match="expected a CsrMatrix, got"):
+        fields.block(np.eye(N), 0, 0)
+    with pytest.raises(dm.SettingError, match="number of fields is 1000000"):
+        dm.Fields(A.range, np.zeros(A.range.local_size, int), count=10**6)
     with pytest.raises(ValueError, match="one preconditioner or more"):
         dm.Additive([])
+
+
+@pytest.mark.skipif(dm.world.size == 1, reason="needs ranks that disagree")
+def test_mistakes_of_one_rank():
+    _, A, fields = system()
+    last = dm.world.rank == dm.world.size - 1
+    M = [dm.Preconditioner(fields.block(A, field, field), "jacobi") for field in (0, 1)]
+    with pytest.raises(IndexError, match="there is no field 2"):
+        fields.block(A, 0, 2 if last else 1)
+    with pytest.raises(dm.RanksDisagreeError, match="block 0, 1 of fields"):
+        fields.block(A, 0, 0 if last else 1)
+    with pytest.raises(ValueError, match='form="middle" is not known'):
+        dm.SchurPreconditioner(A, fields, *M, form="middle" if last else "full")
+    with pytest.raises(dm.RanksDisagreeError, match="form"):
+        dm.SchurPreconditioner(A, fields, *M, form="lower" if last else "full")
+    with pytest.raises(dm.Error):
+        dm.SchurPreconditioner(A, fields, M[1] if last else M[0], M[1])
+    with pytest.raises(TypeError, match="float32|f4"):
+        dm.SchurPreconditioner(A, fields, *([dm.LinearOperator.identity(M[0].range, "f4"), M[1]] if last else M))
+    with pytest.raises(TypeError, match="expected a CsrMatrix"):
+        fields.schur_of_diagonal(None if last else A)
+
+
+def test_functions_as_inverses_and_stacked_vectors():
+    whole, A, fields = system()
+    M = dm.SchurPreconditioner(A, fields, lambda x: x / 12, lambda x: x / 12)
+    x, report = dm.solve(A, dm.ones(A.range), method="gmres", preconditioner=M, rtol=1e-10)
+    np.testing.assert_allclose(x.gather(), np.linalg.solve(whole, np.ones(N)), rtol=1e-8)
+    parts = dm.Layout(5), dm.Layout(3)
+    stacked = dm.Layout.stacked(parts)
+    own = parts[0].local_size
+    halves = dm.Fields(stacked, np.arange(stacked.local_size) >= own)
+    np.testing.assert_array_equal(halves.rows_of(1), parts[1].rows() + 5)
+    assert (halves.on_field(1, lambda x: 2 * x) @ dm.ones(stacked)).sum() == 6

@@ -23,9 +23,10 @@ fn main() -> ExitCode {
         case("compositions_f64", SOME, dense::compositions::<f64>),
         case("compositions_c64", SOME, dense::compositions::<Complex64>),
         case("exact_blocks_need_few_iterations", SOME, dense::few_iterations),
-        case("iterations_of_a_flow_do_not_grow", &[1, 2, 3], flow::iterations),
+        same_bits("iterations_of_a_flow", &[1, 2, 3], flow::iterations),
         same_bits("a_flow_has_the_same_bits", &[1, 2, 3, 4, 7], flow::bits),
         case("bad_fields_are_refused", &[1, 2, 3], refusals::fields),
-        case("other_counts_on_a_rank", &[2, 3], refusals::disagreements),
+        case("other_arguments_on_a_rank", &[2, 3], refusals::disagreements),
+        case("stacked_vectors", &[1, 2, 3], refusals::stacked),
     ])
 }
