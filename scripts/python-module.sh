@@ -49,6 +49,10 @@ case $kind in
         # Debian's matplotlib does not draw in notebooks of newer ones.
         "$venv/bin/python" -m pip install --quiet "ipython<9" "matplotlib-inline<0.2"
         install numpy scipy h5py pytest mypy mpi4py tqdm cloudpickle ipyparallel distributed nbclient ipykernel
+        # Its wheels want MPICH's library by a name that Debian's does not have.
+        if ! "$venv/bin/python" -c 'from mpi4py import MPI' 2>/dev/null; then
+            "$venv/bin/python" -m pip install --quiet --force-reinstall --no-deps --no-binary mpi4py mpi4py
+        fi
         install_scipy
         cargo build --quiet --workspace --lib
         folder=$PWD/out/test-module built=$target_dir/debug/lib_dolmen.so

@@ -177,8 +177,14 @@ def test_objects_may_outlive_mpi():
 def test_other_packages_may_come_first_or_later(package, later):
     if not installed(package):
         pytest.skip(f"{package} is not installed")
+    # UCX below MPICH ends with an assertion where a window is left.
     use = {
-        "mpi4py": "from mpi4py import MPI; copy = MPI.COMM_WORLD.Dup(); copy.allreduce(1); kept = [copy, MPI.Win.Allocate(8)]",
+        "mpi4py": """
+from mpi4py import MPI
+copy = MPI.COMM_WORLD.Dup()
+copy.allreduce(1)
+kept = [copy, MPI.Win.Allocate(8) if "Open MPI" in MPI.Get_library_version() else None]
+""",
         "petsc4py": "from petsc4py import PETSc; kept = PETSc.Vec().createMPI(8); kept.set(1); kept.sum()",
     }[package]
     program = ["import dolmen as dm; x = dm.ones(8); x.sum()", use]

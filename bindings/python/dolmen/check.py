@@ -84,7 +84,7 @@ def _mpi4py() -> None:
         _say("mpi4py", f"{mpi4py.__version__}, the same MPI" if same else "another number of ranks")
     except Exception as error:
         _say("mpi4py", f"FAILED: {error}")
-        _advice.append(f"mpi4py: {error}")
+        _advice.append(f"mpi4py: {error}; one built for this MPI: pip install --force-reinstall --no-binary mpi4py mpi4py")
 
 
 def _folder() -> str:

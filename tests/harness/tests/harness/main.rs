@@ -296,7 +296,8 @@ impl OtherWork {
     fn start(core: &str, programs: usize) -> TestResult<OtherWork> {
         let mut work = OtherWork(Vec::new());
         for _ in 0..programs {
-            work.0.push(pinned(core, "sh").args(["-c", "while :; do :; done"]).spawn()?);
+            // Sessions share a core, each its programs a part of that; MPICH gives a job a session of its own.
+            work.0.push(pinned(core, "setsid").args(["sh", "-c", "while :; do :; done"]).spawn()?);
         }
         Ok(work)
     }
