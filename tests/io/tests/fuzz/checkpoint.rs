@@ -44,6 +44,8 @@ pub(crate) fn forged(comm: &Comm) -> TestResult {
     let length = u64::from_le_bytes(*file[length + 16..].first_chunk().ok_or("a trailer")?);
     let seed = file[..usize::try_from(length)?].to_vec();
     let words: &[&[u8]] = &[b"GCOL", b"TREE", b"SNOD", b"HEAP", b"f32", b"\xff\xff\xff\xff", b"\0\0\0\0"];
+    // All ranks have read the file before it is written anew.
+    comm.barrier();
     let forge = |bytes: &[u8]| [bytes, &trailer(bytes.len() as u64)].concat();
     comm.agree(if comm.rank() == 0 { fs::write(&path, forge(&seed)) } else { Ok(()) })?;
     CheckpointStore::open(comm, folder.path())?.load()?;
