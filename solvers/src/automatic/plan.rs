@@ -15,9 +15,12 @@ const SMALL: u64 = 20_000;
 /// Up to this size a complete factorization on one rank is tried after everything else.
 const FACTORABLE: u64 = 200_000;
 
-/// From this size on multigrid is tried where it fits. On one rank a solve by CG with IC(0) took 0.9 of its time on a mesh in
-/// the plane of 600 000 rows, 0.5 on one in space of 200 000 (docs/multigrid.md), and its iterations grow.
-const LARGE: u64 = 1_000_000;
+/// From this size on multigrid is tried where it fits: with few entries a row, as in the plane, and with more, as in space,
+/// where incomplete factors need fewer iterations. A million rows in the plane took 3.6 s by IC(0) and 1.4 s by multigrid on
+/// one rank, 2.3 and 0.8 s on two; 1.3 million in space 1.5 and 3.2 s, 0.9 and 1.4 s, with 110 iterations that grow.
+const LARGE: [u64; 2] = [1_000_000, 4_000_000];
+/// Entries a row that are few.
+const PLANE: u64 = 6;
 /// Iterations of multigrid, which needs some tens where it fits.
 const CYCLES: usize = 200;
 /// Entries of the longest row, for multigrid: the coarse levels of denser matrices fill up.
@@ -237,7 +240,9 @@ fn hermitian(facts: &Analysis) -> Vec<Plan> {
 /// Returns true for a large sparse matrix most of whose rows are diagonally dominant, as those of diffusion are. That
 /// what it nearly sends to zero is close to constant shows in the iterations only.
 fn is_for_multigrid(facts: &Analysis) -> bool {
-    facts.rows >= LARGE
+    let [plane, space] = LARGE;
+    let large = if facts.entries < PLANE * facts.rows { plane } else { space };
+    facts.rows >= large
         && facts.longest_row <= LONGEST_ROW
         && facts.dominant_rows >= facts.rows - facts.rows / 10
         && facts.dominance < STRONG
@@ -317,8 +322,8 @@ mod tests {
             hermitian: true,
             symmetric: true,
             dominant_rows: rows,
-            longest_row: 7,
-            ..facts(rows, 7 * rows)
+            longest_row: 5,
+            ..facts(rows, 5 * rows)
         };
         let large = diffusion(1_000_000);
         assert_eq!(names(&large)[..3], ["cg+multigrid", "cg+ic", "minres+none"]);
@@ -326,6 +331,8 @@ mod tests {
         assert_eq!(caps[..2], [CYCLES, usize::MAX]);
         assert_eq!(names(&Analysis { dominance: 1.01, ..large.clone() })[0], "cg+ic");
         assert_eq!(names(&diffusion(999_999))[0], "cg+ic");
+        let space = |rows: u64| Analysis { entries: 7 * rows, ..diffusion(rows) };
+        assert_eq!([3_999_999, 4_000_000].map(|rows| names(&space(rows))[0].clone()), ["cg+ic", "cg+multigrid"]);
         assert_eq!(names(&Analysis { longest_row: 201, ..large.clone() })[0], "cg+ic");
         assert_eq!(names(&Analysis { dominant_rows: 800_000, ..large.clone() })[0], "cg+ic");
         let negative =
